@@ -1,0 +1,200 @@
+// Brings in everything that a checkout needs: Debian packages, npm packages, Node 24, the add-ons.
+//   node bin/setup.mjs            (npm run setup)
+// Plain JavaScript for any Node from 20, with no package: it runs before there are any.
+// What was done is remembered in build/setup.json by content, so that a second call costs milliseconds.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
+export const nodeBinary = path.join(root, 'build/node')
+const stampFile = path.join(root, 'build/setup.json')
+const nativeFolder = path.join(root, 'src/bridge/native')
+const binding = path.join(root, 'node_modules/@confluentinc/kafka-javascript')
+
+/** What librdkafka and the add-ons are compiled with: Debian's name, and a file that shows it is there. */
+const debianPackages = [
+  ['g++', '/usr/bin/g++'],
+  ['make', '/usr/bin/make'],
+  ['python3', '/usr/bin/python3'],
+  ['libcurl4-openssl-dev', 'curl/curl.h'],
+  ['libssl-dev', 'openssl/ssl.h'],
+  ['libzstd-dev', 'zstd.h'],
+  ['zlib1g-dev', 'zlib.h'],
+  ['libsasl2-dev', 'sasl/sasl.h'],
+]
+
+const say = (line) => process.stderr.write(`setup: ${line}\n`)
+
+function fail(line) {
+  say(line)
+  process.exit(1)
+}
+
+/** Runs a command; its output goes to build/setup.log, and is shown when it fails. */
+function run(title, command, args, options = {}) {
+  const started = Date.now()
+  say(`${title} ...`)
+  const log = path.join(root, 'build/setup.log')
+  const out = fs.openSync(log, 'w')
+  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', out, out], ...options })
+  fs.closeSync(out)
+  if (result.status !== 0) {
+    process.stderr.write(fs.readFileSync(log, 'utf8').split('\n').slice(-40).join('\n') + '\n')
+    const why = result.error?.message ?? `status ${result.status}`
+    fail(`${title} failed (${why}). The command was: ${[command, ...args].join(' ')}`)
+  }
+  say(`${title}: done in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+}
+
+function digest(files) {
+  const hash = createHash('sha256')
+  for (const file of files)
+    hash.update(file).update('\0').update(fs.readFileSync(file)).update('\0')
+  return hash.digest('hex')
+}
+
+function readStamp() {
+  try {
+    return JSON.parse(fs.readFileSync(stampFile, 'utf8'))
+  } catch {
+    return {} // No stamp, or half a one: everything is looked at again.
+  }
+}
+
+function isPresent(proof) {
+  if (proof.startsWith('/')) {
+    const name = path.basename(proof)
+    return (process.env.PATH ?? '').split(':').some((dir) => fs.existsSync(path.join(dir, name)))
+  }
+  const folders = ['/usr/include', '/usr/local/include', ...multiarchFolders()]
+  return folders.some((dir) => fs.existsSync(path.join(dir, proof)))
+}
+
+function multiarchFolders() {
+  const triple = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch]
+  return triple === undefined ? [] : [`/usr/include/${triple}`]
+}
+
+/** Installs Debian's packages where it may; says the exact command where it may not. */
+function installSystemPackages() {
+  if (process.platform !== 'linux') return // macOS: the compiler and the libraries come with its own tools.
+  const missing = debianPackages.filter(([, proof]) => !isPresent(proof)).map(([name]) => name)
+  if (missing.length === 0) return
+  const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  if (!fs.existsSync('/usr/bin/apt-get')) {
+    fail(
+      `these are missing (Debian's names): ${missing.join(' ')}. Install them, then run this again.`,
+    )
+  }
+  const isRoot = process.getuid?.() === 0
+  const maySudo = !isRoot && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0
+  if (!isRoot && !maySudo) {
+    fail(`not root and no sudo without a password. Run this, then try again:\n  sudo ${command}`)
+  }
+  const prefix = isRoot ? [] : ['sudo', '-n']
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const call = (title, args) => {
+    const [program, ...rest] = [...prefix, ...args]
+    run(title, program, rest, { env })
+  }
+  call('Debian package lists', ['apt-get', 'update', '-q'])
+  call(`Debian packages ${missing.join(' ')}`, command.split(' '))
+}
+
+/** The Node 24 that came from npm for this platform, or the one that runs this, when it is new enough. */
+function linkNode() {
+  const fromNpm = path.join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`)
+  const major = Number(process.versions.node.split('.')[0])
+  const target = fs.existsSync(fromNpm) ? fromNpm : major === 24 ? process.execPath : undefined
+  if (target === undefined) {
+    fail(
+      `no Node 24 from npm for ${process.platform}-${process.arch}: run this with Node 24 itself`,
+    )
+  }
+  fs.rmSync(nodeBinary, { force: true })
+  fs.symlinkSync(target, nodeBinary)
+  return target
+}
+
+/** The folder of Node's C headers: in the npm package, or beside an installed Node. */
+function nodeHome() {
+  return path.resolve(path.dirname(fs.realpathSync(nodeBinary)), '..')
+}
+
+function buildBinding() {
+  const env = {
+    ...process.env,
+    PATH: `${path.dirname(fs.realpathSync(nodeBinary))}:${process.env.PATH ?? ''}`,
+    npm_config_nodedir: nodeHome(),
+    npm_config_build_from_source: 'true',
+    CKJS_LINKING: 'dynamic',
+  }
+  const args = ['rebuild', '--ignore-scripts=false', '@confluentinc/kafka-javascript']
+  run('librdkafka and its binding (about 90 s)', 'npm', args, { env })
+}
+
+/** Compiles the bridge against the binding's own librdkafka, so that there is one in the process. */
+function buildBridge(sources) {
+  const rpath = '$ORIGIN/../node_modules/@confluentinc/kafka-javascript/build/deps'
+  const linux = process.platform === 'linux'
+  const args = [
+    '-std=c++20',
+    '-O2',
+    '-g',
+    '-fPIC',
+    '-shared',
+    '-fvisibility=hidden',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-pthread',
+    ...(linux ? ['-Wl,-z,nodelete', '-Wl,-z,defs', '-Wl,--unresolved-symbols=ignore-all'] : []),
+    ...(linux ? [] : ['-undefined', 'dynamic_lookup']),
+    `-I${path.join(nodeHome(), 'include/node')}`,
+    `-I${path.join(binding, 'build/deps/include/librdkafka')}`,
+    ...sources.filter((file) => file.endsWith('.cc')),
+    `-L${path.join(binding, 'build/deps')}`,
+    '-lrdkafka',
+    `-Wl,-rpath,${rpath}`,
+    '-o',
+    path.join(root, 'build/bridge.node'),
+  ]
+  run('the bridge', process.env.CXX ?? 'g++', args)
+}
+
+/** Brings the checkout up to date; returns at once when nothing has changed since the last time. */
+export async function setUp() {
+  const nativeSources = fs
+    .readdirSync(nativeFolder)
+    .filter((name) => /\.(cc|h)$/.test(name))
+    .sort()
+    .map((name) => path.join(nativeFolder, name))
+  const packagesKey = digest([path.join(root, 'package-lock.json')])
+  const bridgeKey = digest([fileURLToPath(import.meta.url), ...nativeSources])
+  const stamp = readStamp()
+  const bridgeFile = path.join(root, 'build/bridge.node')
+  const packagesDone = stamp.packages === packagesKey && fs.existsSync(nodeBinary)
+  const bridgeDone = packagesDone && stamp.bridge === bridgeKey && fs.existsSync(bridgeFile)
+  if (bridgeDone) return
+  fs.mkdirSync(path.join(root, 'build'), { recursive: true })
+  const save = () => fs.writeFileSync(stampFile, JSON.stringify(stamp, null, 2) + '\n')
+  if (!packagesDone) {
+    installSystemPackages()
+    run('npm packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund'])
+    linkNode()
+    buildBinding()
+    stamp.packages = packagesKey
+    save()
+  }
+  if (nativeSources.some((file) => file.endsWith('.cc'))) buildBridge(nativeSources)
+  stamp.bridge = bridgeKey
+  save()
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  await setUp()
+  say('ready')
+}

@@ -1,0 +1,304 @@
+/**
+ * The typed face of the add-on: what the C++ bridge offers, and nothing more.
+ *
+ * The bridge is mechanism without policy. It moves batches of records from librdkafka into slots,
+ * scans slots for patterns, and passes on what librdkafka says. Which partition starts where, when
+ * to commit, when to pause: all of that is decided in TypeScript.
+ *
+ * Threads. The add-on is loaded in every thread, and its registries are process-wide: an id made in
+ * one thread is valid in all. A consumer is used by one thread at a time (the one that opened it);
+ * slots change hands only by their state word (pool/layout.ts). No callback of librdkafka reaches
+ * JavaScript: what happened is queued (bounded) and fetched with `consumerEvents`.
+ *
+ * Errors. Every argument is checked: a wrong type, an unknown or closed id, or an index out of
+ * range
+ * throws a TypeError or RangeError; what librdkafka refuses throws an Error whose `code` is
+ * librdkafka's name for it (`_INVALID_ARG`, `UNKNOWN_TOPIC_OR_PART`). No call crashes the process.
+ */
+
+/** Names a thing in one of the bridge's registries; never used again after its close. */
+export type BridgeId = number
+
+/**
+ * A partition, with the offset that the call needs: where to start, what to commit, what was found.
+ */
+export interface PartitionOffset {
+  readonly topic: string
+  readonly partition: number
+  /** The next offset to read, or to commit; OFFSET_NONE where there is none. */
+  readonly offset: number
+}
+
+/**
+ * A partition as it is assigned: records carry `assignmentId`, which is never used twice in a
+ * process.
+ */
+export interface Assignment extends PartitionOffset {
+  readonly assignmentId: number
+}
+
+export interface PartitionError extends PartitionOffset {
+  /** librdkafka's name of the error for this partition, or null. */
+  readonly error: string | null
+}
+
+/** What happened since the last call, in order. */
+export type ConsumerEvent =
+  /**
+   * The group wants these partitions assigned or revoked; the caller answers with
+   * consumerAssign/Unassign.
+   */
+  | {
+      readonly kind: 'assign' | 'revoke'
+      readonly lost: boolean
+      readonly partitions: readonly PartitionOffset[]
+    }
+  /** An error of the client (topic null) or of one partition. `fatal`: librdkafka cannot go on. */
+  | {
+      readonly kind: 'error'
+      readonly code: string
+      readonly message: string
+      readonly fatal: boolean
+      readonly topic: string | null
+      readonly partition: number
+      readonly offset: number
+    }
+  /** The end of a partition was reached; `offset` is the next one to come. Once for each time. */
+  | { readonly kind: 'end'; readonly assignmentId: number; readonly offset: number }
+  /** A commit was answered; `error` is null when it was accepted. */
+  | {
+      readonly kind: 'commit'
+      readonly error: string | null
+      readonly partitions: readonly PartitionError[]
+    }
+  /**
+   * A record came with an offset below one already delivered: the log was truncated or made anew.
+   */
+  | {
+      readonly kind: 'rewind'
+      readonly assignmentId: number
+      readonly expected: number
+      readonly offset: number
+    }
+  /** The queue of events was full (EVENTS_MAX); this many were dropped. */
+  | { readonly kind: 'dropped'; readonly count: number }
+
+export interface LogLine {
+  /** syslog's level, 0 (emergency) to 7 (debug). */
+  readonly level: number
+  /** librdkafka's facility, for example FAIL or GETSUBSCRIPTIONS. */
+  readonly facility: string
+  readonly message: string
+}
+
+export interface ConsumerOptions {
+  /** librdkafka properties, name and value, in order. */
+  readonly config: readonly (readonly [name: string, value: string])[]
+  /** Topics, or ^regular expressions. Empty: no subscription, consumerAssign says what to read. */
+  readonly topics: readonly string[]
+}
+
+/** How much a fill may take. */
+export interface FillLimits {
+  /** Records of one slot at most (BATCH_MSGS). */
+  readonly recordsMax: number
+  /**
+   * Bytes of values, keys and headers at which a slot is closed (BATCH_BYTES, at most
+   * BUFFER_BYTES).
+   */
+  readonly bytesMax: number
+  /** Records asked of librdkafka in one call at most (BATCH_PULL_SIZE). */
+  readonly pullMax: number
+  /** How long to wait for the first record, in ms, 0 to 50. */
+  readonly timeoutMs: number
+  /** Slots that may hold librdkafka's own memory at one time in the whole pool; 0 copies always. */
+  readonly viewsMax: number
+}
+
+export interface PoolShape {
+  readonly slotCount: number
+  /** Payload bytes of a slot (BUFFER_BYTES). */
+  readonly bufferBytes: number
+  /** Records a slot can index (BATCH_MSGS). */
+  readonly recordsMax: number
+}
+
+export interface MatcherOptions {
+  /** Any of these; each one byte or more. None: every record matches. */
+  readonly patterns: readonly Uint8Array[]
+  /** Fold ASCII letters. */
+  readonly ignoreCase: boolean
+  /** Keep what does not match. */
+  readonly invertMatch: boolean
+}
+
+/** A record larger than a slot, copied out. */
+export interface OversizeRecord {
+  readonly value: Uint8Array | null
+  readonly key: Uint8Array | null
+  /** Encoded as in a slot: see pool/layout.ts. Empty when there are none. */
+  readonly headers: Uint8Array
+}
+
+export interface Bridge {
+  /**
+   * librdkafka's version and the layout constants the add-on was compiled with (pool/layout.ts
+   * compares).
+   */
+  version(): { readonly librdkafka: string; readonly layout: Readonly<Record<string, number>> }
+
+  /**
+   * Tunes malloc for librdkafka's receive buffers (glibc only; elsewhere it does nothing). Once,
+   * before any consumer.
+   */
+  tuneAllocator(): void
+
+  /** Makes a pool's memory known. The caller keeps `memory` referenced until poolClose. */
+  poolOpen(memory: SharedArrayBuffer, shape: PoolShape): BridgeId
+  /**
+   * Releases what slots still hold, and forgets the pool. Throws while a call in another thread
+   * uses it.
+   */
+  poolClose(pool: BridgeId): void
+  /** Slots that hold librdkafka's memory now. */
+  poolViews(pool: BridgeId): number
+
+  consumerOpen(options: ConsumerOptions): BridgeId
+  /**
+   * Moves records into a slot that the caller owns (state FILLING). Waits at most timeoutMs for the
+   * first record and not at all for more: what is there by then is taken, up to the limits.
+   * @returns records put in the slot (0 or more), plus FILL_EVENTS when consumerEvents has
+   * something.
+   */
+  consumerFill(consumer: BridgeId, pool: BridgeId, slotIndex: number, limits: FillLimits): number
+  /** Serves librdkafka without taking records: keeps the group membership while no slot is free. */
+  consumerPoll(consumer: BridgeId, timeoutMs: number): number
+  consumerEvents(consumer: BridgeId): ConsumerEvent[]
+  consumerLogs(consumer: BridgeId): LogLine[]
+  /** The latest statistics as librdkafka's JSON, or null; needs statistics.interval.ms. */
+  consumerStatistics(consumer: BridgeId): string | null
+
+  /**
+   * Starts reading these partitions at these offsets: incrementally when the protocol is
+   * cooperative.
+   */
+  consumerAssign(consumer: BridgeId, partitions: readonly Assignment[]): void
+  /**
+   * Stops reading them; later records of their assignmentIds are thrown away. Empty list: all of
+   * them.
+   */
+  consumerUnassign(consumer: BridgeId, partitions: readonly PartitionOffset[]): void
+  /** Whether the group has given this member's partitions away already. */
+  consumerAssignmentLost(consumer: BridgeId): boolean
+  /**
+   * Pausing throws away what was fetched; resuming goes on at the next offset not yet delivered.
+   */
+  consumerPause(consumer: BridgeId, assignmentIds: readonly number[]): void
+  consumerResume(consumer: BridgeId, assignmentIds: readonly number[]): void
+  consumerSeek(consumer: BridgeId, assignmentId: number, offset: number): void
+  consumerStoreOffsets(consumer: BridgeId, offsets: readonly PartitionOffset[]): PartitionError[]
+  /**
+   * Commits these offsets; null: those stored. timeoutMs 0 does not wait: a `commit` event follows.
+   */
+  consumerCommit(
+    consumer: BridgeId,
+    offsets: readonly PartitionOffset[] | null,
+    timeoutMs: number,
+  ): PartitionError[]
+  /** What the group has committed. */
+  consumerCommitted(
+    consumer: BridgeId,
+    partitions: readonly PartitionOffset[],
+    timeoutMs: number,
+  ): PartitionError[]
+  /**
+   * For each partition, the first offset at or after the time in `offset` (ms), or OFFSET_BEGINNING
+   * / OFFSET_END.
+   */
+  consumerOffsetsForTimes(
+    consumer: BridgeId,
+    partitions: readonly PartitionOffset[],
+    timeoutMs: number,
+  ): PartitionError[]
+  /**
+   * Low and high watermarks; timeoutMs 0 answers from what the last fetch said, without asking a
+   * broker.
+   */
+  consumerWatermarks(
+    consumer: BridgeId,
+    partition: PartitionOffset,
+    timeoutMs: number,
+  ): { readonly low: number; readonly high: number }
+  /** Topics, their partitions and brokers, as a broker tells. Empty list: all topics. */
+  consumerMetadata(
+    consumer: BridgeId,
+    topic: string | null,
+    timeoutMs: number,
+  ): {
+    readonly brokers: readonly {
+      readonly id: number
+      readonly host: string
+      readonly port: number
+    }[]
+    readonly topics: readonly {
+      readonly topic: string
+      readonly partitions: number
+      readonly error: string | null
+    }[]
+  }
+  /**
+   * Leaves the group and destroys the client; true when that was done within the time, false when
+   * it goes on in the background.
+   */
+  consumerClose(consumer: BridgeId, timeoutMs: number): boolean
+
+  matcherOpen(options: MatcherOptions): BridgeId
+  matcherClose(matcher: BridgeId): void
+  /**
+   * Scans a slot that the caller owns (state FILTERING, or FILLING in direct mode), releases what
+   * it
+   * held of librdkafka's memory, and leaves the bytes of every hit in the slot.
+   * @param hits receives the indexes of the matching records, ascending; at least recordsMax long.
+   * @returns how many.
+   */
+  slotScan(pool: BridgeId, slotIndex: number, matcher: BridgeId, hits: Int32Array): number
+  /**
+   * Copies out the only record of a slot whose OVERSIZE flag is set, and which slotScan found; then
+   * forgets it.
+   */
+  slotOversize(pool: BridgeId, slotIndex: number): OversizeRecord
+  /**
+   * Gives up what the slot holds, unscanned. Always legal for the owner; slotScan then sees no
+   * records.
+   */
+  slotDiscard(pool: BridgeId, slotIndex: number): void
+
+  /**
+   * flock(2), exclusive, without waiting; the file is made if need be (0600). @returns an id, or
+   * null when another holds it.
+   */
+  fileLock(path: string): BridgeId | null
+  fileUnlock(lock: BridgeId): void
+
+  /** A Kafka in this process: librdkafka's mock cluster, on loopback. */
+  mockOpen(options: {
+    readonly brokerCount: number
+    readonly topics: readonly { readonly topic: string; readonly partitions: number }[]
+  }): { readonly id: BridgeId; readonly bootstrapServers: string }
+  /**
+   * The next requests of this kind (Kafka's API key) are answered with these error codes, in order.
+   */
+  mockPushErrors(mock: BridgeId, apiKey: number, errorCodes: readonly number[]): void
+  mockBrokerDown(mock: BridgeId, brokerId: number): void
+  mockBrokerUp(mock: BridgeId, brokerId: number): void
+  mockBrokerDelay(mock: BridgeId, brokerId: number, delayMs: number): void
+  mockClose(mock: BridgeId): void
+}
+
+/** Added to consumerFill's and consumerPoll's result when consumerEvents has something to tell. */
+export const FILL_EVENTS = 0x4000_0000
+
+/** librdkafka's logical offsets (rdkafka.h). */
+export const OFFSET_BEGINNING = -2
+export const OFFSET_END = -1
+export const OFFSET_NONE = -1001

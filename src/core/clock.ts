@@ -1,0 +1,65 @@
+/**
+ * Time, injected: whatever waits or measures takes a Clock, so that tests own the time.
+ */
+
+export interface Clock {
+  /** Milliseconds that only go forward; for waits, rates and deadlines. */
+  monotonicMs(): number
+  /** Milliseconds since 1970; for timestamps that people and servers read. */
+  wallMs(): number
+  /** Calls back once after `delayMs`; the result cancels. */
+  after(delayMs: number, callback: () => void): () => void
+}
+
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+/** A clock that moves only when told to. */
+export class ManualClock implements Clock {
+  #nowMs: number
+  readonly #timers = new Set<{ dueMs: number; callback: () => void }>()
+
+  constructor(startMs = 0) {
+    this.#nowMs = startMs
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs
+  }
+
+  wallMs(): number {
+    return this.#nowMs
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer = { dueMs: this.#nowMs + delayMs, callback }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+
+  /** Moves the time forward, running what falls due in order. */
+  advance(byMs: number): void {
+    const endMs = this.#nowMs + byMs
+    for (;;) {
+      const due = [...this.#timers]
+        .filter((timer) => timer.dueMs <= endMs)
+        .sort((left, right) => left.dueMs - right.dueMs)[0]
+      if (due === undefined) break
+      this.#timers.delete(due)
+      this.#nowMs = Math.max(this.#nowMs, due.dueMs)
+      due.callback()
+    }
+    this.#nowMs = endMs
+  }
+
+  /** Timers not yet due; zero at the end of a well-behaved test. */
+  get pendingCount(): number {
+    return this.#timers.size
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * The layout of the pool's shared memory, and the states of a slot.
+ *
+ * One SharedArrayBuffer holds every slot, one after another. src/bridge/native/layout.h says the
+ * same
+ * for C++; a test compares the two through `bridge.version().layout`.
+ *
+ *   slot       = header | runs | records | payload          slotBytes(shape) bytes, a multiple of
+ *   64
+ *   header     = 16 Int32 words                             HEADER_*
+ *   run        = records of one assignment, one after another in offset order   RUN_BYTES each
+ *   record     = one entry of the index                     RECORD_BYTES each
+ *   payload    = values from the front; keys and headers from the back
+ *
+ * A run says which offsets the slot speaks for: every offset of [coverFrom, coverTo) was fetched
+ * into
+ * this slot or does not exist (compaction, transaction markers). Runs of one assignment tile the
+ * offsets
+ * without overlap, in whatever order slots are finished: that is what the ledger stands on.
+ *
+ * Headers of a record are encoded as: count u32, then for each: name length u32, name (UTF-8),
+ * value length i32 (-1: null), value. All numbers little endian, unaligned.
+ *
+ * Slot states. Each slot has one Int32 state word (HEADER_STATE); all its other bytes are plain
+ * memory
+ * that belongs to whoever owns the state.
+ *
+ *   FREE --acquire--> FILLING --seal--> READY --claim--> FILTERING --release--> FREE
+ *        ingress      |  ingress         filter           filter
+ *                     +--return--> FREE   (nothing came)
+ *                     +--claim---> FILTERING   (direct mode: the same thread goes on)
+ *
+ * Rule 1. Bytes may be touched only between taking a state and leaving it. The atomic store that
+ * leaves
+ *         the state publishes them; the compareExchange that takes it sees them.
+ * Rule 2. Every transition is a compareExchange that must succeed: a slot's index is handed on
+ * through a
+ *         ring (pool/ring.ts), whose pop gives it to one thread only, so a failure is a bug and
+ *         asserts.
+ * Rule 3. Waits carry a time-out and look again; a notify is a hint, never proof.
+ * Bound.  FREE + FILLING + READY + FILTERING == slotCount at every moment, asserted at shutdown.
+ * Race.   A filter thread dies in FILTERING: (1) its slot is never released; (2) main hears 'exit'
+ * and
+ *         takes the process down in order; (3) the runs of that slot never reach the ledger, so
+ *         the low
+ *         watermark stays below them and nothing of it is committed.
+ */
+
+export const SLOT_FREE = 0
+export const SLOT_FILLING = 1
+export const SLOT_READY = 2
+export const SLOT_FILTERING = 3
+export type SlotState =
+  typeof SLOT_FREE | typeof SLOT_FILLING | typeof SLOT_READY | typeof SLOT_FILTERING
+
+/** Header words (Int32 index within the slot). */
+export const HEADER_STATE = 0
+export const HEADER_RECORDS = 1
+export const HEADER_RUNS = 2
+/** SLOT_FLAG_* */
+export const HEADER_FLAGS = 3
+/**
+ * Bytes of the values of all records, low and high 32 bits (an oversize record may pass 2 GiB in a
+ * sum).
+ */
+export const HEADER_BYTES_LOW = 4
+export const HEADER_BYTES_HIGH = 5
+/** Payload bytes in use, from the front and from the back. */
+export const HEADER_FRONT = 6
+export const HEADER_BACK = 7
+export const HEADER_WORDS = 16
+export const HEADER_BYTES = HEADER_WORDS * 4
+
+/** The slot holds librdkafka's memory until it is scanned or discarded. */
+export const SLOT_FLAG_VIEW = 1
+/** The slot's only record is larger than its payload: read it with slotOversize. */
+export const SLOT_FLAG_OVERSIZE = 2
+
+/** Runs a slot can hold: more changes of partition than this close the slot. */
+export const RUNS_MAX = 64
+/** A run: Int32 words 0 to 3, then Float64 (aligned to 8) from byte 16. */
+export const RUN_BYTES = 40
+export const RUN_ASSIGNMENT = 0
+export const RUN_FIRST_RECORD = 1
+export const RUN_RECORDS = 2
+/** Bytes of the run's values; an oversize record's own length is clamped to 2^31 - 1. */
+export const RUN_VALUE_BYTES = 3
+/**
+ * Float64 index within the run: bytes 16 and 24; byte 32 is the low watermark known at that moment.
+ */
+export const RUN_COVER_FROM = 2
+export const RUN_COVER_TO = 3
+export const RUN_LOW_WATERMARK = 4
+
+/** A record: Int32 words 0 to 5, then Float64 from byte 24. */
+export const RECORD_BYTES = 40
+export const RECORD_VALUE_START = 0
+/** -1: a null value (tombstone). */
+export const RECORD_VALUE_BYTES = 1
+/** Keys and headers lie together: key first, headers behind it. */
+export const RECORD_META_START = 2
+/** -1: no key. */
+export const RECORD_KEY_BYTES = 3
+/** 0: no headers. */
+export const RECORD_HEADERS_BYTES = 4
+/** 0 none, 1 create time, 2 log append time. */
+export const RECORD_TIMESTAMP_TYPE = 5
+/** Float64 index within the record: bytes 24 and 32. */
+export const RECORD_OFFSET = 3
+/** Milliseconds since 1970; -1: none. */
+export const RECORD_TIMESTAMP = 4
+
+export interface SlotShape {
+  readonly slotCount: number
+  readonly bufferBytes: number
+  readonly recordsMax: number
+}
+
+/** Byte offsets within a slot, and its size. */
+export function slotLayout(shape: Pick<SlotShape, 'bufferBytes' | 'recordsMax'>): {
+  readonly runsAt: number
+  readonly recordsAt: number
+  readonly payloadAt: number
+  readonly slotBytes: number
+} {
+  const runsAt = HEADER_BYTES
+  const recordsAt = runsAt + RUNS_MAX * RUN_BYTES
+  const payloadAt = alignUp(recordsAt + shape.recordsMax * RECORD_BYTES, 64)
+  return { runsAt, recordsAt, payloadAt, slotBytes: alignUp(payloadAt + shape.bufferBytes, 64) }
+}
+
+function alignUp(bytes: number, to: number): number {
+  return Math.ceil(bytes / to) * to
+}

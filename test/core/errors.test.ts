@@ -1,0 +1,22 @@
+/** The table of errors. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ERRORS, LogpipeError, messageOf, type ErrorCode } from '../../src/core/errors.ts'
+
+test('every error carries its own code, exit status and cause', () => {
+  for (const code of Object.keys(ERRORS) as ErrorCode[]) {
+    const cause = new Error('below')
+    const error = new LogpipeError(code, 'what came', { cause })
+    assert.equal(error.code, code)
+    assert.equal(error.exitStatus, ERRORS[code].exitStatus)
+    assert.equal(error.retryable, ERRORS[code].retryable)
+    assert.equal(error.cause, cause)
+    assert.match(ERRORS[code].meaning, /\.$/)
+  }
+})
+
+test('the message of anything thrown can be told', () => {
+  assert.equal(messageOf(new Error('x')), 'x')
+  assert.equal(messageOf(undefined), 'undefined')
+  assert.equal(messageOf('text'), 'text')
+})

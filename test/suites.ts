@@ -1,0 +1,23 @@
+/**
+ * Which test files there are, by suite. The folder decides:
+ *   test/integration/  the embedded broker and the built add-on, no server
+ *   test/e2e/          real Kafka and Elasticsearch (test/stack)
+ *   test/chaos/        faults, in their short form
+ *   test/browser/      the dashboard in Chromium
+ *   anything else      unit
+ */
+import { globSync } from 'node:fs'
+
+export const SUITES = ['integration', 'e2e', 'chaos', 'browser'] as const
+export type Suite = (typeof SUITES)[number]
+
+export function testsOf(suite: Suite): string[] {
+  return globSync(`test/${suite}/**/*.test.ts`).sort()
+}
+
+export function unitTests(): string[] {
+  const elsewhere = new RegExp(`^test/(${SUITES.join('|')}|stack)/`)
+  return globSync('test/**/*.test.ts', { exclude: (name) => name.startsWith('test/stack') })
+    .filter((file) => !elsewhere.test(file))
+    .sort()
+}
