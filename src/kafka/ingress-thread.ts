@@ -32,6 +32,7 @@ import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import type { FromIngress, ToIngress } from './ingress-messages.ts'
 import { Membership } from './membership.ts'
+import { Stall } from './stall.ts'
 import type { StartPosition } from './start-offsets.ts'
 
 export interface IngressOptions {
@@ -74,11 +75,9 @@ const FORCED_CLOSE_MS = 1000
 export class IngressThread {
   readonly #options: IngressOptions
   readonly #membership: Membership
+  readonly #stall: Stall
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
   #sawRecord = false
-  #paused = false
-  /** Since when no slot has been free; undefined while there are some. */
-  #stalledSinceMs: number | undefined
   #positionsSentMs = 0
   /** The slot that is kept to fetch into while the pool is empty (dropNewest only). */
   #reserve: number | undefined
@@ -86,6 +85,7 @@ export class IngressThread {
   constructor(options: IngressOptions) {
     this.#options = options
     this.#membership = new Membership(options)
+    this.#stall = new Stall(options, this.#membership)
   }
 
   /** Works until main says finish, or the phase is END. Blocks. */
@@ -115,13 +115,13 @@ export class IngressThread {
       return slotIndex
     }
     // Paused, the pool is left to recover, so that pausing and resuming do not alternate.
-    if (this.#paused && slots.freeCount < slots.slotCount / 4) {
-      this.#stall()
+    if (this.#stall.paused && slots.freeCount < slots.slotCount / 4) {
+      this.#stalled()
       return undefined
     }
     const slotIndex = slots.acquire(WAIT_MS)
-    if (slotIndex === undefined) this.#stall()
-    else this.#endStall()
+    if (slotIndex === undefined) this.#stalled()
+    else this.#stall.end()
     return slotIndex
   }
 
@@ -157,9 +157,9 @@ export class IngressThread {
       // Forced to end: the slot is left as it is, and with it unresolved.
       if (signals.phase === PHASE_END) return
       this.#options.sleep(1)
-      this.#stall()
+      this.#stalled()
     }
-    this.#endStall()
+    this.#stall.end()
   }
 
   /** Goes on only with a slot in hand to fetch into; otherwise what was just fetched is dropped. */
@@ -175,27 +175,10 @@ export class IngressThread {
   }
 
   /** One look at a pool that has no slot to give. */
-  #stall(): void {
-    const { bridge, consumer, counters, stallPauseMs, ingressIndex } = this.#options
-    const nowMs = this.#options.nowMs()
-    this.#stalledSinceMs ??= nowMs
-    if (!this.#paused && nowMs - this.#stalledSinceMs >= stallPauseMs) {
-      bridge.consumerPause(consumer, this.#membership.assignmentIds())
-      this.#paused = true
-      this.#options.send({ kind: 'paused', ingressIndex })
-    }
-    counters.add('stalledMs', WAIT_MS)
-    if (this.#paused) this.#serve()
+  #stalled(): void {
+    this.#options.counters.add('stalledMs', WAIT_MS)
+    if (this.#stall.look()) this.#serve()
     else this.#readMessages()
-  }
-
-  #endStall(): void {
-    this.#stalledSinceMs = undefined
-    if (!this.#paused) return
-    const { bridge, consumer, ingressIndex } = this.#options
-    bridge.consumerResume(consumer, this.#membership.resumable())
-    this.#paused = false
-    this.#options.send({ kind: 'resumed', ingressIndex })
   }
 
   /** Keeps the membership alive without taking records. */
@@ -216,7 +199,7 @@ export class IngressThread {
     switch (event.kind) {
       case 'assign':
         this.#membership.assign(event.partitions, (message) => this.#handleMessage(message))
-        if (this.#paused || this.#options.signals.phase !== PHASE_RUN) this.#pauseAll()
+        if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) this.#pauseAll()
         break
       case 'revoke':
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
@@ -278,7 +261,7 @@ export class IngressThread {
         break
       case 'resume':
         this.#membership.letGo(message.assignmentIds)
-        if (!this.#paused) bridge.consumerResume(consumer, message.assignmentIds)
+        if (!this.#stall.paused) bridge.consumerResume(consumer, message.assignmentIds)
         break
       case 'finish':
         this.#finish = message
