@@ -199,7 +199,12 @@ export class IngressThread {
     switch (event.kind) {
       case 'assign':
         this.#membership.assign(event.partitions, (message) => this.#handleMessage(message))
-        if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) this.#pauseAll()
+        if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) {
+          this.#options.bridge.consumerPause(
+            this.#options.consumer,
+            this.#membership.assignmentIds(),
+          )
+        }
         break
       case 'revoke':
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
@@ -235,10 +240,6 @@ export class IngressThread {
       topic: null,
       partition: -1,
     })
-  }
-
-  #pauseAll(): void {
-    this.#options.bridge.consumerPause(this.#options.consumer, this.#membership.assignmentIds())
   }
 
   #readMessages(): void {

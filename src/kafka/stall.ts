@@ -1,9 +1,12 @@
 /**
  * What an ingress thread does while the pool has no slot to give.
  *
- *   flowing --no slot--> stalled --stallPauseMs--> paused --a quarter of the slots free--> flowing
+ *   flowing --no slot--> stalled --stallPauseMs--> paused
+ *      ^--------- a slot ---'                        |
+ *      '------------- a quarter of the slots free ---'
  *
- * Pausing throws away what librdkafka has fetched (up to 256 MiB), so a short stall must not pause; yet
+ * Pausing throws away what librdkafka has fetched (up to 256 MiB), so a short stall must not
+ * pause; yet
  * a consumer that is not polled for max.poll.interval.ms loses its partitions, so a long one must.
  */
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
@@ -35,7 +38,9 @@ export class Stall {
     return this.#paused
   }
 
-  /** There was no slot. @returns whether the partitions are paused, so that polling takes no records. */
+  /**
+   * There was no slot. @returns whether the partitions are paused: polling then takes no records.
+   */
   look(): boolean {
     const { bridge, consumer, stallPauseMs, ingressIndex, nowMs, send } = this.#options
     this.#sinceMs ??= nowMs()
