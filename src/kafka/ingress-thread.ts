@@ -2,70 +2,26 @@
  * An ingress thread: owns one consumer of the group, fills slots with its records, hands them on.
  *
  *   run:    acquire a slot -> consumerFill -> hand it on; then events, then main's messages
- *   stall:  no slot came free: wait without polling (pausing would throw the fetched queue away);
- *   after
- *           STALL_PAUSE_MS pause every partition and serve the group only; resume when a quarter
- *           is free
+ *   stall:  no slot came free: wait, and pause only if that lasts (stall.ts)
  *   drain:  no more filling; serve the group until main says finish
  *   finish: commit, leave the group, end
  *
  * Rebalance. The bridge reports what the group wants; the thread resolves start offsets, asks main
- * for
- * assignment ids (main opens the ledgers and tells the filter threads first), and only then
- * assigns.
- * On revoke it tells main how far it has read, waits at most `revokeDrainMs` for the watermarks,
- * commits
- * them synchronously, and gives the partitions back. A lost assignment commits nothing.
+ * for assignment ids (main opens the ledgers and tells the filter threads first), and only then
+ * assigns. On revoke it tells main how far it has read, waits at most `revokeDrainMs` for the
+ * watermarks, commits them synchronously, and gives the partitions back. A lost assignment commits
+ * nothing.
  *
- * Bound. Every wait here has a time-out; the longest is a rebalance (ASSIGN_TIMEOUT_MS).
+ * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
-import {
-  FILL_EVENTS,
-  type Bridge,
-  type BridgeId,
-  type ConsumerEvent,
-  type FillLimits,
-} from '../bridge/bridge.ts'
-import type { CounterRow } from '../pool/counters.ts'
-import { PHASE_END, PHASE_RUN, type Signals } from '../pool/signals.ts'
-import type { SlotReader } from '../pool/slot-reader.ts'
-import type { Slots } from '../pool/slots.ts'
-import type { FromIngress, ToIngress } from './ingress-messages.ts'
+import { FILL_EVENTS, type ConsumerEvent } from '../bridge/bridge.ts'
+import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
+import type { ToIngress } from './ingress-messages.ts'
+import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
 import { Stall } from './stall.ts'
-import type { StartPosition } from './start-offsets.ts'
 
-export interface IngressOptions {
-  readonly ingressIndex: number
-  readonly bridge: Bridge
-  readonly consumer: BridgeId
-  readonly pool: BridgeId
-  readonly slots: Slots
-  readonly reader: SlotReader
-  readonly counters: CounterRow
-  readonly signals: Signals
-  readonly limits: FillLimits
-  readonly start: StartPosition
-  readonly revokeDrainMs: number
-  /** After so long without a free slot the partitions are paused. */
-  readonly stallPauseMs: number
-  /** OVERFLOW_DROP_NEWEST: give up what was just fetched rather than wait. */
-  readonly dropNewest: boolean
-  readonly send: (message: FromIngress) => void
-  /** The next message from main, if there is one. */
-  readonly receive: () => ToIngress | undefined
-  /** Sleeps; the thread has no event loop to return to. */
-  readonly sleep: (ms: number) => void
-  /** Direct mode: filters the slot in this thread, and releases it. */
-  readonly filterHere: ((slotIndex: number) => void) | null
-  /** Reports the runs of a slot that is being dropped. */
-  readonly reportDropped: (slotIndex: number) => void
-  readonly nowMs: () => number
-}
-
-/**
- * How long one wait for a slot or for room in the queue lasts before everything is looked at again.
- */
+/** One wait for a slot or for room in the queue; then everything is looked at again. */
 const WAIT_MS = 20
 /** How often positions are told. */
 const POSITIONS_EVERY_MS = 1000

@@ -7,28 +7,12 @@
  *
  * Used by ingress-thread.ts alone. Bound: one entry an assigned partition.
  */
-import {
-  type Bridge,
-  type BridgeId,
-  type ConsumerEvent,
-  type PartitionOffset,
-} from '../bridge/bridge.ts'
+import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
-import type { FromIngress, Position, ToIngress } from './ingress-messages.ts'
-import { resolveStartOffsets, type StartPosition } from './start-offsets.ts'
-
-export interface MembershipOptions {
-  readonly ingressIndex: number
-  readonly bridge: Bridge
-  readonly consumer: BridgeId
-  readonly start: StartPosition
-  readonly revokeDrainMs: number
-  readonly send: (message: FromIngress) => void
-  readonly receive: () => ToIngress | undefined
-  readonly sleep: (ms: number) => void
-  readonly nowMs: () => number
-}
+import type { Position, ToIngress } from './ingress-messages.ts'
+import type { IngressOptions } from './ingress-options.ts'
+import { resolveStartOffsets } from './start-offsets.ts'
 
 interface Held {
   readonly topic: string
@@ -56,10 +40,10 @@ const COMMIT_TIMEOUT_MS = 10_000
 type Meanwhile = (message: ToIngress) => void
 
 export class Membership {
-  readonly #options: MembershipOptions
+  readonly #options: IngressOptions
   readonly #assignments = new Map<number, Held>()
 
-  constructor(options: MembershipOptions) {
+  constructor(options: IngressOptions) {
     this.#options = options
   }
 

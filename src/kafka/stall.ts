@@ -9,27 +9,17 @@
  * pause; yet
  * a consumer that is not polled for max.poll.interval.ms loses its partitions, so a long one must.
  */
-import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import type { FromIngress } from './ingress-messages.ts'
+import type { IngressOptions } from './ingress-options.ts'
 import type { Membership } from './membership.ts'
 
-export interface StallOptions {
-  readonly ingressIndex: number
-  readonly bridge: Bridge
-  readonly consumer: BridgeId
-  readonly stallPauseMs: number
-  readonly send: (message: FromIngress) => void
-  readonly nowMs: () => number
-}
-
 export class Stall {
-  readonly #options: StallOptions
+  readonly #options: IngressOptions
   readonly #membership: Membership
   /** Since when no slot has been free; undefined while there are some. */
   #sinceMs: number | undefined
   #paused = false
 
-  constructor(options: StallOptions, membership: Membership) {
+  constructor(options: IngressOptions, membership: Membership) {
     this.#options = options
     this.#membership = membership
   }
