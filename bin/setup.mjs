@@ -52,7 +52,7 @@ function run(title, command, args, options = {}) {
 function digest(files) {
   const hash = createHash('sha256')
   for (const file of files)
-    hash.update(file).update('\0').update(fs.readFileSync(file)).update('\0')
+    hash.update(path.relative(root, file)).update('\0').update(fs.readFileSync(file)).update('\0')
   return hash.digest('hex')
 }
 

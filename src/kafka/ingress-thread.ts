@@ -250,6 +250,8 @@ export class IngressThread {
 
   #close(): void {
     const { bridge, consumer, ingressIndex, send } = this.#options
+    // Told to end at once, it may have been told what to commit just before.
+    this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
     const deadlineMs = this.#options.nowMs() + timeoutMs
     if (this.#finish !== undefined) this.#membership.commit(this.#finish.commits, timeoutMs)

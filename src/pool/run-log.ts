@@ -43,11 +43,13 @@ const ENTRY_DOUBLES = 8
 export const RUN_LOG_ENTRIES = 2048
 
 export class RunLog {
+  readonly memory: SharedArrayBuffer
   readonly #words: Int32Array
   readonly #doubles: Float64Array
   readonly #capacity: number
 
   constructor(memory: SharedArrayBuffer) {
+    this.memory = memory
     this.#words = new Int32Array(memory, 0, 2)
     this.#doubles = new Float64Array(memory, HEADER_BYTES)
     this.#capacity = this.#doubles.length / ENTRY_DOUBLES
