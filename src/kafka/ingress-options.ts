@@ -8,7 +8,7 @@ import type { Signals } from '../pool/signals.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import type { FromIngress, ToIngress } from './ingress-messages.ts'
-import type { StartPosition } from './start-offsets.ts'
+import type { StartPosition } from '../options/notations.ts'
 
 export interface IngressOptions {
   readonly ingressIndex: number

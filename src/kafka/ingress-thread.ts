@@ -23,8 +23,8 @@ import { Stall } from './stall.ts'
 
 /** One wait for a slot or for room in the queue; then everything is looked at again. */
 const WAIT_MS = 20
-/** How often positions are told. */
-const POSITIONS_EVERY_MS = 1000
+/** How often positions are told, and commits sent. */
+const HOUSEKEEPING_EVERY_MS = 1000
 /** Time to leave the group when the process is told to end at once. */
 const FORCED_CLOSE_MS = 1000
 
@@ -34,7 +34,7 @@ export class IngressThread {
   readonly #stall: Stall
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
   #sawRecord = false
-  #positionsSentMs = 0
+  #housekeptMs = 0
   /** The slot that is kept to fetch into while the pool is empty (dropNewest only). */
   #reserve: number | undefined
 
@@ -60,7 +60,7 @@ export class IngressThread {
       this.#fill(slotIndex)
       this.#readMessages()
     }
-    this.#tellPositions()
+    this.#everySecond()
   }
 
   #acquire(): number | undefined {
@@ -142,7 +142,7 @@ export class IngressThread {
     const { bridge, consumer } = this.#options
     if ((bridge.consumerPoll(consumer, WAIT_MS) & FILL_EVENTS) !== 0) this.#handleEvents()
     this.#readMessages()
-    this.#tellPositions()
+    this.#everySecond()
   }
 
   #handleEvents(): void {
@@ -172,6 +172,7 @@ export class IngressThread {
         this.#membership.noteEnd(event.assignmentId, event.offset)
         break
       case 'commit':
+        this.#membership.noteCommit(event.partitions)
         if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
         break
       case 'rewind':
@@ -210,7 +211,7 @@ export class IngressThread {
     const { bridge, consumer } = this.#options
     switch (message.kind) {
       case 'commit':
-        this.#membership.commit(message.commits, 0)
+        this.#membership.want(message.commits)
         break
       case 'pause':
         this.#membership.hold(message.assignmentIds)
@@ -221,6 +222,7 @@ export class IngressThread {
         if (!this.#stall.paused) bridge.consumerResume(consumer, message.assignmentIds)
         break
       case 'finish':
+        this.#membership.want(message.commits)
         this.#finish = message
         break
       case 'assigned':
@@ -239,11 +241,12 @@ export class IngressThread {
     send({ kind: 'first', ingressIndex, atNs, cpuMicros: user + system })
   }
 
-  #tellPositions(): void {
+  #everySecond(): void {
     const nowMs = this.#options.nowMs()
-    if (nowMs - this.#positionsSentMs < POSITIONS_EVERY_MS) return
-    this.#positionsSentMs = nowMs
+    if (nowMs - this.#housekeptMs < HOUSEKEEPING_EVERY_MS) return
+    this.#housekeptMs = nowMs
     const { bridge, consumer, ingressIndex, send } = this.#options
+    this.#membership.commitWanted(0)
     send({ kind: 'positions', ingressIndex, positions: this.#membership.positionsWithEnds() })
     for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
   }
@@ -254,7 +257,9 @@ export class IngressThread {
     this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
     const deadlineMs = this.#options.nowMs() + timeoutMs
-    if (this.#finish !== undefined) this.#membership.commit(this.#finish.commits, timeoutMs)
+    if (this.#finish !== undefined) {
+      this.#membership.commitFinally(timeoutMs, () => this.#serve())
+    }
     const left = Math.max(FORCED_CLOSE_MS, deadlineMs - this.#options.nowMs())
     const inTime = bridge.consumerClose(consumer, Math.round(left))
     send({ kind: 'closed', ingressIndex, inTime })

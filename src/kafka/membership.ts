@@ -7,7 +7,7 @@
  *
  * Used by ingress-thread.ts alone. Bound: one entry an assigned partition.
  */
-import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
+import type { ConsumerEvent, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Position, ToIngress } from './ingress-messages.ts'
@@ -22,6 +22,9 @@ interface Held {
   endOffset: number
   /** Main asked for a pause: too many unresolved offsets. */
   held: boolean
+  /** The watermark that main told last, and the highest that the group has acknowledged; -1: none. */
+  wanted: number
+  committed: number
 }
 
 /**
@@ -36,6 +39,8 @@ const ASSIGNED_TIMEOUT_MS = 10_000
 const REVOKED_GRACE_MS = 2000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
+
+const NOTHING_COMMITTED = { wanted: -1, committed: -1 }
 
 type Meanwhile = (message: ToIngress) => void
 
@@ -120,7 +125,7 @@ export class Membership {
     // closes.
     if (answer === undefined) return
     for (const { assignmentId, topic, partition, offset } of answer.assignments) {
-      const held = { topic, partition, offset, endOffset: -1, held: false }
+      const held = { topic, partition, offset, endOffset: -1, held: false, ...NOTHING_COMMITTED }
       this.#assignments.set(assignmentId, held)
     }
     bridge.consumerAssign(consumer, answer.assignments)
@@ -133,7 +138,7 @@ export class Membership {
     if (positions.length > 0) {
       send({ kind: 'revoke', ingressIndex, positions, lost })
       const answer = this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
-      if (!lost && answer !== undefined) this.commit(answer.commits, COMMIT_TIMEOUT_MS)
+      if (!lost && answer !== undefined) this.#commitRevoked(answer.commits)
     }
     bridge.consumerUnassign(consumer, event.partitions)
     const assignmentIds = positions.map((one) => one.assignmentId)
@@ -141,21 +146,71 @@ export class Membership {
     send({ kind: 'unassigned', ingressIndex, assignmentIds })
   }
 
+  /** Notes what is to be committed; commitWanted sends it. */
+  want(commits: readonly PartitionOffset[]): void {
+    for (const { topic, partition, offset } of commits) {
+      const held = this.#heldOf(topic, partition)
+      if (held !== undefined) held.wanted = Math.max(held.wanted, offset)
+    }
+  }
+
+  /** The group has answered a commit. */
+  noteCommit(partitions: readonly PartitionError[]): void {
+    for (const { topic, partition, offset, error } of partitions) {
+      const held = error === null ? this.#heldOf(topic, partition) : undefined
+      if (held !== undefined) held.committed = Math.max(held.committed, offset)
+    }
+  }
+
   /**
-   * timeoutMs 0 does not wait for the answer. A failed commit is told; the next one supersedes it.
+   * Commits what is wanted and was not acknowledged yet, also what an earlier attempt failed at.
+   * timeoutMs 0 does not wait: a `commit` event follows.
+   * @returns librdkafka's name of what went wrong, or null.
    */
-  commit(commits: readonly PartitionOffset[], timeoutMs: number): void {
-    if (commits.length === 0) return
-    const { bridge, consumer, ingressIndex, send } = this.#options
+  commitWanted(timeoutMs: number): string | null {
+    const { bridge, consumer } = this.#options
+    const commits = [...this.#assignments.values()]
+      .filter((held) => held.wanted > held.committed)
+      .map(({ topic, partition, wanted }) => ({ topic, partition, offset: wanted }))
+    if (commits.length === 0) return null
     try {
       const answers = bridge.consumerCommit(consumer, commits, timeoutMs)
-      const failed = answers.find((one) => one.error !== null)
-      if (failed === undefined) return
-      const where = `${failed.topic} [${failed.partition}]`
-      send({ kind: 'commitFailed', ingressIndex, error: `${where}: ${failed.error}` })
+      if (timeoutMs > 0) this.noteCommit(answers)
+      return answers.find((one) => one.error !== null)?.error ?? null
     } catch (thrown) {
-      send({ kind: 'commitFailed', ingressIndex, error: messageOf(thrown) })
+      return codeOf(thrown)
     }
+  }
+
+  /** As commitWanted, again until it succeeds; between two attempts `serve` lets the group go on. */
+  commitFinally(timeoutMs: number, serve: () => void): void {
+    const { ingressIndex, send, nowMs } = this.#options
+    const deadlineMs = nowMs() + timeoutMs
+    for (;;) {
+      const leftMs = Math.max(1, Math.round(deadlineMs - nowMs()))
+      const error = this.commitWanted(leftMs)
+      if (error === null) return
+      if (nowMs() >= deadlineMs) {
+        send({ kind: 'commitFailed', ingressIndex, error })
+        return
+      }
+      serve()
+    }
+  }
+
+  #heldOf(topic: string, partition: number): Held | undefined {
+    for (const held of this.#assignments.values()) {
+      if (held.partition === partition && held.topic === topic) return held
+    }
+    return undefined
+  }
+
+  /** The group waits for this member: one attempt. What fails is read again by the next owner. */
+  #commitRevoked(commits: readonly PartitionOffset[]): void {
+    const { ingressIndex, send } = this.#options
+    this.want(commits)
+    const error = this.commitWanted(COMMIT_TIMEOUT_MS)
+    if (error !== null) send({ kind: 'commitFailed', ingressIndex, error })
   }
 
   #positionsOf(partitions: readonly PartitionOffset[]): Position[] {
@@ -184,4 +239,9 @@ export class Membership {
       else this.#options.sleep(1)
     }
   }
+}
+
+function codeOf(thrown: unknown): string {
+  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  return typeof code === 'string' ? code : messageOf(thrown)
 }

@@ -13,13 +13,8 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError } from '../core/errors.ts'
+import type { StartPosition } from '../options/notations.ts'
 import type { LostRange } from './ingress-messages.ts'
-
-/** Where a partition without a committed offset begins: `--start`. */
-export type StartPosition =
-  | { readonly kind: 'earliest' }
-  | { readonly kind: 'latest' }
-  | { readonly kind: 'time'; readonly timestampMs: number }
 
 /** Each request may take this long; a broker that restarts is back within a few of them. */
 const REQUEST_TIMEOUT_MS = 10_000
@@ -84,7 +79,7 @@ function startOf(
     case 'latest':
       return offsetsAt('end offsets', fresh, OFFSET_END)
     case 'time': {
-      const found = offsetsAt('offsets for a time', fresh, start.timestampMs)
+      const found = offsetsAt('offsets for a time', fresh, start.timeMs)
       // Nothing is as late as that: such a partition begins at its end.
       const none = found.filter((one) => one.offset < 0)
       return [

@@ -29,7 +29,9 @@ export function tellOf(message: FromIngress, log: Log): void {
       if (!message.fatal) log.warn(`kafka: ${message.code}: ${troubleText(message)}`)
       break
     case 'commitFailed':
-      log.warn(`a commit failed: ${message.error}`)
+      // A rebalance refuses commits for a moment; the next second's is accepted.
+      if (message.error === 'REBALANCE_IN_PROGRESS') log.debug(`a commit waits for a rebalance`)
+      else log.warn(`a commit failed: ${message.error}`)
       break
     case 'log':
       log.debug(`librdkafka: ${message.facility}: ${message.message}`)

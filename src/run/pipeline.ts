@@ -115,7 +115,7 @@ export class Pipeline {
    * @throws LogpipeError when the add-on or the output cannot be opened; nothing is left open then.
    */
   static async start(settings: PipelineSettings, deps: PipelineDeps): Promise<Pipeline> {
-    const bridge = loadBridge(settings.bridgeFile)
+    const bridge = loadBridge(settings.bridgeFile ?? undefined)
     bridge.tuneAllocator()
     let pipeline: Pipeline | null = null
     const { sink, credit } = openOutput(settings.output, {

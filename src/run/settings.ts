@@ -4,7 +4,7 @@
  * The CLI makes it from the Config; the demo, the bench and the tests make their own.
  */
 import type { FillLimits } from '../bridge/bridge.ts'
-import type { StartPosition } from '../kafka/start-offsets.ts'
+import type { StartPosition } from '../options/notations.ts'
 
 export interface PipelineSettings {
   readonly mode: 'worker' | 'direct'

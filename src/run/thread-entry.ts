@@ -21,7 +21,7 @@ import type { ThreadData, ToFilter } from './thread-data.ts'
 const CLAIM_WAIT_MS = 100
 
 const data = workerData as ThreadData
-const bridge = loadBridge(data.settings.bridgeFile)
+const bridge = loadBridge(data.settings.bridgeFile ?? undefined)
 const slots = new Slots(data.slots)
 const signals = new Signals(data.signals)
 const counters = new Counters(data.counters).row(data.row)
