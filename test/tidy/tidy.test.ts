@@ -17,7 +17,7 @@ const TABLES = new Set(['src/options/table.ts', 'src/core/errors.ts', 'src/bridg
 const RANKS: ReadonlyMap<string, number> = new Map([
   ['core', 0],
   ['options', 1],
-  ['pool', 2],
+  ['pool', 1],
   ['bridge', 2],
   ['kafka', 3],
   ['filter', 3],
