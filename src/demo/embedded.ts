@@ -59,7 +59,12 @@ const TIMEOUT_MS = 10_000
  * Properties for whoever reads from the embedded broker; they go below the user's own. It answers a
  * fetch that finds nothing only when its time is over, so that time has to be short.
  */
-export const EMBEDDED_KAFKA_CONFIG: KafkaConfig = [['fetch.wait.max.ms', '10']]
+export const EMBEDDED_KAFKA_CONFIG: KafkaConfig = [
+  ['fetch.wait.max.ms', '10'],
+  // A member hears of a rebalance by its heartbeat: at 3 s, the second thread would join when most
+  // is over.
+  ['heartbeat.interval.ms', '100'],
+]
 
 /** @throws LogpipeError of the producer; what the bridge throws when the broker cannot be made. */
 export async function openEmbedded(
