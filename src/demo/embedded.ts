@@ -56,13 +56,16 @@ const LEAD_RECORDS_MAX = 50_000
 const TIMEOUT_MS = 10_000
 
 /**
- * Properties for whoever reads from the embedded broker; they go below the user's own. It answers a
- * fetch that finds nothing only when its time is over, so that time has to be short.
+ * Properties for whoever reads from the embedded broker; they go below the user's own. It is a
+ * mock, and keeps to the clock where a broker would not wait.
  */
 export const EMBEDDED_KAFKA_CONFIG: KafkaConfig = [
+  // A fetch that finds nothing is answered when its time is over, though records came meanwhile.
   ['fetch.wait.max.ms', '10'],
-  // A member hears of a rebalance by its heartbeat: at 3 s, the second thread would join when most
-  // is over.
+  // A rebalance lasts for the session's time-out less one second (rdkafka_mock_cgrp.c), and members
+  // hear of it by their heartbeat. Here: half a second, when the second ingress thread joins, and
+  // when it leaves.
+  ['session.timeout.ms', '1500'],
   ['heartbeat.interval.ms', '100'],
 ]
 
