@@ -84,7 +84,8 @@ export async function openAdmin(settings: KafkaClientSettings): Promise<Admin> {
   const trouble = new ConnectionTrouble()
   try {
     const client = binding.AdminClient.create(bindingConfig(settings, {}), {
-      'event.error': (error: unknown) => trouble.note(error),
+      'event.error': (error: unknown) => trouble.noteError(error),
+      'event.log': (line: object) => trouble.noteLog(line),
     })
     return new BindingAdmin(binding, client, settings, trouble)
   } catch (error) {
