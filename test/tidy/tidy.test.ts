@@ -22,7 +22,7 @@ const TABLES = new Set([
 const RANKS: ReadonlyMap<string, number> = new Map([
   ['core', 0],
   ['options', 1],
-  ['pool', 2],
+  ['pool', 1],
   ['bridge', 2],
   ['kafka', 3],
   ['filter', 3],
