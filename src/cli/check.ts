@@ -6,6 +6,7 @@
  */
 import os from 'node:os'
 import type { Bridge } from '../bridge/bridge.ts'
+import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { checkMemory } from '../options/memory.ts'
 import { resolve } from '../options/resolve.ts'
@@ -15,18 +16,18 @@ import type { Probe } from './check-report.ts'
 import { refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
 import { memoryLimit, planMemory } from './memory-plan.ts'
-import { startNotices } from './notices.ts'
+import { startNotices } from './start-notices.ts'
 import { probeElasticsearch } from './probe-elasticsearch.ts'
 import { probeKafka } from './probe-kafka.ts'
 import { probeOutput } from './probe-output.ts'
 
 export interface CheckDeps {
-  /** Loads the add-on; null while it is not part of the program. */
-  readonly loadBridge: ((file: string | null) => Bridge) | null
+  /** Loads the add-on; undefined: the one that was built. */
+  readonly loadBridge: (file: string | undefined) => Bridge
   readonly memoryLimit: () => number | null
 }
 
-const DEPS: CheckDeps = { loadBridge: null, memoryLimit }
+const DEPS: CheckDeps = { loadBridge, memoryLimit }
 
 export async function check(context: CommandContext, deps: CheckDeps = DEPS): Promise<number> {
   const resolved = resolve({ command: 'check', args: context.args, env: context.env })

@@ -22,24 +22,17 @@ const METADATA_MS_MAX = 5000
 
 type Topics = ReturnType<Bridge['consumerMetadata']>['topics']
 
-/** @param loadBridge null while the add-on is not part of the program */
+/** @param loadBridge is called when a broker answers */
 export async function probeKafka(
   config: Config,
-  loadBridge: ((file: string | null) => Bridge) | null,
+  loadBridge: (file: string | undefined) => Bridge,
 ): Promise<KafkaProbe> {
   const connections = await Promise.all(config.kafkaBrokers.map(probeBroker))
   if (connections.every(({ state }) => state === 'wrong')) {
     return { probes: connections, brokerCount: null }
   }
-  if (loadBridge === null) {
-    const detail = 'topics not tested: the add-on is not part of this version yet'
-    return {
-      probes: [...connections, { subject: 'kafka', state: 'untested', detail }],
-      brokerCount: null,
-    }
-  }
   try {
-    const metadata = askMetadata(config, loadBridge(config.bridgeLib))
+    const metadata = askMetadata(config, loadBridge(config.bridgeLib ?? undefined))
     return { ...metadata, probes: [...connections, ...metadata.probes] }
   } catch (error) {
     const wrong: Probe = { subject: 'kafka', state: 'wrong', detail: messageOf(error) }

@@ -12,6 +12,6 @@ export function run(context: CommandContext): number {
   const resolved = resolve({ command: 'run', args: context.args, env: context.env })
   refuseOperands(resolved)
   checkMemory(planMemory(resolved.config, null), memoryLimit())
-  // The one place where the pipeline is called; startNotices (notices.ts) is what it says first.
+  // The one place where the pipeline is called; what it says first is in start-notices.ts.
   throw new LogpipeError('NOT_BUILT', 'the pipeline is not part of this version yet')
 }

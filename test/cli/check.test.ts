@@ -18,6 +18,15 @@ async function listen(t: TestContext, server: net.Server): Promise<number> {
 }
 
 const configOf = (args: readonly string[]) => resolve({ command: 'check', args, env: {} }).config
+/** A Kafka that answers with one topic, as far as check asks. */
+const BRIDGE = {
+  consumerOpen: () => 1,
+  consumerMetadata: () => ({
+    brokers: [{ id: 1, host: 'h', port: 1 }],
+    topics: [{ topic: 'test', partitions: 1, error: null }],
+  }),
+  consumerClose: () => true,
+} as unknown as Bridge
 const BANNER = JSON.stringify({ version: { number: '9.5.0' }, tagline: 'You Know, for Search' })
 
 test('Elasticsearch is named with its version when the credentials open it', async (t) => {
@@ -50,7 +59,7 @@ test('credentials in the URL are used and are not shown', async (t) => {
   const broker = await listen(t, net.createServer())
   const args = ['--es-enabled', '--es-url', url, '--brokers', `127.0.0.1:${broker}`]
   const context = { args, env: {}, print: (text: string) => printed.push(text), columns: 80 }
-  const status = await check(context, { loadBridge: null, memoryLimit: () => null })
+  const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => null })
   assert.match(
     printed.join(''),
     /^ok +elasticsearch http:\/\/u:\(secret\)@127.*Elasticsearch 9\.5\.0$/m,
@@ -132,7 +141,7 @@ test('a container that is too small is named with the largest part', async (t) =
   const printed: string[] = []
   const args = ['--brokers', `127.0.0.1:${port}`, '--output', 'none']
   const context = { args, env: {}, print: (text: string) => printed.push(text), columns: 80 }
-  const status = await check(context, { loadBridge: null, memoryLimit: () => 2 ** 30 })
+  const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => 2 ** 30 })
   assert.match(printed.join(''), /^WRONG +memory: .*80 % of the limit of 1\.0 GiB.*consumers/m)
   assert.equal(status, 1)
 })
