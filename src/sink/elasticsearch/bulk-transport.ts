@@ -78,8 +78,8 @@ export class ElasticTransport implements BulkTransport {
     this.#clock = clock
     this.#pool = new ClusterConnectionPool({
       Connection: UndiciConnection,
-      resurrectStrategy: 'ping',
-      pingTimeout: settings.timeoutMs,
+      // A ping would have no time-out (see send), so a real request finds out.
+      resurrectStrategy: 'optimistic',
       ...authOf(settings),
       ...(settings.caPem === null ? {} : { tls: { ca: settings.caPem } }),
     })
@@ -90,7 +90,7 @@ export class ElasticTransport implements BulkTransport {
       serializer: textSerializer,
       maxRetries: 0,
       retryOnTimeout: false,
-      requestTimeout: settings.timeoutMs,
+      requestTimeout: null,
       compression: false,
       sniffInterval: false,
       sniffOnStart: false,
@@ -110,15 +110,16 @@ export class ElasticTransport implements BulkTransport {
     const abort = new AbortController()
     this.#underWay.add(abort)
     let isLate = false
-    // The transport's own time-out ends with the answer's head; this one covers its body too.
-    const cancel = this.#clock.after(this.#timeoutMs * 1.1, () => {
+    // The transport's own time-out is an event that undici 7 does not heed, and would end with the
+    // answer's head.
+    const cancel = this.#clock.after(this.#timeoutMs, () => {
       isLate = true
       abort.abort()
     })
     try {
       return await this.#request(body, abort.signal)
     } catch (error) {
-      return replyOf(error, isLate)
+      return this.#replyOf(error, isLate)
     } finally {
       cancel()
       this.#underWay.delete(abort)
@@ -141,6 +142,22 @@ export class ElasticTransport implements BulkTransport {
       { meta: true, headers, signal },
     )
     return answerOf(result, result.statusCode)
+  }
+
+  #replyOf(error: unknown, isLate: boolean): BulkReply {
+    if (error instanceof errors.ResponseError) return answerOf(error.meta, error.statusCode ?? 0)
+    const isOurs =
+      error instanceof errors.TimeoutError ||
+      error instanceof errors.ConnectionError ||
+      error instanceof errors.RequestAbortedError
+    const meta = isOurs ? error.meta : undefined
+    const node = nodeOf(meta)
+    if (!isLate) return { kind: 'unreachable', node, message: messageOf(error) }
+    // A node that hangs must not get its share of the requests. When all of them do, the pool asks
+    // all of them.
+    const connection = meta?.meta.connection
+    if (connection !== null && connection !== undefined) this.#pool.markDead(connection)
+    return { kind: 'timeout', node, message: `no answer in ${this.#timeoutMs} ms` }
   }
 
   async close(): Promise<void> {
@@ -174,17 +191,4 @@ function answerOf(result: DiagnosticResult, status: number): BulkReply {
 
 function nodeOf(result: DiagnosticResult | undefined): string {
   return result?.meta.connection?.id ?? ''
-}
-
-function replyOf(error: unknown, isLate: boolean): BulkReply {
-  if (error instanceof errors.ResponseError) return answerOf(error.meta, error.statusCode ?? 0)
-  const node =
-    error instanceof errors.TimeoutError ||
-    error instanceof errors.ConnectionError ||
-    error instanceof errors.RequestAbortedError
-      ? nodeOf(error.meta)
-      : ''
-  const message = messageOf(error)
-  if (isLate || error instanceof errors.TimeoutError) return { kind: 'timeout', node, message }
-  return { kind: 'unreachable', node, message }
 }

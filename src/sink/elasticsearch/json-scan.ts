@@ -63,15 +63,27 @@ let words = new Int32Array<ArrayBufferLike>(new ArrayBuffer(0))
 
 /** What kind of JSON the bytes [from, to) of `bytes` are. */
 export function scanJson(bytes: Uint8Array, from: number, to: number): JsonKind {
-  if (words.buffer !== bytes.buffer) {
-    words = new Int32Array(bytes.buffer, 0, bytes.buffer.byteLength >>> 2)
-  }
+  useWordsOf(bytes)
   sawLineEnd = false
   const open = skipBlanks(bytes, from, to)
   if (open >= to || bytes[open] !== OPEN_OBJECT) return JSON_OTHER
   const end = scanObject(bytes, open + 1, to)
   if (end < 0 || skipBlanks(bytes, end, to) !== to) return JSON_OTHER
   return sawLineEnd ? JSON_OBJECT_LINES : JSON_OBJECT
+}
+
+/**
+ * The index of the first byte in [from, to) that a JSON string must escape, or `to`: a quote, a
+ * backslash, a control character.
+ */
+export function findEscaped(bytes: Uint8Array, from: number, to: number): number {
+  useWordsOf(bytes)
+  return skipPlain(bytes, from, to)
+}
+
+function useWordsOf(bytes: Uint8Array): void {
+  if (words.buffer === bytes.buffer) return
+  words = new Int32Array(bytes.buffer, 0, bytes.buffer.byteLength >>> 2)
 }
 
 /** @returns the index behind the object whose opening brace is before `at`; -1: it is none. */

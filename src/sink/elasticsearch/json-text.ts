@@ -5,13 +5,9 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { BodyBuilder } from '../../pool/record-encoder.ts'
+import { findEscaped } from './json-scan.ts'
 
 const QUOTE = 0x22
-
-/** 0: a byte stands for itself in a JSON string; 1: it must be escaped. */
-const ESCAPED = new Uint8Array(256).fill(1, 0, 0x20)
-ESCAPED[QUOTE] = 1
-ESCAPED[0x5c] = 1
 
 /** The escape of each byte that needs one. */
 const ESCAPE_OF: readonly Uint8Array[] = Array.from({ length: 256 }, (_, byte) =>
@@ -29,18 +25,14 @@ export function writeField(body: BodyBuilder, name: string, value: Buffer | null
 
 /** A JSON string of UTF-8 bytes. */
 export function writeString(body: BodyBuilder, text: Buffer): void {
-  // The longest escape, \u00XX, has six bytes; twice that room would be a waste for plain text, so
-  // the room is taken run by run.
   body.byte(QUOTE)
-  let from = 0
-  for (let at = 0; at < text.length; at++) {
-    const byte = text[at]!
-    if (ESCAPED[byte] === 0) continue
-    if (at > from) body.bytes(text.subarray(from, at))
-    body.bytes(ESCAPE_OF[byte]!)
+  for (let from = 0; ;) {
+    const at = findEscaped(text, from, text.length)
+    body.bytes(from === 0 && at === text.length ? text : text.subarray(from, at))
+    if (at === text.length) break
+    body.bytes(ESCAPE_OF[text[at]!]!)
     from = at + 1
   }
-  body.bytes(from === 0 ? text : text.subarray(from))
   body.byte(QUOTE)
 }
 
