@@ -106,6 +106,11 @@ export interface Spill {
    * nothing. Entries appended afterwards are not affected. @returns how many.
    */
   dropPartition(topic: string, partition: number): number
+  /**
+   * The caller has dealt with all damage reported so far: what was lost is fetched again and safe,
+   * or counted as lost. Until then the damaged segments stay, so that a crash reports them again.
+   */
+  resolveDamage(): Promise<void>
   /** Waits for appends under way, saves the progress, lets go of the directory. Idempotent. */
   close(): Promise<void>
 }
