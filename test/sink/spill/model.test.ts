@@ -8,7 +8,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { SpillEntry, StoredEntry } from '../../../src/sink/spill/contract.ts'
 import type { MemoryDisk } from '../../helpers/memory-disk.ts'
 import { entryOf, openTestSpill, randomOf, type TestSpill } from '../../helpers/spills.ts'
