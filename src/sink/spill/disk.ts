@@ -45,7 +45,7 @@ const OPEN_FLAGS = {
 
 export const nodeDisk: Disk = {
   async makeDirectory(directory) {
-    await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
+    await makeWithParents(path.resolve(directory))
     // One that an operator made beforehand may be open to others. Left alone when it is right, so
     // that a read-only disk fails where it matters.
     if (((await stat(directory)).mode & 0o777) !== DIRECTORY_MODE) {
@@ -85,16 +85,35 @@ export const nodeDisk: Disk = {
       await handle.close()
     }
     await rename(temporary, file)
-    await this.syncDirectory(path.dirname(file))
+    await syncDirectory(path.dirname(file))
   },
-  async syncDirectory(directory) {
-    const handle = await open(directory, constants.O_RDONLY)
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  },
+  syncDirectory,
+}
+
+/**
+ * Makes a directory that survives a crash, as all above it. Node's own recursive mkdir says ENOENT
+ * where the disk is read-only.
+ */
+async function makeWithParents(directory: string): Promise<void> {
+  const parent = path.dirname(directory)
+  try {
+    await mkdir(directory, { mode: DIRECTORY_MODE })
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return
+    if (errorCode(error) !== 'ENOENT' || parent === directory) throw error
+    await makeWithParents(parent)
+    await mkdir(directory, { mode: DIRECTORY_MODE })
+  }
+  await syncDirectory(parent)
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }
 
 /** Node's name of an operating system's error (ENOSPC), or '' when it is none. */

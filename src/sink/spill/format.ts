@@ -217,6 +217,19 @@ export function writeRanges(
   return length
 }
 
+/** The block that ends a segment of `entryCount` entries. */
+export function sealBlock(
+  sync: Buffer,
+  entryCount: number,
+  ranges: readonly SourceRange[],
+  names: NameBytes,
+): Buffer {
+  const bytes = Buffer.alloc(rangesBytes(ranges, names))
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  writeRanges(bytes, view, 0, sync, KIND_SEAL, { firstOrdinal: 0, entryCount, ranges }, names)
+  return bytes
+}
+
 /** The content of an intact ranges or seal block. */
 export function readRanges(bytes: Buffer, view: DataView, position: number): Ranges {
   const rangeCount = view.getUint32(position + 28, true)

@@ -123,6 +123,7 @@ async function load(
       recovered.push(await recoverSegment(store, file, progress.get(file.name) ?? 0))
     }
   }
+  await store.settled()
   if (isOwner && !isSame(found, ours)) await saveManifest(disk, directory, ours)
   return new DirectorySpill({
     store,

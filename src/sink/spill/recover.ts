@@ -5,7 +5,7 @@
  * damage was dealt with only means that it is reported again.
  */
 import type { SpillDamage } from './contract.ts'
-import { KIND_SEAL, NameBytes, rangesBytes, writeRanges } from './format.ts'
+import { NameBytes, sealBlock } from './format.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import { scanSegment, type ScannedSegment, type SegmentFile } from './scan.ts'
 import { Segment } from './segment.ts'
@@ -50,7 +50,8 @@ export async function recoverSegment(
   segment.closed = true
   segment.size = size
   store.add(segment)
-  const isSent = scan.lostOrdinals.every(([, to]) => to <= goneBelow)
+  const lost = scan.lostOrdinals
+  const isSent = lost.length > 0 && lost.every(([, to]) => to <= goneBelow)
   const damage = scan.damage.filter((one) => one.torn || !isSent)
   segment.pinned = damage.some((one) => one.lostCount > 0)
   segment.lostFrom = scan.lostOrdinals[0]?.[0] ?? scan.ordinalEnd
@@ -67,15 +68,7 @@ export async function finishRecovery(
   segment.pinned = false
   if (segment.removed) return
   if (!scan.sealed && segment.liveCount > 0) {
-    const names = new NameBytes()
-    const seal = Buffer.alloc(rangesBytes(scan.storedRanges, names))
-    const view = new DataView(seal.buffer, seal.byteOffset, seal.length)
-    const content = {
-      firstOrdinal: 0,
-      entryCount: scan.ordinalEnd,
-      ranges: scan.storedRanges,
-    }
-    writeRanges(seal, view, 0, segment.sync, KIND_SEAL, content, names)
+    const seal = sealBlock(segment.sync, scan.ordinalEnd, scan.storedRanges, new NameBytes())
     const file = await store.disk.open(store.pathOf(segment), 'update')
     try {
       await file.truncate(scan.intactEnd)

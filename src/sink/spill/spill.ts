@@ -115,6 +115,7 @@ export class DirectorySpill implements Spill {
       segment.pinned = false
       this.#store.retire(segment)
     }
+    await this.#store.settled()
   }
 
   close(): Promise<void> {

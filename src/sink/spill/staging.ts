@@ -2,6 +2,7 @@
  * What is on its way to the disk: appends, and the buffers that their entries are encoded into.
  * Used by the writer alone.
  */
+import assert from 'node:assert/strict'
 import type { AppendPlan } from './append-plan.ts'
 import type { SpillEntry } from './contract.ts'
 import type { DiskFile } from './disk.ts'
@@ -45,6 +46,15 @@ export class Staging {
   constructor(size: number) {
     this.bytes = Buffer.allocUnsafeSlow(size)
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, size)
+  }
+
+  /** Before bytes of a segment are added: all in one buffer are of one segment. */
+  begin(open: OpenSegment): void {
+    if (this.used === 0) {
+      this.open = open
+      this.position = open.segment.size
+    }
+    assert.equal(this.open, open)
   }
 
   reset(): void {

@@ -15,9 +15,9 @@ import { planAppend, type EntryGroup } from './append-plan.ts'
 import type { SpillEntry } from './contract.ts'
 import {
   KIND_RANGES,
-  KIND_SEAL,
   NameBytes,
   rangesBytes,
+  sealBlock,
   segmentHeader,
   SYNC_BYTES,
   writeEntry,
@@ -33,8 +33,8 @@ export class SpillWriter {
   readonly #maxBytes: number
   readonly #segmentBytes: number
   readonly #names = new NameBytes()
-  #current = new Staging(STAGING_BYTES)
-  #spare = new Staging(STAGING_BYTES)
+  #current = new Staging(0)
+  #spare = new Staging(0)
   #open: OpenSegment | null = null
   #nextNumber: number
   /** The last append's encoding; the next one begins behind it. */
@@ -115,8 +115,16 @@ export class SpillWriter {
     if (this.#open === null) await this.#openSegment()
     else if (this.#isSegmentFull(this.#open, group)) await this.#seal(this.#open)
     else if (this.#current.used > 0) await this.#handOver()
-    // One group larger than a staging buffer: a huge document. Its buffer lives this once.
-    else this.#current = new Staging(group.bytes)
+    else this.#growStaging(group.bytes)
+  }
+
+  /**
+   * Buffers are made at the first use: most spills are never used. One that is larger than usual,
+   * for a huge document, lives this once.
+   */
+  #growStaging(bytes: number): void {
+    assert.equal(this.#current.used, 0)
+    this.#current = new Staging(Math.max(STAGING_BYTES, bytes))
   }
 
   async #openSegment(): Promise<void> {
@@ -143,7 +151,8 @@ export class SpillWriter {
     const open = this.#open
     assert(open !== null)
     const { segment } = open
-    const staging = this.#stagingOf(open)
+    const staging = this.#current
+    staging.begin(open)
     let part = ticket.parts.at(-1)
     if (part === undefined || part.segment !== segment) {
       part = new AppendPart(segment)
@@ -177,14 +186,10 @@ export class SpillWriter {
   /** Ends a segment: its last bytes are staged, and it is closed when they are written. */
   async #seal(open: OpenSegment): Promise<void> {
     const { segment } = open
-    const bytes = Buffer.alloc(this.#sealBytes())
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    const content = { firstOrdinal: 0, entryCount: segment.entryCount, ranges: open.tally.ranges }
-    writeRanges(bytes, view, 0, segment.sync, KIND_SEAL, content, this.#names)
+    const bytes = sealBlock(segment.sync, segment.entryCount, open.tally.ranges, this.#names)
     if (this.#current.used + bytes.length > this.#current.bytes.length) await this.#handOver()
     // A failed write may have closed it meanwhile.
     if (this.#open !== open) return
-    if (bytes.length > this.#current.bytes.length) this.#current = new Staging(bytes.length)
     this.#stage(open, bytes)
     this.#current.closes = true
     this.#open = null
@@ -196,20 +201,12 @@ export class SpillWriter {
   }
 
   #stage(open: OpenSegment, bytes: Buffer): void {
-    const staging = this.#stagingOf(open)
+    if (bytes.length > this.#current.bytes.length) this.#growStaging(bytes.length)
+    const staging = this.#current
+    staging.begin(open)
     staging.bytes.set(bytes, staging.used)
     staging.used += bytes.length
     this.#store.grow(open.segment, bytes.length)
-  }
-
-  #stagingOf(open: OpenSegment): Staging {
-    const staging = this.#current
-    if (staging.used === 0) {
-      staging.open = open
-      staging.position = open.segment.size
-    }
-    assert.equal(staging.open, open)
-    return staging
   }
 
   /** Afterwards the current staging buffer is empty; what was in it is being written. */
@@ -224,7 +221,7 @@ export class SpillWriter {
     this.#current = this.#spare
     this.#flushing = this.#flush(staging).then(() => {
       staging.reset()
-      this.#spare = staging.bytes.length > STAGING_BYTES ? new Staging(STAGING_BYTES) : staging
+      this.#spare = staging.bytes.length > STAGING_BYTES ? new Staging(0) : staging
       this.#flushing = null
       if (this.#current.used > 0) this.#startFlush()
       else this.retireDrained()

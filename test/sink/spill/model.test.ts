@@ -40,7 +40,7 @@ test('random appends, reads, releases, restarts and crashes lose and alter nothi
         await world.finish()
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 60 },
   )
 })
 
