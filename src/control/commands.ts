@@ -51,6 +51,8 @@ export class CommandQueue {
   /** In order of age. */
   readonly #commands = new Map<string, Command>()
   readonly #byWorker = new Map<string, Set<string>>()
+  /** By pipeline and kind; asked for every pipeline of a list. */
+  readonly #latest = new Map<string, string>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -83,10 +85,17 @@ export class CommandQueue {
       result: null,
     }
     this.#commands.set(command.id, command)
+    this.#latest.set(`${command.pipelineId} ${command.kind}`, command.id)
     open.add(command.id)
     this.#byWorker.set(order.workerId, open)
     this.#forgetOldest()
     return command
+  }
+
+  /** Whether a worker may be given one more. */
+  hasRoom(workerId: string): boolean {
+    this.#expire(workerId)
+    return (this.#byWorker.get(workerId)?.size ?? 0) < PER_WORKER_MAX
   }
 
   get(id: string): Command | undefined {
@@ -97,9 +106,8 @@ export class CommandQueue {
 
   /** The newest order of this kind for a pipeline. */
   latest(pipelineId: number, kind: CommandKind): Command | undefined {
-    return [...this.#commands.values()]
-      .reverse()
-      .find((command) => command.pipelineId === pipelineId && command.kind === kind)
+    const id = this.#latest.get(`${pipelineId} ${kind}`)
+    return id === undefined ? undefined : this.get(id)
   }
 
   /** What a worker shall do: its unfinished orders, oldest first. */
@@ -136,6 +144,8 @@ export class CommandQueue {
     for (const [id, command] of this.#commands) {
       if (this.#commands.size <= KEPT_MAX) return
       this.#commands.delete(id)
+      const key = `${command.pipelineId} ${command.kind}`
+      if (this.#latest.get(key) === id) this.#latest.delete(key)
       this.#byWorker.get(command.workerId)?.delete(id)
     }
   }

@@ -4,12 +4,16 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Clock } from '../core/clock.ts'
 import type { CommandQueue } from './commands.ts'
-import type { Fleet, Heartbeat } from './fleet.ts'
+import type { EsCollector } from './es-collector.ts'
+import type { Fleet } from './fleet.ts'
+import type { Heartbeat } from './heartbeat.ts'
+import type { History } from './history.ts'
 import type { PipelineFields } from './pipeline-fields.ts'
 import { pipelineStatus } from './pipeline-status.ts'
 import { entityTag, pipelineView, type View } from './pipeline-view.ts'
 import type { Pipeline, PipelineStore } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
+import type { TailHub } from './tail.ts'
 
 export interface ControlContext {
   readonly clock: Clock
@@ -17,6 +21,13 @@ export interface ControlContext {
   readonly pipelines: PipelineStore
   readonly fleet: Fleet
   readonly commands: CommandQueue
+  readonly tail: TailHub
+  readonly history: History
+  readonly elasticsearch: EsCollector
+  /** Snapshot of a pipeline on this machine; undefined: not looked for. */
+  readonly runtimeMetricsPath: string | undefined
+  /** Told of what should not have happened. */
+  readonly report: (error: unknown) => void
   /** Hears of every heartbeat, with the matches it brought: for metrics and the live tail. */
   readonly onHeartbeat: (workerId: string, heartbeat: Heartbeat, tail: readonly string[]) => void
 }
@@ -38,13 +49,10 @@ export function newRouter(): OpenAPIHono {
 }
 
 /** Row ids: SQLite's are 64 bits, JavaScript's whole numbers 53. */
+export const rowId = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
+
 export const idParam = z.object({
-  id: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(Number.MAX_SAFE_INTEGER)
-    .openapi({ param: { name: 'id', in: 'path' }, example: 1 }),
+  id: rowId.openapi({ param: { name: 'id', in: 'path' }, example: 1 }),
 })
 
 const problemSchema = z

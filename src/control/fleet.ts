@@ -10,6 +10,7 @@
  * on Kubernetes every restart brings a new name.
  */
 import type { Clock } from '../core/clock.ts'
+import type { Heartbeat } from './heartbeat.ts'
 import type { PipelineStore } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
 import { schedule, type Schedule, type Shortage } from './scheduler.ts'
@@ -23,23 +24,6 @@ const POLL_MS_EXPECTED = 1000
 const FORGET_MS = 86_400_000
 /** last_seen_ms is for people; after a crash it may be this much too old. */
 const SEEN_FLUSH_MS = 30_000
-
-export interface Heartbeat {
-  readonly state: string
-  readonly pid: number | null
-  /** Which pipeline and revision the child runs; null: none. */
-  readonly pipelineId: number | null
-  readonly revision: number | null
-  /** Revision that would not run, when an older one runs in its place. */
-  readonly failedRevision: number | null
-  readonly error: { readonly message: string; readonly lines: readonly string[] } | null
-  readonly metrics: Readonly<Record<string, number>>
-  readonly deadLetters: number
-  readonly pollMs: number
-  /** Made anew at each start of sync: tells two processes of one name apart. */
-  readonly instance: string | null
-  readonly version: string | null
-}
 
 export interface WorkerNow extends WorkerRecord {
   readonly live: boolean
@@ -61,12 +45,14 @@ export class Fleet {
   readonly #store: WorkerStore
   readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
-  readonly #onAssigned: (workerId: string, pipelineId: number) => void
+  #onAssigned: (workerId: string, pipelineId: number) => void = () => undefined
   #schedule: Schedule = { assignments: new Map(), shortages: new Map() }
   #byPipeline: ReadonlyMap<number, readonly string[]> = new Map()
+  /** Who reports to run each pipeline: asked for every pipeline of a list. */
+  readonly #runningBy = new Map<number, Set<string>>()
   #flushedMs: number
 
-  /** @param onAssigned hears of each worker that is given a pipeline it did not have. */
+  /** @param onAssigned hears of each worker that is given a pipeline, from now on. */
   constructor(
     pipelines: PipelineStore,
     store: WorkerStore,
@@ -76,7 +62,6 @@ export class Fleet {
     this.#pipelines = pipelines
     this.#store = store
     this.#clock = clock
-    this.#onAssigned = onAssigned
     this.#flushedMs = clock.monotonicMs()
     for (const record of store.all()) {
       this.#entries.set(record.id, {
@@ -87,6 +72,7 @@ export class Fleet {
       })
     }
     this.reconcile()
+    this.#onAssigned = onAssigned
   }
 
   /**
@@ -110,6 +96,7 @@ export class Fleet {
     ) {
       throw new Problem(409, `Another process calls itself ${id}: give each worker its own id.`)
     }
+    this.#runs(id, before?.pipelineId ?? null, heartbeat.pipelineId)
     entry.heartbeat = heartbeat
     entry.heardMs = nowMs
     entry.record = {
@@ -177,22 +164,26 @@ export class Fleet {
           : null,
       pipelineId: record.pipelineId,
     }))
+    const before = this.#schedule.assignments
     this.#schedule = schedule(this.#pipelines.wishes(), workers)
     const changed: WorkerRecord[] = []
+    const given: [workerId: string, pipelineId: number][] = []
     const byPipeline = new Map<number, string[]>()
     for (const [id, pipelineId] of this.#schedule.assignments) {
-      if (pipelineId !== null)
+      if (pipelineId !== null) {
         byPipeline.set(pipelineId, [...(byPipeline.get(pipelineId) ?? []), id])
+        if (before.get(id) !== pipelineId) given.push([id, pipelineId])
+      }
       const entry = this.#entries.get(id)
       if (entry === undefined || entry.record.pinned || entry.record.pipelineId === pipelineId) {
         continue
       }
       entry.record = { ...entry.record, pipelineId }
       changed.push(entry.record)
-      if (pipelineId !== null) this.#onAssigned(id, pipelineId)
     }
     this.#byPipeline = byPipeline
     this.#store.put(changed)
+    for (const [workerId, pipelineId] of given) this.#onAssigned(workerId, pipelineId)
   }
 
   /** A pipeline was deleted: the database has taken it from every worker; do the same here. */
@@ -229,9 +220,10 @@ export class Fleet {
 
   /** Live workers whose child still runs a pipeline, assigned to it or not. */
   running(pipelineId: number): WorkerNow[] {
-    return [...this.#entries.values()]
-      .filter((entry) => entry.heartbeat?.pipelineId === pipelineId && this.#isLive(entry))
-      .map((entry) => this.#now(entry))
+    return [...(this.#runningBy.get(pipelineId) ?? [])].flatMap((id) => {
+      const worker = this.get(id)
+      return worker?.live === true ? worker : []
+    })
   }
 
   /** What a worker shall run, by the last schedule. */
@@ -264,7 +256,20 @@ export class Fleet {
     return entry
   }
 
+  #runs(id: string, before: number | null, after: number | null): void {
+    if (before === after) return
+    if (before !== null) {
+      const others = this.#runningBy.get(before)
+      others?.delete(id)
+      if (others?.size === 0) this.#runningBy.delete(before)
+    }
+    if (after !== null) {
+      this.#runningBy.set(after, (this.#runningBy.get(after) ?? new Set()).add(id))
+    }
+  }
+
   #drop(id: string): void {
+    this.#runs(id, this.#entries.get(id)?.heartbeat?.pipelineId ?? null, null)
     this.#entries.delete(id)
     this.#store.delete(id)
   }

@@ -7,7 +7,8 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { RESULT_BYTES_MAX, type Command } from './commands.ts'
 import { newRouter, problems, type ControlContext } from './control-context.ts'
-import { WORKERS_MAX, type Heartbeat, type WorkerNow } from './fleet.ts'
+import { WORKERS_MAX, type WorkerNow } from './fleet.ts'
+import type { Heartbeat } from './heartbeat.ts'
 import { Problem } from './problem.ts'
 import {
   assignmentSchema,

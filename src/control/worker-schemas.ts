@@ -2,6 +2,7 @@
  * The shapes that workers and the control plane exchange, and their bounds.
  */
 import { z } from '@hono/zod-openapi'
+import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from '../core/metrics-snapshot.ts'
 
 export const workerIdParam = z.object({
   id: z
@@ -15,7 +16,6 @@ export const workerIdParam = z.object({
 const TAIL_ENTRIES_MAX = 200
 const TAIL_CHARS_MAX = 16_384
 const ERROR_LINES_MAX = 50
-const METRICS_MAX = 200
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 
@@ -36,8 +36,8 @@ export const heartbeatSchema = z
       .nullable()
       .default(null),
     metrics: z
-      .record(z.string().regex(/^[a-z][a-z0-9_]{0,79}$/), z.number())
-      .refine((metrics) => Object.keys(metrics).length <= METRICS_MAX, 'too many metrics')
+      .record(z.string().regex(METRIC_NAME), z.number())
+      .refine((metrics) => Object.keys(metrics).length <= SNAPSHOT_METRICS_MAX, 'too many metrics')
       .default({}),
     tail: z.array(z.string().max(TAIL_CHARS_MAX)).max(TAIL_ENTRIES_MAX).default([]),
     dead_letters: count.default(0),

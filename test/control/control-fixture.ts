@@ -3,14 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
+import type { AccessRules } from '../../src/control/access.ts'
 import { createApp } from '../../src/control/app.ts'
-import { CommandQueue } from '../../src/control/commands.ts'
+import type { Assets } from '../../src/control/asset-routes.ts'
 import type { ControlContext } from '../../src/control/control-context.ts'
+import { contextOf } from '../../src/control/control.ts'
 import { openDatabase, type LockFile } from '../../src/control/database.ts'
-import { Fleet } from '../../src/control/fleet.ts'
-import { PipelineFields } from '../../src/control/pipeline-fields.ts'
-import { PipelineStore } from '../../src/control/pipeline-store.ts'
-import { WorkerStore } from '../../src/control/worker-store.ts'
+import type { Fetch } from '../../src/control/es-collector.ts'
 import { ManualClock } from '../../src/core/clock.ts'
 import { SAMPLE_OPTIONS } from './sample-options.ts'
 
@@ -49,6 +48,7 @@ export type Json = any
 export interface Fixture {
   readonly clock: ManualClock
   readonly context: ControlContext
+  readonly app: ReturnType<typeof createApp>
   readonly file: string
   /** Sends a request with a JSON body; the answer's body is parsed. */
   readonly call: (
@@ -61,23 +61,49 @@ export interface Fixture {
   readonly close: () => void
 }
 
-export function controlFixture(t: TestContext, file?: string): Fixture {
-  const at = file ?? path.join(temporaryFolder(t), 'control.db')
+export const CONTROL_TOKEN = 'control-token-of-the-test'
+export const WORKER_TOKEN = 'worker-token-of-the-test'
+const ASSETS: Assets = new Map([
+  ['/', { type: 'text/html; charset=utf-8', body: '<!doctype html><title>logpipe</title>' }],
+])
+
+const noFetch: Fetch = async (url) => {
+  throw new TypeError(`nothing is listening at ${url}`)
+}
+
+interface FixtureOptions {
+  /** A database that is there already. */
+  readonly file?: string
+  readonly rules?: Partial<AccessRules>
+  readonly fetch?: Fetch
+  readonly runtimeMetricsPath?: string
+}
+
+export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixture {
+  const at = more.file ?? path.join(temporaryFolder(t), 'control.db')
   const clock = new ManualClock(1_800_000_000_000)
   const database = openDatabase(at, memoryLock())
   t.after(() => database.close())
-  const pipelines = new PipelineStore(database.db)
-  const context: ControlContext = {
-    clock,
-    fields: new PipelineFields(SAMPLE_OPTIONS),
-    pipelines,
-    fleet: new Fleet(pipelines, new WorkerStore(database.db), clock),
-    commands: new CommandQueue(clock),
-    onHeartbeat: () => undefined,
-  }
-  const app = createApp(context, [], (error) => {
+  const report = (error: unknown) => {
     throw error
-  })
+  }
+  const context = contextOf(
+    { runtimeMetricsPath: more.runtimeMetricsPath },
+    { clock, options: SAMPLE_OPTIONS, fetch: more.fetch ?? noFetch },
+    database.db,
+    report,
+  )
+  const rules: AccessRules = {
+    controlToken: CONTROL_TOKEN,
+    controlTokenBinds: false,
+    workerToken: WORKER_TOKEN,
+    workerTokenBinds: false,
+    allowedHosts: new Set(['control.example']),
+    isAsset: (name) => ASSETS.has(name),
+    remoteAddress: (c) => c.req.header('x-test-address') ?? '127.0.0.1',
+    ...more.rules,
+  }
+  const app = createApp(context, { rules, assets: ASSETS, secure: false, version: '0.0.0' })
   const call: Fixture['call'] = async (method, route, body, headers = {}) => {
     const answer = await app.request(route, {
       method,
@@ -88,13 +114,14 @@ export function controlFixture(t: TestContext, file?: string): Fixture {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await answer.text()
+    const isJson = answer.headers.get('content-type')?.includes('json') === true
     return {
       status: answer.status,
-      body: text === '' ? null : JSON.parse(text),
+      body: isJson ? JSON.parse(text) : text,
       headers: answer.headers,
     }
   }
   const beat: Fixture['beat'] = async (id, more = {}) =>
     (await call('POST', `/api/workers/${id}/heartbeat`, { state: 'idle', ...more })).body
-  return { clock, context, file: at, call, beat, close: () => database.close() }
+  return { clock, context, app, file: at, call, beat, close: () => database.close() }
 }

@@ -74,7 +74,7 @@ test('a restart of the control plane moves nothing', async (t) => {
   await first.beat('w1')
   const before = await first.beat('w2')
   first.close()
-  const second = controlFixture(t, first.file)
+  const second = controlFixture(t, { file: first.file })
   assert.equal((await second.beat('w3')).assignment, null, 'the others may still call')
   assert.equal((await second.beat('w2')).assignment.pipeline_id, before.assignment.pipeline_id)
 })
