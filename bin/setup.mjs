@@ -52,7 +52,7 @@ function run(title, command, args, options = {}) {
 function digest(files) {
   const hash = createHash('sha256')
   for (const file of files)
-    hash.update(file).update('\0').update(fs.readFileSync(file)).update('\0')
+    hash.update(path.relative(root, file)).update('\0').update(fs.readFileSync(file)).update('\0')
   return hash.digest('hex')
 }
 
@@ -149,12 +149,16 @@ function buildBridge(sources) {
     '-fvisibility=hidden',
     '-Wall',
     '-Wextra',
+    '-Wconversion',
     '-Werror',
     '-pthread',
-    ...(linux ? ['-Wl,-z,nodelete', '-Wl,-z,defs', '-Wl,--unresolved-symbols=ignore-all'] : []),
-    ...(linux ? [] : ['-undefined', 'dynamic_lookup']),
-    `-I${path.join(nodeHome(), 'include/node')}`,
-    `-I${path.join(binding, 'build/deps/include/librdkafka')}`,
+    // Node's own symbols are found when it loads the add-on. nodelete: librdkafka's threads outlive
+    // the thread that loaded it first.
+    ...(linux ? ['-Wl,-z,nodelete'] : ['-undefined', 'dynamic_lookup']),
+    '-isystem',
+    path.join(nodeHome(), 'include/node'),
+    '-isystem',
+    path.join(binding, 'build/deps/include/librdkafka'),
     ...sources.filter((file) => file.endsWith('.cc')),
     `-L${path.join(binding, 'build/deps')}`,
     '-lrdkafka',

@@ -1,0 +1,125 @@
+// How fast the matcher is: GB/s over records as they come from Kafka, against memmem for each
+// record.
+//
+//   bash bench/native/build.sh && build/bench/matcher-bench [SECONDS]
+//
+// Question: what does a scan cost a record, and what is gained by joining records to stretches?
+// Load: a 1 MB slot of lines as produce.cc writes them, values 12 bytes apart as in a fetch
+// response; one line in 1000 matches. Each cell runs for SECONDS (0.2), five times; the median is
+// shown.
+#include <chrono>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "../../src/bridge/native/matcher.h"
+#include "log-line.h"
+
+namespace {
+
+using logpipe::Matcher;
+using logpipe::Span;
+
+constexpr size_t SLOT_BYTES = 1 << 20;
+constexpr size_t HEAD_BYTES = 12;  // A record's head in a batch of format 2, with 1 KB values.
+
+struct Load {
+  std::string memory;
+  std::vector<Span> records;
+  size_t bytes = 0;
+};
+
+Load makeLoad(size_t size) {
+  Load load;
+  const size_t count = SLOT_BYTES / (size + HEAD_BYTES);
+  load.memory.resize(count * (size + HEAD_BYTES));
+  logbench::LogLines lines(42, size, 1000);
+  for (size_t i = 0; i < count; i++) {
+    char* at = load.memory.data() + i * (size + HEAD_BYTES) + HEAD_BYTES;
+    lines.write(i, at);
+    load.records.push_back({reinterpret_cast<const uint8_t*>(at), size});
+    load.bytes += size;
+  }
+  return load;
+}
+
+double gigabytesPerSecond(const Load& load, double seconds, const std::function<size_t()>& scan) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> results;
+  for (int round = 0; round < 5; round++) {
+    const auto start = Clock::now();
+    size_t turns = 0;
+    size_t found = 0;
+    double taken = 0;
+    do {
+      found += scan();
+      turns++;
+      taken = std::chrono::duration<double>(Clock::now() - start).count();
+    } while (taken < seconds);
+    if (found == SIZE_MAX) std::puts("");  // Keeps the scan from being optimised away.
+    results.push_back(static_cast<double>(load.bytes * turns) / taken / 1e9);
+  }
+  std::sort(results.begin(), results.end());
+  return results[2];
+}
+
+size_t memmemEach(const Load& load, const std::string& pattern) {
+  size_t found = 0;
+  for (const Span& record : load.records) {
+    found += memmem(record.data, record.size, pattern.data(), pattern.size()) != nullptr;
+  }
+  return found;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const double seconds = argc > 1 ? std::atof(argv[1]) : 0.2;
+  struct Case {
+    const char* name;
+    std::vector<std::string> patterns;
+    bool ignoreCase;
+  };
+  const std::vector<std::string> several = {"ERROR",   "FATAL",    "PANIC",  "Exception",
+                                            "refused", "oom-kill", "denied", "segfault"};
+  const std::vector<Case> cases = {
+      {"ERROR", {"ERROR"}, false},
+      {"error, -i", {"error"}, true},
+      {"timeout=", {"status=timeout"}, false},
+      {"2 patterns", {"ERROR", "FATAL"}, false},
+      {"8 patterns", several, false},
+      {"8, -i", several, true},
+  };
+  std::printf("%-12s %8s %10s %10s %10s %10s %10s  GB/s\n", "pattern", "bytes", "memmem", "gap 0",
+              "gap 4095", "ssse3", "portable");
+  for (const Case& one : cases) {
+    for (const size_t size : {size_t{100}, size_t{1000}, size_t{10000}}) {
+      const Load load = makeLoad(size);
+      std::vector<int32_t> hits(load.records.size());
+      const Matcher matcher(one.patterns, one.ignoreCase, false);
+      const auto run = [&](const Matcher& with, size_t gapMax) {
+        return gigabytesPerSecond(load, seconds, [&] {
+          return with.scan(load.records.data(), load.records.size(), hits.data(), gapMax);
+        });
+      };
+      const double plain = gigabytesPerSecond(load, seconds, [&] {
+        return memmemEach(load, one.patterns[0]);
+      });
+      std::printf("%-12s %8zu %10.2f %10.2f %10.2f", one.name, size, plain, run(matcher, 0),
+                  run(matcher, Matcher::PAGE_GAP));
+      for (const char* kernel : {"ssse3", "portable"}) {
+        try {
+          std::printf(" %10.2f", run(matcher.withKernel(kernel), Matcher::PAGE_GAP));
+        } catch (const std::invalid_argument&) {
+          std::printf(" %10s", "-");
+        }
+      }
+      std::puts("");
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Finding and loading the add-on.
+ *
+ * The one place that knows its file. It is loaded in main before any thread is started, and again
+ * in every thread (which costs nothing: the library is in the process already).
+ */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import * as layout from '../pool/layout.ts'
+import { FILL_EVENTS, type Bridge } from './bridge.ts'
+
+/** What the add-on must have been compiled with: every number that C++ and TypeScript share. */
+const EXPECTED: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(
+    Object.entries(layout).filter(
+      (entry): entry is [string, number] => typeof entry[1] === 'number',
+    ),
+  ),
+  FILL_EVENTS,
+}
+
+/**
+ * Loads the add-on from `file`, or build/bridge.node of this checkout when it is undefined.
+ *
+ * Throws LogpipeError('BRIDGE_LOAD') when it is missing, cannot be loaded, or was compiled from
+ * other sources than these.
+ */
+export function loadBridge(file: string | undefined): Bridge {
+  const found = path.resolve(file ?? path.join(import.meta.dirname, '../../build/bridge.node'))
+  if (!existsSync(found)) throw failure(found, 'the file does not exist')
+  let loaded: unknown
+  try {
+    loaded = createRequire(import.meta.url)(found)
+  } catch (cause) {
+    throw failure(found, messageOf(cause), cause)
+  }
+  const differences = differencesOf(loaded)
+  if (differences !== undefined) throw failure(found, differences)
+  return loaded as Bridge
+}
+
+/** Undefined when `loaded` is the add-on that belongs to these sources. */
+function differencesOf(loaded: unknown): string | undefined {
+  if (typeof loaded !== 'object' || loaded === null || !('version' in loaded)) {
+    return 'it is no bridge: it has no version'
+  }
+  const { version } = loaded
+  if (typeof version !== 'function') return 'it is no bridge: its version is no function'
+  const answer: unknown = Reflect.apply(version, loaded, [])
+  const actual = layoutOf(answer)
+  const names = new Set([...Object.keys(EXPECTED), ...Object.keys(actual)])
+  for (const name of names) {
+    if (EXPECTED[name] === actual[name]) continue
+    const has = `${name} is ${String(actual[name])} there and ${String(EXPECTED[name])} here`
+    return `it was built from other sources (${has})`
+  }
+  return undefined
+}
+
+function layoutOf(version: unknown): Readonly<Record<string, unknown>> {
+  if (typeof version !== 'object' || version === null || !('layout' in version)) return {}
+  const { layout: found } = version
+  return typeof found === 'object' && found !== null ? { ...found } : {}
+}
+
+function failure(file: string, why: string, cause?: unknown): LogpipeError {
+  // dlopen's texts may span lines and repeat the path.
+  const line = why.split('\n')[0]?.replaceAll(`${file}: `, '') ?? ''
+  return new LogpipeError(
+    'BRIDGE_LOAD',
+    `cannot load the add-on ${file}: ${line}. Build it with: npm run setup`,
+    { cause },
+  )
+}

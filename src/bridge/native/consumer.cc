@@ -1,0 +1,301 @@
+// Assignments, positions and requests of a consumer: see consumer.h. Filling is in fill.cc.
+#include "consumer.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "failure.h"
+
+namespace logpipe {
+namespace {
+
+// librdkafka's main thread answers a seek within milliseconds; when it does not, something is wrong
+// with the client, and the call can be made again.
+constexpr int SEEK_TIMEOUT_MS = 5000;
+
+void check(rd_kafka_error_t* error, const char* doing) {
+  if (error != nullptr) throw Refused(error, doing);
+}
+
+void check(rd_kafka_resp_err_t error, const char* doing) {
+  if (error) throw Refused(error, doing);
+}
+
+}  // namespace
+
+Consumer::Consumer(const Properties& config, const std::vector<std::string>& topics)
+    : client_(Client::open(config, topics)), stash_(assignments_, client_->events) {}
+
+bool Consumer::close(std::unique_ptr<Consumer> consumer, int timeoutMs) {
+  std::shared_ptr<Client> client = consumer->client_;
+  consumer.reset();  // The stash's messages go first.
+  return Client::close(std::move(client), timeoutMs);
+}
+
+std::optional<std::string> Consumer::statistics() {
+  return std::exchange(client_->statistics, std::nullopt);
+}
+
+Assignment& Consumer::assignmentOf(int32_t id) const {
+  Assignment* assignment = assignments_.find(id);
+  if (assignment == nullptr) throw Misuse("no such assignment: " + std::to_string(id));
+  return *assignment;
+}
+
+void Consumer::assign(const std::vector<AssignedPartition>& partitions) {
+  std::set<std::pair<std::string, int32_t>> named;
+  std::set<int32_t> ids;
+  for (const AssignedPartition& partition : partitions) {
+    const std::string name = partition.topic + " [" + std::to_string(partition.partition) + "]";
+    if (!named.emplace(partition.topic, partition.partition).second ||
+        assignments_.find(partition.topic.c_str(), partition.partition) != nullptr) {
+      throw Misuse(name + " is assigned already");
+    }
+    if (!ids.insert(partition.assignmentId).second ||
+        assignments_.find(partition.assignmentId) != nullptr) {
+      throw Misuse("assignment " + std::to_string(partition.assignmentId) + " exists already");
+    }
+  }
+  const PartitionList list(partitions);
+  if (client_->isEager()) {
+    if (!assignments_.all().empty()) {
+      throw Refused("_STATE", "the group's protocol replaces all partitions: unassign them first");
+    }
+    check(rd_kafka_assign(client_->handle(), list.get()), "cannot assign");
+  } else {
+    check(rd_kafka_incremental_assign(client_->handle(), list.get()), "cannot assign");
+  }
+  client_->rebalance.reset();
+  for (const AssignedPartition& partition : partitions) {
+    auto assignment = std::make_unique<Assignment>();
+    assignment->id = partition.assignmentId;
+    assignment->topic = partition.topic;
+    assignment->partition = partition.partition;
+    assignment->expected = partition.offset >= 0 ? partition.offset : -1;
+    assignments_.add(std::move(assignment));
+  }
+}
+
+// Whatever librdkafka says to it, the partitions are forgotten: their records must not be delivered
+// any more.
+void Consumer::unassign(const std::vector<PartitionOffset>& partitions) {
+  std::vector<Assignment*> leaving;
+  const bool isAll = partitions.empty() || client_->isEager();
+  if (isAll) leaving = assignments_.all();
+  for (const PartitionOffset& partition : partitions) {
+    if (isAll) break;
+    Assignment* assignment = assignments_.find(partition.topic.c_str(), partition.partition);
+    if (assignment != nullptr) leaving.push_back(assignment);
+  }
+  // librdkafka keeps the pause of a partition beyond its assignment.
+  const PartitionList paused;
+  const PartitionList list(partitions);
+  PartitionList all;
+  for (Assignment* assignment : leaving) {
+    all.add(assignment->topic, assignment->partition, RD_KAFKA_OFFSET_INVALID);
+    if (assignment->isPaused) {
+      rd_kafka_topic_partition_list_add(paused.get(), assignment->topic.c_str(),
+                                        assignment->partition);
+    }
+    forget(*assignment);
+  }
+  if (paused.count() > 0) rd_kafka_resume_partitions(client_->handle(), paused.get());
+
+  const std::optional<Client::Rebalance> rebalance =
+      std::exchange(client_->rebalance, std::nullopt);
+  rd_kafka_t* handle = client_->handle();
+  if (client_->isEager()) {
+    check(rd_kafka_assign(handle, nullptr), "cannot unassign");
+    return;
+  }
+  if (rebalance.has_value() && rebalance->isAssign) {
+    // The caller wants none of what the group gave: the answer to that is an assignment of nothing.
+    const PartitionList none;
+    check(rd_kafka_incremental_assign(handle, none.get()), "cannot answer the assignment");
+  }
+  if (!partitions.empty()) {
+    check(rd_kafka_incremental_unassign(handle, list.get()), "cannot unassign");
+  } else if (rebalance.has_value() && !rebalance->isAssign && all.count() == 0) {
+    const PartitionList revoked(rebalance->partitions);
+    check(rd_kafka_incremental_unassign(handle, revoked.get()), "cannot unassign");
+  } else if (all.count() > 0) {
+    check(rd_kafka_incremental_unassign(handle, all.get()), "cannot unassign");
+  }
+}
+
+void Consumer::forget(Assignment& assignment) {
+  stash_.purge(assignment);
+  assignments_.remove(assignment);
+}
+
+void Consumer::startOver(Assignment& assignment) {
+  assignment.poppedNext = assignment.expected;
+  assignment.first = {};
+  assignment.isRedelivering = false;
+}
+
+void Consumer::pause(const std::vector<int32_t>& assignmentIds) {
+  const PartitionList list;
+  std::vector<Assignment*> paused;
+  for (const int32_t id : assignmentIds) {
+    Assignment& assignment = assignmentOf(id);
+    if (assignment.isPaused) continue;
+    rd_kafka_topic_partition_list_add(list.get(), assignment.topic.c_str(), assignment.partition);
+    paused.push_back(&assignment);
+  }
+  if (paused.empty()) return;
+  check(rd_kafka_pause_partitions(client_->handle(), list.get()), "cannot pause");
+  for (Assignment* assignment : paused) {
+    assignment->isPaused = true;
+    stash_.purge(*assignment);
+  }
+}
+
+// librdkafka goes on behind the last record that was popped; records of the stash were purged, so
+// it is told where to go on, whenever anything was popped at all. (When nothing was, it goes on
+// where it started, and a seek to a logical offset could lead elsewhere.)
+void Consumer::resume(const std::vector<int32_t>& assignmentIds) {
+  PartitionList resumed;
+  PartitionList sought;
+  std::vector<Assignment*> assignments;
+  for (const int32_t id : assignmentIds) {
+    Assignment& assignment = assignmentOf(id);
+    const bool isListed =
+        std::find(assignments.begin(), assignments.end(), &assignment) != assignments.end();
+    if (!assignment.isPaused || isListed) continue;
+    assignments.push_back(&assignment);
+    resumed.add(assignment.topic, assignment.partition, RD_KAFKA_OFFSET_INVALID);
+    if (assignment.poppedNext >= 0) {
+      sought.add(assignment.topic, assignment.partition, assignment.expected);
+    }
+  }
+  if (assignments.empty()) return;
+  if (sought.count() > 0) seekPartitions(sought, "cannot go back to the next offset");
+  check(rd_kafka_resume_partitions(client_->handle(), resumed.get()), "cannot resume");
+  for (Assignment* assignment : assignments) {
+    assignment->isPaused = false;
+    if (assignment->poppedNext >= 0) startOver(*assignment);
+  }
+}
+
+void Consumer::seek(int32_t assignmentId, int64_t offset) {
+  Assignment& assignment = assignmentOf(assignmentId);
+  PartitionList list;
+  list.add(assignment.topic, assignment.partition, offset);
+  seekPartitions(list, "cannot seek");
+  stash_.purge(assignment);
+  assignment.expected = offset >= 0 ? offset : -1;
+  assignment.isStopped = false;
+  startOver(assignment);
+  if (assignment.isPaused && offset < 0) assignment.poppedNext = -1;
+}
+
+void Consumer::seekPartitions(const PartitionList& list, const char* doing) {
+  check(rd_kafka_seek_partitions(client_->handle(), list.get(), SEEK_TIMEOUT_MS), doing);
+  for (const PartitionResult& row : list.rows()) {
+    if (row.error.empty()) continue;
+    throw Refused(row.error, std::string(doing) + ": " + row.topic + " [" +
+                                 std::to_string(row.partition) + "]: " + row.error);
+  }
+}
+
+std::vector<PartitionResult> Consumer::storeOffsets(const std::vector<PartitionOffset>& offsets) {
+  const PartitionList list(offsets);
+  const auto error = rd_kafka_offsets_store(client_->handle(), list.get());
+  // These two say that none could be stored: each row says so as well.
+  const bool isInRows =
+      error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || error == RD_KAFKA_RESP_ERR__STATE;
+  if (!isInRows) check(error, "cannot store offsets");
+  return list.rows();
+}
+
+// rd_kafka_commit() has no time-out; a queue of one's own does.
+std::vector<PartitionResult> Consumer::commit(const std::vector<PartitionOffset>* offsets,
+                                              int timeoutMs) {
+  rd_kafka_t* handle = client_->handle();
+  std::optional<PartitionList> list;
+  if (offsets != nullptr) list.emplace(*offsets);
+  rd_kafka_topic_partition_list_t* given = list.has_value() ? list->get() : nullptr;
+  if (timeoutMs == 0) {
+    check(rd_kafka_commit(handle, given, 1), "cannot commit");
+    return list.has_value() ? list->rows() : std::vector<PartitionResult>{};
+  }
+  struct Answer {
+    rd_kafka_queue_t* queue;
+    rd_kafka_event_t* event = nullptr;
+    ~Answer() {
+      if (event != nullptr) rd_kafka_event_destroy(event);
+      rd_kafka_queue_destroy(queue);
+    }
+  } answer{rd_kafka_queue_new(handle)};
+  check(rd_kafka_commit_queue(handle, given, answer.queue, nullptr, nullptr), "cannot commit");
+  answer.event = rd_kafka_queue_poll(answer.queue, timeoutMs);
+  if (answer.event == nullptr) throw Refused(RD_KAFKA_RESP_ERR__TIMED_OUT, "cannot commit");
+  const auto error = rd_kafka_event_error(answer.event);
+  if (error == RD_KAFKA_RESP_ERR__NO_OFFSET) return {};
+  std::vector<PartitionResult> rows =
+      PartitionList::rows(rd_kafka_event_topic_partition_list(answer.event));
+  const bool isInRows = std::any_of(rows.begin(), rows.end(),
+                                    [](const PartitionResult& row) { return !row.error.empty(); });
+  if (!isInRows) check(error, "cannot commit");
+  return rows;
+}
+
+std::vector<PartitionResult> Consumer::committed(const std::vector<PartitionOffset>& partitions,
+                                                 int timeoutMs) {
+  const PartitionList list(partitions);
+  check(rd_kafka_committed(client_->handle(), list.get(), timeoutMs), "cannot ask the group");
+  return list.rows();
+}
+
+std::vector<PartitionResult> Consumer::offsetsForTimes(
+    const std::vector<PartitionOffset>& partitions, int timeoutMs) {
+  const PartitionList list(partitions);
+  if (partitions.empty()) return {};
+  check(rd_kafka_offsets_for_times(client_->handle(), list.get(), timeoutMs),
+        "cannot look offsets up");
+  return list.rows();
+}
+
+Consumer::Watermarks Consumer::watermarks(const PartitionOffset& partition, int timeoutMs) {
+  Watermarks marks{RD_KAFKA_OFFSET_INVALID, RD_KAFKA_OFFSET_INVALID};
+  const char* topic = partition.topic.c_str();
+  if (timeoutMs > 0) {
+    check(rd_kafka_query_watermark_offsets(client_->handle(), topic, partition.partition,
+                                           &marks.low, &marks.high, timeoutMs),
+          "cannot ask for the watermarks");
+    return marks;
+  }
+  const auto error = rd_kafka_get_watermark_offsets(client_->handle(), topic, partition.partition,
+                                                    &marks.low, &marks.high);
+  if (error != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) check(error, "cannot read the watermarks");
+  return marks;
+}
+
+Consumer::Metadata Consumer::metadata(const std::string* topic, int timeoutMs) {
+  rd_kafka_t* handle = client_->handle();
+  rd_kafka_topic_t* only = nullptr;
+  if (topic != nullptr) {
+    only = rd_kafka_topic_new(handle, topic->c_str(), nullptr);
+    if (only == nullptr) check(rd_kafka_last_error(), "cannot name the topic");
+  }
+  const rd_kafka_metadata_t* found = nullptr;
+  const auto error = rd_kafka_metadata(handle, topic == nullptr, only, &found, timeoutMs);
+  if (only != nullptr) rd_kafka_topic_destroy(only);
+  check(error, "cannot ask for the metadata");
+  Metadata metadata;
+  for (int index = 0; index < found->broker_cnt; index++) {
+    const auto& broker = found->brokers[index];
+    metadata.brokers.push_back({broker.id, broker.host, broker.port});
+  }
+  for (int index = 0; index < found->topic_cnt; index++) {
+    const auto& row = found->topics[index];
+    metadata.topics.push_back(
+        {row.topic, row.partition_cnt, row.err ? rd_kafka_err2name(row.err) : ""});
+  }
+  rd_kafka_metadata_destroy(found);
+  return metadata;
+}
+
+}  // namespace logpipe

@@ -1,0 +1,101 @@
+// A consumer: which partitions it reads, from where, and its records on their way into slots.
+//
+// Used by one thread at a time (the registry sees to it). Owns the tiling: each run it writes
+// begins at the assignment's expected offset and ends behind its last record, so runs of one
+// assignment cover the offsets without overlap and without a hole, whatever librdkafka redelivers.
+#pragma once
+
+#include <rdkafka.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client.h"
+#include "partition-list.h"
+#include "pool.h"
+#include "slot-writer.h"
+#include "stash.h"
+
+namespace logpipe {
+
+struct FillLimits {
+  size_t recordsMax;
+  size_t bytesMax;
+  size_t pullMax;
+  int timeoutMs;
+  size_t viewsMax;
+};
+
+class Consumer {
+ public:
+  // Throws Refused.
+  Consumer(const Properties& config, const std::vector<std::string>& topics);
+  Consumer(const Consumer&) = delete;
+  Consumer& operator=(const Consumer&) = delete;
+
+  // Records put in the slot, plus layout::FILL_EVENTS. Throws Misuse.
+  int32_t fill(Pool& pool, double slotIndex, const FillLimits& limits);
+  int32_t poll(int timeoutMs);
+  std::vector<Event> events() { return client_->events.take(); }
+  std::vector<LogLine> logs() { return client_->logs.take(); }
+  std::optional<std::string> statistics();
+
+  void assign(const std::vector<AssignedPartition>& partitions);
+  void unassign(const std::vector<PartitionOffset>& partitions);
+  bool assignmentLost() const { return rd_kafka_assignment_lost(client_->handle()) != 0; }
+  void pause(const std::vector<int32_t>& assignmentIds);
+  void resume(const std::vector<int32_t>& assignmentIds);
+  void seek(int32_t assignmentId, int64_t offset);
+
+  std::vector<PartitionResult> storeOffsets(const std::vector<PartitionOffset>& offsets);
+  // Null: what was stored.
+  std::vector<PartitionResult> commit(const std::vector<PartitionOffset>* offsets, int timeoutMs);
+  std::vector<PartitionResult> committed(const std::vector<PartitionOffset>& partitions,
+                                         int timeoutMs);
+  std::vector<PartitionResult> offsetsForTimes(const std::vector<PartitionOffset>& partitions,
+                                               int timeoutMs);
+  struct Watermarks {
+    int64_t low;
+    int64_t high;
+  };
+  Watermarks watermarks(const PartitionOffset& partition, int timeoutMs);
+
+  struct Metadata {
+    struct Broker {
+      int32_t id;
+      std::string host;
+      int port;
+    };
+    struct Topic {
+      std::string topic;
+      int partitions;
+      std::string error;
+    };
+    std::vector<Broker> brokers;
+    std::vector<Topic> topics;
+  };
+  // Null: all topics.
+  Metadata metadata(const std::string* topic, int timeoutMs);
+
+  // Gives the consumer up; see Client::close.
+  static bool close(std::unique_ptr<Consumer> consumer, int timeoutMs);
+
+ private:
+  int32_t eventsFlag() const;
+  bool place(SlotWriter& writer, Stash::Entry& entry, size_t bufferBytes);
+  int64_t lowWatermark(Assignment& assignment);
+  Assignment& assignmentOf(int32_t id) const;
+  void seekPartitions(const PartitionList& list, const char* doing);
+  void forget(Assignment& assignment);
+  static void startOver(Assignment& assignment);
+
+  std::shared_ptr<Client> client_;
+  Assignments assignments_;
+  Stash stash_;
+  // Mean bytes of a record's value, key and headers lately.
+  double meanBytes_ = 1000;
+};
+
+}  // namespace logpipe

@@ -1,0 +1,306 @@
+// The face of consumers.
+#include "napi-values.h"
+#include "registries.h"
+
+namespace logpipe::face {
+namespace {
+
+// terminate() cannot interrupt a call: a thread must come back often enough to be told.
+constexpr int32_t WAIT_MS_MAX = 50;
+// Requests to a broker: longer than any of librdkafka's own time-outs by default.
+constexpr int32_t REQUEST_MS_MAX = 600000;
+constexpr double SLOTS_MAX = 65536;
+
+Registry<Consumer>::Lease consumerAt(const Call& call) {
+  return consumers().lease(call.id(0, "consumer"));
+}
+
+std::vector<int32_t> assignmentIds(const Call& call, Value value) {
+  std::vector<int32_t> ids;
+  for (Value element : call.array(value, "assignmentIds")) {
+    ids.push_back(call.int32(element, "assignmentIds[" + std::to_string(ids.size()) + "]", 0,
+                             INT32_MAX));
+  }
+  return ids;
+}
+
+Value consumerOpen(Call& call) {
+  call.expect(1);
+  Value options = call.object(call.at(0), "options");
+  Properties config;
+  for (Value pair : call.array(call.field(options, "config"), "options.config")) {
+    const std::string what = "options.config[" + std::to_string(config.size()) + "]";
+    const std::vector<Value> parts = call.array(pair, what);
+    if (parts.size() != 2) throw TypeFault(what + " must be a name and a value");
+    config.emplace_back(call.text(parts[0], what + "[0]"), call.text(parts[1], what + "[1]"));
+  }
+  std::vector<std::string> topics;
+  for (Value topic : call.array(call.field(options, "topics"), "options.topics")) {
+    topics.push_back(call.text(topic, "options.topics[" + std::to_string(topics.size()) + "]"));
+  }
+  return call.of(consumers().add(std::make_unique<Consumer>(config, topics)));
+}
+
+Value consumerClose(Call& call) {
+  call.expect(2);
+  const double id = call.id(0, "consumer");
+  const int32_t timeoutMs = call.timeout(1, REQUEST_MS_MAX);
+  return call.of(Consumer::close(consumers().remove(id), timeoutMs));
+}
+
+size_t limit(const Call& call, Value limits, const char* name, double min) {
+  return static_cast<size_t>(
+      call.number(call.field(limits, name), std::string("limits.") + name, min, INT32_MAX));
+}
+
+Value consumerFill(Call& call) {
+  call.expect(4);
+  const auto consumer = consumerAt(call);
+  const auto pool = pools().lease(call.id(1, "pool"));
+  const double slot = call.number(call.at(2), "slotIndex", 0, SLOTS_MAX);
+  Value limits = call.object(call.at(3), "limits");
+  const FillLimits read{
+      limit(call, limits, "recordsMax", 1), limit(call, limits, "bytesMax", 1),
+      limit(call, limits, "pullMax", 1),
+      call.int32(call.field(limits, "timeoutMs"), "limits.timeoutMs", 0, WAIT_MS_MAX),
+      limit(call, limits, "viewsMax", 0)};
+  return call.of(static_cast<double>(consumer->fill(*pool, slot, read)));
+}
+
+Value consumerPoll(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  return call.of(static_cast<double>(consumer->poll(call.timeout(1, WAIT_MS_MAX))));
+}
+
+const char* kindName(Event::Kind kind) {
+  switch (kind) {
+    case Event::Kind::Assign: return "assign";
+    case Event::Kind::Revoke: return "revoke";
+    case Event::Kind::Error: return "error";
+    case Event::Kind::End: return "end";
+    case Event::Kind::Commit: return "commit";
+    case Event::Kind::Rewind: return "rewind";
+    case Event::Kind::Dropped: return "dropped";
+  }
+  return "";
+}
+
+Value eventValue(const Call& call, const Event& event) {
+  Value value = call.newObject();
+  const auto number = [&](auto from) { return call.of(static_cast<double>(from)); };
+  call.set(value, "kind", call.of(kindName(event.kind)));
+  switch (event.kind) {
+    case Event::Kind::Assign:
+    case Event::Kind::Revoke:
+      call.set(value, "lost", call.of(event.lost));
+      call.set(value, "partitions", call.ofResults(event.partitions, false));
+      break;
+    case Event::Kind::Error:
+      call.set(value, "code", call.of(event.code));
+      call.set(value, "message", call.of(event.message));
+      call.set(value, "fatal", call.of(event.fatal));
+      call.set(value, "topic", event.hasTopic ? call.of(event.topic) : call.null());
+      call.set(value, "partition", number(event.partition));
+      call.set(value, "offset", number(event.offset));
+      break;
+    case Event::Kind::End:
+      call.set(value, "assignmentId", number(event.assignmentId));
+      call.set(value, "offset", number(event.offset));
+      break;
+    case Event::Kind::Commit:
+      call.set(value, "error", call.ofName(event.code));
+      call.set(value, "partitions", call.ofResults(event.partitions, true));
+      break;
+    case Event::Kind::Rewind:
+      call.set(value, "assignmentId", number(event.assignmentId));
+      call.set(value, "expected", number(event.expected));
+      call.set(value, "offset", number(event.offset));
+      break;
+    case Event::Kind::Dropped:
+      call.set(value, "count", number(event.count));
+      break;
+  }
+  return value;
+}
+
+Value consumerEvents(Call& call) {
+  call.expect(1);
+  const std::vector<Event> events = consumerAt(call)->events();
+  Value array = call.newArray(events.size());
+  for (size_t index = 0; index < events.size(); index++) {
+    call.set(array, index, eventValue(call, events[index]));
+  }
+  return array;
+}
+
+Value consumerLogs(Call& call) {
+  call.expect(1);
+  const std::vector<LogLine> lines = consumerAt(call)->logs();
+  Value array = call.newArray(lines.size());
+  for (size_t index = 0; index < lines.size(); index++) {
+    Value value = call.newObject();
+    call.set(value, "level", call.of(static_cast<double>(lines[index].level)));
+    call.set(value, "facility", call.of(lines[index].facility));
+    call.set(value, "message", call.of(lines[index].message));
+    call.set(array, index, value);
+  }
+  return array;
+}
+
+Value consumerStatistics(Call& call) {
+  call.expect(1);
+  const std::optional<std::string> statistics = consumerAt(call)->statistics();
+  return statistics.has_value() ? call.of(*statistics) : call.null();
+}
+
+Value consumerAssign(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  std::vector<AssignedPartition> partitions;
+  for (Value element : call.array(call.at(1), "partitions")) {
+    const std::string what = "partitions[" + std::to_string(partitions.size()) + "]";
+    AssignedPartition row;
+    static_cast<PartitionOffset&>(row) = call.partitionOffset(element, what);
+    row.assignmentId =
+        call.int32(call.field(element, "assignmentId"), what + ".assignmentId", 0, INT32_MAX);
+    partitions.push_back(std::move(row));
+  }
+  consumer->assign(partitions);
+  return call.undefined();
+}
+
+Value consumerUnassign(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  consumer->unassign(call.partitionOffsets(call.at(1), "partitions"));
+  return call.undefined();
+}
+
+Value consumerAssignmentLost(Call& call) {
+  call.expect(1);
+  return call.of(consumerAt(call)->assignmentLost());
+}
+
+Value consumerPause(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  consumer->pause(assignmentIds(call, call.at(1)));
+  return call.undefined();
+}
+
+Value consumerResume(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  consumer->resume(assignmentIds(call, call.at(1)));
+  return call.undefined();
+}
+
+Value consumerSeek(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
+  const double offset = call.number(call.at(2), "offset", RD_KAFKA_OFFSET_BEGINNING, OFFSET_MAX);
+  consumer->seek(id, static_cast<int64_t>(offset));
+  return call.undefined();
+}
+
+Value consumerStoreOffsets(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  return call.ofResults(consumer->storeOffsets(call.partitionOffsets(call.at(1), "offsets")), true);
+}
+
+Value consumerCommit(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const int32_t timeoutMs = call.timeout(2, REQUEST_MS_MAX);
+  if (call.isNull(call.at(1))) return call.ofResults(consumer->commit(nullptr, timeoutMs), true);
+  const std::vector<PartitionOffset> offsets = call.partitionOffsets(call.at(1), "offsets");
+  return call.ofResults(consumer->commit(&offsets, timeoutMs), true);
+}
+
+Value consumerCommitted(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const std::vector<PartitionOffset> rows = call.partitionOffsets(call.at(1), "partitions");
+  return call.ofResults(consumer->committed(rows, call.timeout(2, REQUEST_MS_MAX)), true);
+}
+
+Value consumerOffsetsForTimes(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const std::vector<PartitionOffset> rows = call.partitionOffsets(call.at(1), "partitions");
+  return call.ofResults(consumer->offsetsForTimes(rows, call.timeout(2, REQUEST_MS_MAX)), true);
+}
+
+Value consumerWatermarks(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const PartitionOffset partition = call.partitionOffset(call.at(1), "partition");
+  const Consumer::Watermarks marks =
+      consumer->watermarks(partition, call.timeout(2, REQUEST_MS_MAX));
+  Value value = call.newObject();
+  call.set(value, "low", call.of(static_cast<double>(marks.low)));
+  call.set(value, "high", call.of(static_cast<double>(marks.high)));
+  return value;
+}
+
+Value consumerMetadata(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const std::optional<std::string> topic = call.textOrNull(call.at(1), "topic");
+  if (topic.has_value() && topic->empty()) throw Misuse("topic must not be empty");
+  const Consumer::Metadata metadata = consumer->metadata(
+      topic.has_value() ? &*topic : nullptr, call.timeout(2, REQUEST_MS_MAX));
+  Value value = call.newObject();
+  Value brokers = call.newArray(metadata.brokers.size());
+  for (size_t index = 0; index < metadata.brokers.size(); index++) {
+    const auto& broker = metadata.brokers[index];
+    Value row = call.newObject();
+    call.set(row, "id", call.of(static_cast<double>(broker.id)));
+    call.set(row, "host", call.of(broker.host));
+    call.set(row, "port", call.of(static_cast<double>(broker.port)));
+    call.set(brokers, index, row);
+  }
+  Value topics = call.newArray(metadata.topics.size());
+  for (size_t index = 0; index < metadata.topics.size(); index++) {
+    const auto& found = metadata.topics[index];
+    Value row = call.newObject();
+    call.set(row, "topic", call.of(found.topic));
+    call.set(row, "partitions", call.of(static_cast<double>(found.partitions)));
+    call.set(row, "error", call.ofName(found.error));
+    call.set(topics, index, row);
+  }
+  call.set(value, "brokers", brokers);
+  call.set(value, "topics", topics);
+  return value;
+}
+
+constexpr Row ROWS[] = {
+    {"consumerOpen", consumerOpen},
+    {"consumerFill", consumerFill},
+    {"consumerPoll", consumerPoll},
+    {"consumerEvents", consumerEvents},
+    {"consumerLogs", consumerLogs},
+    {"consumerStatistics", consumerStatistics},
+    {"consumerAssign", consumerAssign},
+    {"consumerUnassign", consumerUnassign},
+    {"consumerAssignmentLost", consumerAssignmentLost},
+    {"consumerPause", consumerPause},
+    {"consumerResume", consumerResume},
+    {"consumerSeek", consumerSeek},
+    {"consumerStoreOffsets", consumerStoreOffsets},
+    {"consumerCommit", consumerCommit},
+    {"consumerCommitted", consumerCommitted},
+    {"consumerOffsetsForTimes", consumerOffsetsForTimes},
+    {"consumerWatermarks", consumerWatermarks},
+    {"consumerMetadata", consumerMetadata},
+    {"consumerClose", consumerClose},
+};
+
+}  // namespace
+
+void defineConsumer(napi_env env, Value exports) { define(env, exports, ROWS, std::size(ROWS)); }
+
+}  // namespace logpipe::face

@@ -1,0 +1,19 @@
+// What the process has open, by id: shared by the files of the face.
+#pragma once
+
+#include "consumer.h"
+#include "file-lock.h"
+#include "matcher.h"
+#include "mock.h"
+#include "pool.h"
+#include "registry.h"
+
+namespace logpipe::face {
+
+inline Registry<Pool>& pools() { return forever<Registry<Pool>>("pool", false); }
+inline Registry<Consumer>& consumers() { return forever<Registry<Consumer>>("consumer", true); }
+inline Registry<Matcher>& matchers() { return forever<Registry<Matcher>>("matcher", false); }
+inline Registry<Mock>& mocks() { return forever<Registry<Mock>>("mock", false); }
+inline Registry<FileLock>& fileLocks() { return forever<Registry<FileLock>>("lock", true); }
+
+}  // namespace logpipe::face

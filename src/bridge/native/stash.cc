@@ -1,0 +1,153 @@
+// Popping from librdkafka, and the order of what comes: see stash.h.
+#include "stash.h"
+
+namespace logpipe {
+
+Assignment* Assignments::find(const char* topic, int32_t partition) const {
+  const auto byPartition = byTopic_.find(std::string_view(topic));
+  if (byPartition == byTopic_.end()) return nullptr;
+  const auto found = byPartition->second.find(partition);
+  return found == byPartition->second.end() ? nullptr : found->second;
+}
+
+Assignment* Assignments::find(int32_t id) const {
+  const auto found = byId_.find(id);
+  return found == byId_.end() ? nullptr : found->second.get();
+}
+
+Assignment& Assignments::add(std::unique_ptr<Assignment> assignment) {
+  Assignment& added = *assignment;
+  byTopic_[added.topic][added.partition] = &added;
+  byId_[added.id] = std::move(assignment);
+  return added;
+}
+
+void Assignments::remove(Assignment& assignment) {
+  const auto byPartition = byTopic_.find(assignment.topic);
+  byPartition->second.erase(assignment.partition);
+  if (byPartition->second.empty()) byTopic_.erase(byPartition);
+  byId_.erase(assignment.id);
+}
+
+std::vector<Assignment*> Assignments::all() const {
+  std::vector<Assignment*> all;
+  for (const auto& [id, assignment] : byId_) all.push_back(assignment.get());
+  return all;
+}
+
+Stash::~Stash() {
+  for (; !empty(); pop()) rd_kafka_message_destroy(front().message);
+}
+
+size_t Stash::pull(rd_kafka_queue_t* queue, size_t want, int timeoutMs) {
+  if (buffer_.size() < want) buffer_.resize(want);
+  const ssize_t popped = rd_kafka_consume_batch_queue(queue, timeoutMs, buffer_.data(), want);
+  if (popped <= 0) return 0;
+  const auto count = static_cast<size_t>(popped);
+  pulls_++;
+  lastTopic_ = nullptr;
+  for (size_t index = 0; index < count; index++) admit(buffer_[index]);
+  return count;
+}
+
+void Stash::pop() {
+  head_++;
+  if (head_ < entries_.size()) return;
+  entries_.clear();
+  head_ = 0;
+}
+
+void Stash::purge(const Assignment& assignment) {
+  size_t kept = head_;
+  for (size_t index = head_; index < entries_.size(); index++) {
+    const Entry entry = entries_[index];
+    if (entry.assignment == &assignment) {
+      rd_kafka_message_destroy(entry.message);
+    } else {
+      entries_[kept++] = entry;
+    }
+  }
+  entries_.resize(kept);
+  if (empty()) {
+    entries_.clear();
+    head_ = 0;
+  }
+}
+
+void Stash::admit(rd_kafka_message_t* message) {
+  if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    reportError(*message);
+    rd_kafka_message_destroy(message);
+    return;
+  }
+  if (message->rkt != lastTopic_ || message->partition != lastPartition_) {
+    lastTopic_ = message->rkt;
+    lastPartition_ = message->partition;
+    lastAssignment_ = nullptr;
+    if (message->rkt != nullptr) {
+      const char* topic = rd_kafka_topic_name(message->rkt);
+      lastAssignment_ = assignments_.find(topic, message->partition);
+    }
+  }
+  Assignment* assignment = lastAssignment_;
+  const bool isWanted = assignment != nullptr && !assignment->isStopped &&
+                        (message->err ? !assignment->isPaused : isInOrder(*message, *assignment));
+  if (isWanted && !assignment->isPaused) {
+    entries_.push_back(Entry{message, assignment});
+  } else {
+    rd_kafka_message_destroy(message);
+  }
+}
+
+// A record below one that was popped already comes for one of two reasons.
+//
+// Redelivery, by a race within librdkafka: (1) this thread takes records out of its queue; (2)
+// before they are counted as consumed, librdkafka's main thread pauses the partition for a
+// rebalance and notes the position from before them; (3) the partition is resumed there, and they
+// come again. Then the first is the very record with which the last pull began, and all up to
+// poppedNext are dropped.
+//
+// A rewind: the log was truncated, or the topic deleted and made anew. Everything after it is
+// another log's, so nothing is delivered until the caller, told by the event, says where to go on.
+bool Stash::isInOrder(const rd_kafka_message_t& message, Assignment& assignment) {
+  rd_kafka_timestamp_type_t type;
+  const Assignment::First now{pulls_, message.offset, rd_kafka_message_timestamp(&message, &type),
+                              message.len, message.key_len};
+  if (message.offset < assignment.poppedNext) {
+    const Assignment::First& first = assignment.first;
+    if (first.pull != 0 && first.offset == now.offset && first.timestamp == now.timestamp &&
+        first.valueBytes == now.valueBytes && first.keyBytes == now.keyBytes) {
+      assignment.isRedelivering = true;
+    }
+    if (assignment.isRedelivering) return false;
+    Event event;
+    event.kind = Event::Kind::Rewind;
+    event.assignmentId = assignment.id;
+    event.expected = assignment.poppedNext;
+    event.offset = message.offset;
+    events_.push(std::move(event));
+    assignment.isStopped = true;
+    return false;
+  }
+  assignment.isRedelivering = false;
+  if (assignment.expected < 0) assignment.expected = message.offset;
+  if (assignment.first.pull != pulls_) assignment.first = now;
+  assignment.poppedNext = message.offset + 1;
+  return true;
+}
+
+void Stash::reportError(const rd_kafka_message_t& message) {
+  Event event;
+  event.kind = Event::Kind::Error;
+  event.code = rd_kafka_err2name(message.err);
+  event.message = rd_kafka_message_errstr(&message);
+  event.hasTopic = message.rkt != nullptr;
+  if (event.hasTopic) {
+    event.topic = rd_kafka_topic_name(message.rkt);
+    event.partition = message.partition;
+    event.offset = message.offset;
+  }
+  events_.push(std::move(event));
+}
+
+}  // namespace logpipe

@@ -1,0 +1,99 @@
+/**
+ * What the program says while it runs: events, and the status lines of each second.
+ *
+ * Everything goes to one stream (stderr), so that stdout is the output's alone. On a terminal the
+ * status lines are refreshed in place, and an event is printed above them; elsewhere each is a line
+ * of its own, so that a file or a journal holds them all. With format `json` each is one object a
+ * line (pino).
+ */
+import pino from 'pino'
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+export type LogFields = Readonly<Record<string, unknown>>
+
+export interface LogOptions {
+  readonly format: 'plain' | 'json'
+  readonly level: LogLevel
+  /** Nothing but warnings and errors, and no status lines: for cron. */
+  readonly quiet: boolean
+  /** Refresh the status lines in place. */
+  readonly isTerminal: boolean
+  /** Columns to cut status lines at, on a terminal. */
+  readonly columns: () => number
+  readonly write: (text: string) => void
+}
+
+const ERASE_LINE = '\u001B[2K'
+const UP_ONE_LINE = '\u001B[1A'
+
+export class Log {
+  readonly #options: LogOptions
+  readonly #json: pino.Logger | null
+  readonly #leastLevel: number
+  /** Lines of the status that stand on the terminal now. */
+  #statusLines: readonly string[] = []
+
+  constructor(options: LogOptions) {
+    this.#options = options
+    const level = options.quiet ? 'warn' : options.level
+    this.#leastLevel = LOG_LEVELS.indexOf(level)
+    const destination = { write: (line: string) => options.write(line) }
+    const settings = {
+      base: null,
+      level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label: string) => ({ level: label }) },
+    }
+    this.#json = options.format === 'json' ? pino(settings, destination) : null
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#say('error', message, fields)
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#say('warn', message, fields)
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#say('info', message, fields)
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#say('debug', message, fields)
+  }
+
+  /** The state of this second: lines for people, fields for machines. */
+  status(lines: readonly string[], fields: LogFields): void {
+    const { quiet, isTerminal, columns, write } = this.#options
+    if (quiet) return
+    if (this.#json !== null) {
+      this.#json.info(fields, 'status')
+      return
+    }
+    if (!isTerminal) {
+      write(lines.map((line) => `${line}\n`).join(''))
+      return
+    }
+    const cut = lines.map((line) => line.slice(0, columns() - 1))
+    write(`${this.#eraseStatus()}${cut.map((line) => `${line}\n`).join('')}`)
+    this.#statusLines = cut
+  }
+
+  #say(level: LogLevel, message: string, fields: LogFields = {}): void {
+    if (LOG_LEVELS.indexOf(level) > this.#leastLevel) return
+    if (this.#json !== null) {
+      this.#json[level](fields, message)
+      return
+    }
+    const label = level === 'info' ? '' : `${level}: `
+    const again = this.#statusLines.map((line) => `${line}\n`).join('')
+    this.#options.write(`${this.#eraseStatus()}logpipe: ${label}${message}\n${again}`)
+  }
+
+  /** Moves up over the status lines and clears them. */
+  #eraseStatus(): string {
+    return this.#statusLines.map(() => `${UP_ONE_LINE}${ERASE_LINE}`).join('')
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Confluent's binding: loading it when it is first needed, its configuration, and its errors as
+ * ours.
+ *
+ * Used by producer, bulk producer and admin, which carry what is not hot; records are read through
+ * the
+ * bridge. Loading takes some 40 ms and a native library, so nothing imports it before it has to.
+ */
+import type * as RdKafka from '@confluentinc/kafka-javascript'
+import { type ErrorCode, LogpipeError, messageOf } from '../core/errors.ts'
+
+export type Binding = typeof RdKafka
+
+/** librdkafka properties, name and value; a later one of the same name wins. */
+export type KafkaConfig = readonly (readonly [name: string, value: string])[]
+
+export interface KafkaClientSettings {
+  /** Host:port, comma separated (KAFKA_BROKERS). */
+  readonly brokers: string
+  /** The user's own properties: TLS, SASL and their like. */
+  readonly config: KafkaConfig
+  /** How long one request to the cluster may take, in ms. */
+  readonly timeoutMs: number
+}
+
+export async function loadBinding(): Promise<Binding> {
+  try {
+    const loaded = (await import('@confluentinc/kafka-javascript')) as unknown as {
+      readonly default: Binding
+    }
+    return loaded.default
+  } catch (cause) {
+    const why = firstLine(messageOf(cause))
+    const message = `the Kafka binding does not load (${why}); run: npm run setup`
+    throw new LogpipeError('BRIDGE_LOAD', message, { cause })
+  }
+}
+
+/** The properties as the binding takes them: defaults of ours first, what the user set on top. */
+export function bindingConfig(
+  settings: KafkaClientSettings,
+  defaults: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return {
+    'client.id': 'logpipe',
+    ...defaults,
+    ...Object.fromEntries(settings.config),
+    'bootstrap.servers': settings.brokers,
+  }
+}
+
+/** librdkafka's error codes (rdkafka.h) that mean something to a user, as our codes. */
+const CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+  [-150, 'KAFKA_FATAL'], // _FATAL
+  [-169, 'KAFKA_AUTH'], // _AUTHENTICATION
+  [-181, 'KAFKA_AUTH'], // _SSL
+  [29, 'KAFKA_AUTH'], // TOPIC_AUTHORIZATION_FAILED
+  [30, 'KAFKA_AUTH'], // GROUP_AUTHORIZATION_FAILED
+  [31, 'KAFKA_AUTH'], // CLUSTER_AUTHORIZATION_FAILED
+  [33, 'KAFKA_AUTH'], // UNSUPPORTED_SASL_MECHANISM
+  [34, 'KAFKA_AUTH'], // ILLEGAL_SASL_STATE
+  [53, 'KAFKA_AUTH'], // TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+  [58, 'KAFKA_AUTH'], // SASL_AUTHENTICATION_FAILED
+  [-188, 'KAFKA_TOPIC'], // _UNKNOWN_TOPIC
+  [-190, 'KAFKA_TOPIC'], // _UNKNOWN_PARTITION
+  [3, 'KAFKA_TOPIC'], // UNKNOWN_TOPIC_OR_PART
+  [10, 'KAFKA_TOPIC'], // MSG_SIZE_TOO_LARGE: above the topic's max.message.bytes
+  [17, 'KAFKA_TOPIC'], // TOPIC_EXCEPTION: not a legal name
+  [36, 'KAFKA_TOPIC'], // TOPIC_ALREADY_EXISTS
+  [37, 'KAFKA_TOPIC'], // INVALID_PARTITIONS
+  [38, 'KAFKA_TOPIC'], // INVALID_REPLICATION_FACTOR
+  [40, 'KAFKA_TOPIC'], // INVALID_CONFIG
+  [44, 'KAFKA_TOPIC'], // POLICY_VIOLATION
+  [87, 'KAFKA_TOPIC'], // INVALID_RECORD
+  [-195, 'KAFKA_UNREACHABLE'], // _TRANSPORT
+  [-193, 'KAFKA_UNREACHABLE'], // _RESOLVE
+  [-192, 'KAFKA_UNREACHABLE'], // _MSG_TIMED_OUT
+  [-187, 'KAFKA_UNREACHABLE'], // _ALL_BROKERS_DOWN
+  [-185, 'KAFKA_UNREACHABLE'], // _TIMED_OUT
+  [-180, 'KAFKA_UNREACHABLE'], // _WAIT_COORD
+  [5, 'KAFKA_UNREACHABLE'], // LEADER_NOT_AVAILABLE
+  [6, 'KAFKA_UNREACHABLE'], // NOT_LEADER_FOR_PARTITION
+  [7, 'KAFKA_UNREACHABLE'], // REQUEST_TIMED_OUT
+  [8, 'KAFKA_UNREACHABLE'], // BROKER_NOT_AVAILABLE
+  [14, 'KAFKA_UNREACHABLE'], // COORDINATOR_LOAD_IN_PROGRESS
+  [15, 'KAFKA_UNREACHABLE'], // COORDINATOR_NOT_AVAILABLE
+  [16, 'KAFKA_UNREACHABLE'], // NOT_COORDINATOR
+  [19, 'KAFKA_UNREACHABLE'], // NOT_ENOUGH_REPLICAS
+  [20, 'KAFKA_UNREACHABLE'], // NOT_ENOUGH_REPLICAS_AFTER_APPEND
+])
+
+/** librdkafka's local queue has no room: wait and try again. */
+export const QUEUE_FULL = -184
+
+/** librdkafka's code of anything that the binding threw or reported; NaN when it has none. */
+export function kafkaCodeOf(thrown: unknown): number {
+  const { code } = Object(thrown) as { readonly code?: unknown }
+  return typeof code === 'number' ? code : Number.NaN
+}
+
+/**
+ * What the binding threw or reported, as a LogpipeError with a message of one line.
+ * @param doing what was tried, for example `create topic "logs"`.
+ */
+export function kafkaError(thrown: unknown, doing: string, brokers: string): LogpipeError {
+  if (thrown instanceof LogpipeError) return thrown
+  const said = firstLine(messageOf(thrown))
+  const code = CODES.get(kafkaCodeOf(thrown)) ?? 'BRIDGE_CALL'
+  return new LogpipeError(
+    code,
+    `cannot ${doing}: ${said}; ${ADVICE[code] ?? ADVICE_ELSE} (${brokers})`,
+    {
+      cause: thrown,
+    },
+  )
+}
+
+const ADVICE_ELSE = 'see the message of librdkafka'
+const ADVICE: Partial<Record<ErrorCode, string>> = {
+  KAFKA_AUTH: 'check the credentials, certificates and access rights for the brokers',
+  KAFKA_TOPIC: 'check the topic and its settings on the brokers',
+  KAFKA_UNREACHABLE: 'check that the brokers run and can be reached',
+  KAFKA_FATAL: 'the client has to be started anew against the brokers',
+}
+
+/** A constructor that throws does so for a property: unknown, or of a wrong value. */
+export function kafkaConfigError(thrown: unknown): LogpipeError {
+  return new LogpipeError('KAFKA_CONFIG', `librdkafka: ${firstLine(messageOf(thrown))}`, {
+    cause: thrown,
+  })
+}
+
+/**
+ * Keeps the event of a client that says most about why it cannot connect. A request that fails
+ * says "timed
+ * out" only; that the password was wrong comes as an event.
+ */
+export class ConnectionTrouble {
+  #worst: unknown = null
+
+  /** For the client's `event.error`. */
+  note(error: unknown): void {
+    if (this.#worst !== null && CODES.get(kafkaCodeOf(this.#worst)) === 'KAFKA_AUTH') return
+    const code = CODES.get(kafkaCodeOf(error))
+    // "All brokers are down" follows every other message and tells less.
+    if (code === 'KAFKA_AUTH' || (code === 'KAFKA_UNREACHABLE' && kafkaCodeOf(error) !== -187)) {
+      this.#worst = error
+    }
+  }
+
+  /** The better explanation of `error`: itself, unless it only says that no answer came. */
+  explain(error: unknown): unknown {
+    const isVague = CODES.get(kafkaCodeOf(error)) === 'KAFKA_UNREACHABLE'
+    return isVague && this.#worst !== null ? this.#worst : error
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
+}

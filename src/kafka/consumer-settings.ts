@@ -1,0 +1,72 @@
+/**
+ * What an ingress thread tells librdkafka: from the Config to the list of properties.
+ *
+ * In this order, a later mention overriding an earlier one: logpipe's defaults, then the profile's
+ * and the user's (config.kafkaConfig), then what logpipe must own. The resolver has refused the
+ * owned ones already, so the last part contradicts nobody.
+ */
+import type { Config } from '../options/config.ts'
+import { CLASSIC_PROTOCOL_ONLY, propertyOf } from '../options/kafka-properties.ts'
+
+export type ConsumerProperties = readonly (readonly [name: string, value: string])[]
+
+/** The fields that decide. */
+export type ConsumerConfig = Pick<
+  Config,
+  'kafkaBrokers' | 'kafkaGroupId' | 'groupInstanceId' | 'kafkaConfig'
+>
+
+/** What logpipe prefers to librdkafka's defaults; a user may override each. */
+const DEFAULTS: ConsumerProperties = [
+  ['client.id', 'logpipe'],
+  // A rebalance moves only what must move; the rest of the partitions keep flowing.
+  ['partition.assignment.strategy', 'cooperative-sticky'],
+  // A dead member's partitions move after 10 s rather than 45.
+  ['session.timeout.ms', '10000'],
+  // Records of aborted transactions are none.
+  ['isolation.level', 'read_committed'],
+  // Reading a topic that is not there is an error, not a reason to make it.
+  ['allow.auto.create.topics', 'false'],
+  // A broker across a NAT or a firewall that forgets idle connections.
+  ['socket.keepalive.enable', 'true'],
+  // Feeds lag and fetch queue sizes to the metrics; one JSON text in this time costs nothing.
+  ['statistics.interval.ms', '5000'],
+]
+
+/** What the pipeline stands on. */
+const OWNED: ConsumerProperties = [
+  // The ledger says what is resolved; only that is stored and committed.
+  ['enable.auto.commit', 'false'],
+  ['enable.auto.offset.store', 'false'],
+  // Start positions are resolved by logpipe; this is for an offset that expires in between, which
+  // is then read from the earliest on and counted as lost(retention).
+  ['auto.offset.reset', 'earliest'],
+  // The end of a partition is an event: replay ends there, and compacted tails are accounted for.
+  ['enable.partition.eof', 'true'],
+  // Logs come by a queue, so that no foreign thread calls into JavaScript.
+  ['log.queue', 'true'],
+]
+
+/**
+ * @param threadIndex of the ingress thread, from 0: each is a member of its own.
+ * @returns names and values, each name once.
+ */
+export function consumerSettings(config: ConsumerConfig, threadIndex: number): ConsumerProperties {
+  const isClassic = propertyOf(config.kafkaConfig, 'group.protocol') !== 'consumer'
+  const own: (readonly [string, string])[] = [
+    ['bootstrap.servers', config.kafkaBrokers.join(',')],
+    ['group.id', config.kafkaGroupId],
+    ...OWNED,
+  ]
+  if (config.groupInstanceId !== null) {
+    own.push(['group.instance.id', `${config.groupInstanceId}-${threadIndex}`])
+  }
+  const merged = new Map<string, string>()
+  for (const [name, value] of [...DEFAULTS, ...config.kafkaConfig, ...own]) {
+    if (!isClassic && CLASSIC_PROTOCOL_ONLY.includes(name)) continue
+    // Deleted first: the order is that of the last mention, which matters for aliases.
+    merged.delete(name)
+    merged.set(name, value)
+  }
+  return [...merged]
+}

@@ -1,0 +1,128 @@
+/**
+ * Feeds records to a topic at a settable rate, and never further ahead of a reader than it is told.
+ *
+ * The demo (which must wait for its consumer) and `bench produce` run it. Memory is bounded by the
+ * producer's queue; the loop yields to the event loop after every slice.
+ */
+import assert from 'node:assert/strict'
+import type { Clock } from '../core/clock.ts'
+import type { BulkProducer } from './bulk-producer.ts'
+
+/** A record to send; it stays as it is until the next one is asked for. */
+export interface FeedRecord {
+  readonly bytes: Uint8Array
+  readonly key: string | null
+  /** Whether it is one of the known matches. */
+  readonly isMatch: boolean
+}
+
+export interface FeedOptions {
+  readonly producer: Pick<BulkProducer, 'send'>
+  readonly topic: string
+  /** Records go to partitions 0 to this - 1 in turns; null leaves the choice to librdkafka. */
+  readonly partitionCount: number | null
+  readonly next: (wallMs: number) => FeedRecord
+  /** Stop after so many; Infinity for no limit. */
+  readonly recordsMax: number
+  /** Records a second; Infinity for no limit. */
+  readonly recordsPerSecond: number
+  /** How many records may have been sent in all by now: what was read plus the allowed lead. */
+  readonly sentMax: () => number
+  readonly signal: AbortSignal
+  readonly clock: Clock
+}
+
+/** Sums since the start, kept up to date while the feed runs. */
+export interface FeedTotals {
+  records: number
+  bytes: number
+  matches: number
+}
+
+/** Records between two turns of the event loop: a millisecond or two. */
+const SLICE_RECORDS_MAX = 2048
+/** How long to wait when nothing may be sent; short, or a rate comes in bursts that are felt. */
+const WAIT_MS = 2
+/** A feed that was held up catches up this much at most, and drops the rest of its schedule. */
+const CATCH_UP_MS_MAX = 1000
+
+/**
+ * Runs until recordsMax are queued or the signal is aborted.
+ * @param totals is filled while it runs, for whoever shows progress.
+ * @throws LogpipeError of the producer.
+ */
+export async function feed(options: FeedOptions, totals: FeedTotals): Promise<void> {
+  const { clock, signal } = options
+  assert.ok(options.recordsPerSecond > 0, 'a rate above 0, or Infinity')
+  const pace = new Pace(options.recordsPerSecond, clock)
+  const slices = new Slices(options, totals)
+  while (!signal.aborted && totals.records < options.recordsMax) {
+    const allowed = Math.min(
+      SLICE_RECORDS_MAX,
+      options.recordsMax - totals.records,
+      options.sentMax() - totals.records,
+      pace.allowed(),
+    )
+    const sent = allowed > 0 ? slices.send(allowed) : 0
+    pace.took(sent)
+    if (sent > 0 && sent === allowed) await new Promise((resolve) => setImmediate(resolve))
+    else await new Promise<void>((resolve) => clock.after(WAIT_MS, resolve))
+  }
+}
+
+class Slices {
+  readonly #options: FeedOptions
+  readonly #totals: FeedTotals
+  /** The record that a full producer did not take; sent first the next time. */
+  #refused: FeedRecord | null = null
+
+  constructor(options: FeedOptions, totals: FeedTotals) {
+    this.#options = options
+    this.#totals = totals
+  }
+
+  /** @returns how many of `count` records the producer took. */
+  send(count: number): number {
+    const { producer, topic, partitionCount, clock } = this.#options
+    const totals = this.#totals
+    const wallMs = clock.wallMs()
+    for (let index = 0; index < count; index++) {
+      const record: FeedRecord = this.#refused ?? this.#options.next(wallMs)
+      const partition = partitionCount === null ? null : totals.records % partitionCount
+      this.#refused = producer.send(topic, partition, record.key, record.bytes) ? null : record
+      if (this.#refused !== null) return index
+      totals.records++
+      totals.bytes += record.bytes.byteLength
+      if (record.isMatch) totals.matches++
+    }
+    return count
+  }
+}
+
+/** How many records a rate allows by now. */
+class Pace {
+  readonly #perMs: number
+  readonly #clock: Clock
+  #lastMs: number
+  #credit = 1
+
+  constructor(recordsPerSecond: number, clock: Clock) {
+    this.#perMs = recordsPerSecond / 1000
+    this.#clock = clock
+    this.#lastMs = clock.monotonicMs()
+  }
+
+  allowed(): number {
+    if (this.#perMs === Infinity) return Infinity
+    const nowMs = this.#clock.monotonicMs()
+    this.#credit += (nowMs - this.#lastMs) * this.#perMs
+    this.#lastMs = nowMs
+    // At least one: a rate below one a second still sends.
+    this.#credit = Math.min(this.#credit, Math.max(1, CATCH_UP_MS_MAX * this.#perMs))
+    return Math.floor(this.#credit)
+  }
+
+  took(count: number): void {
+    if (this.#perMs !== Infinity) this.#credit -= count
+  }
+}

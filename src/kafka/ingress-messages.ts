@@ -1,0 +1,114 @@
+/**
+ * What an ingress thread and main say to each other. All of it is rare: per rebalance, per second,
+ * or
+ * per error; records never travel this way.
+ *
+ *   ingress --> main    opened, assign, revoke, closedPartitions, position, trouble, logs, closed
+ *   main --> ingress    assigned (answers assign), revoked (answers revoke), commit, pause,
+ *   resume, finish
+ *
+ * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
+ */
+import type { Assignment, PartitionOffset } from '../bridge/bridge.ts'
+
+/** A committed offset that the topic no longer holds. */
+export interface LostRange {
+  readonly topic: string
+  readonly partition: number
+  /** Offsets [from, to) expired before they were read. */
+  readonly from: number
+  readonly to: number
+}
+
+/** Where the thread's fetching of an assignment stands: everything below went into slots. */
+export interface Position {
+  readonly assignmentId: number
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** The partition's end as last heard; -1 unknown. */
+  readonly endOffset: number
+}
+
+export type FromIngress =
+  | { readonly kind: 'opened'; readonly ingressIndex: number }
+  | {
+      readonly kind: 'assign'
+      readonly ingressIndex: number
+      /** With the offset to start from, resolved. */
+      readonly partitions: readonly PartitionOffset[]
+      readonly lost: readonly LostRange[]
+    }
+  | {
+      readonly kind: 'revoke'
+      readonly ingressIndex: number
+      readonly positions: readonly Position[]
+      /** The group has given them away already: nothing may be committed. */
+      readonly lost: boolean
+    }
+  /** The partitions were given back; their ledgers may be closed. */
+  | {
+      readonly kind: 'unassigned'
+      readonly ingressIndex: number
+      readonly assignmentIds: readonly number[]
+    }
+  | {
+      readonly kind: 'positions'
+      readonly ingressIndex: number
+      readonly positions: readonly Position[]
+    }
+  /** The first record came: when, and the process's CPU time until then. */
+  | {
+      readonly kind: 'first'
+      readonly ingressIndex: number
+      readonly atNs: bigint
+      readonly cpuMicros: number
+    }
+  | {
+      readonly kind: 'trouble'
+      readonly ingressIndex: number
+      readonly code: string
+      readonly message: string
+      readonly fatal: boolean
+      readonly topic: string | null
+      readonly partition: number
+    }
+  | {
+      readonly kind: 'log'
+      readonly ingressIndex: number
+      readonly level: number
+      readonly facility: string
+      readonly message: string
+    }
+  | { readonly kind: 'commitFailed'; readonly ingressIndex: number; readonly error: string }
+  | { readonly kind: 'paused' | 'resumed'; readonly ingressIndex: number }
+  /** Intake has stopped; `positions` say what is in slots. */
+  | {
+      readonly kind: 'stopped'
+      readonly ingressIndex: number
+      readonly positions: readonly Position[]
+    }
+  | { readonly kind: 'closed'; readonly ingressIndex: number; readonly inTime: boolean }
+  /** The thread cannot go on. */
+  | {
+      readonly kind: 'failed'
+      readonly ingressIndex: number
+      readonly code: string
+      readonly message: string
+    }
+
+export type ToIngress =
+  | { readonly kind: 'assigned'; readonly assignments: readonly Assignment[] }
+  /**
+   * Everything of the revoked partitions that could be settled is; commit this and give them back.
+   */
+  | { readonly kind: 'revoked'; readonly commits: readonly PartitionOffset[] }
+  | { readonly kind: 'commit'; readonly commits: readonly PartitionOffset[] }
+  /** One partition has too many unresolved offsets, or is below the limit again. */
+  | { readonly kind: 'pause' | 'resume'; readonly assignmentIds: readonly number[] }
+  /** Commit this, leave the group, end. */
+  | {
+      readonly kind: 'finish'
+      readonly commits: readonly PartitionOffset[]
+      readonly timeoutMs: number
+    }

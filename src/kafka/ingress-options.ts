@@ -1,0 +1,39 @@
+/**
+ * What an ingress thread is given: its consumer, the pool, and its line to main. Made once, by the
+ * thread's entry (run/), and shared by the parts of the thread.
+ */
+import type { Bridge, BridgeId, FillLimits } from '../bridge/bridge.ts'
+import type { CounterRow } from '../pool/counters.ts'
+import type { Signals } from '../pool/signals.ts'
+import type { SlotReader } from '../pool/slot-reader.ts'
+import type { Slots } from '../pool/slots.ts'
+import type { FromIngress, ToIngress } from './ingress-messages.ts'
+import type { StartPosition } from '../options/notations.ts'
+
+export interface IngressOptions {
+  readonly ingressIndex: number
+  readonly bridge: Bridge
+  readonly consumer: BridgeId
+  readonly pool: BridgeId
+  readonly slots: Slots
+  readonly reader: SlotReader
+  readonly counters: CounterRow
+  readonly signals: Signals
+  readonly limits: FillLimits
+  readonly start: StartPosition
+  readonly revokeDrainMs: number
+  /** After so long without a free slot the partitions are paused. */
+  readonly stallPauseMs: number
+  /** OVERFLOW_DROP_NEWEST: give up what was just fetched rather than wait. */
+  readonly dropNewest: boolean
+  readonly send: (message: FromIngress) => void
+  /** The next message from main, if there is one. */
+  readonly receive: () => ToIngress | undefined
+  /** Sleeps; the thread has no event loop to return to. */
+  readonly sleep: (ms: number) => void
+  /** Direct mode: filters the slot in this thread, and releases it. */
+  readonly filterHere: ((slotIndex: number) => void) | null
+  /** Reports the runs of a slot that is being dropped. */
+  readonly reportDropped: (slotIndex: number) => void
+  readonly nowMs: () => number
+}

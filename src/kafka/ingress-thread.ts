@@ -1,0 +1,267 @@
+/**
+ * An ingress thread: owns one consumer of the group, fills slots with its records, hands them on.
+ *
+ *   run:    acquire a slot -> consumerFill -> hand it on; then events, then main's messages
+ *   stall:  no slot came free: wait, and pause only if that lasts (stall.ts)
+ *   drain:  no more filling; serve the group until main says finish
+ *   finish: commit, leave the group, end
+ *
+ * Rebalance. The bridge reports what the group wants; the thread resolves start offsets, asks main
+ * for assignment ids (main opens the ledgers and tells the filter threads first), and only then
+ * assigns. On revoke it tells main how far it has read, waits at most `revokeDrainMs` for the
+ * watermarks, commits them synchronously, and gives the partitions back. A lost assignment commits
+ * nothing.
+ *
+ * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
+ */
+import { FILL_EVENTS, type ConsumerEvent } from '../bridge/bridge.ts'
+import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
+import type { ToIngress } from './ingress-messages.ts'
+import type { IngressOptions } from './ingress-options.ts'
+import { Membership } from './membership.ts'
+import { Stall } from './stall.ts'
+
+/** One wait for a slot or for room in the queue; then everything is looked at again. */
+const WAIT_MS = 20
+/** How often positions are told, and commits sent. */
+const HOUSEKEEPING_EVERY_MS = 1000
+/** Time to leave the group when the process is told to end at once. */
+const FORCED_CLOSE_MS = 1000
+
+export class IngressThread {
+  readonly #options: IngressOptions
+  readonly #membership: Membership
+  readonly #stall: Stall
+  #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
+  #sawRecord = false
+  #housekeptMs = 0
+  /** The slot that is kept to fetch into while the pool is empty (dropNewest only). */
+  #reserve: number | undefined
+
+  constructor(options: IngressOptions) {
+    this.#options = options
+    this.#membership = new Membership(options)
+    this.#stall = new Stall(options, this.#membership)
+  }
+
+  /** Works until main says finish, or the phase is END. Blocks. */
+  run(): void {
+    const { signals, send, ingressIndex } = this.#options
+    while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
+    if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
+    send({ kind: 'stopped', ingressIndex, positions: this.#membership.positions() })
+    while (signals.phase !== PHASE_END && this.#finish === undefined) this.#serve()
+    this.#close()
+  }
+
+  #turn(): void {
+    const slotIndex = this.#acquire()
+    if (slotIndex !== undefined) {
+      this.#fill(slotIndex)
+      this.#readMessages()
+    }
+    this.#everySecond()
+  }
+
+  #acquire(): number | undefined {
+    const { slots } = this.#options
+    if (this.#reserve !== undefined) {
+      const slotIndex = this.#reserve
+      this.#reserve = undefined
+      return slotIndex
+    }
+    // Paused, the pool is left to recover, so that pausing and resuming do not alternate.
+    if (this.#stall.paused && slots.freeCount < slots.slotCount / 4) {
+      this.#stalled()
+      return undefined
+    }
+    const slotIndex = slots.acquire(WAIT_MS)
+    if (slotIndex === undefined) this.#stalled()
+    else this.#stall.end()
+    return slotIndex
+  }
+
+  #fill(slotIndex: number): void {
+    const { bridge, consumer, pool, limits, counters, reader, slots } = this.#options
+    const result = bridge.consumerFill(consumer, pool, slotIndex, limits)
+    const records = result & ~FILL_EVENTS
+    if (records > 0) {
+      this.#noteFirst()
+      reader.open(slotIndex)
+      this.#membership.advance(reader)
+      counters.add('records', records)
+      counters.add('bytes', reader.valueBytes)
+      this.#handOn(slotIndex)
+    } else {
+      slots.giveBack(slotIndex)
+    }
+    if ((result & FILL_EVENTS) !== 0) this.#handleEvents()
+  }
+
+  #handOn(slotIndex: number): void {
+    const { slots, filterHere, signals, dropNewest } = this.#options
+    if (filterHere !== null) {
+      slots.claimOwn(slotIndex)
+      filterHere(slotIndex)
+      return
+    }
+    if (dropNewest) {
+      this.#handOnOrDrop(slotIndex)
+      return
+    }
+    while (!slots.trySeal(slotIndex)) {
+      // Forced to end: the slot is left as it is, and with it unresolved.
+      if (signals.phase === PHASE_END) return
+      this.#options.sleep(1)
+      this.#stalled()
+    }
+    this.#stall.end()
+  }
+
+  /** Goes on only with a slot in hand to fetch into; otherwise what was just fetched is dropped. */
+  #handOnOrDrop(slotIndex: number): void {
+    const { slots, bridge, pool, counters, reader } = this.#options
+    this.#reserve = slots.acquire(0)
+    if (this.#reserve !== undefined && slots.trySeal(slotIndex)) return
+    if (this.#reserve !== undefined) slots.giveBack(this.#reserve)
+    counters.add('dropped', reader.recordCount)
+    this.#options.reportDropped(slotIndex)
+    bridge.slotDiscard(pool, slotIndex)
+    this.#reserve = slotIndex
+  }
+
+  /** One look at a pool that has no slot to give. */
+  #stalled(): void {
+    this.#options.counters.add('stalledMs', WAIT_MS)
+    if (this.#stall.look()) this.#serve()
+    else this.#readMessages()
+  }
+
+  /** Keeps the membership alive without taking records. */
+  #serve(): void {
+    const { bridge, consumer } = this.#options
+    if ((bridge.consumerPoll(consumer, WAIT_MS) & FILL_EVENTS) !== 0) this.#handleEvents()
+    this.#readMessages()
+    this.#everySecond()
+  }
+
+  #handleEvents(): void {
+    const { bridge, consumer } = this.#options
+    for (const event of bridge.consumerEvents(consumer)) this.#handleEvent(event)
+  }
+
+  #handleEvent(event: ConsumerEvent): void {
+    const { ingressIndex, send } = this.#options
+    switch (event.kind) {
+      case 'assign':
+        this.#membership.assign(event.partitions, (message) => this.#handleMessage(message))
+        if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) {
+          this.#options.bridge.consumerPause(
+            this.#options.consumer,
+            this.#membership.assignmentIds(),
+          )
+        }
+        break
+      case 'revoke':
+        this.#membership.revoke(event, (message) => this.#handleMessage(message))
+        break
+      case 'error':
+        send({ ...event, kind: 'trouble', ingressIndex })
+        break
+      case 'end':
+        this.#membership.noteEnd(event.assignmentId, event.offset)
+        break
+      case 'commit':
+        this.#membership.noteCommit(event.partitions)
+        if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
+        break
+      case 'rewind':
+      case 'dropped':
+        this.#sendOdd(event)
+        break
+    }
+  }
+
+  #sendOdd(event: Extract<ConsumerEvent, { kind: 'rewind' | 'dropped' }>): void {
+    const message =
+      event.kind === 'dropped'
+        ? `${event.count} events of librdkafka were dropped`
+        : `offset ${event.offset} came where ${event.expected} was expected: the log was truncated`
+    const { ingressIndex, send } = this.#options
+    send({
+      kind: 'trouble',
+      ingressIndex,
+      code: event.kind.toUpperCase(),
+      message,
+      fatal: false,
+      topic: null,
+      partition: -1,
+    })
+  }
+
+  #readMessages(): void {
+    for (;;) {
+      const message = this.#options.receive()
+      if (message === undefined) return
+      this.#handleMessage(message)
+    }
+  }
+
+  #handleMessage(message: ToIngress): void {
+    const { bridge, consumer } = this.#options
+    switch (message.kind) {
+      case 'commit':
+        this.#membership.want(message.commits)
+        break
+      case 'pause':
+        this.#membership.hold(message.assignmentIds)
+        bridge.consumerPause(consumer, message.assignmentIds)
+        break
+      case 'resume':
+        this.#membership.letGo(message.assignmentIds)
+        if (!this.#stall.paused) bridge.consumerResume(consumer, message.assignmentIds)
+        break
+      case 'finish':
+        this.#membership.want(message.commits)
+        this.#finish = message
+        break
+      case 'assigned':
+      case 'revoked':
+        // An answer that came after its wait had ended: what it was about is over.
+        break
+    }
+  }
+
+  #noteFirst(): void {
+    if (this.#sawRecord) return
+    this.#sawRecord = true
+    const { user, system } = process.cpuUsage()
+    const { ingressIndex, send } = this.#options
+    const atNs = process.hrtime.bigint()
+    send({ kind: 'first', ingressIndex, atNs, cpuMicros: user + system })
+  }
+
+  #everySecond(): void {
+    const nowMs = this.#options.nowMs()
+    if (nowMs - this.#housekeptMs < HOUSEKEEPING_EVERY_MS) return
+    this.#housekeptMs = nowMs
+    const { bridge, consumer, ingressIndex, send } = this.#options
+    this.#membership.commitWanted(0)
+    send({ kind: 'positions', ingressIndex, positions: this.#membership.positionsWithEnds() })
+    for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
+  }
+
+  #close(): void {
+    const { bridge, consumer, ingressIndex, send } = this.#options
+    // Told to end at once, it may have been told what to commit just before.
+    this.#readMessages()
+    const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
+    const deadlineMs = this.#options.nowMs() + timeoutMs
+    if (this.#finish !== undefined) {
+      this.#membership.commitFinally(timeoutMs, () => this.#serve())
+    }
+    const left = Math.max(FORCED_CLOSE_MS, deadlineMs - this.#options.nowMs())
+    const inTime = bridge.consumerClose(consumer, Math.round(left))
+    send({ kind: 'closed', ingressIndex, inTime })
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * What an ingress thread holds of its group: the assignments, how far each was read, and the two
+ * conversations with main that a rebalance takes.
+ *
+ *   assign   start offsets are resolved -> main opens ledgers and gives ids -> consumerAssign
+ *   revoke   main is told the positions -> it settles what it can -> commit -> consumerUnassign
+ *
+ * Used by ingress-thread.ts alone. Bound: one entry an assigned partition.
+ */
+import type { ConsumerEvent, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { SlotReader } from '../pool/slot-reader.ts'
+import type { Position, ToIngress } from './ingress-messages.ts'
+import type { IngressOptions } from './ingress-options.ts'
+import { resolveStartOffsets } from './start-offsets.ts'
+
+interface Held {
+  readonly topic: string
+  readonly partition: number
+  /** Everything below went into slots. */
+  offset: number
+  endOffset: number
+  /** Main asked for a pause: too many unresolved offsets. */
+  held: boolean
+  /** The watermark that main told last, and the highest that the group has acknowledged; -1: none. */
+  wanted: number
+  committed: number
+}
+
+/**
+ * A coordinator or leader that restarts is back by then; far below max.poll.interval.ms (5 min).
+ */
+const ASSIGN_TIMEOUT_MS = 60_000
+/** Main answers an assign within one turn of its loop. */
+const ASSIGNED_TIMEOUT_MS = 10_000
+/**
+ * What main may be late with its answer to a revoke, beyond the drain time that it keeps itself.
+ */
+const REVOKED_GRACE_MS = 2000
+/** A synchronous commit: one request to the coordinator, and one more after it has moved. */
+const COMMIT_TIMEOUT_MS = 10_000
+
+const NOTHING_COMMITTED = { wanted: -1, committed: -1 }
+
+type Meanwhile = (message: ToIngress) => void
+
+export class Membership {
+  readonly #options: IngressOptions
+  readonly #assignments = new Map<number, Held>()
+
+  constructor(options: IngressOptions) {
+    this.#options = options
+  }
+
+  assignmentIds(): number[] {
+    return [...this.#assignments.keys()]
+  }
+
+  /** Those that main has not asked to hold. */
+  resumable(): number[] {
+    return [...this.#assignments].filter(([, one]) => !one.held).map(([id]) => id)
+  }
+
+  hold(assignmentIds: readonly number[]): void {
+    for (const id of assignmentIds) this.#set(id, { held: true })
+  }
+
+  letGo(assignmentIds: readonly number[]): void {
+    for (const id of assignmentIds) this.#set(id, { held: false })
+  }
+
+  /** A slot was filled: its runs say how far each assignment was read. */
+  advance(reader: SlotReader): void {
+    for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
+      const run = reader.run(runIndex)
+      this.#set(run.assignmentId, { offset: run.coverTo })
+    }
+  }
+
+  noteEnd(assignmentId: number, endOffset: number): void {
+    this.#set(assignmentId, { endOffset })
+  }
+
+  positions(): Position[] {
+    return [...this.#assignments].map(
+      ([assignmentId, { topic, partition, offset, endOffset }]) => ({
+        assignmentId,
+        topic,
+        partition,
+        offset,
+        endOffset,
+      }),
+    )
+  }
+
+  /** With the partitions' ends as the last fetch told them; asks no broker. */
+  positionsWithEnds(): Position[] {
+    const { bridge, consumer } = this.#options
+    for (const held of this.#assignments.values()) {
+      const { high } = bridge.consumerWatermarks(consumer, held, 0)
+      held.endOffset = Math.max(held.endOffset, high)
+    }
+    return this.positions()
+  }
+
+  /** Answers an assign; an error that outlasts its time is told to main, which ends the process. */
+  assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): void {
+    const { bridge, consumer, ingressIndex, send, start } = this.#options
+    if (partitions.length === 0) {
+      bridge.consumerAssign(consumer, [])
+      return
+    }
+    const deadline = { nowMs: this.#options.nowMs, atMs: this.#options.nowMs() + ASSIGN_TIMEOUT_MS }
+    let resolved
+    try {
+      resolved = resolveStartOffsets(bridge, consumer, partitions, start, deadline)
+    } catch (thrown) {
+      const code = thrown instanceof LogpipeError ? thrown.code : 'BRIDGE_CALL'
+      send({ kind: 'failed', ingressIndex, code, message: messageOf(thrown) })
+      return
+    }
+    send({ kind: 'assign', ingressIndex, ...resolved })
+    const answer = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)
+    // Without an answer main is ending the process; the group will hear of it when the consumer
+    // closes.
+    if (answer === undefined) return
+    for (const { assignmentId, topic, partition, offset } of answer.assignments) {
+      const held = { topic, partition, offset, endOffset: -1, held: false, ...NOTHING_COMMITTED }
+      this.#assignments.set(assignmentId, held)
+    }
+    bridge.consumerAssign(consumer, answer.assignments)
+  }
+
+  revoke(event: Extract<ConsumerEvent, { kind: 'assign' | 'revoke' }>, meanwhile: Meanwhile): void {
+    const { bridge, consumer, ingressIndex, send, revokeDrainMs } = this.#options
+    const lost = event.lost || bridge.consumerAssignmentLost(consumer)
+    const positions = this.#positionsOf(event.partitions)
+    if (positions.length > 0) {
+      send({ kind: 'revoke', ingressIndex, positions, lost })
+      const answer = this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
+      if (!lost && answer !== undefined) this.#commitRevoked(answer.commits)
+    }
+    bridge.consumerUnassign(consumer, event.partitions)
+    const assignmentIds = positions.map((one) => one.assignmentId)
+    for (const id of assignmentIds) this.#assignments.delete(id)
+    send({ kind: 'unassigned', ingressIndex, assignmentIds })
+  }
+
+  /** Notes what is to be committed; commitWanted sends it. */
+  want(commits: readonly PartitionOffset[]): void {
+    for (const { topic, partition, offset } of commits) {
+      const held = this.#heldOf(topic, partition)
+      if (held !== undefined) held.wanted = Math.max(held.wanted, offset)
+    }
+  }
+
+  /** The group has answered a commit. */
+  noteCommit(partitions: readonly PartitionError[]): void {
+    for (const { topic, partition, offset, error } of partitions) {
+      const held = error === null ? this.#heldOf(topic, partition) : undefined
+      if (held !== undefined) held.committed = Math.max(held.committed, offset)
+    }
+  }
+
+  /**
+   * Commits what is wanted and was not acknowledged yet, also what an earlier attempt failed at.
+   * timeoutMs 0 does not wait: a `commit` event follows.
+   * @returns librdkafka's name of what went wrong, or null.
+   */
+  commitWanted(timeoutMs: number): string | null {
+    const { bridge, consumer } = this.#options
+    const commits = [...this.#assignments.values()]
+      .filter((held) => held.wanted > held.committed)
+      .map(({ topic, partition, wanted }) => ({ topic, partition, offset: wanted }))
+    if (commits.length === 0) return null
+    try {
+      const answers = bridge.consumerCommit(consumer, commits, timeoutMs)
+      if (timeoutMs > 0) this.noteCommit(answers)
+      return answers.find((one) => one.error !== null)?.error ?? null
+    } catch (thrown) {
+      return codeOf(thrown)
+    }
+  }
+
+  /** As commitWanted, again until it succeeds; between two attempts `serve` lets the group go on. */
+  commitFinally(timeoutMs: number, serve: () => void): void {
+    const { ingressIndex, send, nowMs } = this.#options
+    const deadlineMs = nowMs() + timeoutMs
+    for (;;) {
+      const leftMs = Math.max(1, Math.round(deadlineMs - nowMs()))
+      const error = this.commitWanted(leftMs)
+      if (error === null) return
+      if (nowMs() >= deadlineMs) {
+        send({ kind: 'commitFailed', ingressIndex, error })
+        return
+      }
+      serve()
+    }
+  }
+
+  #heldOf(topic: string, partition: number): Held | undefined {
+    for (const held of this.#assignments.values()) {
+      if (held.partition === partition && held.topic === topic) return held
+    }
+    return undefined
+  }
+
+  /** The group waits for this member: one attempt. What fails is read again by the next owner. */
+  #commitRevoked(commits: readonly PartitionOffset[]): void {
+    const { ingressIndex, send } = this.#options
+    this.want(commits)
+    const error = this.commitWanted(COMMIT_TIMEOUT_MS)
+    if (error !== null) send({ kind: 'commitFailed', ingressIndex, error })
+  }
+
+  #positionsOf(partitions: readonly PartitionOffset[]): Position[] {
+    return this.positions().filter((held) =>
+      partitions.some((one) => one.topic === held.topic && one.partition === held.partition),
+    )
+  }
+
+  #set(assignmentId: number, change: Partial<Held>): void {
+    const held = this.#assignments.get(assignmentId)
+    if (held !== undefined) Object.assign(held, change)
+  }
+
+  /** Waits for main's answer; everything else that arrives is handled meanwhile. */
+  #await<Kind extends 'assigned' | 'revoked'>(
+    kind: Kind,
+    timeoutMs: number,
+    meanwhile: Meanwhile,
+  ): Extract<ToIngress, { kind: Kind }> | undefined {
+    const deadlineMs = this.#options.nowMs() + timeoutMs
+    for (;;) {
+      const message = this.#options.receive()
+      if (message?.kind === kind) return message as Extract<ToIngress, { kind: Kind }>
+      if (message !== undefined) meanwhile(message)
+      else if (this.#options.nowMs() >= deadlineMs) return undefined
+      else this.#options.sleep(1)
+    }
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  return typeof code === 'string' ? code : messageOf(thrown)
+}

@@ -1,0 +1,131 @@
+/**
+ * How the books look: the summary at the end of a run, and the same as JSON.
+ *
+ * The text is plain and aligned, for a terminal, a mail from cron or a journal. Entries that are
+ * nought everywhere are left out, but never `fetched` and `pending`.
+ *
+ * Bound. At most PARTITION_LINES_MAX partitions are listed in the text; the JSON has all.
+ */
+import {
+  DESTINATIONS,
+  DROP_REASONS,
+  FILTER_REASONS,
+  LOST_REASONS,
+  PLAIN_ENTRIES,
+  SOURCES,
+  type Book,
+  type Entry,
+  type LostReason,
+  type PartitionStatement,
+  type Statement,
+} from './books.ts'
+
+/** About one screen: who has more partitions reads the JSON. */
+const PARTITION_LINES_MAX = 40
+
+type Column = Entry | 'pending'
+
+const COLUMNS: readonly Column[] = [...SOURCES, ...DESTINATIONS, 'pending']
+
+/** Lines without a newline at their ends. */
+export function renderBooks(statement: Statement): string[] {
+  const { partitions, total, pending } = statement
+  const columns = COLUMNS.filter(
+    (column) => column === 'fetched' || column === 'pending' || total.count(column) > 0,
+  )
+  const cells = (name: string, book: Book, pendingCount: number) => [
+    name,
+    ...columns.map((column) => grouped(column === 'pending' ? pendingCount : book.count(column))),
+  ]
+  const listed = partitions.slice(0, PARTITION_LINES_MAX)
+  const rows = [
+    ['books', ...columns],
+    ...listed.map((each) => cells(`${each.topic}/${each.partition}`, each.book, each.pending)),
+    cells('total', total, pending),
+  ]
+  const lines = aligned(rows)
+  const hidden = partitions.length - listed.length
+  if (hidden > 0) lines.splice(-1, 0, `(${hidden} more partitions)`)
+  return [...lines, ...lossLines(partitions), ...verdictLines(statement)]
+}
+
+function lossLines(partitions: readonly PartitionStatement[]): string[] {
+  const withLoss = partitions.flatMap(({ topic, partition, book }) =>
+    LOST_REASONS.filter((reason) => book.lost(reason).count > 0).map((reason) =>
+      lossLine(`${topic}/${partition}`, book, reason),
+    ),
+  )
+  const hidden = withLoss.length - PARTITION_LINES_MAX
+  if (hidden <= 0) return withLoss
+  return [...withLoss.slice(0, PARTITION_LINES_MAX), `(${hidden} more losses)`]
+}
+
+function lossLine(name: string, book: Book, reason: LostReason): string {
+  const { count, ranges } = book.lost(reason)
+  const [first] = ranges
+  const where = first === undefined ? '' : `: offsets ${first.from} to ${first.to - 1}`
+  const more = ranges.length > 1 ? ` and ${ranges.length - 1} more ranges` : ''
+  return `lost(${reason}) ${name} ${grouped(count)}${where}${more}`
+}
+
+function verdictLines({ imbalances, pending }: Statement): string[] {
+  if (imbalances.length > 0) return imbalances.map((line) => `books do not balance: ${line}`)
+  if (pending === 0) return ['books balance']
+  return [`books balance; ${grouped(pending)} pending will be read again at the next start`]
+}
+
+/** First column to the left, numbers to the right. */
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  )
+  return rows.map((row) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0
+        return column === 0 ? cell.padEnd(width) : cell.padStart(width)
+      })
+      .join('  '),
+  )
+}
+
+/** 1234567 -> "1,234,567", whatever the locale. */
+function grouped(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+interface BookJson {
+  readonly [entry: string]: number | Readonly<Record<string, unknown>>
+}
+
+/** The books for machines: every entry, reasons as objects. */
+export function booksJson(statement: Statement): {
+  readonly balanced: boolean
+  readonly imbalances: readonly string[]
+  readonly total: BookJson
+  readonly partitions: readonly ({ topic: string; partition: number } & Record<string, unknown>)[]
+} {
+  const { partitions, total, pending, imbalances } = statement
+  return {
+    balanced: imbalances.length === 0,
+    imbalances,
+    total: bookJson(total, pending),
+    partitions: partitions.map((each) => ({
+      topic: each.topic,
+      partition: each.partition,
+      ...bookJson(each.book, each.pending),
+    })),
+  }
+}
+
+function bookJson(book: Book, pending: number): BookJson {
+  const record = <Key extends string>(keys: readonly Key[], valueOf: (key: Key) => unknown) =>
+    Object.fromEntries(keys.map((key) => [key, valueOf(key)]))
+  return {
+    ...Object.fromEntries(PLAIN_ENTRIES.map((entry) => [entry, book.count(entry)])),
+    filtered: record(FILTER_REASONS, (reason) => book.count(`filtered(${reason})`)),
+    dropped: record(DROP_REASONS, (reason) => book.count(`dropped(${reason})`)),
+    pending,
+    lost: record(LOST_REASONS, (reason) => book.lost(reason)),
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The books: where every record went, per partition and in total.
+ *
+ *   carried_in + fetched = filtered(reason) + indexed + duplicate + failure_store + dead_lettered
+ *                        + dropped(reason) + fenced + written + spilled + pending
+ *
+ * Owned by the main thread. Each number is counted where it happens: `fetched` by the reader of a
+ * slot, `filtered` by its filter, the outcomes by the output. `pending` is not counted here but
+ * asked of the ledger, so that the equation checks one against the other.
+ *
+ * A record that is fetched twice counts twice: a refetch is `fetched`, and what it replaces is
+ * `fenced`. What Kafka or the spill no longer has was never fetched, so `lost` stands beside the
+ * equation, as ranges of offsets.
+ *
+ * Bound. One book for each topic-partition ever assigned; LOST_RANGES_MAX ranges in each.
+ */
+import assert from 'node:assert/strict'
+
+/** Why a record was filtered out: the pattern, or one of the features that thin out. */
+export const FILTER_REASONS = ['pattern', 'sample', 'dedupe', 'throttle'] as const
+export type FilterReason = (typeof FILTER_REASONS)[number]
+
+/** Why a record was dropped; only where the user allowed it. */
+export const DROP_REASONS = ['es_full', 'overflow_newest'] as const
+export type DropReason = (typeof DROP_REASONS)[number]
+
+export const LOST_REASONS = ['retention', 'spill'] as const
+export type LostReason = (typeof LOST_REASONS)[number]
+
+/** Entries that have no reason; the outputs' outcomes are among them. */
+export const PLAIN_ENTRIES = [
+  'carried_in',
+  'fetched',
+  'indexed',
+  'duplicate',
+  'failure_store',
+  'dead_lettered',
+  'fenced',
+  'written',
+  'spilled',
+] as const
+export type PlainEntry = (typeof PLAIN_ENTRIES)[number]
+
+/** Entries in the order in which people read them; a reason is part of the name. */
+export const SOURCES = ['carried_in', 'fetched'] as const
+export const DESTINATIONS = [
+  ...FILTER_REASONS.map((reason) => `filtered(${reason})` as const),
+  'indexed',
+  'duplicate',
+  'failure_store',
+  'dead_lettered',
+  ...DROP_REASONS.map((reason) => `dropped(${reason})` as const),
+  'fenced',
+  'written',
+  'spilled',
+] as const
+export type Entry = (typeof SOURCES)[number] | (typeof DESTINATIONS)[number]
+
+/** Offsets [from, to) that nobody can read any more. */
+export interface LostRange {
+  readonly from: number
+  readonly to: number
+}
+
+export interface Lost {
+  /** Offsets lost; an upper bound of records, for some may never have existed. */
+  readonly count: number
+  /** The first LOST_RANGES_MAX of them, in the order in which they were noticed. */
+  readonly ranges: readonly LostRange[]
+}
+
+/** Losses come in a few long ranges; more than this are counted and no longer listed. */
+export const LOST_RANGES_MAX = 100
+
+/** The counts of one partition, or a sum of such. */
+export class Book {
+  readonly #counts = new Map<Entry, number>()
+  readonly #lost = new Map<LostReason, { count: number; ranges: { from: number; to: number }[] }>()
+
+  add(entry: PlainEntry, count = 1): void {
+    this.#add(entry, count)
+  }
+
+  filtered(reason: FilterReason, count = 1): void {
+    this.#add(`filtered(${reason})`, count)
+  }
+
+  dropped(reason: DropReason, count = 1): void {
+    this.#add(`dropped(${reason})`, count)
+  }
+
+  /** Notes that the offsets [from, to) are gone. */
+  lose(reason: LostReason, from: number, to: number): void {
+    assert(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from < to)
+    const lost = this.#lostOf(reason)
+    lost.count += to - from
+    const last = lost.ranges.at(-1)
+    if (last?.to === from) last.to = to
+    else if (lost.ranges.length < LOST_RANGES_MAX) lost.ranges.push({ from, to })
+  }
+
+  count(entry: Entry): number {
+    return this.#counts.get(entry) ?? 0
+  }
+
+  lost(reason: LostReason): Lost {
+    return this.#lost.get(reason) ?? { count: 0, ranges: [] }
+  }
+
+  /** Records that came in. */
+  get sources(): number {
+    return SOURCES.reduce((sum, entry) => sum + this.count(entry), 0)
+  }
+
+  /** Records that left, without those pending. */
+  get destinations(): number {
+    return DESTINATIONS.reduce((sum, entry) => sum + this.count(entry), 0)
+  }
+
+  /** Adds the numbers of another book. Ranges stay with their partition: only counts are added. */
+  addAll(other: Book): void {
+    for (const [entry, count] of other.#counts) this.#add(entry, count)
+    for (const [reason, { count }] of other.#lost) this.#lostOf(reason).count += count
+  }
+
+  #add(entry: Entry, count: number): void {
+    assert(Number.isSafeInteger(count) && count >= 0)
+    this.#counts.set(entry, (this.#counts.get(entry) ?? 0) + count)
+  }
+
+  #lostOf(reason: LostReason): { count: number; ranges: { from: number; to: number }[] } {
+    const known = this.#lost.get(reason)
+    if (known !== undefined) return known
+    const lost = { count: 0, ranges: [] }
+    this.#lost.set(reason, lost)
+    return lost
+  }
+}
+
+/** A partition's book with what the ledger says is pending. */
+export interface PartitionStatement {
+  readonly topic: string
+  readonly partition: number
+  readonly book: Book
+  readonly pending: number
+}
+
+/** The books at one moment. */
+export interface Statement {
+  /** By topic and partition. */
+  readonly partitions: readonly PartitionStatement[]
+  readonly total: Book
+  readonly pending: number
+  /** One line for each partition whose books do not balance, naming both sides. */
+  readonly imbalances: readonly string[]
+  /**
+   * The process's exit status by the books alone: 3 when they do not balance or something is lost,
+   * 1 when something is pending, else 0.
+   */
+  readonly exitStatus: 0 | 1 | 3
+}
+
+export class Books {
+  readonly #books = new Map<string, { topic: string; partition: number; book: Book }>()
+
+  /** The book of a partition; keep it, rather than ask for every record. */
+  of(topic: string, partition: number): Book {
+    const key = `${topic}/${partition}`
+    const known = this.#books.get(key)
+    if (known !== undefined) return known.book
+    assert(Number.isSafeInteger(partition) && partition >= 0)
+    const book = new Book()
+    this.#books.set(key, { topic, partition, book })
+    return book
+  }
+
+  /** @param pendingOf what the ledger holds of a partition (`Ledger.pendingOf`). */
+  state(pendingOf: (topic: string, partition: number) => number): Statement {
+    const partitions = [...this.#books.values()]
+      .map((entry) => ({ ...entry, pending: pendingOf(entry.topic, entry.partition) }))
+      .sort((left, right) => compare(left, right))
+    const total = new Book()
+    let pending = 0
+    const imbalances: string[] = []
+    for (const statement of partitions) {
+      total.addAll(statement.book)
+      pending += statement.pending
+      const imbalance = imbalanceOf(statement)
+      if (imbalance !== null) imbalances.push(imbalance)
+    }
+    const hasLost = LOST_REASONS.some((reason) => total.lost(reason).count > 0)
+    const exitStatus = imbalances.length > 0 || hasLost ? 3 : pending > 0 ? 1 : 0
+    return { partitions, total, pending, imbalances, exitStatus }
+  }
+}
+
+function compare(left: PartitionStatement, right: PartitionStatement): number {
+  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
+  return left.partition - right.partition
+}
+
+/** "logs/3: fetched 100 = 100, but filtered(pattern) 90 + pending 8 = 98: 2 have no entry". */
+function imbalanceOf({ topic, partition, book, pending }: PartitionStatement): string | null {
+  const left = book.sources
+  const right = book.destinations + pending
+  if (left === right) return null
+  const side = (entries: readonly Entry[], more: readonly string[]) => {
+    const named = entries.filter((entry) => book.count(entry) > 0)
+    const terms = [...named.map((entry) => `${entry} ${book.count(entry)}`), ...more]
+    return terms.length === 0 ? 'nothing' : terms.join(' + ')
+  }
+  const fault =
+    left > right ? `${left - right} have no entry` : `${right - left} were never fetched`
+  return (
+    `${topic}/${partition}: ${side(SOURCES, [])} = ${left}, but ` +
+    `${side(DESTINATIONS, [`pending ${pending}`])} = ${right}: ${fault}`
+  )
+}

@@ -1,0 +1,281 @@
+/**
+ * Which offsets may be committed: per assignment, the lowest offset that is not resolved.
+ *
+ * Owned by the main thread; pure, no I/O. The filter threads report tiles, the output settles what
+ * they left pending, and whoever commits asks for the watermarks.
+ *
+ * Tiles of an assignment never overlap and leave no hole in the end, but come in any order:
+ * tile-list.ts. Nothing is kept per resolved offset.
+ *
+ * Fencing. An assignment id is used once. After its close, tiles are refused and settles change
+ * nothing but the count of what is still out: the new owner reads those offsets again. A log that
+ * was truncated (the bridge's `rewind`) is a new assignment too, for offsets then come twice.
+ *
+ * Bound. An assignment is full at `unresolvedMax` pending offsets, or when tiles that are not
+ * finished hold HELD_FACTOR times as many; the caller then pauses the partition. What was in slots
+ * at that moment still comes, so the overshoot is at most what matched in one pool.
+ */
+import assert from 'node:assert/strict'
+import { dropOffsets, makeNode, TileList, type Node } from './tile-list.ts'
+
+/** A partition as given to this process. */
+export interface AssignedPartition {
+  /** Used once in a process: the fencing token. */
+  readonly assignmentId: number
+  readonly topic: string
+  readonly partition: number
+  /** Counts the assigns of this topic-partition in this process; must rise. */
+  readonly epoch: number
+  /** The first offset that will be read; a real one, not a logical one. */
+  readonly startOffset: number
+}
+
+/** An offset to commit: every offset below it is resolved. */
+export interface Watermark {
+  readonly assignmentId: number
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** What the output settles, by index into the `pending` that made it. */
+export type Tile = Readonly<Pick<Node<Assignment>, 'pendingCount'>>
+
+/**
+ * A tile keeps its offsets until the last is settled, so a few stuck ones could hold many others:
+ * at 9 bytes each, 8 bounds that to 72 MB for a partition with the default of 1,000,000.
+ */
+const HELD_FACTOR = 8
+
+/** A full assignment is open again below this part of its limit: pausing costs a fetch queue. */
+const REOPEN_PART = 0.75
+
+/**
+ * Closed ids remembered, to tell a late tile (fenced) from a wrong one (a bug): as many as the
+ * largest pool has runs (4096 slots of 64), so that no late tile can be older.
+ */
+const CLOSED_IDS_MAX = 4096 * 64
+
+/** A topic-partition, over all its assignments. */
+interface Home {
+  epoch: number
+  /** Pending offsets of all assignments, closed ones too. */
+  pendingCount: number
+  open: Assignment | null
+}
+
+interface Assignment {
+  readonly partition: AssignedPartition
+  readonly home: Home
+  isOpen: boolean
+  isFull: boolean
+  readonly tiles: TileList<Assignment>
+  pendingCount: number
+  /** Offsets that unfinished tiles hold in memory, pending or not. */
+  heldCount: number
+  /** The watermark that takeCommits gave out last. */
+  taken: number
+}
+
+export class Ledger {
+  readonly #unresolvedMax: number
+  readonly #open = new Map<number, Assignment>()
+  readonly #closedIds = new Set<number>()
+  /** By topic/partition; as many as this process was ever given. */
+  readonly #homes = new Map<string, Home>()
+  #fencedCount = 0
+
+  constructor(options: { readonly unresolvedMax: number }) {
+    assert(Number.isSafeInteger(options.unresolvedMax) && options.unresolvedMax > 0)
+    this.#unresolvedMax = options.unresolvedMax
+  }
+
+  /**
+   * Starts an assignment. An older one of the same partition that is still open is closed: its
+   * consumer lost the partition and has not noticed yet.
+   * @returns the id of the assignment closed thereby, or null.
+   */
+  open(partition: AssignedPartition): number | null {
+    const { assignmentId, topic, epoch, startOffset } = partition
+    assert(Number.isSafeInteger(startOffset) && startOffset >= 0, 'a real start offset')
+    assert(!this.#open.has(assignmentId) && !this.#closedIds.has(assignmentId), 'a new id')
+    const key = homeKey(topic, partition.partition)
+    let home = this.#homes.get(key)
+    if (home === undefined) {
+      home = { epoch: -1, pendingCount: 0, open: null }
+      this.#homes.set(key, home)
+    }
+    assert(epoch > home.epoch, 'the epoch rises at each assign')
+    const superseded = home.open?.partition.assignmentId ?? null
+    if (superseded !== null) this.close(superseded)
+    const assignment: Assignment = {
+      partition,
+      home,
+      isOpen: true,
+      isFull: false,
+      tiles: new TileList(startOffset),
+      pendingCount: 0,
+      heldCount: 0,
+      taken: startOffset,
+    }
+    home.epoch = epoch
+    home.open = assignment
+    this.#open.set(assignmentId, assignment)
+    return superseded
+  }
+
+  /**
+   * Ends an assignment; what it has pending is fenced from now on. Idempotent.
+   * @returns how many offsets were pending.
+   */
+  close(assignmentId: number): number {
+    const assignment = this.#open.get(assignmentId)
+    if (assignment === undefined) {
+      assert(this.#closedIds.has(assignmentId), 'an assignment that was opened')
+      return 0
+    }
+    this.#open.delete(assignmentId)
+    this.#closedIds.add(assignmentId)
+    // A set iterates in the order of insertion: the first is the oldest.
+    const [oldest] = this.#closedIds.size > CLOSED_IDS_MAX ? this.#closedIds : []
+    if (oldest !== undefined) this.#closedIds.delete(oldest)
+    assert(assignment.home.open === assignment)
+    assignment.home.open = null
+    assignment.isOpen = false
+    assignment.tiles.clear()
+    return assignment.pendingCount
+  }
+
+  /**
+   * Takes a tile: all of [coverFrom, coverTo) is resolved, but for the offsets in `pending`
+   * (ascending; kept by reference and not to be changed).
+   * @returns the tile to settle; 'resolved' when nothing is pending; 'fenced' when the assignment
+   * is closed: nothing was taken, and nobody waits for a settle.
+   */
+  cover(
+    assignmentId: number,
+    coverFrom: number,
+    coverTo: number,
+    pending: Float64Array | null,
+  ): Tile | 'resolved' | 'fenced' {
+    const owner = this.#open.get(assignmentId)
+    if (owner === undefined) {
+      assert(this.#closedIds.has(assignmentId), 'an assignment that was opened')
+      return 'fenced'
+    }
+    const node = makeNode(owner, coverFrom, coverTo, pending)
+    const count = node.pendingCount
+    owner.tiles.insert(node)
+    owner.pendingCount += count
+    owner.heldCount += count
+    owner.home.pendingCount += count
+    return count === 0 ? 'resolved' : node
+  }
+
+  /**
+   * The output is done with one offset of a tile. Once for each.
+   * @returns false when the assignment is closed: the result is fenced, and counts for nothing.
+   */
+  settle(tile: Tile, index: number): boolean {
+    const node = tile as Node<Assignment>
+    assert(node.flags[index] === 0, 'an offset of the tile, settled once')
+    node.flags[index] = 1
+    return this.#resolve(node, 1)
+  }
+
+  /** The output is done with all offsets of a tile, none of which was settled. As `settle`. */
+  settleAll(tile: Tile): boolean {
+    const node = tile as Node<Assignment>
+    assert(node.pendingCount === node.offsets.length && node.pendingCount > 0, 'settled once')
+    return this.#resolve(node, node.pendingCount)
+  }
+
+  #resolve(node: Node<Assignment>, count: number): boolean {
+    const owner = node.owner
+    node.pendingCount -= count
+    owner.pendingCount -= count
+    owner.home.pendingCount -= count
+    assert(node.pendingCount >= 0 && owner.pendingCount >= 0 && owner.home.pendingCount >= 0)
+    const isDone = node.pendingCount === 0
+    if (isDone) {
+      owner.heldCount -= node.offsets.length
+      dropOffsets(node)
+    }
+    if (!owner.isOpen) {
+      this.#fencedCount += count
+      return false
+    }
+    if (isDone) owner.tiles.tidy(node)
+    return true
+  }
+
+  /** The next offset to commit: the lowest that is not resolved. Never decreases. */
+  watermark(assignmentId: number): number {
+    return this.#get(assignmentId).tiles.watermark
+  }
+
+  /** The next offset to fetch: the end of what is covered without a hole. */
+  fetchPosition(assignmentId: number): number {
+    return this.#get(assignmentId).tiles.position
+  }
+
+  /** Offsets that wait for the output. */
+  unresolved(assignmentId: number): number {
+    return this.#get(assignmentId).pendingCount
+  }
+
+  /**
+   * Whether the partition is to be paused. Once full, it stays so until three quarters of the limit
+   * are left.
+   */
+  isFull(assignmentId: number): boolean {
+    const assignment = this.#get(assignmentId)
+    const part = assignment.isFull ? REOPEN_PART : 1
+    const max = this.#unresolvedMax * part
+    assignment.isFull = assignment.pendingCount >= max || assignment.heldCount >= max * HELD_FACTOR
+    return assignment.isFull
+  }
+
+  /** Pending offsets of a partition over all its assignments: what the books call pending. */
+  pendingOf(topic: string, partition: number): number {
+    return this.#homes.get(homeKey(topic, partition))?.pendingCount ?? 0
+  }
+
+  /** Settles that came after the close of their assignment. */
+  get fencedCount(): number {
+    return this.#fencedCount
+  }
+
+  /** The watermarks that moved since the last call. */
+  takeCommits(): Watermark[] {
+    const moved: Watermark[] = []
+    for (const assignment of this.#open.values()) {
+      const offset = assignment.tiles.watermark
+      assert(offset >= assignment.taken, 'a watermark never decreases')
+      if (offset === assignment.taken) continue
+      assignment.taken = offset
+      const { assignmentId, topic, partition } = assignment.partition
+      moved.push({ assignmentId, topic, partition, offset })
+    }
+    return moved
+  }
+
+  isOpen(assignmentId: number): boolean {
+    return this.#open.has(assignmentId)
+  }
+
+  /** The open assignments. */
+  *assignments(): IterableIterator<AssignedPartition> {
+    for (const assignment of this.#open.values()) yield assignment.partition
+  }
+
+  #get(assignmentId: number): Assignment {
+    const assignment = this.#open.get(assignmentId)
+    assert(assignment !== undefined, 'an open assignment')
+    return assignment
+  }
+}
+
+function homeKey(topic: string, partition: number): string {
+  return `${topic}/${partition}`
+}

@@ -1,0 +1,124 @@
+/**
+ * Every sub-command, once, as data: for the command tree, the help and completion.
+ */
+import type { CommandName } from './spec.ts'
+
+export interface CommandSpec {
+  readonly name: CommandName
+  /** What may follow besides options, for the usage line; absent: nothing. */
+  readonly operands?: string
+  /** How many operands there may be at most. */
+  readonly operandsMax: number
+  /** One line for the list of commands. */
+  readonly summary: string
+  /** The first paragraphs of its help. */
+  readonly description: readonly string[]
+  /** Command lines to start from, with what they do. */
+  readonly examples: readonly (readonly [line: string, what: string])[]
+  /** Not part of this version: refused in one line. */
+  readonly notBuilt?: true
+}
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    operandsMax: 0,
+    summary: 'Read from Kafka, keep what matches, write it out.',
+    description: [
+      'Reads records from Kafka, keeps those whose value contains a pattern, and writes them to stdout, a file or Elasticsearch. An offset is committed only when everything below it is written or filtered out, so that a crash loses nothing.',
+      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drain what was read and end; a second one ends at once.',
+    ],
+    examples: [
+      ['logpipe run --embedded', 'try it without a Kafka'],
+      ['logpipe run -t app-logs --pattern ERROR --run-seconds 0', 'until it is stopped'],
+      ['logpipe run -p ERROR -p FATAL --output file:errors.log', 'to a file'],
+      ['logpipe run --es-enabled --es-url https://es:9200 --es-index app', 'to Elasticsearch'],
+    ],
+  },
+  {
+    name: 'check',
+    operandsMax: 0,
+    summary: 'Show the configuration, and test what it points at.',
+    description: [
+      'Takes the options of `logpipe run` and runs nothing. Prints every value with its source and the memory that may be needed, tests whether Kafka, its topics and Elasticsearch can be reached, and says what is wrong. Exits with 1 when something is.',
+    ],
+    examples: [['logpipe check --config pipeline.yaml', 'before starting it']],
+  },
+  {
+    name: 'demo',
+    operandsMax: 0,
+    summary: 'The whole pipeline on a Kafka inside the process.',
+    description: [
+      'Starts a Kafka in the process, a generator of log lines, and the pipeline on it. Nothing to install, nothing kept.',
+    ],
+    examples: [['logpipe demo --run-seconds 10 --error-share 1%', 'ten seconds, one in a hundred']],
+  },
+  {
+    name: 'replay',
+    operandsMax: 0,
+    summary: 'Send the matches of a span of time once more.',
+    description: [
+      'Reads the records whose timestamp lies in a span of time, whatever the group has committed, and commits nothing. Ends when everything is written.',
+    ],
+    examples: [['logpipe replay --from 2026-09-01T00:00Z --to 2026-09-02T00:00Z', 'one day']],
+    notBuilt: true,
+  },
+  {
+    name: 'bench consume',
+    operandsMax: 0,
+    summary: 'Measure how fast this machine reads and filters.',
+    description: [
+      'Reads a topic with the pool, the threads and the filter of `logpipe run`, and writes nothing. Time and CPU count from the first record to the last.',
+    ],
+    examples: [['logpipe bench --profile aggressive --records 1000000', 'a million records']],
+  },
+  {
+    name: 'bench produce',
+    operandsMax: 0,
+    summary: 'Fill a topic with log lines, a known share of which match.',
+    description: ['Produces realistic log lines; a known share of them contain ERROR.'],
+    examples: [
+      ['NUM_RECORDS=150000 RECORD_SIZE=1024 TOPIC=test logpipe bench produce', 'as a variable'],
+    ],
+  },
+  {
+    name: 'control',
+    operands: '[backup FILE]',
+    operandsMax: 2,
+    summary: 'The control plane: REST API, dashboard, database.',
+    description: ['Keeps pipelines and workers, and says which worker runs what.'],
+    examples: [['logpipe control --listen 127.0.0.1:8088', 'for this machine only']],
+    notBuilt: true,
+  },
+  {
+    name: 'sync',
+    operandsMax: 0,
+    summary: 'A worker: runs what the control plane says.',
+    description: ['Asks the control plane what to run, and keeps it running.'],
+    examples: [['logpipe sync --worker-id worker-1', 'with the control plane on this machine']],
+    notBuilt: true,
+  },
+  {
+    name: 'spill',
+    operands: 'ls|verify|drain',
+    operandsMax: 1,
+    summary: 'Look at, verify or send what waits on disk.',
+    description: ['Works on the spill of a pipeline that is not running.'],
+    examples: [['logpipe spill ls', 'what is there']],
+    notBuilt: true,
+  },
+  {
+    name: 'dlq',
+    operands: 'ls|show|stats|replay|drop',
+    operandsMax: 1,
+    summary: 'Look at, send again or drop dead letters.',
+    description: ['Works on the documents that Elasticsearch refused for good.'],
+    examples: [['logpipe dlq stats --dlq file:dead.ndjson', 'how many, and why']],
+    notBuilt: true,
+  },
+]
+
+/** The row of a command. */
+export function commandSpec(name: CommandName): CommandSpec | undefined {
+  return COMMANDS.find((command) => command.name === name)
+}

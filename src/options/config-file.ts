@@ -1,0 +1,129 @@
+/**
+ * Reads a config file: YAML, one map, the long flags without dashes as keys.
+ *
+ *   kafka-brokers: broker-1:9092,broker-2:9092      a list of texts works where commas do
+ *   pattern: [ERROR, FATAL]                         options that may be repeated take a list
+ *   kafka-config: { security.protocol: ssl }        pairs may also be a map
+ *
+ * Every key must be known to some command; those of other commands are validated and otherwise left
+ * alone, so that one file serves `run`, `check` and `replay`. Errors name file, line and column.
+ */
+import { Alias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import type { Document, Node } from 'yaml'
+import { LogpipeError } from '../core/errors.ts'
+import { allOptionNames, give, giveFile, optionNames } from './given.ts'
+import type { Given, NamedOption, Source } from './given.ts'
+import { didYouMean } from './nearest.ts'
+import type { CommandName } from './spec.ts'
+
+/** @throws LogpipeError CONFIG_FILE for bad YAML, USAGE for an unknown key or a wrong value */
+export function parseConfigFile(
+  command: CommandName,
+  path: string,
+  text: string,
+): readonly Given[] {
+  const lines = new LineCounter()
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    // Every scalar stays as typed: 1_000, 0x10 and yes mean what the option says they mean.
+    schema: 'failsafe',
+  })
+  const place = (node: { range?: readonly number[] | null | undefined } | null) => {
+    const { line, col } = lines.linePos(node?.range?.[0] ?? 0)
+    return { line: Math.max(line, 1), column: Math.max(col, 1) }
+  }
+  const fault = document.errors[0]
+  if (fault !== undefined) {
+    const { line, col } = lines.linePos(fault.pos[0])
+    const reason = fault.message.split('\n')[0] ?? ''
+    throw new LogpipeError('CONFIG_FILE', `${path}:${line}:${col}: ${reason}`)
+  }
+  return new FileReader(command, path, document, place).read()
+}
+
+type Place = (node: Node | null) => { readonly line: number; readonly column: number }
+
+class FileReader {
+  readonly #path: string
+  readonly #document: Document
+  readonly #place: Place
+  readonly #own: ReadonlyMap<string, NamedOption>
+  readonly #all = allOptionNames()
+
+  constructor(command: CommandName, path: string, document: Document, place: Place) {
+    this.#path = path
+    this.#document = document
+    this.#place = place
+    this.#own = optionNames(command)
+  }
+
+  read(): readonly Given[] {
+    const root = this.#document.contents
+    if (root === null || (isScalar(root) && root.value === '')) return []
+    if (!isMap(root)) throw this.#fault(root, 'expected a map of options (name: value)')
+    return root.items.flatMap(({ key, value }) => this.#readPair(key as Node, value as Node | null))
+  }
+
+  #readPair(keyNode: Node, valueNode: Node | null): readonly Given[] {
+    const key = isScalar(keyNode) ? String(keyNode.value) : ''
+    const option = this.#own.get(key) ?? this.#all.get(key)
+    if (option === undefined) {
+      const hint = didYouMean(key, [...this.#own.keys()])
+      throw this.#fault(keyNode, `unknown key "${key}"${hint}`)
+    }
+    if (option.spec.env === 'LOGPIPE_CONFIG') {
+      throw this.#fault(keyNode, `${key} cannot be set in a config file`)
+    }
+    const source: Source = { kind: 'file', path: this.#path, key, ...this.#place(keyNode) }
+    const given = this.#texts(key, option, valueNode, keyNode).map((text) =>
+      option.inFile ? giveFile(option.spec, text, source) : give(option.spec, text, source),
+    )
+    return this.#own.has(key) ? given : []
+  }
+
+  /** The texts that a node stands for: one, or as many as an option takes. */
+  #texts(key: string, option: NamedOption, valueNode: Node | null, keyNode: Node): string[] {
+    const node = this.#followed(valueNode)
+    const { spec } = option
+    if (isScalar(node)) {
+      const empty = node.value === '' && node.source === ''
+      if (!empty || /^['"]/.test(this.#quoteOf(node))) return [String(node.value)]
+    } else if (isSeq(node)) {
+      const texts = node.items.map((item) => this.#scalar(key, item as Node))
+      if (spec.repeatable === true) return texts
+      if (LISTS.has(spec.kind)) return [texts.join(',')]
+      throw this.#fault(node, `${key} takes one value, not a list`)
+    } else if (isMap(node) && spec.kind === 'pair') {
+      return node.items.map(
+        (item) => `${this.#scalar(key, item.key as Node)}=${this.#scalar(key, item.value as Node)}`,
+      )
+    } else if (isMap(node)) {
+      throw this.#fault(node, `${key} takes a value, not a map`)
+    }
+    throw this.#fault(keyNode, `${key} has no value`)
+  }
+
+  #quoteOf(node: { type?: string | undefined }): string {
+    return node.type === 'QUOTE_DOUBLE' ? '"' : node.type === 'QUOTE_SINGLE' ? "'" : ''
+  }
+
+  #scalar(key: string, raw: Node | null): string {
+    const node = this.#followed(raw)
+    if (isScalar(node)) return String(node.value)
+    throw this.#fault(raw, `${key} takes texts, not lists or maps of them`)
+  }
+
+  #followed(node: Node | null): Node | null {
+    return node instanceof Alias ? (node.resolve(this.#document) ?? null) : node
+  }
+
+  #fault(node: Node | null, message: string): LogpipeError {
+    const { line, column } = this.#place(node)
+    return new LogpipeError('USAGE', `${this.#path}:${line}:${column}: ${message}`)
+  }
+}
+
+/** Kinds that are comma separated lists, for which the file may write a list. */
+const LISTS: ReadonlySet<string> = new Set(['addresses', 'urls', 'topics', 'names', 'partitions'])

@@ -1,0 +1,170 @@
+/**
+ * One parser for each kind of value: from the text as typed to the value in the Config.
+ *
+ * A parser only looks at the text: it opens nothing and knows no other option. What it cannot take
+ * it answers with undefined; `expected` says in words what would have been right. The kinds that
+ * are small languages of their own (addresses, topics, times ...) are in notations.ts.
+ */
+import { parseBytes, parseDurationMs } from '../core/units.ts'
+import {
+  parseAddress,
+  parseBrokers,
+  parseDeadLetters,
+  parseHex,
+  parseNames,
+  parseOutput,
+  parsePair,
+  parsePartitions,
+  parseStart,
+  parseTime,
+  parseTopics,
+  parseUrl,
+  parseUrls,
+} from './notations.ts'
+import type { DeadLetterTarget, ListenAddress, OutputTarget, StartPosition } from './notations.ts'
+import type { Kind, OptionSpec } from './spec.ts'
+
+/** What a value of each kind is in the Config. A choice is narrowed further, to its words. */
+export interface KindValues {
+  switch: boolean
+  string: string
+  path: string
+  count: number
+  bytes: number
+  duration: number
+  share: number
+  choice: string
+  url: string
+  urls: readonly string[]
+  address: ListenAddress
+  addresses: readonly string[]
+  topics: readonly string[]
+  names: readonly string[]
+  partitions: readonly number[]
+  literal: string
+  hex: string
+  pair: readonly [name: string, value: string]
+  output: OutputTarget
+  letters: DeadLetterTarget
+  start: StartPosition
+  time: number
+}
+export type OptionValue = KindValues[Kind]
+
+const SWITCH_WORDS: ReadonlyMap<string, boolean> = new Map([
+  ['1', true],
+  ['true', true],
+  ['yes', true],
+  ['on', true],
+  ['0', false],
+  ['false', false],
+  ['no', false],
+  ['off', false],
+])
+
+type Parsers = {
+  readonly [K in Kind]: (text: string, spec: OptionSpec) => KindValues[K] | undefined
+}
+
+const PARSERS: Parsers = {
+  switch: (text) => SWITCH_WORDS.get(text.toLowerCase()),
+  string: (text) => text,
+  path: (text) => (text === '' || text.includes('\0') ? undefined : text),
+  count: (text, spec) => within(parseCount(text), spec),
+  bytes: (text, spec) => within(parseBytes(text), spec),
+  duration: (text, spec) => within(parseDuration(text, spec), spec),
+  share: (text, spec) => within(parseShare(text), spec),
+  choice: (text, spec) => spec.choices?.find((choice) => choice === text),
+  url: parseUrl,
+  urls: parseUrls,
+  address: parseAddress,
+  addresses: parseBrokers,
+  topics: parseTopics,
+  names: parseNames,
+  partitions: parsePartitions,
+  // A replacement character is what is left of bytes that were not UTF-8: they cannot be matched.
+  literal: (text) => (text.includes('\uFFFD') ? undefined : text),
+  hex: parseHex,
+  pair: parsePair,
+  output: parseOutput,
+  letters: parseDeadLetters,
+  start: parseStart,
+  time: parseTime,
+}
+
+/** The value of one typed text, or undefined when it is none of the option's kind and bounds. */
+export function parseValue(spec: OptionSpec, text: string): OptionValue | undefined {
+  return PARSERS[spec.kind](text, spec)
+}
+
+/** What the option takes, to follow "expected": "a whole number from 2 to 4096". */
+export function expected(spec: OptionSpec): string {
+  const words: { readonly [K in Kind]: string } = {
+    switch: '1 or 0 (also true, false, yes, no, on, off)',
+    string: 'text',
+    path: 'a path',
+    count: `a whole number${range(spec)}`,
+    bytes: `a size in bytes${range(spec)}, as 1048576, 1MiB or 16m`,
+    duration: `a duration${range(spec)} ${unitOf(spec).name}, as 1500ms, 20s or 10m`,
+    share: `a share${range(spec)}, as 0.01 or 1%`,
+    choice: oneOf(spec.choices ?? []),
+    url: 'a URL as http://HOST:PORT',
+    urls: 'URLs as http://HOST:PORT, comma separated',
+    address: 'HOST:PORT or :PORT',
+    addresses: 'HOST:PORT, comma separated',
+    topics: 'topic names or ^REGEX, comma separated',
+    names: 'names, comma separated',
+    partitions: 'partition numbers, as 0,3,7-9',
+    literal: 'valid UTF-8 (give other bytes with --pattern-hex)',
+    hex: 'pairs of hexadecimal digits, as 0a00ff',
+    pair: spec.variable ?? 'NAME=VALUE',
+    output: 'stdout, file:PATH, none or elasticsearch',
+    letters: 'file:PATH or topic:NAME',
+    start: 'earliest, latest or a time with its zone, as 2026-09-01T00:00Z',
+    time: 'a time with its zone, as 2026-09-01T00:00Z',
+  }
+  return words[spec.kind]
+}
+
+/** The unit of a duration's plain number: the end of the variable's name says it. */
+export function unitOf(spec: OptionSpec): { readonly name: string; readonly ms: number } {
+  return spec.env.endsWith('_SECONDS') ? { name: 'seconds', ms: 1000 } : { name: 'ms', ms: 1 }
+}
+
+function parseCount(text: string): number | undefined {
+  if (!/^-?\d{1,16}$/.test(text.trim())) return undefined
+  const value = Number(text)
+  return Number.isSafeInteger(value) ? value : undefined
+}
+
+/** In the option's unit; a fraction of it is no value (RUN_SECONDS=1500ms). */
+function parseDuration(text: string, spec: OptionSpec): number | undefined {
+  const plain = /^\d{1,16}$/.test(text.trim())
+  if (plain) return parseCount(text)
+  const ms = parseDurationMs(text)
+  if (ms === undefined) return undefined
+  const value = ms / unitOf(spec).ms
+  return Number.isInteger(value) ? value : undefined
+}
+
+function parseShare(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?|\.\d+)\s*(%?)$/.exec(text.trim())
+  if (match === null) return undefined
+  return Number(match[1]) / (match[2] === '%' ? 100 : 1)
+}
+
+function within(value: number | undefined, spec: OptionSpec): number | undefined {
+  if (value === undefined) return undefined
+  return value >= (spec.min ?? -Infinity) && value <= (spec.max ?? Infinity) ? value : undefined
+}
+
+function range(spec: OptionSpec): string {
+  if (spec.min === undefined || spec.max === undefined) return ''
+  return ` from ${spec.min} to ${spec.max}`
+}
+
+/** "a, b or c". */
+export function oneOf(words: readonly string[]): string {
+  if (words.length < 2) return words.join('')
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
+}

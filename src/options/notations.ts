@@ -1,0 +1,192 @@
+/**
+ * The small languages that some options speak: addresses, lists, topics, times, outputs.
+ *
+ * Each parser takes the text as typed and answers the value, or undefined when it is not one; none
+ * opens, resolves or guesses anything.
+ */
+
+/** Where to listen; an empty host is every address. */
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** Where matches go. */
+export type OutputTarget =
+  | { readonly kind: 'stdout' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'elasticsearch' }
+  | { readonly kind: 'file'; readonly path: string }
+
+/** Where refused documents go. */
+export type DeadLetterTarget =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'topic'; readonly topic: string }
+
+/** Where a group without a committed offset starts. */
+export type StartPosition =
+  | { readonly kind: 'earliest' }
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'time'; readonly timeMs: number }
+
+/** Longest topic name that Kafka accepts. */
+const TOPIC_LENGTH_MAX = 249
+/** Far above any cluster; keeps a typo (0-99999999999) from making a huge list. */
+const PARTITIONS_MAX = 100_000
+/** HOST, IPv4 or [IPv6], then :PORT; the host may be missing where listening allows it. */
+const HOST_PORT = /^(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]*):(\d{1,5})$/
+
+function splitList(text: string): string[] {
+  return text.split(',').map((part) => part.trim())
+}
+
+/** Every part of a comma separated list through `parse`; undefined when one fails or none is. */
+function listOf<T>(text: string, parse: (part: string) => T | undefined): T[] | undefined {
+  const values: T[] = []
+  for (const part of splitList(text)) {
+    const value = parse(part)
+    if (value === undefined) return undefined
+    values.push(value)
+  }
+  return values
+}
+
+/** HOST:PORT, [IPv6]:PORT or :PORT; port 0 asks the system for a free one. */
+export function parseAddress(text: string): ListenAddress | undefined {
+  const match = HOST_PORT.exec(text.trim())
+  if (match === null) return undefined
+  const [, host = '', digits = ''] = match
+  const port = Number(digits)
+  return port <= 65_535 ? { host: host.replace(/^\[|\]$/g, ''), port } : undefined
+}
+
+/** Brokers as HOST:PORT; a port that is left out is Kafka's 9092. */
+export function parseBrokers(text: string): string[] | undefined {
+  return listOf(text, (part) => {
+    const whole = /^[A-Za-z0-9._-]+$/.test(part) ? `${part}:9092` : part
+    const address = parseAddress(whole)
+    return address === undefined || address.host === '' || address.port === 0 ? undefined : whole
+  })
+}
+
+export function parseUrl(text: string): string | undefined {
+  const trimmed = text.trim()
+  if (!/^https?:\/\//i.test(trimmed) || !URL.canParse(trimmed)) return undefined
+  const url = new URL(trimmed)
+  // A query or a fragment would be lost when paths are added to it.
+  if (url.search !== '' || url.hash !== '') return undefined
+  return trimmed.replace(/\/+$/, '')
+}
+
+export function parseUrls(text: string): string[] | undefined {
+  return listOf(text, parseUrl)
+}
+
+/** Topic names by Kafka's rules, or regular expressions, which start with ^. */
+export function parseTopics(text: string): string[] | undefined {
+  return listOf(text, (part) => (isTopic(part) || isTopicRegex(part) ? part : undefined))
+}
+
+/** Whether Kafka accepts this as a topic's name. */
+export function isTopic(text: string): boolean {
+  return /^[A-Za-z0-9._-]+$/.test(text) && text.length <= TOPIC_LENGTH_MAX && !/^\.\.?$/.test(text)
+}
+
+function isTopicRegex(text: string): boolean {
+  if (!text.startsWith('^') || text.length < 2) return false
+  // librdkafka's own dialect decides in the end; this finds unbalanced brackets before it starts.
+  try {
+    return new RegExp(text) instanceof RegExp
+  } catch {
+    return false
+  }
+}
+
+/** Words without blanks; an empty text is an empty list. */
+export function parseNames(text: string): string[] | undefined {
+  if (text.trim() === '') return []
+  return listOf(text, (part) => (/^\S+$/.test(part) ? part : undefined))
+}
+
+/** 0,3,7-9 -> [0, 3, 7, 8, 9]. */
+export function parsePartitions(text: string): number[] | undefined {
+  const partitions = new Set<number>()
+  for (const part of splitList(text)) {
+    const match = /^(\d{1,9})(?:-(\d{1,9}))?$/.exec(part)
+    if (match === null) return undefined
+    const first = Number(match[1])
+    const last = Number(match[2] ?? match[1])
+    if (last < first || last - first >= PARTITIONS_MAX) return undefined
+    for (let partition = first; partition <= last; partition++) partitions.add(partition)
+    if (partitions.size > PARTITIONS_MAX) return undefined
+  }
+  return [...partitions].sort((left, right) => left - right)
+}
+
+/** Digits with or without blanks, colons or 0x, in pairs; at least one byte. */
+export function parseHex(text: string): string | undefined {
+  const digits = text.replace(/^0x/i, '').replaceAll(/[\s:]/g, '').toLowerCase()
+  return /^(?:[0-9a-f]{2})+$/.test(digits) ? digits : undefined
+}
+
+export function parsePair(text: string): [name: string, value: string] | undefined {
+  const at = text.indexOf('=')
+  const name = text.slice(0, at).trim()
+  return at < 1 || name === '' ? undefined : [name, text.slice(at + 1)]
+}
+
+export function parseOutput(text: string): OutputTarget | undefined {
+  if (text === 'stdout' || text === '-') return { kind: 'stdout' }
+  if (text === 'none') return { kind: 'none' }
+  if (text === 'elasticsearch') return { kind: 'elasticsearch' }
+  const path = afterPrefix(text, 'file:')
+  return path === undefined ? undefined : { kind: 'file', path }
+}
+
+export function parseDeadLetters(text: string): DeadLetterTarget | undefined {
+  const path = afterPrefix(text, 'file:')
+  if (path !== undefined) return { kind: 'file', path }
+  const topic = afterPrefix(text, 'topic:')
+  return topic === undefined || !isTopic(topic) ? undefined : { kind: 'topic', topic }
+}
+
+function afterPrefix(text: string, prefix: string): string | undefined {
+  return text.startsWith(prefix) && text.length > prefix.length && !text.includes('\0')
+    ? text.slice(prefix.length)
+    : undefined
+}
+
+export function parseStart(text: string): StartPosition | undefined {
+  if (text === 'earliest' || text === 'latest') return { kind: text }
+  const timeMs = parseTime(text)
+  return timeMs === undefined ? undefined : { kind: 'time', timeMs }
+}
+
+const TIME = new RegExp(
+  String.raw`^(\d{4})-(\d{2})-(\d{2})` +
+    String.raw`(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3})\d*)?)?(Z|[+-]\d{2}:?\d{2})|Z)$`,
+)
+
+/**
+ * Milliseconds since 1970 of an ISO 8601 time. The zone is required: a time without one means
+ * another moment on another machine. 2026-02-30 is refused rather than taken for the 2nd of March.
+ */
+export function parseTime(text: string): number | undefined {
+  const match = TIME.exec(text.trim())
+  if (match === null) return undefined
+  const field = (index: number) => Number(match[index] ?? '0')
+  const ms = Number((match[7] ?? '').padEnd(3, '0'))
+  const local = Date.UTC(field(1), field(2) - 1, field(3), field(4), field(5), field(6), ms)
+  const back = new Date(local)
+  const real =
+    back.getUTCMonth() === field(2) - 1 &&
+    back.getUTCDate() === field(3) &&
+    field(4) < 24 &&
+    field(5) < 60 &&
+    field(6) < 60
+  if (!real) return undefined
+  const zone = /^([+-])(\d{2}):?(\d{2})$/.exec(match[8] ?? 'Z')
+  if (zone === null) return local
+  const minutes = Number(zone[2]) * 60 + Number(zone[3])
+  return local - (zone[1] === '-' ? -1 : 1) * minutes * 60_000
+}

@@ -1,0 +1,142 @@
+/**
+ * The help of a command, from the tables: short (`-h`, a line for each option) and long (`--help`,
+ * a manual). Plain text; the caller prints it.
+ */
+import { commandSpec } from './commands.ts'
+import { fieldColumns, wrap } from './wrap.ts'
+import { flagOf, GROUPS, namesOf } from './spec.ts'
+import type { CommandName, GroupName, OptionSpec } from './spec.ts'
+import { ROWS } from './table.ts'
+
+/** Lines longer than this are hard to read however wide the terminal is. */
+const WIDTH_MAX = 100
+const WIDTH_MIN = 60
+
+/** @param width columns of the terminal */
+export function renderHelp(command: CommandName, form: 'short' | 'long', width: number): string {
+  const columns = Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, width))
+  return form === 'short' ? shortHelp(command, columns) : longHelp(command, columns)
+}
+
+/** The options of a command by group, groups without any left out. */
+export function groupedOptions(
+  command: CommandName,
+): readonly (readonly [group: GroupName, rows: readonly OptionSpec[]])[] {
+  const own = ROWS.filter((row) => row.commands.includes(command))
+  return (Object.keys(GROUPS) as GroupName[])
+    .map((group) => [group, own.filter((row) => row.group === group)] as const)
+    .filter(([, rows]) => rows.length > 0)
+}
+
+/** A default for the reader: what a user would type, or what null means. */
+export function defaultText(spec: OptionSpec): string {
+  if (spec.default === null) return spec.defaultText ?? 'none'
+  if (spec.default === '') return '(empty)'
+  return spec.kind === 'switch' ? (spec.default === '1' ? 'on' : 'off') : spec.default
+}
+
+function usage(command: CommandName): string {
+  const operands = commandSpec(command)?.operands
+  return `logpipe ${command} [OPTION]...${operands === undefined ? '' : ` ${operands}`}`
+}
+
+function shortHelp(command: CommandName, width: number): string {
+  const lines = [commandSpec(command)?.summary ?? '', '', `Usage: ${usage(command)}`, '']
+  for (const [group, rows] of groupedOptions(command)) {
+    lines.push(`${GROUPS[group]}:`)
+    for (const row of rows) {
+      const letter = row.letter === undefined ? '    ' : `-${row.letter}, `
+      const left = `  ${letter}--${namesOf(row)[0]}${row.variable ? ` ${row.variable}` : ''}`
+      const hasDefault = row.kind !== 'switch' && row.default !== null && row.default !== ''
+      const note = hasDefault ? ` [${row.default}]` : ''
+      lines.push(...fieldColumns(left, `${row.short}${note}`, 36, width))
+    }
+    lines.push('')
+  }
+  lines.push(`logpipe ${command} --help says more about each.`)
+  return `${lines.join('\n')}\n`
+}
+
+function longHelp(command: CommandName, width: number): string {
+  const spec = commandSpec(command)
+  const lines = ['NAME', `    logpipe ${command} - ${spec?.summary ?? ''}`, '']
+  if (spec?.notBuilt === true) lines.push('    This version does not have it yet.', '')
+  lines.push('USAGE', `    ${usage(command)}`, '', 'DESCRIPTION')
+  for (const paragraph of spec?.description ?? []) lines.push(...wrap(paragraph, 4, width), '')
+  lines.push('EXAMPLES')
+  for (const [line, what] of spec?.examples ?? []) lines.push(`    ${line}`, `        ${what}`)
+  lines.push('', 'OPTIONS')
+  for (const [group, rows] of groupedOptions(command)) {
+    lines.push(`  ${GROUPS[group]}`, '')
+    for (const row of rows) lines.push(...longOption(row, width), '')
+  }
+  for (const [heading, paragraphs] of FOOTER) {
+    lines.push(heading)
+    for (const paragraph of paragraphs) lines.push(...wrap(paragraph, 4, width), '')
+  }
+  return `${lines.join('\n').trimEnd()}\n`
+}
+
+function longOption(row: OptionSpec, width: number): string[] {
+  const value = row.variable === undefined ? '' : ` ${row.variable}`
+  const names = namesOf(row).map((name) => `--${name}${value}`)
+  if (row.letter !== undefined) names.unshift(`-${row.letter}${value}`)
+  if (row.secret === true) names.push(`--${flagOf(row.env)}-file FILE`)
+  const variables = [row.env, ...(row.envAliases ?? [])]
+  if (row.secret === true) variables.push(`${row.env}_FILE`)
+  const facts = [`Variable: ${variables.join(', ')}.`, `Default: ${defaultText(row)}.`]
+  if (row.choices !== undefined) facts.push(`One of: ${row.choices.join(', ')}.`)
+  if (row.notBuilt === true) facts.push('This version does not have it yet.')
+  return [
+    ...wrap(names.join(', '), 4, width),
+    ...wrap(`${row.short} ${row.long}`, 8, width),
+    ...wrap(facts.join(' '), 8, width),
+  ]
+}
+
+const FOOTER: readonly (readonly [heading: string, paragraphs: readonly string[]])[] = [
+  [
+    'HOW OPTIONS ARE GIVEN',
+    [
+      'Every option is a flag, an environment variable and a key of the config file. ' +
+        'A flag overrides the variable, the variable the file, the file the profile, ' +
+        'the profile the default. An empty variable counts as not set.',
+      'Sizes are bytes, or as 64k, 16MiB, 1GB. Durations are in the unit that ends the ' +
+        "variable's name, or as 500ms, 20s, 10m, 2h. A switch is on as --NAME and off as " +
+        '--no-NAME; as a variable it is 1 or 0.',
+      'The config file is YAML with the long flags, without dashes, as keys: ' +
+        '`kafka-topic: app-logs`. Options that may be repeated take a list.',
+    ],
+  ],
+  [
+    'EXIT STATUS',
+    [
+      '0 done; 1 failed; 2 wrong usage or configuration, nothing was opened; 3 the books ' +
+        'do not balance or data was lost; 130 or 143 a second signal ended it.',
+    ],
+  ],
+]
+
+/** The list of commands: `logpipe help`. */
+export function renderOverview(
+  commands: readonly { readonly name: string; readonly summary: string }[],
+  width: number,
+): string {
+  const columns = Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, width))
+  const lines = [
+    ...wrap(
+      'logpipe reads log records from Kafka at native speed, keeps those that match, ' +
+        'and writes them to Elasticsearch, a file or stdout without losing one.',
+      0,
+      columns,
+    ),
+    '',
+    'Usage: logpipe COMMAND [OPTION]...',
+    '',
+    ...commands.flatMap(({ name, summary }) => fieldColumns(`  ${name}`, summary, 18, columns)),
+    '',
+    'logpipe COMMAND -h lists the options; logpipe COMMAND --help explains them.',
+    'logpipe demo shows it all, with nothing to install.',
+  ]
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,215 @@
+/**
+ * Rules between options, each with a name and a reason: what would deadlock, lose or do nothing is
+ * refused before anything is opened.
+ *
+ * A rule applies to the commands that know all the options it names.
+ */
+import { LogpipeError } from '../core/errors.ts'
+import type { Config } from './config.ts'
+import { nameOf } from './given.ts'
+import type { Source } from './given.ts'
+import type { KafkaProperty } from './kafka-config.ts'
+import { isTopic } from './notations.ts'
+import { flagOf } from './spec.ts'
+import type { CommandName } from './spec.ts'
+import { ROWS } from './table.ts'
+import type { OptionName } from './table.ts'
+
+export interface RuleInput {
+  readonly command: CommandName
+  readonly config: Config
+  readonly sources: ReadonlyMap<OptionName, Source>
+  readonly properties: readonly KafkaProperty[]
+}
+
+export interface Rule {
+  readonly name: string
+  /** Why it must hold, for the reader of this table. */
+  readonly reason: string
+  /** The options it is about; the first is the one that a message names. */
+  readonly options: readonly [OptionName, ...OptionName[]]
+  /** What is wrong, or undefined. */
+  readonly broken: (input: RuleInput) => string | undefined
+}
+
+/** Who may hold a slot at one time; the pool must have one for each, or it deadlocks. */
+export function poolHolders(config: Config): readonly { holder: string; slots: number }[] {
+  const filters = config.pipelineMode === 'worker' ? config.rustWorkers : 0
+  return [
+    { holder: 'ingress threads (FILLING)', slots: config.ingressThreads },
+    { holder: 'filter threads (FILTERING)', slots: filters },
+    // Without it a filter thread that finishes finds nothing to go on with.
+    { holder: 'waiting for a filter thread (READY)', slots: 1 },
+    // Without it an ingress thread that seals a slot stands still until one comes back.
+    { holder: 'free for the next batch (FREE)', slots: 1 },
+  ]
+}
+
+const DEFAULT: Source = { kind: 'default' }
+
+/** librdkafka's own default of max.poll.interval.ms. */
+const MAX_POLL_INTERVAL_MS = 300_000
+
+export const RULES: readonly Rule[] = [
+  {
+    name: 'pool-holders',
+    reason: 'with fewer slots than holders, a thread waits for a slot that is never freed',
+    options: ['POOL_SIZE', 'INGRESS_THREADS', 'RUST_WORKERS', 'PIPELINE_MODE'],
+    broken: ({ config }) => {
+      const holders = poolHolders(config)
+      const least = holders.reduce((sum, { slots }) => sum + slots, 0)
+      if (config.poolSize >= least) return undefined
+      const parts = holders
+        .filter(({ slots }) => slots > 0)
+        .map(({ holder, slots }) => `${slots} ${holder}`)
+      return `${config.poolSize} slots are too few, at least ${least}: ${parts.join(' + ')}`
+    },
+  },
+  {
+    name: 'batch-fits-slot',
+    reason: 'a batch is closed by its bytes, which must fit in its slot',
+    options: ['BATCH_BYTES', 'BUFFER_BYTES'],
+    broken: ({ config }) =>
+      config.batchBytes > config.bufferBytes
+        ? exceeds('BATCH_BYTES', config.batchBytes, 'BUFFER_BYTES', config.bufferBytes)
+        : undefined,
+  },
+  {
+    name: 'unresolved-holds-batch',
+    reason: 'a partition that may hold less than a batch pauses for ever',
+    options: ['MAX_UNRESOLVED', 'BATCH_MSGS'],
+    broken: ({ config }) =>
+      config.maxUnresolved < config.batchMsgs
+        ? exceeds('BATCH_MSGS', config.batchMsgs, 'MAX_UNRESOLVED', config.maxUnresolved)
+        : undefined,
+  },
+  {
+    name: 'request-fits-queue',
+    reason: 'a request is filled from the queue',
+    options: ['ES_BULK_BYTES', 'ES_QUEUE_BYTES'],
+    broken: ({ config }) =>
+      config.esBulkBytes > config.esQueueBytes
+        ? exceeds('ES_BULK_BYTES', config.esBulkBytes, 'ES_QUEUE_BYTES', config.esQueueBytes)
+        : undefined,
+  },
+  {
+    name: 'request-actions-fit-queue',
+    reason: 'a request is filled from the queue',
+    options: ['ES_BULK_ACTIONS', 'ES_QUEUE_CAP'],
+    broken: ({ config }) =>
+      config.esBulkActions > config.esQueueCap
+        ? exceeds('ES_BULK_ACTIONS', config.esBulkActions, 'ES_QUEUE_CAP', config.esQueueCap)
+        : undefined,
+  },
+  {
+    name: 'one-way-to-sign-in',
+    reason: 'Elasticsearch takes one Authorization header',
+    options: ['ES_API_KEY', 'ES_USERNAME', 'ES_PASSWORD', 'ES_URL'],
+    broken: ({ config }) => {
+      const ways = [
+        config.esApiKey !== null && 'ES_API_KEY',
+        config.esUsername !== null && 'ES_USERNAME',
+        config.esUrl.some((url) => new URL(url).username !== '') && 'credentials in ES_URL',
+      ].filter((way) => way !== false)
+      return ways.length > 1 ? `${ways.join(' and ')} are both set: give one` : undefined
+    },
+  },
+  {
+    name: 'user-and-password',
+    reason: 'basic authentication needs both',
+    options: ['ES_PASSWORD', 'ES_USERNAME'],
+    broken: ({ config }) => {
+      if ((config.esUsername === null) === (config.esPassword === null)) return undefined
+      return config.esPassword === null
+        ? 'is missing: ES_USERNAME is set'
+        : 'needs ES_USERNAME beside it'
+    },
+  },
+  {
+    name: 'drain-within-poll-interval',
+    reason: 'a member silent for max.poll.interval.ms is put out of the group',
+    options: ['REVOKE_DRAIN_MS'],
+    broken: ({ config, properties }) => {
+      const set = properties.find(({ name }) => name === 'max.poll.interval.ms')
+      const limit = set === undefined ? MAX_POLL_INTERVAL_MS : Number(set.value)
+      if (!Number.isFinite(limit) || config.revokeDrainMs < limit) return undefined
+      return `${config.revokeDrainMs} ms must be below max.poll.interval.ms (${limit} ms)`
+    },
+  },
+  {
+    name: 'embedded-has-no-brokers',
+    reason: 'whoever names a broker does not expect made-up records',
+    options: ['KAFKA_EMBEDDED', 'KAFKA_BROKERS'],
+    broken: ({ config, sources }) =>
+      config.kafkaEmbedded && sources.get('KAFKA_BROKERS')?.kind === 'flag'
+        ? 'the embedded Kafka and --kafka-brokers exclude one another'
+        : undefined,
+  },
+  {
+    name: 'embedded-makes-topics',
+    reason: 'the embedded Kafka makes the topics it is told, and an expression names none',
+    options: ['KAFKA_EMBEDDED', 'KAFKA_TOPIC'],
+    broken: ({ config }) =>
+      config.kafkaEmbedded && !config.kafkaTopic.every(isTopic)
+        ? 'the embedded Kafka needs topics by name, not a ^REGEX'
+        : undefined,
+  },
+  {
+    name: 'topic-to-produce-to',
+    reason: 'a wrong name would fail only after the producer is open',
+    options: ['TOPIC'],
+    broken: ({ config }) => (isTopic(config.topic) ? undefined : 'is not a topic name'),
+  },
+  {
+    name: 'replay-span',
+    reason: 'a span that ends before it starts holds nothing',
+    options: ['REPLAY_TO', 'REPLAY_FROM'],
+    broken: ({ config }) =>
+      config.replayTo !== null && config.replayFrom !== null && config.replayTo <= config.replayFrom
+        ? 'must be later than --from'
+        : undefined,
+  },
+  {
+    name: 'worker-id-is-a-folder',
+    reason: "the worker's files lie in a folder of this name",
+    options: ['WORKER_ID'],
+    broken: ({ config }) =>
+      config.workerId === null || /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(config.workerId)
+        ? undefined
+        : 'expected up to 100 letters, digits, dots, dashes and underscores',
+  },
+  {
+    name: 'tls-pair',
+    reason: 'a certificate is of no use without its key',
+    options: ['CONTROL_TLS_CERT', 'CONTROL_TLS_KEY'],
+    broken: ({ config }) =>
+      (config.controlTlsCert === null) === (config.controlTlsKey === null)
+        ? undefined
+        : 'CONTROL_TLS_CERT and CONTROL_TLS_KEY are needed together',
+  },
+]
+
+function exceeds(name: OptionName, value: number, limitName: OptionName, limit: number): string {
+  return `${name} (${value}) is more than ${limitName} (${limit})`
+}
+
+/** @throws LogpipeError USAGE for the first rule that is broken */
+export function checkRules(input: RuleInput): void {
+  for (const rule of RULES) {
+    const known = rule.options.every((name) =>
+      ROWS.some((row) => row.env === name && row.commands.includes(input.command)),
+    )
+    if (!known) continue
+    const fault = rule.broken(input)
+    if (fault === undefined) continue
+    throw new LogpipeError('USAGE', `${typedName(rule, input)}: ${fault}`)
+  }
+}
+
+/** The first of the rule's options that the user set, as typed; else the first one's flag. */
+function typedName(rule: Rule, input: RuleInput): string {
+  const sources = rule.options.map((name) => input.sources.get(name) ?? DEFAULT)
+  const typed = sources.find(({ kind }) => kind !== 'default' && kind !== 'profile')
+  if (typed !== undefined) return nameOf(typed)
+  return `--${flagOf(rule.options[0])}`
+}

@@ -1,0 +1,96 @@
+/**
+ * How what matched becomes the bytes of an output: the contract between the filter threads, which
+ * call
+ * it, and the outputs, which implement it (sink/).
+ *
+ * A filter thread owns one BodyBuilder and one encoder. For each hit it asks the encoder to append
+ * one
+ * document; the body of a slot then leaves the thread in one transfer.
+ */
+import assert from 'node:assert/strict'
+
+/** A record that matched, wherever its bytes lie. Valid only during the call it is given to. */
+export interface MatchedRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** Milliseconds since 1970; -1 when the record has none. */
+  readonly timestampMs: number
+  readonly timestampType: 'none' | 'create' | 'append'
+  readonly value: Buffer | null
+  readonly key: Buffer | null
+  /** Encoded headers (layout.ts); decodeHeaders reads them. */
+  readonly headers: Buffer
+}
+
+export interface RecordEncoder {
+  /** Appends the document for this record. Never throws for what a record holds. */
+  encode(record: MatchedRecord, body: BodyBuilder): void
+}
+
+/** The first size of a body; a slot's worth of matches is usually small. */
+const BODY_BYTES_INITIAL = 64 * 1024
+
+/** Bytes that grow by doubling, with the end of each document. */
+export class BodyBuilder {
+  #bytes = Buffer.allocUnsafeSlow(BODY_BYTES_INITIAL)
+  #size = 0
+  #ends: number[] = []
+
+  /** Bytes written so far. */
+  get size(): number {
+    return this.#size
+  }
+
+  get documentCount(): number {
+    return this.#ends.length
+  }
+
+  /** Makes room; the bytes from `size` on may then be written directly, followed by `advance`. */
+  reserve(byteCount: number): Buffer {
+    const needed = this.#size + byteCount
+    if (needed > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2))
+      this.#bytes.copy(grown, 0, 0, this.#size)
+      this.#bytes = grown
+    }
+    return this.#bytes
+  }
+
+  advance(byteCount: number): void {
+    this.#size += byteCount
+    assert(this.#size <= this.#bytes.length)
+  }
+
+  bytes(source: Uint8Array): void {
+    this.reserve(source.length).set(source, this.#size)
+    this.#size += source.length
+  }
+
+  byte(value: number): void {
+    this.reserve(1)[this.#size] = value
+    this.#size += 1
+  }
+
+  /** Text as UTF-8. */
+  text(source: string): void {
+    const room = this.reserve(source.length * 3)
+    this.#size += room.write(source, this.#size, 'utf8')
+  }
+
+  /** Ends the document that was being written. */
+  endDocument(): void {
+    this.#ends.push(this.#size)
+  }
+
+  /** Hands over what was built and starts anew. `ends`: where each document ends in `body`. */
+  take(): { readonly body: Uint8Array<ArrayBuffer>; readonly ends: Uint32Array<ArrayBuffer> } {
+    const ends = Uint32Array.from(this.#ends)
+    // A copy of the exact size: it is transferred, and the builder keeps its grown buffer.
+    const body = new Uint8Array(this.#size)
+    body.set(this.#bytes.subarray(0, this.#size))
+    this.#size = 0
+    this.#ends = []
+    return { body, ends }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * A bounded queue of small numbers in shared memory: any thread pushes, any thread pops.
+ *
+ * Hands slot indexes from thread to thread: one ring holds the FREE slots, one the READY ones.
+ * The scheme is Dmitry Vyukov's bounded MPMC queue: each cell carries a sequence number that says
+ * whose turn it is, so that a push and a pop each take one compareExchange and never hold a lock.
+ *
+ *   cell at position p (index p & mask), sequence s:
+ *     s == p        empty: the pusher that moves TAIL from p to p+1 owns the cell; it writes the
+ *     value,
+ *                   then stores s = p + 1
+ *     s == p + 1    full: the popper that moves HEAD from p to p+1 owns the cell; it reads the
+ *     value,
+ *                   then stores s = p + capacity (empty for the next lap)
+ *     otherwise     another thread is between its two steps: full for a pusher, empty for a popper
+ *
+ * Positions wrap at 2^32; comparisons are on the wrapped difference, so laps do not matter.
+ *
+ * Waiting. A waiter (1) counts itself in WAITERS, (2) reads SIGNAL, (3) tries once more, (4) waits
+ * for
+ * SIGNAL to change, with a time-out. A pusher (a) publishes the cell, (b) adds to SIGNAL, (c)
+ * notifies
+ * when WAITERS is not zero. A push between (3) and (4) has changed SIGNAL, so (4) returns at once;
+ * a
+ * push before (2) is found by (3). The time-out is for threads that die in between.
+ *
+ * Bound. `limit` values at most: what a pop frees, a push may take.
+ */
+import assert from 'node:assert/strict'
+
+const TAIL = 0
+const HEAD = 1
+const SIGNAL = 2
+const WAITERS = 3
+const LIMIT = 4
+/** Cells begin on a cache line of their own. */
+const CELLS_AT = 16
+
+/** How long a pusher sleeps between two looks at a cell whose popper was interrupted. */
+const POPPER_WAIT_MS = 1
+
+/** What tryPop gives when there is nothing. */
+export const RING_EMPTY = -1
+
+export class Ring {
+  readonly #words: Int32Array
+  readonly #mask: number
+
+  /** Attaches to memory made by `Ring.allocate`; a ring is passed to a thread as this memory. */
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory)
+    const capacity = (this.#words.length - CELLS_AT) / 2
+    assert(capacity >= 1 && (capacity & (capacity - 1)) === 0)
+    this.#mask = capacity - 1
+  }
+
+  /** Memory for a ring of at most `limit` values. */
+  static allocate(limit: number): SharedArrayBuffer {
+    assert(Number.isInteger(limit) && limit >= 1 && limit <= 1 << 20)
+    // One cell more than the limit, so that a full ring never wraps onto its own head.
+    const capacity = 2 ** Math.ceil(Math.log2(limit + 1))
+    const memory = new SharedArrayBuffer((CELLS_AT + capacity * 2) * 4)
+    const words = new Int32Array(memory)
+    words[LIMIT] = limit
+    for (let index = 0; index < capacity; index++) words[CELLS_AT + index * 2] = index
+    return memory
+  }
+
+  /** Values in the ring at some moment during the call. */
+  get count(): number {
+    return (Atomics.load(this.#words, TAIL) - Atomics.load(this.#words, HEAD)) | 0
+  }
+
+  get limit(): number {
+    return this.#words[LIMIT]!
+  }
+
+  /**
+   * @returns false when the ring is full. Not on the main thread once others pop (it may sleep).
+   */
+  tryPush(value: number): boolean {
+    assert(Number.isInteger(value) && value >= 0)
+    const words = this.#words
+    for (;;) {
+      const position = Atomics.load(words, TAIL)
+      const cell = CELLS_AT + (position & this.#mask) * 2
+      const turn = (Atomics.load(words, cell) - position) | 0
+      if (turn > 0) continue // Another pusher took this position.
+      if (((position - Atomics.load(words, HEAD)) | 0) >= this.limit) return false
+      if (turn < 0) {
+        // Not full, yet the cell is taken: its popper of the last lap has moved HEAD and was put
+        // to sleep
+        // before its store. Give it the core; a wait is for the cell's own sequence number.
+        Atomics.wait(words, cell, Atomics.load(words, cell), POPPER_WAIT_MS)
+        continue
+      }
+      if (Atomics.compareExchange(words, TAIL, position, (position + 1) | 0) !== position) continue
+      words[cell + 1] = value
+      Atomics.store(words, cell, (position + 1) | 0)
+      Atomics.add(words, SIGNAL, 1)
+      if (Atomics.load(words, WAITERS) > 0) Atomics.notify(words, SIGNAL, 1)
+      return true
+    }
+  }
+
+  /** @returns a value, or RING_EMPTY. */
+  tryPop(): number {
+    const words = this.#words
+    for (;;) {
+      const position = Atomics.load(words, HEAD)
+      const cell = CELLS_AT + (position & this.#mask) * 2
+      const turn = (Atomics.load(words, cell) - ((position + 1) | 0)) | 0
+      if (turn < 0) return RING_EMPTY
+      if (turn > 0) continue // Another popper took this position.
+      if (Atomics.compareExchange(words, HEAD, position, (position + 1) | 0) !== position) continue
+      const value = words[cell + 1]!
+      Atomics.store(words, cell, (position + this.#mask + 1) | 0)
+      return value
+    }
+  }
+
+  /**
+   * Waits at most `timeoutMs` for a value; not on the main thread. @returns a value, or RING_EMPTY.
+   */
+  pop(timeoutMs: number): number {
+    const value = this.tryPop()
+    if (value !== RING_EMPTY) return value
+    const words = this.#words
+    Atomics.add(words, WAITERS, 1)
+    const signal = Atomics.load(words, SIGNAL)
+    let late = this.tryPop()
+    if (late === RING_EMPTY) {
+      Atomics.wait(words, SIGNAL, signal, timeoutMs)
+      late = this.tryPop()
+    }
+    Atomics.sub(words, WAITERS, 1)
+    return late
+  }
+
+  /** Wakes everyone who waits, so that they look at what else has changed. */
+  wakeAll(): void {
+    Atomics.add(this.#words, SIGNAL, 1)
+    Atomics.notify(this.#words, SIGNAL)
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The few words that main shares with all its threads: the phase of the pipeline, and how much the
+ * output has taken but not settled.
+ *
+ *   PHASE_RUN --> PHASE_DRAIN --> PHASE_END        main stores it; threads look at it in every turn
+ *        stop intake     all settled, or the deadline
+ *
+ * Credit. A filter thread adds what it hands to the output, main subtracts what was settled. Above
+ * a
+ * limit filter threads wait; the overshoot is one slot's worth a thread. So back-pressure travels
+ * from
+ * the output to the filter threads, from there to the pool, and from the pool to Kafka.
+ */
+
+const PHASE = 0
+const DOCUMENTS = 1
+const KIBIBYTES = 2
+const DRAINED = 3
+const WORDS = 16
+
+export const PHASE_RUN = 0
+/** Nothing more is fetched; what was fetched is finished. */
+export const PHASE_DRAIN = 1
+/** Threads end at once; what is not finished is left to the next start. */
+export const PHASE_END = 2
+
+export interface CreditLimits {
+  readonly documents: number
+  readonly bytes: number
+}
+
+/** Bytes are counted in KiB, rounded up, so that 2 TiB fit the word. */
+const kibibytes = (bytes: number) => Math.ceil(bytes / 1024)
+
+export class Signals {
+  readonly memory: SharedArrayBuffer
+  readonly #words: Int32Array
+
+  constructor(memory: SharedArrayBuffer) {
+    this.memory = memory
+    this.#words = new Int32Array(memory)
+  }
+
+  static allocate(): SharedArrayBuffer {
+    return new SharedArrayBuffer(WORDS * 4)
+  }
+
+  get phase(): number {
+    return Atomics.load(this.#words, PHASE)
+  }
+
+  setPhase(phase: number): void {
+    Atomics.store(this.#words, PHASE, phase)
+    this.wakeAll()
+  }
+
+  /** The output was handed this much. */
+  take(documents: number, bytes: number): void {
+    Atomics.add(this.#words, DOCUMENTS, documents)
+    Atomics.add(this.#words, KIBIBYTES, kibibytes(bytes))
+  }
+
+  /** The output has settled this much: the same numbers as they were taken with. */
+  settle(documents: number, bytes: number): void {
+    Atomics.sub(this.#words, DOCUMENTS, documents)
+    Atomics.sub(this.#words, KIBIBYTES, kibibytes(bytes))
+    this.wakeAll()
+  }
+
+  isFull(limits: CreditLimits): boolean {
+    return (
+      Atomics.load(this.#words, DOCUMENTS) >= limits.documents ||
+      Atomics.load(this.#words, KIBIBYTES) >= kibibytes(limits.bytes)
+    )
+  }
+
+  /** Waits at most `timeoutMs` for a settlement or a new phase; not on the main thread. */
+  waitForRoom(limits: CreditLimits, timeoutMs: number): void {
+    const seen = Atomics.load(this.#words, DRAINED)
+    if (this.isFull(limits)) Atomics.wait(this.#words, DRAINED, seen, timeoutMs)
+  }
+
+  wakeAll(): void {
+    Atomics.add(this.#words, DRAINED, 1)
+    Atomics.notify(this.#words, DRAINED)
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * Reads one slot of the pool: its header, its runs, and the records that a scan has found.
+ *
+ * One reader per thread, pointed at slot after slot, so that nothing is allocated for a slot.
+ * Legal only
+ * while the thread owns the slot (layout.ts). Views that it returns die with that ownership.
+ */
+import assert from 'node:assert/strict'
+import {
+  HEADER_BYTES_HIGH,
+  HEADER_BYTES_LOW,
+  HEADER_FLAGS,
+  HEADER_RECORDS,
+  HEADER_RUNS,
+  RECORD_BYTES,
+  RECORD_HEADERS_BYTES,
+  RECORD_KEY_BYTES,
+  RECORD_META_START,
+  RECORD_OFFSET,
+  RECORD_TIMESTAMP,
+  RECORD_TIMESTAMP_TYPE,
+  RECORD_VALUE_BYTES,
+  RECORD_VALUE_START,
+  RUN_ASSIGNMENT,
+  RUN_BYTES,
+  RUN_COVER_FROM,
+  RUN_COVER_TO,
+  RUN_FIRST_RECORD,
+  RUN_LOW_WATERMARK,
+  RUN_RECORDS,
+  RUN_VALUE_BYTES,
+  SLOT_FLAG_OVERSIZE,
+  slotLayout,
+  type SlotShape,
+} from './layout.ts'
+
+export type TimestampType = 'none' | 'create' | 'append'
+const TIMESTAMP_TYPES: readonly TimestampType[] = ['none', 'create', 'append']
+
+/** Records of one assignment, and the offsets they speak for. */
+export interface RunEntry {
+  readonly assignmentId: number
+  readonly firstRecord: number
+  readonly recordCount: number
+  readonly valueBytes: number
+  /** The run covers every offset of [coverFrom, coverTo). */
+  readonly coverFrom: number
+  readonly coverTo: number
+  /** The partition's low watermark when there was a gap before the run; -1 otherwise. */
+  readonly lowWatermark: number
+}
+
+export class SlotReader {
+  /** The whole pool, as bytes, words and doubles; every slot starts at a multiple of 64. */
+  readonly #bytes: Buffer
+  readonly #words: Int32Array
+  readonly #doubles: Float64Array
+  readonly #layout: ReturnType<typeof slotLayout>
+  readonly #slotCount: number
+  /** Byte offset of the slot being read. */
+  #base = 0
+
+  constructor(memory: SharedArrayBuffer, shape: SlotShape) {
+    this.#layout = slotLayout(shape)
+    this.#slotCount = shape.slotCount
+    assert(memory.byteLength >= shape.slotCount * this.#layout.slotBytes)
+    this.#bytes = Buffer.from(memory)
+    this.#words = new Int32Array(memory)
+    this.#doubles = new Float64Array(memory)
+  }
+
+  /** Points the reader at a slot that this thread owns. */
+  open(slotIndex: number): void {
+    assert(slotIndex >= 0 && slotIndex < this.#slotCount)
+    this.#base = slotIndex * this.#layout.slotBytes
+  }
+
+  get recordCount(): number {
+    return this.#header(HEADER_RECORDS)
+  }
+
+  get runCount(): number {
+    return this.#header(HEADER_RUNS)
+  }
+
+  get isOversize(): boolean {
+    return (this.#header(HEADER_FLAGS) & SLOT_FLAG_OVERSIZE) !== 0
+  }
+
+  /** Bytes of the values of all records. */
+  get valueBytes(): number {
+    const low = this.#header(HEADER_BYTES_LOW) >>> 0
+    return this.#header(HEADER_BYTES_HIGH) * 2 ** 32 + low
+  }
+
+  run(runIndex: number): RunEntry {
+    assert(runIndex >= 0 && runIndex < this.runCount)
+    const word = (this.#base + this.#layout.runsAt + runIndex * RUN_BYTES) / 4
+    const double = word / 2
+    return {
+      assignmentId: this.#words[word + RUN_ASSIGNMENT]!,
+      firstRecord: this.#words[word + RUN_FIRST_RECORD]!,
+      recordCount: this.#words[word + RUN_RECORDS]!,
+      valueBytes: this.#words[word + RUN_VALUE_BYTES]!,
+      coverFrom: this.#doubles[double + RUN_COVER_FROM]!,
+      coverTo: this.#doubles[double + RUN_COVER_TO]!,
+      lowWatermark: this.#doubles[double + RUN_LOW_WATERMARK]!,
+    }
+  }
+
+  offset(recordIndex: number): number {
+    return this.#doubles[this.#recordWord(recordIndex) / 2 + RECORD_OFFSET]!
+  }
+
+  /** Milliseconds since 1970; -1 when the record has none. */
+  timestampMs(recordIndex: number): number {
+    return this.#doubles[this.#recordWord(recordIndex) / 2 + RECORD_TIMESTAMP]!
+  }
+
+  timestampType(recordIndex: number): TimestampType {
+    return TIMESTAMP_TYPES[this.#word(recordIndex, RECORD_TIMESTAMP_TYPE)] ?? 'none'
+  }
+
+  /** -1: the value is null. */
+  valueSize(recordIndex: number): number {
+    return this.#word(recordIndex, RECORD_VALUE_BYTES)
+  }
+
+  /** Where the value begins in `payload`. */
+  valueStart(recordIndex: number): number {
+    return this.#word(recordIndex, RECORD_VALUE_START)
+  }
+
+  /**
+   * The bytes that valueStart counts in: a view of the slot's payload, to be dropped with the slot.
+   */
+  get payload(): Buffer {
+    const from = this.#base + this.#layout.payloadAt
+    return this.#bytes.subarray(from, this.#base + this.#layout.slotBytes)
+  }
+
+  /** A view of the value, or null for a tombstone. */
+  value(recordIndex: number): Buffer | null {
+    const size = this.valueSize(recordIndex)
+    return size < 0 ? null : this.#slice(this.valueStart(recordIndex), size)
+  }
+
+  /** A view of the key, or null where there is none. */
+  key(recordIndex: number): Buffer | null {
+    const size = this.#word(recordIndex, RECORD_KEY_BYTES)
+    return size < 0 ? null : this.#slice(this.#word(recordIndex, RECORD_META_START), size)
+  }
+
+  /** A view of the encoded headers (layout.ts); empty where there are none. */
+  headers(recordIndex: number): Buffer {
+    const keySize = Math.max(0, this.#word(recordIndex, RECORD_KEY_BYTES))
+    const start = this.#word(recordIndex, RECORD_META_START) + keySize
+    return this.#slice(start, this.#word(recordIndex, RECORD_HEADERS_BYTES))
+  }
+
+  #header(word: number): number {
+    return this.#words[this.#base / 4 + word]!
+  }
+
+  #recordWord(recordIndex: number): number {
+    return (this.#base + this.#layout.recordsAt + recordIndex * RECORD_BYTES) / 4
+  }
+
+  #word(recordIndex: number, word: number): number {
+    return this.#words[this.#recordWord(recordIndex) + word]!
+  }
+
+  #slice(start: number, size: number): Buffer {
+    const from = this.#base + this.#layout.payloadAt + start
+    return this.#bytes.subarray(from, from + size)
+  }
+}
+
+/** Decodes a record's headers. @returns name and value, in order; names may repeat. */
+export function decodeHeaders(encoded: Buffer): [name: string, value: Buffer | null][] {
+  if (encoded.length === 0) return []
+  const headers: [string, Buffer | null][] = []
+  let at = 4
+  for (let left = encoded.readUInt32LE(0); left > 0; left--) {
+    const nameSize = encoded.readUInt32LE(at)
+    const name = encoded.toString('utf8', at + 4, at + 4 + nameSize)
+    at += 4 + nameSize
+    const valueSize = encoded.readInt32LE(at)
+    at += 4
+    headers.push([name, valueSize < 0 ? null : encoded.subarray(at, at + valueSize)])
+    at += Math.max(0, valueSize)
+  }
+  assert.equal(at, encoded.length)
+  return headers
+}

@@ -1,0 +1,262 @@
+/**
+ * Main's part of the data path: the ledger and the books, fed by what the threads report.
+ *
+ *   ingress: assign   -> ids, ledgers, names to the filter threads, answer
+ *            revoke   -> wait until everything read is settled, or the time is up -> answer with
+ *            watermarks
+ *   filter:  run logs and matched batches -> ledger, output
+ *   output:  settled documents -> ledger -> commits, once a second
+ *
+ * Touches no record's bytes and waits for nobody: every step is a message or a timer's tick.
+ */
+import assert from 'node:assert/strict'
+import type { PartitionOffset } from '../bridge/bridge.ts'
+import type { MatchedBatch } from '../filter/slot-filter.ts'
+import type { FromIngress, LostRange, ToIngress } from '../kafka/ingress-messages.ts'
+import type { Books } from '../offsets/books.ts'
+import type { Ledger } from '../offsets/ledger.ts'
+import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-log.ts'
+import type { Signals } from '../pool/signals.ts'
+import type { Outcome, Sink } from '../sink/sink.ts'
+import { Assignments, type AssignmentState } from './assignments.ts'
+import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
+import type { ToFilter } from './thread-data.ts'
+
+export interface CoordinatorOptions {
+  readonly ledger: Ledger
+  readonly books: Books
+  readonly sink: Sink
+  readonly signals: Signals
+  readonly commits: boolean
+  readonly revokeDrainMs: number
+  readonly nowMs: () => number
+  readonly toIngress: (ingressIndex: number, message: ToIngress) => void
+  /** To every thread that filters. */
+  readonly toFilters: (message: ToFilter) => void
+  readonly warn: (message: string) => void
+}
+
+/** Partitions that are being given back, until what was read of them is settled. */
+interface Drain {
+  readonly ingressIndex: number
+  readonly assignmentIds: readonly number[]
+  readonly deadlineMs: number
+}
+
+export class Coordinator {
+  readonly assignments: Assignments
+  readonly #options: CoordinatorOptions
+  readonly #drains = new Set<Drain>()
+  readonly #owner: BatchOwner
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options
+    this.assignments = new Assignments(options.books)
+    this.#owner = {
+      settled: (placed, index, count, outcome) => this.#settled(placed, index, count, outcome),
+      released: (documents, bytes) => options.signals.settle(documents, bytes),
+    }
+  }
+
+  handleIngress(message: FromIngress): void {
+    switch (message.kind) {
+      case 'assign':
+        this.#assign(message)
+        break
+      case 'revoke':
+        this.#revoke(message)
+        break
+      case 'unassigned':
+        this.#unassigned(message.assignmentIds)
+        break
+      case 'positions':
+      case 'stopped':
+        this.assignments.note(message.positions)
+        break
+      default:
+        // What is said to people and not to the ledger: pipeline.ts.
+        break
+    }
+  }
+
+  /** A run of which nothing matched. */
+  handleRun(report: RunReport): void {
+    const { assignmentId, coverFrom, coverTo, recordCount, reason } = report
+    const state = this.assignments.get(assignmentId)
+    this.#noteGap(state, report)
+    state.book.add('fetched', recordCount)
+    const answer = this.#options.ledger.cover(assignmentId, coverFrom, coverTo, null)
+    if (answer === 'fenced') state.book.add('fenced', recordCount)
+    else if (reason === RUN_DROPPED_OVERFLOW) state.book.dropped('overflow_newest', recordCount)
+    else state.book.filtered('pattern', recordCount)
+  }
+
+  handleMatched(batch: MatchedBatch): void {
+    const placed = batch.runs.map((run) => this.#place(run))
+    for (const part of sinkBatches(batch, placed, this.#owner)) this.#options.sink.write(part)
+  }
+
+  /** Everything that does not come by message: commits, full partitions, drains that end. */
+  tick(): void {
+    for (const drain of this.#drains) this.#lookAtDrain(drain)
+    this.#holdFull()
+  }
+
+  /** Sends the watermarks that moved to the threads that own the partitions. */
+  commit(): void {
+    const { ledger, commits, toIngress } = this.#options
+    if (!commits) return
+    const byIngress = new Map<number, PartitionOffset[]>()
+    for (const { assignmentId, topic, partition, offset } of ledger.takeCommits()) {
+      const state = this.assignments.get(assignmentId)
+      const list = byIngress.get(state.ingressIndex) ?? []
+      list.push({ topic, partition, offset })
+      byIngress.set(state.ingressIndex, list)
+    }
+    for (const [index, list] of byIngress) toIngress(index, { kind: 'commit', commits: list })
+  }
+
+  /** What an ingress thread is to commit last. */
+  finalCommits(ingressIndex: number): PartitionOffset[] {
+    return this.#watermarks(
+      this.assignments.ofIngress(ingressIndex).map((state) => state.assignmentId),
+    )
+  }
+
+  /** Whether everything that went into slots has reached the ledger and is settled. */
+  isDrained(): boolean {
+    return [...this.assignments.all()].every((state) => this.#isSettled(state))
+  }
+
+  #assign(message: Extract<FromIngress, { kind: 'assign' }>): void {
+    const { ledger, toFilters, toIngress } = this.#options
+    const states = message.partitions.map((one) => {
+      const state = this.assignments.add(message.ingressIndex, one)
+      const superseded = ledger.open(state)
+      if (superseded !== null) this.assignments.close(superseded)
+      return state
+    })
+    for (const range of message.lost) this.#lose(range)
+    // First the names, then the leave to assign: no slot can hold an id that was not told.
+    toFilters({ kind: 'names', names: states.map(nameOf) })
+    toIngress(message.ingressIndex, {
+      kind: 'assigned',
+      assignments: states.map((state) => ({ ...nameOf(state), offset: state.startOffset })),
+    })
+  }
+
+  #revoke(message: Extract<FromIngress, { kind: 'revoke' }>): void {
+    const { nowMs, revokeDrainMs, sink } = this.#options
+    this.assignments.note(message.positions)
+    const assignmentIds = message.positions.map((one) => one.assignmentId)
+    const drain: Drain = {
+      ingressIndex: message.ingressIndex,
+      assignmentIds,
+      deadlineMs: nowMs() + (message.lost ? 0 : revokeDrainMs),
+    }
+    this.#drains.add(drain)
+    // What is held back for a fuller request goes out now; how that ends is seen by the ticks.
+    if (!message.lost) void sink.flush(revokeDrainMs)
+    this.#lookAtDrain(drain)
+  }
+
+  #lookAtDrain(drain: Drain): void {
+    const states = drain.assignmentIds.map((id) => this.assignments.get(id))
+    const settled = states.every((state) => this.#isSettled(state))
+    if (!settled && this.#options.nowMs() < drain.deadlineMs) return
+    this.#drains.delete(drain)
+    this.#options.toIngress(drain.ingressIndex, {
+      kind: 'revoked',
+      commits: this.#watermarks(drain.assignmentIds),
+    })
+  }
+
+  #unassigned(assignmentIds: readonly number[]): void {
+    for (const id of assignmentIds) {
+      if (this.#options.ledger.isOpen(id)) this.#options.ledger.close(id)
+      this.assignments.close(id)
+    }
+    this.#options.toFilters({ kind: 'forget', assignmentIds })
+  }
+
+  #place(run: MatchedBatch['runs'][number]): PlacedRun | null {
+    const { assignmentId, coverFrom, coverTo, recordCount, offsets } = run
+    const state = this.assignments.get(assignmentId)
+    this.#noteGap(state, run)
+    state.book.add('fetched', recordCount)
+    const tile = this.#options.ledger.cover(assignmentId, coverFrom, coverTo, offsets)
+    assert(tile !== 'resolved', 'a matched run has documents')
+    if (tile === 'fenced') {
+      state.book.add('fenced', recordCount)
+      return null
+    }
+    state.book.filtered('pattern', recordCount - offsets.length)
+    return { run, topic: state.topic, partition: state.partition, tile }
+  }
+
+  #settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void {
+    const { ledger } = this.#options
+    const { tile, run } = placed
+    const { book } = this.assignments.get(run.assignmentId)
+    const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
+    if (!isOurs) book.add('fenced', count)
+    else if (outcome === 'dropped') book.dropped('es_full', count)
+    else book.add(outcome, count)
+  }
+
+  #isSettled({ assignmentId, position }: AssignmentState): boolean {
+    const { ledger } = this.#options
+    if (!ledger.isOpen(assignmentId)) return true
+    return ledger.watermark(assignmentId) >= position
+  }
+
+  #watermarks(assignmentIds: readonly number[]): PartitionOffset[] {
+    const { ledger, commits } = this.#options
+    if (!commits) return []
+    return assignmentIds.flatMap((id) => {
+      const state = this.assignments.get(id)
+      if (!ledger.isOpen(id)) return []
+      const offset = ledger.watermark(id)
+      // Nothing was read: there may be nothing committed, and there is nothing new to say.
+      if (offset === state.startOffset) return []
+      return [{ topic: state.topic, partition: state.partition, offset }]
+    })
+  }
+
+  #holdFull(): void {
+    for (const state of this.assignments.all()) {
+      const { assignmentId, ingressIndex } = state
+      if (!this.#options.ledger.isOpen(assignmentId)) continue
+      const isFull = this.#options.ledger.isFull(assignmentId)
+      if (isFull === state.held) continue
+      state.held = isFull
+      const kind = isFull ? 'pause' : 'resume'
+      this.#options.toIngress(ingressIndex, { kind, assignmentIds: [assignmentId] })
+    }
+  }
+
+  /** A gap that ends at the low watermark was not compaction: those records expired unread. */
+  #noteGap(state: AssignmentState, run: RunReport): void {
+    if (run.lowWatermark <= run.coverFrom) return
+    const to = Math.min(run.lowWatermark, run.coverTo)
+    this.#lose({ topic: state.topic, partition: state.partition, from: run.coverFrom, to })
+  }
+
+  #lose(range: LostRange): void {
+    const { topic, partition, from, to } = range
+    this.#options.books.of(topic, partition).lose('retention', from, to)
+    this.#options.warn(
+      `${topic} [${partition}]: offsets ${from} to ${to - 1} expired ` +
+        'before they were read (lost by retention; keep at least 3 days)',
+    )
+  }
+}
+
+function nameOf(state: AssignmentState): {
+  assignmentId: number
+  topic: string
+  partition: number
+} {
+  const { assignmentId, topic, partition } = state
+  return { assignmentId, topic, partition }
+}

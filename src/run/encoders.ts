@@ -1,0 +1,17 @@
+/**
+ * Which encoder writes the documents of which output.
+ */
+import type { RecordEncoder } from '../pool/record-encoder.ts'
+import { JsonEncoder } from '../sink/json-encoder.ts'
+import { RawEncoder } from '../sink/raw-encoder.ts'
+import type { OutputSettings } from './settings.ts'
+
+export function encoderFor(output: OutputSettings): RecordEncoder {
+  switch (output.kind) {
+    case 'none':
+      return { encode: () => undefined }
+    case 'stdout':
+    case 'file':
+      return output.format === 'json' ? new JsonEncoder() : new RawEncoder()
+  }
+}

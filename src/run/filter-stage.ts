@@ -1,0 +1,122 @@
+/**
+ * The filter as a thread runs it: a SlotFilter wired to the run log, to the output's credit, and to
+ * what main says about names and patterns. Used by filter threads, and by ingress threads in direct
+ * mode.
+ */
+import assert from 'node:assert/strict'
+import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import { SlotFilter, type AssignmentName, type MatchedBatch } from '../filter/slot-filter.ts'
+import type { CounterRow } from '../pool/counters.ts'
+import { RUN_DROPPED_OVERFLOW, RunLog, type RunReport } from '../pool/run-log.ts'
+import { PHASE_END, type Signals } from '../pool/signals.ts'
+import { SlotReader } from '../pool/slot-reader.ts'
+import type { Slots } from '../pool/slots.ts'
+import { encoderFor } from './encoders.ts'
+import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
+
+/** One wait for the output or for main; then everything is looked at again. */
+const WAIT_MS = 50
+
+export interface FilterStageOptions {
+  readonly data: ThreadData
+  readonly bridge: Bridge
+  readonly slots: Slots
+  readonly signals: Signals
+  readonly counters: CounterRow
+  readonly send: (message: FromFilter, transfer: readonly ArrayBuffer[]) => void
+  /** Reads main's messages that are for the filter, until there are none. */
+  readonly readMessages: () => void
+}
+
+export class FilterStage {
+  readonly #options: FilterStageOptions
+  readonly #filter: SlotFilter
+  readonly #runLog: RunLog
+  readonly #reader: SlotReader
+  readonly #names = new Map<number, AssignmentName>()
+  /** Ids rise: one above this was never told, one below and not in #names was given away. */
+  #highestId = -1
+  #matcher: BridgeId
+
+  constructor(options: FilterStageOptions) {
+    const { data, bridge } = options
+    this.#options = options
+    this.#matcher = data.matcher
+    this.#runLog = new RunLog(data.runLog)
+    this.#reader = new SlotReader(data.slots.slots, data.slots.shape)
+    this.#filter = new SlotFilter({
+      bridge,
+      pool: data.pool,
+      reader: this.#reader,
+      recordsMax: data.slots.shape.recordsMax,
+      encoder: encoderFor(data.settings.output),
+      nameOf: (assignmentId) => this.#nameOf(assignmentId),
+      report: (run) => this.#report(run),
+      deliver: (batch) => this.#deliver(batch),
+    })
+  }
+
+  /** Filters a slot in state FILTERING, and frees it. */
+  process(slotIndex: number): void {
+    const { slots, counters } = this.#options
+    const release = () => slots.release(slotIndex)
+    const { records, matched } = this.#filter.process(slotIndex, this.#matcher, release)
+    counters.add('matched', matched)
+    counters.add('filtered', records - matched)
+    counters.set('lastNs', process.hrtime.bigint())
+  }
+
+  /** Reports the runs of a slot that the caller is about to discard. */
+  reportDropped(slotIndex: number): void {
+    this.#reader.open(slotIndex)
+    for (let runIndex = 0; runIndex < this.#reader.runCount; runIndex++) {
+      this.#report({ ...this.#reader.run(runIndex), reason: RUN_DROPPED_OVERFLOW })
+    }
+  }
+
+  handleMessage(message: ToFilter): void {
+    switch (message.kind) {
+      case 'names':
+        for (const { assignmentId, topic, partition } of message.names) {
+          this.#names.set(assignmentId, { topic, partition })
+          this.#highestId = Math.max(this.#highestId, assignmentId)
+        }
+        break
+      case 'forget':
+        for (const assignmentId of message.assignmentIds) this.#names.delete(assignmentId)
+        break
+      case 'matcher':
+        this.#matcher = message.matcher
+        break
+    }
+  }
+
+  #nameOf(assignmentId: number): AssignmentName | undefined {
+    if (assignmentId > this.#highestId) {
+      // Main tells the names before it lets the ingress thread assign, so they are there to be
+      // read.
+      this.#options.readMessages()
+      assert(assignmentId <= this.#highestId, `assignment ${assignmentId} was never told`)
+    }
+    return this.#names.get(assignmentId)
+  }
+
+  /** Waits for main to make room; given up when the process ends: then the run stays unresolved. */
+  #report(run: RunReport): void {
+    while (!this.#runLog.tryWrite(run)) {
+      if (this.#options.signals.phase === PHASE_END) return
+      this.#runLog.waitForRoom(WAIT_MS)
+    }
+  }
+
+  #deliver(batch: MatchedBatch): void {
+    const { signals, data, send } = this.#options
+    while (signals.isFull(data.credit)) {
+      if (signals.phase === PHASE_END) return
+      signals.waitForRoom(data.credit, WAIT_MS)
+    }
+    signals.take(batch.ends.length, batch.body.byteLength)
+    const offsets = batch.runs.map((run) => run.offsets.buffer)
+    send({ kind: 'matched', batch }, [batch.body.buffer, batch.ends.buffer, ...offsets])
+  }
+}

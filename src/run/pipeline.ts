@@ -1,0 +1,302 @@
+/**
+ * The pipeline: the wiring of design section 1, its start and its end.
+ *
+ *   start     bridge -> output -> pool -> filter threads -> ingress threads
+ *   running   messages and run logs feed the coordinator; commits once a second
+ *   stop      DRAIN: intake stops -> everything read is settled -> final commits, group left
+ *             END: threads end -> output closed -> pool closed; everything came back, or it is said
+ *
+ * The stop has one deadline for all its phases. What is not settled by then stays uncommitted and
+ * is read again by the next start; the result says so (exit 1). Nothing here exits the process.
+ */
+import assert from 'node:assert/strict'
+import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import { loadBridge } from '../bridge/load.ts'
+import { LogpipeError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import { waitUntil } from '../core/wait-until.ts'
+import type { FromIngress } from '../kafka/ingress-messages.ts'
+import { Books } from '../offsets/books.ts'
+import { Ledger } from '../offsets/ledger.ts'
+import { Counters } from '../pool/counters.ts'
+import { RunLog } from '../pool/run-log.ts'
+import { PHASE_DRAIN, PHASE_END, Signals } from '../pool/signals.ts'
+import { Slots } from '../pool/slots.ts'
+import type { Sink } from '../sink/sink.ts'
+import { Coordinator } from './coordinator.ts'
+import { errorOf, tellOf } from './notices.ts'
+import { openOutput } from './outputs.ts'
+import type { PipelineResult, PipelineStats } from './result.ts'
+import type { PipelineSettings } from './settings.ts'
+import { Threads, type FromThread } from './threads.ts'
+
+/**
+ * How often run logs are read: often enough that they do not fill, seldom enough to cost nothing.
+ */
+const TICK_MS = 20
+const COMMIT_EVERY_MS = 1000
+/** The last commits and the leaving of the group: two requests to the coordinator. */
+const FINISH_TIMEOUT_MS = 10_000
+/** Leaves room for the output to close within the shut-down's deadline. */
+const CLOSE_RESERVE_MS = 2000
+
+export interface PipelineDeps {
+  readonly log: Log
+  /** Stdout for the output, replaced by tests. */
+  readonly stdout?: number
+}
+
+export class Pipeline {
+  /** Resolves when all has ended; never rejects. */
+  readonly done: Promise<PipelineResult>
+  readonly #settings: PipelineSettings
+  readonly #log: Log
+  readonly #bridge: Bridge
+  readonly #sink: Sink
+  readonly #slots: Slots
+  readonly #signals = new Signals(Signals.allocate())
+  readonly #counters: Counters
+  readonly #runLogs: RunLog[]
+  readonly #threads: Threads
+  readonly #coordinator: Coordinator
+  readonly #books = new Books()
+  readonly #ledger: Ledger
+  readonly #ids: { readonly pool: BridgeId; readonly matcher: BridgeId }
+  readonly #startedMs = performance.now()
+  readonly #timers: NodeJS.Timeout[] = []
+  #first: { atNs: bigint; cpuMicros: number } | null = null
+  #stoppedIngress = 0
+  #closedIngress = 0
+  #stopping: Promise<void> | null = null
+  #error: LogpipeError | null = null
+  #finish!: (result: PipelineResult) => void
+
+  private constructor(settings: PipelineSettings, deps: PipelineDeps, bridge: Bridge, sink: Sink) {
+    this.#settings = settings
+    this.#log = deps.log
+    this.#bridge = bridge
+    this.#sink = sink
+    this.done = new Promise((resolve) => {
+      this.#finish = resolve
+    })
+    const { pool, filter } = settings
+    const shape = {
+      slotCount: pool.slotCount,
+      bufferBytes: pool.bufferBytes,
+      recordsMax: pool.limits.recordsMax,
+    }
+    this.#slots = new Slots(Slots.allocate(shape, pool.readyMax))
+    this.#ids = {
+      pool: bridge.poolOpen(this.#slots.memory.slots, shape),
+      matcher: bridge.matcherOpen(filter),
+    }
+    this.#ledger = new Ledger({ unresolvedMax: settings.unresolvedMax })
+    this.#counters = new Counters(Counters.allocate(this.#threadCount))
+    this.#runLogs = Array.from({ length: this.#threadCount }, () => new RunLog(RunLog.allocate()))
+    this.#threads = new Threads({
+      onMessage: (message) => this.#onMessage(message),
+      onDeath: (error) => this.fail(error),
+    })
+    this.#coordinator = new Coordinator({
+      ledger: this.#ledger,
+      books: this.#books,
+      sink,
+      signals: this.#signals,
+      commits: settings.commits,
+      revokeDrainMs: settings.kafka.revokeDrainMs,
+      nowMs: () => performance.now(),
+      toIngress: (index, message) => this.#threads.send(index, message),
+      toFilters: (message) => this.#filterRows().forEach((row) => this.#threads.send(row, message)),
+      warn: (message) => this.#log.warn(message),
+    })
+  }
+
+  /**
+   * @throws LogpipeError when the add-on or the output cannot be opened; nothing is left open then.
+   */
+  static async start(settings: PipelineSettings, deps: PipelineDeps): Promise<Pipeline> {
+    const bridge = loadBridge(settings.bridgeFile ?? undefined)
+    bridge.tuneAllocator()
+    let pipeline: Pipeline | null = null
+    const { sink, credit } = openOutput(settings.output, {
+      fail: (error) => pipeline?.fail(error),
+      endOfOutput: () => pipeline?.fail(new LogpipeError('OUTPUT_CLOSED', 'stdout was closed')),
+      drained: () => undefined,
+    })
+    await sink.open()
+    pipeline = new Pipeline(settings, deps, bridge, sink)
+    pipeline.#startThreads(credit)
+    return pipeline
+  }
+
+  get #threadCount(): number {
+    return this.#ingressCount + this.#filterCount
+  }
+
+  get #ingressCount(): number {
+    return this.#settings.kafka.properties.length
+  }
+
+  /** In direct mode the ingress threads filter. */
+  get #filterCount(): number {
+    return this.#settings.mode === 'direct' ? 0 : this.#settings.filter.threadCount
+  }
+
+  /** Threads that filter: in direct mode those of the ingress. */
+  #filterRows(): number[] {
+    const first = this.#settings.mode === 'direct' ? 0 : this.#ingressCount
+    return Array.from({ length: this.#threadCount - first }, (_, index) => first + index)
+  }
+
+  #startThreads(credit: { documents: number; bytes: number }): void {
+    for (let row = 0; row < this.#threadCount; row++) {
+      const role = row < this.#ingressCount ? 'ingress' : 'filter'
+      const index = role === 'ingress' ? row : row - this.#ingressCount
+      this.#threads.start(`${role}-${index}`, {
+        role,
+        index,
+        row,
+        settings: this.#settings,
+        ...this.#ids,
+        slots: this.#slots.memory,
+        counters: this.#counters.memory,
+        signals: this.#signals.memory,
+        runLog: this.#runLogs[row]!.memory,
+        credit,
+      })
+    }
+    this.#timers.push(setInterval(() => this.#tick(), TICK_MS))
+    this.#timers.push(setInterval(() => this.#coordinator.commit(), COMMIT_EVERY_MS))
+    const { runSeconds } = this.#settings
+    if (runSeconds > 0) this.#timers.push(setTimeout(() => this.stop(), runSeconds * 1000))
+  }
+
+  stats(): PipelineStats {
+    return {
+      counters: this.#counters.read(),
+      slots: this.#slots.counts(),
+      sink: this.#sink.gauges(),
+      lagRecords: this.#lag(),
+      first: this.#first,
+    }
+  }
+
+  /** Ends the pipeline in order. Idempotent; `done` tells when and how it has ended. */
+  stop(): void {
+    this.#stopping ??= this.#shutDown()
+  }
+
+  /**
+   * Ends the pipeline because of an error: what is settled is committed, the rest is not waited
+   * for.
+   */
+  fail(error: Error): void {
+    this.#error ??=
+      error instanceof LogpipeError
+        ? error
+        : new LogpipeError('THREAD', error.message, { cause: error })
+    // A stop that waits for the output sees the error at its next look.
+    this.stop()
+  }
+
+  #onMessage(message: FromThread): void {
+    if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
+    else {
+      this.#coordinator.handleIngress(message)
+      this.#onIngress(message)
+    }
+  }
+
+  #onIngress(message: FromIngress): void {
+    tellOf(message, this.#log)
+    const error = errorOf(message)
+    if (error !== null) this.fail(error)
+    if (message.kind === 'stopped') this.#stoppedIngress++
+    else if (message.kind === 'closed') this.#closedIngress++
+    else if (message.kind === 'first') {
+      if (this.#first === null || message.atNs < this.#first.atNs) this.#first = message
+    }
+  }
+
+  #tick(): void {
+    for (const runLog of this.#runLogs) {
+      runLog.drain((report) => this.#coordinator.handleRun(report))
+    }
+    this.#coordinator.tick()
+    const { recordsMax } = this.#settings
+    if (recordsMax > 0 && this.#counters.read().records >= recordsMax) this.stop()
+  }
+
+  #lag(): number | null {
+    let lag: number | null = null
+    for (const { position, endOffset } of this.#coordinator.assignments.all()) {
+      if (endOffset >= 0) lag = (lag ?? 0) + Math.max(0, endOffset - position)
+    }
+    return lag
+  }
+
+  async #shutDown(): Promise<void> {
+    const deadlineMs = performance.now() + this.#settings.shutdownDeadlineMs
+    const drainEndMs = deadlineMs - CLOSE_RESERVE_MS
+    const left = (untilMs: number) => Math.max(0, untilMs - performance.now())
+    this.#signals.setPhase(PHASE_DRAIN)
+    this.#slots.wakeAll()
+    await this.#until(() => this.#stoppedIngress === this.#ingressCount, left(drainEndMs))
+    if (this.#error === null) {
+      void this.#sink.flush(left(drainEndMs))
+      await this.#until(() => this.#coordinator.isDrained(), left(drainEndMs))
+    }
+    for (let index = 0; index < this.#ingressCount; index++) {
+      const commits = this.#coordinator.finalCommits(index)
+      const timeoutMs = Math.round(Math.min(FINISH_TIMEOUT_MS, left(deadlineMs)))
+      this.#threads.send(index, { kind: 'finish', commits, timeoutMs })
+    }
+    this.#threads.expectEnd()
+    // An ingress thread that waits for a slot or for the queue reads its messages when the phase is
+    // END.
+    if (this.#stoppedIngress < this.#ingressCount) this.#signals.setPhase(PHASE_END)
+    await this.#until(() => this.#closedIngress === this.#ingressCount, FINISH_TIMEOUT_MS, true)
+    await this.#close(left(deadlineMs))
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    this.#signals.setPhase(PHASE_END)
+    this.#slots.wakeAll()
+    const late = await this.#threads.close()
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#tick()
+    await this.#sink.close(Math.max(timeoutMs, 1))
+    const { slots } = this.stats()
+    const { free, filling, ready, filtering } = slots
+    assert.equal(free + filling + ready + filtering, this.#slots.slotCount)
+    // A thread that had to be terminated may still be inside the add-on: its memory stays.
+    if (late.length === 0) {
+      this.#bridge.poolClose(this.#ids.pool)
+      this.#bridge.matcherClose(this.#ids.matcher)
+    } else {
+      this.#log.warn(`these threads did not end in time: ${late.join(', ')}`)
+    }
+    this.#finish(this.#result())
+  }
+
+  #result(): PipelineResult {
+    const stats = this.stats()
+    const statement = this.#books.state((topic, partition) =>
+      this.#ledger.pendingOf(topic, partition),
+    )
+    // What was still in slots when the time was up never reached the books.
+    const inSlots = stats.counters.records - statement.total.count('fetched')
+    return {
+      error: this.#error,
+      statement,
+      stats,
+      pendingRecords: statement.pending + inSlots,
+      seconds: (performance.now() - this.#startedMs) / 1000,
+    }
+  }
+
+  /** @param always goes on waiting after an error, too. */
+  async #until(holds: () => boolean, timeoutMs: number, always = false): Promise<void> {
+    await waitUntil(() => holds() || (!always && this.#error !== null), timeoutMs)
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * What a pipeline tells while it runs, and when it has ended.
+ */
+import type { LogpipeError } from '../core/errors.ts'
+import type { Statement } from '../offsets/books.ts'
+import type { CounterValues } from '../pool/counters.ts'
+import type { SlotCounts } from '../pool/slots.ts'
+import type { SinkGauges } from '../sink/sink.ts'
+
+export interface PipelineStats {
+  readonly counters: CounterValues
+  readonly slots: SlotCounts
+  readonly sink: SinkGauges
+  readonly lagRecords: number | null
+  /**
+   * When the first record came (monotonic ns), and the CPU time of the process until then; null
+   * before.
+   */
+  readonly first: { readonly atNs: bigint; readonly cpuMicros: number } | null
+}
+
+export interface PipelineResult {
+  readonly error: LogpipeError | null
+  readonly statement: Statement
+  readonly stats: PipelineStats
+  /** Records read that were not settled in time; their offsets are not committed. */
+  readonly pendingRecords: number
+  readonly seconds: number
+}

@@ -1,0 +1,89 @@
+/**
+ * From the resolved Config to what a pipeline is told.
+ */
+import { consumerSettings } from '../kafka/consumer-settings.ts'
+import type { Config } from '../options/config.ts'
+import { propertyOf } from '../options/kafka-properties.ts'
+import { patternsOf } from '../options/patterns.ts'
+import type { OutputSettings, PipelineSettings } from './settings.ts'
+
+/**
+ * Slots that may hold librdkafka's receive buffers, for each ingress thread: what the memory sum counts
+ * for fetches on their way (options/memory.ts). More than these are copied.
+ */
+const VIEWS_PER_INGRESS = 8
+/** At most so long may a fill wait for its first record: nothing can interrupt it. */
+const FILL_TIMEOUT_MS = 50
+/** Connecting, TLS, SASL and one request, across a continent, with one retry. */
+const CONNECT_TIMEOUT_MS = 10_000
+const STALL_PAUSE_MS = 10_000
+/** librdkafka's own default for max.poll.interval.ms. */
+const MAX_POLL_INTERVAL_MS = 300_000
+
+export function pipelineSettings(config: Config): PipelineSettings {
+  const output = outputSettings(config)
+  const maxPollMs = Number(
+    propertyOf(config.kafkaConfig, 'max.poll.interval.ms') ?? MAX_POLL_INTERVAL_MS,
+  )
+  return {
+    mode: config.pipelineMode,
+    kafka: {
+      brokers: config.kafkaBrokers.join(','),
+      topics: config.kafkaTopic,
+      groupId: config.kafkaGroupId,
+      properties: Array.from({ length: config.ingressThreads }, (_, index) =>
+        consumerSettings(config, index),
+      ),
+      start: config.kafkaStart,
+      revokeDrainMs: config.revokeDrainMs,
+      stallPauseMs: Math.min(STALL_PAUSE_MS, maxPollMs / 4),
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    },
+    filter: {
+      threadCount: config.rustWorkers,
+      patterns: patternsOf(config),
+      ignoreCase: config.matchIgnoreCase,
+      invertMatch: config.matchInvert,
+    },
+    pool: {
+      slotCount: config.poolSize,
+      bufferBytes: config.bufferBytes,
+      readyMax: config.taskQueueCap,
+      limits: {
+        recordsMax: config.batchMsgs,
+        bytesMax: config.batchBytes,
+        pullMax: config.batchPullSize,
+        timeoutMs: FILL_TIMEOUT_MS,
+        viewsMax: config.ingressThreads * VIEWS_PER_INGRESS,
+      },
+      dropNewest: config.overflowDropNewest,
+    },
+    output,
+    runSeconds: config.runSeconds,
+    recordsMax: 0,
+    commits: !config.noCommit && output.kind !== 'none',
+    unresolvedMax: config.maxUnresolved,
+    shutdownDeadlineMs: config.shutdownDeadlineMs,
+    bridgeFile: config.bridgeLib,
+  }
+}
+
+function outputSettings(config: Config): OutputSettings {
+  const { pipelineOutput: target, pipelineFormat: format } = config
+  switch (target.kind) {
+    case 'none':
+      return { kind: 'none' }
+    case 'stdout':
+      return { kind: 'stdout', format }
+    case 'file':
+      return {
+        kind: 'file',
+        format,
+        path: target.path,
+        rotateBytes: config.outputRotateBytes,
+        rotateKeep: config.outputRotateKeep,
+      }
+    case 'elasticsearch':
+      throw new TypeError('replaced below')
+  }
+}

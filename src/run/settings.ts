@@ -1,0 +1,70 @@
+/**
+ * What a pipeline is told: plain data, resolved and checked (options/), passed to threads as it is.
+ *
+ * The CLI makes it from the Config; the demo, the bench and the tests make their own.
+ */
+import type { FillLimits } from '../bridge/bridge.ts'
+import type { StartPosition } from '../options/notations.ts'
+
+export interface PipelineSettings {
+  readonly mode: 'worker' | 'direct'
+  readonly kafka: KafkaSettings
+  readonly filter: FilterSettings
+  readonly pool: PoolSettings
+  readonly output: OutputSettings
+  /** 0: until stopped. */
+  readonly runSeconds: number
+  /** Stop after so many records were fetched; 0: no such limit. */
+  readonly recordsMax: number
+  /** Commits nothing (`--no-commit`, `--output none`). */
+  readonly commits: boolean
+  /** Unresolved offsets of one partition at which it is paused. */
+  readonly unresolvedMax: number
+  /** What a shut-down may take, in all its phases. */
+  readonly shutdownDeadlineMs: number
+  /** The add-on's file; null: the one that was built. */
+  readonly bridgeFile: string | null
+}
+
+export interface KafkaSettings {
+  /** For messages; the consumers take theirs from `properties`. */
+  readonly brokers: string
+  /** Names, or ^regular expressions. */
+  readonly topics: readonly string[]
+  readonly groupId: string
+  /** One list of librdkafka properties for each ingress thread. */
+  readonly properties: readonly (readonly (readonly [name: string, value: string])[])[]
+  readonly start: StartPosition
+  readonly revokeDrainMs: number
+  /** Time without a free slot after which partitions are paused. */
+  readonly stallPauseMs: number
+  /** How long the first answer of a broker may take before the start is called failed. */
+  readonly connectTimeoutMs: number
+}
+
+export interface FilterSettings {
+  readonly threadCount: number
+  /** Any of these; none: every record matches. */
+  readonly patterns: readonly Uint8Array[]
+  readonly ignoreCase: boolean
+  readonly invertMatch: boolean
+}
+
+export interface PoolSettings {
+  readonly slotCount: number
+  readonly bufferBytes: number
+  readonly readyMax: number
+  readonly limits: FillLimits
+  readonly dropNewest: boolean
+}
+
+export type OutputSettings =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'stdout'; readonly format: 'raw' | 'json' }
+  | {
+      readonly kind: 'file'
+      readonly format: 'raw' | 'json'
+      readonly path: string
+      readonly rotateBytes: number
+      readonly rotateKeep: number
+    }

@@ -1,0 +1,127 @@
+/**
+ * From what a filter thread delivered to what an output takes: the documents of a slot, each tied
+ * to its tile in the ledger.
+ *
+ * Runs of a partition that was given away meanwhile are left out here: nothing of them is sent, and
+ * their new owner reads them again.
+ */
+import assert from 'node:assert/strict'
+import type { MatchedBatch, MatchedRun } from '../filter/slot-filter.ts'
+import type { Tile } from '../offsets/ledger.ts'
+import type { Outcome, SinkBatch, SinkRun } from '../sink/sink.ts'
+
+/** A run with its place in the ledger. */
+export interface PlacedRun {
+  readonly run: MatchedRun
+  readonly topic: string
+  readonly partition: number
+  readonly tile: Tile
+}
+
+export interface BatchOwner {
+  /** `count` documents of a tile ended: one by one with their index, or (null) all of them. */
+  settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void
+  /** All documents of a batch are settled: its bytes are held no more. */
+  released(documents: number, bytes: number): void
+}
+
+/**
+ * @param placed one entry a run of the batch, in its order; null where the run was fenced.
+ * @returns batches to write: one, or one a live run where some were fenced.
+ */
+export function sinkBatches(
+  batch: MatchedBatch,
+  placed: readonly (PlacedRun | null)[],
+  owner: BatchOwner,
+): SinkBatch[] {
+  assert.equal(placed.length, batch.runs.length)
+  const live = placed.filter((one) => one !== null)
+  const bytes = batch.body.byteLength
+  const documents = batch.ends.length
+  // The body is one piece of memory: it is given back when the last of its documents is settled.
+  let left = live.reduce((sum, one) => sum + one.run.offsets.length, 0)
+  const settle = (count: number) => {
+    left -= count
+    assert(left >= 0)
+    if (left === 0) owner.released(documents, bytes)
+  }
+  if (live.length === 0) {
+    owner.released(documents, bytes)
+    return []
+  }
+  const counting: BatchOwner = {
+    settled: (one, index, count, outcome) => {
+      owner.settled(one, index, count, outcome)
+      settle(count)
+    },
+    released: owner.released,
+  }
+  if (live.length === placed.length) return [new PlacedBatch(batch.body, batch.ends, live, counting)]
+  return liveParts(batch, placed, counting)
+}
+
+/** A batch for each live run: a part of the body, with ends counted from its beginning. */
+function liveParts(
+  batch: MatchedBatch,
+  placed: readonly (PlacedRun | null)[],
+  owner: BatchOwner,
+): SinkBatch[] {
+  const parts: SinkBatch[] = []
+  let first = 0
+  for (const [runIndex, one] of placed.entries()) {
+    const count = batch.runs[runIndex]!.offsets.length
+    if (one !== null) {
+      const start = first === 0 ? 0 : batch.ends[first - 1]!
+      const ends = batch.ends.slice(first, first + count).map((end) => end - start)
+      const body = batch.body.subarray(start, start + (ends.at(-1) ?? 0))
+      parts.push(new PlacedBatch(body, ends, [one], owner))
+    }
+    first += count
+  }
+  return parts
+}
+
+class PlacedBatch implements SinkBatch {
+  readonly body: Uint8Array
+  readonly ends: Uint32Array
+  readonly runs: readonly SinkRun[]
+  readonly #placed: readonly PlacedRun[]
+  readonly #owner: BatchOwner
+
+  constructor(
+    body: Uint8Array,
+    ends: Uint32Array,
+    placed: readonly PlacedRun[],
+    owner: BatchOwner,
+  ) {
+    this.body = body
+    this.ends = ends
+    this.#placed = placed
+    this.#owner = owner
+    this.runs = placed.map(({ run, topic, partition }) => ({
+      topic,
+      partition,
+      assignmentId: run.assignmentId,
+      offsets: run.offsets,
+    }))
+  }
+
+  settle(documentIndex: number, outcome: Outcome): void {
+    let index = documentIndex
+    for (const placed of this.#placed) {
+      const count = placed.run.offsets.length
+      if (index < count) {
+        this.#owner.settled(placed, index, 1, outcome)
+        return
+      }
+      index -= count
+    }
+    assert.fail(`document ${documentIndex} of ${this.ends.length}`)
+  }
+
+  settleAll(outcome: Outcome): void {
+    for (const placed of this.#placed) {
+      this.#owner.settled(placed, null, placed.run.offsets.length, outcome)
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * What every thread of the pipeline runs: an ingress thread or a filter thread, as it is told.
+ *
+ * An exception here ends the thread, and main ends the process in order: nothing unresolved is
+ * committed.
+ */
+import assert from 'node:assert/strict'
+import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { loadBridge } from '../bridge/load.ts'
+import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
+import { IngressThread } from '../kafka/ingress-thread.ts'
+import { checkTopics } from '../kafka/preflight.ts'
+import { Counters } from '../pool/counters.ts'
+import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
+import { SlotReader } from '../pool/slot-reader.ts'
+import { Slots } from '../pool/slots.ts'
+import { FilterStage } from './filter-stage.ts'
+import type { ThreadData, ToFilter } from './thread-data.ts'
+
+/** One wait for a READY slot; then the phase is looked at again. */
+const CLAIM_WAIT_MS = 100
+
+const data = workerData as ThreadData
+const bridge = loadBridge(data.settings.bridgeFile ?? undefined)
+const slots = new Slots(data.slots)
+const signals = new Signals(data.signals)
+const counters = new Counters(data.counters).row(data.row)
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
+
+const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | ToFilter | undefined
+
+/**
+ * Messages for the ingress that were met while looking for the filter's; at most a few a second.
+ */
+const waiting: ToIngress[] = []
+
+const stage = new FilterStage({
+  data,
+  bridge,
+  slots,
+  signals,
+  counters,
+  send: (message, transfer) => data.port.postMessage(message, [...transfer]),
+  readMessages: () => {
+    for (let message = receive(); message !== undefined; message = receive()) dispatch(message)
+  },
+})
+
+function dispatch(message: ToIngress | ToFilter): void {
+  if (message.kind === 'names' || message.kind === 'forget' || message.kind === 'matcher') {
+    stage.handleMessage(message)
+  } else {
+    waiting.push(message)
+  }
+}
+
+function runFilter(): void {
+  for (;;) {
+    const slotIndex = slots.claim(CLAIM_WAIT_MS)
+    if (slotIndex === undefined) {
+      for (let message = receive(); message !== undefined; message = receive()) dispatch(message)
+      if (signals.phase === PHASE_END) return
+    } else {
+      stage.process(slotIndex)
+    }
+  }
+}
+
+function runIngress(): void {
+  const { settings, index } = data
+  const { kafka, pool } = settings
+  const config = kafka.properties[index]
+  assert(config !== undefined)
+  const send = (message: FromIngress) => data.port.postMessage(message)
+  const consumer = bridge.consumerOpen({ config, topics: kafka.topics })
+  send({ kind: 'opened', ingressIndex: index })
+  const problem = index === 0 ? checkTopics(bridge, consumer, kafka) : null
+  if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
+  new IngressThread({
+    ingressIndex: index,
+    bridge,
+    consumer,
+    pool: data.pool,
+    slots,
+    reader: new SlotReader(data.slots.slots, data.slots.shape),
+    counters,
+    signals,
+    limits: pool.limits,
+    start: kafka.start,
+    revokeDrainMs: kafka.revokeDrainMs,
+    stallPauseMs: kafka.stallPauseMs,
+    dropNewest: pool.dropNewest,
+    send,
+    receive: receiveForIngress,
+    sleep: (ms) => Atomics.wait(sleeper, 0, 0, ms),
+    filterHere: settings.mode === 'direct' ? (slotIndex) => stage.process(slotIndex) : null,
+    reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
+    nowMs: () => performance.now(),
+  }).run()
+}
+
+function receiveForIngress(): ToIngress | undefined {
+  for (let message = receive(); message !== undefined; message = receive()) {
+    dispatch(message)
+    if (waiting.length > 0) break
+  }
+  return waiting.shift()
+}
+
+// Told to end before it began, a thread has nothing to undo.
+assert(signals.phase >= PHASE_RUN)
+if (data.role === 'ingress') runIngress()
+else runFilter()
+data.port.close()

@@ -1,0 +1,104 @@
+/**
+ * The threads of a pipeline: starting them, talking to them, seeing them end.
+ *
+ * A thread is a Worker with a port of its own. One that dies is reported once, with the reason.
+ */
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
+import { LogpipeError } from '../core/errors.ts'
+import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
+import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
+
+export type FromThread = FromIngress | FromFilter
+export type ToThread = ToIngress | ToFilter
+
+/** The file that a thread runs. The bundle replaces it by its own (build.mjs). */
+const ENTRY = new URL('./thread-entry.ts', import.meta.url)
+
+/** How long threads may take to end once they were told; then they are terminated. */
+const EXIT_TIMEOUT_MS = 3000
+
+export interface ThreadsEvents {
+  readonly onMessage: (message: FromThread) => void
+  /** A thread ended that was not told to. */
+  readonly onDeath: (error: LogpipeError) => void
+}
+
+interface Thread {
+  readonly name: string
+  readonly worker: Worker
+  readonly port: MessagePort
+  readonly exited: Promise<void>
+}
+
+export class Threads {
+  readonly #events: ThreadsEvents
+  readonly #threads: Thread[] = []
+  #isClosing = false
+
+  constructor(events: ThreadsEvents) {
+    this.#events = events
+  }
+
+  start(name: string, data: Omit<ThreadData, 'port'>): void {
+    const { port1, port2 } = new MessageChannel()
+    const worker = new Worker(ENTRY, {
+      name,
+      workerData: { ...data, port: port2 } satisfies ThreadData,
+      transferList: [port2],
+      stdout: false,
+      stderr: false,
+    })
+    port1.on('message', (message: FromThread) => this.#events.onMessage(message))
+    const exited = new Promise<void>((resolve) => {
+      worker.once('error', (error) => this.#died(name, error))
+      worker.once('exit', () => {
+        if (!this.#isClosing) this.#died(name, null)
+        resolve()
+      })
+    })
+    this.#threads.push({ name, worker, port: port1, exited })
+  }
+
+  send(threadIndex: number, message: ToThread): void {
+    this.#threads[threadIndex]?.port.postMessage(message)
+  }
+
+  /** Waits for all to end by themselves; terminates what does not. @returns the names of those. */
+  async close(): Promise<string[]> {
+    this.#isClosing = true
+    const late: string[] = []
+    await Promise.all(
+      this.#threads.map(async ({ name, worker, port, exited }) => {
+        const inTime = await within(exited, EXIT_TIMEOUT_MS)
+        if (!inTime) {
+          late.push(name)
+          await worker.terminate()
+        }
+        port.close()
+      }),
+    )
+    return late
+  }
+
+  /** From here on a thread that ends is no surprise. */
+  expectEnd(): void {
+    this.#isClosing = true
+  }
+
+  #died(name: string, error: unknown): void {
+    if (this.#isClosing && error === null) return
+    const why = error instanceof Error ? error.message : 'it ended by itself'
+    const message = `the thread ${name} died: ${why}`
+    this.#events.onDeath(new LogpipeError('THREAD', message, { cause: error }))
+  }
+}
+
+async function within(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs)
+  })
+  const result = await Promise.race([promise.then(() => true as const), timeout])
+  clearTimeout(timer)
+  return result
+}

@@ -1,0 +1,93 @@
+/**
+ * What an output is: the contract between the pipeline (run/), which feeds it, and the outputs
+ * beside
+ * this file, which implement it.
+ *
+ * A batch is what one slot gave: documents as bytes, built by the output's own RecordEncoder in a
+ * filter
+ * thread. The output settles every document exactly once, in any order, with the outcome that is
+ * true of
+ * it; only then may its offset be committed. What is not settled at close is read again by the
+ * next start.
+ *
+ * Bound. The pipeline stops filtering while `queuedBytes` or `queuedDocuments` is above the
+ * output's
+ * limits, so an output takes what it is given and never refuses; a batch is at most one slot's
+ * worth.
+ */
+
+/** How a document ended. All of them resolve its offset. */
+export type Outcome =
+  'written' | 'indexed' | 'duplicate' | 'failure_store' | 'dead_lettered' | 'dropped' | 'spilled'
+
+export const OUTCOMES = [
+  'written',
+  'indexed',
+  'duplicate',
+  'failure_store',
+  'dead_lettered',
+  'dropped',
+  'spilled',
+] as const satisfies readonly Outcome[]
+
+/** The documents of one run of a slot: one partition, ascending offsets. */
+export interface SinkRun {
+  readonly topic: string
+  readonly partition: number
+  readonly assignmentId: number
+  /** Kafka's offset of each document of this run. */
+  readonly offsets: Float64Array
+}
+
+export interface SinkBatch {
+  /** All documents, one after another, as the output's encoder wrote them. */
+  readonly body: Uint8Array
+  /** Where each document ends in `body` (exclusive); document i starts where i - 1 ends. */
+  readonly ends: Uint32Array
+  /** The documents' origins, run after run, in the order of `ends`. */
+  readonly runs: readonly SinkRun[]
+  /** Settles one document. Once for each: a second call is a programmer's error. */
+  settle(documentIndex: number, outcome: Outcome): void
+  /** Settles all of them at once; none may have been settled before. */
+  settleAll(outcome: Outcome): void
+}
+
+/**
+ * What the status lines, the snapshot and the metrics show of an output. All are sums since start,
+ * or now.
+ */
+export interface SinkGauges {
+  readonly queuedDocuments: number
+  readonly queuedBytes: number
+  readonly spillBytes: number
+  readonly writtenDocuments: number
+  readonly writtenBytes: number
+  readonly retries: number
+  /** Documents refused with 429, and whole requests. */
+  readonly rejected429: number
+  /** True while documents are sent from the spill. */
+  readonly replaying: boolean
+  /** What is wrong now, in one line; null when all is well. */
+  readonly trouble: string | null
+}
+
+export interface Sink {
+  /** Opens files or connections; throws LogpipeError when that cannot work. */
+  open(): Promise<void>
+  write(batch: SinkBatch): void
+  /** Resolves when everything taken so far is settled, or when the time has passed. */
+  flush(timeoutMs: number): Promise<void>
+  gauges(): SinkGauges
+  /** Settles what it can within the time, then lets go of the rest. Idempotent. */
+  close(timeoutMs: number): Promise<void>
+}
+
+/** What an output may tell the pipeline. */
+export interface SinkEvents {
+  /** The output cannot go on: the pipeline stops, with nothing unsettled committed. Once. */
+  fail(error: Error): void
+  /** The reader of the output went away (a closed pipe): stop quietly, as grep does. */
+  endOfOutput(): void
+  /** Room was made: filtering may go on. */
+  drained(): void
+}

@@ -1,0 +1,60 @@
+/** Events and status lines, for people and for machines. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Log, type LogOptions } from '../../src/core/log.ts'
+
+function newLog(options: Partial<LogOptions> = {}): { log: Log; written: string[] } {
+  const written: string[] = []
+  const log = new Log({
+    format: 'plain',
+    level: 'info',
+    quiet: false,
+    isTerminal: false,
+    columns: () => 20,
+    write: (text) => written.push(text),
+    ...options,
+  })
+  return { log, written }
+}
+
+test('plain lines are whole lines, and the level decides which are said', () => {
+  const { log, written } = newLog()
+  log.info('started')
+  log.warn('slow')
+  log.debug('hidden')
+  log.status(['one', 'two'], {})
+  assert.deepEqual(written, ['logpipe: started\n', 'logpipe: warn: slow\n', 'one\ntwo\n'])
+})
+
+test('quiet leaves warnings and errors only', () => {
+  const { log, written } = newLog({ quiet: true })
+  log.info('started')
+  log.status(['one'], {})
+  log.error('broken')
+  assert.deepEqual(written, ['logpipe: error: broken\n'])
+})
+
+test('json gives one object a line with its fields', () => {
+  const { log, written } = newLog({ format: 'json' })
+  log.warn('slow', { topic: 't' })
+  log.status(['never'], { polled: 3 })
+  const [first, second] = written.map((line) => JSON.parse(line) as Record<string, unknown>)
+  assert.equal(first?.['msg'], 'slow')
+  assert.equal(first?.['level'], 'warn')
+  assert.equal(first?.['topic'], 't')
+  assert.equal(second?.['polled'], 3)
+})
+
+test('on a terminal the status is refreshed in place, below the events, within the width', () => {
+  const { log, written } = newLog({ isTerminal: true })
+  log.status(['a'.repeat(30), 'b'], {})
+  log.info('event')
+  log.status(['c', 'd'], {})
+  const up = '\u001B[1A\u001B[2K'
+  const first = `${'a'.repeat(19)}\nb\n`
+  assert.deepEqual(written, [
+    first,
+    `${up}${up}logpipe: event\n${first}`,
+    `${up}${up}c\nd\n`,
+  ])
+})

@@ -1,0 +1,102 @@
+/** The small languages of option values: what they take and what they refuse. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import {
+  parseAddress,
+  parseBrokers,
+  parseDeadLetters,
+  parseHex,
+  parseOutput,
+  parsePair,
+  parsePartitions,
+  parseStart,
+  parseTime,
+  parseTopics,
+  parseUrls,
+} from '../../src/options/notations.ts'
+
+test('addresses have a port, and a host where one is needed', () => {
+  assert.deepEqual(parseAddress('0.0.0.0:8088'), { host: '0.0.0.0', port: 8088 })
+  assert.deepEqual(parseAddress(':0'), { host: '', port: 0 })
+  assert.deepEqual(parseAddress('[::1]:80'), { host: '::1', port: 80 })
+  for (const text of ['', '8088', 'a:', 'a:65536', 'a:b', '::1:80', 'a b:1', 'http://a:1']) {
+    assert.equal(parseAddress(text), undefined, text)
+  }
+  assert.deepEqual(parseBrokers('a, b:1,[::1]:2'), ['a:9092', 'b:1', '[::1]:2'])
+  for (const text of ['', ',', 'a:1,', ':9092', 'a:0', 'a:1 b:2']) {
+    assert.equal(parseBrokers(text), undefined, text)
+  }
+})
+
+test('urls are http or https, without a query', () => {
+  assert.deepEqual(parseUrls('http://a:1/, https://u:p@b/x'), ['http://a:1', 'https://u:p@b/x'])
+  for (const text of ['', 'a:9200', 'ftp://a', 'http://', 'http://a?x=1', 'http://a#x']) {
+    assert.equal(parseUrls(text), undefined, text)
+  }
+})
+
+test('topics are names by the rules of Kafka or expressions', () => {
+  assert.deepEqual(parseTopics('a, b.c_d-e,^logs-.*'), ['a', 'b.c_d-e', '^logs-.*'])
+  for (const text of ['', 'a,', 'a b', '..', '^', '^(', 'a/b', 'x'.repeat(250)]) {
+    assert.equal(parseTopics(text), undefined, text)
+  }
+})
+
+test('times need a zone and must exist', () => {
+  assert.equal(parseTime('2026-09-01T00:00Z'), Date.UTC(2026, 8, 1))
+  assert.equal(parseTime('2026-09-01T02:30:15.5+02:00'), Date.UTC(2026, 8, 1, 0, 30, 15, 500))
+  assert.equal(parseTime('2026-09-01Z'), Date.UTC(2026, 8, 1))
+  for (const text of [
+    '2026-09-01',
+    '2026-09-01T00:00',
+    '2026-02-30T00:00Z',
+    '2026-13-01T00:00Z',
+    '2026-01-01T24:00Z',
+    'now',
+    '1756684800000',
+  ]) {
+    assert.equal(parseTime(text), undefined, text)
+  }
+  assert.deepEqual(parseStart('latest'), { kind: 'latest' })
+})
+
+test('every moment that Date prints is read back', () => {
+  fc.assert(
+    fc.property(
+      fc.date({ min: new Date(0), max: new Date('9999-12-31T00:00:00Z'), noInvalidDate: true }),
+      (date) => assert.equal(parseTime(date.toISOString()), date.getTime()),
+    ),
+  )
+})
+
+test('hex is whole bytes in any of the usual spellings', () => {
+  assert.equal(parseHex('DE ad:be'), 'deadbe')
+  assert.equal(parseHex('0x0a'), '0a')
+  for (const text of ['', '0', 'abc', 'zz', '0x']) assert.equal(parseHex(text), undefined, text)
+})
+
+test('partitions are numbers and ranges, each once and in order', () => {
+  assert.deepEqual(parsePartitions('7-9,0,8'), [0, 7, 8, 9])
+  for (const text of ['', 'a', '3-1', '-1', '0-999999999', '1,,2']) {
+    assert.equal(parsePartitions(text), undefined, text)
+  }
+})
+
+test('outputs and dead letters name their kind', () => {
+  assert.deepEqual(parseOutput('file:/a:b'), { kind: 'file', path: '/a:b' })
+  assert.deepEqual(parseOutput('-'), { kind: 'stdout' })
+  assert.deepEqual(parseDeadLetters('topic:t'), { kind: 'topic', topic: 't' })
+  for (const text of ['', 'file:', 'FILE:x', 'x', 'topic:t']) {
+    assert.equal(parseOutput(text), undefined, text)
+  }
+  for (const text of ['topic:', 'topic:a b', 'stdout']) {
+    assert.equal(parseDeadLetters(text), undefined, text)
+  }
+})
+
+test('a pair is split at its first equals sign', () => {
+  assert.deepEqual(parsePair('a=b=c'), ['a', 'b=c'])
+  assert.deepEqual(parsePair('a='), ['a', ''])
+  for (const text of ['', '=', '=a', 'a']) assert.equal(parsePair(text), undefined, text)
+})

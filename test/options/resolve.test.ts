@@ -1,0 +1,325 @@
+/** Flag > environment > file > profile > default, and what each wrong value says. */
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { LogpipeError } from '../../src/core/errors.ts'
+import { fieldOf, REDACTED } from '../../src/options/config.ts'
+import { nameOf } from '../../src/options/given.ts'
+import { parseValue } from '../../src/options/kinds.ts'
+import { patternsOf } from '../../src/options/patterns.ts'
+import { defaultOf, resolve } from '../../src/options/resolve.ts'
+import type { Resolved } from '../../src/options/resolve.ts'
+import type { CommandName } from '../../src/options/spec.ts'
+import { ROWS } from '../../src/options/table.ts'
+
+interface Sources {
+  readonly command?: CommandName
+  readonly env?: Record<string, string>
+  /** Files by path. */
+  readonly files?: Record<string, string>
+}
+
+function resolved(args: readonly string[], sources: Sources = {}): Resolved {
+  const readText = (path: string) => {
+    const text = sources.files?.[path]
+    if (text === undefined) throw new LogpipeError('CONFIG_FILE', `cannot read ${path}`)
+    return text
+  }
+  return resolve({ command: sources.command ?? 'run', args, env: sources.env ?? {}, readText })
+}
+
+function refusal(args: readonly string[], sources: Sources = {}): string {
+  let message: string | undefined
+  try {
+    resolved(args, sources)
+  } catch (error) {
+    assert.ok(error instanceof LogpipeError, inspect(error))
+    assert.equal(error.exitStatus, 2, error.message)
+    assert.doesNotMatch(error.message, /\n/)
+    message = error.message
+  }
+  assert.ok(message !== undefined, `not refused: ${args.join(' ')}`)
+  return message
+}
+
+test('without anything given, every value is its default', () => {
+  const { config, sources } = resolved([])
+  for (const row of ROWS) {
+    assert.deepEqual(config[fieldOf(row.env)], defaultOf(row), row.env)
+    assert.deepEqual(sources.get(row.env as 'TOPIC'), { kind: 'default' })
+  }
+})
+
+test('any mix of sources is won by the highest of them', () => {
+  const texts = { flag: '101', environment: '102', file: '103', profile: '8192' }
+  fc.assert(
+    fc.property(
+      fc.record({ f: fc.boolean(), e: fc.boolean(), c: fc.boolean(), p: fc.boolean() }),
+      (has) => {
+        const args = ['--config', 'x.yaml']
+        if (has.f) args.push('--batch-msgs', texts.flag)
+        if (has.p) args.push('--profile', 'aggressive')
+        const { config, sources } = resolved(args, {
+          env: has.e ? { BATCH_MSGS: texts.environment } : {},
+          files: { 'x.yaml': has.c ? `batch-msgs: ${texts.file}\n` : '' },
+        })
+        const layers = [
+          has.f && 'flag',
+          has.e && 'environment',
+          has.c && 'file',
+          has.p && 'profile',
+        ]
+        const winner = layers.find((kind) => kind !== false) || 'default'
+        assert.equal(sources.get('BATCH_MSGS')?.kind, winner)
+        const text = winner === 'default' ? '256' : texts[winner as keyof typeof texts]
+        assert.equal(config.batchMsgs, Number(text))
+      },
+    ),
+  )
+})
+
+test('whatever is typed is taken or refused in one line that names it', () => {
+  const typed = fc.oneof(
+    fc.string({ maxLength: 30 }),
+    fc.constantFrom('-1', '1e9', '1MiB', ':0', ''),
+  )
+  const rows = ROWS.filter(
+    (row) => row.commands.includes('run') && row.kind !== 'switch' && row.env !== 'LOGPIPE_CONFIG',
+  )
+  fc.assert(
+    fc.property(fc.constantFrom(...rows), typed, (row, text) => {
+      const flag = `--${row.env.toLowerCase().replaceAll('_', '-')}`
+      try {
+        const { config } = resolved([`${flag}=${text}`])
+        const single = parseValue(row, text)
+        if (row.kind === 'pair') return
+        assert.deepEqual(config[fieldOf(row.env)], row.repeatable === true ? [single] : single)
+      } catch (error) {
+        assert.ok(error instanceof LogpipeError, inspect(error))
+        assert.equal(error.exitStatus, 2)
+        assert.doesNotMatch(error.message, /\n/)
+        assert.ok(error.message.includes(flag), error.message)
+      }
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('the error line names the option as it was typed, what came and what is allowed', () => {
+  const yaml = { env: {}, files: { 'p.yaml': 'kafka-topic: logs\npool-size: many\n' } }
+  for (const [message, args, sources] of [
+    ['--pool-size: expected a whole number from 2 to 65536, got "abc"', ['--pool-size', 'abc'], {}],
+    [
+      'POOL_SIZE: expected a whole number from 2 to 65536, got "1"',
+      [],
+      { env: { POOL_SIZE: '1' } },
+    ],
+    [
+      'p.yaml:2:1: pool-size: expected a whole number from 2 to 65536, got "many"',
+      ['-c', 'p.yaml'],
+      yaml,
+    ],
+    ['--mode: expected worker or direct, got "fast"', ['--mode', 'fast'], {}],
+    [
+      'FILTER_THREADS: expected a whole number from 1 to 256, got "0"',
+      [],
+      { env: { FILTER_THREADS: '0' } },
+    ],
+    [
+      '--batch-bytes: expected a size in bytes from 1024 to 1073741824, ' +
+        'as 1048576, 1MiB or 16m, got "1 lot"',
+      ['--batch-bytes', '1 lot'],
+      {},
+    ],
+    [
+      'ES_ENABLED: expected 1 or 0 (also true, false, yes, no, on, off), got "2"',
+      [],
+      { env: { ES_ENABLED: '2' } },
+    ],
+    [
+      '--pattern-hex: expected pairs of hexadecimal digits, as 0a00ff, got "abc"',
+      ['--pattern-hex', 'abc'],
+      {},
+    ],
+    [
+      '--start: expected earliest, latest or a time with its zone, as 2026-09-01T00:00Z, ' +
+        'got "2026-09-01T00:00"',
+      ['--start', '2026-09-01T00:00'],
+      {},
+    ],
+    ['unknown option --patern of logpipe run (did you mean --pattern?)', ['--patern', 'x'], {}],
+    ['unknown option --listen of logpipe run; see logpipe run --help', ['--listen', ':1'], {}],
+    ['unknown option -x of logpipe run; see logpipe run --help', ['-x'], {}],
+    ['--pattern needs a value', ['--pattern'], {}],
+    [
+      '--pattern needs a value; if --quiet is the value, write --pattern=--quiet',
+      ['--pattern', '--quiet'],
+      {},
+    ],
+    ['logpipe sync needs --worker-id (or WORKER_ID)', [], { command: 'sync' }],
+    [
+      '--output: expected stdout, file:PATH, none or elasticsearch, got "kafka"',
+      ['-o', 'kafka'],
+      {},
+    ],
+  ] as readonly (readonly [string, readonly string[], Sources])[]) {
+    assert.equal(refusal(args, sources).replace(/^-o:/, '--output:'), message)
+  }
+})
+
+test('flags may be written in each of the usual ways', () => {
+  const { config } = resolved(['-iv', '-pA', '--pattern=B', '-p', '-C', '-q', '--no-es-enabled'])
+  assert.deepEqual(config.matchPattern, ['A', 'B', '-C'])
+  assert.ok(config.matchIgnoreCase && config.matchInvert && config.logQuiet && !config.esEnabled)
+  assert.equal(
+    resolved(['--ignore-case=0'], { env: { MATCH_IGNORE_CASE: '1' } }).config.matchIgnoreCase,
+    false,
+  )
+  assert.deepEqual(resolved(['--', '--pattern', 'x']).operands, ['--pattern', 'x'])
+  assert.equal(resolved(['--throughput', '-1'], { command: 'bench produce' }).config.throughput, -1)
+})
+
+test('an empty variable counts as none', () => {
+  const { config } = resolved([], { env: { KAFKA_TOPIC: '', MATCH_PATTERN: '', ES_PASSWORD: '' } })
+  assert.deepEqual(config.kafkaTopic, ['test'])
+  assert.deepEqual(config.matchPattern, ['ERROR'])
+})
+
+test('one flag serves the option of its command', () => {
+  assert.equal(resolved(['--topic', 'a'], { command: 'bench produce' }).config.topic, 'a')
+  assert.deepEqual(resolved(['--topic', 'a,b']).config.kafkaTopic, ['a', 'b'])
+  const bench = resolved([], { command: 'bench consume', env: { BENCH_PROFILE: 'aggressive' } })
+  assert.equal(bench.config.batchMsgs, 8192)
+  assert.equal(resolved([], { env: { BENCH_PROFILE: 'aggressive' } }).config.batchMsgs, 256)
+})
+
+test('durations are in the unit of the name, and a fraction of it is refused', () => {
+  assert.equal(resolved(['--run-seconds', '10m']).config.runSeconds, 600)
+  assert.equal(resolved(['--es-timeout-ms', '2s']).config.esTimeoutMs, 2000)
+  assert.match(refusal(['--run-seconds', '1500ms']), /^--run-seconds: expected a duration/)
+})
+
+test('the output and ES_ENABLED are one thing, and a contradiction is refused', () => {
+  assert.equal(
+    resolved([], { env: { ES_ENABLED: '1' } }).config.pipelineOutput.kind,
+    'elasticsearch',
+  )
+  assert.equal(resolved(['--output', 'elasticsearch']).config.esEnabled, true)
+  assert.match(
+    refusal(['--output', 'file:x'], { env: { ES_ENABLED: '1' } }),
+    /^ES_ENABLED and --output contradict one another/,
+  )
+  assert.match(refusal(['--output', 'elasticsearch', '--no-es-enabled']), /contradict/)
+  const off = resolved(['--es-enabled=0', '--output', 'none'], { env: { ES_ENABLED: '1' } })
+  assert.equal(off.config.pipelineOutput.kind, 'none')
+})
+
+test('patterns in hex replace the default pattern and join those given as text', () => {
+  const bytes = (args: readonly string[]) =>
+    patternsOf(resolved(args).config).map((pattern) => Buffer.from(pattern).toString('latin1'))
+  assert.deepEqual(bytes([]), ['ERROR'])
+  assert.deepEqual(bytes(['--pattern-hex', 'FF 00']), ['\xff\0'])
+  assert.deepEqual(bytes(['--pattern-hex', '41', '--pattern', 'é']), ['\xc3\xa9', 'A'])
+  assert.deepEqual(bytes(['--pattern', '']), [])
+  assert.match(refusal(['--pattern', 'a\uFFFD']), /valid UTF-8/)
+})
+
+test('an option whose feature is missing is refused unless it asks for the default', () => {
+  const row = ROWS.find((each) => each.notBuilt === true && each.commands.includes('run'))
+  if (row === undefined) return
+  assert.match(refusal(['--lock', 'x']), /^--lock: this version of logpipe does not have it yet$/)
+  resolved(['--commit-on', 'index'], { env: { ES_SPILL_MAX_BYTES: '4GiB' } })
+})
+
+test('librdkafka properties merge by name, the later source winning', () => {
+  const { config, properties } = resolved(
+    ['--profile', 'aggressive', '--kafka-config', 'fetch.max.bytes=3', '-c', 'x.yaml'],
+    {
+      env: { KAFKA_CONFIG_SSL_CA_LOCATION: '/ca', KAFKA_CONFIG: 'client.id=e\nclient.rack=r' },
+      files: { 'x.yaml': 'kafka-config: { client.id: f, security.protocol: ssl }\n' },
+    },
+  )
+  const merged = new Map(config.kafkaConfig)
+  assert.equal(merged.size, config.kafkaConfig.length)
+  assert.equal(merged.get('fetch.max.bytes'), '3')
+  assert.equal(merged.get('client.id'), 'e')
+  assert.equal(merged.get('client.rack'), 'r')
+  assert.equal(merged.get('security.protocol'), 'ssl')
+  assert.equal(merged.get('ssl.ca.location'), '/ca')
+  assert.equal(merged.get('fetch.queue.backoff.ms'), '1')
+  const named = properties.find(({ name }) => name === 'ssl.ca.location')
+  assert.equal(named && nameOf(named.source), 'KAFKA_CONFIG_SSL_CA_LOCATION')
+})
+
+test('properties that cannot work are refused by name, saying what to use', () => {
+  const property = (...pairs: string[]) =>
+    refusal(pairs.flatMap((pair) => ['--kafka-config', pair]))
+  assert.equal(
+    property('group.id=x'),
+    '--kafka-config: group.id is set by logpipe; use --kafka-group-id',
+  )
+  assert.match(property('enable.auto.commit=true'), /is set by logpipe/)
+  assert.match(property('bootstrap.servers=x'), /use --kafka-brokers/)
+  assert.equal(
+    property('fetch.max.byte=1'),
+    '--kafka-config: librdkafka has no property "fetch.max.byte" (did you mean fetch.max.bytes?)',
+  )
+  assert.match(
+    property('sasl.mechanism=GSSAPI'),
+    /Kerberos\) is not supported by logpipe; use PLAIN, SCRAM/,
+  )
+  assert.match(property('security.protocol=sasl_ssl'), /needs sasl\.mechanism=PLAIN/)
+  assert.match(
+    property('sasl.mechanisms=MD5'),
+    /expected PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER/,
+  )
+  assert.match(
+    property('group.protocol=consumer', 'session.timeout.ms=1'),
+    /is the broker's to decide/,
+  )
+  assert.match(property('novalue'), /expected NAME=VALUE, got "novalue"/)
+  assert.match(
+    refusal([], { env: { KAFKA_CONFIG_GROUP_ID: 'x' } }),
+    /^KAFKA_CONFIG_GROUP_ID: group\.id is set by logpipe/,
+  )
+})
+
+test('secrets come from variables, flags and files, and are never printed', () => {
+  const files = { '/run/password': 'hunter2\n', '/run/sasl': 'hunter3\n', '/empty': '' }
+  const { config } = resolved(['--kafka-config', 'sasl.password.file=/run/sasl'], {
+    files,
+    env: {
+      ES_PASSWORD_FILE: '/run/password',
+      ES_USERNAME: 'elastic',
+      KAFKA_CONFIG_SSL_KEY_PASSWORD: 'hunter4',
+    },
+  })
+  assert.equal(config.esPassword, 'hunter2')
+  assert.equal(new Map(config.kafkaConfig).get('sasl.password'), 'hunter3')
+  const withUrl = resolved(['--es-url', 'http://u:hunter5@h:9200']).config
+  for (const printed of [
+    inspect(config, { depth: 9 }),
+    JSON.stringify(config),
+    JSON.stringify({ config }),
+    inspect(withUrl),
+  ]) {
+    assert.doesNotMatch(printed, /hunter/)
+    assert.ok(printed.includes(REDACTED))
+  }
+  // What a thread receives is the values themselves.
+  assert.equal(structuredClone({ ...config }).esPassword, 'hunter2')
+  assert.equal(structuredClone(config).esPassword, 'hunter2')
+  assert.match(
+    refusal([], { files, env: { ES_PASSWORD: 'x', ES_PASSWORD_FILE: '/run/password' } }),
+    /both set ES_PASSWORD/,
+  )
+  assert.match(refusal([], { files, env: { ES_PASSWORD_FILE: '/empty' } }), /\/empty is empty/)
+  assert.match(refusal([], { env: { ES_API_KEY_FILE: '/none' } }), /cannot read \/none/)
+})
+
+test('the configuration is frozen, also inside', () => {
+  const { config } = resolved([])
+  assert.ok(Object.isFrozen(config) && Object.isFrozen(config.kafkaTopic))
+  assert.ok(Object.isFrozen(config.pipelineOutput))
+})

@@ -1,0 +1,69 @@
+/** Every rule between options is broken once, and says so in the user's terms. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LogpipeError } from '../../src/core/errors.ts'
+import { poolHolders, RULES } from '../../src/options/rules.ts'
+import { resolve } from '../../src/options/resolve.ts'
+import type { CommandName } from '../../src/options/spec.ts'
+
+const BROKEN: Readonly<
+  Record<string, readonly [command: CommandName, args: string, says: RegExp]>
+> = {
+  'pool-holders': [
+    'run',
+    '--pool-size=11',
+    /^--pool-size: 11 slots are too few, at least 12: 2 ingress/,
+  ],
+  'batch-fits-slot': ['run', '--buffer-bytes=64k', /^--buffer-bytes: BATCH_BYTES \(262144\)/],
+  'unresolved-holds-batch': [
+    'run',
+    '--max-unresolved=1000 --batch-msgs=1001',
+    /^--max-unresolved: BATCH_MSGS/,
+  ],
+  'request-fits-queue': ['run', '--es-queue-bytes=1m', /^--es-queue-bytes: ES_BULK_BYTES/],
+  'request-actions-fit-queue': ['run', '--es-queue-cap=10', /^--es-queue-cap: ES_BULK_ACTIONS/],
+  'one-way-to-sign-in': [
+    'run',
+    '--es-api-key=x --es-username=y',
+    /^--es-api-key: ES_API_KEY and ES_USER/,
+  ],
+  'user-and-password': ['run', '--es-username=y', /^--es-username: is missing|ES_PASSWORD/],
+  'drain-within-poll-interval': [
+    'run',
+    '--kafka-config max.poll.interval.ms=10000',
+    /^--revoke-drain-ms: 10000 ms must be below/,
+  ],
+  'embedded-has-no-brokers': ['run', '--embedded --brokers=a:1', /^--embedded: .*exclude/],
+  'embedded-makes-topics': ['run', '--embedded --topic=^a', /^--embedded: .*by name/],
+  'topic-to-produce-to': ['bench produce', '--topic=a,b', /^--topic: is not a topic name/],
+  'replay-span': [
+    'replay',
+    '--from=2026-01-02T00:00Z --to=2026-01-01T00:00Z',
+    /^--to: must be later than --from/,
+  ],
+  'worker-id-is-a-folder': ['sync', '--worker-id=../x', /^--worker-id: expected up to 100/],
+  'tls-pair': ['control', '--control-tls-cert=x', /^--control-tls-cert: .*needed together/],
+}
+
+test('each rule is broken by a case of its own', () => {
+  assert.deepEqual(Object.keys(BROKEN).toSorted(), RULES.map((rule) => rule.name).toSorted())
+  for (const [name, [command, args, says]] of Object.entries(BROKEN)) {
+    assert.throws(
+      () => resolve({ command, args: args.split(' '), env: {} }),
+      (error) =>
+        error instanceof LogpipeError && error.code === 'USAGE' && says.test(error.message),
+      name,
+    )
+  }
+})
+
+test('the smallest pool that has a slot for each holder is accepted', () => {
+  const least = (args: string[]) => resolve({ command: 'run', args, env: {} }).config
+  const config = least(['--pool-size=12'])
+  assert.equal(
+    poolHolders(config).reduce((sum, { slots }) => sum + slots, 0),
+    12,
+  )
+  assert.equal(least(['--pool-size=4', '--mode=direct']).poolSize, 4)
+  assert.throws(() => least(['--pool-size=3', '--mode=direct']))
+})
