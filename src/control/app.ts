@@ -1,0 +1,87 @@
+/**
+ * The HTTP application: every route, behind the checks that come before all of them.
+ *
+ * No socket here: tests call `app.request`, and control.ts puts it on one.
+ */
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import { bodyLimit } from 'hono/body-limit'
+import type { MiddlewareHandler } from 'hono'
+import { accessGuard, type AccessRules } from './access.ts'
+import { assetRoutes, type Assets } from './asset-routes.ts'
+import { commandRoutes } from './command-routes.ts'
+import { newRouter, type ControlContext } from './control-context.ts'
+import { securityHeaders } from './headers.ts'
+import { metricsRoutes } from './metrics-routes.ts'
+import { optionRoutes } from './option-routes.ts'
+import { pipelineRoutes } from './pipeline-routes.ts'
+import { notFoundHandler, Problem, problemHandler } from './problem.ts'
+import { sessionRoutes } from './session-routes.ts'
+import { FailedTokens, Sessions } from './tokens.ts'
+import { workerRoutes } from './worker-routes.ts'
+
+/** A heartbeat with a full tail; a pipeline is far below. */
+const BODY_BYTES_MAX = 4 * 1024 * 1024
+
+export interface AppOptions {
+  readonly rules: AccessRules
+  readonly assets: Assets
+  /** Served over TLS. */
+  readonly secure: boolean
+  readonly version: string
+}
+
+export function createApp(context: ControlContext, options: AppOptions): OpenAPIHono {
+  const { rules, assets, secure, version } = options
+  const sessions = new Sessions(context.clock)
+  const failures = new FailedTokens(context.clock)
+  const app = newRouter()
+  app.onError(problemHandler(context.report))
+  app.notFound(notFoundHandler)
+  app.use('*', securityHeaders(secure))
+  app.use('*', accessGuard(rules, sessions, failures))
+  app.use('*', onlyJson)
+  app.use(
+    '*',
+    bodyLimit({
+      maxSize: BODY_BYTES_MAX,
+      onError: () => {
+        throw new Problem(413, `Expected at most ${BODY_BYTES_MAX} bytes.`)
+      },
+    }),
+  )
+  app.use('*', assetRoutes(assets))
+  for (const routes of [
+    sessionRoutes(rules, sessions, failures, secure),
+    pipelineRoutes(context),
+    workerRoutes(context),
+    commandRoutes(context),
+    metricsRoutes(context),
+    optionRoutes(context),
+  ]) {
+    app.route('/', routes)
+  }
+  // Made once, when somebody first asks: it takes longer than any other answer.
+  let document: string | undefined
+  app.get('/openapi.json', (c) => {
+    document ??= JSON.stringify(
+      app.getOpenAPI31Document({
+        openapi: '3.1.0',
+        info: { title: 'logpipe control plane', version },
+      }),
+    )
+    return c.body(document, 200, { 'content-type': 'application/json' })
+  })
+  return app
+}
+
+/** A form of another origin can send text/plain without asking; it cannot send JSON. */
+const onlyJson: MiddlewareHandler = async (c, next) => {
+  const hasBody = c.req.header('content-length') ?? c.req.header('transfer-encoding')
+  const type = c.req.header('content-type')
+  const isJson = type !== undefined && /^application\/json\s*(;|$)/i.test(type)
+  const bodyMethod = c.req.method === 'POST' || c.req.method === 'PUT'
+  if (bodyMethod && !isJson && (type !== undefined || (hasBody !== undefined && hasBody !== '0'))) {
+    throw new Problem(415, 'Send the body with Content-Type: application/json.')
+  }
+  await next()
+}

@@ -1,0 +1,176 @@
+/**
+ * Orders to the workers of a pipeline (check, dead letters) and the live tail of its matches.
+ */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { streamSSE } from 'hono/streaming'
+import { COMMAND_KINDS, EXPIRY_MS_MAX, type Command } from './commands.ts'
+import {
+  idParam,
+  mustPipeline,
+  newRouter,
+  problems,
+  type ControlContext,
+} from './control-context.ts'
+import { Problem } from './problem.ts'
+
+/** Proxies close what is silent for a minute or less. */
+const SSE_SILENT_MS = 15_000
+
+const commandSchema = z
+  .object({
+    id: z.string(),
+    worker_id: z.string(),
+    pipeline_id: z.number().int(),
+    kind: z.enum(COMMAND_KINDS),
+    state: z.enum(['queued', 'sent', 'done', 'failed', 'expired']),
+    created_at: z.string(),
+    expires_at: z.string(),
+    result: z.unknown(),
+  })
+  .openapi('Command')
+
+const orderSchema = z
+  .object({
+    kind: z.enum(COMMAND_KINDS),
+    /** Of one worker; default: every worker of the pipeline. */
+    worker_id: z.string().max(128).optional(),
+    limit: z.number().int().min(1).max(500).optional(),
+    /** Which dead letters, as dlq-list names them; default: all. */
+    ids: z.array(z.string().max(256)).max(500).optional(),
+    expires_seconds: z
+      .number()
+      .int()
+      .min(1)
+      .max(EXPIRY_MS_MAX / 1000)
+      .optional(),
+  })
+  .openapi('CommandBody')
+
+const list = z.object({ items: z.array(commandSchema) })
+
+export function commandRoutes(context: ControlContext): OpenAPIHono {
+  const router = newRouter()
+  addCommands(router, context)
+  addTail(router, context)
+  return router
+}
+
+function addCommands(router: OpenAPIHono, context: ControlContext): void {
+  router.openapi(
+    createRoute({
+      method: 'post',
+      path: '/api/pipelines/{id}/commands',
+      tags: ['commands'],
+      summary: 'Orders the workers of a pipeline to do something once.',
+      request: {
+        params: idParam,
+        body: { required: true, content: { 'application/json': { schema: orderSchema } } },
+      },
+      responses: {
+        202: {
+          description: 'One command for each worker; ask for their results by id.',
+          content: { 'application/json': { schema: list } },
+        },
+        ...problems(404, 409),
+      },
+    }),
+    (c) => {
+      const { id } = mustPipeline(context, c.req.valid('param').id)
+      const { kind, worker_id: workerId, expires_seconds: seconds, ...args } = c.req.valid('json')
+      const workers = workersOf(context, id).filter((each) => !workerId || each === workerId)
+      if (workers.length === 0) {
+        throw new Problem(409, `No live worker has pipeline ${id}: start it first.`)
+      }
+      const items = workers.map((each) =>
+        commandView(
+          context.commands.add({
+            workerId: each,
+            pipelineId: id,
+            kind,
+            args,
+            ...(seconds === undefined ? {} : { expiryMs: seconds * 1000 }),
+          }),
+        ),
+      )
+      return c.json({ items }, 202)
+    },
+  )
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/commands/{id}',
+      tags: ['commands'],
+      summary: 'A command, with its result when there is one.',
+      request: { params: z.object({ id: z.string().max(64) }) },
+      responses: {
+        200: {
+          description: 'The command.',
+          content: { 'application/json': { schema: commandSchema } },
+        },
+        ...problems(404),
+      },
+    }),
+    (c) => {
+      const { id } = c.req.valid('param')
+      const command = context.commands.get(id)
+      if (command === undefined) throw new Problem(404, `There is no command ${id}.`)
+      return c.json(commandView(command), 200)
+    },
+  )
+}
+
+/** Server-sent events, which OpenAPI has no words for: event `match`, data a TailBatch. */
+function addTail(router: OpenAPIHono, context: ControlContext): void {
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/pipelines/{id}/tail',
+      tags: ['commands'],
+      summary: 'The live tail: some of the matches as they come, as server-sent events.',
+      request: { params: idParam },
+      responses: {
+        200: { description: 'Events.', content: { 'text/event-stream': { schema: z.string() } } },
+        ...problems(404, 503),
+      },
+    }),
+    (c) => {
+      const { id } = mustPipeline(context, c.req.valid('param').id)
+      const watcher = context.tail.watch(id)
+      return streamSSE(c, async (stream) => {
+        stream.onAbort(() => watcher.close())
+        await stream.writeSSE({ event: 'open', data: '{}' })
+        while (!watcher.closed) {
+          const batches = await watcher.take(context.clock, SSE_SILENT_MS)
+          if (batches.length === 0 && !watcher.closed) {
+            await stream.writeSSE({ event: 'idle', data: '{}' })
+          }
+          for (const { workerId, entries, droppedCount } of batches) {
+            const data = { worker_id: workerId, entries, dropped: droppedCount }
+            await stream.writeSSE({ event: 'match', data: JSON.stringify(data) })
+          }
+        }
+      })
+    },
+  )
+}
+
+/** Live workers that have the pipeline. */
+export function workersOf(context: Pick<ControlContext, 'fleet'>, pipelineId: number): string[] {
+  return context.fleet
+    .assignedTo(pipelineId)
+    .filter((worker) => worker.live)
+    .map(({ id }) => id)
+}
+
+function commandView(command: Command): z.infer<typeof commandSchema> {
+  return {
+    id: command.id,
+    worker_id: command.workerId,
+    pipeline_id: command.pipelineId,
+    kind: command.kind,
+    state: command.state,
+    created_at: new Date(command.createdMs).toISOString(),
+    expires_at: new Date(command.expiresMs).toISOString(),
+    result: command.result,
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * What every route works with: made once by control.ts, handed to each file of routes.
+ */
+import { OpenAPIHono, z } from '@hono/zod-openapi'
+import type { Clock } from '../core/clock.ts'
+import type { CommandQueue } from './commands.ts'
+import type { EsCollector } from './es-collector.ts'
+import type { Fleet } from './fleet.ts'
+import type { Heartbeat } from './heartbeat.ts'
+import type { History } from './history.ts'
+import type { PipelineFields } from './pipeline-fields.ts'
+import { pipelineStatus } from './pipeline-status.ts'
+import { entityTag, pipelineView, type View } from './pipeline-view.ts'
+import type { Pipeline, PipelineStore } from './pipeline-store.ts'
+import { Problem } from './problem.ts'
+import type { TailHub } from './tail.ts'
+
+export interface ControlContext {
+  readonly clock: Clock
+  readonly fields: PipelineFields
+  readonly pipelines: PipelineStore
+  readonly fleet: Fleet
+  readonly commands: CommandQueue
+  readonly tail: TailHub
+  readonly history: History
+  readonly elasticsearch: EsCollector
+  /** Snapshot of a pipeline on this machine; undefined: not looked for. */
+  readonly runtimeMetricsPath: string | undefined
+  /** Told of what should not have happened. */
+  readonly report: (error: unknown) => void
+  /** Hears of every heartbeat, with the matches it brought: for metrics and the live tail. */
+  readonly onHeartbeat: (workerId: string, heartbeat: Heartbeat, tail: readonly string[]) => void
+}
+
+/** A router whose wrong parameters are answered as problems, field by field. */
+export function newRouter(): OpenAPIHono {
+  return new OpenAPIHono({
+    defaultHook: (result) => {
+      if (result.success) return
+      const faults = result.error.issues.map((issue) => ({
+        field: issue.path.join('.') || '(body)',
+        detail: issue.message,
+      }))
+      throw new Problem(422, `The ${result.target} has ${faults.length} wrong field(s).`, {
+        faults,
+      })
+    },
+  })
+}
+
+/** Row ids: SQLite's are 64 bits, JavaScript's whole numbers 53. */
+export const rowId = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
+
+export const idParam = z.object({
+  id: rowId.openapi({ param: { name: 'id', in: 'path' }, example: 1 }),
+})
+
+const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    errors: z
+      .array(z.object({ field: z.string(), pointer: z.string(), detail: z.string() }))
+      .optional(),
+  })
+  .openapi('Problem')
+
+/** The documented answers of a route, besides its good one. */
+export function problems(...statuses: readonly number[]) {
+  return Object.fromEntries(
+    [400, 401, 403, 422, 429, ...statuses].map((status) => [
+      status,
+      {
+        description: 'See the problem.',
+        content: { 'application/problem+json': { schema: problemSchema } },
+      },
+    ]),
+  )
+}
+
+export function mustPipeline(context: ControlContext, id: number): Pipeline {
+  const pipeline = context.pipelines.get(id)
+  if (pipeline === undefined) throw new Problem(404, `There is no pipeline ${id}.`)
+  return pipeline
+}
+
+export function viewOf(context: ControlContext, pipeline: Pipeline): View {
+  const status = pipelineStatus(pipeline, context.fleet, context.commands)
+  return pipelineView(pipeline, status, context.fields)
+}
+
+export function tagHeader(pipeline: Pipeline): { etag: string } {
+  return { etag: entityTag(pipeline) }
+}

@@ -1,0 +1,285 @@
+/**
+ * The workers as they are now, and what each shall do.
+ *
+ * Heartbeats come in, assignments go out. What a worker reports lives in memory; what it was
+ * assigned is in the database too, so that a restart of the control plane moves nothing. A worker
+ * is live while it was heard within SILENT_POLLS_MAX of its own polls; after a restart everybody
+ * known has that long to call before anything moves.
+ *
+ * Bounds: WORKERS_MAX workers; whoever is lost for FORGET_MS and not pinned is forgotten, because
+ * on Kubernetes every restart brings a new name.
+ */
+import type { Clock } from '../core/clock.ts'
+import type { Heartbeat } from './heartbeat.ts'
+import type { PipelineStore } from './pipeline-store.ts'
+import { Problem } from './problem.ts'
+import { schedule, type Schedule, type Shortage } from './scheduler.ts'
+import type { WorkerRecord, WorkerStore } from './worker-store.ts'
+
+/** As the design says: silent for five polls is lost. */
+export const SILENT_POLLS_MAX = 5
+export const WORKERS_MAX = 1000
+/** Of a worker that has not called yet: WORKER_POLL_MS's default. */
+const POLL_MS_EXPECTED = 1000
+const FORGET_MS = 86_400_000
+/** last_seen_ms is for people; after a crash it may be this much too old. */
+const SEEN_FLUSH_MS = 30_000
+
+export interface WorkerNow extends WorkerRecord {
+  readonly live: boolean
+  /** Null: not heard since the control plane started. */
+  readonly heartbeat: Heartbeat | null
+}
+
+interface Entry {
+  record: WorkerRecord
+  heartbeat: Heartbeat | null
+  /** Monotonic time of the last heartbeat; of the start, while there was none. */
+  heardMs: number
+  /** As the last schedule saw it. */
+  live: boolean
+}
+
+export class Fleet {
+  readonly #pipelines: PipelineStore
+  readonly #store: WorkerStore
+  readonly #clock: Clock
+  readonly #entries = new Map<string, Entry>()
+  #onAssigned: (workerId: string, pipelineId: number) => void = () => undefined
+  #schedule: Schedule = { assignments: new Map(), shortages: new Map() }
+  #byPipeline: ReadonlyMap<number, readonly string[]> = new Map()
+  /** Who reports to run each pipeline: asked for every pipeline of a list. */
+  readonly #runningBy = new Map<number, Set<string>>()
+  #flushedMs: number
+
+  /** @param onAssigned hears of each worker that is given a pipeline, from now on. */
+  constructor(
+    pipelines: PipelineStore,
+    store: WorkerStore,
+    clock: Clock,
+    onAssigned: (workerId: string, pipelineId: number) => void = () => undefined,
+  ) {
+    this.#pipelines = pipelines
+    this.#store = store
+    this.#clock = clock
+    this.#flushedMs = clock.monotonicMs()
+    for (const record of store.all()) {
+      this.#entries.set(record.id, {
+        record,
+        heartbeat: null,
+        heardMs: clock.monotonicMs(),
+        live: true,
+      })
+    }
+    this.reconcile()
+    this.#onAssigned = onAssigned
+  }
+
+  /**
+   * Takes a heartbeat in.
+   * @returns the worker with what it shall run.
+   * @throws Problem 409 when another process of the same name is alive; 503 when there are too
+   * many.
+   */
+  heartbeat(id: string, heartbeat: Heartbeat): WorkerNow {
+    const nowMs = this.#clock.monotonicMs()
+    const known = this.#entries.get(id)
+    const entry = known ?? this.#register(id, heartbeat.pollMs, nowMs)
+    const before = entry.heartbeat
+    if (
+      before !== null &&
+      before.instance !== null &&
+      before.instance !== heartbeat.instance &&
+      // A restarted worker may call at once: its predecessor is dead, and stopped calling.
+      nowMs - entry.heardMs < before.pollMs / 2 &&
+      before.state !== 'exiting'
+    ) {
+      throw new Problem(409, `Another process calls itself ${id}: give each worker its own id.`)
+    }
+    this.#runs(id, before?.pipelineId ?? null, heartbeat.pipelineId)
+    entry.heartbeat = heartbeat
+    entry.heardMs = nowMs
+    entry.record = {
+      ...entry.record,
+      pollMs: heartbeat.pollMs,
+      lastSeenMs: this.#clock.wallMs(),
+    }
+    if (known === undefined || entry.live !== this.#isLive(entry)) this.reconcile()
+    return this.#now(entry)
+  }
+
+  /**
+   * Assigns by hand; null gives the worker back to the scheduler. A worker that has not called yet
+   * may be assigned too: it finds its work when it does.
+   */
+  pin(
+    id: string,
+    pin: { readonly pipelineId: number; readonly desiredState: 'running' | 'stopped' } | null,
+  ): WorkerNow {
+    const entry = this.#entries.get(id) ?? this.#register(id, POLL_MS_EXPECTED, -Infinity)
+    entry.record = {
+      ...entry.record,
+      pinned: pin !== null,
+      pipelineId: pin?.pipelineId ?? entry.record.pipelineId,
+      desiredState: pin?.desiredState ?? 'running',
+    }
+    this.#store.put([entry.record])
+    this.reconcile()
+    return this.#now(entry)
+  }
+
+  /** Forgets a worker that is lost. */
+  forget(id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) throw new Problem(404, `No worker ${id} has ever called.`)
+    if (this.#isLive(entry)) throw new Problem(409, `Worker ${id} is alive: stop it first.`)
+    this.#drop(id)
+    this.reconcile()
+  }
+
+  /** To be called about once a second: finds who was lost, and writes what is due. */
+  tick(): void {
+    let changed = false
+    for (const [id, entry] of this.#entries) {
+      changed ||= entry.live !== this.#isLive(entry)
+      const silentMs = this.#clock.wallMs() - entry.record.lastSeenMs
+      if (silentMs > FORGET_MS && !entry.record.pinned && !this.#isLive(entry)) {
+        this.#drop(id)
+        changed = true
+      }
+    }
+    if (changed) this.reconcile()
+    if (this.#clock.monotonicMs() - this.#flushedMs >= SEEN_FLUSH_MS) this.flush()
+  }
+
+  /** Computes the schedule anew; to be called after every change of a pipeline. */
+  reconcile(): void {
+    for (const entry of this.#entries.values()) entry.live = this.#isLive(entry)
+    const workers = [...this.#entries.values()].map(({ record, live }) => ({
+      id: record.id,
+      live,
+      pin:
+        record.pinned && record.pipelineId !== null
+          ? { pipelineId: record.pipelineId, run: record.desiredState === 'running' }
+          : null,
+      pipelineId: record.pipelineId,
+    }))
+    const before = this.#schedule.assignments
+    this.#schedule = schedule(this.#pipelines.wishes(), workers)
+    const changed: WorkerRecord[] = []
+    const given: [workerId: string, pipelineId: number][] = []
+    const byPipeline = new Map<number, string[]>()
+    for (const [id, pipelineId] of this.#schedule.assignments) {
+      if (pipelineId !== null) {
+        byPipeline.set(pipelineId, [...(byPipeline.get(pipelineId) ?? []), id])
+        if (before.get(id) !== pipelineId) given.push([id, pipelineId])
+      }
+      const entry = this.#entries.get(id)
+      if (entry === undefined || entry.record.pinned || entry.record.pipelineId === pipelineId) {
+        continue
+      }
+      entry.record = { ...entry.record, pipelineId }
+      changed.push(entry.record)
+    }
+    this.#byPipeline = byPipeline
+    this.#store.put(changed)
+    for (const [workerId, pipelineId] of given) this.#onAssigned(workerId, pipelineId)
+  }
+
+  /** A pipeline was deleted: the database has taken it from every worker; do the same here. */
+  pipelineDeleted(pipelineId: number): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.record.pipelineId !== pipelineId) continue
+      entry.record = { ...entry.record, pipelineId: null, pinned: false }
+    }
+    this.reconcile()
+  }
+
+  /** Writes when each worker was last heard. */
+  flush(): void {
+    this.#flushedMs = this.#clock.monotonicMs()
+    this.#store.put([...this.#entries.values()].map(({ record }) => record))
+  }
+
+  get(id: string): WorkerNow | undefined {
+    const entry = this.#entries.get(id)
+    return entry === undefined ? undefined : this.#now(entry)
+  }
+
+  /** Every worker, in order of id. */
+  all(): WorkerNow[] {
+    return [...this.#entries.values()]
+      .map((entry) => this.#now(entry))
+      .sort((left, right) => (left.id < right.id ? -1 : 1))
+  }
+
+  /** The workers that shall run a pipeline. */
+  assignedTo(pipelineId: number): WorkerNow[] {
+    return (this.#byPipeline.get(pipelineId) ?? []).flatMap((id) => this.get(id) ?? [])
+  }
+
+  /** Live workers whose child still runs a pipeline, assigned to it or not. */
+  running(pipelineId: number): WorkerNow[] {
+    return [...(this.#runningBy.get(pipelineId) ?? [])].flatMap((id) => {
+      const worker = this.get(id)
+      return worker?.live === true ? worker : []
+    })
+  }
+
+  /** What a worker shall run, by the last schedule. */
+  assignment(id: string): number | null {
+    return this.#schedule.assignments.get(id) ?? null
+  }
+
+  /** Why an enabled pipeline has fewer workers than it should; undefined: it has them. */
+  shortage(pipelineId: number): Shortage | undefined {
+    return this.#schedule.shortages.get(pipelineId)
+  }
+
+  #register(id: string, pollMs: number, heardMs: number): Entry {
+    if (this.#entries.size >= WORKERS_MAX) {
+      throw new Problem(503, `There are ${WORKERS_MAX} workers already: delete the lost ones.`)
+    }
+    const nowMs = this.#clock.wallMs()
+    const record: WorkerRecord = {
+      id,
+      pinned: false,
+      pipelineId: null,
+      desiredState: 'running',
+      pollMs,
+      firstSeenMs: nowMs,
+      lastSeenMs: nowMs,
+    }
+    const entry = { record, heartbeat: null, heardMs, live: heardMs >= 0 }
+    this.#entries.set(id, entry)
+    this.#store.put([record])
+    return entry
+  }
+
+  #runs(id: string, before: number | null, after: number | null): void {
+    if (before === after) return
+    if (before !== null) {
+      const others = this.#runningBy.get(before)
+      others?.delete(id)
+      if (others?.size === 0) this.#runningBy.delete(before)
+    }
+    if (after !== null) {
+      this.#runningBy.set(after, (this.#runningBy.get(after) ?? new Set()).add(id))
+    }
+  }
+
+  #drop(id: string): void {
+    this.#runs(id, this.#entries.get(id)?.heartbeat?.pipelineId ?? null, null)
+    this.#entries.delete(id)
+    this.#store.delete(id)
+  }
+
+  #isLive({ heardMs, record, heartbeat }: Entry): boolean {
+    if (heartbeat?.state === 'exiting') return false
+    return this.#clock.monotonicMs() - heardMs <= SILENT_POLLS_MAX * record.pollMs
+  }
+
+  #now(entry: Entry): WorkerNow {
+    return { ...entry.record, live: this.#isLive(entry), heartbeat: entry.heartbeat }
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * Metrics over time: for each pipeline and for the fleet, one sample a second for ten minutes in
+ * memory, one in ten seconds for six hours and one a minute for seven days in the database.
+ *
+ * A counter (a name that ends in _total) becomes a rate per second, from the difference of two
+ * heartbeats; a fall of it is a restart, not a negative rate. A gauge is kept as it is. A longer
+ * step has the mean of the rates and the highest of the gauges, so that a short jam stays visible.
+ *
+ * After kill -9 the samples of up to one minute are missing. Only HISTORY_METRICS are kept.
+ */
+import type { Clock } from '../core/clock.ts'
+import { STORED_STEPS, type HistoryRow, type HistoryStore } from './history-store.ts'
+
+/** What is drawn as a chart; the order is the order of the stored lists. Only append. */
+export const HISTORY_METRICS = [
+  'polled_total',
+  'polled_bytes_total',
+  'matched_total',
+  'drop_filter_total',
+  'written_total',
+  'es_429_proxy_rejected_total',
+  'dead_letters_total',
+  'kafka_lag',
+  'es_mem_queue_len',
+  'es_spill_queue_bytes',
+] as const
+
+/** The names in answers: polled_total becomes polled_per_second. */
+export const HISTORY_NAMES: readonly string[] = HISTORY_METRICS.map((name) =>
+  name.replace(/_total$/, '_per_second'),
+)
+
+export const FLEET_ID = 0
+export const HISTORY_SECONDS_MAX = 7 * 86_400
+
+const LIVE_STEP_MS = 1000
+const LIVE_POINTS_MAX = 600
+/** As many as a chart has pixels; longer ranges are merged into as many. */
+const ANSWER_POINTS_MAX = 1500
+
+type Values = number[]
+
+export interface HistoryPoint {
+  readonly atMs: number
+  readonly values: readonly number[]
+}
+
+interface WorkerState {
+  pipelineId: number
+  counters: Values
+  countersAtMs: number
+  /** Rates and gauges now. */
+  values: Values
+  expiresMs: number
+}
+
+/** One step under way: sums for the means, maxima for the gauges. */
+interface Bucket {
+  atMs: number
+  count: number
+  values: Values
+}
+
+export class History {
+  readonly #store: HistoryStore
+  readonly #clock: Clock
+  readonly #workers = new Map<string, WorkerState>()
+  readonly #live = new Map<number, HistoryPoint[]>()
+  readonly #buckets = new Map<string, Bucket>()
+  #pending: HistoryRow[] = []
+
+  constructor(store: HistoryStore, clock: Clock) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  /** Takes in what a worker says; `validMs` later it counts no more. */
+  record(
+    workerId: string,
+    pipelineId: number | null,
+    metrics: Readonly<Record<string, number>>,
+    validMs: number,
+  ): void {
+    if (pipelineId === null) {
+      this.#workers.delete(workerId)
+      return
+    }
+    const nowMs = this.#clock.wallMs()
+    const counters = HISTORY_METRICS.map((name) => metrics[name] ?? 0)
+    const before = this.#workers.get(workerId)
+    const known = before?.pipelineId === pipelineId ? before : undefined
+    const elapsedMs = known === undefined ? 0 : nowMs - known.countersAtMs
+    const values = HISTORY_METRICS.map((name, index) => {
+      const now = counters[index] ?? 0
+      if (!isCounter(name)) return now
+      const last = known?.counters[index] ?? now
+      if (elapsedMs <= 0) return known?.values[index] ?? 0
+      // A smaller counter has begun anew, at zero.
+      return ((now < last ? now : now - last) * 1000) / elapsedMs
+    })
+    this.#workers.set(workerId, {
+      pipelineId,
+      counters,
+      countersAtMs: nowMs,
+      values,
+      expiresMs: nowMs + validMs,
+    })
+  }
+
+  /** To be called once a second: makes the second's samples, and writes what is complete. */
+  tick(): void {
+    const nowMs = this.#clock.wallMs()
+    const atMs = nowMs - (nowMs % LIVE_STEP_MS)
+    for (const [pipelineId, values] of this.#now(nowMs)) {
+      this.#addLive(pipelineId, { atMs, values })
+      for (const { stepMs } of STORED_STEPS) this.#addToBucket(stepMs, pipelineId, atMs, values)
+    }
+    this.#forget(nowMs)
+    if (atMs % (STORED_STEPS[0]?.stepMs ?? 1) === 0) this.flush()
+  }
+
+  /** Writes what is complete. */
+  flush(): void {
+    const nowMs = this.#clock.wallMs()
+    for (const [key, bucket] of this.#buckets) {
+      const [stepMs = 0, pipelineId = 0] = key.split(' ').map(Number)
+      if (bucket.atMs + stepMs > nowMs) continue
+      this.#buckets.delete(key)
+      this.#pending.push(rowOf(stepMs, pipelineId, bucket))
+    }
+    const rows = this.#pending
+    this.#pending = []
+    this.#store.write(rows, nowMs)
+  }
+
+  /** The rates and gauges of a pipeline now. */
+  latest(pipelineId: number): readonly number[] | undefined {
+    return this.#now(this.#clock.wallMs()).get(pipelineId)
+  }
+
+  /** The last `seconds` of a pipeline, in the finest step that covers them. */
+  range(
+    pipelineId: number,
+    seconds: number,
+  ): { readonly stepMs: number; readonly points: HistoryPoint[] } {
+    const nowMs = this.#clock.wallMs()
+    const fromMs = nowMs - seconds * 1000
+    const live = (this.#live.get(pipelineId) ?? []).filter(({ atMs }) => atMs >= fromMs)
+    if (seconds <= LIVE_POINTS_MAX) {
+      // What lies before our own start comes from the database, in its coarser step.
+      const older = this.#store.range(10_000, pipelineId, fromMs, live[0]?.atMs ?? nowMs)
+      return { stepMs: LIVE_STEP_MS, points: [...older, ...live] }
+    }
+    const step =
+      STORED_STEPS.find(({ keepMs }) => seconds * 1000 <= keepMs) ??
+      STORED_STEPS[STORED_STEPS.length - 1]
+    const stepMs = step?.stepMs ?? 60_000
+    return merged(this.#store.range(stepMs, pipelineId, fromMs, nowMs + 1), stepMs)
+  }
+
+  #now(nowMs: number): Map<number, Values> {
+    const sums = new Map<number, Values>([[FLEET_ID, HISTORY_METRICS.map(() => 0)]])
+    for (const worker of this.#workers.values()) {
+      if (worker.expiresMs < nowMs) continue
+      for (const id of [FLEET_ID, worker.pipelineId]) {
+        const sum = sums.get(id)
+        sums.set(
+          id,
+          sum?.map((value, index) => value + (worker.values[index] ?? 0)) ?? worker.values,
+        )
+      }
+    }
+    return sums
+  }
+
+  #addLive(pipelineId: number, point: HistoryPoint): void {
+    const points = this.#live.get(pipelineId) ?? []
+    points.push(point)
+    if (points.length > LIVE_POINTS_MAX) points.shift()
+    this.#live.set(pipelineId, points)
+  }
+
+  #addToBucket(stepMs: number, pipelineId: number, atMs: number, values: Values): void {
+    const key = `${stepMs} ${pipelineId}`
+    const startMs = atMs - (atMs % stepMs)
+    const bucket = this.#buckets.get(key)
+    if (bucket !== undefined && bucket.atMs === startMs) {
+      bucket.count++
+      bucket.values = combine(bucket.values, values)
+      return
+    }
+    if (bucket !== undefined) this.#pending.push(rowOf(stepMs, pipelineId, bucket))
+    this.#buckets.set(key, { atMs: startMs, count: 1, values })
+  }
+
+  /** Workers that fell silent, and the seconds of pipelines that stopped over ten minutes ago. */
+  #forget(nowMs: number): void {
+    for (const [id, worker] of this.#workers) {
+      if (worker.expiresMs < nowMs) this.#workers.delete(id)
+    }
+    for (const [id, points] of this.#live) {
+      const last = points[points.length - 1]
+      if (last === undefined || nowMs - last.atMs > LIVE_POINTS_MAX * LIVE_STEP_MS) {
+        this.#live.delete(id)
+      }
+    }
+  }
+}
+
+function isCounter(name: string): boolean {
+  return name.endsWith('_total')
+}
+
+/** Sums of rates, maxima of gauges. */
+function combine(left: readonly number[], right: readonly number[]): Values {
+  return HISTORY_METRICS.map((name, index) => {
+    const [a, b] = [left[index] ?? 0, right[index] ?? 0]
+    return isCounter(name) ? a + b : Math.max(a, b)
+  })
+}
+
+function means(values: readonly number[], count: number): Values {
+  return HISTORY_METRICS.map((name, index) => {
+    const value = values[index] ?? 0
+    return isCounter(name) ? Math.round((value / count) * 1000) / 1000 : value
+  })
+}
+
+function rowOf(stepMs: number, pipelineId: number, bucket: Bucket): HistoryRow {
+  return { stepMs, atMs: bucket.atMs, pipelineId, values: means(bucket.values, bucket.count) }
+}
+
+/** Neighbouring points taken together until there are few enough. */
+function merged(
+  points: readonly HistoryPoint[],
+  stepMs: number,
+): { readonly stepMs: number; readonly points: HistoryPoint[] } {
+  const factor = Math.max(1, Math.ceil(points.length / ANSWER_POINTS_MAX))
+  if (factor === 1) return { stepMs, points: [...points] }
+  const result: HistoryPoint[] = []
+  for (let index = 0; index < points.length; index += factor) {
+    const group = points.slice(index, index + factor)
+    const sum = group.map(({ values }) => values).reduce(combine)
+    result.push({ atMs: group[0]?.atMs ?? 0, values: means(sum, group.length) })
+  }
+  return { stepMs: stepMs * factor, points: result }
+}

@@ -1,0 +1,104 @@
+/**
+ * Which librdkafka properties the API may set: an allow-list, since some of the others run programs
+ * (sasl.kerberos.kinit.cmd), load code (plugin.library.paths) or read files (ssl.*.location).
+ *
+ * A property that is not here can still be set on the worker's own machine.
+ * Names and meanings: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
+ */
+
+const ALLOWED: ReadonlySet<string> = new Set([
+  'api.version.request.timeout.ms',
+  'broker.address.family',
+  'broker.address.ttl',
+  'check.crcs',
+  'client.dns.lookup',
+  'client.id',
+  'client.rack',
+  'connections.max.idle.ms',
+  'coordinator.query.interval.ms',
+  'enable.ssl.certificate.verification',
+  'fetch.error.backoff.ms',
+  'fetch.max.bytes',
+  'fetch.message.max.bytes',
+  'fetch.min.bytes',
+  'fetch.queue.backoff.ms',
+  'fetch.wait.max.ms',
+  'group.protocol',
+  'group.remote.assignor',
+  'heartbeat.interval.ms',
+  'isolation.level',
+  'max.in.flight',
+  'max.partition.fetch.bytes',
+  'max.poll.interval.ms',
+  'message.max.bytes',
+  'metadata.max.age.ms',
+  'metadata.recovery.strategy',
+  'partition.assignment.strategy',
+  'queued.max.messages.kbytes',
+  'queued.min.messages',
+  'receive.message.max.bytes',
+  'reconnect.backoff.max.ms',
+  'reconnect.backoff.ms',
+  'retry.backoff.max.ms',
+  'retry.backoff.ms',
+  'sasl.mechanism',
+  'sasl.mechanisms',
+  'sasl.password',
+  'sasl.username',
+  'security.protocol',
+  'session.timeout.ms',
+  'socket.connection.setup.timeout.ms',
+  'socket.keepalive.enable',
+  'socket.max.fails',
+  'socket.nagle.disable',
+  'socket.receive.buffer.bytes',
+  'socket.send.buffer.bytes',
+  'socket.timeout.ms',
+  'ssl.ca.pem',
+  'ssl.certificate.pem',
+  'ssl.cipher.suites',
+  'ssl.curves.list',
+  'ssl.endpoint.identification.algorithm',
+  'ssl.key.password',
+  'ssl.key.pem',
+  'ssl.sigalgs.list',
+  'topic.metadata.refresh.interval.ms',
+])
+
+/** Shown in answers although their names begin with sasl: they say how, not with what. */
+const SASL_SHOWN: ReadonlySet<string> = new Set(['sasl.mechanism', 'sasl.mechanisms'])
+
+/** Values of properties: certificates as PEM are the longest that are sensible. */
+const VALUE_CHARS_MAX = 32_768
+
+/** Why a property may not be set by the API, or undefined when it may. */
+export function propertyFault(name: string, value: unknown): string | undefined {
+  if (!ALLOWED.has(name)) {
+    return (
+      `the librdkafka property ${name} cannot be set by the API; ` +
+      'set it on the worker, where it is KAFKA_CONFIG_... in the environment'
+    )
+  }
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+    return 'expected a text, a number or a boolean'
+  }
+  const text = String(value)
+  if (text.length > VALUE_CHARS_MAX) return `expected at most ${VALUE_CHARS_MAX} characters`
+  if (text.includes('\0')) return 'expected no NUL character'
+  // GSSAPI makes librdkafka run kinit through a shell.
+  if (name.startsWith('sasl.mechanism') && /gssapi/i.test(text)) {
+    return 'GSSAPI is not supported; use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512'
+  }
+  return undefined
+}
+
+/** Whether a property's value is write-only. */
+export function propertyIsSecret(name: string): boolean {
+  if (name.startsWith('sasl.')) return !SASL_SHOWN.has(name)
+  return name === 'ssl.key.pem' || name === 'ssl.key.password'
+}
+
+/** The environment variable by which `logpipe run` takes a property. */
+export function propertyVariable(name: string): string {
+  return `KAFKA_CONFIG_${name.toUpperCase().replaceAll('.', '_')}`
+}

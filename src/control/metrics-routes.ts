@@ -1,0 +1,227 @@
+/**
+ * /api/metrics, /metrics, and what machines ask first: /health and /ready.
+ */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
+import { rowId, mustPipeline, newRouter, problems, type ControlContext } from './control-context.ts'
+import { FLEET_ID, HISTORY_NAMES, HISTORY_SECONDS_MAX } from './history.ts'
+import { prometheusText } from './prometheus.ts'
+
+const numbers = z.record(z.string(), z.number())
+
+export function metricsRoutes(context: ControlContext): OpenAPIHono {
+  const router = newRouter()
+  addHealth(router, context)
+  addRuntime(router, context)
+  addHistory(router, context)
+  addElasticsearch(router, context)
+  router.get('/metrics', async (c) => {
+    const text = await prometheusText(context)
+    return c.body(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+  })
+  return router
+}
+
+/** Open to everybody, so they say nothing but the word. */
+function addHealth(router: OpenAPIHono, context: ControlContext): void {
+  const answer = (word: string) => ({
+    description: 'So it is.',
+    content: { 'application/json': { schema: z.object({ status: z.literal(word) }) } },
+  })
+  const base = { method: 'get' as const, tags: ['health'] }
+  router.openapi(
+    createRoute({
+      ...base,
+      path: '/health',
+      summary: 'Whether the process answers.',
+      responses: { 200: answer('ok') },
+    }),
+    (c) => c.json({ status: 'ok' }, 200),
+  )
+  router.openapi(
+    createRoute({
+      ...base,
+      path: '/ready',
+      summary: 'Whether the database answers.',
+      responses: { 200: answer('ready'), 503: answer('not ready') },
+    }),
+    (c) => {
+      try {
+        context.pipelines.count()
+        return c.json({ status: 'ready' }, 200)
+      } catch (error) {
+        context.report(error)
+        return c.json({ status: 'not ready' }, 503)
+      }
+    },
+  )
+}
+
+function addRuntime(router: OpenAPIHono, context: ControlContext): void {
+  const entry = z.object({
+    workers: z.array(z.string()),
+    metrics: numbers.openapi({ description: 'Summed over the workers, as they report them.' }),
+    rates: numbers.openapi({ description: 'Per second, from the last two heartbeats.' }),
+  })
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/metrics/runtime',
+      tags: ['metrics'],
+      summary: 'What the fleet and each pipeline do just now.',
+      responses: {
+        200: {
+          description: 'Metrics.',
+          content: {
+            'application/json': {
+              schema: z.object({
+                at: z.string(),
+                fleet: entry,
+                pipelines: z.array(entry.extend({ pipeline_id: z.number().int() })),
+                local: z
+                  .object({ at: z.string(), metrics: numbers })
+                  .nullable()
+                  .openapi({ description: 'A pipeline on this machine without a worker.' }),
+              }),
+            },
+          },
+        },
+        ...problems(),
+      },
+    }),
+    async (c) => {
+      const nowMs = context.clock.wallMs()
+      const live = context.fleet
+        .all()
+        .flatMap(({ id, live: isLive, heartbeat }) =>
+          isLive && heartbeat !== null && heartbeat.pipelineId !== null
+            ? [{ id, pipelineId: heartbeat.pipelineId, metrics: heartbeat.metrics }]
+            : [],
+        )
+      const entryOf = (workers: typeof live, pipelineId: number) => ({
+        workers: workers.map(({ id }) => id),
+        metrics: sum(workers.map(({ metrics }) => metrics)),
+        rates: named(context.history.latest(pipelineId) ?? []),
+      })
+      const pipelines = [...Map.groupBy(live, ({ pipelineId }) => pipelineId)]
+        .map(([id, workers]) => ({ pipeline_id: id, ...entryOf(workers, id) }))
+        .sort((left, right) => left.pipeline_id - right.pipeline_id)
+      const file = context.runtimeMetricsPath
+      const snapshot = file === undefined ? undefined : await readMetricsSnapshot(file, nowMs)
+      const local =
+        snapshot === undefined
+          ? null
+          : { at: new Date(snapshot.atMs).toISOString(), metrics: { ...snapshot.metrics } }
+      const at = new Date(nowMs).toISOString()
+      return c.json({ at, fleet: entryOf(live, FLEET_ID), pipelines, local }, 200)
+    },
+  )
+}
+
+function addHistory(router: OpenAPIHono, context: ControlContext): void {
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/metrics/runtime/history',
+      tags: ['metrics'],
+      summary: 'The same over time: seven days at most, coarser the longer.',
+      request: {
+        query: z.object({
+          seconds: z.coerce.number().int().min(1).max(HISTORY_SECONDS_MAX).default(300),
+          pipeline_id: z.coerce
+            .number()
+            .int()
+            .min(FLEET_ID)
+            .max(Number.MAX_SAFE_INTEGER)
+            .default(FLEET_ID)
+            .openapi({ description: '0: the whole fleet.' }),
+        }),
+      },
+      responses: {
+        200: {
+          description: 'Points in order of time; rates are means, gauges the highest of the step.',
+          content: {
+            'application/json': {
+              schema: z.object({
+                pipeline_id: z.number().int(),
+                seconds: z.number().int(),
+                step_seconds: z.number(),
+                points: z.array(
+                  z.object({ at: z.string() }).catchall(z.union([z.number(), z.string()])),
+                ),
+              }),
+            },
+          },
+        },
+        ...problems(404),
+      },
+    }),
+    (c) => {
+      const { seconds, pipeline_id: pipelineId } = c.req.valid('query')
+      if (pipelineId !== FLEET_ID) mustPipeline(context, pipelineId)
+      const { stepMs, points } = context.history.range(pipelineId, seconds)
+      return c.json(
+        {
+          pipeline_id: pipelineId,
+          seconds,
+          step_seconds: stepMs / 1000,
+          points: points.map(({ atMs, values }) => ({
+            at: new Date(atMs).toISOString(),
+            ...named(values),
+          })),
+        },
+        200,
+      )
+    },
+  )
+}
+
+function addElasticsearch(router: OpenAPIHono, context: ControlContext): void {
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/metrics/es',
+      tags: ['metrics'],
+      summary: 'Elasticsearch as it says itself, beside what the sink sees of it.',
+      request: { query: z.object({ pipeline_id: rowId }) },
+      responses: {
+        200: {
+          description: 'State.',
+          content: { 'application/json': { schema: z.record(z.string(), z.unknown()) } },
+        },
+        ...problems(404),
+      },
+    }),
+    async (c) => {
+      const pipeline = mustPipeline(context, c.req.valid('query').pipeline_id)
+      const ownDefault = (env: string) =>
+        context.fields.rows.find((row) => row.env === env)?.default ?? ''
+      const state = await context.elasticsearch.state(pipeline, {
+        url: ownDefault('ES_URL'),
+        index: ownDefault('ES_INDEX'),
+      })
+      const reported = sum(
+        context.fleet.running(pipeline.id).map(({ heartbeat }) => heartbeat?.metrics ?? {}),
+      )
+      const sink = {
+        es_spill_queue_bytes: reported['es_spill_queue_bytes'] ?? 0,
+        es_mem_queue_len: reported['es_mem_queue_len'] ?? 0,
+        es_429_proxy_rejected_total: reported['es_429_proxy_rejected_total'] ?? 0,
+      }
+      const at = new Date(context.clock.wallMs()).toISOString()
+      return c.json({ pipeline_id: pipeline.id, at, ...sink, elasticsearch: state }, 200)
+    },
+  )
+}
+
+function sum(each: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const total: Record<string, number> = {}
+  for (const metrics of each) {
+    for (const [name, value] of Object.entries(metrics)) total[name] = (total[name] ?? 0) + value
+  }
+  return total
+}
+
+function named(values: readonly number[]): Record<string, number> {
+  return Object.fromEntries(HISTORY_NAMES.map((name, index) => [name, values[index] ?? 0]))
+}

@@ -1,0 +1,57 @@
+/**
+ * /api/options: the rows of the option table that are fields of a pipeline, for whoever draws a
+ * form.
+ */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { newRouter, problems, type ControlContext } from './control-context.ts'
+import { fieldName } from './pipeline-fields.ts'
+
+const optionSchema = z
+  .object({
+    field: z.string(),
+    variable: z.string(),
+    group: z.string(),
+    kind: z.string(),
+    choices: z.array(z.string()),
+    min: z.number().nullable(),
+    max: z.number().nullable(),
+    default: z.string().nullable(),
+    secret: z.boolean(),
+    repeatable: z.boolean(),
+    description: z.string(),
+  })
+  .openapi('Option')
+
+export function optionRoutes(context: ControlContext): OpenAPIHono {
+  const router = newRouter()
+  const items = context.fields.rows.map((row) => ({
+    field: fieldName(row),
+    variable: row.env,
+    group: row.group,
+    kind: row.kind,
+    choices: [...(row.choices ?? [])],
+    min: row.min ?? null,
+    max: row.max ?? null,
+    default: row.default,
+    secret: row.secret === true,
+    repeatable: row.repeatable === true,
+    description: row.short,
+  }))
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/options',
+      tags: ['pipelines'],
+      summary: 'The fields that a pipeline may have.',
+      responses: {
+        200: {
+          description: 'Fields, in the order of the table.',
+          content: { 'application/json': { schema: z.object({ items: z.array(optionSchema) }) } },
+        },
+        ...problems(),
+      },
+    }),
+    (c) => c.json({ items }, 200),
+  )
+  return router
+}

@@ -1,0 +1,273 @@
+/**
+ * /api/pipelines: make, read, change, delete; start and stop; revisions and the way back.
+ *
+ * A change may carry If-Match with the ETag of what it was made from; when somebody else was
+ * faster, it is refused (412) instead of undoing theirs.
+ */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import {
+  idParam,
+  mustPipeline,
+  newRouter,
+  problems,
+  tagHeader,
+  viewOf,
+  type ControlContext,
+} from './control-context.ts'
+import type { Draft } from './pipeline-fields.ts'
+import type { Pipeline } from './pipeline-store.ts'
+import { bodySchema, entityTag, revisionView, viewSchema } from './pipeline-view.ts'
+import { Problem } from './problem.ts'
+
+/** A page that a browser shows without pain. */
+const PAGE_MAX = 500
+/** Ten times what one control plane is measured for. */
+const PIPELINES_MAX = 10_000
+
+const json = <Schema>(schema: Schema, description: string) => ({
+  description,
+  content: { 'application/json': { schema } },
+})
+
+export function pipelineRoutes(context: ControlContext): OpenAPIHono {
+  const router = newRouter()
+  addCollection(router, context)
+  addItem(router, context)
+  addStartStop(router, context)
+  addRevisions(router, context)
+  return router
+}
+
+function addCollection(router: OpenAPIHono, context: ControlContext): void {
+  const { fields, pipelines } = context
+  const view = viewSchema(fields)
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/pipelines',
+      tags: ['pipelines'],
+      summary: 'Pipelines in order of id, a page at a time.',
+      request: {
+        query: z.object({
+          limit: z.coerce.number().int().min(1).max(PAGE_MAX).default(100),
+          cursor: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+        }),
+      },
+      responses: {
+        200: json(
+          z.object({
+            items: z.array(view),
+            total: z.number().int(),
+            next_cursor: z.number().int().nullable(),
+          }),
+          'A page; next_cursor is null on the last.',
+        ),
+        ...problems(),
+      },
+    }),
+    (c) => {
+      const { limit, cursor } = c.req.valid('query')
+      const page = pipelines.page(cursor, limit + 1)
+      const shown = page.slice(0, limit)
+      const items = shown.map((pipeline) => viewOf(context, pipeline))
+      const next_cursor = page.length > limit ? (shown.at(-1)?.id ?? null) : null
+      return c.json({ items, total: pipelines.count(), next_cursor }, 200)
+    },
+  )
+  router.openapi(
+    createRoute({
+      method: 'post',
+      path: '/api/pipelines',
+      tags: ['pipelines'],
+      summary: 'Makes a pipeline; `enabled: true` starts it.',
+      request: { body: { required: true, ...json(bodySchema(fields), 'The pipeline.') } },
+      responses: { 201: json(view, 'Made.'), ...problems(409) },
+    }),
+    (c) => {
+      const draft = checked(context, c.req.valid('json'), {})
+      if (pipelines.count() >= PIPELINES_MAX) {
+        throw new Problem(409, `There are ${PIPELINES_MAX} pipelines already.`)
+      }
+      refuseTakenName(context, draft.name, null)
+      const made = pipelines.insert(draft, draft.enabled ?? false, context.clock.wallMs())
+      context.fleet.reconcile()
+      return c.json(viewOf(context, made), 201, {
+        location: `/api/pipelines/${made.id}`,
+        ...tagHeader(made),
+      })
+    },
+  )
+}
+
+function addItem(router: OpenAPIHono, context: ControlContext): void {
+  const { fields, pipelines } = context
+  const view = viewSchema(fields)
+  const item = { path: '/api/pipelines/{id}' as const, tags: ['pipelines'] }
+  router.openapi(
+    createRoute({
+      ...item,
+      method: 'get',
+      summary: 'One pipeline, with its ETag.',
+      request: { params: idParam },
+      responses: { 200: json(view, 'The pipeline.'), ...problems(404) },
+    }),
+    (c) => {
+      const pipeline = mustPipeline(context, c.req.valid('param').id)
+      return c.json(viewOf(context, pipeline), 200, tagHeader(pipeline))
+    },
+  )
+  router.openapi(
+    createRoute({
+      ...item,
+      method: 'put',
+      summary: 'Replaces the configuration, as a new revision.',
+      description:
+        'A field left out goes back to its default; a secret left out stays, null removes it; ' +
+        '`enabled` left out stays.',
+      request: {
+        params: idParam,
+        body: { required: true, ...json(bodySchema(fields), 'The pipeline.') },
+      },
+      responses: { 200: json(view, 'Changed.'), ...problems(404, 409, 412) },
+    }),
+    (c) => {
+      const before = mustPipeline(context, c.req.valid('param').id)
+      checkMatch(c.req.header('if-match'), before)
+      const draft = checked(context, c.req.valid('json'), before.secrets)
+      refuseTakenName(context, draft.name, before.id)
+      const enabled = draft.enabled ?? before.enabled
+      const after = pipelines.update(before.id, draft, enabled, context.clock.wallMs())
+      context.fleet.reconcile()
+      return c.json(viewOf(context, after), 200, tagHeader(after))
+    },
+  )
+  router.openapi(
+    createRoute({
+      ...item,
+      method: 'delete',
+      summary: 'Deletes a pipeline that is stopped.',
+      request: { params: idParam },
+      responses: { 204: { description: 'Deleted.' }, ...problems(404, 409, 412) },
+    }),
+    (c) => {
+      const pipeline = mustPipeline(context, c.req.valid('param').id)
+      checkMatch(c.req.header('if-match'), pipeline)
+      const running = context.fleet.running(pipeline.id).map(({ id }) => id)
+      if (pipeline.enabled || running.length > 0) {
+        const who = running.length > 0 ? ` (on ${running.join(', ')})` : ''
+        throw new Problem(409, `Pipeline ${pipeline.id} is running${who}: stop it first.`)
+      }
+      pipelines.delete(pipeline.id)
+      context.fleet.pipelineDeleted(pipeline.id)
+      return c.body(null, 204)
+    },
+  )
+}
+
+function addStartStop(router: OpenAPIHono, context: ControlContext): void {
+  const view = viewSchema(context.fields)
+  for (const verb of ['start', 'stop'] as const) {
+    router.openapi(
+      createRoute({
+        method: 'post',
+        path: `/api/pipelines/{id}/${verb}`,
+        tags: ['pipelines'],
+        summary:
+          verb === 'start'
+            ? 'Wants the pipeline to run; status says on which worker, or why not yet.'
+            : 'Wants the pipeline to drain and stop.',
+        request: { params: idParam },
+        responses: { 200: json(view, 'So it is wanted.'), ...problems(404, 412) },
+      }),
+      (c) => {
+        const pipeline = mustPipeline(context, c.req.valid('param').id)
+        checkMatch(c.req.header('if-match'), pipeline)
+        const nowMs = context.clock.wallMs()
+        const after = context.pipelines.setEnabled(pipeline.id, verb === 'start', nowMs)
+        context.fleet.reconcile()
+        return c.json(viewOf(context, after), 200, tagHeader(after))
+      },
+    )
+  }
+}
+
+function addRevisions(router: OpenAPIHono, context: ControlContext): void {
+  const { fields, pipelines } = context
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/pipelines/{id}/revisions',
+      tags: ['pipelines'],
+      summary: 'The kept revisions, newest first; the first is in force.',
+      request: { params: idParam },
+      responses: {
+        200: json(z.object({ items: z.array(z.record(z.string(), z.unknown())) }), 'Revisions.'),
+        ...problems(404),
+      },
+    }),
+    (c) => {
+      const { id } = mustPipeline(context, c.req.valid('param').id)
+      const items = pipelines.revisions(id).map((revision) => revisionView(revision, fields))
+      return c.json({ items }, 200)
+    },
+  )
+  router.openapi(
+    createRoute({
+      method: 'post',
+      path: '/api/pipelines/{id}/rollback',
+      tags: ['pipelines'],
+      summary: 'Puts an earlier revision in force again, as a new one; by default the last before.',
+      request: {
+        params: idParam,
+        body: {
+          required: false,
+          ...json(z.object({ revision: z.number().int().min(1).optional() }), 'Which one.'),
+        },
+      },
+      responses: { 200: json(viewSchema(fields), 'In force.'), ...problems(404, 409, 412) },
+    }),
+    (c) => {
+      const before = mustPipeline(context, c.req.valid('param').id)
+      checkMatch(c.req.header('if-match'), before)
+      // Without a body there is nothing to validate.
+      const asked = c.req.valid('json') as { readonly revision?: number } | undefined
+      const number = asked?.revision ?? before.revision - 1
+      const revision = pipelines.revision(before.id, number)
+      if (revision === undefined) {
+        throw new Problem(404, `Revision ${number} of pipeline ${before.id} is not kept.`)
+      }
+      refuseTakenName(context, revision.name, before.id)
+      const after = pipelines.update(before.id, revision, before.enabled, context.clock.wallMs())
+      context.fleet.reconcile()
+      return c.json(viewOf(context, after), 200, tagHeader(after))
+    },
+  )
+}
+
+function checked(
+  context: ControlContext,
+  body: Readonly<Record<string, unknown>>,
+  before: Readonly<Record<string, string>>,
+): Draft {
+  const result = context.fields.check(body, before)
+  if ('draft' in result) return result.draft
+  const { faults } = result
+  const names = faults.map(({ field }) => field).join(', ')
+  throw new Problem(422, `The pipeline was not saved because of: ${names}.`, { faults })
+}
+
+function refuseTakenName(context: ControlContext, name: string, ownId: number | null): void {
+  const other = context.pipelines.getByName(name)
+  if (other === undefined || other.id === ownId) return
+  const detail = `Pipeline ${other.id} is already called ${name}.`
+  throw new Problem(409, detail, { faults: [{ field: 'name', detail }] })
+}
+
+/** If-Match as RFC 9110 has it: a list of tags, or * for whatever is there. */
+function checkMatch(header: string | undefined, pipeline: Pipeline): void {
+  if (header === undefined || header.trim() === '*') return
+  const tag = entityTag(pipeline)
+  if (header.split(',').some((given) => given.trim() === tag)) return
+  const detail = `Pipeline ${pipeline.id} has changed since it was read: it is at ${tag} now.`
+  throw new Problem(412, detail, { headers: { etag: tag } })
+}

@@ -1,0 +1,89 @@
+/**
+ * How a pipeline is doing, in one word and one sentence, from what is wanted and what its workers
+ * say.
+ *
+ *   stopped   not wanted, and no worker runs it
+ *   stopping  not wanted, and a worker still drains it
+ *   pending   wanted, and no worker is there for it; the reason says why
+ *   starting  wanted and assigned; no child runs yet
+ *   running   as wanted, or with fewer replicas than wanted (the reason says so)
+ *   degraded  something runs, but not as wanted: a child crashes, or an older revision runs
+ *   failed    nothing runs, because the child crashes again and again
+ */
+import type { CommandQueue } from './commands.ts'
+import type { Fleet, WorkerNow } from './fleet.ts'
+import type { Pipeline } from './pipeline-store.ts'
+
+export const PIPELINE_STATES = [
+  'stopped',
+  'stopping',
+  'pending',
+  'starting',
+  'running',
+  'degraded',
+  'failed',
+] as const
+export type PipelineState = (typeof PIPELINE_STATES)[number]
+
+export interface PipelineStatus {
+  readonly state: PipelineState
+  /** What a person should know; null when there is nothing to say. */
+  readonly reason: string | null
+  readonly workers: readonly {
+    readonly id: string
+    readonly state: string
+    readonly revision: number | null
+    readonly error: { readonly message: string; readonly lines: readonly string[] } | null
+  }[]
+  /** The latest check of Kafka, Elasticsearch and the rest, made on a worker. */
+  readonly check: { readonly state: string; readonly result: unknown } | null
+}
+
+export function pipelineStatus(
+  pipeline: Pick<Pipeline, 'id' | 'enabled' | 'revision'>,
+  fleet: Fleet,
+  commands: CommandQueue,
+): PipelineStatus {
+  const workers = pipeline.enabled ? fleet.assignedTo(pipeline.id) : fleet.running(pipeline.id)
+  const check = commands.latest(pipeline.id, 'check')
+  return {
+    ...(pipeline.enabled
+      ? enabledState(pipeline, workers, fleet.shortage(pipeline.id))
+      : { state: workers.length > 0 ? 'stopping' : 'stopped', reason: null }),
+    workers: workers.map(({ id, live, heartbeat }) => ({
+      id,
+      state: live ? (heartbeat?.state ?? 'unknown') : 'lost',
+      revision: heartbeat?.revision ?? null,
+      error: heartbeat?.error ?? null,
+    })),
+    check: check === undefined ? null : { state: check.state, result: check.result },
+  }
+}
+
+function enabledState(
+  { id, revision }: Pick<Pipeline, 'id' | 'revision'>,
+  workers: readonly WorkerNow[],
+  shortage: { readonly runningCount: number; readonly reason: string } | undefined,
+): { readonly state: PipelineState; readonly reason: string | null } {
+  if (shortage?.runningCount === 0) return { state: 'pending', reason: shortage.reason }
+  const live = workers.filter((worker) => worker.live)
+  const runs = live.filter(
+    ({ heartbeat }) => heartbeat?.state === 'running' && heartbeat.pipelineId === id,
+  )
+  const faulty = live.find(
+    ({ heartbeat }) => heartbeat?.error !== null && heartbeat?.error !== undefined,
+  )
+  if (faulty !== undefined) {
+    const { heartbeat } = faulty
+    const message = `${faulty.id}: ${heartbeat?.error?.message ?? ''}`
+    return { state: runs.length > 0 ? 'degraded' : 'failed', reason: message }
+  }
+  const reason = shortage?.reason ?? null
+  if (runs.length === 0) return { state: 'starting', reason }
+  const older = runs.find(({ heartbeat }) => heartbeat?.revision !== revision)
+  if (older !== undefined) {
+    const has = String(older.heartbeat?.revision ?? 'none')
+    return { state: 'running', reason: `${older.id} still runs revision ${has}` }
+  }
+  return { state: 'running', reason }
+}

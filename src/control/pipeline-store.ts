@@ -1,0 +1,227 @@
+/**
+ * Pipelines and their revisions, as rows.
+ *
+ * `revision` counts changes of the configuration; `version` counts every change, start and stop
+ * included, and is what ETag shows. Each revision is kept, REVISIONS_KEPT of them; going back to
+ * one makes a new revision with its content, so that history only grows.
+ */
+import type Database from 'better-sqlite3'
+import type { Statement } from 'better-sqlite3'
+import assert from 'node:assert/strict'
+import type { PipelineSettings, Secrets } from './pipeline-fields.ts'
+
+/** Enough to find the change that broke something; about 100 KB a pipeline at the very most. */
+const REVISIONS_KEPT = 50
+
+/** What a person writes: the content of a revision. */
+export interface PipelineContent {
+  readonly name: string
+  readonly settings: PipelineSettings
+  readonly secrets: Secrets
+  readonly replicas: number
+}
+
+export interface Pipeline extends PipelineContent {
+  readonly id: number
+  /** Wanted to run; the same thing as desired_state `running`. */
+  readonly enabled: boolean
+  readonly revision: number
+  readonly version: number
+  readonly createdMs: number
+  readonly updatedMs: number
+}
+
+export interface Revision extends PipelineContent {
+  readonly revision: number
+  readonly createdMs: number
+}
+
+/** What the scheduler needs of a pipeline. */
+export interface PipelineWish {
+  readonly id: number
+  readonly enabled: boolean
+  readonly replicas: number
+}
+
+interface ContentRow {
+  readonly name: string
+  readonly settings: string
+  readonly secrets: string
+  readonly replicas: number
+  readonly revision: number
+  readonly created_ms: number
+}
+
+interface PipelineRow extends ContentRow {
+  readonly id: number
+  readonly enabled: number
+  readonly version: number
+  readonly updated_ms: number
+}
+
+export class PipelineStore {
+  readonly #db: Database
+  readonly #insert: Statement
+  readonly #get: Statement<PipelineRow>
+  readonly #getByName: Statement<PipelineRow>
+  readonly #page: Statement<PipelineRow>
+  readonly #count: Statement<{ readonly count: number }>
+  readonly #wishes: Statement<{ id: number; enabled: number; replicas: number }>
+  readonly #update: Statement
+  readonly #setEnabled: Statement
+  readonly #delete: Statement
+  readonly #keepRevision: Statement
+  readonly #trimRevisions: Statement
+  readonly #revisions: Statement<ContentRow>
+  readonly #revision: Statement<ContentRow>
+
+  constructor(db: Database) {
+    this.#db = db
+    this.#insert = db.prepare(
+      'INSERT INTO pipelines (name, settings, secrets, enabled, replicas, revision, version,' +
+        ' created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, 1, 1, ?, ?)',
+    )
+    this.#get = db.prepare('SELECT * FROM pipelines WHERE id = ?')
+    this.#getByName = db.prepare('SELECT * FROM pipelines WHERE name = ?')
+    this.#page = db.prepare('SELECT * FROM pipelines WHERE id > ? ORDER BY id LIMIT ?')
+    this.#count = db.prepare('SELECT count(*) AS count FROM pipelines')
+    this.#wishes = db.prepare('SELECT id, enabled, replicas FROM pipelines ORDER BY id')
+    this.#update = db.prepare(
+      'UPDATE pipelines SET name = ?, settings = ?, secrets = ?, enabled = ?, replicas = ?,' +
+        ' revision = revision + 1, version = version + 1, updated_ms = ? WHERE id = ?',
+    )
+    this.#setEnabled = db.prepare(
+      'UPDATE pipelines SET enabled = ?, version = version + 1, updated_ms = ? WHERE id = ?',
+    )
+    this.#delete = db.prepare('DELETE FROM pipelines WHERE id = ?')
+    this.#keepRevision = db.prepare(
+      'INSERT INTO revisions SELECT id, revision, name, settings, secrets, replicas, updated_ms' +
+        ' FROM pipelines WHERE id = ?',
+    )
+    this.#trimRevisions = db.prepare(
+      'DELETE FROM revisions WHERE pipeline_id = ? AND revision <= ?',
+    )
+    this.#revisions = db.prepare(
+      'SELECT * FROM revisions WHERE pipeline_id = ? ORDER BY revision DESC',
+    )
+    this.#revision = db.prepare('SELECT * FROM revisions WHERE pipeline_id = ? AND revision = ?')
+  }
+
+  insert(content: PipelineContent, enabled: boolean, nowMs: number): Pipeline {
+    return this.#db
+      .transaction(() => {
+        const { name, settings, secrets, replicas } = content
+        const { lastInsertRowid } = this.#insert.run(
+          name,
+          JSON.stringify(settings),
+          JSON.stringify(secrets),
+          Number(enabled),
+          replicas,
+          nowMs,
+          nowMs,
+        )
+        const id = Number(lastInsertRowid)
+        this.#keepRevision.run(id)
+        return this.#mustGet(id)
+      })
+      .immediate()
+  }
+
+  /** Puts new content in place of the old, as a new revision. */
+  update(id: number, content: PipelineContent, enabled: boolean, nowMs: number): Pipeline {
+    return this.#db
+      .transaction(() => {
+        const { name, settings, secrets, replicas } = content
+        const changed = this.#update.run(
+          name,
+          JSON.stringify(settings),
+          JSON.stringify(secrets),
+          Number(enabled),
+          replicas,
+          nowMs,
+          id,
+        )
+        assert.equal(changed.changes, 1)
+        this.#keepRevision.run(id)
+        const pipeline = this.#mustGet(id)
+        this.#trimRevisions.run(id, pipeline.revision - REVISIONS_KEPT)
+        return pipeline
+      })
+      .immediate()
+  }
+
+  /** Start or stop; says so even when nothing changed, without making a new version then. */
+  setEnabled(id: number, enabled: boolean, nowMs: number): Pipeline {
+    const pipeline = this.#mustGet(id)
+    if (pipeline.enabled === enabled) return pipeline
+    this.#setEnabled.run(Number(enabled), nowMs, id)
+    return this.#mustGet(id)
+  }
+
+  /** Deletes the pipeline, its revisions, and every assignment of it. */
+  delete(id: number): void {
+    this.#delete.run(id)
+  }
+
+  get(id: number): Pipeline | undefined {
+    const row = this.#get.get(id)
+    return row === undefined ? undefined : pipelineOf(row)
+  }
+
+  getByName(name: string): Pipeline | undefined {
+    const row = this.#getByName.get(name)
+    return row === undefined ? undefined : pipelineOf(row)
+  }
+
+  /** At most `limit` pipelines with ids above `afterId`, in order of id. */
+  page(afterId: number, limit: number): Pipeline[] {
+    return this.#page.all(afterId, limit).map(pipelineOf)
+  }
+
+  count(): number {
+    return this.#count.get()?.count ?? 0
+  }
+
+  wishes(): PipelineWish[] {
+    return this.#wishes
+      .all()
+      .map(({ id, enabled, replicas }) => ({ id, enabled: enabled === 1, replicas }))
+  }
+
+  /** The kept revisions, newest first; the first is the present one. */
+  revisions(id: number): Revision[] {
+    return this.#revisions.all(id).map(revisionOf)
+  }
+
+  revision(id: number, revision: number): Revision | undefined {
+    const row = this.#revision.get(id, revision)
+    return row === undefined ? undefined : revisionOf(row)
+  }
+
+  #mustGet(id: number): Pipeline {
+    const pipeline = this.get(id)
+    assert.ok(pipeline !== undefined, `pipeline ${id} exists`)
+    return pipeline
+  }
+}
+
+function revisionOf(row: ContentRow): Revision {
+  return {
+    revision: row.revision,
+    createdMs: row.created_ms,
+    name: row.name,
+    settings: JSON.parse(row.settings) as PipelineSettings,
+    secrets: JSON.parse(row.secrets) as Secrets,
+    replicas: row.replicas,
+  }
+}
+
+function pipelineOf(row: PipelineRow): Pipeline {
+  return {
+    ...revisionOf(row),
+    id: row.id,
+    enabled: row.enabled === 1,
+    version: row.version,
+    updatedMs: row.updated_ms,
+  }
+}

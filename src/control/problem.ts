@@ -1,0 +1,92 @@
+/**
+ * What went wrong, as the API tells it: RFC 9457 problem+json, with one entry for each wrong field.
+ *
+ * Routes throw a Problem; one handler turns it into the answer. Anything else that is thrown is our
+ * fault: it is logged in full and answered with nothing but a 500.
+ */
+import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+
+export interface FieldFault {
+  /** The field, with dots where it is nested: kafka_config.client.id. */
+  readonly field: string
+  readonly detail: string
+}
+
+export type ProblemStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 422 | 429 | 500 | 503
+
+const TITLES: Readonly<Record<ProblemStatus, string>> = {
+  400: 'The request cannot be read',
+  401: 'A token is needed',
+  403: 'Not allowed',
+  404: 'Not found',
+  409: 'In conflict with the present state',
+  412: 'Changed by somebody else',
+  413: 'The body is too large',
+  415: 'The body must be application/json',
+  422: 'Some fields are wrong',
+  429: 'Too many requests',
+  500: 'An error of the control plane',
+  503: 'Not ready',
+}
+
+/** Thrown by routes, answered as application/problem+json. */
+export class Problem extends Error {
+  readonly status: ProblemStatus
+  readonly faults: readonly FieldFault[]
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    status: ProblemStatus,
+    detail: string,
+    more: {
+      readonly faults?: readonly FieldFault[]
+      readonly headers?: Readonly<Record<string, string>>
+    } = {},
+  ) {
+    super(detail)
+    this.name = 'Problem'
+    this.status = status
+    this.faults = more.faults ?? []
+    this.headers = more.headers ?? {}
+  }
+}
+
+/** @param report is told of what should not have happened. */
+export function problemHandler(report: (error: unknown) => void): ErrorHandler {
+  return (error, context) => {
+    if (error instanceof Problem) return answer(context, error)
+    // Hono's own: a body that is not JSON, a malformed request.
+    if (error instanceof HTTPException && error.status < 500) {
+      return answer(context, new Problem(400, error.message))
+    }
+    report(error)
+    return answer(context, new Problem(500, 'Its log says more.'))
+  }
+}
+
+export const notFoundHandler: NotFoundHandler = (context) =>
+  answer(context, new Problem(404, `There is nothing at ${context.req.path}.`))
+
+function answer(context: Context, problem: Problem): Response {
+  const body = {
+    type: 'about:blank',
+    title: TITLES[problem.status],
+    status: problem.status,
+    detail: problem.message,
+    ...(problem.faults.length === 0
+      ? {}
+      : {
+          errors: problem.faults.map(({ field, detail }) => ({
+            field,
+            // A JSON pointer: properties have dots in their names, so only the first parts.
+            pointer: `#/${field.replace(/^kafka_config\./, 'kafka_config/')}`,
+            detail,
+          })),
+        }),
+  }
+  return context.body(JSON.stringify(body), problem.status, {
+    'content-type': 'application/problem+json',
+    ...problem.headers,
+  })
+}

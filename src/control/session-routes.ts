@@ -1,0 +1,104 @@
+/**
+ * /api/session: how a browser signs in. The token is exchanged once for a cookie that no script can
+ * read and no other site can use.
+ */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import { isTrustedPlace, SESSION_COOKIE, type AccessRules } from './access.ts'
+import { newRouter, problems } from './control-context.ts'
+import { Problem } from './problem.ts'
+import { SESSION_MS, tokensEqual, type FailedTokens, type Sessions } from './tokens.ts'
+
+export function sessionRoutes(
+  rules: AccessRules,
+  sessions: Sessions,
+  failures: FailedTokens,
+  secure: boolean,
+): OpenAPIHono {
+  const router = newRouter()
+  addState(router, rules, sessions)
+  addSignIn(router, rules, sessions, failures, secure)
+  return router
+}
+
+const base = { path: '/api/session' as const, tags: ['session'] }
+
+function addState(router: OpenAPIHono, rules: AccessRules, sessions: Sessions): void {
+  router.openapi(
+    createRoute({
+      ...base,
+      method: 'get',
+      summary: 'Whether this browser may use the API, and whether it would need a token.',
+      responses: {
+        200: {
+          description: 'So it is.',
+          content: {
+            'application/json': {
+              schema: z.object({ signed_in: z.boolean(), token_needed: z.boolean() }),
+            },
+          },
+        },
+      },
+    }),
+    (c) => {
+      const address = rules.remoteAddress(c) ?? 'unknown'
+      const token_needed = !isTrustedPlace(c, address, rules, 'control')
+      const id = getCookie(c, SESSION_COOKIE)
+      const signed_in = !token_needed || (id !== undefined && sessions.isOpen(id))
+      return c.json({ signed_in, token_needed }, 200)
+    },
+  )
+}
+
+function addSignIn(
+  router: OpenAPIHono,
+  rules: AccessRules,
+  sessions: Sessions,
+  failures: FailedTokens,
+  secure: boolean,
+): void {
+  router.openapi(
+    createRoute({
+      ...base,
+      method: 'post',
+      summary: 'Signs a browser in: the token for a cookie.',
+      request: {
+        body: {
+          required: true,
+          content: { 'application/json': { schema: z.object({ token: z.string().max(4096) }) } },
+        },
+      },
+      responses: { 204: { description: 'Signed in.' }, ...problems() },
+    }),
+    (c) => {
+      const address = rules.remoteAddress(c) ?? 'unknown'
+      failures.check(address)
+      if (!tokensEqual(c.req.valid('json').token, rules.controlToken)) {
+        failures.count(address)
+        throw new Problem(401, 'This is not the token.')
+      }
+      setCookie(c, SESSION_COOKIE, sessions.open(), {
+        httpOnly: true,
+        sameSite: 'Strict',
+        secure,
+        path: '/',
+        maxAge: SESSION_MS / 1000,
+      })
+      return c.body(null, 204)
+    },
+  )
+  router.openapi(
+    createRoute({
+      ...base,
+      method: 'delete',
+      summary: 'Signs out.',
+      responses: { 204: { description: 'Signed out.' }, ...problems() },
+    }),
+    (c) => {
+      const id = getCookie(c, SESSION_COOKIE)
+      if (id !== undefined) sessions.close(id)
+      deleteCookie(c, SESSION_COOKIE, { path: '/', secure })
+      return c.body(null, 204)
+    },
+  )
+}

@@ -1,0 +1,239 @@
+/**
+ * /api/workers: who is there, what each shall run, and the heartbeat by which workers call.
+ *
+ * The heartbeat is the only route whose answer holds secrets: those of the one pipeline that this
+ * worker shall run.
+ */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { RESULT_BYTES_MAX, type Command } from './commands.ts'
+import { newRouter, problems, type ControlContext } from './control-context.ts'
+import { WORKERS_MAX, type WorkerNow } from './fleet.ts'
+import type { Heartbeat } from './heartbeat.ts'
+import { Problem } from './problem.ts'
+import {
+  assignmentSchema,
+  heartbeatSchema,
+  workerIdParam,
+  workerSchema,
+  type WorkerView,
+} from './worker-schemas.ts'
+
+export function workerRoutes(context: ControlContext): OpenAPIHono {
+  const router = newRouter()
+  addList(router, context)
+  addAssignment(router, context)
+  addHeartbeat(router, context)
+  return router
+}
+
+function addList(router: OpenAPIHono, context: ControlContext): void {
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/workers',
+      tags: ['workers'],
+      summary: `Every worker that has called, in order of id (${WORKERS_MAX} at most).`,
+      responses: {
+        200: {
+          description: 'Workers.',
+          content: {
+            'application/json': {
+              schema: z.object({ items: z.array(workerSchema), total: z.number().int() }),
+            },
+          },
+        },
+        ...problems(),
+      },
+    }),
+    (c) => {
+      const items = context.fleet.all().map((worker) => workerView(context, worker))
+      return c.json({ items, total: items.length }, 200)
+    },
+  )
+  router.openapi(
+    createRoute({
+      method: 'delete',
+      path: '/api/workers/{id}',
+      tags: ['workers'],
+      summary: 'Forgets a worker that is lost.',
+      request: { params: workerIdParam },
+      responses: { 204: { description: 'Forgotten.' }, ...problems(404, 409) },
+    }),
+    (c) => {
+      context.fleet.forget(c.req.valid('param').id)
+      return c.body(null, 204)
+    },
+  )
+}
+
+function addAssignment(router: OpenAPIHono, context: ControlContext): void {
+  const body = z
+    .object({
+      pipeline_id: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).nullable(),
+      desired_state: z.enum(['running', 'stopped']).default('running'),
+    })
+    .openapi('AssignmentBody')
+  router.openapi(
+    createRoute({
+      method: 'put',
+      path: '/api/workers/{id}/assignment',
+      tags: ['workers'],
+      summary: 'Gives a worker a pipeline by hand; pipeline_id null: the scheduler decides.',
+      description:
+        'running also starts the pipeline. stopped keeps the worker for it, standing ' +
+        'still; the pipeline itself goes on elsewhere.',
+      request: {
+        params: workerIdParam,
+        body: { required: true, content: { 'application/json': { schema: body } } },
+      },
+      responses: {
+        200: {
+          description: 'Assigned.',
+          content: { 'application/json': { schema: workerSchema } },
+        },
+        ...problems(404, 503),
+      },
+    }),
+    (c) => {
+      const { id } = c.req.valid('param')
+      const { pipeline_id: pipelineId, desired_state: desiredState } = c.req.valid('json')
+      if (pipelineId === null) return c.json(workerView(context, context.fleet.pin(id, null)), 200)
+      if (context.pipelines.get(pipelineId) === undefined) {
+        const detail = `There is no pipeline ${pipelineId}.`
+        throw new Problem(404, detail, { faults: [{ field: 'pipeline_id', detail }] })
+      }
+      context.fleet.pin(id, { pipelineId, desiredState })
+      if (desiredState === 'running') {
+        context.pipelines.setEnabled(pipelineId, true, context.clock.wallMs())
+        context.fleet.reconcile()
+      }
+      const worker = context.fleet.get(id)
+      if (worker === undefined) throw new Problem(404, `No worker ${id} has ever called.`)
+      return c.json(workerView(context, worker), 200)
+    },
+  )
+}
+
+function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
+  router.openapi(
+    createRoute({
+      method: 'post',
+      path: '/api/workers/{id}/heartbeat',
+      tags: ['workers'],
+      summary: 'Called by sync: what the worker does, for what it shall do.',
+      request: {
+        params: workerIdParam,
+        body: { required: true, content: { 'application/json': { schema: heartbeatSchema } } },
+      },
+      responses: {
+        200: {
+          description: 'What to do.',
+          content: {
+            'application/json': {
+              schema: z.object({
+                assignment: assignmentSchema.nullable(),
+                commands: z.array(
+                  z.object({
+                    id: z.string(),
+                    kind: z.string(),
+                    pipeline_id: z.number().int(),
+                    args: z.record(z.string(), z.unknown()),
+                    expires_at: z.string(),
+                  }),
+                ),
+              }),
+            },
+          },
+        },
+        ...problems(409, 503),
+      },
+    }),
+    (c) => {
+      const { id } = c.req.valid('param')
+      const body = c.req.valid('json')
+      const heartbeat = heartbeatOf(body)
+      context.fleet.heartbeat(id, heartbeat)
+      for (const { id: commandId, ok, result } of body.results) {
+        const fits = JSON.stringify(result ?? null).length <= RESULT_BYTES_MAX
+        const kept = fits ? (result ?? null) : { message: 'The result was too large to keep.' }
+        context.commands.finish(id, { id: commandId, ok: ok && fits, result: kept })
+      }
+      context.onHeartbeat(id, heartbeat, body.tail)
+      const commands = context.commands.take(id).map(commandView)
+      return c.json({ assignment: assignmentOf(context, id), commands }, 200)
+    },
+  )
+}
+
+function heartbeatOf(body: z.infer<typeof heartbeatSchema>): Heartbeat {
+  return {
+    state: body.state,
+    pid: body.pid,
+    pipelineId: body.pipeline_id,
+    revision: body.revision,
+    failedRevision: body.failed_revision,
+    error: body.error,
+    metrics: body.metrics,
+    deadLetters: body.dead_letters,
+    pollMs: body.poll_ms,
+    instance: body.instance,
+    version: body.version,
+  }
+}
+
+function assignmentOf(context: ControlContext, id: string) {
+  const pipelineId = context.fleet.assignment(id)
+  if (pipelineId === null) return null
+  const pipeline = context.pipelines.get(pipelineId)
+  if (pipeline === undefined) return null
+  return {
+    pipeline_id: pipeline.id,
+    name: pipeline.name,
+    desired_state: 'running' as const,
+    revision: pipeline.revision,
+    variables: context.fields.variables(pipeline.settings),
+    secrets: context.fields.secretVariables(pipeline.secrets),
+  }
+}
+
+export function commandView(command: Command) {
+  return {
+    id: command.id,
+    kind: command.kind,
+    pipeline_id: command.pipelineId,
+    args: { ...command.args },
+    expires_at: new Date(command.expiresMs).toISOString(),
+  }
+}
+
+function workerView(context: ControlContext, worker: WorkerNow): WorkerView {
+  const { heartbeat } = worker
+  const given = context.fleet.assignment(worker.id)
+  const pipelineId = worker.pinned ? worker.pipelineId : given
+  return {
+    id: worker.id,
+    state: worker.live ? (heartbeat?.state ?? 'unknown') : 'lost',
+    live: worker.live,
+    pid: heartbeat?.pid ?? null,
+    pipeline_id: heartbeat?.pipelineId ?? null,
+    revision: heartbeat?.revision ?? null,
+    failed_revision: heartbeat?.failedRevision ?? null,
+    error: heartbeat?.error
+      ? { message: heartbeat.error.message, lines: [...heartbeat.error.lines] }
+      : null,
+    assignment:
+      pipelineId === null
+        ? null
+        : {
+            pipeline_id: pipelineId,
+            desired_state: given === null ? 'stopped' : 'running',
+            pinned: worker.pinned,
+          },
+    metrics: { ...heartbeat?.metrics },
+    dead_letters: heartbeat?.deadLetters ?? 0,
+    poll_ms: worker.pollMs,
+    version: heartbeat?.version ?? null,
+    first_seen_at: new Date(worker.firstSeenMs).toISOString(),
+    last_seen_at: new Date(worker.lastSeenMs).toISOString(),
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The shapes that workers and the control plane exchange, and their bounds.
+ */
+import { z } from '@hono/zod-openapi'
+import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from '../core/metrics-snapshot.ts'
+
+export const workerIdParam = z.object({
+  id: z
+    .string()
+    // A folder is named after it on the worker's machine.
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected letters, digits, dot, dash, underscore')
+    .openapi({ param: { name: 'id', in: 'path' }, example: 'worker-1' }),
+})
+
+/** What a worker may send of each; more is refused, so sync must cut first. */
+const TAIL_ENTRIES_MAX = 200
+const TAIL_CHARS_MAX = 16_384
+const ERROR_LINES_MAX = 50
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
+
+export const heartbeatSchema = z
+  .object({
+    state: z
+      .enum(['idle', 'starting', 'running', 'stopping', 'backoff', 'crash_loop', 'exiting'])
+      .openapi({ description: 'exiting: the last heartbeat of a worker that stops in order.' }),
+    pid: count.nullable().default(null),
+    pipeline_id: count.nullable().default(null),
+    revision: count.nullable().default(null),
+    failed_revision: count.nullable().default(null),
+    error: z
+      .object({
+        message: z.string().max(4096),
+        lines: z.array(z.string().max(4096)).max(ERROR_LINES_MAX).default([]),
+      })
+      .nullable()
+      .default(null),
+    metrics: z
+      .record(z.string().regex(METRIC_NAME), z.number())
+      .refine((metrics) => Object.keys(metrics).length <= SNAPSHOT_METRICS_MAX, 'too many metrics')
+      .default({}),
+    tail: z.array(z.string().max(TAIL_CHARS_MAX)).max(TAIL_ENTRIES_MAX).default([]),
+    dead_letters: count.default(0),
+    results: z
+      .array(z.object({ id: z.string().max(64), ok: z.boolean(), result: z.unknown() }))
+      .max(32)
+      .default([]),
+    poll_ms: z.number().int().min(50).max(600_000).default(1000),
+    instance: z.string().max(64).nullable().default(null),
+    version: z.string().max(64).nullable().default(null),
+  })
+  .openapi('Heartbeat')
+
+export const assignmentSchema = z
+  .object({
+    pipeline_id: z.number().int(),
+    name: z.string(),
+    desired_state: z.enum(['running', 'stopped']),
+    revision: z.number().int(),
+    variables: z.record(z.string(), z.string()),
+    secrets: z.record(z.string(), z.string()),
+  })
+  .openapi('Assignment')
+
+export const workerSchema = z
+  .object({
+    id: z.string(),
+    state: z.string(),
+    live: z.boolean(),
+    pid: z.number().int().nullable(),
+    pipeline_id: z.number().int().nullable(),
+    revision: z.number().int().nullable(),
+    failed_revision: z.number().int().nullable(),
+    error: z.object({ message: z.string(), lines: z.array(z.string()) }).nullable(),
+    assignment: z
+      .object({
+        pipeline_id: z.number().int(),
+        desired_state: z.enum(['running', 'stopped']),
+        pinned: z.boolean(),
+      })
+      .nullable(),
+    metrics: z.record(z.string(), z.number()),
+    dead_letters: z.number().int(),
+    poll_ms: z.number().int(),
+    version: z.string().nullable(),
+    first_seen_at: z.string(),
+    last_seen_at: z.string(),
+  })
+  .openapi('Worker')
+
+export type WorkerView = z.infer<typeof workerSchema>

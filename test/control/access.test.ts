@@ -1,0 +1,161 @@
+/** Who may do what, from where. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isLoopback } from '../../src/control/access.ts'
+import { CONTROL_TOKEN, controlFixture, WORKER_TOKEN } from './control-fixture.ts'
+
+const elsewhere = { 'x-test-address': '10.0.0.9' }
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+const beat = ['POST', '/api/workers/w1/heartbeat', { state: 'idle' }] as const
+
+test('from elsewhere only what says nothing is open', async (t) => {
+  const { call, app } = controlFixture(t)
+  for (const open of ['/health', '/ready', '/']) {
+    assert.equal((await call('GET', open, undefined, elsewhere)).status, 200, open)
+  }
+  assert.deepEqual((await call('GET', '/health', undefined, elsewhere)).body, { status: 'ok' })
+  // Every route that there is, so that a new one cannot be forgotten.
+  const open = new Set(['/health', '/ready', '/api/session'])
+  const routes = app.routes.filter(({ method, path }) => method !== 'ALL' && !open.has(path))
+  assert.ok(routes.length >= 20)
+  for (const { method, path } of routes) {
+    const url = path.replace(':id', '1')
+    const body = method === 'POST' || method === 'PUT' ? {} : undefined
+    assert.equal((await call(method, url, body, elsewhere)).status, 401, `${method} ${url}`)
+  }
+})
+
+test('each token opens its own routes and not the other ones', async (t) => {
+  const { call } = controlFixture(t)
+  const control = { ...elsewhere, ...bearer(CONTROL_TOKEN) }
+  const worker = { ...elsewhere, ...bearer(WORKER_TOKEN) }
+  assert.equal((await call('GET', '/api/pipelines', undefined, control)).status, 200)
+  assert.equal((await call('GET', '/api/pipelines', undefined, worker)).status, 401)
+  assert.equal((await call(...beat, worker)).status, 200)
+  assert.equal((await call(...beat, control)).status, 401)
+  assert.equal((await call('GET', '/api/pipelines', undefined, bearer('wrong'))).status, 401)
+})
+
+test('a token that the operator set binds loopback too', async (t) => {
+  const both = controlFixture(t, { rules: { controlTokenBinds: true } })
+  assert.equal((await both.call('GET', '/api/pipelines')).status, 401)
+  assert.equal((await both.call(...beat)).status, 401)
+  assert.equal((await both.call(...beat, bearer(WORKER_TOKEN))).status, 200)
+  const worker = controlFixture(t, { rules: { workerTokenBinds: true } })
+  assert.equal((await worker.call('GET', '/api/pipelines')).status, 200)
+  assert.equal((await worker.call(...beat)).status, 401)
+})
+
+test('a request that a proxy passed on is not from loopback', async (t) => {
+  const { call } = controlFixture(t)
+  for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via']) {
+    const answer = await call('GET', '/api/pipelines', undefined, { [name]: '127.0.0.1' })
+    assert.equal(answer.status, 401, name)
+  }
+})
+
+test('loopback is loopback in every spelling', () => {
+  for (const yes of ['127.0.0.1', '127.8.9.1', '::1', '::ffff:127.0.0.1']) {
+    assert.ok(isLoopback(yes), yes)
+  }
+  for (const no of [
+    '10.0.0.1',
+    '127.0.0.1.evil',
+    '::2',
+    '0.0.0.0',
+    '',
+    'unknown',
+    '::ffff:10.0.0.1',
+  ]) {
+    assert.ok(!isLoopback(no), no)
+  }
+})
+
+test('a name that points at us is refused unless the operator named it', async (t) => {
+  const { call } = controlFixture(t)
+  const status = async (host: string) => (await call('GET', `http://${host}/api/pipelines`)).status
+  assert.equal(await status('evil.example'), 403)
+  assert.equal(await status('127.0.0.1.evil.example:8088'), 403)
+  for (const host of ['control.example', 'localhost:8088', '127.0.0.1:8088', '[::1]:8088']) {
+    assert.equal(await status(host), 200, host)
+  }
+})
+
+test('a page of another origin changes nothing and reads nothing', async (t) => {
+  const { call, context } = controlFixture(t)
+  const url = 'http://127.0.0.1:8088/api/pipelines'
+  const foreign: Record<string, string>[] = [
+    { origin: 'http://evil.example' },
+    { origin: 'http://127.0.0.1:9999' },
+    { origin: 'null' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+  ]
+  for (const headers of foreign) {
+    assert.equal((await call('POST', url, { name: 'x' }, headers)).status, 403)
+    assert.equal((await call('GET', url, undefined, headers)).status, 403)
+  }
+  assert.equal(context.pipelines.count(), 0)
+  const own = { origin: 'http://127.0.0.1:8088', 'sec-fetch-site': 'same-origin' }
+  assert.equal((await call('POST', url, { name: 'x' }, own)).status, 201)
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  assert.equal((await call('POST', `${url}/1/start`, undefined, form)).status, 415)
+  assert.equal((await call('POST', `${url}/1/start`)).status, 200)
+})
+
+test('a browser signs in for a cookie, and out again', async (t) => {
+  const { call, clock } = controlFixture(t)
+  const before = await call('GET', '/api/session', undefined, elsewhere)
+  assert.deepEqual(before.body, { signed_in: false, token_needed: true })
+  assert.equal((await call('POST', '/api/session', { token: 'no' }, elsewhere)).status, 401)
+  const signIn = await call('POST', '/api/session', { token: CONTROL_TOKEN }, elsewhere)
+  assert.equal(signIn.status, 204)
+  const set = signIn.headers.get('set-cookie') ?? ''
+  assert.match(set, /HttpOnly/)
+  assert.match(set, /SameSite=Strict/)
+  assert.doesNotMatch(set, new RegExp(CONTROL_TOKEN))
+  const cookie = { ...elsewhere, cookie: set.split(';')[0] ?? '' }
+  assert.equal((await call('GET', '/api/pipelines', undefined, cookie)).status, 200)
+  assert.equal((await call(...beat, cookie)).status, 401, 'a cookie is no worker')
+  const foreign = { ...cookie, origin: 'http://evil.example' }
+  assert.equal((await call('POST', '/api/pipelines', { name: 'x' }, foreign)).status, 403)
+  assert.equal((await call('DELETE', '/api/session', undefined, cookie)).status, 204)
+  assert.equal((await call('GET', '/api/pipelines', undefined, cookie)).status, 401)
+  const again = await call('POST', '/api/session', { token: CONTROL_TOKEN }, elsewhere)
+  const second = { ...elsewhere, cookie: again.headers.get('set-cookie')?.split(';')[0] ?? '' }
+  clock.advance(12 * 3_600_000)
+  assert.equal((await call('GET', '/api/pipelines', undefined, second)).status, 401, 'it ends')
+})
+
+test('who guesses tokens must wait, and nobody else must', async (t) => {
+  const { call, clock } = controlFixture(t)
+  const guess = (more: Record<string, string>) =>
+    call('GET', '/api/pipelines', undefined, { ...more, ...bearer('guess') })
+  for (let index = 0; index < 10; index++) assert.equal((await guess(elsewhere)).status, 401)
+  const blocked = await guess(elsewhere)
+  assert.equal(blocked.status, 429)
+  assert.equal(blocked.headers.get('retry-after'), '60')
+  assert.equal((await call('POST', '/api/session', { token: 'x' }, elsewhere)).status, 429)
+  const other = { 'x-test-address': '10.0.0.10', ...bearer(CONTROL_TOKEN) }
+  assert.equal((await call('GET', '/api/pipelines', undefined, other)).status, 200)
+  clock.advance(60_000)
+  const right = { ...elsewhere, ...bearer(CONTROL_TOKEN) }
+  assert.equal((await call('GET', '/api/pipelines', undefined, right)).status, 200)
+})
+
+test('every answer says what a browser may do with it', async (t) => {
+  const { call } = controlFixture(t)
+  for (const [path, headers] of [
+    ['/', {}],
+    ['/api/pipelines', {}],
+    ['/api/nothing', {}],
+    ['/api/pipelines', elsewhere],
+  ] as const) {
+    const answer = await call('GET', path, undefined, headers)
+    const policy = answer.headers.get('content-security-policy') ?? ''
+    assert.match(policy, /default-src 'none'/)
+    assert.doesNotMatch(policy, /unsafe/)
+    assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
+    assert.equal(answer.headers.get('access-control-allow-origin'), null)
+  }
+})

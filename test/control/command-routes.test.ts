@@ -1,0 +1,86 @@
+/** Orders and the live tail over the API. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { controlFixture, SEED_PIPELINE } from './control-fixture.ts'
+
+test('an order goes to the workers of the pipeline and comes back with a result', async (t) => {
+  const { call, beat, clock } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  assert.equal((await call('POST', '/api/pipelines/1/commands', { kind: 'check' })).status, 409)
+  const first = await beat('w1')
+  assert.equal(first.commands[0].kind, 'check', 'a start has the pipeline checked')
+  const results = [{ id: first.commands[0].id, ok: false, result: { failures: ['no topic'] } }]
+  await beat('w1', { results })
+  const { status } = (await call('GET', '/api/pipelines/1')).body
+  assert.deepEqual(status.check, { state: 'failed', result: { failures: ['no topic'] } })
+  const ordered = await call('POST', '/api/pipelines/1/commands', { kind: 'dlq-list', limit: 5 })
+  assert.equal(ordered.status, 202)
+  const { id } = ordered.body.items[0]
+  const { commands } = await beat('w1')
+  assert.deepEqual(commands[0].args, { limit: 5 })
+  await beat('w1', { results: [{ id, ok: true, result: 'x'.repeat(70_000) }] })
+  const large = (await call('GET', `/api/commands/${id}`)).body
+  assert.equal(large.state, 'failed')
+  assert.match(large.result.message, /too large/)
+  const late = await call('POST', '/api/pipelines/1/commands', {
+    kind: 'check',
+    expires_seconds: 1,
+  })
+  clock.advance(1000)
+  assert.equal((await call('GET', `/api/commands/${late.body.items[0].id}`)).body.state, 'expired')
+  assert.equal((await call('GET', '/api/commands/none')).status, 404)
+  const evil = await call('POST', '/api/pipelines/1/commands', { kind: 'rm' })
+  assert.equal(evil.status, 422)
+})
+
+test('the live tail orders matches while somebody watches, and only then', async (t) => {
+  const { call, beat, app, clock, context } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  const running = { state: 'running', pipeline_id: 1, revision: 1 }
+  const [check] = (await beat('w1', running)).commands
+  await beat('w1', { ...running, results: [{ id: check.id, ok: true, result: {} }] })
+  const answer = await app.request('/api/pipelines/1/tail')
+  assert.equal(answer.headers.get('content-type'), 'text/event-stream')
+  const reader = answer.body?.getReader()
+  assert.ok(reader !== undefined)
+  const decoder = new TextDecoder()
+  const read = async () => decoder.decode((await reader.read()).value)
+  assert.match(await read(), /event: open/)
+  const { commands } = await beat('w1', running)
+  assert.deepEqual(commands[0].args, { seconds: 10 })
+  await beat('w1', { ...running, tail: ['{"message":"ERROR 1"}', 'ERROR 2'] })
+  const match = await read()
+  assert.match(match, /event: match/)
+  assert.deepEqual(JSON.parse(match.split('data: ')[1] ?? ''), {
+    worker_id: 'w1',
+    entries: ['{"message":"ERROR 1"}', 'ERROR 2'],
+    dropped: 0,
+  })
+  clock.advance(5000)
+  assert.equal((await beat('w1', running)).commands.length, 2, 'ordered again')
+  await reader.cancel()
+  clock.advance(20_000)
+  assert.equal(context.tail.watcherCount, 0)
+  await beat('w1', running)
+  assert.equal((await beat('w1', running)).commands.length, 0, 'nobody watches')
+})
+
+test('a slow watcher loses entries and is told how many', async (t) => {
+  const { context, clock } = controlFixture(t)
+  const watcher = context.tail.watch(1)
+  t.after(() => watcher.close())
+  const many = Array.from({ length: 700 }, (_, index) => String(index))
+  context.tail.publish(1, 'w1', many)
+  const [batch] = await watcher.take(clock, 1000)
+  assert.equal(batch?.entries.length, 500)
+  assert.equal(batch?.droppedCount, 200)
+  assert.equal(batch?.entries.at(-1), '699')
+})
+
+test('there are at most fifty watchers, and closing ends them', (t) => {
+  const { context } = controlFixture(t)
+  for (let index = 0; index < 50; index++) context.tail.watch((index % 3) + 1)
+  assert.throws(() => context.tail.watch(1), /live tails/)
+  context.tail.close()
+  assert.equal(context.tail.watcherCount, 0)
+})

@@ -1,0 +1,48 @@
+/** Orders to workers: sent until done, once, within bounds. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CommandQueue } from '../../src/control/commands.ts'
+import { ManualClock } from '../../src/core/clock.ts'
+
+const order = { workerId: 'w1', pipelineId: 1, kind: 'check', args: {} } as const
+
+test('an order is sent with every heartbeat until its result comes', () => {
+  const queue = new CommandQueue(new ManualClock())
+  const { id } = queue.add(order)
+  assert.deepEqual(queue.take('w2'), [])
+  assert.equal(queue.take('w1')[0]?.id, id)
+  assert.equal(queue.take('w1')[0]?.id, id, 'the first answer may have been lost')
+  queue.finish('w2', { id, ok: true, result: 'forged' })
+  assert.equal(queue.get(id)?.state, 'sent')
+  queue.finish('w1', { id, ok: false, result: 'no topic' })
+  assert.deepEqual(queue.take('w1'), [])
+  assert.equal(queue.get(id)?.state, 'failed')
+  assert.equal(queue.get(id)?.result, 'no topic')
+  queue.finish('w1', { id, ok: true, result: 'again' })
+  assert.equal(queue.get(id)?.state, 'failed', 'a second result changes nothing')
+  assert.equal(queue.latest(1, 'check')?.id, id)
+})
+
+test('an order expires', () => {
+  const clock = new ManualClock()
+  const queue = new CommandQueue(clock)
+  const { id } = queue.add({ ...order, expiryMs: 1000 })
+  clock.advance(999)
+  assert.equal(queue.take('w1').length, 1)
+  clock.advance(1)
+  assert.equal(queue.get(id)?.state, 'expired')
+  assert.deepEqual(queue.take('w1'), [])
+  queue.finish('w1', { id, ok: true, result: 'late' })
+  assert.equal(queue.get(id)?.state, 'expired')
+})
+
+test('a worker has at most sixteen unfinished orders, and a thousand are kept', () => {
+  const clock = new ManualClock()
+  const queue = new CommandQueue(clock)
+  const first = queue.add(order)
+  for (let index = 1; index < 16; index++) queue.add(order)
+  assert.throws(() => queue.add(order), /unfinished/)
+  for (let index = 0; index < 1000; index++) queue.add({ ...order, workerId: `x${index}` })
+  assert.equal(queue.get(first.id), undefined)
+  assert.deepEqual(queue.take('w1'), [])
+})

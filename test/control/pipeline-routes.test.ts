@@ -1,0 +1,213 @@
+/** Pipelines over the API: fields, revisions, lost updates, pages. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { controlFixture, SEED_PIPELINE } from './control-fixture.ts'
+
+test('a pipeline is made, found, listed, started and stopped', async (t) => {
+  const { call } = controlFixture(t)
+  const made = await call('POST', '/api/pipelines', { ...SEED_PIPELINE, enabled: false })
+  assert.equal(made.status, 201)
+  assert.equal(made.headers.get('location'), '/api/pipelines/1')
+  for (const [field, value] of Object.entries({ ...SEED_PIPELINE, enabled: false })) {
+    assert.equal(made.body[field], value, field)
+  }
+  assert.equal(made.body.status.state, 'stopped')
+  const started = await call('POST', '/api/pipelines/1/start')
+  assert.equal(started.body.enabled, true)
+  assert.equal(started.body.desired_state, 'running')
+  assert.equal(started.body.status.state, 'pending')
+  assert.match(started.body.status.reason, /no worker has ever called/)
+  const stopped = await call('POST', '/api/pipelines/1/stop')
+  assert.equal(stopped.body.enabled, false)
+  assert.equal(stopped.body.desired_state, 'stopped')
+  assert.equal(stopped.body.revision, 1, 'starting and stopping is no change of configuration')
+  const list = await call('GET', '/api/pipelines')
+  assert.deepEqual(
+    list.body.items.map(({ id }: { id: number }) => id),
+    [1],
+  )
+})
+
+test('every wrong field is named in one problem', async (t) => {
+  const { call } = controlFixture(t)
+  const answer = await call('POST', '/api/pipelines', {
+    name: '',
+    pool_size: 1,
+    es_bulk_bytes: 'lots',
+    es_url: 'http://user:secret@host:9200',
+    kafka_topic: 5,
+    commit_on: 'never',
+    es_drop_when_full: 'perhaps',
+    no_such_field: 1,
+    replicas: 0,
+  })
+  assert.equal(answer.status, 422)
+  assert.equal(answer.headers.get('content-type'), 'application/problem+json')
+  assert.deepEqual(answer.body.errors.map(({ field }: { field: string }) => field).sort(), [
+    'commit_on',
+    'es_bulk_bytes',
+    'es_drop_when_full',
+    'es_url',
+    'name',
+    'no_such_field',
+    'pool_size',
+    'replicas',
+  ])
+  assert.equal(answer.body.errors[0].pointer, `#/${answer.body.errors[0].field}`)
+  assert.equal((await call('GET', '/api/pipelines')).body.total, 0)
+})
+
+test('no field names a program, a file, or a property that runs code', async (t) => {
+  const { call } = controlFixture(t)
+  const refused: Record<string, unknown>[] = [
+    { bridge_lib: '/tmp/evil.so' },
+    { pipeline_output: 'file:/etc/passwd' },
+    { output: 'file:/etc/passwd' },
+    { es_password_file: '/etc/shadow' },
+    { run_seconds: 1 },
+    { es_enabled: false },
+    { __proto__x: 1 },
+    { kafka_config: { 'plugin.library.paths': '/tmp/evil' } },
+    { kafka_config: { 'sasl.kerberos.kinit.cmd': 'touch /tmp/x' } },
+    { kafka_config: { 'sasl.mechanism': 'gssapi' } },
+    { kafka_config: { 'ssl.ca.location': '/etc/shadow' } },
+    { kafka_config: { 'ssl.key.location': '/etc/shadow' } },
+    { kafka_config: { 'sasl.password.file': '/etc/shadow' } },
+    { kafka_config: { 'ssl.engine.location': '/tmp/evil' } },
+    { kafka_config: { 'enable.auto.commit': 'true' } },
+    { kafka_config: ['a'] },
+    { es_index: 'a\nb' },
+  ]
+  for (const fields of refused) {
+    const answer = await call('POST', '/api/pipelines', { name: 'x', ...fields })
+    assert.equal(answer.status, 422, JSON.stringify(fields))
+    assert.equal(answer.body.errors.length, 1, JSON.stringify(fields))
+  }
+})
+
+test('secrets are taken and never given back', async (t) => {
+  const { call, context } = controlFixture(t)
+  const secrets = {
+    es_password: 'hunter2-es',
+    kafka_config: { 'sasl.password': 'hunter2-kafka', 'sasl.username': 'hunter2-user' },
+  }
+  const made = await call('POST', '/api/pipelines', { name: 'x', ...secrets })
+  assert.equal(made.status, 201)
+  assert.deepEqual(made.body.secrets, {
+    es_password: 'set',
+    es_api_key: 'unset',
+    'kafka_config.sasl.password': 'set',
+    'kafka_config.sasl.username': 'set',
+  })
+  await call('PUT', '/api/pipelines/1', { ...made.body, match_pattern: 'WARN' })
+  for (const route of ['', '/1', '/1/revisions']) {
+    const answer = await call('GET', `/api/pipelines${route}`)
+    assert.doesNotMatch(JSON.stringify(answer.body), /hunter2/)
+  }
+  assert.equal(context.pipelines.get(1)?.secrets['es_password'], 'hunter2-es', 'kept by PUT')
+  await call('PUT', '/api/pipelines/1', { name: 'x', es_password: null })
+  assert.equal(context.pipelines.get(1)?.secrets['es_password'], undefined, 'null removes it')
+  assert.equal(context.pipelines.get(1)?.secrets['kafka_config.sasl.password'], 'hunter2-kafka')
+})
+
+test('every change is a revision, and each can be put in force again', async (t) => {
+  const { call } = controlFixture(t)
+  await call('POST', '/api/pipelines', { name: 'x', match_pattern: 'ONE' })
+  await call('PUT', '/api/pipelines/1', { name: 'x', match_pattern: 'TWO', pool_size: 64 })
+  await call('PUT', '/api/pipelines/1', { name: 'x', match_pattern: ['A', 'B'] })
+  const back = await call('POST', '/api/pipelines/1/rollback', { revision: 1 })
+  assert.equal(back.status, 200)
+  assert.equal(back.body.match_pattern, 'ONE')
+  assert.equal(back.body.revision, 4)
+  const revisions = (await call('GET', '/api/pipelines/1/revisions')).body.items
+  assert.deepEqual(
+    revisions.map(({ revision }: { revision: number }) => revision),
+    [4, 3, 2, 1],
+  )
+  assert.equal(revisions[2].pool_size, 64)
+  const last = await call('POST', '/api/pipelines/1/rollback')
+  assert.deepEqual(last.body.match_pattern, ['A', 'B'], 'without a body: the one before')
+  assert.equal((await call('POST', '/api/pipelines/1/rollback', { revision: 99 })).status, 404)
+})
+
+test('old revisions are dropped beyond the bound', async (t) => {
+  const { call } = controlFixture(t)
+  await call('POST', '/api/pipelines', { name: 'x' })
+  for (let index = 0; index < 60; index++) {
+    await call('PUT', '/api/pipelines/1', { name: 'x', match_pattern: String(index) })
+  }
+  const revisions = (await call('GET', '/api/pipelines/1/revisions')).body.items
+  assert.equal(revisions.length, 50)
+  assert.equal(revisions[0].revision, 61)
+})
+
+test('a change made from an old reading is refused', async (t) => {
+  const { call } = controlFixture(t)
+  const made = await call('POST', '/api/pipelines', { name: 'x' })
+  const tag = made.headers.get('etag') ?? ''
+  const first = await call('PUT', '/api/pipelines/1', { name: 'y' }, { 'if-match': tag })
+  assert.equal(first.status, 200)
+  const second = await call('PUT', '/api/pipelines/1', { name: 'z' }, { 'if-match': tag })
+  assert.equal(second.status, 412)
+  const read = await call('GET', '/api/pipelines/1')
+  assert.equal(read.body.name, 'y')
+  assert.equal(second.headers.get('etag'), read.headers.get('etag'))
+  const any = { 'if-match': '*' }
+  assert.equal((await call('PUT', '/api/pipelines/1', { name: 'z' }, any)).status, 200)
+  assert.equal(
+    (await call('DELETE', '/api/pipelines/1', undefined, { 'if-match': tag })).status,
+    412,
+  )
+})
+
+test('names are unique', async (t) => {
+  const { call } = controlFixture(t)
+  await call('POST', '/api/pipelines', { name: 'x' })
+  await call('POST', '/api/pipelines', { name: 'y' })
+  assert.equal((await call('POST', '/api/pipelines', { name: 'x' })).status, 409)
+  assert.equal((await call('PUT', '/api/pipelines/2', { name: 'x' })).status, 409)
+})
+
+test('a running pipeline is not deleted, a stopped one is', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  await beat('w1', { state: 'running', pipeline_id: 1, revision: 1 })
+  assert.equal((await call('DELETE', '/api/pipelines/1')).status, 409)
+  const stopped = await call('POST', '/api/pipelines/1/stop')
+  assert.equal(stopped.body.status.state, 'stopping')
+  assert.equal((await call('DELETE', '/api/pipelines/1')).status, 409, 'it still drains')
+  await beat('w1')
+  assert.equal((await call('DELETE', '/api/pipelines/1')).status, 204)
+  assert.equal((await call('GET', '/api/pipelines/1')).status, 404)
+})
+
+test('lists come in pages', async (t) => {
+  const { call } = controlFixture(t)
+  for (let index = 1; index <= 5; index++)
+    await call('POST', '/api/pipelines', { name: `p${index}` })
+  const names: string[] = []
+  let cursor: number | null = 0
+  while (cursor !== null) {
+    const page = (await call('GET', `/api/pipelines?limit=2&cursor=${cursor}`)).body as {
+      items: { name: string }[]
+      total: number
+      next_cursor: number | null
+    }
+    assert.equal(page.total, 5)
+    names.push(...page.items.map(({ name }) => name))
+    cursor = page.next_cursor
+  }
+  assert.deepEqual(names, ['p1', 'p2', 'p3', 'p4', 'p5'])
+  assert.equal((await call('GET', '/api/pipelines?limit=0')).status, 422)
+})
+
+test('what is not JSON, not there or not a number is told apart', async (t) => {
+  const { call, context } = controlFixture(t)
+  assert.equal((await call('GET', '/api/pipelines/7')).status, 404)
+  assert.equal((await call('GET', '/api/pipelines/seven')).status, 422)
+  assert.equal((await call('GET', '/api/nothing')).status, 404)
+  assert.equal((await call('POST', '/api/pipelines')).status, 422)
+  const form = await call('POST', '/api/pipelines', { name: 'x' }, { 'content-type': 'text/plain' })
+  assert.equal(form.status, 415)
+  assert.equal(context.pipelines.count(), 0)
+})

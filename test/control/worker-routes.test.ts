@@ -1,0 +1,138 @@
+/** Workers over the API: heartbeats, assignments, loss. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { controlFixture, SEED_PIPELINE } from './control-fixture.ts'
+
+test('an idle worker is given a started pipeline, with its variables and secrets', async (t) => {
+  const { call, beat } = controlFixture(t)
+  assert.equal((await beat('w1')).assignment, null)
+  await call('POST', '/api/pipelines', {
+    ...SEED_PIPELINE,
+    es_password: 'hunter2',
+    es_drop_when_full: true,
+    kafka_config: { 'client.id': 'me', 'sasl.password': 'hunter3' },
+  })
+  const { assignment } = await beat('w1')
+  assert.equal(assignment.pipeline_id, 1)
+  assert.equal(assignment.revision, 1)
+  assert.equal(assignment.variables.MATCH_PATTERN, 'ERROR')
+  assert.equal(assignment.variables.ES_DROP_WHEN_FULL, '1')
+  assert.equal(assignment.variables.KAFKA_CONFIG_CLIENT_ID, 'me')
+  assert.deepEqual(assignment.secrets, {
+    ES_PASSWORD: 'hunter2',
+    KAFKA_CONFIG_SASL_PASSWORD: 'hunter3',
+  })
+  await beat('w1', { state: 'running', pipeline_id: 1, revision: 1, pid: 42 })
+  const workers = (await call('GET', '/api/workers')).body
+  assert.equal(workers.items[0].pid, 42)
+  assert.doesNotMatch(JSON.stringify(workers), /hunter/)
+  assert.equal((await call('GET', '/api/pipelines/1')).body.status.state, 'running')
+  await call('POST', '/api/pipelines/1/stop')
+  assert.equal((await beat('w1')).assignment, null)
+})
+
+test('a worker silent for five polls is lost, and its pipeline goes to another', async (t) => {
+  const { call, beat, clock, context } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  await beat('w1', { poll_ms: 1000 })
+  clock.advance(2000)
+  assert.equal((await beat('w2', { poll_ms: 1000 })).assignment, null)
+  clock.advance(3000)
+  context.fleet.tick()
+  assert.equal((await beat('w2')).assignment, null, 'w1 was heard five polls ago, not more')
+  clock.advance(1)
+  context.fleet.tick()
+  assert.equal((await beat('w2')).assignment.pipeline_id, 1)
+  const [first] = (await call('GET', '/api/workers')).body.items
+  assert.equal(first.state, 'lost')
+  assert.equal((await beat('w1')).assignment, null, 'it comes back idle')
+})
+
+test('an explicit assignment wins, starts the pipeline, and may precede the worker', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await call('POST', '/api/pipelines', { ...SEED_PIPELINE, enabled: false })
+  const body = { pipeline_id: 1, desired_state: 'running' }
+  const pinned = await call('PUT', '/api/workers/worker-1/assignment', body)
+  assert.equal(pinned.status, 200)
+  assert.deepEqual(pinned.body.assignment, { ...body, pinned: true })
+  assert.equal((await call('GET', '/api/pipelines/1')).body.enabled, true)
+  assert.equal((await call('GET', '/api/pipelines/1')).body.status.state, 'pending')
+  assert.equal((await beat('worker-1')).assignment.pipeline_id, 1)
+  assert.equal((await beat('worker-2')).assignment, null)
+  const stopped = { pipeline_id: 1, desired_state: 'stopped' }
+  await call('PUT', '/api/workers/worker-1/assignment', stopped)
+  assert.equal((await beat('worker-1')).assignment, null)
+  assert.equal((await beat('worker-2')).assignment.pipeline_id, 1, 'the pipeline goes on elsewhere')
+  assert.equal((await call('PUT', '/api/workers/w/assignment', { pipeline_id: 9 })).status, 404)
+})
+
+test('a restart of the control plane moves nothing', async (t) => {
+  const first = controlFixture(t)
+  await first.call('POST', '/api/pipelines', SEED_PIPELINE)
+  await first.call('POST', '/api/pipelines', { ...SEED_PIPELINE, name: 'two' })
+  await first.beat('w2')
+  await first.beat('w1')
+  const before = await first.beat('w2')
+  first.close()
+  const second = controlFixture(t, { file: first.file })
+  assert.equal((await second.beat('w3')).assignment, null, 'the others may still call')
+  assert.equal((await second.beat('w2')).assignment.pipeline_id, before.assignment.pipeline_id)
+})
+
+test('a worker that says goodbye is replaced at once', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  await beat('w1')
+  await beat('w2')
+  await beat('w1', { state: 'exiting' })
+  assert.equal((await beat('w2')).assignment.pipeline_id, 1)
+})
+
+test('two processes of one name are told apart', async (t) => {
+  const { call, clock, beat } = controlFixture(t)
+  await beat('w1', { instance: 'a' })
+  clock.advance(100)
+  const other = await call('POST', '/api/workers/w1/heartbeat', { state: 'idle', instance: 'b' })
+  assert.equal(other.status, 409)
+  clock.advance(900)
+  await beat('w1', { instance: 'a' })
+})
+
+test('a heartbeat beyond its bounds is refused', async (t) => {
+  const { call } = controlFixture(t)
+  const send = async (more: object) =>
+    (await call('POST', '/api/workers/w1/heartbeat', { state: 'idle', ...more })).status
+  assert.equal(await send({ tail: ['x'.repeat(20_000)] }), 422)
+  assert.equal(await send({ tail: Array.from({ length: 201 }, () => 'x') }), 422)
+  assert.equal(await send({ metrics: { 'Bad Name': 1 } }), 422)
+  assert.equal(await send({ metrics: { a: 'x' } }), 422)
+  assert.equal(await send({ poll_ms: 0 }), 422)
+  assert.equal((await call('POST', '/api/workers/..%2Fx/heartbeat', { state: 'idle' })).status, 422)
+  assert.equal(await send({ tail: 'x'.repeat(5_000_000) }), 413)
+})
+
+test('a crash is told with its last lines', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  await beat('w1')
+  const error = { message: 'exit status 1', lines: ['no such topic'] }
+  await beat('w1', { state: 'crash_loop', error })
+  const { status } = (await call('GET', '/api/pipelines/1')).body
+  assert.equal(status.state, 'failed')
+  assert.match(status.reason, /w1: exit status 1/)
+  assert.deepEqual(status.workers[0].error, error)
+  await beat('w1', { state: 'running', pipeline_id: 1, revision: 1, failed_revision: 2, error })
+  assert.equal((await call('GET', '/api/pipelines/1')).body.status.state, 'degraded')
+})
+
+test('only a lost worker can be forgotten', async (t) => {
+  const { call, beat, clock, context } = controlFixture(t)
+  await beat('w1')
+  assert.equal((await call('DELETE', '/api/workers/w1')).status, 409)
+  clock.advance(60_000)
+  assert.equal((await call('DELETE', '/api/workers/w1')).status, 204)
+  await beat('w2')
+  clock.advance(86_400_001)
+  context.fleet.tick()
+  assert.equal((await call('GET', '/api/workers')).body.total, 0, 'after a day it goes by itself')
+})
