@@ -15,6 +15,9 @@ export interface CommandContext {
   readonly columns: number
 }
 
+/** The same before a command is known. */
+export type Host = Omit<CommandContext, 'args'>
+
 /** A command returns the exit status, or throws a LogpipeError. */
 export type Command = (context: CommandContext) => Promise<number> | number
 

@@ -7,8 +7,8 @@
  * `--version` load neither the add-on nor a heavy package.
  */
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { CommandContext } from './context.ts'
-import { dispatch } from './program.ts'
+import type { Host } from './context.ts'
+import { dispatch } from './dispatch.ts'
 
 /** Whether stack traces are wanted; looked for in the raw input, since parsing may have failed. */
 function wantsStacks(): boolean {
@@ -44,7 +44,7 @@ function quietOnClosedPipes(): void {
   process.stderr.on('error', () => undefined)
 }
 
-const context: Omit<CommandContext, 'args'> = {
+const host: Host = {
   env: process.env,
   print: (text) => process.stdout.write(text),
   columns: process.stdout.columns ?? 80,
@@ -53,7 +53,7 @@ const context: Omit<CommandContext, 'args'> = {
 quietOnClosedPipes()
 process.on('uncaughtException', (error) => process.exit(report(error)))
 try {
-  process.exitCode = await dispatch(process.argv.slice(2), context)
+  process.exitCode = await dispatch(process.argv.slice(2), host)
 } catch (error) {
   process.exitCode = report(error)
 }

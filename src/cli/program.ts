@@ -7,9 +7,7 @@ import { LogpipeError } from '../core/errors.ts'
 import { COMMANDS } from '../options/commands.ts'
 import { helpAsked } from '../options/parse.ts'
 import type { CommandName } from '../options/spec.ts'
-import type { Command, CommandContext } from './context.ts'
-
-type Host = Omit<CommandContext, 'args'>
+import type { Command, CommandContext, Host } from './context.ts'
 
 /** Each command's file, loaded when it is asked for. */
 const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = {
@@ -20,17 +18,8 @@ const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = 
   'bench produce': async () => (await import('./bench.ts')).produce,
 }
 
-/** Runs what the arguments name. @returns the exit status. @throws LogpipeError */
-export async function dispatch(argv: readonly string[], host: Host): Promise<number> {
-  const [first] = argv
-  if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
-    const { help } = await import('./help.ts')
-    return help({ ...host, args: argv })
-  }
-  if (first === '--version' || first === '-V' || first === 'version') {
-    const { version } = await import('./version.ts')
-    return version({ ...host, args: argv.slice(1) })
-  }
+/** Runs the command that the arguments name. @returns the exit status. @throws LogpipeError */
+export async function runNamed(argv: readonly string[], host: Host): Promise<number> {
   let status = 0
   const tree = makeTree(async (name, depth) => {
     // Commander drops a first `--`, so the arguments are taken from where it found the command.

@@ -1,7 +1,7 @@
 /** Which command the arguments name, and what it then gets. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dispatch } from '../../src/cli/program.ts'
+import { dispatch } from '../../src/cli/dispatch.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { COMMANDS } from '../../src/options/commands.ts'
 
