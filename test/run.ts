@@ -117,17 +117,27 @@ async function runSuite(suite: SuiteName, files: readonly string[]): Promise<Res
   stream.on('test:stderr', keep)
   stream.on('test:fail', ({ name, file = '', details, todo }) => {
     if (todo !== undefined && todo !== false) return
+    // A file fails as a whole when its process did not end well: then this says how.
+    const { exitCode, signal } = details.error as { exitCode?: number; signal?: string | null }
+    const ended = exitCode === undefined ? '' : `, ended by ${signal ?? `status ${exitCode}`}`
     const cause: unknown = details.error.cause ?? details.error
-    say(`\nFAILED  ${path.relative('.', file)}: ${name}\n${inspect(cause)}`)
-    // A file that died before it reported has an output, or none; both are worth saying.
+    say(`\nFAILED  ${path.relative('.', file)}: ${name === file ? 'the file' : name}${ended}`)
+    say(inspect(cause))
     const printed = output.get(file)
     if (printed !== undefined) say(`its output:\n${printed}`)
     output.delete(file)
   })
+  // The runner reports a file that defined no test as one passed test of the file's name.
+  let empty = 0
+  stream.on('test:pass', ({ name, file = '' }) => {
+    if (path.resolve(name) !== file) return
+    say(`\nFAILED  ${path.relative('.', file)}: no test ran`)
+    empty++
+  })
   stream.on('test:summary', ({ file, counts }) => {
     if (file !== undefined) return
-    result.passed = counts.passed
-    result.failed = counts.tests - counts.passed - counts.skipped - counts.todo
+    result.passed = counts.passed - empty
+    result.failed = counts.tests - counts.passed - counts.skipped - counts.todo + empty
     result.skipped = counts.skipped
   })
   // Reading drives the stream; it ends when every file has ended.

@@ -157,7 +157,7 @@ export async function startKafka(options: { brokers?: 1 | 3 } = {}): Promise<Kaf
   try {
     return await onFreePorts(offsets, async (port) => {
       const env = { KAFKA_PORT: String(port), KAFKA_DATA: folder, KAFKA_HEAP: '512m' }
-      const script = (...args: string[]) => runScript('kafka', args, env, logs)
+      const script = (...args: string[]) => runScript('kafka', args, env, folder)
       await script('up', '--brokers', String(count))
       const addresses = numbers.map((index) => `127.0.0.1:${port + index}`).join(',')
       const client = connectKafka(addresses, count)

@@ -42,7 +42,7 @@ async function startSearch(
         [`${prefix}_HEAP`]: '512m',
         [`${prefix}_OPTS`]: (options.opts ?? []).join(';'),
       }
-      const script = (...args: string[]) => runScript(kind, args, env, logs)
+      const script = (...args: string[]) => runScript(kind, args, env, folder)
       await script('up')
       return {
         url: `http://127.0.0.1:${port}`,

@@ -10,7 +10,15 @@
  */
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, globSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -92,15 +100,22 @@ function readText(file: string): string {
   }
 }
 
+/** A server's log files within its folder. (Kafka's data is in files named *.log, too.) */
+const LOGS: Readonly<Record<ServerKind, string>> = {
+  kafka: 'cluster-*/broker-*/server.log',
+  elasticsearch: 'logs/*.log',
+  opensearch: 'logs/*.log',
+}
+
 /**
  * Runs a script of the stack.
- * @throws Error with the end of its output, and where the server's logs are.
+ * @throws Error with the end of its output, and where the server's logs were put: its folder goes.
  */
 export async function runScript(
   kind: ServerKind,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-  logs: string,
+  folder: string,
 ): Promise<void> {
   try {
     await promisify(execFile)('bash', [SCRIPTS[kind], ...args], {
@@ -111,10 +126,20 @@ export async function runScript(
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
     const output = `${stdout}${stderr}`.trim().split('\n').slice(-25).join('\n')
+    const logs = keepLogs(kind, folder)
     throw new Error(`${kind} ${args.join(' ')} failed; its logs: ${logs}\n${output}`, {
       cause: error,
     })
   }
+}
+
+/** Copies a server's logs to test/output, which git ignores. @returns the folder there */
+function keepLogs(kind: ServerKind, folder: string): string {
+  const kept = path.resolve(STACK, '../output', path.basename(folder))
+  for (const file of globSync(LOGS[kind], { cwd: folder })) {
+    cpSync(path.join(folder, file), path.join(kept, file))
+  }
+  return kept
 }
 
 /**
