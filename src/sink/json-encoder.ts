@@ -12,37 +12,20 @@
  *                   "text"                the bytes are valid UTF-8, and these are they
  *                   {"base64": "..."}     any other bytes
  *
- * Used by the filter threads for stdout and files. Never throws for what a record holds: bytes are
- * escaped in place, chunk by chunk, so that no string has to hold a whole value. About 1.7 ns a
- * byte, like JSON.stringify of a decoded string on plain text and faster on text full of quotes.
+ * Used by the filter threads for stdout and files. Never throws for what a record holds: a value is
+ * decoded chunk by chunk, so that no string has to hold all of it.
  */
 import { isUtf8 } from 'node:buffer'
 import type { BodyBuilder, MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'
 import { decodeHeaders } from '../pool/slot-reader.ts'
 
-/** Room is made for one chunk at its worst (six bytes for each), not for a whole value. */
-const ESCAPE_CHUNK_BYTES = 8192
+/** Text is decoded in chunks of this size: few for most values, and no string limit for any. */
+const TEXT_CHUNK_BYTES = 64 * 1024
 /** A multiple of 3, so that base64 pads the last chunk only. */
 const BASE64_CHUNK_BYTES = 3 * 8192
 
 const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const LETTER_U = 0x75
-const DIGIT_ZERO = 0x30
 const NEWLINE = 0x0a
-const HEX_DIGITS = Buffer.from('0123456789abcdef')
-
-/** By byte: 0 goes as it is, LETTER_U as \u00XX, all others as a backslash and this letter. */
-const ESCAPES = escapeTable()
-
-function escapeTable(): Uint8Array {
-  const escapes = new Uint8Array(256)
-  escapes.fill(LETTER_U, 0, 0x20)
-  for (const [byte, letter] of ['\bb', '\tt', '\nn', '\ff', '\rr', '""', '\\\\']) {
-    escapes[byte?.charCodeAt(0) ?? 0] = letter?.charCodeAt(0) ?? 0
-  }
-  return escapes
-}
 
 export class JsonEncoder implements RecordEncoder {
   /** The topic of the last record and how it begins: topics change rarely. */
@@ -85,31 +68,22 @@ function appendBytes(bytes: Buffer | null, body: BodyBuilder): void {
   else appendBase64(bytes, body)
 }
 
-/** Valid UTF-8 as a JSON string; only ASCII needs escapes, so sequences may be cut by chunks. */
+/** Valid UTF-8 as a JSON string. */
 function appendText(bytes: Buffer, body: BodyBuilder): void {
   body.byte(QUOTE)
-  for (let from = 0; from < bytes.length; from += ESCAPE_CHUNK_BYTES) {
-    const to = Math.min(from + ESCAPE_CHUNK_BYTES, bytes.length)
-    const room = body.reserve((to - from) * 6)
-    let at = body.size
-    for (let index = from; index < to; index++) {
-      const byte = bytes[index] ?? 0
-      const escape = ESCAPES[byte] ?? 0
-      if (escape === 0) {
-        room[at++] = byte
-        continue
-      }
-      room[at++] = BACKSLASH
-      room[at++] = escape
-      if (escape !== LETTER_U) continue
-      room[at++] = DIGIT_ZERO
-      room[at++] = DIGIT_ZERO
-      room[at++] = HEX_DIGITS[byte >> 4] ?? 0
-      room[at++] = HEX_DIGITS[byte & 15] ?? 0
-    }
-    body.advance(at - body.size)
+  for (let from = 0; from < bytes.length;) {
+    let to = Math.min(from + TEXT_CHUNK_BYTES, bytes.length)
+    while (isContinuation(bytes[to])) to--
+    // V8's own escaping is nearly twice as fast on plain text as a loop over the bytes.
+    body.text(JSON.stringify(bytes.toString('utf8', from, to)).slice(1, -1))
+    from = to
   }
   body.byte(QUOTE)
+}
+
+/** Whether a byte is inside a UTF-8 sequence, so that no chunk may begin with it. */
+function isContinuation(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0xc0) === 0x80
 }
 
 function appendBase64(bytes: Buffer, body: BodyBuilder): void {

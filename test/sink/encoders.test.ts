@@ -87,9 +87,12 @@ test('json gives one object a line, as its header documents', () => {
 
 test('json keeps every byte of ASCII, and text that is longer than a chunk', () => {
   const ascii = Buffer.from(Array.from({ length: 128 }, (_, byte) => byte))
-  const long = Buffer.from('€"\u0001\u{1f600}'.repeat(10_000))
   const binary = Buffer.alloc(100_000, 0xfe)
-  for (const value of [ascii, long, binary]) {
+  // Each start moves the sequences against the ends of chunks by one byte.
+  const long = ['', 'a', 'ab', 'abc'].map((start) =>
+    Buffer.from(start + '€"\u0001é\u{1f600}'.repeat(20_000)),
+  )
+  for (const value of [ascii, binary, ...long]) {
     const line = encoded(new JsonEncoder(), { ...RECORD, value }).toString()
     assert.equal(line.indexOf('\n'), line.length - 1)
     assert.deepEqual(bytesOf(JSON.parse(line).value), value)
