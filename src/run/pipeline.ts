@@ -40,8 +40,6 @@ const CLOSE_RESERVE_MS = 2000
 
 export interface PipelineDeps {
   readonly log: Log
-  /** Stdout for the output, replaced by tests. */
-  readonly stdout?: number
 }
 
 export class Pipeline {
@@ -102,9 +100,7 @@ export class Pipeline {
     })
   }
 
-  /**
-   * @throws LogpipeError when the add-on or the output cannot be opened; nothing is left open then.
-   */
+  /** @throws LogpipeError when the add-on or the output cannot be opened; nothing is open then. */
   static async start(settings: PipelineSettings, deps: PipelineDeps): Promise<Pipeline> {
     const bridge = loadBridge(settings.bridgeFile ?? undefined)
     bridge.tuneAllocator()
@@ -121,16 +117,13 @@ export class Pipeline {
   }
 
   get #threadCount(): number {
-    return this.#ingressCount + this.#filterCount
+    // In direct mode the ingress threads filter.
+    const { mode, filter } = this.#settings
+    return this.#ingressCount + (mode === 'direct' ? 0 : filter.threadCount)
   }
 
   get #ingressCount(): number {
     return this.#settings.kafka.properties.length
-  }
-
-  /** In direct mode the ingress threads filter. */
-  get #filterCount(): number {
-    return this.#settings.mode === 'direct' ? 0 : this.#settings.filter.threadCount
   }
 
   /** Threads that filter: in direct mode those of the ingress. */
@@ -299,7 +292,7 @@ export class Pipeline {
     }
   }
 
-  /** @param always goes on waiting after an error, too. */
+  /** @param always waits on after an error, too. */
   async #until(holds: () => boolean, timeoutMs: number, always = false): Promise<void> {
     await waitUntil(() => holds() || (!always && this.#error !== null), timeoutMs)
   }

@@ -81,11 +81,10 @@ function conclude(result: PipelineResult, log: Log): number {
   if (error !== null) throw error
   if (statement.exitStatus === 3) return 3
   if (pendingRecords > 0) {
-    throw new LogpipeError(
-      'DEADLINE',
-      `${pendingRecords} records were read but not settled before the deadline; their offsets ` +
-        'are not committed, and the next start reads them again (SHUTDOWN_DEADLINE_MS gives more time)',
-    )
+    const what = `${pendingRecords} records were read but not settled before the deadline`
+    const then = 'their offsets are not committed, and the next start reads them again'
+    const advice = 'SHUTDOWN_DEADLINE_MS gives more time'
+    throw new LogpipeError('DEADLINE', `${what}; ${then} (${advice})`)
   }
   return 0
 }

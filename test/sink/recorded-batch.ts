@@ -3,6 +3,11 @@ import assert from 'node:assert/strict'
 import type { Outcome, SinkBatch, SinkEvents } from '../../src/sink/sink.ts'
 
 export class RecordedBatch implements SinkBatch {
+  /** These outputs keep a batch's bytes until it is settled. */
+  releaseBody(): void {
+    assert.fail('the body was let go')
+  }
+
   readonly body: Uint8Array
   readonly ends: Uint32Array
   readonly runs: SinkBatch['runs']
