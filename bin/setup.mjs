@@ -186,6 +186,10 @@ export async function setUp() {
   fs.mkdirSync(path.join(root, 'build'), { recursive: true })
   const save = () => fs.writeFileSync(stampFile, JSON.stringify(stamp, null, 2) + '\n')
   if (!packagesDone) {
+    // npm ci empties the folder: through a link that would be somebody else's.
+    if (fs.lstatSync(path.join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+      fail('node_modules is a link to another checkout: remove the link, then run this again')
+    }
     installSystemPackages()
     run('npm packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund'])
     linkNode()
