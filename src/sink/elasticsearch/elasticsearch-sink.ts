@@ -107,7 +107,8 @@ export class ElasticsearchSink implements Sink, LoadBooks {
   }
 
   async flush(timeoutMs: number): Promise<void> {
-    if (this.#queuedDocuments === 0 || this.#failure !== null || this.#isClosed) return
+    if (timeoutMs <= 0 || this.#queuedDocuments === 0) return
+    if (this.#failure !== null || this.#isClosed) return
     this.#writer.isFlushing = true
     await new Promise<void>((resolve) => {
       const cancel = this.#clock.after(timeoutMs, resolve)
