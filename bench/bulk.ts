@@ -59,6 +59,7 @@ const readyMade = makeBatch()
 
 const sink = new ElasticsearchSink(settings, {
   deadLetters: null,
+  overflow: null,
   events: {
     fail: (error) => {
       throw error

@@ -29,6 +29,7 @@ export class SinkBench {
     this.fake = fake
     this.sink = new ElasticsearchSink(whole, {
       deadLetters: null,
+      overflow: null,
       clock: this.clock,
       transport: fake.transport(this.clock, whole.timeoutMs),
       random: () => 0.5,

@@ -17,11 +17,12 @@ import type { Clock } from '../../core/clock.ts'
 import { readBulkAnswer, type BulkAnswer } from './bulk-answer.ts'
 import type { BulkReply, BulkTransport } from './bulk-transport.ts'
 import { Concurrency } from './concurrency.ts'
-import type { DeadLetters } from './dead-letters.ts'
 import { Health } from './health.ts'
 import { judge } from './judge.ts'
 import { Lanes } from './lane.ts'
-import type { Parcel } from './load.ts'
+import type { LoadBooks, Parcel } from './load.ts'
+import type { DeadLetters, Overflow } from './outlets.ts'
+import { Overspill } from './overspill.ts'
 import { Requeue } from './requeue.ts'
 import { bodyOf, type BulkRequest } from './request.ts'
 import { Schedule } from './schedule.ts'
@@ -36,6 +37,11 @@ export interface WriterParts {
   readonly random: () => number
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
+  /** The spill; null: what does not fit into the queue waits in Kafka. */
+  readonly overflow: Overflow | null
+  readonly books: LoadBooks
+  /** Whether the memory holds more than this share of its bounds. */
+  readonly isAbove: (share: number) => boolean
   /** The writer cannot go on. Called once. */
   readonly fail: (error: Error) => void
 }
@@ -51,6 +57,7 @@ export class BulkWriter {
   readonly schedule: Schedule
   readonly health: Health
   readonly concurrency: Concurrency
+  readonly overspill: Overspill | null
   readonly #parts: WriterParts
   readonly #clock: Clock
   readonly #requeue: Requeue
@@ -74,6 +81,16 @@ export class BulkWriter {
       bytesMax: settings.bulkBytes,
       timeoutMs: settings.timeoutMs,
     })
+    this.overspill =
+      parts.overflow === null
+        ? null
+        : new Overspill({
+            ...parts,
+            overflow: parts.overflow,
+            schedule: this.schedule,
+            health: this.health,
+            wake: () => this.pump(),
+          })
     this.#requeue = new Requeue({ ...parts, schedule: this.schedule })
   }
 
@@ -102,12 +119,14 @@ export class BulkWriter {
   stop(): void {
     this.#isStopped = true
     this.#requeue.stop()
+    this.overspill?.stop()
     this.#cancelTimer()
   }
 
   /** Sends what may be sent now, and sets the timer for what may be sent later. */
   pump(): void {
     if (this.#isStopped) return
+    this.overspill?.pump()
     for (let request = this.#nextRequest(); request !== null; request = this.#nextRequest()) {
       void this.#send(request)
     }
@@ -133,9 +152,11 @@ export class BulkWriter {
     this.#cancelTimer = () => undefined
     // Without room for a request the next answer is what wakes us.
     if (this.#inFlight >= this.#limit) return
-    const wakeMs = this.schedule.nextMs()
-    if (wakeMs === Infinity) return
-    const dueMs = this.health.state === 'up' ? wakeMs : this.health.nextProbeMs
+    const spillMs = this.overspill?.nextMs ?? Infinity
+    const waitingMs = this.schedule.nextMs()
+    const isUp = this.health.state === 'up' || waitingMs === Infinity
+    const dueMs = Math.min(spillMs, isUp ? waitingMs : this.health.nextProbeMs)
+    if (dueMs === Infinity) return
     const delayMs = Math.max(0, dueMs - this.#clock.monotonicMs())
     this.#cancelTimer = this.#clock.after(delayMs, () => this.pump())
   }

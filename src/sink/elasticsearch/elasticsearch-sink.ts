@@ -10,15 +10,17 @@ import { systemClock } from '../../core/clock.ts'
 import type { Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
-import type { DeadLetters } from './dead-letters.ts'
 import { parseIndexPattern } from './index-name.ts'
 import { Load, type LoadBooks } from './load.ts'
+import type { DeadLetters, Overflow } from './outlets.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
 export interface ElasticsearchParts {
   readonly events: SinkEvents
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
+  /** The spill; null: back-pressure holds what does not fit into the queue. */
+  readonly overflow: Overflow | null
   /** For tests. */
   readonly clock?: Clock
   readonly transport?: BulkTransport
@@ -34,6 +36,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
   readonly #clock: Clock
   readonly #transport: BulkTransport
   readonly #writer: BulkWriter
+  readonly #overflow: Overflow | null
   #queuedDocuments = 0
   #queuedBytes = 0
   #writtenDocuments = 0
@@ -50,12 +53,16 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     this.#events = parts.events
     this.#clock = parts.clock ?? systemClock
     this.#transport = parts.transport ?? new ElasticTransport(settings, this.#clock)
+    this.#overflow = parts.overflow
     this.#writer = new BulkWriter({
       settings,
       clock: this.#clock,
       transport: this.#transport,
       random: parts.random ?? Math.random,
       deadLetters: parts.deadLetters,
+      overflow: parts.overflow,
+      books: this,
+      isAbove: (share) => this.#isAbove(share),
       fail: (error) => this.#fail(error),
     })
   }
@@ -73,7 +80,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     if (batch.ends.length === 0) return
     if (this.#isAbove(1)) {
       this.#isFull = true
-      if (this.#settings.dropWhenFull) {
+      if (this.#settings.dropWhenFull && this.#writer.overspill?.isFull !== false) {
         batch.settleAll('dropped')
         batch.releaseBody()
         return
@@ -97,7 +104,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       this.#isFull = false
       this.#events.drained()
     }
-    if (this.#queuedDocuments === 0) this.#wake()
+    if (this.#isIdle) this.#wake()
   }
 
   settled(documents: number, bytes: number, outcome: Outcome): void {
@@ -106,8 +113,19 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     this.#writtenBytes += bytes
   }
 
+  /**
+   * Forgets what the spill holds of a partition that was given away: its new owner reads it again.
+   * Nothing is settled. @returns how many documents that were.
+   */
+  dropPartition(topic: string, partition: number): number {
+    const count = this.#writer.overspill?.dropPartition(topic, partition) ?? 0
+    if (this.#isIdle) this.#wake()
+    return count
+  }
+
   async flush(timeoutMs: number): Promise<void> {
-    if (this.#queuedDocuments === 0 || this.#failure !== null || this.#isClosed) return
+    if (timeoutMs <= 0 || this.#isIdle) return
+    if (this.#failure !== null || this.#isClosed) return
     this.#writer.isFlushing = true
     await new Promise<void>((resolve) => {
       const cancel = this.#clock.after(timeoutMs, resolve)
@@ -123,12 +141,12 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     return {
       queuedDocuments: this.#queuedDocuments,
       queuedBytes: this.#queuedBytes,
-      spillBytes: 0,
+      spillBytes: this.#overflow?.bytes ?? 0,
       writtenDocuments: this.#writtenDocuments,
       writtenBytes: this.#writtenBytes,
       retries: this.#writer.retryCount,
       rejected429: this.#writer.rejectedCount,
-      replaying: false,
+      replaying: this.#writer.overspill?.isReplaying ?? false,
       trouble: this.#trouble(),
     }
   }
@@ -149,6 +167,11 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     const others = this.#writer.schedule.lanes.size - 1
     const more = others === 0 ? '' : `, and ${others} more`
     return `the index ${first.index} waits${more}: ${first.reason}`
+  }
+
+  /** Nothing is unsettled, in memory or in the spill (there: unless it is settled by being there). */
+  get #isIdle(): boolean {
+    return this.#queuedDocuments === 0 && (this.#writer.overspill?.isSettled ?? true)
   }
 
   #isAbove(share: number): boolean {

@@ -21,6 +21,8 @@ export interface LoadSource {
   settle(documentIndex: number, outcome: Outcome): void
   settleAll(outcome: Outcome): void
   releaseBody(): void
+  /** Only for what was read from the spill: the document waits there again. */
+  giveBack?(documentIndex: number): void
 }
 
 /** The sums that loads report to. */
@@ -39,8 +41,9 @@ export interface Origin {
 
 export class Load {
   readonly documentCount: number
-  /** True for what was read from the spill: it may go back there without being copied. */
-  readonly isReplay: boolean
+  /** Which documents have moved out to the spill and are not settled; null: none ever. */
+  #movedOut: Uint8Array | null = null
+  #movedOutCount = 0
   /** Null once no document needs it. */
   #body: Uint8Array | null
   readonly #ends: Uint32Array
@@ -52,11 +55,10 @@ export class Load {
   /** Documents that still need the body. */
   #inMemory: number
 
-  constructor(source: LoadSource, books: LoadBooks, isReplay = false) {
+  constructor(source: LoadSource, books: LoadBooks) {
     this.documentCount = source.ends.length
     assert(this.documentCount > 0)
     assert.equal(source.ends[this.documentCount - 1], source.body.length)
-    this.isReplay = isReplay
     this.#body = source.body
     this.#ends = source.ends
     this.#source = source
@@ -65,6 +67,11 @@ export class Load {
     this.#unsettled = this.documentCount
     this.#inMemory = this.documentCount
     books.held(this.documentCount, this.#bodyBytes)
+  }
+
+  /** Whether it was read from the spill: its documents go back there without being copied. */
+  get isReplay(): boolean {
+    return this.#source.giveBack !== undefined
   }
 
   get unsettledCount(): number {
@@ -111,12 +118,47 @@ export class Load {
 
   /** Documents [from, to) lie elsewhere now; they are settled later by `settleElsewhere`. */
   moveOut(from: number, to: number): void {
+    this.#movedOut ??= new Uint8Array(this.documentCount)
+    this.#movedOut.fill(1, from, to)
+    this.#movedOutCount += to - from
     this.#leaveMemory(to - from)
   }
 
-  /** Settles a document that had moved out. */
+  /** Documents that lie in the spill and are unsettled. */
+  get movedOutCount(): number {
+    return this.#movedOutCount
+  }
+
+  /** Settles a document that had moved out; one that was forgotten meanwhile is left alone. */
   settleElsewhere(documentIndex: number, outcome: Outcome): void {
+    if (this.#movedOut?.[documentIndex] !== 1) return
+    this.#movedOut[documentIndex] = 0
+    this.#movedOutCount--
     this.#settleAtSource(documentIndex, documentIndex + 1, outcome)
+  }
+
+  /** Gives documents [from, to) back to the spill; they are not settled. */
+  giveBack(from: number, to: number): void {
+    assert(this.isReplay)
+    this.#unsettled -= to - from
+    for (let index = from; index < to; index++) this.#source.giveBack?.(index)
+    this.#leaveMemory(to - from)
+  }
+
+  /** Forgets the documents of a partition that moved out: nothing will ever settle them. */
+  forgetMovedOut(topic: string, partition: number): void {
+    let first = 0
+    for (const run of this.#source.runs) {
+      const end = first + run.offsets.length
+      const isGone = run.topic === topic && run.partition === partition
+      for (let index = first; isGone && index < end; index++) {
+        if (this.#movedOut?.[index] !== 1) continue
+        this.#movedOut[index] = 0
+        this.#movedOutCount--
+        this.#unsettled--
+      }
+      first = end
+    }
   }
 
   #settleAtSource(from: number, to: number, outcome: Outcome): void {

@@ -5,7 +5,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import { RETRY_TIMES, backoffMs } from './backoff.ts'
-import type { DeadLetter, DeadLetters } from './dead-letters.ts'
+import type { DeadLetter, DeadLetters } from './outlets.ts'
 import type { Lane } from './lane.ts'
 import { countOf, partOf, type Parcel } from './load.ts'
 import { halvesOf, requestOf, type BulkRequest } from './request.ts'

@@ -4,6 +4,7 @@
  *   exact     halves of a request that was refused as a whole; they go as they are
  *   probes    a few documents of a held index, when it is time to look
  *   retries   refused documents whose time has come, filled up with fresh ones
+ *   replay    documents from the spill, in turn with fresh ones, so that neither starves
  *   fresh     once there are ES_BULK_ACTIONS of them, ES_BULK_BYTES, or one is ES_BULK_FLUSH_MS old
  */
 import type { Lanes } from './lane.ts'
@@ -30,6 +31,10 @@ const PROBE_DOCUMENTS_MAX = 100
 export class Schedule {
   readonly lanes: Lanes
   readonly fresh = new ParcelLine()
+  /** What was read back from the spill. */
+  readonly replay = new ParcelLine()
+  /** Whether the last full request was of the spill: the two take turns. */
+  #wasReplay = false
   readonly #exact = new DueHeap<BulkRequest>()
   readonly #retries = new DueHeap<Parcel>()
   readonly #bounds: ScheduleBounds
@@ -57,13 +62,15 @@ export class Schedule {
   probe(bytesMax: number): BulkRequest | null {
     const picker = new Picker(PROBE_DOCUMENTS_MAX, bytesMax)
     this.#pickRetries(picker, Infinity)
-    this.#pickFresh(picker)
+    this.#pickLine(picker, this.fresh)
+    this.#pickLine(picker, this.replay)
     // Suspects last: their refusal would say nothing about the cluster.
     return picker.isEmpty ? (this.#exact.take(Infinity) ?? null) : requestOf(picker.parcels)
   }
 
   /** When `next` may have something; Infinity: only when something comes in or comes back. */
   nextMs(): number {
+    if (this.replay.first !== undefined) return 0
     const first = this.fresh.first
     const freshMs = first === undefined ? Infinity : first.sinceMs + this.#bounds.flushMs
     return Math.min(freshMs, this.#exact.nextMs, this.#retries.nextMs, this.lanes.nextProbeMs)
@@ -81,10 +88,14 @@ export class Schedule {
 
   #bulk(room: Room): BulkRequest | null {
     const areRetriesDue = this.#retries.nextMs <= room.nowMs
-    if (!areRetriesDue && !this.#isFreshReady(room)) return null
+    const isFreshReady = this.#isFreshReady(room)
+    const isReplayReady = this.replay.first !== undefined
+    if (!areRetriesDue && !isFreshReady && !isReplayReady) return null
+    const isReplay = isReplayReady && !(isFreshReady && this.#wasReplay)
+    this.#wasReplay = isReplay
     const picker = new Picker(this.#bounds.bulkActions, room.bytesMax)
     this.#pickRetries(picker, room.nowMs)
-    this.#pickFresh(picker)
+    this.#pickLine(picker, isReplay ? this.replay : this.fresh)
     // All of them may have been diverted to lanes.
     return picker.isEmpty ? null : requestOf(picker.parcels)
   }
@@ -115,16 +126,16 @@ export class Schedule {
     }
   }
 
-  #pickFresh(picker: Picker): void {
+  #pickLine(picker: Picker, line: ParcelLine): void {
     for (;;) {
-      const parcel = this.fresh.shift()
+      const parcel = line.shift()
       if (parcel === undefined) return
       const parts = this.lanes.divert(parcel)
       for (const [index, part] of parts.entries()) {
         const rest = picker.add(part)
         if (rest === null) continue
-        for (const later of parts.slice(index + 1).reverse()) this.fresh.unshift(later)
-        this.fresh.unshift(rest)
+        for (const later of parts.slice(index + 1).reverse()) line.unshift(later)
+        line.unshift(rest)
         return
       }
     }

@@ -37,6 +37,8 @@ export interface ElasticsearchSettings extends DocumentSettings {
   /** Bounds of the memory queue, whichever comes first. */
   readonly queueCap: number
   readonly queueBytes: number
+  /** Bound of the spill; an index that is held gets half of it. */
+  readonly spillBytesMax: number
   /** Drop what comes while the queue, and the spill if there is one, is full. */
   readonly dropWhenFull: boolean
   /** A request is given up after this; the server is told to give up at 80 % of it. */
@@ -66,6 +68,7 @@ export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
   flushMs: 100,
   queueCap: 200_000,
   queueBytes: 256 * 1024 * 1024,
+  spillBytesMax: 4 * 1024 ** 3,
   dropWhenFull: false,
   timeoutMs: 3000,
   compression: 'none',

@@ -1,0 +1,84 @@
+/**
+ * A spill in memory, with the contract of the real one.
+ */
+import assert from 'node:assert/strict'
+import type {
+  Overflow,
+  OverflowEntry,
+  ReturnedEntry,
+} from '../../src/sink/elasticsearch/outlets.ts'
+
+export class FakeOverflow implements Overflow {
+  /** In order of arrival; an entry in hand stays in its place. */
+  #entries: { readonly entry: ReturnedEntry; isInHand: boolean }[] = []
+  /** Bytes it takes. */
+  bytesMax = Infinity
+  appendedCount = 0
+  fault: Error | null = null
+
+  get bytes(): number {
+    return this.#entries.reduce((sum, { entry }) => sum + entry.document.length, 0)
+  }
+
+  get entryCount(): number {
+    return this.#entries.length
+  }
+
+  get waitingCount(): number {
+    return this.#entries.filter(({ isInHand }) => !isInHand).length
+  }
+
+  append(entries: readonly OverflowEntry[]): Promise<'stored' | 'full'> {
+    if (this.fault !== null) return Promise.reject(this.fault)
+    const size = entries.reduce((sum, entry) => sum + entry.document.length, 0)
+    if (this.bytes + size > this.bytesMax) return Promise.resolve('full')
+    for (const entry of entries) {
+      // Bytes are copied: the queue's memory is let go afterwards.
+      const document = Buffer.from(entry.document)
+      const stored = { ...entry, document, tag: entry.tag ?? 0, leftover: false }
+      this.#entries.push({ entry: stored, isInHand: false })
+    }
+    this.appendedCount += entries.length
+    return Promise.resolve('stored')
+  }
+
+  read(maxBytes: number, accepts: (index: string) => boolean = () => true): Promise<ReturnedEntry[]> {
+    const taken: ReturnedEntry[] = []
+    let size = 0
+    for (const kept of this.#entries) {
+      if (size >= maxBytes) break
+      if (kept.isInHand || !accepts(kept.entry.index)) continue
+      kept.isInHand = true
+      taken.push(kept.entry)
+      size += kept.entry.document.length
+    }
+    return Promise.resolve(taken)
+  }
+
+  release(entries: readonly ReturnedEntry[]): void {
+    const gone = new Set(entries)
+    this.#entries = this.#entries.filter(({ entry }) => !gone.has(entry))
+  }
+
+  unread(entries: readonly ReturnedEntry[]): void {
+    for (const entry of entries) {
+      const kept = this.#entries.find((candidate) => candidate.entry === entry)
+      assert(kept?.isInHand === true)
+      kept.isInHand = false
+    }
+  }
+
+  bytesOfIndex(index: string): number {
+    return this.#entries
+      .filter(({ entry }) => entry.index === index)
+      .reduce((sum, { entry }) => sum + entry.document.length, 0)
+  }
+
+  dropPartition(topic: string, partition: number): number {
+    const before = this.#entries.length
+    this.#entries = this.#entries.filter(
+      ({ entry }) => entry.topic !== topic || entry.partition !== partition,
+    )
+    return before - this.#entries.length
+  }
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readBulkAnswer } from '../../../src/sink/elasticsearch/bulk-answer.ts'
+
+const written = (count: number) =>
+  Array.from({ length: count }, () => ({ create: { status: 201 } }))
+
+test('an answer without errors is known without being parsed, in either order of its fields', () => {
+  const items = JSON.stringify(written(3))
+  for (const head of ['"errors":false,"took":7', '"took":7,"errors":false']) {
+    assert.deepEqual(readBulkAnswer(200, `{${head},"items":${items}}`, 3), {
+      kind: 'written',
+      tookMs: 7,
+    })
+  }
+})
+
+test('an answer that does not account for every document is none', () => {
+  const text = JSON.stringify({ errors: false, took: 1, items: written(2) })
+  for (const [answer, count] of [
+    [text, 3],
+    [text, 1],
+    [text.slice(0, -1), 2],
+    ['', 2],
+    ['{}', 2],
+    ['{"items":{}}', 2],
+    ['<html>welcome</html>', 2],
+    ['null', 2],
+  ] as const) {
+    const read = readBulkAnswer(200, answer, count)
+    assert.equal(read.kind, 'refused', answer)
+    assert.equal(read.kind === 'refused' && read.status, 0)
+  }
+})
+
+test('items come with their status, error and use of the failure store', () => {
+  const error = { type: 'document_parsing_exception', reason: 'r'.repeat(5000) }
+  const read = readBulkAnswer(
+    200,
+    JSON.stringify({
+      errors: true,
+      took: 5,
+      items: [
+        { create: { status: 201 } },
+        { index: { status: 400, error } },
+        { create: { status: 201, failure_store: 'used' } },
+        { create: {} },
+        {},
+        null,
+      ],
+    }),
+    6,
+  )
+  const none = { errorType: '', reason: '', failureStore: false }
+  assert.deepEqual(read, {
+    kind: 'items',
+    tookMs: 5,
+    items: [
+      { status: 201, ...none },
+      { status: 400, errorType: error.type, reason: 'r'.repeat(1000), failureStore: false },
+      { status: 201, ...none, failureStore: true },
+      { status: 0, ...none },
+      { status: 0, ...none },
+      { status: 0, ...none },
+    ],
+  })
+})
+
+test('documents that went to the failure store are not taken for indexed ones', () => {
+  const items = [{ create: { status: 201, failure_store: 'used' } }]
+  const text = JSON.stringify({ errors: false, took: 1, items })
+  assert.equal(readBulkAnswer(200, text, 1).kind, 'items')
+})
+
+test('a refused request tells why, as Elasticsearch or a proxy puts it', () => {
+  const body = { error: { type: 'security_exception', reason: 'no' }, status: 401 }
+  assert.deepEqual(readBulkAnswer(401, JSON.stringify(body), 1), {
+    kind: 'refused',
+    status: 401,
+    errorType: 'security_exception',
+    reason: 'no',
+  })
+  assert.deepEqual(readBulkAnswer(502, 'Bad Gateway', 1), {
+    kind: 'refused',
+    status: 502,
+    errorType: '',
+    reason: 'Bad Gateway',
+  })
+  assert.deepEqual(readBulkAnswer(405, '{"error":"Incorrect HTTP method"}', 1), {
+    kind: 'refused',
+    status: 405,
+    errorType: '',
+    reason: 'Incorrect HTTP method',
+  })
+})

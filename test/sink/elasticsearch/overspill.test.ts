@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { batchOf, recordsOf, type TestBatch } from '../../helpers/bulk-batch.ts'
+import { FakeOverflow } from '../../helpers/fake-overflow.ts'
+import { SinkBench } from '../../helpers/sink-bench.ts'
+
+const DOWN = () => ({ kind: 'status' as const, status: 503 })
+const FINE = () => ({ kind: 'items' as const })
+const BLOCKED = {
+  status: 403,
+  type: 'cluster_block_exception',
+  reason: 'index [a] blocked by: [FORBIDDEN/8/index write (api)];',
+}
+
+const allSettled = (batches: readonly TestBatch[]) => () =>
+  batches.every((batch) => batch.unsettledCount() === 0)
+
+test('while the cluster is down the spill takes over, and gives everything back', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({ queueCap: 1000 }, { overflow })
+  bench.fake.script = DOWN
+  const batches: TestBatch[] = []
+  for (let at = 0; at < 50; at++) {
+    const batch = batchOf(recordsOf(100, at * 100))
+    batches.push(batch)
+    bench.sink.write(batch)
+    await bench.pass(500)
+    assert(bench.sink.gauges().queuedDocuments <= 1000)
+  }
+  assert(overflow.entryCount > 3500, `${overflow.entryCount} in the spill`)
+  assert(batches.slice(10).some((batch) => batch.isReleased()), 'memory is let go')
+  assert.equal(new Set(batches.flatMap(({ outcomes }) => outcomes)).size, 1, 'nothing is settled')
+  bench.fake.script = FINE
+  assert(await bench.until(allSettled(batches), 60_000))
+  assert.equal(bench.fake.documents.size, 5000)
+  assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
+  assert.deepEqual(new Set(batches.flatMap(({ outcomes }) => outcomes)), new Set(['indexed']))
+  assert.equal(overflow.entryCount, 0)
+  assert.equal(bench.sink.gauges().queuedDocuments, 0)
+  assert.equal(bench.sink.gauges().replaying, false)
+  assert.equal(bench.clock.pendingCount, 0)
+})
+
+test('with commits on the spill a document is settled once it lies there', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({ commitOn: 'spill', flushMs: 10 }, { overflow })
+  bench.fake.script = DOWN
+  bench.sink.write(batchOf(recordsOf(1, 1000)))
+  await bench.pass(3000)
+  const batch = batchOf(recordsOf(100))
+  bench.sink.write(batch)
+  await bench.settle()
+  assert.deepEqual(new Set(batch.outcomes), new Set(['spilled']))
+  bench.fake.script = FINE
+  assert(await bench.until(() => bench.fake.documents.size === 101, 60_000))
+  assert.equal(overflow.entryCount, 0)
+})
+
+test('a full spill means back-pressure, and nothing is lost', async () => {
+  const overflow = new FakeOverflow()
+  overflow.bytesMax = 10_000
+  const bench = new SinkBench({ queueCap: 300 }, { overflow })
+  bench.fake.script = DOWN
+  const batches = Array.from({ length: 10 }, (_, at) => batchOf(recordsOf(100, at * 100)))
+  for (const batch of batches) {
+    bench.sink.write(batch)
+    await bench.pass(2000)
+  }
+  assert(overflow.bytes <= 10_000)
+  assert(bench.sink.gauges().queuedDocuments > 300, 'the pipeline sees that it is full')
+  assert.equal(bench.drainedCount, 0)
+  bench.fake.script = FINE
+  assert(await bench.until(allSettled(batches), 60_000))
+  assert.equal(bench.drainedCount, 1)
+  assert.equal(bench.fake.documents.size, 1000)
+  assert.equal(overflow.entryCount, 0)
+})
+
+test('documents are dropped only when the spill is full too', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({ queueCap: 100, dropWhenFull: true }, { overflow })
+  bench.fake.script = DOWN
+  const kept = Array.from({ length: 5 }, (_, at) => batchOf(recordsOf(150, at * 150)))
+  for (const batch of kept) bench.sink.write(batch)
+  await bench.pass(200)
+  assert(kept.every(({ outcomes }) => !outcomes.includes('dropped')))
+  overflow.bytesMax = 0
+  bench.sink.write(batchOf(recordsOf(150, 2000)))
+  await bench.pass(100)
+  const dropped = batchOf(recordsOf(1, 3000))
+  bench.sink.write(dropped)
+  assert.deepEqual(dropped.outcomes, ['dropped'])
+})
+
+test('what a held index has above its share goes to the spill, up to half of it', async () => {
+  const overflow = new FakeOverflow()
+  const settings = { index: '{topic}', spillBytesMax: 400_000 }
+  const bench = new SinkBench(settings, { overflow })
+  let isBlocked = true
+  bench.fake.script = () => ({
+    kind: 'items',
+    fault: (item) => (isBlocked && item.index === 'a' ? BLOCKED : null),
+  })
+  const held: TestBatch[] = []
+  for (let at = 0; at < 60; at++) {
+    const batch = batchOf(recordsOf(100, at * 100, { topic: 'a' }), settings)
+    const other = batchOf(recordsOf(10, at * 10, { topic: 'b' }), settings)
+    held.push(batch)
+    bench.sink.write(batch)
+    bench.sink.write(other)
+    await bench.pass(200)
+    assert.equal(other.unsettledCount(), 0, `b waits for a at ${at}`)
+  }
+  assert(overflow.bytes > 150_000 && overflow.bytes <= 210_000, `${overflow.bytes} B`)
+  isBlocked = false
+  assert(await bench.until(allSettled(held), 60_000))
+  assert.equal(overflow.entryCount, 0)
+  assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
+})
+
+test('fresh documents and those of the spill take turns', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({ bulkActions: 10, bulkBytes: 600, concurrencyMax: 1 }, { overflow })
+  bench.fake.script = DOWN
+  bench.sink.write(batchOf(recordsOf(1, 5000)))
+  await bench.pass(3000)
+  const old = batchOf(recordsOf(200))
+  bench.sink.write(old)
+  await bench.settle()
+  bench.fake.script = () => ({ kind: 'items', delayMs: 10 })
+  await bench.until(() => bench.sink.gauges().trouble === null, 60_000, 10)
+  const fresh = batchOf(recordsOf(200, 1000))
+  bench.sink.write(fresh)
+  const done = await bench.until(() => fresh.unsettledCount() < 100, 60_000, 10)
+  assert(done)
+  const settled = 200 - old.unsettledCount()
+  assert(settled > 60 && settled < 160, `${settled} of the spill beside 100 fresh ones`)
+})
+
+test('a partition that was given away leaves the spill, and keeps nothing waiting', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({}, { overflow })
+  bench.fake.script = DOWN
+  bench.sink.write(batchOf(recordsOf(1, 1000)))
+  await bench.pass(3000)
+  const batch = batchOf([...recordsOf(10), ...recordsOf(10, 0, { partition: 1 })])
+  bench.sink.write(batch)
+  await bench.settle()
+  bench.sink.dropPartition('orders', 1)
+  bench.fake.script = FINE
+  let isFlushed = false
+  const flushed = bench.sink.flush(60_000).then(() => (isFlushed = true))
+  assert(await bench.until(() => isFlushed, 50_000))
+  await flushed
+  assert.deepEqual(new Set(batch.outcomes.slice(0, 10)), new Set(['indexed']))
+  assert.equal(overflow.entryCount, 0)
+})
+
+test('a spill that fails ends the run', async () => {
+  const overflow = new FakeOverflow()
+  overflow.fault = new TypeError('disk')
+  const bench = new SinkBench({ queueCap: 10 }, { overflow })
+  const batch = batchOf(recordsOf(20))
+  bench.sink.write(batch)
+  await bench.settle()
+  assert.deepEqual(bench.failures, [overflow.fault])
+  assert.equal(batch.unsettledCount(), 20)
+})
