@@ -6,12 +6,11 @@
  */
 import path from 'node:path'
 import type { SourceRange, SpillDamage, SpillEvents, StoredEntry } from './contract.ts'
-import { nodeDisk, type Disk } from './disk.ts'
+import { nodeDisk, type Disk, type Locks } from '../disk.ts'
 import {
   listSegments,
   openSpillToDrain,
   spillDirectory,
-  type Locks,
   type SpillOptions,
 } from './open.ts'
 import { scanSegment, type SegmentFile } from './scan.ts'

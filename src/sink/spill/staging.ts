@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import type { AppendPlan } from './append-plan.ts'
 import type { SpillEntry } from './contract.ts'
-import type { DiskFile } from './disk.ts'
+import type { DiskFile } from '../disk.ts'
 import type { RangeTally } from './range-tally.ts'
 import type { AppendPart, Segment } from './segment.ts'
 

@@ -167,10 +167,9 @@ export class SpillWriter {
     for (let index = group.from; index < group.to; index++) {
       const entry = ticket.entries[index]
       assert(entry !== undefined)
-      const topic = this.#names.of(entry.topic)
-      const indexName = this.#names.of(entry.index)
+      const names = this.#names.ofEntry(entry.topic, entry.index)
       const ordinal = segment.entryCount
-      const length = writeEntry(bytes, view, at, segment.sync, ordinal, entry, topic, indexName)
+      const length = writeEntry(bytes, view, at, segment.sync, ordinal, entry, names)
       segment.encoded(part, segment.groups.of(entry.topic, entry.partition, entry.index), length)
       at += length
     }

@@ -1,6 +1,6 @@
 /**
- * The few things the spill asks of a disk, so that a test can own it: lose what was not synced,
- * fill up, refuse. `nodeDisk` is the real one. Errors are Node's own, with their `code`.
+ * The few things that spill and dead letters ask of a disk, so that a test can own it: lose what was
+ * not synced, fill up, refuse. `nodeDisk` is the real one. Errors are Node's own, with their `code`.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
@@ -26,12 +26,21 @@ export interface Disk {
   /** `create`: must not exist yet. `update`: to cut and append. `read`: changes nothing. */
   open(file: string, mode: 'create' | 'update' | 'read'): Promise<DiskFile>
   remove(file: string): Promise<void>
+  /** Gives a file another name, in place of what had it. Call syncDirectory for it to last. */
+  rename(from: string, to: string): Promise<void>
   /** All of a small file; null when there is none. */
   load(file: string): Promise<Uint8Array | null>
   /** Puts a small file in place at once: a crash leaves the old one or the new one. */
   replace(file: string, bytes: Uint8Array): Promise<void>
   /** Names made or removed in it survive a crash once this resolves. */
   syncDirectory(directory: string): Promise<void>
+}
+
+/** flock(2), as the bridge has it: fileLock and fileUnlock. */
+export interface Locks {
+  /** Without waiting; makes the file if need be. @returns an id, or null when another holds it. */
+  lock(file: string): number | null
+  unlock(id: number): void
 }
 
 const FILE_MODE = 0o600
@@ -66,6 +75,7 @@ export const nodeDisk: Disk = {
   async remove(file) {
     await rm(file, { force: true })
   },
+  rename,
   async load(file) {
     try {
       return await readFile(file)
