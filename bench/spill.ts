@@ -91,7 +91,7 @@ async function measureSpill(directory: string): Promise<{ append: number; replay
   const bytes = appends * APPEND_ENTRIES * documentBytes
   const append = mbPerSecond(bytes, appendStarted)
   const replayStarted = performance.now()
-  for (let left = appends * APPEND_ENTRIES; left > 0; ) {
+  for (let left = appends * APPEND_ENTRIES; left > 0;) {
     const entries = await spill.read(READ_BYTES)
     left -= entries.length
     spill.release(entries)

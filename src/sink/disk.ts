@@ -1,6 +1,7 @@
 /**
- * The few things that spill and dead letters ask of a disk, so that a test can own it: lose what was
- * not synced, fill up, refuse. `nodeDisk` is the real one. Errors are Node's own, with their `code`.
+ * The few things that spill and dead letters ask of a disk, so that a test can own it: lose what
+ * was not synced, fill up, refuse. `nodeDisk` is the real one. Errors are Node's own, with their
+ * `code`.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
@@ -19,8 +20,11 @@ export interface DiskFile {
 }
 
 export interface Disk {
-  /** Makes it, and what is above it, unless it is there; only this user may look inside. */
-  makeDirectory(directory: string): Promise<void>
+  /**
+   * Makes it, and what is above it, unless it is there; only this user may look inside. One that is
+   * there is closed to others too, if it is `own`.
+   */
+  makeDirectory(directory: string, whose: 'own' | 'shared'): Promise<void>
   /** Names of the files in it; none when there is no such directory. */
   list(directory: string): Promise<string[]>
   /** `create`: must not exist yet. `update`: to cut and append. `read`: changes nothing. */
@@ -53,8 +57,9 @@ const OPEN_FLAGS = {
 } as const
 
 export const nodeDisk: Disk = {
-  async makeDirectory(directory) {
+  async makeDirectory(directory, whose) {
     await makeWithParents(path.resolve(directory))
+    if (whose === 'shared') return
     // One that an operator made beforehand may be open to others. Left alone when it is right, so
     // that a read-only disk fails where it matters.
     if (((await stat(directory)).mode & 0o777) !== DIRECTORY_MODE) {

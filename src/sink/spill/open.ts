@@ -71,7 +71,7 @@ async function open(options: SpillOptions, isOwner: boolean): Promise<Spill> {
   const directory = spillDirectory(options.path)
   let lock: number | null
   try {
-    await disk.makeDirectory(directory)
+    await disk.makeDirectory(directory, 'own')
     lock = options.locks.lock(path.join(directory, 'lock'))
   } catch (error) {
     throw spillError(directory, 'be opened', error)
