@@ -56,6 +56,14 @@ export class SpillReader {
     }
   }
 
+  /** Takes all that waits in one segment. */
+  async readAll(segment: Segment): Promise<HeldEntry[]> {
+    const maxBytes = Number.POSITIVE_INFINITY
+    const take: Take = { maxBytes, accepts: undefined, entries: [], bytes: 0 }
+    await this.#readSegment(segment, take)
+    return take.entries
+  }
+
   async #readSegment(segment: Segment, take: Take): Promise<void> {
     segment.readerCount++
     try {
