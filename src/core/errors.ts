@@ -86,6 +86,11 @@ export const ERRORS = {
     meaning: 'Another process holds the lock on a directory or file.',
   },
   SPILL: { exitStatus: 1, retryable: false, meaning: 'The spill directory cannot be used.' },
+  DEAD_LETTERS: {
+    exitStatus: 1,
+    retryable: true,
+    meaning: 'Dead letters cannot be stored, or their files cannot be used.',
+  },
   MEMORY: {
     exitStatus: 2,
     retryable: false,

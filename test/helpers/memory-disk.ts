@@ -5,7 +5,7 @@
  * not at all or up to some byte, in any combination, as on a real disk.
  */
 import path from 'node:path'
-import type { Disk, DiskFile } from '../../src/sink/spill/disk.ts'
+import type { Disk, DiskFile } from '../../src/sink/disk.ts'
 
 interface Inode {
   content: Buffer
@@ -24,6 +24,8 @@ export function diskError(code: string): Error {
 export class MemoryDisk implements Disk {
   #names = new Map<string, Inode>()
   #durableNames = new Map<string, Inode>()
+  /** Renames since the last sync of the directory: a crash keeps the first few of them. */
+  #renames: (readonly [from: string, to: string])[] = []
   /** Bytes that all files together may have. */
   capacity = Number.POSITIVE_INFINITY
   /** Called before each operation; what it throws is the operation's error. */
@@ -59,6 +61,17 @@ export class MemoryDisk implements Disk {
     this.#names.delete(file)
   }
 
+  async rename(from: string, to: string): Promise<void> {
+    await turn()
+    this.before('rename', from)
+    const inode = this.#names.get(from)
+    if (inode === undefined) throw diskError('ENOENT')
+    this.#names.delete(from)
+    this.#names.set(to, inode)
+    // One step, as in a journal: what the names stood for is never half changed.
+    this.#renames.push([from, to])
+  }
+
   async load(file: string): Promise<Uint8Array | null> {
     this.before('load', file)
     return this.#names.get(file)?.content ?? null
@@ -80,13 +93,22 @@ export class MemoryDisk implements Disk {
       if (!this.#names.has(name)) this.#durableNames.delete(name)
     }
     for (const [name, inode] of this.#names) this.#durableNames.set(name, inode)
+    this.#renames = []
   }
 
   /** The machine stops and starts again: a new disk, with what survived. */
   crash(random: Random): MemoryDisk {
     const survivor = new MemoryDisk()
     const names = new Map(this.#durableNames)
-    for (const [name, inode] of this.#names) if (random(2) === 0) names.set(name, inode)
+    const renamed = new Set(this.#renames.flat())
+    for (const [from, to] of this.#renames.slice(0, random(this.#renames.length + 1))) {
+      const inode = names.get(from)
+      names.delete(from)
+      if (inode !== undefined) names.set(to, inode)
+    }
+    for (const [name, inode] of this.#names) {
+      if (!renamed.has(name) && random(2) === 0) names.set(name, inode)
+    }
     for (const [name, inode] of names) {
       const content = survivingContent(inode, random)
       const kept = { content, durable: content, pending: [] }

@@ -1,5 +1,6 @@
 /** Entries and spills as the tests want them. */
-import { openSpill, type Locks, type SpillOptions } from '../../src/sink/spill/open.ts'
+import type { Locks } from '../../src/sink/disk.ts'
+import { openSpill, type SpillOptions } from '../../src/sink/spill/open.ts'
 import type { Spill, SpillDamage, SpillEntry } from '../../src/sink/spill/contract.ts'
 import { MemoryDisk } from './memory-disk.ts'
 

@@ -56,11 +56,7 @@ export function planAppend(
   return { groups, bytes: totalBytes, overheadBytes: segmentCount * segmentOverhead }
 }
 
-export function entryBytes(entry: SpillEntry, names: NameBytes): number {
-  return (
-    ENTRY_HEAD_BYTES +
-    names.of(entry.topic).length +
-    names.of(entry.index).length +
-    entry.document.length
-  )
+function entryBytes(entry: SpillEntry, names: NameBytes): number {
+  const nameBytes = names.ofEntry(entry.topic, entry.index).bytes.length
+  return ENTRY_HEAD_BYTES + nameBytes + entry.document.length
 }

@@ -33,6 +33,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { SourceRange, SpillEntry } from './contract.ts'
+import { childMap } from './groups.ts'
 
 export const FORMAT_VERSION = 1
 export const HEADER_BYTES = 32
@@ -125,9 +126,22 @@ export function blockAt(
   return length
 }
 
+/** Topic and index of an entry as they lie in its block. */
+export interface EntryNames {
+  readonly topic: string
+  readonly index: string
+  readonly topicBytes: number
+  /** The topic, then the index. */
+  readonly bytes: Buffer
+}
+
 /** The text of names, encoded once: topics and indices are few and come again and again. */
 export class NameBytes {
   readonly #known = new Map<string, Buffer>()
+  readonly #pairs = new Map<string, Map<string, EntryNames>>()
+  /** Of the last call: entries come in runs. */
+  #last: EntryNames = { topic: '', index: '', topicBytes: 0, bytes: Buffer.alloc(0) }
+  #pairCount = 0
   /** More than the topics and indices of one pipeline; then it starts anew. */
   static readonly NAMES_MAX = 4096
 
@@ -139,6 +153,24 @@ export class NameBytes {
     this.#known.set(name, bytes)
     return bytes
   }
+
+  ofEntry(topic: string, index: string): EntryNames {
+    const last = this.#last
+    if (last.index === index && last.topic === topic) return last
+    let names = this.#pairs.get(topic)?.get(index)
+    if (names === undefined) {
+      if (this.#pairCount >= NameBytes.NAMES_MAX) {
+        this.#pairs.clear()
+        this.#pairCount = 0
+      }
+      this.#pairCount++
+      const bytes = Buffer.from(topic + index, 'utf8')
+      names = { topic, index, topicBytes: Buffer.byteLength(topic, 'utf8'), bytes }
+      childMap(this.#pairs, topic).set(index, names)
+    }
+    this.#last = names
+    return names
+  }
 }
 
 /** Writes an entry at `position`; the room must be there. @returns its length. */
@@ -149,24 +181,22 @@ export function writeEntry(
   sync: Buffer,
   ordinal: number,
   entry: SpillEntry,
-  topic: Buffer,
-  index: Buffer,
+  names: EntryNames,
 ): number {
-  const length = ENTRY_HEAD_BYTES + topic.length + index.length + entry.document.length
-  bytes.set(sync, position)
+  const documentStart = position + ENTRY_HEAD_BYTES + names.bytes.length
+  const length = ENTRY_HEAD_BYTES + names.bytes.length + entry.document.length
+  for (let index = 0; index < SYNC_BYTES; index++) bytes[position + index] = sync[index] ?? 0
   view.setUint32(position + 12, length, true)
   view.setUint16(position + 16, KIND_ENTRY, true)
-  view.setUint16(position + 18, topic.length, true)
+  view.setUint16(position + 18, names.topicBytes, true)
   view.setUint32(position + 20, ordinal, true)
   view.setInt32(position + 24, entry.partition, true)
-  view.setUint32(position + 28, index.length, true)
+  view.setUint32(position + 28, names.bytes.length - names.topicBytes, true)
   writeInteger(view, position + 32, entry.offset)
   writeInteger(view, position + 40, entry.timestampMs)
   writeInteger(view, position + 48, entry.tag ?? 0)
-  const textStart = position + ENTRY_HEAD_BYTES
-  bytes.set(topic, textStart)
-  bytes.set(index, textStart + topic.length)
-  bytes.set(entry.document, textStart + topic.length + index.length)
+  bytes.set(names.bytes, position + ENTRY_HEAD_BYTES)
+  bytes.set(entry.document, documentStart)
   view.setUint32(position + 8, crc32(bytes.subarray(position + 12, position + length)), true)
   return length
 }

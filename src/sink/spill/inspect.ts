@@ -6,14 +6,8 @@
  */
 import path from 'node:path'
 import type { SourceRange, SpillDamage, SpillEvents, StoredEntry } from './contract.ts'
-import { nodeDisk, type Disk } from './disk.ts'
-import {
-  listSegments,
-  openSpillToDrain,
-  spillDirectory,
-  type Locks,
-  type SpillOptions,
-} from './open.ts'
+import { nodeDisk, type Disk, type Locks } from '../disk.ts'
+import { listSegments, openSpillToDrain, spillDirectory, type SpillOptions } from './open.ts'
 import { scanSegment, type SegmentFile } from './scan.ts'
 import { loadManifest, loadProgress, type Manifest } from './small-file.ts'
 import { spillError } from './store.ts'

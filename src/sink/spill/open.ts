@@ -12,20 +12,13 @@
 import path from 'node:path'
 import { LogpipeError } from '../../core/errors.ts'
 import type { Spill, SpillEvents } from './contract.ts'
-import { nodeDisk, type Disk } from './disk.ts'
+import { nodeDisk, type Disk, type Locks } from '../disk.ts'
 import { FORMAT_VERSION, parseSegmentName } from './format.ts'
 import { recoverSegment } from './recover.ts'
 import type { SegmentFile } from './scan.ts'
 import { loadManifest, loadProgress, saveManifest, type Manifest } from './small-file.ts'
 import { DirectorySpill } from './spill.ts'
 import { spillError, SpillStore } from './store.ts'
-
-/** flock(2), as the bridge has it: fileLock and fileUnlock. */
-export interface Locks {
-  /** Without waiting. @returns an id, or null when another process holds it. */
-  lock(file: string): number | null
-  unlock(id: number): void
-}
 
 export interface SpillOptions {
   /** ES_SPILL_PATH. */
@@ -78,7 +71,7 @@ async function open(options: SpillOptions, isOwner: boolean): Promise<Spill> {
   const directory = spillDirectory(options.path)
   let lock: number | null
   try {
-    await disk.makeDirectory(directory)
+    await disk.makeDirectory(directory, 'own')
     lock = options.locks.lock(path.join(directory, 'lock'))
   } catch (error) {
     throw spillError(directory, 'be opened', error)

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { BlockCursor, type DamagedBytes } from './block-cursor.ts'
 import type { StoredEntry } from './contract.ts'
-import type { DiskFile } from './disk.ts'
+import type { DiskFile } from '../disk.ts'
 import { EntryReader } from './entry-reader.ts'
 import { HEADER_BYTES, KIND_ENTRY } from './format.ts'
 import { scanSegment } from './scan.ts'
@@ -54,6 +54,14 @@ export class SpillReader {
     } finally {
       this.#reading = false
     }
+  }
+
+  /** Takes all that waits in one segment. */
+  async readAll(segment: Segment): Promise<HeldEntry[]> {
+    const maxBytes = Number.POSITIVE_INFINITY
+    const take: Take = { maxBytes, accepts: undefined, entries: [], bytes: 0 }
+    await this.#readSegment(segment, take)
+    return take.entries
   }
 
   async #readSegment(segment: Segment, take: Take): Promise<void> {

@@ -58,6 +58,7 @@ export class Segment {
   readableCount = 0
   waitingCount = 0
   liveCount = 0
+  liveBytes = 0
   /** No more appends. */
   closed = false
   /** Reads under way; the file stays until they end. */
@@ -117,6 +118,15 @@ export class Segment {
     } else {
       part.runs.push({ group, count: 1, bytes })
     }
+  }
+
+  /** Gives the next ordinal to an entry that is gone before it is written. */
+  encodedGone(part: AppendPart): void {
+    this.#reserveStates(this.entryCount + 1)
+    this.#states[this.entryCount] = GONE
+    this.entryCount++
+    this.unpublishedCount++
+    part.endOrdinal = this.entryCount
   }
 
   /** The part is on the disk, and so is all of its append. */
@@ -243,6 +253,7 @@ export class Segment {
     group.liveCount += count
     group.liveBytes += bytes
     this.liveCount += count
+    this.liveBytes += bytes
     this.#indexBytes.set(group.index, (this.#indexBytes.get(group.index) ?? 0) + bytes)
   }
 

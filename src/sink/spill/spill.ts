@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { messageOf } from '../../core/errors.ts'
+import { Compactor } from './compact.ts'
 import type { Spill, SpillDamage, SpillEntry, StoredEntry } from './contract.ts'
 import { SpillReader } from './reader.ts'
 import { finishRecovery, type RecoveredSegment } from './recover.ts'
@@ -37,6 +38,7 @@ export class DirectorySpill implements Spill {
   readonly #parts: SpillParts
   readonly #writer: SpillWriter
   readonly #reader: SpillReader
+  readonly #compactor: Compactor
   readonly damageAtOpen: readonly SpillDamage[]
   #unfinished: readonly RecoveredSegment[]
   #releasedBytes = 0
@@ -50,6 +52,7 @@ export class DirectorySpill implements Spill {
     const segmentBytes = Math.min(SEGMENT_BYTES_MAX, Math.ceil(parts.maxBytes / SEGMENTS_MIN))
     this.#writer = new SpillWriter(parts.store, parts.maxBytes, segmentBytes, parts.nextNumber)
     this.#reader = new SpillReader(parts.store)
+    this.#compactor = new Compactor(parts.store, this.#writer, segmentBytes)
     this.damageAtOpen = parts.recovered.flatMap((one) => one.damage)
     this.#unfinished = parts.recovered.filter((one) => one.segment.pinned)
   }
@@ -72,6 +75,7 @@ export class DirectorySpill implements Spill {
 
   append(entries: readonly SpillEntry[]): Promise<'stored' | 'full'> {
     assert(this.#closing === null, 'no append after close')
+    this.#compactor.start()
     return this.#writer.append(entries)
   }
 
@@ -125,6 +129,7 @@ export class DirectorySpill implements Spill {
 
   async #close(): Promise<void> {
     const { store } = this.#parts
+    await this.#compactor.idle()
     await this.#writer.close()
     while (this.#saving !== null) await this.#saving
     if (this.#parts.isCache) await this.#removeAll()

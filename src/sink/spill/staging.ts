@@ -3,11 +3,12 @@
  * Used by the writer alone.
  */
 import assert from 'node:assert/strict'
-import type { AppendPlan } from './append-plan.ts'
+import type { AppendPlan, EntryGroup } from './append-plan.ts'
 import type { SpillEntry } from './contract.ts'
-import type { DiskFile } from './disk.ts'
+import type { DiskFile } from '../disk.ts'
+import { KIND_RANGES, type NameBytes, writeEntry, writeRanges } from './format.ts'
 import type { RangeTally } from './range-tally.ts'
-import type { AppendPart, Segment } from './segment.ts'
+import type { AppendPart, HeldEntry, Segment } from './segment.ts'
 
 /** Written and synced at a time: large enough that the sync is a small part of it. */
 export const STAGING_BYTES = 4 * 1024 * 1024
@@ -22,6 +23,8 @@ export interface OpenSegment {
 /** One append under way. */
 export interface Ticket {
   readonly entries: readonly SpillEntry[]
+  /** The entries as they are held, when they are copied from an older segment; null otherwise. */
+  readonly held: readonly HeldEntry[] | null
   readonly plan: AppendPlan
   readonly parts: AppendPart[]
   /** Of the plan, what is not yet counted in the store's bytes. */
@@ -63,4 +66,38 @@ export class Staging {
     this.closes = false
     this.tickets = []
   }
+}
+
+/** Adds a ranges block and its entries to a buffer that has room for them. */
+export function encodeGroup(
+  staging: Staging,
+  open: OpenSegment,
+  { entries, held }: Ticket,
+  part: AppendPart,
+  group: EntryGroup,
+  names: NameBytes,
+): void {
+  staging.begin(open)
+  const { segment } = open
+  const { sync } = segment
+  const { bytes, view } = staging
+  const { ranges } = group
+  const content = { firstOrdinal: segment.entryCount, entryCount: group.to - group.from, ranges }
+  let at = staging.used
+  at += writeRanges(bytes, view, at, sync, KIND_RANGES, content, names)
+  for (let index = group.from; index < group.to; index++) {
+    const entry = entries[index]
+    assert(entry !== undefined)
+    const entryNames = names.ofEntry(entry.topic, entry.index)
+    const length = writeEntry(bytes, view, at, sync, segment.entryCount, entry, entryNames)
+    at += length
+    if (held?.[index]?.group.dropped === true) {
+      segment.encodedGone(part)
+    } else {
+      const counted = segment.groups.of(entry.topic, entry.partition, entry.index)
+      segment.encoded(part, counted, length)
+    }
+  }
+  assert.equal(at - staging.used, group.bytes)
+  staging.used = at
 }

@@ -13,19 +13,10 @@ import assert, { AssertionError } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { planAppend, type EntryGroup } from './append-plan.ts'
 import type { SpillEntry } from './contract.ts'
-import {
-  KIND_RANGES,
-  NameBytes,
-  rangesBytes,
-  sealBlock,
-  segmentHeader,
-  SYNC_BYTES,
-  writeEntry,
-  writeRanges,
-} from './format.ts'
+import { NameBytes, rangesBytes, sealBlock, segmentHeader, SYNC_BYTES } from './format.ts'
 import { RangeTally } from './range-tally.ts'
-import { AppendPart, Segment } from './segment.ts'
-import { type OpenSegment, Staging, STAGING_BYTES, type Ticket } from './staging.ts'
+import { AppendPart, type HeldEntry, Segment } from './segment.ts'
+import { encodeGroup, type OpenSegment, Staging, STAGING_BYTES, type Ticket } from './staging.ts'
 import { isFull, type SpillStore } from './store.ts'
 
 export class SpillWriter {
@@ -54,6 +45,23 @@ export class SpillWriter {
   }
 
   append(entries: readonly SpillEntry[]): Promise<'stored' | 'full'> {
+    return this.#append(entries, null)
+  }
+
+  /** Copies held entries to the newest segment; those dropped until they are written are left. */
+  copy(held: readonly HeldEntry[]): Promise<'stored' | 'full'> {
+    return this.#append(held, held)
+  }
+
+  /** What appends can still take, before a segment's worth of overhead. */
+  get freeBytes(): number {
+    return this.#maxBytes - this.#store.bytes - this.#reservedBytes
+  }
+
+  #append(
+    entries: readonly SpillEntry[],
+    held: readonly HeldEntry[] | null,
+  ): Promise<'stored' | 'full'> {
     if (entries.length === 0) return Promise.resolve('stored')
     const plan = planAppend(entries, this.#segmentBytes, this.#names)
     const wanted = plan.bytes + plan.overheadBytes
@@ -61,8 +69,17 @@ export class SpillWriter {
     if (taken + wanted > this.#maxBytes) return Promise.resolve('full')
     this.#reservedBytes += wanted
     return new Promise((resolve, reject) => {
-      const reservedBytes = wanted
-      const ticket = { entries, plan, parts: [], reservedBytes, settled: false, resolve, reject }
+      const parts: AppendPart[] = []
+      const ticket: Ticket = {
+        entries,
+        held,
+        plan,
+        parts,
+        reservedBytes: wanted,
+        settled: false,
+        resolve,
+        reject,
+      }
       this.#encoding = this.#encoding.then(() => this.#encode(ticket))
     })
   }
@@ -151,32 +168,13 @@ export class SpillWriter {
     const open = this.#open
     assert(open !== null)
     const { segment } = open
-    const staging = this.#current
-    staging.begin(open)
     let part = ticket.parts.at(-1)
     if (part === undefined || part.segment !== segment) {
       part = new AppendPart(segment)
       ticket.parts.push(part)
     }
-    const firstOrdinal = segment.entryCount
-    const content = { firstOrdinal, entryCount: group.to - group.from, ranges: group.ranges }
-    const { bytes, view } = staging
-    const start = staging.used
-    let at = start
-    at += writeRanges(bytes, view, at, segment.sync, KIND_RANGES, content, this.#names)
-    for (let index = group.from; index < group.to; index++) {
-      const entry = ticket.entries[index]
-      assert(entry !== undefined)
-      const topic = this.#names.of(entry.topic)
-      const indexName = this.#names.of(entry.index)
-      const ordinal = segment.entryCount
-      const length = writeEntry(bytes, view, at, segment.sync, ordinal, entry, topic, indexName)
-      segment.encoded(part, segment.groups.of(entry.topic, entry.partition, entry.index), length)
-      at += length
-    }
-    assert.equal(at - start, group.bytes)
+    encodeGroup(this.#current, open, ticket, part, group, this.#names)
     open.tally.addAll(group.ranges)
-    staging.used = at
     this.#store.grow(segment, group.bytes)
     part.endBytes = segment.size
     ticket.reservedBytes -= group.bytes

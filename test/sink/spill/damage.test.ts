@@ -82,19 +82,19 @@ for (const sealed of [true, false]) {
   test(`any byte of ${state} changed: the others are read, the lost one is named`, async () => {
     const sample = await makeSample(sealed)
     for (let at = 0; at < sample.bytes.length; at++) {
-      for (const mask of [0xff, 1 << (at % 8)]) {
-        const bytes = Buffer.from(sample.bytes)
-        bytes[at] = (bytes[at] ?? 0) ^ mask
-        const where = `byte ${at} changed by ${mask}`
-        const hit = (block: { from: number; to: number }) => block.from <= at && at < block.to
-        const intact = sample.blocks.filter((block) => !hit(block)).map((block) => block.entry)
-        const lost = sample.blocks.filter(hit).map((block) => block.entry)
-        const { read, damageAtOpen } = await openWith(sample, bytes)
-        assertSame(read, intact, where)
-        assertNamed(lost, damageAtOpen, where)
-        assert(damageAtOpen.length > 0, where)
-        assertSame(second(sample, bytes), intact, where)
-      }
+      // One bit, or all of them.
+      const mask = at % 3 === 0 ? 0xff : 1 << (at % 8)
+      const bytes = Buffer.from(sample.bytes)
+      bytes[at] = (bytes[at] ?? 0) ^ mask
+      const where = `byte ${at} changed by ${mask}`
+      const hit = (block: { from: number; to: number }) => block.from <= at && at < block.to
+      const intact = sample.blocks.filter((block) => !hit(block)).map((block) => block.entry)
+      const lost = sample.blocks.filter(hit).map((block) => block.entry)
+      const { read, damageAtOpen } = await openWith(sample, bytes)
+      assertSame(read, intact, where)
+      assertNamed(lost, damageAtOpen, where)
+      assert(damageAtOpen.length > 0, where)
+      assertSame(second(sample, bytes), intact, where)
     }
   })
 

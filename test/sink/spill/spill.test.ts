@@ -99,6 +99,24 @@ test('entries of an index that is not accepted stay until it is', async () => {
   await spill.close()
 })
 
+test('a lane that is held up does not keep the disk of those that drain', async () => {
+  const { spill, disk } = await openTestSpill({ maxBytes: 200_000 })
+  const blocked: string[] = []
+  for (let round = 0; round < 100; round++) {
+    const entries = Array.from({ length: 10 }, (_, index) =>
+      entryOf(0, round * 10 + index, 900, index === 0 ? 'blocked' : 'open'),
+    )
+    blocked.push(...keysOf(entries.slice(0, 1)))
+    assert.equal(await spill.append(entries), 'stored', `round ${round}`)
+    spill.release(await spill.read(Number.MAX_SAFE_INTEGER, (index) => index === 'open'))
+    assert(disk.usedBytes <= 200_000)
+    await turns()
+  }
+  const left = keysOf(await spill.read(Number.MAX_SAFE_INTEGER))
+  assert.deepEqual(left.toSorted(), blocked.toSorted())
+  await spill.close()
+})
+
 test('entries given back are read again, at their old place', async () => {
   const { spill } = await openTestSpill()
   await spill.append(Array.from({ length: 10 }, (_, offset) => entryOf(0, offset)))

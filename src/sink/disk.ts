@@ -1,6 +1,7 @@
 /**
- * The few things the spill asks of a disk, so that a test can own it: lose what was not synced,
- * fill up, refuse. `nodeDisk` is the real one. Errors are Node's own, with their `code`.
+ * The few things that spill and dead letters ask of a disk, so that a test can own it: lose what
+ * was not synced, fill up, refuse. `nodeDisk` is the real one. Errors are Node's own, with their
+ * `code`.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
@@ -19,19 +20,31 @@ export interface DiskFile {
 }
 
 export interface Disk {
-  /** Makes it, and what is above it, unless it is there; only this user may look inside. */
-  makeDirectory(directory: string): Promise<void>
+  /**
+   * Makes it, and what is above it, unless it is there; only this user may look inside. One that is
+   * there is closed to others too, if it is `own`.
+   */
+  makeDirectory(directory: string, whose: 'own' | 'shared'): Promise<void>
   /** Names of the files in it; none when there is no such directory. */
   list(directory: string): Promise<string[]>
   /** `create`: must not exist yet. `update`: to cut and append. `read`: changes nothing. */
   open(file: string, mode: 'create' | 'update' | 'read'): Promise<DiskFile>
   remove(file: string): Promise<void>
+  /** Gives a file another name, in place of what had it. Call syncDirectory for it to last. */
+  rename(from: string, to: string): Promise<void>
   /** All of a small file; null when there is none. */
   load(file: string): Promise<Uint8Array | null>
   /** Puts a small file in place at once: a crash leaves the old one or the new one. */
   replace(file: string, bytes: Uint8Array): Promise<void>
   /** Names made or removed in it survive a crash once this resolves. */
   syncDirectory(directory: string): Promise<void>
+}
+
+/** flock(2), as the bridge has it: fileLock and fileUnlock. */
+export interface Locks {
+  /** Without waiting; makes the file if need be. @returns an id, or null when another holds it. */
+  lock(file: string): number | null
+  unlock(id: number): void
 }
 
 const FILE_MODE = 0o600
@@ -44,8 +57,9 @@ const OPEN_FLAGS = {
 } as const
 
 export const nodeDisk: Disk = {
-  async makeDirectory(directory) {
+  async makeDirectory(directory, whose) {
     await makeWithParents(path.resolve(directory))
+    if (whose === 'shared') return
     // One that an operator made beforehand may be open to others. Left alone when it is right, so
     // that a read-only disk fails where it matters.
     if (((await stat(directory)).mode & 0o777) !== DIRECTORY_MODE) {
@@ -66,6 +80,7 @@ export const nodeDisk: Disk = {
   async remove(file) {
     await rm(file, { force: true })
   },
+  rename,
   async load(file) {
     try {
       return await readFile(file)

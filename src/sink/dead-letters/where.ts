@@ -1,0 +1,68 @@
+/**
+ * `--where` of `logpipe dlq`: which dead letters are meant. All clauses must hold.
+ *
+ *   reason~TEXT  errorType=TYPE  index=NAME  topic=NAME  status=400  partition=3
+ *   offset=100  offset=100..200 (both included)  since=TIME  until=TIME (when it was stored)
+ *
+ * TIME is ISO 8601; `=` compares all of the text, `~` looks for it without regard to case.
+ */
+import { LogpipeError } from '../../core/errors.ts'
+import type { StoredLetter } from './letter-line.ts'
+
+export type LetterFilter = (letter: StoredLetter) => boolean
+
+const CLAUSE = /^(\w+)([=~])(.*)$/s
+
+const TEXTS = {
+  reason: (letter: StoredLetter) => letter.reason,
+  errorType: (letter: StoredLetter) => letter.errorType,
+  index: (letter: StoredLetter) => letter.index,
+  topic: (letter: StoredLetter) => letter.topic,
+} as const
+
+const NUMBERS = {
+  status: (letter: StoredLetter) => letter.status,
+  partition: (letter: StoredLetter) => letter.partition,
+  offset: (letter: StoredLetter) => letter.offset,
+} as const
+
+/** No clause: every letter. @throws LogpipeError USAGE. */
+export function parseWhere(clauses: readonly string[]): LetterFilter {
+  const filters = clauses.map(parseClause)
+  return (letter) => filters.every((filter) => filter(letter))
+}
+
+function parseClause(clause: string): LetterFilter {
+  const [, field = '', operator = '', value = ''] = CLAUSE.exec(clause) ?? []
+  if (isKey(TEXTS, field)) {
+    const textOf = TEXTS[field]
+    const folded = value.toLowerCase()
+    return operator === '='
+      ? (letter) => textOf(letter) === value
+      : (letter) => textOf(letter).toLowerCase().includes(folded)
+  }
+  if (operator === '=' && isKey(NUMBERS, field)) {
+    const numberOf = NUMBERS[field]
+    const [, from = '', to = from] = /^(\d+)(?:\.\.(\d+))?$/.exec(value) ?? []
+    if (from !== '') {
+      const [low, high] = [Number(from), Number(to)]
+      return (letter) => numberOf(letter) >= low && numberOf(letter) <= high
+    }
+  }
+  const timeMs = Date.parse(value)
+  if (operator === '=' && field === 'since' && !Number.isNaN(timeMs)) {
+    return (letter) => letter.atMs >= timeMs
+  }
+  if (operator === '=' && field === 'until' && !Number.isNaN(timeMs)) {
+    return (letter) => letter.atMs < timeMs
+  }
+  throw new LogpipeError(
+    'USAGE',
+    `--where: expected reason~TEXT, errorType=, index=, topic=, status=, partition=, ` +
+      `offset=FROM..TO, since=TIME or until=TIME, got "${clause}"`,
+  )
+}
+
+function isKey<T extends object>(table: T, key: string): key is keyof T & string {
+  return Object.hasOwn(table, key)
+}
