@@ -54,6 +54,11 @@ export const ERRORS = {
     retryable: false,
     meaning: 'librdkafka reported an error from which its client cannot recover.',
   },
+  NO_RECORDS: {
+    exitStatus: 1,
+    retryable: true,
+    meaning: 'A benchmark was given no record to read.',
+  },
   OUTPUT_OPEN: {
     exitStatus: 1,
     retryable: false,

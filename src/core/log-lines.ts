@@ -30,7 +30,7 @@ export interface LogLinesOptions {
 
 /** A line; it belongs to the generator and is valid until the next call. */
 export interface LogLine {
-  readonly bytes: Uint8Array
+  readonly bytes: Buffer
   readonly service: string
   /** Whether it contains ERROR. */
   readonly isError: boolean

@@ -81,6 +81,13 @@ export class Log {
     this.#statusLines = cut
   }
 
+  /** Lines for people alone, for example the books: machines get them as fields of an event. */
+  lines(lines: readonly string[]): void {
+    if (this.#options.quiet || this.#json !== null) return
+    this.#statusLines = []
+    this.#options.write(lines.map((line) => `${line}\n`).join(''))
+  }
+
   #say(level: LogLevel, message: string, fields: LogFields = {}): void {
     if (LOG_LEVELS.indexOf(level) > this.#leastLevel) return
     if (this.#json !== null) {

@@ -84,7 +84,8 @@ export async function openAdmin(settings: KafkaClientSettings): Promise<Admin> {
   const trouble = new ConnectionTrouble()
   try {
     const client = binding.AdminClient.create(bindingConfig(settings, {}), {
-      'event.error': (error: unknown) => trouble.note(error),
+      'event.error': (error: unknown) => trouble.noteError(error),
+      'event.log': (line: object) => trouble.noteLog(line),
     })
     return new BindingAdmin(binding, client, settings, trouble)
   } catch (error) {
@@ -172,23 +173,45 @@ class BindingAdmin implements Admin {
 
   async groupLag(groupId: string, topic: string): Promise<PartitionLag[]> {
     const ends = await this.endOffsets(topic)
-    const doing = `read the offsets of group "${groupId}"`
     const partitions = [...ends.keys()].map((partition) => ({ topic, partition }))
-    const options = { timeout: this.#settings.timeoutMs }
-    const found = await this.#call<{ partitions: Found[]; error?: LibrdKafkaError }[]>(
-      doing,
-      (done) => this.#client.listConsumerGroupOffsets([{ groupId, partitions }], options, done),
-    )
-    const group = found[0]
-    if (group?.error) throw kafkaError(group.error, doing, this.#settings.brokers)
-    const committed = new Map(group?.partitions.map((each) => [each.partition, each.offset]))
+    const committed = await this.#committed(groupId, partitions)
     return [...ends].map(([partition, endOffset]) => {
+      // librdkafka leaves out the offset, or gives a negative one, where nothing was committed.
       const offset = committed.get(partition) ?? -1
-      // A group that has committed nothing has a negative, logical offset.
       const known = offset >= 0 ? offset : null
       const lag = known === null ? null : Math.max(0, endOffset - known)
       return { topic, partition, endOffset, committed: known, lag }
     })
+  }
+
+  /**
+   * Asked by a consumer that never subscribes, so the group does not notice. The admin client's own
+   * listConsumerGroupOffsets reads through a null pointer when the broker answers with an error for
+   * the group, which Kafka 4 does for a group that does not exist: the process would crash.
+   */
+  async #committed(
+    groupId: string,
+    partitions: readonly { readonly topic: string; readonly partition: number }[],
+  ): Promise<ReadonlyMap<number, number>> {
+    const { timeoutMs } = this.#settings
+    const consumer = new this.#binding.KafkaConsumer({
+      ...bindingConfig(this.#settings, {}),
+      'group.id': groupId,
+      'enable.auto.commit': false,
+    })
+    try {
+      const doing = `read the offsets of group "${groupId}"`
+      await this.#call(doing, (done) => consumer.connect({ timeout: timeoutMs }, done))
+      const found = await this.#call<Found[]>(doing, (done) =>
+        consumer.committed([...partitions], timeoutMs, done),
+      )
+      return new Map(found.map((each) => [each.partition, each.offset]))
+    } finally {
+      await new Promise<void>((resolve) => {
+        if (consumer.isConnected()) consumer.disconnect(() => resolve())
+        else resolve()
+      })
+    }
   }
 
   close(): void {
@@ -237,6 +260,7 @@ interface Found {
 
 /** Brokers before 2.8 tell an id of zeros. */
 function topicIdOf(description: NativeDescription): string | null {
-  const id = (description as { topicId?: { base64str?: string } }).topicId?.base64str ?? ''
-  return /^A*(==?)?$/.test(id) ? null : id
+  // The binding's types call it base64str, its code base64.
+  const { base64 } = description.topicId as { readonly base64?: unknown }
+  return typeof base64 !== 'string' || /^A*(==?)?$/.test(base64) ? null : base64
 }

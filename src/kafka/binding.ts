@@ -104,7 +104,7 @@ export function kafkaCodeOf(thrown: unknown): number {
  */
 export function kafkaError(thrown: unknown, doing: string, brokers: string): LogpipeError {
   if (thrown instanceof LogpipeError) return thrown
-  const said = firstLine(messageOf(thrown))
+  const said = firstLine(textOf(thrown))
   const code = CODES.get(kafkaCodeOf(thrown)) ?? 'BRIDGE_CALL'
   return new LogpipeError(
     code,
@@ -131,28 +131,58 @@ export function kafkaConfigError(thrown: unknown): LogpipeError {
 }
 
 /**
- * Keeps the event of a client that says most about why it cannot connect. A request that fails
- * says "timed
- * out" only; that the password was wrong comes as an event.
+ * Remembers why a client cannot connect. The request that fails says "timed out" or "transport
+ * failure" only; what the broker said of the password, or the system of the address, comes as
+ * events and log lines.
  */
 export class ConnectionTrouble {
-  #worst: unknown = null
+  #code: number | null = null
+  #detail: string | null = null
 
-  /** For the client's `event.error`. */
-  note(error: unknown): void {
-    if (this.#worst !== null && CODES.get(kafkaCodeOf(this.#worst)) === 'KAFKA_AUTH') return
-    const code = CODES.get(kafkaCodeOf(error))
-    // "All brokers are down" follows every other message and tells less.
-    if (code === 'KAFKA_AUTH' || (code === 'KAFKA_UNREACHABLE' && kafkaCodeOf(error) !== -187)) {
-      this.#worst = error
-    }
+  /** For the client's `event.error`: the binding passes librdkafka's text on, but not its code. */
+  noteError(error: unknown): void {
+    const code = EVENT_CODES.get(
+      textOf(error)
+        .toLowerCase()
+        .replace(/^\w+: /, ''),
+    )
+    // Later events only repeat that the connection is down.
+    if (code !== undefined) this.#code ??= code
+  }
+
+  /** For the client's `event.log`. */
+  noteLog(line: { readonly fac?: unknown; readonly message?: unknown }): void {
+    if (line.fac !== 'FAIL') return
+    // "[thrd:sasl://b:9092/1]: sasl://b:9092/1: Connect failed: refused (after 0ms in state
+    // CONNECT)"
+    this.#detail = firstLine(String(line.message))
+      .replace(/^\[thrd:.*?\]: /, '')
+      .replace(/ \(after \d+ms in state .*$/, '')
   }
 
   /** The better explanation of `error`: itself, unless it only says that no answer came. */
   explain(error: unknown): unknown {
     const isVague = CODES.get(kafkaCodeOf(error)) === 'KAFKA_UNREACHABLE'
-    return isVague && this.#worst !== null ? this.#worst : error
+    if (!isVague || (this.#code === null && this.#detail === null)) return error
+    return {
+      code: this.#code ?? kafkaCodeOf(error),
+      message: this.#detail ?? textOf(error),
+    }
   }
+}
+
+/** What `event.error` may say that explains a failed connection (rdkafka.c: rd_kafka_err_descs). */
+const EVENT_CODES: ReadonlyMap<string, number> = new Map([
+  ['authentication failure', -169],
+  ['sasl authentication failed', -169],
+  ['ssl error', -181],
+  ['host resolution failure', -193],
+])
+
+/** An Error's message, or that of the binding's plain objects. */
+function textOf(thrown: unknown): string {
+  const { message } = Object(thrown) as { readonly message?: unknown }
+  return typeof message === 'string' ? message : messageOf(thrown)
 }
 
 function firstLine(text: string): string {

@@ -64,8 +64,6 @@ export function consumerSettings(config: ConsumerConfig, threadIndex: number): C
   const merged = new Map<string, string>()
   for (const [name, value] of [...DEFAULTS, ...config.kafkaConfig, ...own]) {
     if (!isClassic && CLASSIC_PROTOCOL_ONLY.includes(name)) continue
-    // Deleted first: the order is that of the last mention, which matters for aliases.
-    merged.delete(name)
     merged.set(name, value)
   }
   return [...merged]

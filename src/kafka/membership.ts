@@ -22,7 +22,9 @@ interface Held {
   endOffset: number
   /** Main asked for a pause: too many unresolved offsets. */
   held: boolean
-  /** The watermark that main told last, and the highest that the group has acknowledged; -1: none. */
+  /**
+   * The watermark that main told last, and the highest that the group has acknowledged; -1: none.
+   */
   wanted: number
   committed: number
 }
@@ -31,6 +33,11 @@ interface Held {
  * A coordinator or leader that restarts is back by then; far below max.poll.interval.ms (5 min).
  */
 const ASSIGN_TIMEOUT_MS = 60_000
+/**
+ * One attempt of the last commit. A group that is being rebalanced refuses commits until its
+ * members have been served, which a longer attempt would keep from happening.
+ */
+const COMMIT_ATTEMPT_MS = 1000
 /** Main answers an assign within one turn of its loop. */
 const ASSIGNED_TIMEOUT_MS = 10_000
 /**
@@ -182,13 +189,15 @@ export class Membership {
     }
   }
 
-  /** As commitWanted, again until it succeeds; between two attempts `serve` lets the group go on. */
+  /**
+   * As commitWanted, again until it succeeds; between two attempts `serve` lets the group go on.
+   */
   commitFinally(timeoutMs: number, serve: () => void): void {
     const { ingressIndex, send, nowMs } = this.#options
     const deadlineMs = nowMs() + timeoutMs
     for (;;) {
       const leftMs = Math.max(1, Math.round(deadlineMs - nowMs()))
-      const error = this.commitWanted(leftMs)
+      const error = this.commitWanted(Math.min(COMMIT_ATTEMPT_MS, leftMs))
       if (error === null) return
       if (nowMs() >= deadlineMs) {
         send({ kind: 'commitFailed', ingressIndex, error })

@@ -56,7 +56,8 @@ export async function openProducerClient(
   const { Producer } = await loadBinding()
   const native = makeNative()
   const trouble = new ConnectionTrouble()
-  native.on('event.error', (error) => trouble.note(error))
+  native.on('event.error', (error) => trouble.noteError(error))
+  native.on('event.log', (line: object) => trouble.noteLog(line))
   // Until it is connected nobody serves the client's events, and they say why it does not connect.
   const polling = setInterval(() => {
     if (native.isConnected()) native.poll()

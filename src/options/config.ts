@@ -86,7 +86,7 @@ function redactOne(spec: OptionSpec, value: unknown): unknown {
   return value
 }
 
-/** http://user:(secret)@host for http://user:password@host. */
+/** http://user:(secret)@host for http://user:password@host, wherever it stands in the text. */
 export function redactUrl(url: string): string {
-  return url.replace(/^([a-z]+:\/\/[^/@:]*):[^/]*@/i, `$1:${REDACTED}@`)
+  return url.replaceAll(/([a-z]+:\/\/[^/@:\s]*):[^/\s]*@/gi, `$1:${REDACTED}@`)
 }

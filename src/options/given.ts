@@ -6,6 +6,7 @@
  * the option as the user typed it, what came, and what is allowed.
  */
 import { LogpipeError } from '../core/errors.ts'
+import { redactUrl } from './config.ts'
 import { expected, parseValue } from './kinds.ts'
 import type { OptionValue } from './kinds.ts'
 import { flagOf, namesOf } from './spec.ts'
@@ -41,7 +42,7 @@ const SHOWN_MAX = 80
 export function give(spec: OptionSpec, text: string, source: Source): Given {
   const value = parseValue(spec, text)
   if (value === undefined) {
-    const came = spec.secret === true ? 'something else' : quote(text)
+    const came = spec.secret === true ? 'something else' : quote(redactUrl(text))
     throw new LogpipeError('USAGE', `${nameOf(source)}: expected ${expected(spec)}, got ${came}`)
   }
   return { spec, source, value, text }

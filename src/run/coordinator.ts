@@ -47,6 +47,10 @@ export class Coordinator {
   readonly assignments: Assignments
   readonly #options: CoordinatorOptions
   readonly #drains = new Set<Drain>()
+  /**
+   * Without commits the group forgets what was read, so this process remembers it: by partition.
+   */
+  readonly #remembered = new Map<string, number>()
   readonly #owner: BatchOwner
 
   constructor(options: CoordinatorOptions) {
@@ -131,7 +135,9 @@ export class Coordinator {
   #assign(message: Extract<FromIngress, { kind: 'assign' }>): void {
     const { ledger, toFilters, toIngress } = this.#options
     const states = message.partitions.map((one) => {
-      const state = this.assignments.add(message.ingressIndex, one)
+      const remembered = this.#remembered.get(`${one.topic}/${one.partition}`) ?? 0
+      const offset = Math.max(one.offset, remembered)
+      const state = this.assignments.add(message.ingressIndex, { ...one, offset })
       const superseded = ledger.open(state)
       if (superseded !== null) this.assignments.close(superseded)
       return state
@@ -173,10 +179,18 @@ export class Coordinator {
 
   #unassigned(assignmentIds: readonly number[]): void {
     for (const id of assignmentIds) {
+      this.#remember(id)
       if (this.#options.ledger.isOpen(id)) this.#options.ledger.close(id)
       this.assignments.close(id)
     }
     this.#options.toFilters({ kind: 'forget', assignmentIds })
+  }
+
+  #remember(assignmentId: number): void {
+    const { ledger, commits } = this.#options
+    if (commits || !ledger.isOpen(assignmentId)) return
+    const { topic, partition } = this.assignments.get(assignmentId)
+    this.#remembered.set(`${topic}/${partition}`, ledger.watermark(assignmentId))
   }
 
   #place(run: MatchedBatch['runs'][number]): PlacedRun | null {

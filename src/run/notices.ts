@@ -30,7 +30,7 @@ export function tellOf(message: FromIngress, log: Log): void {
       break
     case 'commitFailed':
       // A rebalance refuses commits for a moment; the next second's is accepted.
-      if (message.error === 'REBALANCE_IN_PROGRESS') log.debug(`a commit waits for a rebalance`)
+      if (/^(REBALANCE_IN_PROGRESS|ILLEGAL_GENERATION)$/.test(message.error)) log.debug('a commit waits for a rebalance')
       else log.warn(`a commit failed: ${message.error}`)
       break
     case 'log':

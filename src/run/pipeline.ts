@@ -16,7 +16,7 @@ import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { waitUntil } from '../core/wait-until.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
-import { Books } from '../offsets/books.ts'
+import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import { Counters } from '../pool/counters.ts'
 import { RunLog } from '../pool/run-log.ts'
@@ -172,7 +172,10 @@ export class Pipeline {
   }
 
   stats(): PipelineStats {
+    const { total } = this.#statement()
     return {
+      fenced: total.count('fenced'),
+      deadLetters: total.count('dead_lettered'),
       counters: this.#counters.read(),
       slots: this.#slots.counts(),
       sink: this.#sink.gauges(),
@@ -279,11 +282,13 @@ export class Pipeline {
     this.#finish(this.#result())
   }
 
+  #statement(): Statement {
+    return this.#books.state((topic, partition) => this.#ledger.pendingOf(topic, partition))
+  }
+
   #result(): PipelineResult {
     const stats = this.stats()
-    const statement = this.#books.state((topic, partition) =>
-      this.#ledger.pendingOf(topic, partition),
-    )
+    const statement = this.#statement()
     // What was still in slots when the time was up never reached the books.
     const inSlots = stats.counters.records - statement.total.count('fetched')
     return {

@@ -12,6 +12,9 @@ export interface PipelineStats {
   readonly slots: SlotCounts
   readonly sink: SinkGauges
   readonly lagRecords: number | null
+  /** Results of partitions that had been given away, and dead letters: sums since the start. */
+  readonly fenced: number
+  readonly deadLetters: number
   /**
    * When the first record came (monotonic ns), and the CPU time of the process until then; null
    * before.

@@ -8,8 +8,8 @@ import { patternsOf } from '../options/patterns.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
 
 /**
- * Slots that may hold librdkafka's receive buffers, for each ingress thread: what the memory sum counts
- * for fetches on their way (options/memory.ts). More than these are copied.
+ * Slots that may hold librdkafka's receive buffers, for each ingress thread: what the memory sum
+ * counts for fetches on their way (options/memory.ts). More than these are copied.
  */
 const VIEWS_PER_INGRESS = 8
 /** At most so long may a fill wait for its first record: nothing can interrupt it. */

@@ -50,6 +50,11 @@ export interface SinkBatch {
   settle(documentIndex: number, outcome: Outcome): void
   /** Settles all of them at once; none may have been settled before. */
   settleAll(outcome: Outcome): void
+  /**
+   * The output needs the body no more (it lies in the spill): whoever made the batch lets go of the
+   * bytes, `body` is empty from then on. Settling goes on as before.
+   */
+  releaseBody(): void
 }
 
 /**

@@ -226,9 +226,14 @@ test('patterns in hex replace the default pattern and join those given as text',
 })
 
 test('an option whose feature is missing is refused unless it asks for the default', () => {
-  const row = ROWS.find((each) => each.notBuilt === true && each.commands.includes('run'))
-  if (row === undefined) return
-  assert.match(refusal(['--lock', 'x']), /^--lock: this version of logpipe does not have it yet$/)
+  const rows = ROWS.filter((row) => row.notBuilt === true && row.commands.includes('run'))
+  for (const row of rows.filter(({ kind }) => ['switch', 'choice', 'path'].includes(kind))) {
+    const text = row.choices?.find((choice) => choice !== row.default) ?? '1'
+    assert.equal(
+      refusal([], { env: { [row.env]: text } }),
+      `${row.env}: this version of logpipe does not have it yet`,
+    )
+  }
   resolved(['--commit-on', 'index'], { env: { ES_SPILL_MAX_BYTES: '4GiB' } })
 })
 
@@ -250,6 +255,18 @@ test('librdkafka properties merge by name, the later source winning', () => {
   assert.equal(merged.get('fetch.queue.backoff.ms'), '1')
   const named = properties.find(({ name }) => name === 'ssl.ca.location')
   assert.equal(named && nameOf(named.source), 'KAFKA_CONFIG_SSL_CA_LOCATION')
+})
+
+test('librdkafka gets properties in the order of their last mention, for aliases', () => {
+  const { properties } = resolved([
+    '--profile=aggressive',
+    '--kafka-config=max.partition.fetch.bytes=9',
+    '--kafka-config=fetch.message.max.bytes=5',
+  ])
+  assert.deepEqual(
+    properties.slice(-2).map(({ name }) => name),
+    ['max.partition.fetch.bytes', 'fetch.message.max.bytes'],
+  )
 })
 
 test('properties that cannot work are refused by name, saying what to use', () => {
@@ -316,6 +333,7 @@ test('secrets come from variables, flags and files, and are never printed', () =
   )
   assert.match(refusal([], { files, env: { ES_PASSWORD_FILE: '/empty' } }), /\/empty is empty/)
   assert.match(refusal([], { env: { ES_API_KEY_FILE: '/none' } }), /cannot read \/none/)
+  assert.match(refusal(['--es-url', 'http://u:hunter5@h?x']), /got "http:\/\/u:\(secret\)@h\?x"$/)
 })
 
 test('the configuration is frozen, also inside', () => {

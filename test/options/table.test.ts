@@ -97,6 +97,13 @@ test('paths, programs and listen addresses are never set by the control plane', 
   }
 })
 
+test('check takes every option of run, so that it can say what run would do', () => {
+  for (const row of ROWS) {
+    const commands: readonly CommandName[] = row.commands
+    assert.ok(!commands.includes('run') || commands.includes('check'), row.env)
+  }
+})
+
 test('every profile names options within their bounds', () => {
   for (const profile of Object.values(PROFILES)) {
     for (const [env, text] of Object.entries(profile.options)) {
@@ -187,6 +194,7 @@ const READ_LATER: readonly string[] = [
   'RECORD_SIZE',
   'THROUGHPUT',
   'BENCH_MATCH_SHARE',
+  'BENCH_PARTITIONS',
   'BENCH_COMPRESSION',
 ]
 

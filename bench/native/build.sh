@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Builds the native benchmarks into build/bench: produce, consume, matcher-bench.
+# Against the binding's own librdkafka, as the bridge is: one library to compare with.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+deps=$PWD/node_modules/@confluentinc/kafka-javascript/build/deps
+[[ -e $deps/librdkafka.so.1 ]] || { echo "librdkafka is not built: npm run setup" >&2; exit 1; }
+mkdir -p build/bench
+flags=(-std=c++20 -O2 -g -Wall -Wextra -Werror -pthread)
+# -isystem: rdkafka.h itself does not pass -Wextra as C++.
+kafka=(-isystem "$deps/include/librdkafka" "-L$deps" -lrdkafka "-Wl,-rpath,$deps")
+compile() { "${CXX:-g++}" "${flags[@]}" "${@:2}" -o "build/bench/$1"; }
+
+compile produce bench/native/produce.cc "${kafka[@]}"
+compile consume bench/native/consume.cc "${kafka[@]}"
+compile matcher-bench bench/native/matcher-bench.cc src/bridge/native/matcher.cc

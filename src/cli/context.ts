@@ -1,0 +1,33 @@
+/**
+ * What a command gets of the process: arguments, environment, streams. main.ts makes the real one,
+ * tests make their own.
+ */
+import { LogpipeError } from '../core/errors.ts'
+import type { Resolved } from '../options/resolve.ts'
+
+export interface CommandContext {
+  /** What follows the command on the command line. */
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Writes to stdout. */
+  readonly print: (text: string) => void
+  /** Columns of the terminal; 80 where there is none. */
+  readonly columns: number
+}
+
+/** The same before a command is known. */
+export type Host = Omit<CommandContext, 'args'>
+
+/** A command returns the exit status, or throws a LogpipeError. */
+export type Command = (context: CommandContext) => Promise<number> | number
+
+/** For commands whose arguments are all options. @throws LogpipeError USAGE */
+export function refuseOperands(resolved: Resolved): void {
+  const [first] = resolved.operands
+  if (first === undefined) return
+  const hint = /^(1|0|true|false|yes|no|on|off)$/.test(first)
+    ? ` (a switch takes its value as --name=${first})`
+    : ''
+  const message = `logpipe ${resolved.command}: unexpected argument "${first}"${hint}`
+  throw new LogpipeError('USAGE', message)
+}

@@ -1,0 +1,62 @@
+/**
+ * The entry point, and the only place that exits: 0 done, 1 failed, 2 usage, 3 data lost or books
+ * out of balance.
+ *
+ * A LogpipeError becomes one line on stderr; anything else is a bug of logpipe and says so, with
+ * the stack at --log-level debug. Commands are loaded when they are asked for: `--help` and
+ * `--version` load neither the add-on nor a heavy package.
+ */
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { Host } from './context.ts'
+import { dispatch } from './dispatch.ts'
+
+/** Whether stack traces are wanted; looked for in the raw input, since parsing may have failed. */
+function wantsStacks(): boolean {
+  const args = process.argv.slice(2)
+  const at = args.indexOf('--log-level')
+  const level = at === -1 ? process.env['LOG_LEVEL'] : args[at + 1]
+  return args.includes('--log-level=debug') || level === 'debug'
+}
+
+/** Tells what went wrong in one line. @returns the exit status */
+function report(thrown: unknown): number {
+  const isExpected = thrown instanceof LogpipeError
+  // The reader of the output has gone: whoever ran `logpipe ... | head` knows.
+  if (isExpected && thrown.code === 'OUTPUT_CLOSED') return thrown.exitStatus
+  const line = messageOf(thrown).replaceAll(/\s*\n\s*/g, ' ')
+  const advice = wantsStacks() ? '' : ' (a bug in logpipe; --log-level debug shows where)'
+  process.stderr.write(`logpipe: ${isExpected ? line : `internal error: ${line}${advice}`}\n`)
+  if (wantsStacks() && thrown instanceof Error) process.stderr.write(`${stackOf(thrown)}\n`)
+  return isExpected ? thrown.exitStatus : 1
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by: ${stackOf(error.cause)}` : ''
+  return `${error.stack ?? error.message}${cause}`
+}
+
+/** A closed pipe ends what only prints, quietly; a pipeline's own output watches for it itself. */
+function quietOnClosedPipes(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : report(error))
+  })
+  // Without a reader of the status lines the pipeline goes on.
+  process.stderr.on('error', () => undefined)
+}
+
+const host: Host = {
+  env: process.env,
+  print: (text) => process.stdout.write(text),
+  columns: process.stdout.columns ?? 80,
+}
+
+quietOnClosedPipes()
+process.on('uncaughtException', (error) => process.exit(report(error)))
+try {
+  process.exitCode = await dispatch(process.argv.slice(2), host)
+} catch (error) {
+  process.exitCode = report(error)
+}
+// Handles that a failed command left open must not keep the process alive; what was printed to a
+// pipe is out when this callback runs.
+process.stdout.write('', () => process.exit())

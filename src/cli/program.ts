@@ -1,0 +1,96 @@
+/**
+ * The command tree: which command the arguments name. Options are none of its business: each
+ * command gets its arguments as they are, and the table of options says what they mean.
+ */
+import { Command as Tree, CommanderError } from 'commander'
+import { LogpipeError } from '../core/errors.ts'
+import { COMMANDS } from '../options/commands.ts'
+import { helpAsked } from '../options/parse.ts'
+import type { CommandName } from '../options/spec.ts'
+import type { Command, CommandContext, Host } from './context.ts'
+
+/** Each command's file, loaded when it is asked for. */
+const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = {
+  run: async () => (await import('./run.ts')).run,
+  check: async () => (await import('./check.ts')).check,
+  demo: async () => (await import('./demo.ts')).demo,
+  'bench consume': async () => (await import('./bench.ts')).consume,
+  'bench produce': async () => (await import('./bench.ts')).produce,
+}
+
+/** Runs the command that the arguments name. @returns the exit status. @throws LogpipeError */
+export async function runNamed(argv: readonly string[], host: Host): Promise<number> {
+  let status = 0
+  const tree = makeTree(async (name, depth) => {
+    // Commander drops a first `--`, so the arguments are taken from where it found the command.
+    status = await runCommand(name, { ...host, args: argv.slice(depth) })
+  }, argv)
+  try {
+    await tree.parseAsync([...argv], { from: 'user' })
+  } catch (error) {
+    throw error instanceof CommanderError ? usageError(error) : error
+  }
+  return status
+}
+
+async function runCommand(name: CommandName, context: CommandContext): Promise<number> {
+  const asked = helpAsked(context.args)
+  if (asked !== null) {
+    const { renderHelp } = await import('../options/render-help.ts')
+    context.print(renderHelp(name, asked, context.columns))
+    return 0
+  }
+  const load = LOADERS[name]
+  if (load === undefined) {
+    throw new LogpipeError('NOT_BUILT', `this version of logpipe has no \`logpipe ${name}\` yet`)
+  }
+  const command = await load()
+  return command(context)
+}
+
+/** @param run gets the command and how many arguments its name took. */
+function makeTree(
+  run: (name: CommandName, depth: number) => Promise<void>,
+  argv: readonly string[],
+): Tree {
+  const root = quiet(new Tree('logpipe')).enablePositionalOptions()
+  const parents = new Map<string, Tree>()
+  for (const { name } of COMMANDS) {
+    const [head = '', tail] = name.split(' ')
+    if (tail === undefined) {
+      addLeaf(root, head, false).action(() => run(name, 1))
+      continue
+    }
+    let parent = parents.get(head)
+    if (parent === undefined) {
+      parent = quiet(root.command(head)).enablePositionalOptions().passThroughOptions()
+      parents.set(head, parent)
+    }
+    // `logpipe bench` alone is `logpipe bench consume`.
+    const isDefault = parent.commands.length === 0
+    addLeaf(parent, tail, isDefault).action(() => run(name, argv[1] === tail ? 2 : 1))
+  }
+  return root
+}
+
+function addLeaf(parent: Tree, name: string, isDefault: boolean): Tree {
+  return quiet(parent.command(name, { isDefault }))
+    .allowUnknownOption()
+    .passThroughOptions()
+    .argument('[arguments...]')
+}
+
+/** Errors are thrown instead of printed, and help is ours. */
+function quiet(tree: Tree): Tree {
+  return tree
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined, writeOut: () => undefined })
+    .helpOption(false)
+    .helpCommand(false)
+}
+
+/** "unknown command 'rnu' (Did you mean run?)" as one line. */
+function usageError(error: CommanderError): LogpipeError {
+  const line = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  return new LogpipeError('USAGE', `${line}; see logpipe --help`, { cause: error })
+}

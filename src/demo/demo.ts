@@ -1,0 +1,198 @@
+/**
+ * `logpipe demo`: the embedded broker, the generator and the pipeline, with words around them.
+ *
+ * The first thing that a newcomer sees, so it explains itself, checks itself (every line that was
+ * meant to match must be found), and ends with what to try next. Words go to stderr; stdout has the
+ * matches only.
+ *
+ * Order: broker, pipeline, generator; then generator, what is left unread, pipeline, broker.
+ */
+import type { Clock } from '../core/clock.ts'
+import { LogpipeError } from '../core/errors.ts'
+import type { KafkaConfig } from '../kafka/binding.ts'
+import {
+  type Embedded,
+  EMBEDDED_KAFKA_CONFIG,
+  type EmbeddedDeps,
+  type EmbeddedSettings,
+  openEmbedded,
+} from './embedded.ts'
+
+export interface DemoSettings extends EmbeddedSettings {
+  /** Ends by itself after so many seconds; 0: when the signal says so. */
+  readonly runSeconds: number
+  /** What is sought, as the user typed it. */
+  readonly patternText: string
+  /**
+   * Whether a match is a line that contains one of `patterns`, so that the demo can tell how many
+   * there must be; false with --ignore-case or --invert-match.
+   */
+  readonly isExact: boolean
+}
+
+/** Defaults of the demo where it has its own: two matches a second, which a person can follow. */
+export const DEMO_DEFAULTS = {
+  topic: 'demo-logs',
+  partitionCount: 4,
+  recordsPerSecond: 50_000,
+  errorShare: 2 / 50_000,
+  recordBytes: null,
+  seed: 1,
+  runSeconds: 20,
+} as const
+
+/** What the demo asks the pipeline to run on. */
+export interface DemoPipelineSettings {
+  readonly brokers: string
+  readonly topic: string
+  readonly kafkaConfig: KafkaConfig
+}
+
+/** A running pipeline. */
+export interface DemoPipeline {
+  /** Sums since the start. */
+  stats(): { readonly fetched: number; readonly matched: number }
+  /** Drains and prints the books; resolves when it has ended. */
+  stop(): Promise<void>
+  /** Settles when the pipeline has ended, by stop or by itself; rejects with its error. */
+  readonly done: Promise<unknown>
+}
+
+export interface DemoDeps extends EmbeddedDeps {
+  /** Resolves when the pipeline reads. */
+  readonly startPipeline: (settings: DemoPipelineSettings) => Promise<DemoPipeline>
+  /** One line to stderr. */
+  readonly say: (line: string) => void
+  readonly signal: AbortSignal
+  readonly clock: Clock
+}
+
+/** How long the pipeline may take to read what is left when the generator has stopped. */
+const DRAIN_MS_MAX = 5000
+const DRAIN_LOOK_MS = 10
+
+/**
+ * @throws LogpipeError BOOKS when a line that must match was not found; whatever the pipeline and
+ * the broker throw.
+ */
+export async function runDemo(settings: DemoSettings, deps: DemoDeps): Promise<void> {
+  const startMs = deps.clock.monotonicMs()
+  const embedded = await openEmbedded(settings, deps)
+  try {
+    introduce(settings, embedded, deps.say)
+    const pipeline = await deps.startPipeline({
+      brokers: embedded.brokers,
+      topic: settings.topic,
+      kafkaConfig: EMBEDDED_KAFKA_CONFIG,
+    })
+    try {
+      await generate(settings, embedded, pipeline, deps)
+      await drain(embedded, pipeline, deps)
+    } finally {
+      await pipeline.stop()
+    }
+    await pipeline.done
+    conclude(settings, embedded, pipeline, deps.clock.monotonicMs() - startMs, deps.say)
+  } finally {
+    await embedded.close()
+  }
+}
+
+/** Feeds until the time is over, the user says so, or the pipeline ends. */
+async function generate(
+  settings: DemoSettings,
+  embedded: Embedded,
+  pipeline: DemoPipeline,
+  deps: DemoDeps,
+): Promise<void> {
+  const stop = new AbortController()
+  const end = () => stop.abort()
+  const cancelTimer =
+    settings.runSeconds > 0 ? deps.clock.after(settings.runSeconds * 1000, end) : () => false
+  deps.signal.addEventListener('abort', end)
+  if (deps.signal.aborted) end()
+  // A pipeline that ends early (a closed pipe, an error) must not leave the generator waiting for
+  // it.
+  pipeline.done.then(end, end)
+  try {
+    await embedded.feed(() => pipeline.stats().fetched, stop.signal)
+  } finally {
+    cancelTimer()
+    deps.signal.removeEventListener('abort', end)
+  }
+}
+
+async function drain(embedded: Embedded, pipeline: DemoPipeline, deps: DemoDeps): Promise<void> {
+  const { clock } = deps
+  const ended = new AbortController()
+  const end = () => ended.abort()
+  pipeline.done.then(end, end)
+  const deadlineMs = clock.monotonicMs() + DRAIN_MS_MAX
+  const isRead = () => pipeline.stats().fetched >= embedded.totals.records
+  while (!ended.signal.aborted && !isRead() && clock.monotonicMs() < deadlineMs) {
+    await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve))
+  }
+}
+
+function introduce(settings: DemoSettings, embedded: Embedded, say: DemoDeps['say']): void {
+  const { recordsPerSecond, errorShare, runSeconds } = settings
+  const rate = Number.isFinite(recordsPerSecond)
+    ? `${group(recordsPerSecond)} lines a second`
+    : 'as many lines as are read'
+  const end = runSeconds > 0 ? `for ${runSeconds} s; Ctrl-C ends it sooner` : 'until Ctrl-C'
+  say('logpipe demo: a Kafka broker, a generator of log lines, and the pipeline, in one process.')
+  const topic = `topic ${settings.topic} of ${settings.partitionCount} partitions`
+  say(`  broker     ${embedded.brokers}, ${topic}`)
+  say(`  generator  ${rate} from five services, ERROR in ${shareText(errorShare)}`)
+  say(`  pipeline   keeps the lines that contain ${settings.patternText}, ${end}`)
+  say(
+    'The matches go to standard output; this goes to standard error, and so do two lines a second:',
+  )
+  say('')
+}
+
+function conclude(
+  settings: DemoSettings,
+  embedded: Embedded,
+  pipeline: DemoPipeline,
+  elapsedMs: number,
+  say: DemoDeps['say'],
+): void {
+  const { records, matches } = embedded.totals
+  const { fetched, matched } = pipeline.stats()
+  const seconds = (elapsedMs / 1000).toFixed(1)
+  say('')
+  say(`In ${seconds} s, ${group(records)} lines were produced and ${group(fetched)} read.`)
+  const text = settings.patternText
+  // More read than produced means that a rebalance made it read some again: then the sums prove
+  // nothing.
+  if (settings.isExact && matched < matches && fetched === records) {
+    const missing = `${group(matches)} lines contained ${text}, but ${group(matched)} were found`
+    throw new LogpipeError('BOOKS', `${missing}; please report this`)
+  }
+  if (settings.isExact && matched >= matches) {
+    say(`${group(matches)} of them contained ${text}: all of them were found.`)
+  }
+  say('')
+  for (const line of NEXT_STEPS) say(line)
+}
+
+const NEXT_STEPS = [
+  'Try next:',
+  '  logpipe demo --pattern "timed out"         another pattern',
+  '  logpipe demo 2>/dev/null | head -3         the matches alone',
+  '  logpipe demo --run-seconds 0               until you stop it',
+  '  logpipe run --kafka-brokers HOST:9092 --kafka-topic TOPIC --pattern ERROR --run-seconds 0',
+  '                                             the same on your own Kafka',
+  '  logpipe run --help                         everything that can be set',
+]
+
+/** 1234567 -> "1,234,567". */
+function group(count: number): string {
+  return count.toLocaleString('en-US', { maximumFractionDigits: 0 })
+}
+
+function shareText(share: number): string {
+  if (share <= 0) return 'none of them'
+  return share >= 1 ? 'all of them' : `one line of ${group(1 / share)}`
+}

@@ -1,0 +1,98 @@
+/**
+ * RUNTIME_METRICS_PATH: the metrics as one flat JSON object, once a second, for whoever reads
+ * files.
+ *
+ * Atomic: written to a file beside it, then renamed, so a reader never sees half of one. Readable
+ * by all (0644): it holds counts, no record. What cannot be written (a full disk) is no reason to
+ * stop a pipeline:
+ * the trouble is told once, and its end once.
+ *
+ * Bound. One write at a time; a second in which the last one has not ended is skipped.
+ */
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { Clock } from '../core/clock.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { RuntimeMetrics } from './runtime-metrics.ts'
+
+export interface SnapshotFileOptions {
+  readonly path: string
+  readonly read: () => RuntimeMetrics
+  readonly clock: Clock
+  /** Told when writing begins to fail, and with null when it works again. */
+  readonly onTrouble: (trouble: string | null) => void
+}
+
+export interface SnapshotFile {
+  /** Writes a last time and ends. Idempotent; does not reject. */
+  close(): Promise<void>
+}
+
+const EVERY_MS = 1000
+const MODE = 0o644
+
+/**
+ * Writes the first snapshot, then one each second.
+ * @throws LogpipeError OUTPUT_OPEN when the first cannot be written: the path is wrong, not the
+ * moment.
+ */
+export async function openSnapshotFile(options: SnapshotFileOptions): Promise<SnapshotFile> {
+  const { clock } = options
+  try {
+    await mkdir(path.dirname(options.path), { recursive: true })
+    await writeAtomically(options.path, snapshotJson(options))
+  } catch (cause) {
+    const message = `cannot write RUNTIME_METRICS_PATH ${options.path}: ${messageOf(cause)}`
+    throw new LogpipeError('OUTPUT_OPEN', message, { cause })
+  }
+
+  let isInTrouble = false
+  let writing: Promise<void> | null = null
+  let closing: Promise<void> | null = null
+  let cancel = clock.after(EVERY_MS, tick)
+  return {
+    close() {
+      cancel()
+      return (closing ??= Promise.resolve(writing).then(write))
+    },
+  }
+
+  function tick(): void {
+    cancel = clock.after(EVERY_MS, tick)
+    writing ??= write().finally(() => {
+      writing = null
+    })
+  }
+
+  async function write(): Promise<void> {
+    try {
+      await writeAtomically(options.path, snapshotJson(options))
+      if (isInTrouble) options.onTrouble(null)
+      isInTrouble = false
+    } catch (error) {
+      if (!isInTrouble) options.onTrouble(`cannot write ${options.path}: ${messageOf(error)}`)
+      isInTrouble = true
+    }
+  }
+}
+
+/** Numbers only, and when they were read; what is not known is left out. */
+function snapshotJson({ read, clock }: SnapshotFileOptions): string {
+  const known = Object.entries(read()).filter(([, value]) => value !== null)
+  const at = new Date(clock.wallMs()).toISOString()
+  return `${JSON.stringify({ at, ...Object.fromEntries(known) })}\n`
+}
+
+async function writeAtomically(file: string, text: string): Promise<void> {
+  // The pid: two processes that were given one path do not write into each other's half.
+  const half = `${file}.${process.pid}.tmp`
+  try {
+    await writeFile(half, text, { mode: MODE, flag: 'w' })
+    await rename(half, file)
+  } catch (error) {
+    await rm(half, { force: true }).catch(() => {
+      // The failure that brought us here is what counts.
+    })
+    throw error
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * A pipeline from start to end, with everything a person or a machine sees of it: the two lines of
+ * each second, the snapshot file, the summary with the books. `logpipe run`, the demo and the tests
+ * call it.
+ */
+import { systemClock } from '../core/clock.ts'
+import { LogpipeError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import { formatBytes, formatDuration } from '../core/units.ts'
+import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
+import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
+import { statusLines, statusOf } from '../metrics/status-lines.ts'
+import { booksJson, renderBooks } from '../offsets/books-text.ts'
+import { Pipeline } from './pipeline.ts'
+import type { PipelineResult, PipelineStats } from './result.ts'
+import type { PipelineSettings } from './settings.ts'
+
+const STATUS_EVERY_MS = 1000
+
+export interface RunDeps {
+  readonly log: Log
+  /** Aborted: the pipeline drains and ends. */
+  readonly signal: AbortSignal
+  /** RUNTIME_METRICS_PATH; null: none. */
+  readonly snapshotPath: string | null
+  /** Called with the pipeline as soon as it runs. */
+  readonly onStart?: (pipeline: Pipeline) => void
+}
+
+/**
+ * Runs until the time is up, the signal, an error, or a closed output.
+ * @returns the exit status by the books: 0 done, 1 something pending, 3 lost or out of balance.
+ * @throws LogpipeError with which the pipeline ended (a closed pipe is none).
+ */
+export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Promise<number> {
+  const { log, signal } = deps
+  const pipeline = await Pipeline.start(settings, { log })
+  const stop = () => pipeline.stop()
+  signal.addEventListener('abort', stop)
+  if (signal.aborted) stop()
+  deps.onStart?.(pipeline)
+  const startedMs = performance.now()
+  let snapshot: SnapshotFile | null = null
+  const status = statusTicker(pipeline, log)
+  try {
+    if (deps.snapshotPath !== null) {
+      snapshot = await openSnapshotFile({
+        path: deps.snapshotPath,
+        clock: systemClock,
+        read: () => runtimeMetrics(pipeline.stats(), performance.now() - startedMs),
+        onTrouble: (trouble) =>
+          log.warn(trouble === null ? 'the metrics snapshot is written again' : trouble),
+      })
+    }
+  } catch (thrown) {
+    pipeline.fail(thrown as Error)
+  }
+  const result = await pipeline.done
+  status.stop()
+  signal.removeEventListener('abort', stop)
+  await snapshot?.close()
+  return conclude(result, log)
+}
+
+/** The summary, and the exit status or the error that the result stands for. */
+function conclude(result: PipelineResult, log: Log): number {
+  const { statement, stats, pendingRecords, error, seconds } = result
+  const closedPipe = error?.code === 'OUTPUT_CLOSED'
+  // An error before anything was read has no books to show.
+  if (!closedPipe && (error === null || stats.counters.records > 0)) {
+    const { records, bytes, matched } = stats.counters
+    const rate = `${Math.round(records / Math.max(seconds, 0.001))} msg/s`
+    log.info(
+      `read ${records} records (${formatBytes(bytes)}) in ${formatDuration(seconds * 1000)}, ` +
+        `${rate}; ${matched} matched`,
+      { books: booksJson(statement) },
+    )
+    log.lines(renderBooks(statement))
+  }
+  if (closedPipe) return 0
+  if (error !== null) throw error
+  if (statement.exitStatus === 3) return 3
+  if (pendingRecords > 0) {
+    throw new LogpipeError(
+      'DEADLINE',
+      `${pendingRecords} records were read but not settled before the deadline; their offsets are ` +
+        'not committed, and the next start reads them again (SHUTDOWN_DEADLINE_MS gives more time)',
+    )
+  }
+  return 0
+}
+
+function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
+  let before = pipeline.stats()
+  let beforeMs = performance.now()
+  const timer = setInterval(() => {
+    const now = pipeline.stats()
+    const nowMs = performance.now()
+    const status = statusOf({
+      slots: now.slots,
+      now: now.counters,
+      before: before.counters,
+      elapsedMs: nowMs - beforeMs,
+      sink: now.sink,
+      sinkBefore: before.sink,
+      lagRecords: now.lagRecords,
+    })
+    log.status(statusLines(status), { ...status })
+    before = now
+    beforeMs = nowMs
+  }, STATUS_EVERY_MS)
+  return { stop: () => clearInterval(timer) }
+}
+
+export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeMetrics {
+  const { counters, slots, sink, lagRecords } = stats
+  return {
+    polled_total: counters.records,
+    polled_bytes_total: counters.bytes,
+    matched_total: counters.matched,
+    drop_filter_total: counters.filtered,
+    written_total: sink.writtenDocuments,
+    written_bytes_total: sink.writtenBytes,
+    dropped_total: counters.dropped,
+    fenced_total: stats.fenced,
+    dead_letters_total: stats.deadLetters,
+    retries_total: sink.retries,
+    es_429_proxy_rejected_total: sink.rejected429,
+    es_mem_queue_len: sink.queuedDocuments,
+    es_mem_queue_bytes: sink.queuedBytes,
+    es_spill_queue_bytes: sink.spillBytes,
+    kafka_lag: lagRecords,
+    pool_free: slots.free,
+    pool_ready: slots.ready,
+    pool_in_flight: slots.filling + slots.filtering,
+    pool_total: slots.free + slots.filling + slots.ready + slots.filtering,
+    uptime_seconds: Math.round(uptimeMs / 100) / 10,
+  }
+}

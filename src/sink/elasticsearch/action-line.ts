@@ -1,0 +1,73 @@
+/**
+ * The first line of a document: the action, as written here and read back here.
+ *
+ *   {"create":{"_index":"logs","_id":"0a1b2c3d-orders-3-42"}}       --document-id offset
+ *   {"index":{"_index":"logs","_id":"KEY","version":42,"version_type":"external_gte"}}    key
+ *   {"create":{"_index":"logs"}}                                    none
+ *
+ * `create` is what data streams allow, and what makes a second try of the same document harmless:
+ * it is answered 409. With `key` the newest record of a key stays. A record without a key gets the
+ * `_id` of `offset`; a key that is not UTF-8 becomes `base64:...`.
+ *
+ * The index is not kept beside a document: it is read from this line where an answer makes it
+ * matter.
+ */
+import assert from 'node:assert/strict'
+import { isUtf8 } from 'node:buffer'
+import type { BodyBuilder, MatchedRecord } from '../../pool/record-encoder.ts'
+import { writeNumber, writeString } from './json-text.ts'
+import type { DocumentId } from './settings.ts'
+
+const CREATE = '{"create":{"_index":"'
+const INDEX = '{"index":{"_index":"'
+const END = Buffer.from('"}}\n')
+
+/** What all documents of a partition and an index share. */
+export class ActionHead {
+  readonly #create: Buffer
+  readonly #index: Buffer
+  readonly #documentId: DocumentId
+
+  constructor(index: string, idPrefix: string, record: MatchedRecord, documentId: DocumentId) {
+    const prefix = idPrefix === '' ? '' : `${idPrefix}-`
+    const id = JSON.stringify(`${prefix}${record.topic}-${record.partition}-`).slice(0, -1)
+    this.#documentId = documentId
+    this.#create = Buffer.from(
+      documentId === 'none' ? `${CREATE}${index}` : `${CREATE}${index}","_id":${id}`,
+    )
+    this.#index = Buffer.from(`${INDEX}${index}","_id":`)
+    assert(!index.includes('"') && !index.includes('\\'))
+  }
+
+  /** Appends the line, with its line end. */
+  write(record: MatchedRecord, body: BodyBuilder): void {
+    if (this.#documentId === 'key' && record.key !== null) {
+      this.#writeKeyed(record.key, record.offset, body)
+      return
+    }
+    body.bytes(this.#create)
+    if (this.#documentId !== 'none') writeNumber(body, record.offset)
+    body.bytes(END)
+  }
+
+  #writeKeyed(key: Buffer, offset: number, body: BodyBuilder): void {
+    body.bytes(this.#index)
+    writeString(body, isUtf8(key) ? key : Buffer.from(`base64:${key.toString('base64')}`))
+    body.text(',"version":')
+    writeNumber(body, offset)
+    body.text(',"version_type":"external_gte"}}\n')
+  }
+}
+
+/** The index asked for by the document that starts at `from`. */
+export function indexAt(body: Uint8Array, from: number): string {
+  const start = from + (body[from + 2] === CREATE.charCodeAt(2) ? CREATE.length : INDEX.length)
+  const end = body.indexOf(0x22, start)
+  assert(end > start)
+  return Buffer.from(body.buffer, body.byteOffset + start, end - start).toString('utf8')
+}
+
+/** Where the document's own line starts, behind the action. */
+export function documentLineAt(body: Uint8Array, from: number): number {
+  return body.indexOf(0x0a, from) + 1
+}

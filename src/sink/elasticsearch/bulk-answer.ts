@@ -1,0 +1,105 @@
+/**
+ * Reads the text of a _bulk answer.
+ *
+ * The usual answer, all documents written, is recognised without parsing: at 300,000 documents a
+ * second JSON.parse would make as many objects, and there is nothing in them. Whatever looks
+ * different in any way is parsed and checked: an answer that does not account for every document
+ * is no answer.
+ */
+
+export interface BulkItem {
+  readonly status: number
+  readonly errorType: string
+  readonly reason: string
+  readonly failureStore: boolean
+}
+
+export type BulkAnswer =
+  /** Every document was written; `tookMs` is the server's own time. */
+  | { readonly kind: 'written'; readonly tookMs: number }
+  /** One item for each document, in order. */
+  | { readonly kind: 'items'; readonly tookMs: number; readonly items: readonly BulkItem[] }
+  /** The whole request was refused; status 0: this is no answer of Elasticsearch. */
+  | {
+      readonly kind: 'refused'
+      readonly status: number
+      readonly errorType: string
+      readonly reason: string
+    }
+
+/** Reasons are logged and stored; some quote the whole document. */
+const REASON_LENGTH_MAX = 1000
+
+/** @param documentCount how many the request held. */
+export function readBulkAnswer(status: number, text: string, documentCount: number): BulkAnswer {
+  if (status === 200 && isAllWritten(text, documentCount)) {
+    return { kind: 'written', tookMs: Number(/"took":(\d+)/.exec(text.slice(0, 80))?.[1] ?? 0) }
+  }
+  const parsed = parse(text)
+  if (status < 200 || status > 299) return readRefusal(status, parsed, text)
+  const items = isRecord(parsed) ? parsed['items'] : undefined
+  if (!isRecord(parsed) || !Array.isArray(items) || items.length !== documentCount) {
+    const reason = `an answer that does not account for ${documentCount} documents: ${text}`
+    return { kind: 'refused', status: 0, errorType: '', reason: reason.slice(0, 200) }
+  }
+  return {
+    kind: 'items',
+    tookMs: typeof parsed['took'] === 'number' ? parsed['took'] : 0,
+    items: items.map(readItem),
+  }
+}
+
+const HEAD_NO_ERRORS = /^\{(?:"took":\d+,)?"errors":false,/
+const STATUS = '"status":20'
+
+function isAllWritten(text: string, documentCount: number): boolean {
+  if (!HEAD_NO_ERRORS.test(text) || !text.endsWith(']}')) return false
+  if (text.includes('"failure_store"')) return false
+  let count = 0
+  for (let at = text.indexOf(STATUS); at >= 0; at = text.indexOf(STATUS, at + STATUS.length)) {
+    count++
+  }
+  return count === documentCount
+}
+
+/** `{"create":{"status":400,"error":{"type","reason"}}}`; what is missing is no success. */
+function readItem(item: unknown): BulkItem {
+  const result = isRecord(item) ? Object.values(item)[0] : undefined
+  if (!isRecord(result)) return { status: 0, errorType: '', reason: '', failureStore: false }
+  const { status } = result
+  return {
+    status: typeof status === 'number' ? status : 0,
+    ...readError(result['error']),
+    failureStore: result['failure_store'] === 'used',
+  }
+}
+
+function readRefusal(status: number, parsed: unknown, text: string): BulkAnswer {
+  const error = readError(isRecord(parsed) ? parsed['error'] : undefined)
+  const reason = error.reason === '' ? text.slice(0, REASON_LENGTH_MAX) : error.reason
+  return { kind: 'refused', status, errorType: error.errorType, reason }
+}
+
+function readError(error: unknown): { errorType: string; reason: string } {
+  // A proxy, and Elasticsearch for a bad path, send the error as text.
+  if (typeof error === 'string') return { errorType: '', reason: error.slice(0, REASON_LENGTH_MAX) }
+  if (!isRecord(error)) return { errorType: '', reason: '' }
+  const { type, reason } = error
+  return {
+    errorType: typeof type === 'string' ? type : '',
+    reason: typeof reason === 'string' ? reason.slice(0, REASON_LENGTH_MAX) : '',
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Cut short, or not from Elasticsearch: the caller says so.
+    return undefined
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

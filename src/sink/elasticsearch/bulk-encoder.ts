@@ -1,0 +1,72 @@
+/**
+ * Turns records into the two lines of a _bulk document. One in each filter thread.
+ *
+ * Bound. One ActionHead for each partition and span of the index's date, at most HEADS_MAX of them:
+ * above that all are made anew. A head is some hundred bytes.
+ */
+import type { BodyBuilder, MatchedRecord, RecordEncoder } from '../../pool/record-encoder.ts'
+import { ActionHead } from './action-line.ts'
+import { writeDocument } from './document.ts'
+import { dateBucketOf, indexNameOf, parseIndexPattern, type IndexPattern } from './index-name.ts'
+import type { DocumentSettings } from './settings.ts'
+
+/** Twice the partitions that one consumer may reasonably have, for two days each. */
+const HEADS_MAX = 16_384
+
+const LINE_END = 0x0a
+
+export class BulkEncoder implements RecordEncoder {
+  readonly #settings: DocumentSettings
+  readonly #pattern: IndexPattern
+  readonly #idPrefixes: Map<string, string>
+  readonly #nowMs: () => number
+  /** By topic, then partition, then bucket of time. */
+  readonly #heads = new Map<string, Map<number, ActionHead>[]>()
+  #headCount = 0
+
+  /** @throws LogpipeError USAGE for a pattern that can give no index name. */
+  constructor(settings: DocumentSettings, nowMs: () => number = Date.now) {
+    this.#settings = settings
+    this.#pattern = parseIndexPattern(settings.index)
+    this.#idPrefixes = new Map(Object.entries(settings.idPrefixes))
+    this.#nowMs = nowMs
+  }
+
+  /** Sets what is put in front of a topic's ids, once the broker has told the topic's id. */
+  setIdPrefix(topic: string, prefix: string): void {
+    this.#idPrefixes.set(topic, prefix)
+    this.#forgetHeads()
+  }
+
+  encode(record: MatchedRecord, body: BodyBuilder): void {
+    this.#headOf(record).write(record, body)
+    writeDocument(body, record, this.#settings.document, this.#nowMs)
+    body.byte(LINE_END)
+    body.endDocument()
+  }
+
+  #headOf(record: MatchedRecord): ActionHead {
+    const bucket = dateBucketOf(this.#pattern, record.timestampMs)
+    const head = this.#heads.get(record.topic)?.[record.partition]?.get(bucket)
+    return head ?? this.#makeHead(record, bucket)
+  }
+
+  #makeHead(record: MatchedRecord, bucket: number): ActionHead {
+    if (this.#headCount === HEADS_MAX) this.#forgetHeads()
+    const { topic, partition, timestampMs } = record
+    const index = indexNameOf(this.#pattern, topic, timestampMs)
+    const prefix = this.#idPrefixes.get(topic) ?? ''
+    const head = new ActionHead(index, prefix, record, this.#settings.documentId)
+    const partitions = this.#heads.get(topic) ?? []
+    const buckets = partitions[partition] ?? new Map<number, ActionHead>()
+    this.#heads.set(topic, partitions)
+    partitions[partition] = buckets.set(bucket, head)
+    this.#headCount++
+    return head
+  }
+
+  #forgetHeads(): void {
+    this.#heads.clear()
+    this.#headCount = 0
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * How many requests may be in flight, and how large they may be: additive increase, multiplicative
+ * decrease.
+ *
+ *   up      one more for each full round of answers that were neither refused nor slow, and only
+ *           while the limit was in use: idleness proves nothing
+ *   down    refused documents (429): to 3/4, or to half when most were refused;
+ *           no answer in time: half, and half the bytes;
+ *           slow (round trip above twice its long-term mean, and not by `took` of fewer, larger
+ *           documents): no increase. Above 60 % of the time-out: to 3/4, before it becomes one
+ *
+ * A cut is made once for the requests of one round: those in flight at the cut tell of the state
+ * before it. Bytes come back by a sixteenth of ES_BULK_BYTES for each good answer, up to the limit
+ * that a 413 taught.
+ */
+import assert from 'node:assert/strict'
+
+export interface ConcurrencyBounds {
+  readonly requestsMax: number
+  readonly bytesMax: number
+  readonly timeoutMs: number
+}
+
+export interface Observation {
+  readonly startedMs: number
+  readonly endedMs: number
+  /** The server's own time; 0 when it did not say. */
+  readonly tookMs: number
+  readonly documentCount: number
+  readonly byteCount: number
+  /** Documents refused with 429, of documentCount. */
+  readonly rejectedCount: number
+  /** All that the limit allowed was in flight when it was sent. */
+  readonly wasAtLimit: boolean
+}
+
+/** A request smaller than this is not worth its overhead. */
+const BYTES_MIN = 64 * 1024
+/** Requests to start with: enough to use one node, few enough to harm none. */
+const REQUESTS_START = 2
+/** Weight of one round trip in the long-term mean: some fifty requests. */
+const MEAN_WEIGHT = 0.02
+const SLOW_RATIO = 2
+const TIMEOUT_SHARE = 0.6
+/** Milliseconds below which a round trip is never called slow: a timer's grain. */
+const SLOW_MS_MIN = 20
+
+export class Concurrency {
+  readonly #bounds: ConcurrencyBounds
+  #limit: number
+  #bytes: number
+  /** What 413 has taught: bytes that are too many. */
+  #bytesLearnt = Infinity
+  /** Long-term mean of the milliseconds per MiB of a request; 0: none yet. */
+  #meanMs = 0
+  /** Requests that started before this saw the state before the last cut. */
+  #cutMs = -1
+
+  constructor(bounds: ConcurrencyBounds) {
+    assert(bounds.requestsMax >= 1)
+    this.#bounds = bounds
+    this.#limit = Math.min(REQUESTS_START, bounds.requestsMax)
+    this.#bytes = bounds.bytesMax
+  }
+
+  /** Requests that may be in flight now. */
+  get limit(): number {
+    return Math.max(1, Math.floor(this.#limit))
+  }
+
+  /** Bytes that a request may hold now; a single larger document goes alone. */
+  get bytes(): number {
+    return Math.min(this.#bytes, this.#bytesLearnt)
+  }
+
+  answered(seen: Observation): void {
+    const roundTripMs = seen.endedMs - seen.startedMs
+    const isSlow = this.#isSlow(roundTripMs)
+    const nearTimeout = roundTripMs > this.#bounds.timeoutMs * TIMEOUT_SHARE
+    if (seen.rejectedCount > 0) {
+      const most = seen.rejectedCount * 2 > seen.documentCount
+      this.#cut(seen.startedMs, seen.endedMs, most ? 0.5 : 0.75)
+      return
+    }
+    this.#bytes = Math.min(this.#bounds.bytesMax, this.#bytes + this.#bounds.bytesMax / 16)
+    if (nearTimeout) this.#cut(seen.startedMs, seen.endedMs, 0.75)
+    else if (seen.wasAtLimit && !isSlow) {
+      this.#limit = Math.min(this.#bounds.requestsMax, this.#limit + 1 / this.#limit)
+    }
+  }
+
+  /** A whole request was refused with 429. */
+  refused(startedMs: number, nowMs: number): void {
+    this.#cut(startedMs, nowMs, 0.5)
+    this.#bytes = Math.max(BYTES_MIN, this.#bytes / 2)
+  }
+
+  /** No answer in time. */
+  timedOut(startedMs: number, nowMs: number): void {
+    if (startedMs > this.#cutMs) this.#bytes = Math.max(BYTES_MIN, this.#bytes / 2)
+    this.#cut(startedMs, nowMs, 0.5)
+  }
+
+  /** The connection broke: perhaps because a proxy hangs up on what is too large for it. */
+  broken(): void {
+    this.#bytes = Math.max(BYTES_MIN, this.#bytes / 2)
+  }
+
+  /** A request of so many bytes was too large. */
+  tooLarge(byteCount: number): void {
+    this.#bytesLearnt = Math.min(this.#bytesLearnt, Math.max(1, Math.floor(byteCount / 2)))
+  }
+
+  #isSlow(roundTripMs: number): boolean {
+    const mean = this.#meanMs
+    this.#meanMs = mean === 0 ? roundTripMs : mean + (roundTripMs - mean) * MEAN_WEIGHT
+    return roundTripMs > Math.max(SLOW_MS_MIN, mean * SLOW_RATIO)
+  }
+
+  #cut(startedMs: number, nowMs: number, factor: number): void {
+    if (startedMs <= this.#cutMs) return
+    this.#limit = Math.max(1, this.#limit * factor)
+    this.#cutMs = nowMs
+  }
+}

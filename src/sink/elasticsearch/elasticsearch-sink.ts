@@ -1,0 +1,172 @@
+/**
+ * The Elasticsearch output: what the pipeline sees of it (sink.ts), and the books of its memory.
+ *
+ * A batch becomes a Load; the writer does the rest. The pipeline reads `gauges` and stops filtering
+ * while the queue is above its bounds, so what is held here is at most ES_QUEUE_CAP documents or
+ * ES_QUEUE_BYTES, plus the batches that were under way when the bound was reached.
+ */
+import type { Clock } from '../../core/clock.ts'
+import { systemClock } from '../../core/clock.ts'
+import type { Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
+import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
+import { BulkWriter } from './bulk-writer.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import { parseIndexPattern } from './index-name.ts'
+import { Load, type LoadBooks } from './load.ts'
+import type { ElasticsearchSettings } from './settings.ts'
+
+export interface ElasticsearchParts {
+  readonly events: SinkEvents
+  /** Null: a document that is refused for good ends the run. */
+  readonly deadLetters: DeadLetters | null
+  /** For tests. */
+  readonly clock?: Clock
+  readonly transport?: BulkTransport
+  readonly random?: () => number
+}
+
+/** Share of the bounds below which the pipeline is told to go on. */
+const DRAINED_SHARE = 0.75
+
+export class ElasticsearchSink implements Sink, LoadBooks {
+  readonly #settings: ElasticsearchSettings
+  readonly #events: SinkEvents
+  readonly #clock: Clock
+  readonly #transport: BulkTransport
+  readonly #writer: BulkWriter
+  #queuedDocuments = 0
+  #queuedBytes = 0
+  #writtenDocuments = 0
+  #writtenBytes = 0
+  /** The bounds were reached, and `drained` has not been called since. */
+  #isFull = false
+  #failure: Error | null = null
+  #isClosed = false
+  /** Called when the memory is empty. */
+  #waiters: (() => void)[] = []
+
+  constructor(settings: ElasticsearchSettings, parts: ElasticsearchParts) {
+    this.#settings = settings
+    this.#events = parts.events
+    this.#clock = parts.clock ?? systemClock
+    this.#transport = parts.transport ?? new ElasticTransport(settings, this.#clock)
+    this.#writer = new BulkWriter({
+      settings,
+      clock: this.#clock,
+      transport: this.#transport,
+      random: parts.random ?? Math.random,
+      deadLetters: parts.deadLetters,
+      fail: (error) => this.#fail(error),
+    })
+  }
+
+  /**
+   * Elasticsearch may come later: nothing is asked of it here.
+   * @throws LogpipeError USAGE for an index pattern that can give no name.
+   */
+  open(): Promise<void> {
+    parseIndexPattern(this.#settings.index)
+    return Promise.resolve()
+  }
+
+  write(batch: SinkBatch): void {
+    if (batch.ends.length === 0) return
+    if (this.#isAbove(1)) {
+      this.#isFull = true
+      if (this.#settings.dropWhenFull) {
+        batch.settleAll('dropped')
+        batch.releaseBody()
+        return
+      }
+    }
+    const load = new Load(batch, this)
+    this.#writer.add({
+      load,
+      from: 0,
+      to: load.documentCount,
+      tries: 0,
+      sinceMs: this.#clock.monotonicMs(),
+    })
+  }
+
+  held(documents: number, bytes: number): void {
+    this.#queuedDocuments += documents
+    this.#queuedBytes += bytes
+    if (documents > 0) return
+    if (this.#isFull && !this.#isAbove(DRAINED_SHARE)) {
+      this.#isFull = false
+      this.#events.drained()
+    }
+    if (this.#queuedDocuments === 0) this.#wake()
+  }
+
+  settled(documents: number, bytes: number, outcome: Outcome): void {
+    if (outcome !== 'indexed' && outcome !== 'failure_store') return
+    this.#writtenDocuments += documents
+    this.#writtenBytes += bytes
+  }
+
+  async flush(timeoutMs: number): Promise<void> {
+    if (this.#queuedDocuments === 0 || this.#failure !== null || this.#isClosed) return
+    this.#writer.isFlushing = true
+    await new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(timeoutMs, resolve)
+      this.#waiters.push(() => {
+        cancel()
+        resolve()
+      })
+    })
+    this.#writer.isFlushing = false
+  }
+
+  gauges(): SinkGauges {
+    return {
+      queuedDocuments: this.#queuedDocuments,
+      queuedBytes: this.#queuedBytes,
+      spillBytes: 0,
+      writtenDocuments: this.#writtenDocuments,
+      writtenBytes: this.#writtenBytes,
+      retries: this.#writer.retryCount,
+      rejected429: this.#writer.rejectedCount,
+      replaying: false,
+      trouble: this.#trouble(),
+    }
+  }
+
+  async close(timeoutMs: number): Promise<void> {
+    if (this.#isClosed) return
+    await this.flush(timeoutMs)
+    this.#isClosed = true
+    this.#writer.stop()
+    await this.#transport.close()
+    this.#wake()
+  }
+
+  #trouble(): string | null {
+    if (this.#writer.health.trouble !== null) return this.#writer.health.trouble
+    const [first] = this.#writer.schedule.lanes.all
+    if (first === undefined) return null
+    const others = this.#writer.schedule.lanes.size - 1
+    const more = others === 0 ? '' : `, and ${others} more`
+    return `the index ${first.index} waits${more}: ${first.reason}`
+  }
+
+  #isAbove(share: number): boolean {
+    const { queueCap, queueBytes } = this.#settings
+    return this.#queuedDocuments > queueCap * share || this.#queuedBytes > queueBytes * share
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== null) return
+    this.#failure = error
+    this.#writer.stop()
+    this.#events.fail(error)
+    this.#wake()
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const wake of waiters) wake()
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Index names from a pattern: `app-{topic}-{+yyyy.MM.dd}`.
+ *
+ *   {topic}          the record's topic, in lower case (Elasticsearch allows no capitals)
+ *   {+FORMAT}        the record's own timestamp in UTC; yyyy, MM, dd and HH are replaced, the rest
+ *                    of FORMAT stays. A record without a timestamp gets `undated` in its place:
+ *                    the clock is never asked, or a record read twice would land in two indices.
+ *
+ * Two topics that give one name after lower-casing would mix silently, so they are refused when
+ * they are assigned (`indexNameFaults`). A pattern without {topic} is meant to mix them.
+ */
+import { LogpipeError } from '../../core/errors.ts'
+
+type Part =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'topic' }
+  | { readonly kind: 'date'; readonly format: string }
+
+export interface IndexPattern {
+  readonly parts: readonly Part[]
+  readonly byTopic: boolean
+  /** Milliseconds for which a name stays the same; Infinity where there is no date. */
+  readonly bucketMs: number
+}
+
+const UNDATED = 'undated'
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** The last millisecond of the year 9999: beyond it a year has more than four digits. */
+export const TIMESTAMP_MS_MAX = 253_402_300_799_999
+const NAME_BYTES_MAX = 255
+/** What an index name must not hold, as Elasticsearch's documentation of "create index" lists. */
+const FORBIDDEN = /[\\/*?"<>| ,#:\p{Lu}\p{Cc}]/u
+
+/** @throws LogpipeError USAGE when no topic could make a valid name of it. */
+export function parseIndexPattern(pattern: string): IndexPattern {
+  const parts: Part[] = []
+  let at = 0
+  for (const match of pattern.matchAll(/\{([^{}]*)\}/g)) {
+    const [whole, inner = ''] = match
+    if (match.index > at) parts.push({ kind: 'text', text: pattern.slice(at, match.index) })
+    if (inner === 'topic') parts.push({ kind: 'topic' })
+    else if (/^\+[^{}]*(yyyy|MM|dd|HH)/.test(inner)) {
+      parts.push({ kind: 'date', format: inner.slice(1) })
+    } else throw usage(pattern, `${whole} is not {topic} or {+yyyy.MM.dd}`)
+    at = match.index + whole.length
+  }
+  if (at < pattern.length) parts.push({ kind: 'text', text: pattern.slice(at) })
+  const formats = parts.flatMap((part) => (part.kind === 'date' ? [part.format] : []))
+  const dateMs = formats.some((format) => format.includes('HH')) ? HOUR_MS : DAY_MS
+  const parsed: IndexPattern = {
+    parts,
+    byTopic: parts.some((part) => part.kind === 'topic'),
+    bucketMs: formats.length === 0 ? Infinity : dateMs,
+  }
+  const fault = nameFault(indexNameOf(parsed, 'topic', 0))
+  if (fault !== null) throw usage(pattern, fault)
+  return parsed
+}
+
+/** The index for a record. @param timestampMs the record's own; -1: it has none. */
+export function indexNameOf(pattern: IndexPattern, topic: string, timestampMs: number): string {
+  return pattern.parts
+    .map((part) => {
+      if (part.kind === 'text') return part.text
+      if (part.kind === 'topic') return topic.toLowerCase()
+      return isDateable(timestampMs) ? formatDate(part.format, timestampMs) : UNDATED
+    })
+    .join('')
+}
+
+/** Which span of time a record's name belongs to: records of one bucket share it. */
+export function dateBucketOf(pattern: IndexPattern, timestampMs: number): number {
+  if (pattern.bucketMs === Infinity) return 0
+  return isDateable(timestampMs) ? Math.floor(timestampMs / pattern.bucketMs) : -1
+}
+
+/** Whether a timestamp is a time of the years 1970 to 9999. */
+export function isDateable(timestampMs: number): boolean {
+  return timestampMs >= 0 && timestampMs <= TIMESTAMP_MS_MAX
+}
+
+/**
+ * What is wrong with the names that these topics give; to be asked at every assign, with all topics
+ * assigned so far. @returns one line for each fault; none: empty.
+ */
+export function indexNameFaults(pattern: IndexPattern, topics: readonly string[]): string[] {
+  const faults: string[] = []
+  const topicByName = new Map<string, string>()
+  for (const topic of new Set(topics)) {
+    const name = indexNameOf(pattern, topic, 0)
+    const fault = nameFault(name)
+    if (fault !== null) faults.push(`topic ${topic} gives the index ${name}: ${fault}`)
+    if (!pattern.byTopic) continue
+    const other = topicByName.get(name)
+    if (other === undefined) topicByName.set(name, topic)
+    else faults.push(`topics ${other} and ${topic} would both go to the index ${name}`)
+  }
+  return faults
+}
+
+function nameFault(name: string): string | null {
+  if (name === '' || name === '.' || name === '..') return 'the name is empty or dots only'
+  const found = FORBIDDEN.exec(name)
+  if (found !== null) return `an index name may not hold ${JSON.stringify(found[0])}`
+  if (/^[-_+]/.test(name)) return 'an index name may not start with -, _ or +'
+  if (Buffer.byteLength(name) > NAME_BYTES_MAX) return `longer than ${NAME_BYTES_MAX} bytes`
+  return null
+}
+
+function formatDate(format: string, timestampMs: number): string {
+  const iso = new Date(timestampMs).toISOString()
+  return format
+    .replaceAll('yyyy', iso.slice(0, 4))
+    .replaceAll('MM', iso.slice(5, 7))
+    .replaceAll('dd', iso.slice(8, 10))
+    .replaceAll('HH', iso.slice(11, 13))
+}
+
+function usage(pattern: string, fault: string): LogpipeError {
+  return new LogpipeError('USAGE', `ES_INDEX is "${pattern}": ${fault}`)
+}

@@ -1,0 +1,188 @@
+/**
+ * A batch under way through the sink, and the ranges of it that travel.
+ *
+ * A Load belongs to one batch of the pipeline, or to one read from the spill. It knows how many of
+ * its documents are unsettled, and how many still need its bytes: when none does, the bytes are let
+ * go and leave the books of the memory queue. A batch's whole body counts until then, for that is
+ * what the memory holds.
+ *
+ * A Parcel is a range of documents of one load that stay together: a whole batch on the happy path,
+ * single documents after a partial refusal. No object is made for a document before that.
+ */
+import assert from 'node:assert/strict'
+import type { Outcome, SinkRun } from '../sink.ts'
+import { indexAt } from './action-line.ts'
+
+/** What a load is made of: a SinkBatch, or what was read from the spill. */
+export interface LoadSource {
+  readonly body: Uint8Array
+  readonly ends: Uint32Array
+  readonly runs: readonly SinkRun[]
+  settle(documentIndex: number, outcome: Outcome): void
+  settleAll(outcome: Outcome): void
+  releaseBody(): void
+}
+
+/** The sums that loads report to. */
+export interface LoadBooks {
+  /** Documents, and bytes of whole bodies, that the memory holds. */
+  held(documents: number, bytes: number): void
+  /** Documents that were settled. */
+  settled(documents: number, bytes: number, outcome: Outcome): void
+}
+
+export interface Origin {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+export class Load {
+  readonly documentCount: number
+  /** True for what was read from the spill: it may go back there without being copied. */
+  readonly isReplay: boolean
+  /** Null once no document needs it. */
+  #body: Uint8Array | null
+  readonly #ends: Uint32Array
+  readonly #source: LoadSource
+  readonly #books: LoadBooks
+  readonly #bodyBytes: number
+  /** Documents not settled. */
+  #unsettled: number
+  /** Documents that still need the body. */
+  #inMemory: number
+
+  constructor(source: LoadSource, books: LoadBooks, isReplay = false) {
+    this.documentCount = source.ends.length
+    assert(this.documentCount > 0)
+    assert.equal(source.ends[this.documentCount - 1], source.body.length)
+    this.isReplay = isReplay
+    this.#body = source.body
+    this.#ends = source.ends
+    this.#source = source
+    this.#books = books
+    this.#bodyBytes = source.body.length
+    this.#unsettled = this.documentCount
+    this.#inMemory = this.documentCount
+    books.held(this.documentCount, this.#bodyBytes)
+  }
+
+  get unsettledCount(): number {
+    return this.#unsettled
+  }
+
+  get body(): Uint8Array {
+    assert(this.#body !== null, 'the body was let go')
+    return this.#body
+  }
+
+  /** Where document i starts; also valid for i = documentCount: the end of the body. */
+  startOf(documentIndex: number): number {
+    return documentIndex === 0 ? 0 : this.#ends[documentIndex - 1]!
+  }
+
+  /** The index that a document asks for. */
+  indexOf(documentIndex: number): string {
+    return indexAt(this.body, this.startOf(documentIndex))
+  }
+
+  /** The bytes of a document, both lines: a view. */
+  documentOf(documentIndex: number): Uint8Array {
+    return this.body.subarray(this.startOf(documentIndex), this.startOf(documentIndex + 1))
+  }
+
+  originOf(documentIndex: number): Origin {
+    let first = 0
+    for (const run of this.#source.runs) {
+      const offset = run.offsets[documentIndex - first]
+      if (offset !== undefined) return { topic: run.topic, partition: run.partition, offset }
+      first += run.offsets.length
+    }
+    return assert.fail(`document ${documentIndex} is in no run`)
+  }
+
+  /** Settles documents [from, to), which were in memory. */
+  settle(from: number, to: number, outcome: Outcome): void {
+    const count = to - from
+    this.#books.settled(count, this.startOf(to) - this.startOf(from), outcome)
+    this.#settleAtSource(from, to, outcome)
+    this.#leaveMemory(count)
+  }
+
+  /** Documents [from, to) lie elsewhere now; they are settled later by `settleElsewhere`. */
+  moveOut(from: number, to: number): void {
+    this.#leaveMemory(to - from)
+  }
+
+  /** Settles a document that had moved out. */
+  settleElsewhere(documentIndex: number, outcome: Outcome): void {
+    this.#settleAtSource(documentIndex, documentIndex + 1, outcome)
+  }
+
+  #settleAtSource(from: number, to: number, outcome: Outcome): void {
+    const count = to - from
+    assert(count > 0 && count <= this.#unsettled)
+    const isWhole = count === this.documentCount
+    this.#unsettled -= count
+    if (isWhole) this.#source.settleAll(outcome)
+    else for (let index = from; index < to; index++) this.#source.settle(index, outcome)
+  }
+
+  #leaveMemory(count: number): void {
+    assert(count > 0 && count <= this.#inMemory)
+    this.#inMemory -= count
+    const isLast = this.#inMemory === 0
+    if (isLast) {
+      this.#body = null
+      this.#source.releaseBody()
+    }
+    this.#books.held(-count, isLast ? -this.#bodyBytes : 0)
+  }
+}
+
+/** Documents [from, to) of a load. */
+export interface Parcel {
+  readonly load: Load
+  readonly from: number
+  readonly to: number
+  /** Times these documents were sent and refused. */
+  readonly tries: number
+  /** When they came into the queue, by the monotonic clock. */
+  readonly sinceMs: number
+}
+
+export function countOf(parcel: Parcel): number {
+  return parcel.to - parcel.from
+}
+
+export function bytesOf(parcel: Parcel): number {
+  return parcel.load.startOf(parcel.to) - parcel.load.startOf(parcel.from)
+}
+
+/** The part [from, to) of a parcel, counted in its load. */
+export function partOf(parcel: Parcel, from: number, to: number): Parcel {
+  assert(from >= parcel.from && to <= parcel.to && from < to)
+  return from === parcel.from && to === parcel.to ? parcel : { ...parcel, from, to }
+}
+
+/**
+ * How many of a parcel's documents fit into `bytesMax` and `documentsMax`: at least one, if
+ * `isFirst`, for a document larger than a whole request must go alone.
+ */
+export function fitCount(
+  parcel: Parcel,
+  documentsMax: number,
+  bytesMax: number,
+  isFirst: boolean,
+): number {
+  const { load, from } = parcel
+  const start = load.startOf(from)
+  let low = 0
+  let high = Math.min(documentsMax, countOf(parcel))
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if (load.startOf(from + middle) - start <= bytesMax) low = middle
+    else high = middle - 1
+  }
+  return low === 0 && isFirst && documentsMax > 0 ? 1 : low
+}

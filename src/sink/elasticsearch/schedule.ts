@@ -1,0 +1,132 @@
+/**
+ * What is sent next: everything that waits in memory, and the order in which it goes.
+ *
+ *   exact     halves of a request that was refused as a whole; they go as they are
+ *   probes    a few documents of a held index, when it is time to look
+ *   retries   refused documents whose time has come, filled up with fresh ones
+ *   fresh     once there are ES_BULK_ACTIONS of them, ES_BULK_BYTES, or one is ES_BULK_FLUSH_MS old
+ */
+import type { Lanes } from './lane.ts'
+import type { Parcel } from './load.ts'
+import { Picker, requestOf, type BulkRequest } from './request.ts'
+import { DueHeap, ParcelLine } from './waiting.ts'
+
+export interface ScheduleBounds {
+  readonly bulkActions: number
+  readonly flushMs: number
+}
+
+export interface Room {
+  readonly nowMs: number
+  /** Bytes that a request may hold now. */
+  readonly bytesMax: number
+  /** Do not wait for a request to fill. */
+  readonly isFlushing: boolean
+}
+
+/** Documents of a request that only asks whether the cluster is back. */
+const PROBE_DOCUMENTS_MAX = 100
+
+export class Schedule {
+  readonly lanes: Lanes
+  readonly fresh = new ParcelLine()
+  readonly #exact = new DueHeap<BulkRequest>()
+  readonly #retries = new DueHeap<Parcel>()
+  readonly #bounds: ScheduleBounds
+
+  constructor(bounds: ScheduleBounds, lanes: Lanes) {
+    this.#bounds = bounds
+    this.lanes = lanes
+  }
+
+  retryAt(parcel: Parcel, dueMs: number): void {
+    this.#retries.push(parcel, dueMs)
+  }
+
+  /** Sends these as they are, once they are due, before anything else. */
+  sendExactly(request: BulkRequest, dueMs: number): void {
+    this.#exact.push(request, dueMs)
+  }
+
+  /** The next request, or null when nothing is due. */
+  next(room: Room): BulkRequest | null {
+    return this.#exact.take(room.nowMs) ?? this.#probeOfLane(room.nowMs) ?? this.#bulk(room)
+  }
+
+  /** A small request of whatever there is, due or not: to look whether the cluster is back. */
+  probe(bytesMax: number): BulkRequest | null {
+    const picker = new Picker(PROBE_DOCUMENTS_MAX, bytesMax)
+    this.#pickRetries(picker, Infinity)
+    this.#pickFresh(picker)
+    // Suspects last: their refusal would say nothing about the cluster.
+    return picker.isEmpty ? (this.#exact.take(Infinity) ?? null) : requestOf(picker.parcels)
+  }
+
+  /** When `next` may have something; Infinity: only when something comes in or comes back. */
+  nextMs(): number {
+    const first = this.fresh.first
+    const freshMs = first === undefined ? Infinity : first.sinceMs + this.#bounds.flushMs
+    return Math.min(freshMs, this.#exact.nextMs, this.#retries.nextMs, this.lanes.nextProbeMs)
+  }
+
+  #probeOfLane(nowMs: number): BulkRequest | null {
+    for (;;) {
+      const probe = this.lanes.takeProbe(nowMs)
+      if (probe === null) return null
+      if (probe.parcels.length > 0) return requestOf(probe.parcels, probe.lane)
+      // Nothing waits in it: the next document for this index looks for itself.
+      this.lanes.release(probe.lane)
+    }
+  }
+
+  #bulk(room: Room): BulkRequest | null {
+    const areRetriesDue = this.#retries.nextMs <= room.nowMs
+    if (!areRetriesDue && !this.#isFreshReady(room)) return null
+    const picker = new Picker(this.#bounds.bulkActions, room.bytesMax)
+    this.#pickRetries(picker, room.nowMs)
+    this.#pickFresh(picker)
+    // All of them may have been diverted to lanes.
+    return picker.isEmpty ? null : requestOf(picker.parcels)
+  }
+
+  #isFreshReady(room: Room): boolean {
+    const first = this.fresh.first
+    if (first === undefined) return false
+    return (
+      room.isFlushing ||
+      this.fresh.documentCount >= this.#bounds.bulkActions ||
+      this.fresh.byteCount >= room.bytesMax ||
+      room.nowMs - first.sinceMs >= this.#bounds.flushMs
+    )
+  }
+
+  #pickRetries(picker: Picker, nowMs: number): void {
+    for (;;) {
+      const parcel = this.#retries.take(nowMs)
+      if (parcel === undefined) return
+      let isFull = false
+      for (const part of this.lanes.divert(parcel)) {
+        const rest = isFull ? part : picker.add(part)
+        if (rest === null) continue
+        this.#retries.push(rest, 0)
+        isFull = true
+      }
+      if (isFull) return
+    }
+  }
+
+  #pickFresh(picker: Picker): void {
+    for (;;) {
+      const parcel = this.fresh.shift()
+      if (parcel === undefined) return
+      const parts = this.lanes.divert(parcel)
+      for (const [index, part] of parts.entries()) {
+        const rest = picker.add(part)
+        if (rest === null) continue
+        for (const later of parts.slice(index + 1).reverse()) this.fresh.unshift(later)
+        this.fresh.unshift(rest)
+        return
+      }
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * What the Elasticsearch output can be told: a plain object, so that it can be posted to threads.
+ *
+ * The options' names and defaults are in options/table.ts; run/ makes this object of them. Used by
+ * the encoder (in the filter threads) and by the sink.
+ */
+import type { AnswerRow } from './answers.ts'
+
+export type DocumentMode = 'raw' | 'wrap' | 'auto'
+export type DocumentId = 'offset' | 'key' | 'none'
+
+/** What the encoder needs: a part of the whole, for the filter threads. */
+export interface DocumentSettings {
+  /** A name or a pattern: `app-{topic}-{+yyyy.MM.dd}` (index-name.ts). */
+  readonly index: string
+  readonly document: DocumentMode
+  readonly documentId: DocumentId
+  /** Put in front of `_id`, by topic: 8 hex digits of Kafka's topic id. None: no prefix. */
+  readonly idPrefixes: Readonly<Record<string, string>>
+}
+
+export type Auth =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  /** The key as Elasticsearch prints it: base64 of id:secret. */
+  | { readonly kind: 'apiKey'; readonly apiKey: string }
+
+export interface ElasticsearchSettings extends DocumentSettings {
+  /** One URL for each node; the path of a URL is put in front of /_bulk. */
+  readonly urls: readonly string[]
+  /** The ingest pipeline, or null. */
+  readonly pipeline: string | null
+  /** A request is sent when it holds this many documents or bytes, or is this old. */
+  readonly bulkActions: number
+  readonly bulkBytes: number
+  readonly flushMs: number
+  /** Bounds of the memory queue, whichever comes first. */
+  readonly queueCap: number
+  readonly queueBytes: number
+  /** Drop what comes while the queue, and the spill if there is one, is full. */
+  readonly dropWhenFull: boolean
+  /** A request is given up after this; the server is told to give up at 80 % of it. */
+  readonly timeoutMs: number
+  readonly compression: 'none' | 'gzip'
+  readonly auth: Auth
+  /** The CA's certificates as PEM, or null for the system's. */
+  readonly caPem: string | null
+  /** Requests in flight at most. */
+  readonly concurrencyMax: number
+  /** Rows that come before the table of answers (answers.ts). */
+  readonly answerOverrides: readonly AnswerRow[]
+  /** What resolves an offset: Elasticsearch's word, or an fsynced entry of the spill. */
+  readonly commitOn: 'index' | 'spill'
+}
+
+/** The defaults of the contract; spread and override. */
+export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
+  urls: ['http://localhost:9200'],
+  index: 'logs-filtered',
+  document: 'auto',
+  documentId: 'offset',
+  idPrefixes: {},
+  pipeline: null,
+  bulkActions: 5000,
+  bulkBytes: 16 * 1024 * 1024,
+  flushMs: 100,
+  queueCap: 200_000,
+  queueBytes: 256 * 1024 * 1024,
+  dropWhenFull: false,
+  timeoutMs: 3000,
+  compression: 'none',
+  auth: { kind: 'none' },
+  caPem: null,
+  // A data node has 2 x cores + 1 write threads; more in flight than a few per node only queues.
+  concurrencyMax: 8,
+  answerOverrides: [],
+  commitOn: 'index',
+}

@@ -1,0 +1,63 @@
+/**
+ * Reads the fields of an entry block. Names come again and again, so each is decoded once.
+ *
+ * Bound. NAMES_MAX names.
+ */
+import { ENTRY_HEAD_BYTES, readInteger } from './format.ts'
+
+/** Places for names, by hash; a name that meets another one takes its place. */
+const NAMES_MAX = 1024
+
+export class EntryReader {
+  readonly #names: ({ readonly bytes: Buffer; readonly text: string } | undefined)[] = []
+  topic = ''
+  index = ''
+  ordinal = 0
+  partition = 0
+  offset = 0
+  timestampMs = 0
+  tag = 0
+  /** Where the document begins in the chunk. */
+  documentStart = 0
+
+  /** Reads the entry at `at`. @returns false when its lengths contradict each other. */
+  read(bytes: Buffer, view: DataView, at: number, length: number): boolean {
+    const topicBytes = view.getUint16(at + 18, true)
+    const indexBytes = view.getUint16(at + 28, true)
+    const topicStart = at + ENTRY_HEAD_BYTES
+    const indexStart = topicStart + topicBytes
+    this.documentStart = indexStart + indexBytes
+    if (length < ENTRY_HEAD_BYTES || this.documentStart > at + length) return false
+    this.topic = this.#name(bytes, topicStart, indexStart)
+    this.index = this.#name(bytes, indexStart, this.documentStart)
+    this.ordinal = view.getUint32(at + 20, true)
+    this.partition = view.getInt32(at + 24, true)
+    this.offset = readInteger(view, at + 32)
+    this.timestampMs = readInteger(view, at + 40)
+    this.tag = readInteger(view, at + 48)
+    return true
+  }
+
+  #name(bytes: Buffer, start: number, end: number): string {
+    // FNV-1a.
+    let hash = 0x811c9dc5
+    for (let at = start; at < end; at++) {
+      hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193)
+    }
+    const place = (hash >>> 0) % NAMES_MAX
+    const known = this.#names[place]
+    if (known !== undefined && isEqual(known.bytes, bytes, start, end)) return known.text
+    const text = bytes.toString('utf8', start, end)
+    this.#names[place] = { bytes: Buffer.from(bytes.subarray(start, end)), text }
+    return text
+  }
+}
+
+/** Faster than Buffer.compare for names of a few dozen bytes. */
+function isEqual(name: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  if (name.length !== end - start) return false
+  for (let index = 0; index < name.length; index++) {
+    if (name[index] !== bytes[start + index]) return false
+  }
+  return true
+}

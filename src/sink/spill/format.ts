@@ -1,0 +1,266 @@
+/**
+ * The spill's file format, version 1, and the functions that write and check its blocks. This
+ * comment is the specification: a second reader needs nothing else (test/helpers has one).
+ *
+ * Directory. ES_SPILL_PATH with `.d` behind it, or ES_SPILL_PATH itself when it ends in a slash.
+ *   lock                            flock(2), exclusive, by the process that uses the directory
+ *   manifest.json, progress.json    small-file.ts
+ *   segment-NNNNNNNNNN-SYNC.spill   NNNNNNNNNN: number, decimal, ascending with age; SYNC: 8 random
+ *                                   bytes in hexadecimal, made for this segment alone
+ * Numbers are little-endian; text is UTF-8; "crc" is zlib's CRC-32. u64 values are below 2^53.
+ *
+ * Segment = header, then blocks, one behind the other up to the end of the file.
+ *   header   0 magic "LPSPILL\n" | 8 u32 version (1) | 12 u32 number | 16 SYNC, 8 bytes
+ *            24 u32 crc of bytes 0..24 | 28 u32 zero
+ *   block    0 SYNC | 8 u32 crc of bytes 12..length | 12 u32 length of the whole block | 16 u16
+ *   kind kind 1, entry: one document
+ *            18 u16 topic bytes | 20 u32 ordinal | 24 i32 partition | 28 u16 index bytes | 30 u16 0
+ *            32 u64 offset | 40 i64 timestamp in ms, -1: none | 48 u64 tag, for the writing process
+ *            56 topic, index, document (action line and source line, each ended by 0x0A)
+ *   kind 2, ranges: what the entries behind it hold; kind 3, seal: what the whole segment holds
+ *            18 u16 0 | 20 u32 ordinal of the first entry | 24 u32 entries | 28 u32 ranges
+ *            32 ranges: 0 u16 topic bytes | 2 u16 0 | 4 i32 partition | 8 u64 from offset
+ *                       16 u64 to offset, exclusive | 24 u32 entries | 28 topic
+ *
+ * Reading. Entries of a segment are numbered 0, 1, 2 ... by their ordinal, so a gap says how many
+ * are lost. Ranges blocks announce at most RANGES_BYTES_MAX of entries, and only these; they are
+ * checksummed apart from the entries, so what is lost can be fetched again from its source. At
+ * bytes that are not an intact block, search on for SYNC until an intact one is found. SYNC is
+ * random, so nothing that a record holds can pass for a block. A seal ends a finished segment: its
+ * count of entries is the truth (ordinals announced beyond it were never stored). Without a seal
+ * the writer crashed: what follows the last intact block was being written, and is cut.
+ * Unknown kinds are skipped.
+ */
+import { crc32 } from 'node:zlib'
+import type { SourceRange, SpillEntry } from './contract.ts'
+
+export const FORMAT_VERSION = 1
+export const HEADER_BYTES = 32
+export const SYNC_BYTES = 8
+const MAGIC = Buffer.from('LPSPILL\n', 'latin1')
+
+export const KIND_ENTRY = 1
+export const KIND_RANGES = 2
+export const KIND_SEAL = 3
+
+/** The part that every block has. */
+const BLOCK_BYTES_MIN = 18
+export const ENTRY_HEAD_BYTES = 56
+const RANGES_HEAD_BYTES = 32
+const RANGE_HEAD_BYTES = 28
+
+/**
+ * Entries announced by one ranges block, in bytes: what has to be fetched again when one of them is
+ * damaged, against the cost of the ranges (under 0.1 % with a few partitions).
+ */
+export const RANGES_BYTES_MAX = 256 * 1024
+
+export const BLOCK_INCOMPLETE = 0
+export const BLOCK_DAMAGED = -1
+
+const TWO_32 = 2 ** 32
+
+export function segmentName(number: number, sync: Uint8Array): string {
+  const hex = Buffer.from(sync).toString('hex')
+  return `segment-${String(number).padStart(10, '0')}-${hex}.spill`
+}
+
+/** A segment's number and sync from its file name; null for any other file. */
+export function parseSegmentName(name: string): { number: number; sync: Buffer } | null {
+  const match = /^segment-(\d{10})-([0-9a-f]{16})\.spill$/.exec(name)
+  const [, number = '', hex = ''] = match ?? []
+  return match === null ? null : { number: Number(number), sync: Buffer.from(hex, 'hex') }
+}
+
+export function segmentHeader(number: number, sync: Uint8Array): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES)
+  MAGIC.copy(header)
+  header.writeUInt32LE(FORMAT_VERSION, 8)
+  header.writeUInt32LE(number, 12)
+  header.set(sync, 16)
+  header.writeUInt32LE(crc32(header.subarray(0, 24)), 24)
+  return header
+}
+
+/** Whether a header is intact and says what the file name says; a version of its own otherwise. */
+export function checkHeader(
+  header: Uint8Array,
+  number: number,
+  sync: Uint8Array,
+): 'intact' | 'damaged' | { readonly version: number } {
+  const bytes = Buffer.from(header.buffer, header.byteOffset, header.byteLength)
+  if (bytes.equals(segmentHeader(number, sync))) return 'intact'
+  const checksum = bytes.length < HEADER_BYTES ? -1 : bytes.readUInt32LE(24)
+  if (checksum !== crc32(bytes.subarray(0, 24)) || !bytes.subarray(0, 8).equals(MAGIC)) {
+    return 'damaged'
+  }
+  const version = bytes.readUInt32LE(8)
+  return version === FORMAT_VERSION ? 'damaged' : { version }
+}
+
+/**
+ * Looks at the place of a block.
+ * @param filled how many bytes of `bytes` are there
+ * @param limit where the segment ends, counted from the start of `bytes`
+ * @returns the length of an intact block, BLOCK_INCOMPLETE when it goes on behind `filled`, or
+ * BLOCK_DAMAGED.
+ */
+export function blockAt(
+  bytes: Buffer,
+  view: DataView,
+  position: number,
+  filled: number,
+  limit: number,
+  sync: Buffer,
+): number {
+  if (filled - position < BLOCK_BYTES_MIN) return BLOCK_INCOMPLETE
+  for (let index = 0; index < SYNC_BYTES; index++) {
+    if (bytes[position + index] !== sync[index]) return BLOCK_DAMAGED
+  }
+  const length = view.getUint32(position + 12, true)
+  if (length < BLOCK_BYTES_MIN || position + length > limit) return BLOCK_DAMAGED
+  if (position + length > filled) return BLOCK_INCOMPLETE
+  const checksum = crc32(bytes.subarray(position + 12, position + length))
+  if (checksum !== view.getUint32(position + 8, true)) return BLOCK_DAMAGED
+  return length
+}
+
+/** The text of names, encoded once: topics and indices are few and come again and again. */
+export class NameBytes {
+  readonly #known = new Map<string, Buffer>()
+  /** More than the topics and indices of one pipeline; then it starts anew. */
+  static readonly NAMES_MAX = 4096
+
+  of(name: string): Buffer {
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
+    const bytes = Buffer.from(name, 'utf8')
+    if (this.#known.size >= NameBytes.NAMES_MAX) this.#known.clear()
+    this.#known.set(name, bytes)
+    return bytes
+  }
+}
+
+/** Writes an entry at `position`; the room must be there. @returns its length. */
+export function writeEntry(
+  bytes: Buffer,
+  view: DataView,
+  position: number,
+  sync: Buffer,
+  ordinal: number,
+  entry: SpillEntry,
+  topic: Buffer,
+  index: Buffer,
+): number {
+  const length = ENTRY_HEAD_BYTES + topic.length + index.length + entry.document.length
+  bytes.set(sync, position)
+  view.setUint32(position + 12, length, true)
+  view.setUint16(position + 16, KIND_ENTRY, true)
+  view.setUint16(position + 18, topic.length, true)
+  view.setUint32(position + 20, ordinal, true)
+  view.setInt32(position + 24, entry.partition, true)
+  view.setUint32(position + 28, index.length, true)
+  writeInteger(view, position + 32, entry.offset)
+  writeInteger(view, position + 40, entry.timestampMs)
+  writeInteger(view, position + 48, entry.tag ?? 0)
+  const textStart = position + ENTRY_HEAD_BYTES
+  bytes.set(topic, textStart)
+  bytes.set(index, textStart + topic.length)
+  bytes.set(entry.document, textStart + topic.length + index.length)
+  view.setUint32(position + 8, crc32(bytes.subarray(position + 12, position + length)), true)
+  return length
+}
+
+/** How long a ranges or seal block is. */
+export function rangesBytes(ranges: readonly SourceRange[], names: NameBytes): number {
+  let length = RANGES_HEAD_BYTES
+  for (const range of ranges) length += RANGE_HEAD_BYTES + names.of(range.topic).length
+  return length
+}
+
+export interface Ranges {
+  readonly firstOrdinal: number
+  readonly entryCount: number
+  readonly ranges: readonly SourceRange[]
+}
+
+/** Writes a ranges or seal block; the room must be there. @returns its length. */
+export function writeRanges(
+  bytes: Buffer,
+  view: DataView,
+  position: number,
+  sync: Buffer,
+  kind: typeof KIND_RANGES | typeof KIND_SEAL,
+  content: Ranges,
+  names: NameBytes,
+): number {
+  bytes.set(sync, position)
+  view.setUint16(position + 16, kind, true)
+  view.setUint16(position + 18, 0, true)
+  view.setUint32(position + 20, content.firstOrdinal, true)
+  view.setUint32(position + 24, content.entryCount, true)
+  view.setUint32(position + 28, content.ranges.length, true)
+  let at = position + RANGES_HEAD_BYTES
+  for (const range of content.ranges) {
+    const topic = names.of(range.topic)
+    view.setUint32(at, topic.length, true)
+    view.setInt32(at + 4, range.partition, true)
+    writeInteger(view, at + 8, range.from)
+    writeInteger(view, at + 16, range.to)
+    view.setUint32(at + 24, range.count, true)
+    bytes.set(topic, at + RANGE_HEAD_BYTES)
+    at += RANGE_HEAD_BYTES + topic.length
+  }
+  const length = at - position
+  view.setUint32(position + 12, length, true)
+  view.setUint32(position + 8, crc32(bytes.subarray(position + 12, at)), true)
+  return length
+}
+
+/** The block that ends a segment of `entryCount` entries. */
+export function sealBlock(
+  sync: Buffer,
+  entryCount: number,
+  ranges: readonly SourceRange[],
+  names: NameBytes,
+): Buffer {
+  const bytes = Buffer.alloc(rangesBytes(ranges, names))
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  writeRanges(bytes, view, 0, sync, KIND_SEAL, { firstOrdinal: 0, entryCount, ranges }, names)
+  return bytes
+}
+
+/** The content of an intact ranges or seal block. */
+export function readRanges(bytes: Buffer, view: DataView, position: number): Ranges {
+  const rangeCount = view.getUint32(position + 28, true)
+  const ranges: SourceRange[] = []
+  let at = position + RANGES_HEAD_BYTES
+  for (let index = 0; index < rangeCount; index++) {
+    const topicBytes = view.getUint16(at, true)
+    const textStart = at + RANGE_HEAD_BYTES
+    ranges.push({
+      topic: bytes.toString('utf8', textStart, textStart + topicBytes),
+      partition: view.getInt32(at + 4, true),
+      from: readInteger(view, at + 8),
+      to: readInteger(view, at + 16),
+      count: view.getUint32(at + 24, true),
+    })
+    at = textStart + topicBytes
+  }
+  return {
+    firstOrdinal: view.getUint32(position + 20, true),
+    entryCount: view.getUint32(position + 24, true),
+    ranges,
+  }
+}
+
+/** A 64-bit integer within plus or minus 2^53, without a BigInt for each. */
+export function writeInteger(view: DataView, position: number, value: number): void {
+  const high = Math.floor(value / TWO_32)
+  view.setUint32(position, value - high * TWO_32, true)
+  view.setInt32(position + 4, high, true)
+}
+
+export function readInteger(view: DataView, position: number): number {
+  return view.getInt32(position + 4, true) * TWO_32 + view.getUint32(position, true)
+}

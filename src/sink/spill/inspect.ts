@@ -1,0 +1,174 @@
+/**
+ * `logpipe spill ls | verify | drain` as functions: what an operator asks of a spill directory.
+ *
+ * `inspectSpill` only reads and takes no lock, so it works beside a running process: what that one
+ * is writing looks torn, so damage counts only where `inUse` is false or it is not at the end.
+ */
+import path from 'node:path'
+import type { SourceRange, SpillDamage, SpillEvents, StoredEntry } from './contract.ts'
+import { nodeDisk, type Disk } from './disk.ts'
+import {
+  listSegments,
+  openSpillToDrain,
+  spillDirectory,
+  type Locks,
+  type SpillOptions,
+} from './open.ts'
+import { scanSegment, type SegmentFile } from './scan.ts'
+import { loadManifest, loadProgress, type Manifest } from './small-file.ts'
+import { spillError } from './store.ts'
+
+export interface InspectedSegment {
+  readonly file: string
+  readonly bytes: number
+  /** Intact entries, sent ones too. */
+  readonly entryCount: number
+  /** Entries below this ordinal were sent (as far as the progress was saved). */
+  readonly sentBelow: number
+  /** Whether its writer finished it. */
+  readonly sealed: boolean
+  /** Set when a later version wrote it; then the rest is empty. */
+  readonly foreignVersion: number | null
+  readonly ranges: readonly SourceRange[]
+  readonly damage: readonly SpillDamage[]
+}
+
+export interface InspectedSpill {
+  readonly directory: string
+  /** Null when it is missing or damaged. */
+  readonly manifest: Manifest | null
+  readonly inUse: boolean
+  /** Oldest first. */
+  readonly segments: readonly InspectedSegment[]
+  readonly bytes: number
+  readonly entryCount: number
+  /** What `verify` complains about: exit non-zero when there is any. */
+  readonly damage: readonly SpillDamage[]
+}
+
+export interface InspectOptions {
+  /** ES_SPILL_PATH. */
+  readonly path: string
+  readonly locks: Locks
+  readonly disk?: Disk
+}
+
+/**
+ * Reads all of a spill directory and checks every checksum: for `ls` and for `verify`.
+ * @throws LogpipeError SPILL when it cannot be read.
+ */
+export async function inspectSpill(options: InspectOptions): Promise<InspectedSpill> {
+  const disk = options.disk ?? nodeDisk
+  const directory = spillDirectory(options.path)
+  try {
+    return await inspect(disk, directory, options.locks)
+  } catch (error) {
+    throw spillError(directory, 'be read', error)
+  }
+}
+
+async function inspect(disk: Disk, directory: string, locks: Locks): Promise<InspectedSpill> {
+  const files = await listSegments(disk, directory)
+  const manifest = await loadManifest(disk, directory)
+  const progress = await loadProgress(disk, directory)
+  const inUse = files.length > 0 && isLocked(directory, locks)
+  const segments: InspectedSegment[] = []
+  for (const file of files) {
+    const segment = await inspectSegment(disk, directory, file, progress.get(file.name) ?? 0)
+    if (segment !== null) segments.push(segment)
+  }
+  return {
+    directory,
+    manifest,
+    inUse,
+    segments,
+    bytes: segments.reduce((sum, segment) => sum + segment.bytes, 0),
+    entryCount: segments.reduce((sum, segment) => sum + segment.entryCount, 0),
+    damage: segments.flatMap(({ damage }) => damage.filter((one) => !(inUse && one.torn))),
+  }
+}
+
+async function inspectSegment(
+  disk: Disk,
+  directory: string,
+  file: SegmentFile,
+  sentBelow: number,
+): Promise<InspectedSegment | null> {
+  let handle
+  try {
+    handle = await disk.open(path.join(directory, file.name), 'read')
+  } catch (error) {
+    // The running process has deleted it meanwhile.
+    if ((await disk.list(directory)).includes(file.name)) throw error
+    return null
+  }
+  try {
+    const scan = await scanSegment(handle, file, await handle.size())
+    const { bytes, entryCount, sealed, foreignVersion, ranges, damage } = scan
+    return { file: file.name, bytes, entryCount, sentBelow, sealed, foreignVersion, ranges, damage }
+  } finally {
+    await handle.close()
+  }
+}
+
+function isLocked(directory: string, locks: Locks): boolean {
+  const lock = locks.lock(path.join(directory, 'lock'))
+  if (lock === null) return true
+  locks.unlock(lock)
+  return false
+}
+
+export interface DrainOptions extends InspectOptions {
+  readonly events: SpillEvents
+  /** Bytes of documents handed over at a time. */
+  readonly batchBytes: number
+  /** Resolves when Elasticsearch has taken them, or they are dead letters; rejects to stop. */
+  readonly send: (entries: readonly StoredEntry[]) => Promise<void>
+  readonly signal?: AbortSignal
+}
+
+export interface DrainResult {
+  readonly sentCount: number
+  /** Entries still there: the drain was stopped. */
+  readonly leftCount: number
+  /** What could not be sent, for the operator to fetch again. The files are then kept. */
+  readonly damage: readonly SpillDamage[]
+}
+
+/**
+ * Sends what a directory holds, oldest first, whosever it is, and deletes what was sent.
+ * @throws LogpipeError LOCKED, SPILL, or what `send` rejects with; what was sent stays sent.
+ */
+export async function drainSpill(options: DrainOptions): Promise<DrainResult> {
+  const damage: SpillDamage[] = []
+  const events: SpillEvents = {
+    damaged: (one) => {
+      damage.push(one)
+      options.events.damaged(one)
+    },
+    trouble: (message) => options.events.trouble(message),
+  }
+  const { path: spillPath, locks, disk, signal } = options
+  const opened: Pick<SpillOptions, 'path' | 'locks' | 'events' | 'disk'> =
+    disk === undefined
+      ? { path: spillPath, locks, events }
+      : { path: spillPath, locks, events, disk }
+  const spill = await openSpillToDrain(opened)
+  try {
+    damage.push(...spill.damageAtOpen)
+    let sentCount = 0
+    for (;;) {
+      if (signal?.aborted === true) break
+      const entries = await spill.read(options.batchBytes)
+      if (entries.length === 0) break
+      await options.send(entries)
+      spill.release(entries)
+      sentCount += entries.length
+    }
+    // A torn end was never reported as stored, so there is nothing to keep it for.
+    if (damage.every((one) => one.torn)) await spill.resolveDamage()
+    return { sentCount, leftCount: spill.entryCount, damage }
+  } finally {
+    await spill.close()
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Reads waiting entries back, oldest segment first, in large reads; every entry's checksum is
+ * checked again. Documents are views of what was read, so nothing is copied.
+ *
+ * Bound. What one call may return, plus one chunk.
+ */
+import assert from 'node:assert/strict'
+import { BlockCursor, type DamagedBytes } from './block-cursor.ts'
+import type { StoredEntry } from './contract.ts'
+import type { DiskFile } from './disk.ts'
+import { EntryReader } from './entry-reader.ts'
+import { HEADER_BYTES, KIND_ENTRY } from './format.ts'
+import { scanSegment } from './scan.ts'
+import type { HeldEntry, IntactEntry, Segment } from './segment.ts'
+import type { SpillStore } from './store.ts'
+
+/** Of one read of the disk; less when the caller wants less. */
+const CHUNK_BYTES_MAX = 4 * 1024 * 1024
+const CHUNK_BYTES_MIN = 64 * 1024
+
+/** What one call of `read` wants and has. */
+interface Take {
+  readonly maxBytes: number
+  readonly accepts: ((index: string) => boolean) | undefined
+  readonly entries: HeldEntry[]
+  bytes: number
+}
+
+export class SpillReader {
+  readonly #store: SpillStore
+  readonly #entry = new EntryReader()
+  /** Damage that was reported, by segment: it is passed over in silence from then on. */
+  readonly #known = new WeakMap<Segment, DamagedBytes[]>()
+  #reading = false
+
+  constructor(store: SpillStore) {
+    this.#store = store
+  }
+
+  async read(
+    maxBytes: number,
+    accepts: ((index: string) => boolean) | undefined,
+  ): Promise<StoredEntry[]> {
+    assert(!this.#reading, 'one read at a time')
+    this.#reading = true
+    try {
+      const take: Take = { maxBytes, accepts, entries: [], bytes: 0 }
+      for (const segment of this.#store.segments.slice()) {
+        if (isFilled(take)) break
+        if (segment.removed || !segment.hasWaiting(accepts)) continue
+        await this.#readSegment(segment, take)
+      }
+      return take.entries
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  async #readSegment(segment: Segment, take: Take): Promise<void> {
+    segment.readerCount++
+    try {
+      const file = await this.#store.disk.open(this.#store.pathOf(segment), 'read')
+      try {
+        const start = segment.readPosition
+        await this.#readBlocks(segment, file, start, segment.readableBytes, take)
+        // What was passed over earlier, of an index that is accepted now, lies before the start.
+        if (!isFilled(take) && start > HEADER_BYTES && segment.hasWaiting(take.accepts)) {
+          await this.#readBlocks(segment, file, HEADER_BYTES, start, take)
+        }
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      this.#giveBack(segment, take)
+      throw this.#store.error(`read ${segment.name}`, error)
+    } finally {
+      segment.readerCount--
+      this.#store.retire(segment)
+    }
+  }
+
+  /** Reads from `from` until `end`, or until enough is taken. */
+  async #readBlocks(
+    segment: Segment,
+    file: DiskFile,
+    from: number,
+    end: number,
+    take: Take,
+  ): Promise<void> {
+    const wanted = Math.max(CHUNK_BYTES_MIN, take.maxBytes - take.bytes)
+    const chunkBytes = Math.min(CHUNK_BYTES_MAX, wanted)
+    const cursor = new BlockCursor(file, segment.sync, from, end, chunkBytes, false)
+    let chunkFirst = take.entries.length
+    for (;;) {
+      const step = cursor.next()
+      if (step === 'more') {
+        compact(take.entries, chunkFirst, cursor.bytes.length)
+        chunkFirst = take.entries.length
+        await cursor.load()
+        continue
+      }
+      if (step === 'end') break
+      segment.readPosition = cursor.position + cursor.length
+      if (cursor.view.getUint16(cursor.at + 16, true) === KIND_ENTRY) {
+        this.#takeEntry(segment, cursor, take)
+        if (isFilled(take)) break
+      }
+    }
+    compact(take.entries, chunkFirst, cursor.bytes.length)
+    if (cursor.end < end) cursor.damaged.push({ from: cursor.end, to: end })
+    if (cursor.damaged.some((bytes) => !this.#isKnown(segment, bytes))) {
+      await this.#reportDamage(segment, file, cursor.damaged)
+    }
+  }
+
+  #takeEntry(segment: Segment, cursor: BlockCursor, take: Take): void {
+    const entry = this.#entry
+    if (!entry.read(cursor.bytes, cursor.view, cursor.at, cursor.length)) return
+    if (!segment.isWaiting(entry.ordinal, entry.topic, entry.partition)) return
+    if (take.accepts !== undefined && !take.accepts(entry.index)) return
+    const group = segment.groups.of(entry.topic, entry.partition, entry.index)
+    segment.take(entry.ordinal, group, cursor.length)
+    const document = cursor.bytes.subarray(entry.documentStart, cursor.at + cursor.length)
+    take.bytes += document.length
+    take.entries.push({
+      topic: entry.topic,
+      partition: entry.partition,
+      offset: entry.offset,
+      timestampMs: entry.timestampMs,
+      index: entry.index,
+      document,
+      tag: entry.tag,
+      leftover: segment.leftover,
+      segment,
+      ordinal: entry.ordinal,
+      group,
+      position: cursor.position,
+      bytes: cursor.length,
+    })
+  }
+
+  /** A failed read leaves nothing in hand of which the caller does not know. */
+  #giveBack(segment: Segment, take: Take): void {
+    for (const entry of take.entries) {
+      entry.segment.unread(entry)
+      if (entry.segment !== segment) this.#store.retire(entry.segment)
+    }
+    take.entries.length = 0
+  }
+
+  /** Looks at the whole segment to say what is lost, and counts anew what is left. */
+  async #reportDamage(
+    segment: Segment,
+    file: DiskFile,
+    damaged: readonly DamagedBytes[],
+  ): Promise<void> {
+    this.#known.set(segment, [...(this.#known.get(segment) ?? []), ...damaged])
+    const readable = segment.readableBytes
+    const intact: IntactEntry[] = []
+    const scan = await scanSegment(file, segment, readable, (entry, bytes) => {
+      const { ordinal, topic, partition, index } = entry
+      intact.push({ ordinal, topic, partition, index, bytes })
+    })
+    // More was published while the scan was under way: it was just written, so it is intact, and
+    // the next read looks again.
+    if (segment.readableBytes !== readable) {
+      this.#known.delete(segment)
+      segment.readPosition = HEADER_BYTES
+      return
+    }
+    // The reader ends before a seal, so what is lost at the end is known by its ordinals alone.
+    const lost = [...scan.lostOrdinals, [scan.ordinalEnd, segment.readableCount] as const]
+    if (segment.keepIntact(intact, lost) === 0) return
+    segment.pinned = true
+    for (const damage of scan.damage) this.#store.events.damaged({ ...damage, torn: false })
+  }
+
+  #isKnown(segment: Segment, bytes: DamagedBytes): boolean {
+    const known = this.#known.get(segment) ?? []
+    return known.some((one) => one.from <= bytes.from && bytes.to <= one.to)
+  }
+}
+
+function isFilled(take: Take): boolean {
+  return take.entries.length > 0 && take.bytes >= take.maxBytes
+}
+
+/** Copies the documents of a chunk of which little was taken, so that the chunk can go. */
+function compact(entries: HeldEntry[], first: number, chunkBytes: number): void {
+  let bytes = 0
+  for (let index = first; index < entries.length; index++) {
+    bytes += entries[index]?.document.length ?? 0
+  }
+  if (bytes * 4 > chunkBytes) return
+  for (let index = first; index < entries.length; index++) {
+    const entry = entries[index]
+    if (entry !== undefined) entries[index] = { ...entry, document: Buffer.from(entry.document) }
+  }
+}

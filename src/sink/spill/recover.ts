@@ -1,0 +1,87 @@
+/**
+ * Takes in a segment that an earlier process left: checks it, cuts its torn end, seals it.
+ *
+ * A segment with lost entries stays as it is until `finishRecovery`, so that a crash before the
+ * damage was dealt with only means that it is reported again.
+ */
+import type { SpillDamage } from './contract.ts'
+import { NameBytes, sealBlock } from './format.ts'
+import { LogpipeError } from '../../core/errors.ts'
+import { scanSegment, type ScannedSegment, type SegmentFile } from './scan.ts'
+import { Segment } from './segment.ts'
+import type { SpillStore } from './store.ts'
+
+export interface RecoveredSegment {
+  readonly segment: Segment
+  readonly scan: ScannedSegment
+  /** Damage to entries that were not sent before. */
+  readonly damage: readonly SpillDamage[]
+}
+
+/** @param goneBelow entries with a lower ordinal were sent before (progress.json). */
+export async function recoverSegment(
+  store: SpillStore,
+  found: SegmentFile,
+  goneBelow: number,
+): Promise<RecoveredSegment> {
+  const segment = new Segment(found.number, found.sync, true)
+  const file = await store.disk.open(store.pathOf(segment), 'read')
+  let scan: ScannedSegment
+  let size: number
+  try {
+    size = await file.size()
+    scan = await scanSegment(file, found, size, (entry, bytes) => {
+      // Ordinals ascend; a block that was copied over another one must not undo that.
+      if (entry.ordinal < goneBelow || entry.ordinal < segment.entryCount) return
+      const group = segment.groups.of(entry.topic, entry.partition, entry.index)
+      segment.addLeftover(entry.ordinal, group, bytes)
+    })
+  } finally {
+    await file.close()
+  }
+  if (scan.foreignVersion !== null) {
+    throw new LogpipeError(
+      'SPILL',
+      `${store.pathOf(segment)} has format version ${scan.foreignVersion}: ` +
+        'a later logpipe wrote it; send it with `logpipe spill drain` of that version',
+    )
+  }
+  segment.endLeftovers(scan.ordinalEnd, scan.intactEnd)
+  segment.closed = true
+  segment.size = size
+  store.add(segment)
+  const lost = scan.lostOrdinals
+  const isSent = lost.length > 0 && lost.every(([, to]) => to <= goneBelow)
+  const damage = scan.damage.filter((one) => one.torn || !isSent)
+  segment.pinned = damage.some((one) => one.lostCount > 0)
+  segment.lostFrom = scan.lostOrdinals[0]?.[0] ?? scan.ordinalEnd
+  const recovered = { segment, scan, damage }
+  if (!segment.pinned) await finishRecovery(store, recovered)
+  return recovered
+}
+
+/** Cuts and seals what is unfinished, and deletes what is empty. */
+export async function finishRecovery(
+  store: SpillStore,
+  { segment, scan }: RecoveredSegment,
+): Promise<void> {
+  segment.pinned = false
+  if (segment.removed) return
+  if (!scan.sealed && segment.liveCount > 0) {
+    const seal = sealBlock(segment.sync, scan.ordinalEnd, scan.storedRanges, new NameBytes())
+    const file = await store.disk.open(store.pathOf(segment), 'update')
+    try {
+      await file.truncate(scan.intactEnd)
+      store.grow(segment, scan.intactEnd - segment.size)
+      await file.write(seal, scan.intactEnd)
+      await file.datasync()
+      store.grow(segment, seal.length)
+    } catch (error) {
+      // On a full disk it stays unsealed; the next start tries again.
+      store.events.trouble(store.error(`seal ${segment.name}`, error).message)
+    } finally {
+      await file.close()
+    }
+  }
+  store.retire(segment)
+}

@@ -1,0 +1,234 @@
+/**
+ * Reads one whole segment, checks every checksum, and says what is there, what is missing, and from
+ * where the missing can be read again.
+ *
+ * Used at the start on what an earlier process left, by `spill ls|verify`, and by the reader when
+ * it meets damage. It changes nothing.
+ */
+import { BlockCursor } from './block-cursor.ts'
+import type { SourceRange, SpillDamage } from './contract.ts'
+import type { DiskFile } from './disk.ts'
+import { EntryReader } from './entry-reader.ts'
+import {
+  checkHeader,
+  HEADER_BYTES,
+  KIND_ENTRY,
+  KIND_RANGES,
+  KIND_SEAL,
+  readRanges,
+  type Ranges,
+} from './format.ts'
+import { missingRanges, RangeTally } from './range-tally.ts'
+
+/** Of one read; large enough for a disk's full speed. */
+const CHUNK_BYTES = 4 * 1024 * 1024
+
+export interface ScannedSegment {
+  readonly file: string
+  readonly bytes: number
+  /** Set when a later version wrote it; then nothing else was looked at. */
+  readonly foreignVersion: number | null
+  /** Intact entries. */
+  readonly entryCount: number
+  /** The next ordinal: entries stored, intact or not. */
+  readonly ordinalEnd: number
+  readonly sealed: boolean
+  /** Where the last intact block ends. */
+  readonly intactEnd: number
+  /** The intact entries, by partition. */
+  readonly ranges: readonly SourceRange[]
+  /** All entries stored, lost ones too, by partition: what a seal says. */
+  readonly storedRanges: readonly SourceRange[]
+  readonly damage: readonly SpillDamage[]
+  /** Ordinals [from, to) that are lost. */
+  readonly lostOrdinals: readonly (readonly [from: number, to: number])[]
+}
+
+/** What is wanted of a segment to scan it. */
+export interface SegmentFile {
+  readonly name: string
+  readonly number: number
+  readonly sync: Buffer
+}
+
+/**
+ * Scans up to `end` (the file's size, or less where a writer is at work).
+ * @param visit called for each intact entry, in order; `bytes` is the length of its block.
+ */
+export async function scanSegment(
+  file: DiskFile,
+  segment: SegmentFile,
+  end: number,
+  visit?: (entry: EntryReader, bytes: number) => void,
+): Promise<ScannedSegment> {
+  const header = Buffer.alloc(Math.min(HEADER_BYTES, end))
+  await file.read(header, 0)
+  const verdict = checkHeader(header, segment.number, segment.sync)
+  const account = new SegmentAccount()
+  if (typeof verdict === 'object') return account.result(segment.name, end, [], verdict.version)
+  const cursor = new BlockCursor(file, segment.sync, HEADER_BYTES, end, CHUNK_BYTES, true)
+  const entry = new EntryReader()
+  for (;;) {
+    const step = cursor.next()
+    if (step === 'end') break
+    if (step === 'more') {
+      await cursor.load()
+      continue
+    }
+    account.intactEnd = cursor.position + cursor.length
+    const kind = cursor.view.getUint16(cursor.at + 16, true)
+    if (kind === KIND_ENTRY) {
+      if (!entry.read(cursor.bytes, cursor.view, cursor.at, cursor.length)) continue
+      account.entry(entry)
+      visit?.(entry, cursor.length)
+    } else if (kind === KIND_RANGES || kind === KIND_SEAL) {
+      const content = readRanges(cursor.bytes, cursor.view, cursor.at)
+      if (kind === KIND_RANGES) account.announce(content)
+      else account.seal(content)
+    }
+  }
+  const damaged = [...cursor.damaged]
+  if (verdict === 'damaged' && end > 0)
+    damaged.unshift({ from: 0, to: Math.min(HEADER_BYTES, end) })
+  return account.result(segment.name, cursor.end, damaged, null)
+}
+
+/** Adds up what a segment holds against what its ranges and its seal say it should. */
+class SegmentAccount {
+  intactEnd = HEADER_BYTES
+  #entryCount = 0
+  /** The next ordinal. */
+  #expected = 0
+  #seal: Ranges | null = null
+  #announced: Ranges | null = null
+  /** Of the entries announced last. */
+  #announcedSeen = new RangeTally()
+  readonly #seen = new RangeTally()
+  /** Lost entries for which a ranges block speaks. */
+  readonly #lost: SourceRange[] = []
+  readonly #lostOrdinals: [number, number][] = []
+
+  entry(entry: EntryReader): void {
+    this.#gapBefore(entry.ordinal)
+    this.#expected = entry.ordinal + 1
+    this.#entryCount++
+    const announced = this.#announced
+    if (announced !== null && entry.ordinal >= announced.firstOrdinal + announced.entryCount) {
+      this.#endAnnounced()
+    }
+    const { topic, partition, offset } = entry
+    this.#seen.add(topic, partition, offset, offset + 1, 1)
+    if (this.#announced !== null) {
+      this.#announcedSeen.add(topic, partition, offset, offset + 1, 1)
+    }
+  }
+
+  announce(content: Ranges): void {
+    this.#endAnnounced()
+    this.#gapBefore(content.firstOrdinal)
+    this.#announced = content
+    this.#announcedSeen = new RangeTally()
+  }
+
+  seal(content: Ranges): void {
+    this.#gapBefore(content.entryCount)
+    // Announced but never stored: cut when an earlier process found the end torn.
+    const end = (this.#announced?.firstOrdinal ?? 0) + (this.#announced?.entryCount ?? 0)
+    if (end > content.entryCount) this.#announced = null
+    this.#endAnnounced()
+    this.#seal = content
+  }
+
+  result(
+    file: string,
+    bytes: number,
+    damaged: readonly { readonly from: number; readonly to: number }[],
+    foreignVersion: number | null,
+  ): ScannedSegment {
+    const torn = this.#tornRanges()
+    const lostCount = this.#lostOrdinals.reduce((sum, [from, to]) => sum + to - from, 0)
+    const lost = [...this.#lost, ...this.#sealLost()]
+    const attributed = lost.reduce((sum, range) => sum + range.count, 0)
+    const stored = new RangeTally()
+    stored.addAll(this.#seen.ranges)
+    stored.addAll(lost)
+    const damage: SpillDamage[] = []
+    const tail = damaged.at(-1)
+    const tornTail = this.#seal === null && tail !== undefined && tail.to === bytes
+    const inside = tornTail ? damaged.slice(0, -1) : damaged
+    const [first, last] = [inside[0], inside.at(-1)]
+    if ((first !== undefined && last !== undefined) || lostCount > 0) {
+      damage.push({
+        file,
+        bytesFrom: first?.from ?? 0,
+        bytesTo: last?.to ?? bytes,
+        lostCount,
+        ranges: lost,
+        unattributedCount: Math.max(0, lostCount - attributed),
+        torn: false,
+      })
+    }
+    if (tornTail || torn.length > 0) {
+      const tornCount = torn.reduce((sum, range) => sum + range.count, 0)
+      damage.push({
+        file,
+        bytesFrom: tornTail ? tail.from : bytes,
+        bytesTo: bytes,
+        lostCount: tornCount,
+        ranges: torn,
+        unattributedCount: 0,
+        torn: true,
+      })
+    }
+    return {
+      file,
+      bytes,
+      foreignVersion,
+      entryCount: this.#entryCount,
+      ordinalEnd: this.#expected,
+      sealed: this.#seal !== null,
+      intactEnd: this.intactEnd,
+      ranges: this.#seen.ranges,
+      storedRanges: stored.ranges,
+      damage,
+      lostOrdinals: this.#lostOrdinals,
+    }
+  }
+
+  #gapBefore(ordinal: number): void {
+    if (ordinal > this.#expected) this.#lostOrdinals.push([this.#expected, ordinal])
+    this.#expected = Math.max(this.#expected, ordinal)
+  }
+
+  /** What was announced and did not come is lost. */
+  #endAnnounced(): void {
+    if (this.#announced !== null) {
+      this.#lost.push(...missingRanges(this.#announced.ranges, this.#announcedSeen))
+    }
+    this.#announced = null
+  }
+
+  /** Announced, not there, and nothing intact behind: the end of an unfinished segment. */
+  #tornRanges(): SourceRange[] {
+    const announced = this.#announced
+    if (announced === null || announced.firstOrdinal + announced.entryCount <= this.#expected) {
+      this.#endAnnounced()
+      return []
+    }
+    const missing = missingRanges(announced.ranges, this.#announcedSeen)
+    // Entries are missing before the last intact one as well: the ranges speak for both.
+    if (this.#lostOrdinals.some(([, to]) => to > announced.firstOrdinal))
+      this.#lost.push(...missing)
+    this.#announced = null
+    return missing
+  }
+
+  /** What only the seal knows of: entries lost together with their ranges block. */
+  #sealLost(): SourceRange[] {
+    if (this.#seal === null) return []
+    const known = new RangeTally()
+    known.addAll(this.#seen.ranges)
+    known.addAll(this.#lost)
+    return missingRanges(this.#seal.ranges, known)
+  }
+}

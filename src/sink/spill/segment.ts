@@ -1,0 +1,280 @@
+/**
+ * One segment in memory: which of its entries wait, are in hand or are gone, and how many there are
+ * of each partition and index. Shared by the writer, which adds to it, and the reader.
+ *
+ *   (encoded) --publish--> WAITING --take--> IN_HAND --release--> GONE
+ *        |                    ^                 |
+ *        |                    +-----unread------+
+ *        +--discard (the write failed)--> GONE
+ *
+ * An entry whose group was dropped counts as GONE whatever its state says.
+ * Bound. One byte an entry, plus one group for each partition and index in the segment.
+ */
+import assert from 'node:assert/strict'
+import { HEADER_BYTES, segmentName } from './format.ts'
+import type { StoredEntry } from './contract.ts'
+import { childMap, type Group, GroupTable } from './groups.ts'
+
+const WAITING = 0
+const IN_HAND = 1
+const GONE = 2
+
+/** First size of the states; doubled as needed. */
+const STATES_INITIAL = 1024
+
+/** Entries of one append within one segment: published or discarded together. */
+export class AppendPart {
+  readonly segment: Segment
+  readonly firstOrdinal: number
+  /** Ends of the part: the next ordinal, and the file position behind it. */
+  endOrdinal: number
+  endBytes: number
+  /** Runs of entries of one group, in order. */
+  readonly runs: { readonly group: Group; count: number; bytes: number }[] = []
+
+  constructor(segment: Segment) {
+    this.segment = segment
+    this.firstOrdinal = segment.entryCount
+    this.endOrdinal = segment.entryCount
+    this.endBytes = segment.size
+  }
+}
+
+export class Segment {
+  readonly number: number
+  readonly sync: Buffer
+  readonly name: string
+  /** Left by an earlier process. */
+  readonly leftover: boolean
+  /** Bytes encoded so far: the file's size once they are written. */
+  size = 0
+  /** Ordinals given out. */
+  entryCount = 0
+  /** Ordinals given out whose append has not ended. */
+  unpublishedCount = 0
+  /** The reader stays below this position. */
+  readableBytes = HEADER_BYTES
+  /** Ordinals below this one were published, or discarded. */
+  readableCount = 0
+  waitingCount = 0
+  liveCount = 0
+  /** No more appends. */
+  closed = false
+  /** Reads under way; the file stays until they end. */
+  readerCount = 0
+  removed = false
+  /** Its damage was reported and not yet dealt with: the file stays, to report it again. */
+  pinned = false
+  /** The first lost entry, while pinned: the progress must not pass it. */
+  lostFrom = Number.POSITIVE_INFINITY
+  /** Where the next read begins. */
+  readPosition = HEADER_BYTES
+  /** Ordinals below it are gone: the progress that is saved. */
+  #goneBelow = 0
+  #states = new Uint8Array(STATES_INITIAL)
+  readonly groups = new GroupTable()
+  readonly #indexBytes = new Map<string, number>()
+  /** Entries of these partitions below this ordinal are gone: topic -> partition -> ordinal. */
+  readonly #droppedBelow = new Map<string, Map<number, number>>()
+
+  constructor(number: number, sync: Buffer, leftover: boolean) {
+    this.number = number
+    this.sync = sync
+    this.name = segmentName(number, sync)
+    this.leftover = leftover
+  }
+
+  get goneBelow(): number {
+    while (
+      this.#goneBelow < this.readableCount &&
+      (this.#states[this.#goneBelow] ?? GONE) === GONE
+    ) {
+      this.#goneBelow++
+    }
+    return this.pinned ? Math.min(this.#goneBelow, this.lostFrom) : this.#goneBelow
+  }
+
+  /** Whether `read` would find something here. */
+  hasWaiting(accepts: ((index: string) => boolean) | undefined): boolean {
+    if (this.waitingCount === 0 || accepts === undefined) return this.waitingCount > 0
+    for (const group of this.groups.all()) {
+      if (group.waitingCount > 0 && accepts(group.index)) return true
+    }
+    return false
+  }
+
+  /** Gives the next ordinal to an entry that was encoded in `bytes` bytes. */
+  encoded(part: AppendPart, group: Group, bytes: number): void {
+    assert.equal(part.segment, this)
+    this.#reserveStates(this.entryCount + 1)
+    this.entryCount++
+    this.unpublishedCount++
+    part.endOrdinal = this.entryCount
+    const run = part.runs.at(-1)
+    if (run !== undefined && run.group === group) {
+      run.count++
+      run.bytes += bytes
+    } else {
+      part.runs.push({ group, count: 1, bytes })
+    }
+  }
+
+  /** The part is on the disk, and so is all of its append. */
+  publish(part: AppendPart): void {
+    this.unpublishedCount -= part.endOrdinal - part.firstOrdinal
+    this.readableBytes = part.endBytes
+    this.readableCount = part.endOrdinal
+    for (const { group, count: runCount, bytes } of part.runs) {
+      // Dropped while it was being written.
+      if (group.dropped) continue
+      this.#addLive(group, runCount, bytes)
+      this.#addWaiting(group, runCount, bytes)
+    }
+  }
+
+  /** The append failed: whatever of the part is on the disk does not count. */
+  discard(part: AppendPart): void {
+    this.unpublishedCount -= part.endOrdinal - part.firstOrdinal
+    this.#states.fill(GONE, part.firstOrdinal, part.endOrdinal)
+  }
+
+  /** Takes in an entry that an earlier process stored; in ascending order. */
+  addLeftover(ordinal: number, group: Group, bytes: number): void {
+    this.#reserveStates(ordinal + 1)
+    assert(ordinal >= this.entryCount)
+    this.#states.fill(GONE, this.entryCount, ordinal)
+    this.#states[ordinal] = WAITING
+    this.entryCount = ordinal + 1
+    this.readableCount = ordinal + 1
+    this.#addLive(group, 1, bytes)
+    this.#addWaiting(group, 1, bytes)
+  }
+
+  /** All leftovers are in: what is behind the last one, up to `end`, is gone. */
+  endLeftovers(end: number, readableBytes: number): void {
+    this.#reserveStates(end)
+    this.#states.fill(GONE, this.entryCount, end)
+    this.entryCount = end
+    this.readableCount = end
+    this.readableBytes = readableBytes
+  }
+
+  isWaiting(ordinal: number, topic: string, partition: number): boolean {
+    if (ordinal >= this.readableCount || this.#states[ordinal] !== WAITING) return false
+    if (this.#droppedBelow.size === 0) return true
+    return ordinal >= (this.#droppedBelow.get(topic)?.get(partition) ?? 0)
+  }
+
+  take(ordinal: number, group: Group, bytes: number): void {
+    assert.equal(this.#states[ordinal], WAITING)
+    assert(!group.dropped && group.waitingCount > 0)
+    this.#states[ordinal] = IN_HAND
+    this.#addWaiting(group, -1, -bytes)
+  }
+
+  /** @returns false when its partition was dropped meanwhile. */
+  release({ ordinal, group, bytes }: HeldEntry): boolean {
+    assert.equal(this.#states[ordinal], IN_HAND, 'released once, after a read')
+    this.#states[ordinal] = GONE
+    if (group.dropped) return false
+    this.#addLive(group, -1, -bytes)
+    return true
+  }
+
+  /** @returns false when its partition was dropped meanwhile. */
+  unread({ ordinal, group, position, bytes }: HeldEntry): boolean {
+    assert.equal(this.#states[ordinal], IN_HAND, 'given back once, after a read')
+    this.#states[ordinal] = group.dropped ? GONE : WAITING
+    if (group.dropped) return false
+    this.#addWaiting(group, 1, bytes)
+    this.readPosition = Math.min(this.readPosition, position)
+    return true
+  }
+
+  /** Forgets a partition's entries. @returns how many were live. */
+  drop(topic: string, partition: number): number {
+    let count = 0
+    for (const group of this.groups.remove(topic, partition)) {
+      count += group.liveCount
+      group.dropped = true
+      this.#addWaiting(group, -group.waitingCount, -group.waitingBytes)
+      this.#addLive(group, -group.liveCount, -group.liveBytes)
+    }
+    childMap(this.#droppedBelow, topic).set(partition, this.entryCount)
+    return count
+  }
+
+  /**
+   * After damage: of what waits, only the intact entries are left. What is in hand was read before.
+   * @returns how many entries are lost.
+   */
+  keepIntact(intact: readonly IntactEntry[], lost: readonly (readonly [number, number])[]): number {
+    const left = new Map<Group, { count: number; bytes: number }>()
+    for (const { ordinal, topic, partition, index, bytes } of intact) {
+      if (!this.isWaiting(ordinal, topic, partition)) continue
+      const group = this.groups.of(topic, partition, index)
+      const sum = left.get(group) ?? { count: 0, bytes: 0 }
+      left.set(group, { count: sum.count + 1, bytes: sum.bytes + bytes })
+    }
+    let lostCount = 0
+    for (const group of this.groups.all()) {
+      const { count, bytes } = left.get(group) ?? { count: 0, bytes: 0 }
+      const [gone, goneBytes] = [group.waitingCount - count, group.waitingBytes - bytes]
+      this.#addWaiting(group, -gone, -goneBytes)
+      this.#addLive(group, -gone, -goneBytes)
+      lostCount += gone
+    }
+    for (const [from, to] of lost) {
+      for (let ordinal = from; ordinal < to; ordinal++) {
+        if (this.#states[ordinal] !== WAITING) continue
+        this.#states[ordinal] = GONE
+        this.lostFrom = Math.min(this.lostFrom, ordinal)
+      }
+    }
+    return lostCount
+  }
+
+  /** Bytes of the live entries of one index. */
+  bytesOfIndex(index: string): number {
+    return this.#indexBytes.get(index) ?? 0
+  }
+
+  #addLive(group: Group, count: number, bytes: number): void {
+    group.liveCount += count
+    group.liveBytes += bytes
+    this.liveCount += count
+    this.#indexBytes.set(group.index, (this.#indexBytes.get(group.index) ?? 0) + bytes)
+  }
+
+  #addWaiting(group: Group, count: number, bytes: number): void {
+    group.waitingCount += count
+    group.waitingBytes += bytes
+    this.waitingCount += count
+  }
+
+  #reserveStates(count: number): void {
+    if (count <= this.#states.length) return
+    const grown = new Uint8Array(Math.max(count, this.#states.length * 2))
+    grown.set(this.#states)
+    this.#states = grown
+  }
+}
+
+/** An entry that a scan found. */
+export interface IntactEntry {
+  readonly ordinal: number
+  readonly topic: string
+  readonly partition: number
+  readonly index: string
+  readonly bytes: number
+}
+
+/** An entry in the caller's hand. */
+export interface HeldEntry extends StoredEntry {
+  readonly segment: Segment
+  readonly ordinal: number
+  readonly group: Group
+  /** Its place in the segment's file, and its length there. */
+  readonly position: number
+  readonly bytes: number
+}

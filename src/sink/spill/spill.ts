@@ -1,0 +1,177 @@
+/**
+ * The spill of one directory: joins the writer, the reader and the store into what contract.ts
+ * promises. Made by open.ts.
+ */
+import assert from 'node:assert/strict'
+import path from 'node:path'
+import { messageOf } from '../../core/errors.ts'
+import type { Spill, SpillDamage, SpillEntry, StoredEntry } from './contract.ts'
+import { SpillReader } from './reader.ts'
+import { finishRecovery, type RecoveredSegment } from './recover.ts'
+import type { HeldEntry } from './segment.ts'
+import { saveProgress } from './small-file.ts'
+import type { SpillStore } from './store.ts'
+import { SpillWriter } from './writer.ts'
+
+/** A segment's size: large for the disk's sake; small enough that deleting one makes room soon. */
+const SEGMENT_BYTES_MAX = 64 * 1024 * 1024
+/** With a small bound, so many segments share it. */
+const SEGMENTS_MIN = 8
+
+/** Released between two saves of the progress: what a crash sends again, at least. */
+const PROGRESS_BYTES = 4 * 1024 * 1024
+
+export interface SpillParts {
+  readonly store: SpillStore
+  readonly maxBytes: number
+  /** Number of the first segment that will be made. */
+  readonly nextNumber: number
+  readonly recovered: readonly RecoveredSegment[]
+  /** What is left at the end is deleted, and no progress is kept. */
+  readonly isCache: boolean
+  readonly unlock: () => void
+}
+
+export class DirectorySpill implements Spill {
+  readonly #store: SpillStore
+  readonly #parts: SpillParts
+  readonly #writer: SpillWriter
+  readonly #reader: SpillReader
+  readonly damageAtOpen: readonly SpillDamage[]
+  #unfinished: readonly RecoveredSegment[]
+  #releasedBytes = 0
+  /** The save under way; it never rejects. */
+  #saving: Promise<void> | null = null
+  #closing: Promise<void> | null = null
+
+  constructor(parts: SpillParts) {
+    this.#parts = parts
+    this.#store = parts.store
+    const segmentBytes = Math.min(SEGMENT_BYTES_MAX, Math.ceil(parts.maxBytes / SEGMENTS_MIN))
+    this.#writer = new SpillWriter(parts.store, parts.maxBytes, segmentBytes, parts.nextNumber)
+    this.#reader = new SpillReader(parts.store)
+    this.damageAtOpen = parts.recovered.flatMap((one) => one.damage)
+    this.#unfinished = parts.recovered.filter((one) => one.segment.pinned)
+  }
+
+  get bytes(): number {
+    return this.#store.bytes
+  }
+
+  get entryCount(): number {
+    return this.#store.segments.reduce((sum, segment) => sum + segment.liveCount, 0)
+  }
+
+  get waitingCount(): number {
+    return this.#store.segments.reduce((sum, segment) => sum + segment.waitingCount, 0)
+  }
+
+  bytesOfIndex(index: string): number {
+    return this.#store.segments.reduce((sum, segment) => sum + segment.bytesOfIndex(index), 0)
+  }
+
+  append(entries: readonly SpillEntry[]): Promise<'stored' | 'full'> {
+    assert(this.#closing === null, 'no append after close')
+    return this.#writer.append(entries)
+  }
+
+  read(maxBytes: number, accepts?: (index: string) => boolean): Promise<StoredEntry[]> {
+    assert(this.#closing === null, 'no read after close')
+    return this.#reader.read(maxBytes, accepts)
+  }
+
+  release(entries: readonly StoredEntry[]): void {
+    for (const entry of entries) {
+      const held = asHeld(entry)
+      if (held.segment.release(held)) this.#releasedBytes += held.bytes
+      if (held.segment.liveCount === 0) this.#store.retire(held.segment)
+    }
+    this.#writer.retireDrained()
+    if (this.#releasedBytes >= PROGRESS_BYTES && !this.#parts.isCache) this.#saveSoon()
+  }
+
+  unread(entries: readonly StoredEntry[]): void {
+    for (const entry of entries) {
+      const held = asHeld(entry)
+      held.segment.unread(held)
+    }
+  }
+
+  dropPartition(topic: string, partition: number): number {
+    let count = 0
+    for (const segment of this.#store.segments.slice()) {
+      count += segment.drop(topic, partition)
+      this.#store.retire(segment)
+    }
+    this.#writer.retireDrained()
+    return count
+  }
+
+  async resolveDamage(): Promise<void> {
+    const unfinished = this.#unfinished
+    this.#unfinished = []
+    for (const one of unfinished) await finishRecovery(this.#store, one)
+    for (const segment of this.#store.segments.slice()) {
+      segment.pinned = false
+      this.#store.retire(segment)
+    }
+    await this.#store.settled()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { store } = this.#parts
+    await this.#writer.close()
+    while (this.#saving !== null) await this.#saving
+    if (this.#parts.isCache) await this.#removeAll()
+    else await this.#save()
+    await store.settled()
+    this.#parts.unlock()
+  }
+
+  async #removeAll(): Promise<void> {
+    const { disk, segments } = this.#store
+    for (const segment of segments.splice(0)) {
+      segment.removed = true
+      try {
+        await disk.remove(this.#store.pathOf(segment))
+        this.#store.bytes -= segment.size
+      } catch (error) {
+        // The next start deletes it.
+        this.#store.events.trouble(`the spill cannot delete ${segment.name}: ${messageOf(error)}`)
+      }
+    }
+  }
+
+  #saveSoon(): void {
+    if (this.#saving !== null) return
+    this.#releasedBytes = 0
+    this.#saving = this.#save().finally(() => {
+      this.#saving = null
+    })
+  }
+
+  /** Without it the next start sends more again than it must: nothing is lost. */
+  async #save(): Promise<void> {
+    const { disk, directory, segments } = this.#store
+    const progress = segments
+      .map((segment) => [segment.name, segment.goneBelow] as const)
+      .filter(([, ordinal]) => ordinal > 0)
+    try {
+      await saveProgress(disk, directory, progress)
+    } catch (error) {
+      const file = path.join(directory, 'progress.json')
+      this.#store.events.trouble(`the spill cannot save ${file}: ${messageOf(error)}`)
+    }
+  }
+}
+
+/** Only what `read` gave can come back, and `read` gives these. */
+function asHeld(entry: StoredEntry): HeldEntry {
+  assert('segment' in entry && 'ordinal' in entry, 'an entry that read gave')
+  return entry as HeldEntry
+}

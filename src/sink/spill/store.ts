@@ -1,0 +1,91 @@
+/**
+ * What the writer and the reader of one spill directory share: the segments, oldest first, and what
+ * they take of the disk. Deletes segments: the writer makes them, whoever ends them calls `retire`.
+ */
+import path from 'node:path'
+import { LogpipeError, messageOf } from '../../core/errors.ts'
+import type { SpillEvents } from './contract.ts'
+import { errorCode, type Disk } from './disk.ts'
+import type { Segment } from './segment.ts'
+
+export class SpillStore {
+  readonly directory: string
+  readonly disk: Disk
+  readonly events: SpillEvents
+  /** Oldest first. */
+  readonly segments: Segment[] = []
+  /** What the segments take of the disk, or will once all that is encoded is written. */
+  bytes = 0
+  /** Deletions under way. */
+  readonly #removals = new Set<Promise<void>>()
+
+  constructor(directory: string, disk: Disk, events: SpillEvents) {
+    this.directory = directory
+    this.disk = disk
+    this.events = events
+  }
+
+  pathOf(segment: Segment): string {
+    return path.join(this.directory, segment.name)
+  }
+
+  add(segment: Segment): void {
+    this.segments.push(segment)
+    this.bytes += segment.size
+  }
+
+  grow(segment: Segment, bytes: number): void {
+    segment.size += bytes
+    this.bytes += bytes
+  }
+
+  /** Deletes a segment when nothing can come of it any more; does nothing otherwise. */
+  retire(segment: Segment): void {
+    const isDone =
+      segment.closed &&
+      !segment.pinned &&
+      segment.liveCount === 0 &&
+      segment.unpublishedCount === 0 &&
+      segment.readerCount === 0
+    if (!isDone || segment.removed) return
+    segment.removed = true
+    this.segments.splice(this.segments.indexOf(segment), 1)
+    const removal = this.#remove(segment)
+    this.#removals.add(removal)
+    void removal.finally(() => this.#removals.delete(removal))
+  }
+
+  /** Resolves when the deletions under way have ended. */
+  async settled(): Promise<void> {
+    while (this.#removals.size > 0) await Promise.all(this.#removals)
+  }
+
+  /** An error of the disk, as ours. */
+  error(action: string, cause: unknown): LogpipeError {
+    return spillError(this.directory, action, cause)
+  }
+
+  async #remove(segment: Segment): Promise<void> {
+    try {
+      await this.disk.remove(this.pathOf(segment))
+      this.bytes -= segment.size
+    } catch (error) {
+      // Its bytes stay counted: they are on the disk. The next start deletes or resends it.
+      this.events.trouble(`the spill cannot delete ${this.pathOf(segment)}: ${messageOf(error)}`)
+    }
+  }
+}
+
+/** No room: of the disk, or of a quota. Anything else is an error. */
+export function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
+}
+
+export function spillError(directory: string, action: string, cause: unknown): LogpipeError {
+  if (cause instanceof LogpipeError) return cause
+  const hint = ['EROFS', 'EACCES', 'EPERM'].includes(errorCode(cause))
+    ? '; ES_SPILL_PATH must lie on a disk that this user can write'
+    : ''
+  const message = `the spill in ${directory} cannot ${action}: ${messageOf(cause)}${hint}`
+  return new LogpipeError('SPILL', message, { cause })
+}

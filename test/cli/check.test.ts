@@ -1,0 +1,147 @@
+/** What check finds out about servers, with real ones on loopback. */
+import assert from 'node:assert/strict'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import net from 'node:net'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { Bridge } from '../../src/bridge/bridge.ts'
+import { check } from '../../src/cli/check.ts'
+import { probeElasticsearch, productOf } from '../../src/cli/probe-elasticsearch.ts'
+import { probeTopic } from '../../src/cli/probe-kafka.ts'
+import { resolve } from '../../src/options/resolve.ts'
+
+async function listen(t: TestContext, server: net.Server): Promise<number> {
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  t.after(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+const configOf = (args: readonly string[]) => resolve({ command: 'check', args, env: {} }).config
+/** A Kafka that answers with one topic, as far as check asks. */
+const BRIDGE = {
+  consumerOpen: () => 1,
+  consumerMetadata: () => ({
+    brokers: [{ id: 1, host: 'h', port: 1 }],
+    topics: [{ topic: 'test', partitions: 1, error: null }],
+  }),
+  consumerClose: () => true,
+} as unknown as Bridge
+const BANNER = JSON.stringify({ version: { number: '9.5.0' }, tagline: 'You Know, for Search' })
+
+test('Elasticsearch is named with its version when the credentials open it', async (t) => {
+  const seen: (string | undefined)[] = []
+  const server = http.createServer((request, response) => {
+    seen.push(request.headers.authorization)
+    const isOpen = request.headers.authorization === 'ApiKey k'
+    response.writeHead(request.url === '/' ? (isOpen ? 200 : 401) : 404).end(BANNER)
+  })
+  const url = `http://127.0.0.1:${await listen(t, server)}`
+  const open = configOf(['--es-url', url, '--es-api-key', 'k', '--es-pipeline', 'none'])
+  assert.deepEqual(await probeElasticsearch(open), [
+    { subject: `elasticsearch ${url}`, state: 'fine', detail: 'Elasticsearch 9.5.0' },
+    { subject: 'ingest pipeline none', state: 'wrong', detail: 'does not exist' },
+  ])
+  const basic = configOf(['--es-url', url, '--es-username', 'u', '--es-password', 'p:q'])
+  const [closed] = await probeElasticsearch(basic)
+  assert.equal(closed?.state, 'wrong')
+  assert.match(closed.detail, /refuses the credentials \(401\)/)
+  assert.equal(seen.at(-1), `Basic ${Buffer.from('u:p:q').toString('base64')}`)
+})
+
+test('credentials in the URL are used and are not shown', async (t) => {
+  const server = http.createServer((request, response) => {
+    const isOpen = request.headers.authorization === `Basic ${btoa('u:p w')}`
+    response.writeHead(isOpen ? 200 : 401).end(BANNER)
+  })
+  const url = `http://u:p%20w@127.0.0.1:${await listen(t, server)}`
+  const printed: string[] = []
+  const broker = await listen(t, net.createServer())
+  const args = ['--es-enabled', '--es-url', url, '--brokers', `127.0.0.1:${broker}`]
+  const context = { args, env: {}, print: (text: string) => printed.push(text), columns: 80 }
+  const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => null })
+  assert.match(
+    printed.join(''),
+    /^ok +elasticsearch http:\/\/u:\(secret\)@127.*Elasticsearch 9\.5\.0$/m,
+  )
+  assert.doesNotMatch(printed.join(''), /p%20w/)
+  assert.equal(status, 0)
+})
+
+test('a server that is silent, breaks off or is no Elasticsearch is told apart', async (t) => {
+  const silent = await listen(
+    t,
+    net.createServer().on('connection', (socket) => t.after(() => socket.destroy())),
+  )
+  const rude = await listen(
+    t,
+    net.createServer((socket) => socket.destroy()),
+  )
+  const other = await listen(
+    t,
+    http.createServer((_, response) => response.end('<html>')),
+  )
+  const urls = [silent, rude, other].map((port) => `http://127.0.0.1:${port}`)
+  const config = configOf(['--es-url', urls.join(','), '--es-timeout-ms', '100'])
+  const details = (await probeElasticsearch(config)).map(
+    ({ state, detail }) => `${state} ${detail}`,
+  )
+  assert.match(details[0] ?? '', /^wrong no answer in 100 ms \(ES_TIMEOUT_MS\)/)
+  assert.match(details[1] ?? '', /^wrong .*(hang up|reset)/)
+  assert.match(details[2] ?? '', /^wrong answers, but is no Elasticsearch/)
+})
+
+test('OpenSearch is known by its distribution', () => {
+  const banner = { version: { distribution: 'opensearch', number: '3.8.0' } }
+  assert.equal(productOf(JSON.stringify(banner)), 'OpenSearch 3.8.0')
+  for (const body of ['', '[]', '{}', '{"version":1}']) assert.equal(productOf(body), undefined)
+})
+
+test('topics that are missing, forbidden or match nothing are wrong', () => {
+  const known = [
+    { topic: 'logs-a', partitions: 3, error: null },
+    { topic: 'secret', partitions: 0, error: 'TOPIC_AUTHORIZATION_FAILED' },
+  ]
+  assert.equal(probeTopic('logs-a', known).detail, '3 partitions')
+  assert.equal(probeTopic('^logs-.*', known).detail, '1 topics match')
+  for (const topic of ['logs-b', 'secret', '^x']) {
+    assert.equal(probeTopic(topic, known).state, 'wrong', topic)
+  }
+})
+
+test('what librdkafka said is passed on, and the consumer is closed', async (t) => {
+  const port = await listen(t, net.createServer())
+  const calls: string[] = []
+  const bridge = {
+    consumerOpen: (options: { config: readonly (readonly [string, string])[] }) => {
+      assert.equal(new Map(options.config).get('group.instance.id'), undefined)
+      calls.push('open')
+      return 7
+    },
+    consumerMetadata: () => {
+      throw Object.assign(new TypeError('Local: Broker transport failure'), { code: '_TRANSPORT' })
+    },
+    consumerEvents: () => [
+      { kind: 'error', code: '_AUTHENTICATION', message: 'SASL refused' },
+      { kind: 'error', code: '_ALL_BROKERS_DOWN', message: 'all down' },
+    ],
+    consumerClose: () => calls.push('close') > 0,
+  } as unknown as Bridge
+  const printed: string[] = []
+  const args = ['--brokers', `127.0.0.1:${port}`, '--group-instance-id', 'X']
+  const context = { args, env: {}, print: (text: string) => printed.push(text), columns: 80 }
+  const status = await check(context, { loadBridge: () => bridge, memoryLimit: () => null })
+  assert.match(printed.join(''), /^WRONG +kafka cluster: SASL refused \(_AUTHENTICATION\)$/m)
+  assert.deepEqual(calls, ['open', 'close'])
+  assert.equal(status, 1)
+})
+
+test('a container that is too small is named with the largest part', async (t) => {
+  const port = await listen(t, net.createServer())
+  const printed: string[] = []
+  const args = ['--brokers', `127.0.0.1:${port}`, '--output', 'none']
+  const context = { args, env: {}, print: (text: string) => printed.push(text), columns: 80 }
+  const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => 2 ** 30 })
+  assert.match(printed.join(''), /^WRONG +memory: .*80 % of the limit of 1\.0 GiB.*consumers/m)
+  assert.equal(status, 1)
+})

@@ -1,0 +1,80 @@
+/** Which command the arguments name, and what it then gets. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { dispatch } from '../../src/cli/dispatch.ts'
+import { LogpipeError } from '../../src/core/errors.ts'
+import { COMMANDS } from '../../src/options/commands.ts'
+
+async function printed(args: readonly string[]): Promise<string> {
+  let text = ''
+  const print = (part: string) => {
+    text += part
+  }
+  assert.equal(await dispatch(args, { env: {}, print, columns: 80 }), 0)
+  return text
+}
+
+async function refusal(args: readonly string[]): Promise<string> {
+  const host = { env: {}, print: () => assert.fail('it prints'), columns: 80 }
+  try {
+    await dispatch(args, host)
+  } catch (error) {
+    assert.ok(error instanceof LogpipeError, String(error))
+    assert.equal(error.exitStatus, 2)
+    assert.doesNotMatch(error.message, /\n/)
+    return error.message
+  }
+  assert.fail('not refused')
+}
+
+test('help is printed, whatever else is wrong on the line', async () => {
+  for (const [args, says] of [
+    [[], /^Usage: logpipe COMMAND/m],
+    [['--help'], /^Usage: logpipe COMMAND/m],
+    [['help'], /^Usage: logpipe COMMAND/m],
+    [['run', '--nonsense', '--help'], /^NAME$/m],
+    [['run', '-h'], /^Usage: logpipe run/m],
+    [['help', 'bench'], /logpipe bench consume - /],
+    [['help', 'bench', 'produce'], /logpipe bench produce - /],
+    [['bench', '-h'], /^Usage: logpipe bench consume/m],
+    [['bench', 'produce', '-h'], /^Usage: logpipe bench produce/m],
+  ] as const) {
+    assert.match(await printed(args), says, args.join(' '))
+  }
+})
+
+test('the version is printed by each of its names', async () => {
+  for (const name of ['--version', '-V', 'version']) {
+    assert.match(await printed([name]), /^logpipe \d+\.\d+\.\d+ \(Node \d+\.\d+\.\d+\)\n$/)
+  }
+})
+
+test('arguments reach the command as they were typed', async () => {
+  for (const [args, says] of [
+    [['run', 'stray'], /^logpipe run: unexpected argument "stray"$/],
+    [['run', '--', '--quiet'], /^logpipe run: unexpected argument "--quiet"$/],
+    [
+      ['run', '--es-enabled', '1'],
+      /unexpected argument "1" \(a switch takes its value as --name=1\)$/,
+    ],
+    [['bench', 'brew'], /^logpipe bench consume: unexpected argument "brew"$/],
+    [['bench', '--num-records', '1'], /^unknown option --num-records of logpipe bench consume/],
+    [['bench', 'consume', '--records', 'x'], /^--records: expected a whole number/],
+    [['bench', 'produce', '--records', '0'], /^--records: expected a whole number from 1/],
+    [['run', '--pool-size', 'many'], /^--pool-size: expected .*got "many"$/],
+    [['run', '--kafka-config', 'no.such=x'], /librdkafka has no property "no\.such"/],
+  ] as const) {
+    assert.match(await refusal(args), says, args.join(' '))
+  }
+})
+
+test('what is no command is refused with the nearest that is', async () => {
+  assert.match(await refusal(['rnu']), /^unknown command 'rnu' \(Did you mean run\?\); see logpipe/)
+  assert.match(
+    await refusal(['--pattern', 'x']),
+    /^unknown option '--pattern'; see logpipe --help$/,
+  )
+  assert.match(await refusal(['help', 'rnu']), /^there is no help on "rnu" \(did you mean run\?\)/)
+  const later = COMMANDS.find((command) => command.notBuilt === true)
+  if (later !== undefined) assert.match(await refusal(later.name.split(' ')), / yet$/)
+})

@@ -1,0 +1,116 @@
+/**
+ * Batches as the filter threads make them, for tests of the Elasticsearch output; they remember how
+ * each document was settled, and fail when that happens twice.
+ */
+import assert from 'node:assert/strict'
+import { BodyBuilder, type MatchedRecord } from '../../src/pool/record-encoder.ts'
+import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
+import {
+  ELASTICSEARCH_DEFAULTS,
+  type DocumentSettings,
+} from '../../src/sink/elasticsearch/settings.ts'
+import type { Outcome, SinkBatch, SinkRun } from '../../src/sink/sink.ts'
+
+export const SOME_TIME_MS = Date.UTC(2026, 8, 1, 12, 30, 15, 250)
+
+/** A record with everything at its simplest; `value` as text or bytes. */
+export function recordOf(
+  value: string | Buffer | null,
+  rest: Partial<Omit<MatchedRecord, 'value'>> = {},
+): MatchedRecord {
+  return {
+    topic: 'orders',
+    partition: 0,
+    offset: 0,
+    timestampMs: SOME_TIME_MS,
+    timestampType: 'create',
+    key: null,
+    headers: Buffer.alloc(0),
+    value: typeof value === 'string' ? Buffer.from(value) : value,
+    ...rest,
+  }
+}
+
+/** What the encoder makes of one record, as its two lines. */
+export function encodeOne(
+  record: MatchedRecord,
+  settings: Partial<DocumentSettings> = {},
+  nowMs = 0,
+): { readonly action: string; readonly document: string; readonly text: string } {
+  const body = new BodyBuilder()
+  const encoder = new BulkEncoder({ ...ELASTICSEARCH_DEFAULTS, ...settings }, () => nowMs)
+  encoder.encode(record, body)
+  const text = Buffer.from(body.take().body).toString('utf8')
+  const [action = '', document = '', ...rest] = text.split('\n')
+  assert.deepEqual(rest, [''], `not two lines: ${JSON.stringify(text)}`)
+  return { action, document, text }
+}
+
+export interface TestBatch extends SinkBatch {
+  /** By document. */
+  readonly outcomes: (Outcome | undefined)[]
+  readonly isReleased: () => boolean
+  readonly unsettledCount: () => number
+}
+
+/** A batch of records; those of one partition must lie together. */
+export function batchOf(
+  records: readonly MatchedRecord[],
+  settings: Partial<DocumentSettings> = {},
+): TestBatch {
+  const builder = new BodyBuilder()
+  const encoder = new BulkEncoder({ ...ELASTICSEARCH_DEFAULTS, ...settings })
+  for (const record of records) encoder.encode(record, builder)
+  const { body, ends } = builder.take()
+  const outcomes = Array.from<Outcome | undefined>({ length: records.length })
+  let isReleased = false
+  return {
+    body,
+    ends,
+    runs: runsOf(records),
+    outcomes,
+    isReleased: () => isReleased,
+    unsettledCount: () => outcomes.filter((outcome) => outcome === undefined).length,
+    settle(index, outcome) {
+      const before = outcomes[index]
+      assert(before === undefined, `document ${index} is settled twice`)
+      assert(index < outcomes.length)
+      outcomes[index] = outcome
+    },
+    settleAll(outcome) {
+      const settledCount = outcomes.filter((before) => before !== undefined).length
+      assert.equal(settledCount, 0, 'some are settled twice')
+      outcomes.fill(outcome)
+    },
+    releaseBody() {
+      assert(!isReleased, 'the body is released twice')
+      isReleased = true
+    },
+  }
+}
+
+function runsOf(records: readonly MatchedRecord[]): SinkRun[] {
+  const runs: { topic: string; partition: number; offsets: number[] }[] = []
+  for (const { topic, partition, offset } of records) {
+    const last = runs.at(-1)
+    if (last?.topic === topic && last.partition === partition) last.offsets.push(offset)
+    else runs.push({ topic, partition, offsets: [offset] })
+  }
+  return runs.map(({ topic, partition, offsets }, index) => ({
+    topic,
+    partition,
+    assignmentId: index + 1,
+    offsets: Float64Array.from(offsets),
+  }))
+}
+
+/** Records of one partition with offsets from `first` on. */
+export function recordsOf(
+  count: number,
+  first = 0,
+  rest: Partial<MatchedRecord> = {},
+): MatchedRecord[] {
+  return Array.from({ length: count }, (_, index) =>
+    recordOf(`{"level":"ERROR","seq":${first + index}}`, { offset: first + index, ...rest }),
+  )
+}

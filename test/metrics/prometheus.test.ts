@@ -1,0 +1,34 @@
+/** The text that Prometheus scrapes. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { prometheusText } from '../../src/metrics/prometheus.ts'
+import { RUNTIME_METRICS, type RuntimeMetrics } from '../../src/metrics/runtime-metrics.ts'
+
+const METRICS = Object.fromEntries(
+  Object.keys(RUNTIME_METRICS).map((name, index) => [name, index]),
+) as unknown as RuntimeMetrics
+
+test('every metric has its help, its type and its value', async () => {
+  const lines = (await prometheusText(METRICS, { worker: 'w-1' })).trim().split('\n')
+  for (const [index, [name, help]] of Object.entries(RUNTIME_METRICS).entries()) {
+    const type = name.endsWith('_total') ? 'counter' : 'gauge'
+    assert.ok(lines.includes(`# HELP ${name} ${help}`))
+    assert.ok(lines.includes(`# TYPE ${name} ${type}`))
+    assert.ok(lines.includes(`${name}{worker="w-1"} ${index}`), name)
+  }
+})
+
+test('the names that dashboards have are there', async () => {
+  const text = await prometheusText(METRICS, {})
+  for (const name of ['es_spill_queue_bytes', 'es_mem_queue_len', 'es_429_proxy_rejected_total']) {
+    assert.match(text, new RegExp(`^${name} \\d+$`, 'm'))
+  }
+})
+
+test('what is not known is left out, and two scrapes do not add up', async () => {
+  const metrics = { ...METRICS, kafka_lag: null, polled_total: 5 }
+  await prometheusText(metrics, {})
+  const text = await prometheusText(metrics, {})
+  assert.doesNotMatch(text, /kafka_lag/)
+  assert.match(text, /^polled_total 5$/m)
+})

@@ -1,0 +1,82 @@
+/** The snapshot file: whole at every moment, and no reason to stop when it cannot be written. */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { ManualClock } from '../../src/core/clock.ts'
+import { RUNTIME_METRICS, type RuntimeMetrics } from '../../src/metrics/runtime-metrics.ts'
+import { openSnapshotFile } from '../../src/metrics/snapshot-file.ts'
+
+function setUp(t: TestContext) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'snapshot-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const clock = new ManualClock(Date.UTC(2026, 0, 1))
+  const troubles: (string | null)[] = []
+  const state = { polled: 1 }
+  const file = path.join(folder, 'data', 'runtime.json')
+  const nothing = Object.fromEntries(Object.keys(RUNTIME_METRICS).map((name) => [name, null]))
+  const read = () =>
+    ({ ...nothing, polled_total: state.polled }) as Record<string, number | null> as RuntimeMetrics
+  const options = { path: file, clock, read, onTrouble: (it: string | null) => troubles.push(it) }
+  return { options, clock, file, folder, state, troubles }
+}
+
+const parsed = (file: string): unknown => JSON.parse(readFileSync(file, 'utf8'))
+
+test('the file is there at once, each second and at the end, with what is known', async (t) => {
+  const { options, clock, file, state } = setUp(t)
+  const snapshot = await openSnapshotFile(options)
+  assert.deepEqual(parsed(file), { at: '2026-01-01T00:00:00.000Z', polled_total: 1 })
+  assert.equal(statSync(file).mode & 0o777, 0o644)
+  state.polled = 2
+  clock.advance(1000)
+  await snapshot.close()
+  assert.deepEqual(parsed(file), { at: '2026-01-01T00:00:01.000Z', polled_total: 2 })
+  await snapshot.close()
+  assert.equal(clock.pendingCount, 0)
+  assert.deepEqual(readdirSync(path.dirname(file)), ['runtime.json'])
+})
+
+test('a reader that has the old file open keeps it whole: the new one is another', async (t) => {
+  const { options, file } = setUp(t)
+  const snapshot = await openSnapshotFile(options)
+  const before = statSync(file).ino
+  await snapshot.close()
+  assert.notEqual(statSync(file).ino, before)
+})
+
+test('a path that cannot be written is refused at the start', async (t) => {
+  const { options, folder } = setUp(t)
+  const expected = { code: 'OUTPUT_OPEN', message: /RUNTIME_METRICS_PATH/ }
+  await assert.rejects(openSnapshotFile({ ...options, path: folder }), expected)
+  assert.deepEqual(
+    readdirSync(path.dirname(folder)).filter((name) => name.endsWith('.tmp')),
+    [],
+  )
+})
+
+/** Removes the folder, lets a second pass, and waits for the failure of its write. */
+async function breakIt(t: TestContext) {
+  const given = setUp(t)
+  const snapshot = await openSnapshotFile(given.options)
+  rmSync(path.dirname(given.file), { recursive: true })
+  given.clock.advance(1000)
+  while (given.troubles.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  assert.match(given.troubles[0] ?? '', /cannot write .*runtime\.json/)
+  return { ...given, snapshot }
+}
+
+test('trouble that goes on is told once', async (t) => {
+  const { snapshot, troubles } = await breakIt(t)
+  await snapshot.close()
+  assert.equal(troubles.length, 1)
+})
+
+test('the end of a trouble is told, and the file is there again', async (t) => {
+  const { snapshot, troubles, file } = await breakIt(t)
+  mkdirSync(path.dirname(file))
+  await snapshot.close()
+  assert.deepEqual(troubles.slice(1), [null])
+  assert.deepEqual(parsed(file), { at: '2026-01-01T00:00:01.000Z', polled_total: 1 })
+})

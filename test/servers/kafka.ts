@@ -1,0 +1,200 @@
+/**
+ * A real Kafka for tests: its own brokers (startKafka), or those the runner started (connectKafka).
+ */
+import binding from '@confluentinc/kafka-javascript'
+import path from 'node:path'
+import { makeFolder, onFreePorts, removeFolder, runScript } from './stack.ts'
+
+const { Kafka, logLevel } = binding.KafkaJS
+
+/** What tests ask of a Kafka, wherever it runs. */
+export interface KafkaClient {
+  readonly bootstrapServers: string
+  /** Waits until every partition has a leader. Replicated to every broker. */
+  createTopic(
+    topic: string,
+    partitions: number,
+    config?: Readonly<Record<string, string>>,
+  ): Promise<void>
+  /** The next offset of each partition, by partition index. */
+  endOffsets(topic: string): Promise<number[]>
+  /** What the group has committed for each partition, by index; -1: nothing. */
+  groupOffsets(group: string, topic: string): Promise<number[]>
+  /** Sends these values (null: a tombstone) and waits until all are acknowledged. */
+  produce(topic: string, values: readonly (string | Buffer | null)[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface KafkaServer extends KafkaClient {
+  readonly logs: string
+  /** SIGKILL. Its partitions have no leader for about 10 s. Brokers count from 1. */
+  killBroker(broker: number): Promise<void>
+  /** Starts it again, and waits until it answers. */
+  startBroker(broker: number): Promise<void>
+  /** Closes the client, ends the brokers and removes their data. */
+  stop(): Promise<void>
+}
+
+const QUIET = { logLevel: logLevel.NOTHING }
+
+export function connectKafka(bootstrapServers: string, brokerCount = 1): KafkaClient {
+  const brokers = bootstrapServers.split(',')
+  const client = new Kafka({ kafkaJS: { brokers, ...QUIET } })
+  const admin = once(async () => {
+    const made = client.admin()
+    await made.connect()
+    return made
+  })
+  const producer = once(async () => {
+    const made = client.producer({ kafkaJS: { acks: -1 }, 'linger.ms': 5 })
+    await made.connect()
+    return made
+  })
+  return {
+    bootstrapServers,
+    async createTopic(topic, partitions, config = {}) {
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+      const spec = { topic, numPartitions: partitions, replicationFactor: brokerCount }
+      await (await admin.get()).createTopics({ topics: [{ ...spec, configEntries }] })
+      await untilLed(topic, partitions)
+    },
+    endOffsets,
+    async groupOffsets(group, topic) {
+      const partitions = (await endOffsets(topic)).map((_, partition) => ({ topic, partition }))
+      return await committedOffsets(bootstrapServers, group, partitions)
+    },
+    async produce(topic, values) {
+      await (await producer.get()).send({ topic, messages: values.map((value) => ({ value })) })
+    },
+    async close() {
+      await producer.ifMade((made) => made.disconnect())
+      await admin.ifMade((made) => made.disconnect())
+    },
+  }
+
+  async function endOffsets(topic: string): Promise<number[]> {
+    return await until(`the end offsets of ${topic}`, async () => {
+      const found = await (await admin.get()).fetchTopicOffsets(topic)
+      const ends = byPartition(found.map(({ partition, high }) => [partition, Number(high)]))
+      // The binding answers -1 for a partition whose leader does not answer yet.
+      return ends.every((end) => end >= 0) ? ends : undefined
+    })
+  }
+
+  async function untilLed(topic: string, partitions: number): Promise<void> {
+    await until(`leaders for ${topic}`, async () => {
+      const found = await (await admin.get()).fetchTopicMetadata({ topics: [topic] })
+      const led = found[0]?.partitions.filter((partition) => partition.leader >= 0) ?? []
+      return led.length === partitions ? led : undefined
+    })
+    await endOffsets(topic)
+  }
+}
+
+/**
+ * By a consumer that never joins its group: the admin client's fetchOffsets crashes the process
+ * while the group has no coordinator yet (https://github.com/confluentinc/librdkafka/issues/5040).
+ */
+async function committedOffsets(
+  bootstrapServers: string,
+  group: string,
+  partitions: { topic: string; partition: number }[],
+): Promise<number[]> {
+  const consumer = new binding.KafkaConsumer(
+    { 'bootstrap.servers': bootstrapServers, 'group.id': group },
+    {},
+  )
+  await new Promise<void>((resolve, reject) => {
+    consumer.connect({ timeout: 30_000 }, (error) => (error ? reject(asError(error)) : resolve()))
+  })
+  try {
+    return await until(`what ${group} has committed`, async () => {
+      const found = await new Promise<{ partition: number; offset?: number }[]>(
+        (resolve, reject) => {
+          consumer.committed(partitions, 5000, (error, offsets) => {
+            // Logical offsets and a missing one all mean that nothing was committed.
+            if (error) reject(asError(error))
+            else resolve(offsets)
+          })
+        },
+      )
+      return byPartition(
+        found.map(({ partition, offset }) => [partition, Math.max(-1, offset ?? -1)]),
+      )
+    })
+  } finally {
+    await new Promise<void>((resolve) => consumer.disconnect(() => resolve()))
+  }
+}
+
+/** The binding's own errors are plain objects. */
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(JSON.stringify(error), { cause: error })
+}
+
+/** Asks again until there is an answer; errors count as none, and the last one is told. */
+async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  const deadline = performance.now() + 30_000
+  let cause: unknown
+  while (performance.now() < deadline) {
+    try {
+      const answer = await ask()
+      if (answer !== undefined) return answer
+    } catch (error) {
+      cause = error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`no answer in 30 s: ${what}`, { cause })
+}
+
+export async function startKafka(options: { brokers?: 1 | 3 } = {}): Promise<KafkaServer> {
+  const count = options.brokers ?? 1
+  const numbers = Array.from({ length: count }, (_, index) => index)
+  const folder = makeFolder('kafka')
+  const logs = path.join(folder, `cluster-${count}/broker-*/server.log`)
+  const offsets = numbers.flatMap((index) => [index, index + 100])
+  try {
+    return await onFreePorts(offsets, async (port) => {
+      const env = { KAFKA_PORT: String(port), KAFKA_DATA: folder, KAFKA_HEAP: '512m' }
+      const script = (...args: string[]) => runScript('kafka', args, env, folder)
+      await script('up', '--brokers', String(count))
+      const addresses = numbers.map((index) => `127.0.0.1:${port + index}`).join(',')
+      const client = connectKafka(addresses, count)
+      return {
+        ...client,
+        logs,
+        killBroker: (broker) => script('kill-broker', String(broker)),
+        startBroker: (broker) => script('start-broker', String(broker)),
+        async stop() {
+          await client.close()
+          removeFolder(folder)
+        },
+      }
+    })
+  } catch (error) {
+    // The error carries the end of the log; the folder itself goes.
+    removeFolder(folder)
+    throw error
+  }
+}
+
+function byPartition(pairs: readonly (readonly [partition: number, offset: number])[]): number[] {
+  return pairs.toSorted(([a], [b]) => a - b).map(([, offset]) => offset)
+}
+
+/** Makes a thing at the first call, and knows at the end whether there is one to close. */
+function once<T>(make: () => Promise<T>): {
+  get(): Promise<T>
+  ifMade(close: (made: T) => Promise<void>): Promise<void>
+} {
+  let made: Promise<T> | undefined
+  return {
+    get: () => (made ??= make()),
+    async ifMade(close) {
+      const last = made
+      made = undefined
+      if (last !== undefined) await close(await last)
+    },
+  }
+}
