@@ -13,6 +13,17 @@ export interface CommandContext {
   readonly print: (text: string) => void
   /** Columns of the terminal; 80 where there is none. */
   readonly columns: number
+  /** Standard error: the log, the status lines, progress. */
+  readonly stderr: {
+    readonly write: (text: string) => void
+    readonly isTerminal: boolean
+    readonly columns: () => number
+  }
+  /**
+   * Aborted by the first SIGINT or SIGTERM; from its first call on a second signal ends the process
+   * at once. A command that does not ask for it dies of the first one.
+   */
+  readonly stopSignal: () => AbortSignal
 }
 
 /** The same before a command is known. */

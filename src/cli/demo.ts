@@ -1,13 +1,80 @@
 /**
  * `logpipe demo`: the pipeline on an embedded Kafka.
  */
-import { LogpipeError } from '../core/errors.ts'
+import { loadBridge } from '../bridge/load.ts'
+import { systemClock } from '../core/clock.ts'
+import { DEMO_DEFAULTS, runDemo, type DemoPipeline } from '../demo/demo.ts'
+import { openBulkProducer } from '../kafka/bulk-producer.ts'
+import type { Config } from '../options/config.ts'
+import { patternsOf } from '../options/patterns.ts'
 import { resolve } from '../options/resolve.ts'
+import type { Pipeline } from '../run/pipeline.ts'
+import { runPipeline } from '../run/run-pipeline.ts'
+import { embeddedSettings } from '../run/settings-from-config.ts'
 import { refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
+import { openLog } from './run-log.ts'
 
-export function demo(context: CommandContext): number {
+export async function demo(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'demo', args: context.args, env: context.env })
   refuseOperands(resolved)
-  throw new LogpipeError('NOT_BUILT', 'the demo is not part of this version yet')
+  const { config } = resolved
+  const log = openLog(config, context)
+  let status = 0
+  const settings = {
+    ...DEMO_DEFAULTS,
+    recordsPerSecond: config.demoRate,
+    errorShare: config.demoErrorShare,
+    runSeconds: config.runSeconds,
+    patterns: patternsOf(config),
+    patternText: config.matchPattern.join(' or '),
+    isExact: !config.matchIgnoreCase && !config.matchInvert,
+  }
+  await runDemo(settings, {
+    bridge: loadBridge(config.bridgeLib ?? undefined),
+    clock: systemClock,
+    openProducer: openBulkProducer,
+    signal: context.stopSignal(),
+    say: (line) => (config.logQuiet ? undefined : context.stderr.write(`${line}\n`)),
+    startPipeline: async ({ brokers, kafkaConfig }) => {
+      const { pipeline, ended } = await start(config, brokers, kafkaConfig)
+      void ended.then((code) => (status = code))
+      return pipeline
+    },
+  })
+  return status
+
+  async function start(
+    base: Config,
+    brokers: string,
+    kafkaConfig: readonly (readonly [string, string])[],
+  ): Promise<{ pipeline: DemoPipeline; ended: Promise<number> }> {
+    // The demo ends the pipeline itself, when it has read all that was made.
+    const embedded = embeddedSettings(base, DEMO_DEFAULTS.topic, brokers, kafkaConfig)
+    const pipelineSettings = { ...embedded, runSeconds: 0 }
+    const never = new AbortController().signal
+    return new Promise((resolvePipeline, reject) => {
+      const ended: Promise<number> = runPipeline(pipelineSettings, {
+        log,
+        signal: never,
+        snapshotPath: null,
+        onStart: (pipeline) => resolvePipeline({ pipeline: demoPipeline(pipeline, ended), ended }),
+      })
+      ended.catch(reject)
+    })
+  }
+}
+
+function demoPipeline(pipeline: Pipeline, ended: Promise<number>): DemoPipeline {
+  return {
+    stats: () => {
+      const { records, matched } = pipeline.stats().counters
+      return { fetched: records, matched }
+    },
+    stop: async () => {
+      pipeline.stop()
+      await ended
+    },
+    done: ended,
+  }
 }

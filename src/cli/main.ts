@@ -22,7 +22,7 @@ function wantsStacks(): boolean {
 function report(thrown: unknown): number {
   const isExpected = thrown instanceof LogpipeError
   // The reader of the output has gone: whoever ran `logpipe ... | head` knows.
-  if (isExpected && thrown.code === 'OUTPUT_CLOSED') return thrown.exitStatus
+  if (isExpected && thrown.code === 'OUTPUT_CLOSED') return 0
   const line = messageOf(thrown).replaceAll(/\s*\n\s*/g, ' ')
   const advice = wantsStacks() ? '' : ' (a bug in logpipe; --log-level debug shows where)'
   process.stderr.write(`logpipe: ${isExpected ? line : `internal error: ${line}${advice}`}\n`)
@@ -33,6 +33,25 @@ function report(thrown: unknown): number {
 function stackOf(error: Error): string {
   const cause = error.cause instanceof Error ? `\ncaused by: ${stackOf(error.cause)}` : ''
   return `${error.stack ?? error.message}${cause}`
+}
+
+let stop: AbortController | null = null
+
+/** The first signal asks for an orderly end, the second one is obeyed at once. */
+function stopSignal(): AbortSignal {
+  if (stop !== null) return stop.signal
+  const controller = new AbortController()
+  stop = controller
+  for (const [name, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(status)
+      controller.abort(name)
+    })
+  }
+  return controller.signal
 }
 
 /** A closed pipe ends what only prints, quietly; a pipeline's own output watches for it itself. */
@@ -48,6 +67,12 @@ const host: Host = {
   env: process.env,
   print: (text) => process.stdout.write(text),
   columns: process.stdout.columns ?? 80,
+  stderr: {
+    write: (text) => process.stderr.write(text),
+    isTerminal: process.stderr.isTTY,
+    columns: () => process.stderr.columns ?? 80,
+  },
+  stopSignal,
 }
 
 quietOnClosedPipes()

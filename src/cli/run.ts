@@ -1,17 +1,76 @@
 /**
- * `logpipe run`: resolves the options, refuses what cannot fit, starts the pipeline.
+ * `logpipe run`: resolves the options, refuses what cannot fit, runs the pipeline.
  */
-import { LogpipeError } from '../core/errors.ts'
+import os from 'node:os'
+import { loadBridge } from '../bridge/load.ts'
+import { systemClock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import { DEMO_DEFAULTS } from '../demo/demo.ts'
+import { EMBEDDED_KAFKA_CONFIG, openEmbedded } from '../demo/embedded.ts'
+import { openBulkProducer } from '../kafka/bulk-producer.ts'
+import type { Config } from '../options/config.ts'
 import { checkMemory } from '../options/memory.ts'
+import { patternsOf } from '../options/patterns.ts'
 import { resolve } from '../options/resolve.ts'
+import type { Pipeline } from '../run/pipeline.ts'
+import { runPipeline } from '../run/run-pipeline.ts'
+import { embeddedSettings, pipelineSettings } from '../run/settings-from-config.ts'
 import { refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
 import { memoryLimit, planMemory } from './memory-plan.ts'
+import { openLog } from './run-log.ts'
+import { startNotices } from './start-notices.ts'
 
-export function run(context: CommandContext): number {
+export async function run(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'run', args: context.args, env: context.env })
   refuseOperands(resolved)
-  checkMemory(planMemory(resolved.config, null), memoryLimit())
-  // The one place where the pipeline is called; what it says first is in start-notices.ts.
-  throw new LogpipeError('NOT_BUILT', 'the pipeline is not part of this version yet')
+  const { config } = resolved
+  checkMemory(planMemory(config, null), memoryLimit())
+  const log = openLog(config, context)
+  for (const notice of startNotices(config, os.availableParallelism())) log.info(notice)
+  const signal = context.stopSignal()
+  if (config.kafkaEmbedded) return runEmbedded(config, log, signal)
+  return runPipeline(pipelineSettings(config), {
+    log,
+    signal,
+    snapshotPath: config.runtimeMetricsPath,
+  })
+}
+
+/** `--embedded`: a Kafka in this process, fed while the pipeline runs. */
+async function runEmbedded(config: Config, log: Log, signal: AbortSignal): Promise<number> {
+  const [topic = DEMO_DEFAULTS.topic] = config.kafkaTopic
+  const embedded = await openEmbedded(
+    { ...DEMO_DEFAULTS, topic, patterns: patternsOf(config) },
+    {
+      bridge: loadBridge(config.bridgeLib ?? undefined),
+      clock: systemClock,
+      openProducer: openBulkProducer,
+    },
+  )
+  log.info(`embedded broker at ${embedded.brokers}, topic ${topic}`)
+  const feeding = new AbortController()
+  let fed: Promise<void> = Promise.resolve()
+  const onStart = (pipeline: Pipeline) => {
+    const fetched = () => pipeline.stats().counters.records
+    fed = embedded.feed(fetched, feeding.signal)
+    // An error of the generator ends the run; it is met again below.
+    fed.catch(() => pipeline.stop())
+  }
+  try {
+    const settings = embeddedSettings(config, topic, embedded.brokers, EMBEDDED_KAFKA_CONFIG)
+    return await runPipeline(settings, {
+      log,
+      signal,
+      snapshotPath: config.runtimeMetricsPath,
+      onStart,
+    })
+  } finally {
+    feeding.abort()
+    try {
+      await fed
+    } finally {
+      await embedded.close()
+    }
+  }
 }

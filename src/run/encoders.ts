@@ -2,6 +2,7 @@
  * Which encoder writes the documents of which output.
  */
 import type { RecordEncoder } from '../pool/record-encoder.ts'
+import { BulkEncoder } from '../sink/elasticsearch/bulk-encoder.ts'
 import { JsonEncoder } from '../sink/json-encoder.ts'
 import { RawEncoder } from '../sink/raw-encoder.ts'
 import type { OutputSettings } from './settings.ts'
@@ -13,5 +14,7 @@ export function encoderFor(output: OutputSettings): RecordEncoder {
     case 'stdout':
     case 'file':
       return output.format === 'json' ? new JsonEncoder() : new RawEncoder()
+    case 'elasticsearch':
+      return new BulkEncoder(output.settings)
   }
 }

@@ -5,6 +5,9 @@ import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 
+/** What a group answers to a commit while it is being rebalanced. */
+const REFUSED_BY_REBALANCE = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION'])
+
 /** Partitions named in one line; a large assignment is counted. */
 const PARTITIONS_SHOWN = 8
 
@@ -30,8 +33,7 @@ export function tellOf(message: FromIngress, log: Log): void {
       break
     case 'commitFailed':
       // A rebalance refuses commits for a moment; the next second's is accepted.
-      if (/^(REBALANCE_IN_PROGRESS|ILLEGAL_GENERATION)$/.test(message.error)) log.debug('a commit waits for a rebalance')
-      else log.warn(`a commit failed: ${message.error}`)
+      if (REFUSED_BY_REBALANCE.has(message.error)) log.debug('a commit waits for a rebalance')
       break
     case 'log':
       log.debug(`librdkafka: ${message.facility}: ${message.message}`)

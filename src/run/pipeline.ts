@@ -18,16 +18,14 @@ import { waitUntil } from '../core/wait-until.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
-import { Counters } from '../pool/counters.ts'
-import { RunLog } from '../pool/run-log.ts'
-import { PHASE_DRAIN, PHASE_END, Signals } from '../pool/signals.ts'
-import { Slots } from '../pool/slots.ts'
+import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import type { Sink } from '../sink/sink.ts'
 import { Coordinator } from './coordinator.ts'
 import { errorOf, tellOf } from './notices.ts'
 import { openOutput } from './outputs.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
 import type { PipelineSettings } from './settings.ts'
+import { SharedMemory } from './shared-memory.ts'
 import { Threads, type FromThread } from './threads.ts'
 
 /**
@@ -42,8 +40,6 @@ const CLOSE_RESERVE_MS = 2000
 
 export interface PipelineDeps {
   readonly log: Log
-  /** Stdout for the output, replaced by tests. */
-  readonly stdout?: number
 }
 
 export class Pipeline {
@@ -53,10 +49,7 @@ export class Pipeline {
   readonly #log: Log
   readonly #bridge: Bridge
   readonly #sink: Sink
-  readonly #slots: Slots
-  readonly #signals = new Signals(Signals.allocate())
-  readonly #counters: Counters
-  readonly #runLogs: RunLog[]
+  readonly #shared: SharedMemory
   readonly #threads: Threads
   readonly #coordinator: Coordinator
   readonly #books = new Books()
@@ -65,9 +58,12 @@ export class Pipeline {
   readonly #startedMs = performance.now()
   readonly #timers: NodeJS.Timeout[] = []
   #first: { atNs: bigint; cpuMicros: number } | null = null
+  /** The process's CPU time when a tick last saw new records. */
+  #lastCpuMicros = 0
+  #lastNs = 0
   #stoppedIngress = 0
   #closedIngress = 0
-  #stopping: Promise<void> | null = null
+  #isStopping = false
   #error: LogpipeError | null = null
   #finish!: (result: PipelineResult) => void
 
@@ -79,20 +75,13 @@ export class Pipeline {
     this.done = new Promise((resolve) => {
       this.#finish = resolve
     })
-    const { pool, filter } = settings
-    const shape = {
-      slotCount: pool.slotCount,
-      bufferBytes: pool.bufferBytes,
-      recordsMax: pool.limits.recordsMax,
-    }
-    this.#slots = new Slots(Slots.allocate(shape, pool.readyMax))
+    this.#shared = new SharedMemory(settings, this.#threadCount)
+    const { slots, shape, signals } = this.#shared
     this.#ids = {
-      pool: bridge.poolOpen(this.#slots.memory.slots, shape),
-      matcher: bridge.matcherOpen(filter),
+      pool: bridge.poolOpen(slots.memory.slots, shape),
+      matcher: bridge.matcherOpen(settings.filter),
     }
     this.#ledger = new Ledger({ unresolvedMax: settings.unresolvedMax })
-    this.#counters = new Counters(Counters.allocate(this.#threadCount))
-    this.#runLogs = Array.from({ length: this.#threadCount }, () => new RunLog(RunLog.allocate()))
     this.#threads = new Threads({
       onMessage: (message) => this.#onMessage(message),
       onDeath: (error) => this.fail(error),
@@ -101,7 +90,7 @@ export class Pipeline {
       ledger: this.#ledger,
       books: this.#books,
       sink,
-      signals: this.#signals,
+      signals,
       commits: settings.commits,
       revokeDrainMs: settings.kafka.revokeDrainMs,
       nowMs: () => performance.now(),
@@ -111,9 +100,7 @@ export class Pipeline {
     })
   }
 
-  /**
-   * @throws LogpipeError when the add-on or the output cannot be opened; nothing is left open then.
-   */
+  /** @throws LogpipeError when the add-on or the output cannot be opened; nothing is open then. */
   static async start(settings: PipelineSettings, deps: PipelineDeps): Promise<Pipeline> {
     const bridge = loadBridge(settings.bridgeFile ?? undefined)
     bridge.tuneAllocator()
@@ -130,16 +117,13 @@ export class Pipeline {
   }
 
   get #threadCount(): number {
-    return this.#ingressCount + this.#filterCount
+    // In direct mode the ingress threads filter.
+    const { mode, filter } = this.#settings
+    return this.#ingressCount + (mode === 'direct' ? 0 : filter.threadCount)
   }
 
   get #ingressCount(): number {
     return this.#settings.kafka.properties.length
-  }
-
-  /** In direct mode the ingress threads filter. */
-  get #filterCount(): number {
-    return this.#settings.mode === 'direct' ? 0 : this.#settings.filter.threadCount
   }
 
   /** Threads that filter: in direct mode those of the ingress. */
@@ -158,10 +142,7 @@ export class Pipeline {
         row,
         settings: this.#settings,
         ...this.#ids,
-        slots: this.#slots.memory,
-        counters: this.#counters.memory,
-        signals: this.#signals.memory,
-        runLog: this.#runLogs[row]!.memory,
+        ...this.#shared.forThread(row),
         credit,
       })
     }
@@ -176,17 +157,22 @@ export class Pipeline {
     return {
       fenced: total.count('fenced'),
       deadLetters: total.count('dead_lettered'),
-      counters: this.#counters.read(),
-      slots: this.#slots.counts(),
+      counters: this.#shared.counters.read(),
+      slots: this.#shared.slots.counts(),
       sink: this.#sink.gauges(),
       lagRecords: this.#lag(),
       first: this.#first,
+      lastCpuMicros: this.#lastCpuMicros,
     }
   }
 
   /** Ends the pipeline in order. Idempotent; `done` tells when and how it has ended. */
   stop(): void {
-    this.#stopping ??= this.#shutDown()
+    if (this.#isStopping) return
+    this.#isStopping = true
+    // A bug in the shut-down itself is an uncaught exception: the process ends, nothing more is
+    // committed.
+    void this.#shutDown()
   }
 
   /**
@@ -222,12 +208,18 @@ export class Pipeline {
   }
 
   #tick(): void {
-    for (const runLog of this.#runLogs) {
+    for (const runLog of this.#shared.runLogs) {
       runLog.drain((report) => this.#coordinator.handleRun(report))
     }
     this.#coordinator.tick()
+    const { records, lastNs } = this.#shared.counters.read()
+    if (lastNs !== this.#lastNs) {
+      this.#lastNs = lastNs
+      const { user, system } = process.cpuUsage()
+      this.#lastCpuMicros = user + system
+    }
     const { recordsMax } = this.#settings
-    if (recordsMax > 0 && this.#counters.read().records >= recordsMax) this.stop()
+    if (recordsMax > 0 && records >= recordsMax) this.stop()
   }
 
   #lag(): number | null {
@@ -242,8 +234,8 @@ export class Pipeline {
     const deadlineMs = performance.now() + this.#settings.shutdownDeadlineMs
     const drainEndMs = deadlineMs - CLOSE_RESERVE_MS
     const left = (untilMs: number) => Math.max(0, untilMs - performance.now())
-    this.#signals.setPhase(PHASE_DRAIN)
-    this.#slots.wakeAll()
+    this.#shared.signals.setPhase(PHASE_DRAIN)
+    this.#shared.slots.wakeAll()
     await this.#until(() => this.#stoppedIngress === this.#ingressCount, left(drainEndMs))
     if (this.#error === null) {
       void this.#sink.flush(left(drainEndMs))
@@ -257,21 +249,21 @@ export class Pipeline {
     this.#threads.expectEnd()
     // An ingress thread that waits for a slot or for the queue reads its messages when the phase is
     // END.
-    if (this.#stoppedIngress < this.#ingressCount) this.#signals.setPhase(PHASE_END)
+    if (this.#stoppedIngress < this.#ingressCount) this.#shared.signals.setPhase(PHASE_END)
     await this.#until(() => this.#closedIngress === this.#ingressCount, FINISH_TIMEOUT_MS, true)
     await this.#close(left(deadlineMs))
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    this.#signals.setPhase(PHASE_END)
-    this.#slots.wakeAll()
+    this.#shared.signals.setPhase(PHASE_END)
+    this.#shared.slots.wakeAll()
     const late = await this.#threads.close()
     for (const timer of this.#timers) clearInterval(timer)
     this.#tick()
     await this.#sink.close(Math.max(timeoutMs, 1))
     const { slots } = this.stats()
     const { free, filling, ready, filtering } = slots
-    assert.equal(free + filling + ready + filtering, this.#slots.slotCount)
+    assert.equal(free + filling + ready + filtering, this.#shared.slots.slotCount)
     // A thread that had to be terminated may still be inside the add-on: its memory stays.
     if (late.length === 0) {
       this.#bridge.poolClose(this.#ids.pool)
@@ -300,7 +292,7 @@ export class Pipeline {
     }
   }
 
-  /** @param always goes on waiting after an error, too. */
+  /** @param always waits on after an error, too. */
   async #until(holds: () => boolean, timeoutMs: number, always = false): Promise<void> {
     await waitUntil(() => holds() || (!always && this.#error !== null), timeoutMs)
   }

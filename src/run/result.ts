@@ -20,6 +20,8 @@ export interface PipelineStats {
    * before.
    */
   readonly first: { readonly atNs: bigint; readonly cpuMicros: number } | null
+  /** The process's CPU time when records were last seen; to a tick (20 ms). */
+  readonly lastCpuMicros: number
 }
 
 export interface PipelineResult {

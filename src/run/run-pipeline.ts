@@ -9,7 +9,7 @@ import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
-import { statusLines, statusOf } from '../metrics/status-lines.ts'
+import { statusLines, statusOf } from './status-lines.ts'
 import { booksJson, renderBooks } from '../offsets/books-text.ts'
 import { Pipeline } from './pipeline.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
@@ -81,11 +81,10 @@ function conclude(result: PipelineResult, log: Log): number {
   if (error !== null) throw error
   if (statement.exitStatus === 3) return 3
   if (pendingRecords > 0) {
-    throw new LogpipeError(
-      'DEADLINE',
-      `${pendingRecords} records were read but not settled before the deadline; their offsets are ` +
-        'not committed, and the next start reads them again (SHUTDOWN_DEADLINE_MS gives more time)',
-    )
+    const what = `${pendingRecords} records were read but not settled before the deadline`
+    const then = 'their offsets are not committed, and the next start reads them again'
+    const advice = 'SHUTDOWN_DEADLINE_MS gives more time'
+    throw new LogpipeError('DEADLINE', `${what}; ${then} (${advice})`)
   }
   return 0
 }

@@ -1,10 +1,13 @@
 /**
  * From the resolved Config to what a pipeline is told.
  */
+import { readFileSync } from 'node:fs'
 import { consumerSettings } from '../kafka/consumer-settings.ts'
 import type { Config } from '../options/config.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { patternsOf } from '../options/patterns.ts'
+import { parseAnswerOverride } from '../sink/elasticsearch/judge.ts'
+import type { Auth, ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
 
 /**
@@ -68,6 +71,21 @@ export function pipelineSettings(config: Config): PipelineSettings {
   }
 }
 
+/** The same on the embedded broker, whose properties go below the user's own. */
+export function embeddedSettings(
+  config: Config,
+  topic: string,
+  brokers: string,
+  kafkaConfig: readonly (readonly [name: string, value: string])[],
+): PipelineSettings {
+  return pipelineSettings({
+    ...config,
+    kafkaBrokers: [brokers],
+    kafkaTopic: [topic],
+    kafkaConfig: [...kafkaConfig, ...config.kafkaConfig],
+  })
+}
+
 function outputSettings(config: Config): OutputSettings {
   const { pipelineOutput: target, pipelineFormat: format } = config
   switch (target.kind) {
@@ -84,6 +102,39 @@ function outputSettings(config: Config): OutputSettings {
         rotateKeep: config.outputRotateKeep,
       }
     case 'elasticsearch':
-      throw new TypeError('replaced below')
+      return { kind: 'elasticsearch', settings: elasticsearchSettings(config) }
   }
+}
+
+function elasticsearchSettings(config: Config): ElasticsearchSettings {
+  return {
+    urls: config.esUrl,
+    index: config.esIndex,
+    document: config.esDocument,
+    documentId: config.esDocumentId,
+    idPrefixes: {},
+    pipeline: config.esPipeline === '' ? null : config.esPipeline,
+    bulkActions: config.esBulkActions,
+    bulkBytes: config.esBulkBytes,
+    flushMs: config.esBulkFlushMs,
+    queueCap: config.esQueueCap,
+    queueBytes: config.esQueueBytes,
+    dropWhenFull: config.esDropWhenFull,
+    timeoutMs: config.esTimeoutMs,
+    compression: config.esCompression,
+    auth: authOf(config),
+    caPem: config.esCaFile === null ? null : readFileSync(config.esCaFile, 'utf8'),
+    concurrencyMax: config.esConcurrency,
+    answerOverrides: (config.esAnswer ?? []).map(([what, verdict]) =>
+      parseAnswerOverride(`${what}=${verdict}`),
+    ),
+    commitOn: config.commitOn,
+  }
+}
+
+function authOf(config: Config): Auth {
+  const { esApiKey, esUsername, esPassword } = config
+  if (esApiKey !== null) return { kind: 'apiKey', apiKey: esApiKey }
+  if (esUsername === null) return { kind: 'none' }
+  return { kind: 'basic', username: esUsername, password: esPassword ?? '' }
 }

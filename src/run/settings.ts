@@ -5,6 +5,7 @@
  */
 import type { FillLimits } from '../bridge/bridge.ts'
 import type { StartPosition } from '../options/notations.ts'
+import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 
 export interface PipelineSettings {
   readonly mode: 'worker' | 'direct'
@@ -68,3 +69,4 @@ export type OutputSettings =
       readonly rotateBytes: number
       readonly rotateKeep: number
     }
+  | { readonly kind: 'elasticsearch'; readonly settings: ElasticsearchSettings }

@@ -21,7 +21,9 @@ export interface PlacedRun {
 export interface BatchOwner {
   /** `count` documents of a tile ended: one by one with their index, or (null) all of them. */
   settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void
-  /** All documents of a batch are settled: its bytes are held no more. */
+  /**
+   * The output holds nothing of a batch's body any more. Once for each batch of a filter thread.
+   */
   released(documents: number, bytes: number): void
 }
 
@@ -35,29 +37,21 @@ export function sinkBatches(
   owner: BatchOwner,
 ): SinkBatch[] {
   assert.equal(placed.length, batch.runs.length)
+  const release = () => owner.released(batch.ends.length, batch.body.byteLength)
   const live = placed.filter((one) => one !== null)
-  const bytes = batch.body.byteLength
-  const documents = batch.ends.length
-  // The body is one piece of memory: it is given back when the last of its documents is settled.
-  let left = live.reduce((sum, one) => sum + one.run.offsets.length, 0)
-  const settle = (count: number) => {
-    left -= count
-    assert(left >= 0)
-    if (left === 0) owner.released(documents, bytes)
-  }
   if (live.length === 0) {
-    owner.released(documents, bytes)
+    release()
     return []
   }
-  const counting: BatchOwner = {
-    settled: (one, index, count, outcome) => {
-      owner.settled(one, index, count, outcome)
-      settle(count)
-    },
-    released: owner.released,
+  if (live.length === placed.length) {
+    return [new PlacedBatch(batch.body, batch.ends, live, owner, release)]
   }
-  if (live.length === placed.length) return [new PlacedBatch(batch.body, batch.ends, live, counting)]
-  return liveParts(batch, placed, counting)
+  // The body is one piece of memory, and is given back with the last of its parts.
+  let parts = live.length
+  return liveParts(batch, placed, owner, () => {
+    parts--
+    if (parts === 0) release()
+  })
 }
 
 /** A batch for each live run: a part of the body, with ends counted from its beginning. */
@@ -65,6 +59,7 @@ function liveParts(
   batch: MatchedBatch,
   placed: readonly (PlacedRun | null)[],
   owner: BatchOwner,
+  releasePart: () => void,
 ): SinkBatch[] {
   const parts: SinkBatch[] = []
   let first = 0
@@ -74,30 +69,39 @@ function liveParts(
       const start = first === 0 ? 0 : batch.ends[first - 1]!
       const ends = batch.ends.slice(first, first + count).map((end) => end - start)
       const body = batch.body.subarray(start, start + (ends.at(-1) ?? 0))
-      parts.push(new PlacedBatch(body, ends, [one], owner))
+      parts.push(new PlacedBatch(body, ends, [one], owner, releasePart))
     }
     first += count
   }
   return parts
 }
 
+const NO_BYTES = new Uint8Array(0)
+
 class PlacedBatch implements SinkBatch {
-  readonly body: Uint8Array
   readonly ends: Uint32Array
   readonly runs: readonly SinkRun[]
   readonly #placed: readonly PlacedRun[]
   readonly #owner: BatchOwner
+  readonly #release: () => void
+  #body: Uint8Array
+  /** Documents not settled, and whether the body is still held. */
+  #left: number
+  #holdsBody = true
 
   constructor(
     body: Uint8Array,
     ends: Uint32Array,
     placed: readonly PlacedRun[],
     owner: BatchOwner,
+    release: () => void,
   ) {
-    this.body = body
+    this.#body = body
     this.ends = ends
+    this.#left = ends.length
     this.#placed = placed
     this.#owner = owner
+    this.#release = release
     this.runs = placed.map(({ run, topic, partition }) => ({
       topic,
       partition,
@@ -106,12 +110,17 @@ class PlacedBatch implements SinkBatch {
     }))
   }
 
+  get body(): Uint8Array {
+    return this.#body
+  }
+
   settle(documentIndex: number, outcome: Outcome): void {
     let index = documentIndex
     for (const placed of this.#placed) {
       const count = placed.run.offsets.length
       if (index < count) {
         this.#owner.settled(placed, index, 1, outcome)
+        this.#settled(1)
         return
       }
       index -= count
@@ -123,5 +132,19 @@ class PlacedBatch implements SinkBatch {
     for (const placed of this.#placed) {
       this.#owner.settled(placed, null, placed.run.offsets.length, outcome)
     }
+    this.#settled(this.ends.length)
+  }
+
+  releaseBody(): void {
+    if (!this.#holdsBody) return
+    this.#holdsBody = false
+    this.#body = NO_BYTES
+    this.#release()
+  }
+
+  #settled(count: number): void {
+    this.#left -= count
+    assert(this.#left >= 0, 'every document is settled once')
+    if (this.#left === 0) this.releaseBody()
   }
 }

@@ -10,6 +10,7 @@ import { check } from '../../src/cli/check.ts'
 import { probeElasticsearch, productOf } from '../../src/cli/probe-elasticsearch.ts'
 import { probeTopic } from '../../src/cli/probe-kafka.ts'
 import { resolve } from '../../src/options/resolve.ts'
+import { QUIET_HOST } from './quiet-host.ts'
 
 async function listen(t: TestContext, server: net.Server): Promise<number> {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
@@ -58,7 +59,7 @@ test('credentials in the URL are used and are not shown', async (t) => {
   const printed: string[] = []
   const broker = await listen(t, net.createServer())
   const args = ['--es-enabled', '--es-url', url, '--brokers', `127.0.0.1:${broker}`]
-  const context = { args, env: {}, print: (text: string) => printed.push(text), columns: 80 }
+  const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
   const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => null })
   assert.match(
     printed.join(''),
@@ -129,7 +130,7 @@ test('what librdkafka said is passed on, and the consumer is closed', async (t) 
   } as unknown as Bridge
   const printed: string[] = []
   const args = ['--brokers', `127.0.0.1:${port}`, '--group-instance-id', 'X']
-  const context = { args, env: {}, print: (text: string) => printed.push(text), columns: 80 }
+  const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
   const status = await check(context, { loadBridge: () => bridge, memoryLimit: () => null })
   assert.match(printed.join(''), /^WRONG +kafka cluster: SASL refused \(_AUTHENTICATION\)$/m)
   assert.deepEqual(calls, ['open', 'close'])
@@ -140,7 +141,7 @@ test('a container that is too small is named with the largest part', async (t) =
   const port = await listen(t, net.createServer())
   const printed: string[] = []
   const args = ['--brokers', `127.0.0.1:${port}`, '--output', 'none']
-  const context = { args, env: {}, print: (text: string) => printed.push(text), columns: 80 }
+  const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
   const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => 2 ** 30 })
   assert.match(printed.join(''), /^WRONG +memory: .*80 % of the limit of 1\.0 GiB.*consumers/m)
   assert.equal(status, 1)

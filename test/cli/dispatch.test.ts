@@ -4,18 +4,19 @@ import { test } from 'node:test'
 import { dispatch } from '../../src/cli/dispatch.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { COMMANDS } from '../../src/options/commands.ts'
+import { QUIET_HOST } from './quiet-host.ts'
 
 async function printed(args: readonly string[]): Promise<string> {
   let text = ''
   const print = (part: string) => {
     text += part
   }
-  assert.equal(await dispatch(args, { env: {}, print, columns: 80 }), 0)
+  assert.equal(await dispatch(args, { ...QUIET_HOST, print }), 0)
   return text
 }
 
 async function refusal(args: readonly string[]): Promise<string> {
-  const host = { env: {}, print: () => assert.fail('it prints'), columns: 80 }
+  const host = { ...QUIET_HOST, print: () => assert.fail('it prints') }
   try {
     await dispatch(args, host)
   } catch (error) {

@@ -52,9 +52,5 @@ test('on a terminal the status is refreshed in place, below the events, within t
   log.status(['c', 'd'], {})
   const up = '\u001B[1A\u001B[2K'
   const first = `${'a'.repeat(19)}\nb\n`
-  assert.deepEqual(written, [
-    first,
-    `${up}${up}logpipe: event\n${first}`,
-    `${up}${up}c\nd\n`,
-  ])
+  assert.deepEqual(written, [first, `${up}${up}logpipe: event\n${first}`, `${up}${up}c\nd\n`])
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadBridge } from '../../src/bridge/load.ts'
 import { check } from '../../src/cli/check.ts'
+import { QUIET_HOST } from '../cli/quiet-host.ts'
 
 test('check finds the topics that are there and names those that are not', async (t) => {
   const bridge = loadBridge(undefined)
@@ -12,10 +13,9 @@ test('check finds the topics that are there and names those that are not', async
   const checked = (topics: string) =>
     check(
       {
+        ...QUIET_HOST,
         args: ['--brokers', mock.bootstrapServers, '--topic', topics, '--output', 'none'],
-        env: {},
         print: (text) => printed.push(text),
-        columns: 80,
       },
       { loadBridge: () => bridge, memoryLimit: () => null },
     )

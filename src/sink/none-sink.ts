@@ -1,0 +1,48 @@
+/**
+ * `--output none`: counts what matched, and writes nothing.
+ *
+ * For measuring and for trying patterns. It settles at once, as written; the pipeline commits
+ * nothing with it.
+ */
+import type { CreditLimits } from '../pool/signals.ts'
+import type { Sink, SinkBatch, SinkGauges } from './sink.ts'
+
+/** Never reached but by what is on its way from the filter threads, for nothing is held. */
+export const NONE_CREDIT: CreditLimits = { documents: 1_000_000, bytes: 64 * 1024 * 1024 }
+
+export class NoneSink implements Sink {
+  #documents = 0
+  #bytes = 0
+
+  open(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  write(batch: SinkBatch): void {
+    this.#documents += batch.ends.length
+    this.#bytes += batch.body.length
+    batch.settleAll('written')
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  gauges(): SinkGauges {
+    return {
+      queuedDocuments: 0,
+      queuedBytes: 0,
+      spillBytes: 0,
+      writtenDocuments: this.#documents,
+      writtenBytes: this.#bytes,
+      retries: 0,
+      rejected429: 0,
+      replaying: false,
+      trouble: null,
+    }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}

@@ -1,0 +1,61 @@
+/** A batch that remembers how its documents were settled; shared by the tests of the outputs. */
+import assert from 'node:assert/strict'
+import type { Outcome, SinkBatch, SinkEvents } from '../../src/sink/sink.ts'
+
+export class RecordedBatch implements SinkBatch {
+  /** These outputs keep a batch's bytes until it is settled. */
+  releaseBody(): void {
+    assert.fail('the body was let go')
+  }
+
+  readonly body: Uint8Array
+  readonly ends: Uint32Array
+  readonly runs: SinkBatch['runs']
+  readonly outcomes: (Outcome | null)[]
+
+  constructor(documents: readonly string[]) {
+    this.body = Buffer.from(documents.join(''))
+    let end = 0
+    this.ends = Uint32Array.from(documents, (text) => (end += Buffer.byteLength(text)))
+    const offsets = Float64Array.from(documents.keys())
+    this.runs = [{ topic: 'logs', partition: 0, assignmentId: 1, offsets }]
+    this.outcomes = documents.map(() => null)
+  }
+
+  get isSettled(): boolean {
+    return this.outcomes.every((outcome) => outcome === 'written')
+  }
+
+  settle(documentIndex: number, outcome: Outcome): void {
+    assert.equal(this.outcomes[documentIndex], null)
+    this.outcomes[documentIndex] = outcome
+  }
+
+  settleAll(outcome: Outcome): void {
+    for (const index of this.outcomes.keys()) this.settle(index, outcome)
+  }
+}
+
+export class RecordedEvents implements SinkEvents {
+  readonly failures: Error[] = []
+  endCount = 0
+
+  fail(error: Error): void {
+    this.failures.push(error)
+  }
+
+  endOfOutput(): void {
+    this.endCount++
+  }
+
+  drained(): void {}
+}
+
+/** Lets the event loop turn until it holds; fails after 5 s. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + 5000
+  while (!condition()) {
+    assert(performance.now() < deadlineMs, 'what was waited for did not come')
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
