@@ -68,6 +68,7 @@ const TICK_MS = 1000
 const CONNECTIONS_MAX = 2000
 /** Requests under way at the end have this long. */
 const CLOSE_MS = 2000
+const SWEEP_MS = 20
 
 /**
  * @throws LogpipeError LOCKED or STORE for the database, LISTEN for the address.
@@ -257,9 +258,16 @@ async function listen(server: Server, { host, port }: ControlSettings): Promise<
 
 async function closeServer(server: Server, clock: Clock): Promise<void> {
   const closed = once(server, 'close')
+  const endMs = clock.monotonicMs() + CLOSE_MS
   server.close()
-  server.closeIdleConnections()
-  const cancel = clock.after(CLOSE_MS, () => server.closeAllConnections())
+  let cancel: () => void
+  /** Connections become idle one after another, as their requests end. */
+  const sweep = (): void => {
+    if (clock.monotonicMs() < endMs) server.closeIdleConnections()
+    else server.closeAllConnections()
+    cancel = clock.after(SWEEP_MS, sweep)
+  }
+  cancel = clock.after(SWEEP_MS, sweep)
   await closed
   cancel()
 }

@@ -21,6 +21,7 @@ export interface FieldRow {
   readonly default: string | null
   readonly secret?: boolean
   readonly repeatable?: boolean
+  readonly notBuilt?: boolean
   readonly group: string
   readonly short: string
 }

@@ -133,9 +133,9 @@ export class History {
     this.#store.write(rows, nowMs)
   }
 
-  /** The rates and gauges of a pipeline now. */
-  latest(pipelineId: number): readonly number[] | undefined {
-    return this.#now(this.#clock.wallMs()).get(pipelineId)
+  /** The rates and gauges of each pipeline that runs, and of the fleet, now. */
+  latest(): ReadonlyMap<number, readonly number[]> {
+    return this.#now(this.#clock.wallMs())
   }
 
   /** The last `seconds` of a pipeline, in the finest step that covers them. */

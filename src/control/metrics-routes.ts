@@ -15,9 +15,11 @@ export function metricsRoutes(context: ControlContext): OpenAPIHono {
   addRuntime(router, context)
   addHistory(router, context)
   addElasticsearch(router, context)
+  const scrape = prometheusText(context)
   router.get('/metrics', async (c) => {
-    const text = await prometheusText(context)
-    return c.body(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+    return c.body(await scrape(), 200, {
+      'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+    })
   })
   return router
 }
@@ -98,10 +100,11 @@ function addRuntime(router: OpenAPIHono, context: ControlContext): void {
             ? [{ id, pipelineId: heartbeat.pipelineId, metrics: heartbeat.metrics }]
             : [],
         )
+      const rates = context.history.latest()
       const entryOf = (workers: typeof live, pipelineId: number) => ({
         workers: workers.map(({ id }) => id),
         metrics: sum(workers.map(({ metrics }) => metrics)),
-        rates: named(context.history.latest(pipelineId) ?? []),
+        rates: named(rates.get(pipelineId) ?? []),
       })
       const pipelines = [...Map.groupBy(live, ({ pipelineId }) => pipelineId)]
         .map(([id, workers]) => ({ pipeline_id: id, ...entryOf(workers, id) }))

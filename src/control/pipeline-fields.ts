@@ -7,13 +7,18 @@
  * that an answer cannot show one by accident; they are written, and never read back.
  */
 import {
+  propertyFault,
+  propertyIsSecret,
+  propertyVariable,
+} from '../options/remote-kafka-properties.ts'
+import { remoteFault } from '../options/remote-options.ts'
+import {
   checkValue,
   variableText,
   type FieldOption,
   type FieldRow,
   type FieldValue,
 } from './field-value.ts'
-import { propertyFault, propertyIsSecret, propertyVariable } from './kafka-properties.ts'
 import type { FieldFault } from './problem.ts'
 
 export interface PipelineSettings {
@@ -34,9 +39,6 @@ export interface Draft {
   /** Undefined: not said. */
   readonly enabled: boolean | undefined
 }
-
-/** Decided by sync (it always runs until stopped, into Elasticsearch, in a home of its own). */
-const OWNED_BY_SYNC: ReadonlySet<string> = new Set(['RUN_SECONDS', 'ES_ENABLED', 'PIPELINE_OUTPUT'])
 
 /** What a pipeline has besides options; answers repeat the read-only ones, so a PUT may too. */
 const OWN_FIELDS = ['name', 'enabled', 'desired_state', 'replicas', 'kafka_config'] as const
@@ -59,25 +61,13 @@ export class PipelineFields {
   /** The rows that are fields, in the table's order. */
   readonly rows: readonly FieldRow[]
   readonly #byField: ReadonlyMap<string, FieldOption>
-  readonly #refused: ReadonlyMap<string, string>
+  readonly #refused: ReadonlyMap<string, string | undefined>
 
   constructor(options: readonly FieldOption[]) {
-    const isField = (row: FieldRow) =>
-      row.scope === 'remote' && row.commands.includes('run') && !OWNED_BY_SYNC.has(row.env)
-    const own = options.filter(({ row }) => isField(row))
+    const own = options.filter(({ row }) => remoteFault(row) === undefined)
     this.rows = own.map(({ row }) => row)
     this.#byField = new Map(own.map((option) => [fieldName(option.row), option]))
-    this.#refused = new Map(
-      options
-        .filter(({ row }) => !isField(row))
-        .map(({ row }) => [
-          fieldName(row),
-          row.scope === 'local'
-            ? 'is set on the machine of the worker, never by the API: it names a file, a program ' +
-              'or an address there'
-            : 'is not for a pipeline: sync decides it',
-        ]),
-    )
+    this.#refused = new Map(options.map(({ row }) => [fieldName(row), remoteFault(row)]))
   }
 
   /**

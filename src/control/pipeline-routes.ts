@@ -137,7 +137,9 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
       refuseTakenName(context, draft.name, before.id)
       const enabled = draft.enabled ?? before.enabled
       const after = pipelines.update(before.id, draft, enabled, context.clock.wallMs())
-      context.fleet.reconcile()
+      if (enabled !== before.enabled || after.replicas !== before.replicas) {
+        context.fleet.reconcile()
+      }
       return c.json(viewOf(context, after), 200, tagHeader(after))
     },
   )

@@ -76,7 +76,8 @@ function enabledState(
   if (faulty !== undefined) {
     const { heartbeat } = faulty
     const message = `${faulty.id}: ${heartbeat?.error?.message ?? ''}`
-    return { state: runs.length > 0 ? 'degraded' : 'failed', reason: message }
+    const nothingRuns = runs.length === 0 && heartbeat?.state === 'crash_loop'
+    return { state: nothingRuns ? 'failed' : 'degraded', reason: message }
   }
   const reason = shortage?.reason ?? null
   if (runs.length === 0) return { state: 'starting', reason }

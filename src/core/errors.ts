@@ -98,6 +98,16 @@ export const ERRORS = {
   },
   LISTEN: { exitStatus: 1, retryable: false, meaning: 'An address cannot be listened on.' },
   STORE: { exitStatus: 1, retryable: false, meaning: 'The database cannot be used.' },
+  SYNC: {
+    exitStatus: 1,
+    retryable: false,
+    meaning: "The worker's folder cannot be used.",
+  },
+  CONTROL: {
+    exitStatus: 1,
+    retryable: true,
+    meaning: 'The control plane cannot be reached, or its answer is refused.',
+  },
   THREAD: { exitStatus: 1, retryable: false, meaning: 'A thread of the pipeline died.' },
   DEADLINE: {
     exitStatus: 1,

@@ -13,7 +13,7 @@ import {
 import { systemClock } from '../../src/core/clock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { memoryLock, temporaryFolder } from './control-fixture.ts'
-import { SAMPLE_OPTIONS } from './sample-options.ts'
+import { OPTION_FIELDS } from '../../src/control/option-fields.ts'
 
 const run = promisify(execFile)
 
@@ -26,7 +26,7 @@ async function startTestControl(
   const dependencies: ControlDependencies = {
     clock: systemClock,
     lockFile,
-    options: SAMPLE_OPTIONS,
+    options: OPTION_FIELDS,
     assets: new Map(),
     version: '0.0.0',
     fetch,

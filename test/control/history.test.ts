@@ -25,16 +25,20 @@ test('counters become rates, gauges stay, and a restart is no negative rate', (t
   clock.advance(1000)
   history.record('w1', 1, { polled_total: 3000, kafka_lag: 9 }, 5000)
   history.record('w2', 1, { polled_total: 50, kafka_lag: 1 }, 5000)
-  assert.equal(value(history.latest(1), 'polled_per_second'), 2000)
-  assert.equal(value(history.latest(1), 'kafka_lag'), 10)
+  assert.equal(value(history.latest().get(1), 'polled_per_second'), 2000)
+  assert.equal(value(history.latest().get(1), 'kafka_lag'), 10)
   clock.advance(1000)
   history.record('w1', 1, { polled_total: 500 }, 5000)
-  assert.equal(value(history.latest(1), 'polled_per_second'), 500, 'begun anew at zero')
+  assert.equal(value(history.latest().get(1), 'polled_per_second'), 500, 'begun anew at zero')
   history.record('w2', 2, { polled_total: 9e9 }, 5000)
-  assert.equal(value(history.latest(2), 'polled_per_second'), 0, 'another pipeline, other counters')
+  assert.equal(
+    value(history.latest().get(2), 'polled_per_second'),
+    0,
+    'another pipeline, other counters',
+  )
   clock.advance(5001)
-  assert.equal(history.latest(1), undefined, 'silent workers count no more')
-  assert.equal(value(history.latest(FLEET_ID), 'polled_per_second'), 0)
+  assert.equal(history.latest().get(1), undefined, 'silent workers count no more')
+  assert.equal(value(history.latest().get(FLEET_ID), 'polled_per_second'), 0)
 })
 
 test('a longer range has a coarser step, with means of rates and the highest gauge', (t) => {

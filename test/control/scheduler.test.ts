@@ -85,6 +85,31 @@ test('who runs something goes on running it, and a second look changes nothing',
   )
 })
 
+// Goal: no pipeline moves without need. Method: a pipeline and workers come that sort before all.
+test('who runs something is not moved by what comes later', () => {
+  fc.assert(
+    fc.property(pipelines, workers, fc.integer({ min: 0, max: 3 }), (wishes, fleet, newCount) => {
+      const { assignments } = schedule(wishes, fleet)
+      const after = fleet.map((worker) => ({
+        ...worker,
+        pipelineId: worker.pin === null ? (assignments.get(worker.id) ?? null) : worker.pipelineId,
+      }))
+      const newcomers = Array.from({ length: newCount }, (_, index) => ({
+        id: `a${index}`,
+        live: true,
+        pin: null,
+        pipelineId: null,
+      }))
+      const more = [{ id: 0, enabled: true, replicas: 2 }, ...wishes]
+      const later = schedule(more, [...newcomers, ...after]).assignments
+      for (const worker of fleet.filter(({ live }) => live)) {
+        const given = assignments.get(worker.id) ?? null
+        if (given !== null) assert.equal(later.get(worker.id), given)
+      }
+    }),
+  )
+})
+
 test('every pipeline has its first worker before any has its second', () => {
   fc.assert(
     fc.property(pipelines, fc.integer({ min: 0, max: 10 }), (wishes, liveCount) => {

@@ -1,0 +1,44 @@
+/**
+ * Which options the control plane may set for a pipeline, and thereby what a worker lets it set.
+ *
+ * Both sides ask here: the control plane refuses a field, and the worker refuses a variable, so
+ * that whoever takes over the control plane still cannot name a program or a file on a worker.
+ */
+import { propertyFault } from './remote-kafka-properties.ts'
+import { propertyOfEnv } from './kafka-properties.ts'
+import { ROWS } from './table.ts'
+
+/** Decided by sync: it runs until stopped, into Elasticsearch, in a home of its own. */
+const OWNED_BY_SYNC: ReadonlySet<string> = new Set(['RUN_SECONDS', 'ES_ENABLED', 'PIPELINE_OUTPUT'])
+
+export interface RemoteRow {
+  readonly env: string
+  readonly scope: 'remote' | 'local'
+  readonly commands: readonly string[]
+  readonly notBuilt?: boolean
+}
+
+/** Why an option is no field of a pipeline; undefined when it is one. */
+export function remoteFault(row: RemoteRow): string | undefined {
+  if (row.scope === 'local') {
+    return (
+      'is set on the machine of the worker, never by the API: it names a file, a program or an ' +
+      'address there'
+    )
+  }
+  if (!row.commands.includes('run') || OWNED_BY_SYNC.has(row.env)) {
+    return 'is not for a pipeline: sync decides it'
+  }
+  return row.notBuilt === true ? 'is not part of this version' : undefined
+}
+
+const VARIABLES: ReadonlySet<string> = new Set(
+  ROWS.filter((row) => remoteFault(row) === undefined).map(({ env }) => env),
+)
+
+/** Whether a worker takes this variable with this value from the control plane. */
+export function isRemoteVariable(name: string, value: string): boolean {
+  const property = propertyOfEnv(name)
+  if (property !== undefined) return propertyFault(property, value) === undefined
+  return VARIABLES.has(name) && !value.includes('\0')
+}

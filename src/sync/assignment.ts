@@ -1,0 +1,127 @@
+/**
+ * What the control plane says this worker shall run, checked before it is believed.
+ *
+ * The worker does not trust the control plane with its machine: only variables that are remote
+ * options are taken, so that no program and no file can be named from afar.
+ */
+import { isRemoteVariable } from '../options/remote-options.ts'
+import { LogpipeError } from '../core/errors.ts'
+
+export interface Assignment {
+  readonly pipelineId: number
+  readonly name: string
+  readonly revision: number
+  readonly variables: Readonly<Record<string, string>>
+  readonly secrets: Readonly<Record<string, string>>
+}
+
+/** Kinds of order that this version knows; others are answered as failed. */
+export interface Command {
+  readonly id: string
+  readonly kind: string
+  readonly pipelineId: number
+  readonly args: Readonly<Record<string, unknown>>
+  readonly expiresMs: number
+}
+
+export interface Orders {
+  readonly assignment: Assignment | null
+  readonly commands: readonly Command[]
+}
+
+/** A heartbeat's answer. @throws LogpipeError CONTROL when it is not one. */
+export function parseOrders(answer: unknown): Orders {
+  const { assignment, commands } = objectOf(answer, 'the answer')
+  return {
+    assignment:
+      assignment === null || assignment === undefined ? null : parseAssignment(assignment),
+    commands: Array.isArray(commands) ? commands.map(parseCommand) : [],
+  }
+}
+
+/** Also from a file. Null where nothing shall run. */
+export function parseAssignment(given: unknown): Assignment | null {
+  const fields = objectOf(given, 'the assignment')
+  if (fields['desired_state'] !== 'running') return null
+  const variables = textsOf(fields['variables'], 'variables')
+  const secrets = textsOf(fields['secrets'], 'secrets')
+  for (const [name, value] of [...Object.entries(variables), ...Object.entries(secrets)]) {
+    if (!isRemoteVariable(name, value)) {
+      throw refused(`the variable ${name} may not be set by a control plane`)
+    }
+  }
+  return {
+    // A folder is named after it: a number cannot lead out of the home.
+    pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
+    name: typeof fields['name'] === 'string' ? fields['name'] : '',
+    revision: countOf(fields['revision'], 'revision'),
+    variables,
+    secrets,
+  }
+}
+
+/** As parseAssignment reads it; secrets are left out. */
+export function assignmentForFile(assignment: Assignment): Readonly<Record<string, unknown>> {
+  return {
+    desired_state: 'running',
+    pipeline_id: assignment.pipelineId,
+    name: assignment.name,
+    revision: assignment.revision,
+    variables: assignment.variables,
+    secrets: {},
+  }
+}
+
+/** Whether a child of the one would do exactly what a child of the other does. */
+export function runsTheSame(left: Assignment, right: Assignment): boolean {
+  return (
+    left.pipelineId === right.pipelineId &&
+    sameTexts(left.variables, right.variables) &&
+    sameTexts(left.secrets, right.secrets)
+  )
+}
+
+function sameTexts(
+  left: Readonly<Record<string, string>>,
+  right: Readonly<Record<string, string>>,
+): boolean {
+  const names = Object.keys(left)
+  return (
+    names.length === Object.keys(right).length && names.every((name) => left[name] === right[name])
+  )
+}
+
+function parseCommand(given: unknown): Command {
+  const fields = objectOf(given, 'a command')
+  return {
+    id: String(fields['id']),
+    kind: String(fields['kind']),
+    pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
+    args: objectOf(fields['args'] ?? {}, 'args'),
+    expiresMs: Date.parse(String(fields['expires_at'])),
+  }
+}
+
+function objectOf(given: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
+    return given as Readonly<Record<string, unknown>>
+  }
+  throw refused(`expected ${what} to be an object`)
+}
+
+function textsOf(given: unknown, what: string): Readonly<Record<string, string>> {
+  const fields = objectOf(given, what)
+  for (const value of Object.values(fields)) {
+    if (typeof value !== 'string') throw refused(`expected ${what} to be texts`)
+  }
+  return fields as Readonly<Record<string, string>>
+}
+
+function countOf(given: unknown, what: string): number {
+  if (typeof given === 'number' && Number.isSafeInteger(given) && given > 0) return given
+  throw refused(`expected ${what} to be a whole number above 0`)
+}
+
+function refused(detail: string): LogpipeError {
+  return new LogpipeError('CONTROL', `the control plane's answer is refused: ${detail}`)
+}

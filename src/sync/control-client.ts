@@ -1,0 +1,79 @@
+/**
+ * The one call a worker makes: its heartbeat, for its orders. Bounded in time and size.
+ */
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import { parseOrders, type Orders } from './assignment.ts'
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+export interface ControlClientSettings {
+  readonly url: string
+  readonly workerId: string
+  /** WORKER_TOKEN; undefined: none is sent. */
+  readonly token: string | undefined
+  readonly timeoutMs: number
+}
+
+/** A pipeline's variables and sixteen commands are far below. */
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024
+
+export class ControlClient {
+  readonly #settings: ControlClientSettings
+  readonly #fetch: Fetch
+
+  constructor(settings: ControlClientSettings, fetcher: Fetch) {
+    this.#settings = settings
+    this.#fetch = fetcher
+  }
+
+  /** @throws LogpipeError CONTROL when it cannot be reached, refuses, or answers nonsense. */
+  async heartbeat(body: unknown, signal: AbortSignal): Promise<Orders> {
+    const { url, workerId, token, timeoutMs } = this.#settings
+    const target = `${url.replace(/\/+$/, '')}/api/workers/${workerId}/heartbeat`
+    try {
+      const answer = await this.#fetch(target, {
+        method: 'POST',
+        redirect: 'error',
+        headers: {
+          'content-type': 'application/json',
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
+        body: JSON.stringify(body),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      })
+      const text = await textOf(answer)
+      if (!answer.ok) {
+        throw new LogpipeError('CONTROL', `status ${answer.status}: ${detailOf(text)}`)
+      }
+      return parseOrders(JSON.parse(text))
+    } catch (error) {
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+      throw new LogpipeError('CONTROL', `the control plane at ${url}: ${messageOf(cause)}`, {
+        cause: error,
+      })
+    }
+  }
+}
+
+async function textOf(answer: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of answer.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > ANSWER_BYTES_MAX) {
+      throw new LogpipeError('CONTROL', `expected at most ${ANSWER_BYTES_MAX} bytes`)
+    }
+  }
+  return text
+}
+
+/** The detail of problem+json, or the beginning of whatever came. */
+function detailOf(text: string): string {
+  try {
+    const { detail } = JSON.parse(text) as { readonly detail?: unknown }
+    if (typeof detail === 'string') return detail
+  } catch {
+    // Not JSON: a proxy answered in the control plane's place.
+  }
+  return text.slice(0, 200)
+}

@@ -1,0 +1,139 @@
+/**
+ * A worker's folder: data/WORKER_ID/, with a lock, the state that outlives sync, and a folder for
+ * each pipeline it has run.
+ *
+ *   lock          flock: one sync process for each worker id on a machine
+ *   state.json    what was assigned (without secrets) and which process is its child
+ *   PIPELINE_ID/  home of a child: spill, dead letters, snapshot of metrics
+ */
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
+import path from 'node:path'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import { assignmentForFile, parseAssignment, type Assignment } from './assignment.ts'
+
+export type LockFile = (file: string) => (() => void) | undefined
+
+export interface SavedState {
+  /** The last orders; secrets are missing. */
+  readonly assignment: Assignment | null
+  /** Whether it had secrets: then only the control plane can give it again. */
+  readonly hadSecrets: boolean
+  readonly child: ChildIdentity | null
+}
+
+export interface ChildIdentity {
+  readonly pid: number
+  /** Tells a process from a later one of the same pid. */
+  readonly startTime: string
+}
+
+const STATE_BYTES_MAX = 1024 * 1024
+const NOTHING: SavedState = { assignment: null, hadSecrets: false, child: null }
+
+export class Home {
+  readonly #folder: string
+  readonly #unlock: () => void
+
+  /**
+   * Takes the folder.
+   * @throws LogpipeError LOCKED when another process has it; SYNC when it cannot be used.
+   */
+  constructor(dataFolder: string, workerId: string, lockFile: LockFile) {
+    this.#folder = path.join(dataFolder, workerId)
+    makeFolder(this.#folder)
+    const unlock = lockFile(path.join(this.#folder, 'lock'))
+    if (unlock === undefined) {
+      throw new LogpipeError(
+        'LOCKED',
+        `expected ${this.#folder} to be free; another sync with WORKER_ID ${workerId} runs here`,
+      )
+    }
+    this.#unlock = unlock
+  }
+
+  /** The folder of a pipeline, made if need be. */
+  pipelineFolder(pipelineId: number): string {
+    const folder = path.join(this.#folder, String(pipelineId))
+    makeFolder(folder)
+    return folder
+  }
+
+  /** What was saved last; nothing when there is none or it cannot be understood. */
+  read(): SavedState {
+    try {
+      const text = readFileSync(this.#stateFile, 'utf8')
+      if (text.length > STATE_BYTES_MAX) return NOTHING
+      const saved = JSON.parse(text) as Readonly<Record<string, unknown>>
+      const { assignment } = saved
+      return {
+        assignment:
+          assignment === null || assignment === undefined ? null : parseAssignment(assignment),
+        hadSecrets: saved['had_secrets'] === true,
+        child: identityOf(saved['child']),
+      }
+    } catch {
+      // A first start, or a file of another version: the control plane says again what to run.
+      return NOTHING
+    }
+  }
+
+  /** Saves, atomically and durably. @throws LogpipeError SYNC when the disk does not take it. */
+  save(state: Omit<SavedState, 'hadSecrets'>): void {
+    const { assignment, child } = state
+    const text = JSON.stringify({
+      assignment: assignment === null ? null : assignmentForFile(assignment),
+      had_secrets: assignment !== null && Object.keys(assignment.secrets).length > 0,
+      child,
+    })
+    const partial = `${this.#stateFile}.partial`
+    try {
+      const file = openSync(partial, 'w', 0o600)
+      try {
+        writeSync(file, text)
+        fsyncSync(file)
+      } finally {
+        closeSync(file)
+      }
+      renameSync(partial, this.#stateFile)
+    } catch (error) {
+      throw homeError(this.#folder, error)
+    }
+  }
+
+  close(): void {
+    this.#unlock()
+  }
+
+  get #stateFile(): string {
+    return path.join(this.#folder, 'state.json')
+  }
+}
+
+function identityOf(given: unknown): ChildIdentity | null {
+  if (typeof given !== 'object' || given === null) return null
+  const { pid, startTime } = given as Partial<ChildIdentity>
+  const isPid = typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 1
+  return isPid && typeof startTime === 'string' ? { pid, startTime } : null
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw homeError(folder, error)
+  }
+}
+
+function homeError(folder: string, error: unknown): LogpipeError {
+  return new LogpipeError('SYNC', `the folder ${folder} cannot be used: ${messageOf(error)}`, {
+    cause: error,
+  })
+}

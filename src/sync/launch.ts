@@ -1,0 +1,57 @@
+/**
+ * How a child is started: program, arguments, environment, home.
+ */
+import path from 'node:path'
+import type { Assignment } from './assignment.ts'
+import type { Launch } from './child.ts'
+
+export interface LaunchSettings {
+  /** The logpipe to run and its leading arguments: SYNC_BIN_PATH, or this very program. */
+  readonly command: readonly string[]
+  /** What a child inherits; the tokens of sync itself are left out. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** More variables that name files in the child's home, as dead letters do. */
+  readonly homeVariables?: (folder: string) => Readonly<Record<string, string>>
+}
+
+/** A child needs none of these, and they would let it act as the worker or the operator. */
+const NOT_INHERITED =
+  /^(WORKER_|CONTROL_|SYNC_|LOGPIPE_SECRETS_FD$|LOGPIPE_REPLY_FD$|LOGPIPE_PARENT_STDIN$)/
+
+/** The name of the snapshot in a child's home. */
+export const SNAPSHOT_NAME = 'runtime_metrics.json'
+
+/** The child itself: runs until it is stopped, into Elasticsearch. */
+export function runLaunch(
+  settings: LaunchSettings,
+  assignment: Assignment,
+  folder: string,
+): Launch {
+  return toolLaunch(settings, assignment, folder, ['run'])
+}
+
+/** Another sub-command with the same environment, as check. */
+export function toolLaunch(
+  settings: LaunchSettings,
+  assignment: Assignment,
+  folder: string,
+  args: readonly string[],
+): Launch {
+  const inherited: Record<string, string> = {}
+  for (const [name, value] of Object.entries(settings.environment)) {
+    if (value !== undefined && !NOT_INHERITED.test(name)) inherited[name] = value
+  }
+  return {
+    command: [...settings.command, ...args],
+    environment: {
+      ...inherited,
+      ...assignment.variables,
+      RUN_SECONDS: '0',
+      ES_ENABLED: '1',
+      ES_SPILL_PATH: path.join(folder, 'es_spill.bin'),
+      RUNTIME_METRICS_PATH: path.join(folder, SNAPSHOT_NAME),
+      ...settings.homeVariables?.(folder),
+    },
+    secrets: assignment.secrets,
+  }
+}

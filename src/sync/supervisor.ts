@@ -1,0 +1,299 @@
+/**
+ * Keeps one child running: the one that was last asked for, or the one before if that will not run.
+ *
+ *   idle --want--> starting --> running --want another / want none--> stopping --> (again)
+ *                     |            |
+ *                     +--- exit ---+--> backoff --> starting
+ *                                          \--> crash_loop (CRASHES_MAX in a row)
+ *
+ * One loop does everything, one step after another, so there are never two children: a new one is
+ * started only after the exit of the old one was seen, its predecessor's across a restart of sync
+ * included (by pid and start time; its stdin has ended, so it drains by itself).
+ *
+ * A revision that crashes CRASHES_MAX times without once running for HEALTHY_MS, or refuses its
+ * options, has failed: the last revision that ran healthily runs in its place until another is
+ * asked for. Without one it is tried again for ever, at the longest pause.
+ */
+import type { Clock } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import { runsTheSame, type Assignment } from './assignment.ts'
+import type { Child, Exit, Launch, SpawnChild } from './child.ts'
+import type { ChildIdentity, Home } from './home.ts'
+import { isRunning, type Processes } from './processes.ts'
+
+export type SupervisorState =
+  'idle' | 'starting' | 'running' | 'stopping' | 'backoff' | 'crash_loop'
+
+export interface SupervisorStatus {
+  readonly state: SupervisorState
+  readonly pid: number | null
+  readonly pipelineId: number | null
+  readonly revision: number | null
+  readonly failedRevision: number | null
+  readonly error: { readonly message: string; readonly lines: readonly string[] } | null
+}
+
+export interface SupervisorDependencies {
+  readonly clock: Clock
+  readonly home: Home
+  readonly processes: Processes
+  readonly spawn: SpawnChild
+  readonly launch: (assignment: Assignment) => Launch
+  /** Sends what an earlier pipeline left in its spill; an error's text, or undefined when done. */
+  readonly drainLeftovers: (assignment: Assignment) => Promise<string | undefined>
+  readonly onReply: (reply: unknown) => void
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+  /** How long a child may drain before it is killed. */
+  readonly drainMs: number
+}
+
+interface Run {
+  readonly child: Child
+  /** Replaced by a later revision that is the same for the child. */
+  assignment: Assignment
+  exit: Exit | undefined
+}
+
+/** Alive for so long, a child counts as running. */
+const STARTED_MS = 2000
+/** Alive for so long, its revision has shown that it works. */
+export const HEALTHY_MS = 30_000
+export const CRASHES_MAX = 5
+const BACKOFF_MS_MIN = 1000
+const BACKOFF_MS_MAX = 60_000
+/** logpipe's exit status for wrong options: trying again changes nothing. */
+const EXIT_USAGE = 2
+const ORPHAN_LOOK_MS = 100
+/** A killed process is gone at once, unless the kernel holds it in a call. */
+const ORPHAN_KILLED_MS = 5000
+
+export class Supervisor {
+  readonly #deps: SupervisorDependencies
+  readonly #done: Promise<void>
+  #wanted: Assignment | null = null
+  /** Ran for HEALTHY_MS. */
+  #good: Assignment | null = null
+  /** Will not run; #good runs in its place. */
+  #failed: Assignment | null = null
+  /** Ran last: what it left is drained before another pipeline is taken. */
+  #last: Assignment | null = null
+  #state: SupervisorState = 'idle'
+  #running: Run | null = null
+  #crashCount = 0
+  #error: SupervisorStatus['error'] = null
+  #closed = false
+  #wake: (() => void) | undefined
+
+  /** @param orphan the child of an earlier sync process, which must end first. */
+  constructor(dependencies: SupervisorDependencies, orphan: ChildIdentity | null) {
+    this.#deps = dependencies
+    this.#done = this.#loop(orphan)
+  }
+
+  /** Says what shall run from now on; null: nothing. */
+  want(assignment: Assignment | null): void {
+    const before = this.#wanted
+    if (before === null && assignment === null) return
+    const same = before !== null && assignment !== null && runsTheSame(before, assignment)
+    if (same && before.revision === assignment.revision) return
+    this.#wanted = assignment
+    // A revision that changes nothing for the child is taken over, with what is known of it.
+    if (!same) {
+      this.#crashCount = 0
+      this.#failed = null
+      this.#error = null
+    } else if (this.#failed !== null) this.#failed = assignment
+    this.#save(this.#identity())
+    this.#wake?.()
+  }
+
+  status(): SupervisorStatus {
+    const shown = this.#running?.assignment ?? null
+    return {
+      state: this.#state,
+      pid: this.#running?.child.pid ?? null,
+      pipelineId: shown?.pipelineId ?? null,
+      revision: shown?.revision ?? null,
+      failedRevision: this.#failed?.revision ?? null,
+      error: this.#error,
+    }
+  }
+
+  /** Passes a command on to the child; false when none can take it. */
+  send(command: unknown): boolean {
+    return this.#running?.child.send(command) ?? false
+  }
+
+  /** Stops the child, draining it. Afterwards nothing runs. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#wake?.()
+    await this.#done
+  }
+
+  async #loop(orphan: ChildIdentity | null): Promise<void> {
+    if (orphan !== null) await this.#endOrphan(orphan)
+    while (!this.#closed) {
+      const target = this.#target()
+      if (target === null) {
+        this.#state = 'idle'
+        await this.#woken()
+      } else if (await this.#leftoversDrained(target)) {
+        const exit = await this.#runOnce(target)
+        if (exit !== undefined) await this.#afterCrash(target, exit)
+      } else await this.#pause('stopping')
+    }
+    this.#state = 'idle'
+  }
+
+  /** What shall run now. */
+  #target(): Assignment | null {
+    return this.#failed !== null && this.#good !== null ? this.#good : this.#wanted
+  }
+
+  /** Runs a child until it exits (its exit) or is not wanted any more (undefined). */
+  async #runOnce(target: Assignment): Promise<Exit | undefined> {
+    const { clock, spawn, launch, onReply, log } = this.#deps
+    this.#state = 'starting'
+    log('info', `starting pipeline ${target.pipelineId}, revision ${target.revision}`)
+    const onLine = (line: string): void => log('info', `child: ${line}`)
+    const child = spawn(launch(target), { onLine, onReply })
+    const run: Run = { child, assignment: target, exit: undefined }
+    this.#running = run
+    this.#last = target
+    this.#save(this.#identity())
+    const cancels = [
+      clock.after(STARTED_MS, () => (this.#state = 'running')),
+      clock.after(HEALTHY_MS, () => this.#isHealthy(run.assignment)),
+    ]
+    const exited = child.exited.then((exit) => (run.exit = exit))
+    while (run.exit === undefined && !this.#closed) {
+      const now = this.#target()
+      if (now === null || !runsTheSame(now, run.assignment)) break
+      run.assignment = now
+      await Promise.race([exited, this.#woken()])
+    }
+    for (const cancel of cancels) cancel()
+    const { exit } = run
+    if (exit === undefined) await this.#stop(child)
+    else this.#error = { message: exitText(exit), lines: child.lastLines() }
+    this.#running = null
+    this.#save(null)
+    return exit
+  }
+
+  #isHealthy(assignment: Assignment): void {
+    this.#good = assignment
+    this.#crashCount = 0
+    if (this.#failed === null) this.#error = null
+  }
+
+  async #stop(child: Child): Promise<void> {
+    const { clock, drainMs, log } = this.#deps
+    this.#state = 'stopping'
+    child.terminate()
+    const cancel = clock.after(drainMs, () => {
+      log('warn', `the child did not drain within ${drainMs} ms and is killed`)
+      child.kill()
+    })
+    await child.exited
+    cancel()
+  }
+
+  async #afterCrash(target: Assignment, exit: Exit): Promise<void> {
+    this.#deps.log('error', `pipeline ${target.pipelineId}: ${exitText(exit)}`)
+    const now = this.#target()
+    if (now === null || !runsTheSame(now, target)) return
+    this.#crashCount = exit.code === EXIT_USAGE ? CRASHES_MAX : this.#crashCount + 1
+    const isLoop = this.#crashCount >= CRASHES_MAX
+    const good = this.#good
+    if (isLoop && good?.pipelineId === now.pipelineId && !runsTheSame(good, now)) {
+      const { log } = this.#deps
+      log('error', `revision ${now.revision} will not run; going back to ${good.revision}`)
+      this.#failed = now
+      this.#crashCount = 0
+      return
+    }
+    await this.#pause(isLoop ? 'crash_loop' : 'backoff')
+  }
+
+  /** Waits, longer after each crash, or until something else is wanted. */
+  async #pause(state: SupervisorState): Promise<void> {
+    this.#state = state
+    const power = Math.max(0, Math.min(this.#crashCount - 1, 10))
+    const delayMs = Math.min(BACKOFF_MS_MIN * 2 ** power, BACKOFF_MS_MAX)
+    const woken = this.#woken()
+    const cancel = this.#deps.clock.after(state === 'crash_loop' ? BACKOFF_MS_MAX : delayMs, () =>
+      this.#wake?.(),
+    )
+    await woken
+    cancel()
+  }
+
+  /** Under COMMIT_ON=spill documents lie in the spill alone: they are sent before all else. */
+  async #leftoversDrained(target: Assignment): Promise<boolean> {
+    const last = this.#last
+    if (last === null || last.pipelineId === target.pipelineId) return true
+    if (last.variables['COMMIT_ON'] === 'spill') {
+      this.#state = 'stopping'
+      const failure = await this.#deps.drainLeftovers(last)
+      if (failure !== undefined) {
+        const message = `the spill of pipeline ${last.pipelineId} cannot be drained: ${failure}`
+        this.#error = { message, lines: [] }
+        return false
+      }
+      this.#error = null
+    }
+    this.#last = null
+    return true
+  }
+
+  /** The end of its stdin has told it to drain; it has as long as any other child. */
+  async #endOrphan(orphan: ChildIdentity): Promise<void> {
+    const { clock, processes, drainMs, log } = this.#deps
+    if (!isRunning(processes, orphan)) return
+    log('info', `waiting for process ${orphan.pid}, the child of an earlier sync, to drain`)
+    this.#state = 'stopping'
+    processes.signal(orphan, 'SIGTERM')
+    const startMs = clock.monotonicMs()
+    let killed = false
+    while (isRunning(processes, orphan)) {
+      const waitedMs = clock.monotonicMs() - startMs
+      if (waitedMs > drainMs && !killed) {
+        log('warn', `process ${orphan.pid} did not drain within ${drainMs} ms and is killed`)
+        processes.signal(orphan, 'SIGKILL')
+        killed = true
+      }
+      if (waitedMs > drainMs + ORPHAN_KILLED_MS) return
+      await new Promise<void>((resolve) => void clock.after(ORPHAN_LOOK_MS, resolve))
+    }
+  }
+
+  #identity(): ChildIdentity | null {
+    const pid = this.#running?.child.pid
+    return pid === undefined ? null : (this.#deps.processes.identify(pid) ?? null)
+  }
+
+  /** Without it a restart of sync knows less, but the child need not suffer. */
+  #save(child: ChildIdentity | null): void {
+    try {
+      this.#deps.home.save({ assignment: this.#wanted, child })
+    } catch (error) {
+      this.#deps.log('error', messageOf(error))
+    }
+  }
+
+  async #woken(): Promise<void> {
+    if (this.#closed) return
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+    })
+    this.#wake = undefined
+  }
+}
+
+function exitText({ code, signal, error }: Exit): string {
+  if (error !== null) return `the program could not be started: ${error}`
+  if (signal !== null) return `the child was ended by ${signal}`
+  return `the child ended with status ${code}`
+}

@@ -1,0 +1,232 @@
+/**
+ * The sync worker: calls the control plane, and keeps running what it was told.
+ *
+ * A heartbeat goes out every WORKER_POLL_MS; while the control plane is away the child runs on and
+ * the calls go on. A restart of sync takes the saved assignment up again at once, unless it had
+ * secrets, which are not on disk: then it waits for the control plane.
+ */
+import { randomUUID } from 'node:crypto'
+import path from 'node:path'
+import type { Clock } from '../core/clock.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
+import type { Assignment } from './assignment.ts'
+import type { Exit, SpawnChild } from './child.ts'
+import { CommandRunner } from './command-runner.ts'
+import { ControlClient, type Fetch } from './control-client.ts'
+import { Home, type LockFile } from './home.ts'
+import { runLaunch, SNAPSHOT_NAME, toolLaunch, type LaunchSettings } from './launch.ts'
+import type { Processes } from './processes.ts'
+import { Supervisor } from './supervisor.ts'
+import { TailBuffer } from './tail-buffer.ts'
+
+export interface SyncSettings extends LaunchSettings {
+  readonly controlPlaneUrl: string
+  readonly workerId: string
+  readonly workerToken: string | undefined
+  readonly pollMs: number
+  /** Holds WORKER_ID/; `data` by default. */
+  readonly dataFolder: string
+  /** How long a child may drain; a little more than its own deadline. */
+  readonly drainMs: number
+  readonly version: string
+}
+
+export interface SyncDependencies {
+  readonly clock: Clock
+  readonly lockFile: LockFile
+  readonly fetch: Fetch
+  readonly spawn: SpawnChild
+  readonly processes: Processes
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+}
+
+export interface RunningSync {
+  /** The control plane's address, as it is called. */
+  readonly address: string
+  /** Drains and stops the child, and says goodbye. May be called again. */
+  close(): Promise<void>
+}
+
+const WORKER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+const SPILL_DRAIN_MS = 300_000
+
+/** @throws LogpipeError USAGE for a wrong worker id, LOCKED or SYNC for its folder. */
+export async function startSync(
+  settings: SyncSettings,
+  dependencies: SyncDependencies,
+): Promise<RunningSync> {
+  if (!WORKER_ID.test(settings.workerId)) {
+    throw new LogpipeError(
+      'USAGE',
+      'expected WORKER_ID to be letters, digits, dots, dashes and underscores, beginning with a ' +
+        `letter or digit; got ${JSON.stringify(settings.workerId)}`,
+    )
+  }
+  const home = new Home(settings.dataFolder, settings.workerId, dependencies.lockFile)
+  const agent = new Agent(settings, dependencies, home)
+  let closing: Promise<void> | undefined
+  return {
+    address: settings.controlPlaneUrl,
+    close: async () => (closing ??= agent.close()),
+  }
+}
+
+class Agent {
+  readonly #settings: SyncSettings
+  readonly #deps: SyncDependencies
+  readonly #home: Home
+  readonly #client: ControlClient
+  readonly #supervisor: Supervisor
+  readonly #commands: CommandRunner
+  readonly #tail = new TailBuffer()
+  readonly #instance = randomUUID()
+  readonly #abort = new AbortController()
+  readonly #done: Promise<void>
+  #assignment: Assignment | null = null
+  #wasAway = false
+  #wake: (() => void) | undefined
+
+  constructor(settings: SyncSettings, dependencies: SyncDependencies, home: Home) {
+    this.#settings = settings
+    this.#deps = dependencies
+    this.#home = home
+    const { clock, fetch, spawn, processes, log } = dependencies
+    this.#client = new ControlClient(
+      {
+        url: settings.controlPlaneUrl,
+        workerId: settings.workerId,
+        token: settings.workerToken,
+        // Silent for five polls is lost: a call must not take longer than that.
+        timeoutMs: Math.max(1000, Math.min(5 * settings.pollMs, 10_000)),
+      },
+      fetch,
+    )
+    const saved = home.read()
+    this.#supervisor = new Supervisor(
+      {
+        clock,
+        home,
+        processes,
+        spawn,
+        log,
+        drainMs: settings.drainMs,
+        launch: (assignment) => runLaunch(settings, assignment, this.#folderOf(assignment)),
+        drainLeftovers: async (assignment) => this.#drainSpill(assignment),
+        onReply: (reply) => this.#tail.take(reply),
+      },
+      saved.child,
+    )
+    this.#commands = new CommandRunner(
+      clock,
+      async (pipelineId, args, onLine, timeoutMs) =>
+        this.#assignment?.pipelineId === pipelineId
+          ? this.#runTool(this.#assignment, args, onLine, timeoutMs)
+          : { code: null, signal: null, error: 'this worker has another pipeline now' },
+      (command) => this.#supervisor.send(command),
+    )
+    if (saved.assignment !== null && !saved.hadSecrets) this.#take(saved.assignment)
+    this.#done = this.#poll()
+  }
+
+  async close(): Promise<void> {
+    // Calls go on while it drains: a silent worker would be taken for lost.
+    await this.#supervisor.close()
+    this.#abort.abort()
+    this.#wake?.()
+    await this.#done
+    try {
+      // The control plane need not wait for silence to give the pipeline to another worker.
+      await this.#client.heartbeat(await this.#body('exiting'), new AbortController().signal)
+    } catch (error) {
+      this.#deps.log('warn', `goodbye was not heard: ${messageOf(error)}`)
+    }
+    this.#home.close()
+  }
+
+  async #poll(): Promise<void> {
+    while (!this.#abort.signal.aborted) {
+      await this.#beat()
+      if (this.#abort.signal.aborted) return
+      await new Promise<void>((resolve) => {
+        const cancel = this.#deps.clock.after(this.#settings.pollMs, resolve)
+        this.#wake = () => {
+          cancel()
+          resolve()
+        }
+      })
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const results = this.#commands.results()
+    try {
+      const body = await this.#body(this.#supervisor.status().state)
+      const orders = await this.#client.heartbeat({ ...body, results }, this.#abort.signal)
+      this.#commands.reported(results)
+      this.#take(orders.assignment)
+      this.#commands.take(orders.commands)
+      if (this.#wasAway) this.#deps.log('info', 'the control plane is back')
+      this.#wasAway = false
+    } catch (error) {
+      // Once for each absence; what runs goes on running.
+      if (!this.#wasAway && !this.#abort.signal.aborted) this.#deps.log('warn', messageOf(error))
+      this.#wasAway = true
+    }
+  }
+
+  #take(assignment: Assignment | null): void {
+    this.#assignment = assignment
+    this.#supervisor.want(assignment)
+  }
+
+  async #body(state: string): Promise<Record<string, unknown>> {
+    const status = this.#supervisor.status()
+    const metrics = await this.#metrics(status.pipelineId)
+    return {
+      state,
+      pid: status.pid,
+      pipeline_id: status.pipelineId,
+      revision: status.revision,
+      failed_revision: status.failedRevision,
+      error: status.error,
+      metrics,
+      dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
+      tail: this.#tail.drain(),
+      poll_ms: this.#settings.pollMs,
+      instance: this.#instance,
+      version: this.#settings.version,
+    }
+  }
+
+  async #metrics(pipelineId: number | null): Promise<Readonly<Record<string, number>>> {
+    if (pipelineId === null) return {}
+    const file = path.join(this.#home.pipelineFolder(pipelineId), SNAPSHOT_NAME)
+    return (await readMetricsSnapshot(file, this.#deps.clock.wallMs()))?.metrics ?? {}
+  }
+
+  #folderOf({ pipelineId }: Assignment): string {
+    return this.#home.pipelineFolder(pipelineId)
+  }
+
+  async #runTool(
+    assignment: Assignment,
+    args: readonly string[],
+    onLine: (line: string) => void,
+    timeoutMs: number,
+  ): Promise<Exit> {
+    const launch = toolLaunch(this.#settings, assignment, this.#folderOf(assignment), args)
+    const tool = this.#deps.spawn(launch, { onLine, onReply: () => undefined })
+    const cancel = this.#deps.clock.after(timeoutMs, () => tool.kill())
+    const exit = await tool.exited
+    cancel()
+    return exit
+  }
+
+  async #drainSpill(assignment: Assignment): Promise<string | undefined> {
+    const lines: string[] = []
+    const onLine = (line: string): void => void (lines.length < 5 && lines.push(line))
+    const exit = await this.#runTool(assignment, ['spill', 'drain'], onLine, SPILL_DRAIN_MS)
+    return exit.code === 0 ? undefined : lines.join('; ') || (exit.error ?? 'it failed')
+  }
+}

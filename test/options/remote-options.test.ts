@@ -1,0 +1,39 @@
+/** What may come from the control plane. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isRemoteVariable, remoteFault } from '../../src/options/remote-options.ts'
+import { ROWS } from '../../src/options/table.ts'
+
+test('no option that names a file, a program or an output comes from the control plane', () => {
+  const remote = ROWS.filter((row) => remoteFault(row) === undefined)
+  assert.ok(remote.length > 20)
+  for (const { env, kind } of remote) {
+    assert.ok(!['path', 'output', 'letters', 'address'].includes(kind), env)
+    assert.doesNotMatch(env, /_FILE$|_PATH$|_LIB$|_LISTEN$|TOKEN/)
+  }
+})
+
+test('a worker takes remote options and allowed properties, and nothing else', () => {
+  for (const name of ['MATCH_PATTERN', 'KAFKA_TOPIC', 'ES_PASSWORD', 'KAFKA_CONFIG_CLIENT_ID']) {
+    assert.ok(isRemoteVariable(name, 'x'), name)
+  }
+  for (const name of [
+    'BRIDGE_LIB',
+    'LD_PRELOAD',
+    'NODE_OPTIONS',
+    'PATH',
+    'PIPELINE_OUTPUT',
+    'ES_SPILL_PATH',
+    'ES_PASSWORD_FILE',
+    'RUN_SECONDS',
+    'KAFKA_CONFIG',
+    'KAFKA_CONFIG_',
+    'KAFKA_CONFIG_PLUGIN_LIBRARY_PATHS',
+    'KAFKA_CONFIG_SSL_CA_LOCATION',
+    'KAFKA_CONFIG_SASL_PASSWORD_FILE',
+    'LOGPIPE_SECRETS_FD',
+  ]) {
+    assert.ok(!isRemoteVariable(name, 'x'), name)
+  }
+  assert.ok(!isRemoteVariable('KAFKA_CONFIG_SASL_MECHANISM', 'GSSAPI'))
+})

@@ -1,0 +1,98 @@
+/** What a worker believes of the control plane's answers, and of its own file. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import { parseOrders } from '../../src/sync/assignment.ts'
+import { ControlClient } from '../../src/sync/control-client.ts'
+import { Home } from '../../src/sync/home.ts'
+import { TailBuffer } from '../../src/sync/tail-buffer.ts'
+import { LogpipeError } from '../../src/core/errors.ts'
+
+const good = {
+  pipeline_id: 1,
+  name: 'x',
+  revision: 2,
+  desired_state: 'running',
+  variables: { MATCH_PATTERN: 'ERROR' },
+  secrets: { ES_PASSWORD: 'hunter2' },
+}
+const isControl = (error: unknown) => error instanceof LogpipeError && error.code === 'CONTROL'
+
+test('a control plane that was taken over names no program and no file here', () => {
+  assert.equal(parseOrders({ assignment: good, commands: [] }).assignment?.revision, 2)
+  const evil: Record<string, unknown>[] = [
+    { variables: { LD_PRELOAD: '/tmp/evil.so' } },
+    { variables: { BRIDGE_LIB: '/tmp/evil.so' } },
+    { secrets: { NODE_OPTIONS: '--import=/tmp/evil.mjs' } },
+    { variables: { KAFKA_CONFIG_PLUGIN_LIBRARY_PATHS: '/tmp/evil' } },
+    { pipeline_id: '../../etc' },
+    { pipeline_id: -1 },
+    { variables: { MATCH_PATTERN: 5 } },
+    { variables: [] },
+  ]
+  for (const more of evil) {
+    assert.throws(() => parseOrders({ assignment: { ...good, ...more } }), isControl)
+  }
+})
+
+test('a desired state of stopped is nothing to run', () => {
+  const assignment = { ...good, desired_state: 'stopped' }
+  assert.equal(parseOrders({ assignment, commands: [] }).assignment, null)
+  assert.equal(parseOrders({ assignment: null }).assignment, null)
+})
+
+test('the saved state has no secret, and a damaged one is nothing', (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'logpipe-home-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const home = new Home(folder, 'w1', () => () => undefined)
+  const { assignment } = parseOrders({ assignment: good })
+  const child = { pid: 7, startTime: '8' }
+  home.save({ assignment, child })
+  const file = path.join(folder, 'w1', 'state.json')
+  const text = readFileSync(file, 'utf8')
+  assert.doesNotMatch(text, /hunter2/)
+  assert.deepEqual(home.read(), {
+    assignment: { ...assignment, secrets: {} },
+    hadSecrets: true,
+    child,
+  })
+  for (let length = 0; length < text.length; length++) {
+    writeFileSync(file, text.slice(0, length))
+    assert.deepEqual(home.read(), { assignment: null, hadSecrets: false, child: null })
+  }
+})
+
+test('a call that fails says where and why', async () => {
+  const client = (answer: Response) =>
+    new ControlClient(
+      { url: 'http://control:1/', workerId: 'w1', token: 't', timeoutMs: 1000 },
+      async (url, init) => {
+        assert.equal(url, 'http://control:1/api/workers/w1/heartbeat')
+        assert.deepEqual(new Headers(init.headers).get('authorization'), 'Bearer t')
+        assert.equal(init.redirect, 'error')
+        return answer
+      },
+    )
+  const { signal } = new AbortController()
+  const refused = Response.json({ detail: 'Send the token.' }, { status: 401 })
+  await assert.rejects(client(refused).heartbeat({}, signal), /http:\/\/control:1.*401.*the token/)
+  const large = new Response('x'.repeat(5_000_000))
+  await assert.rejects(client(large).heartbeat({}, signal), /at most/)
+  const odd = new Response('<html>')
+  await assert.rejects(client(odd).heartbeat({}, signal), isControl)
+})
+
+test('the tail keeps the newest samples within its bounds, and gives each once', () => {
+  const tail = new TailBuffer()
+  const entries = Array.from({ length: 300 }, (_, index) => `${index}`)
+  tail.take({ kind: 'tail', entries: [...entries, 5, 'x'.repeat(20_000)] })
+  tail.take({ kind: 'other', entries: ['y'] })
+  tail.take('nonsense')
+  const drained = tail.drain()
+  assert.equal(drained.length, 200)
+  assert.equal(drained.at(-1)?.length, 16_000)
+  assert.equal(drained[0], '101')
+  assert.deepEqual(tail.drain(), [])
+})

@@ -1,0 +1,99 @@
+/** Orders on the worker: once each, in turn, within bounds, and never a flag of somebody else's. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../src/core/clock.ts'
+import type { Command } from '../../src/sync/assignment.ts'
+import type { Exit } from '../../src/sync/child.ts'
+import { CommandRunner, type RunTool } from '../../src/sync/command-runner.ts'
+
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
+const done: Exit = { code: 0, signal: null, error: null }
+
+function order(id: string, kind: string, args: Record<string, unknown> = {}): Command {
+  return { id, kind, pipelineId: 1, args, expiresMs: 60_000 }
+}
+
+function runnerFixture(tool: RunTool = async () => done) {
+  const clock = new ManualClock()
+  const ran: (readonly string[])[] = []
+  const sent: unknown[] = []
+  const runner = new CommandRunner(
+    clock,
+    (pipelineId, args, onLine, timeoutMs) => {
+      ran.push(args)
+      return tool(pipelineId, args, onLine, timeoutMs)
+    },
+    (command) => sent.push(command) > 0,
+  )
+  return { clock, runner, ran, sent }
+}
+
+test('each order is done once, though it comes with every heartbeat', async () => {
+  const { runner, ran } = runnerFixture()
+  for (let index = 0; index < 3; index++) runner.take([order('a', 'check')])
+  await settle()
+  runner.take([order('a', 'check')])
+  await settle()
+  assert.deepEqual(ran, [['check', '--json']])
+  const results = runner.results()
+  assert.deepEqual(
+    results.map(({ id, ok }) => ({ id, ok })),
+    [{ id: 'a', ok: true }],
+  )
+  runner.reported(results)
+  assert.deepEqual(runner.results(), [])
+})
+
+test('what a tool prints is the result, as JSON where it is, and cut where it is long', async () => {
+  const json = runnerFixture(async (_id, _args, onLine) => {
+    onLine('{"ok":')
+    onLine('true}')
+    return done
+  })
+  json.runner.take([order('a', 'check')])
+  await settle()
+  assert.deepEqual(json.runner.results()[0]?.result, { status: 0, output: { ok: true } })
+  const long = runnerFixture(async (_id, _args, onLine) => {
+    for (let index = 0; index < 1000; index++) onLine('x'.repeat(100))
+    return { code: 1, signal: null, error: null }
+  })
+  long.runner.take([order('a', 'check')])
+  await settle()
+  const [result] = long.runner.results()
+  assert.equal(result?.ok, false)
+  assert.ok(JSON.stringify(result).length < 65_536)
+})
+
+test('names of dead letters cannot be flags', async () => {
+  const { runner, ran } = runnerFixture()
+  runner.take([
+    order('a', 'dlq-replay', { ids: ['--output=file:/etc/passwd'] }),
+    order('b', 'dlq-replay', { ids: ['app-0-17', 'app-0-18'], limit: 5 }),
+    order('c', 'dlq-list', { limit: '--evil' }),
+    order('d', 'rm'),
+  ])
+  for (let index = 0; index < 5; index++) await settle()
+  assert.deepEqual(ran, [
+    ['dlq', 'replay', '--json', '--limit', '5', 'app-0-17', 'app-0-18'],
+    ['dlq', 'ls', '--json'],
+  ])
+  assert.deepEqual(
+    runner.results().map(({ ok }) => ok),
+    [false, true, true, false],
+  )
+})
+
+test('an order whose time is over is not begun', async () => {
+  const { runner, ran, clock } = runnerFixture()
+  clock.advance(60_000)
+  runner.take([order('a', 'check'), { ...order('b', 'check'), expiresMs: Number.NaN }])
+  await settle()
+  assert.deepEqual(ran, [])
+})
+
+test('the tail goes to the child', async () => {
+  const { runner, sent } = runnerFixture()
+  runner.take([order('a', 'tail', { seconds: 10 })])
+  await settle()
+  assert.deepEqual(sent, [{ id: 'a', kind: 'tail', seconds: 10 }])
+})
