@@ -187,7 +187,9 @@ export async function setUp() {
   const save = () => fs.writeFileSync(stampFile, JSON.stringify(stamp, null, 2) + '\n')
   if (!packagesDone) {
     // npm ci empties the folder: through a link that would be somebody else's.
-    if (fs.lstatSync(path.join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    if (
+      fs.lstatSync(path.join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()
+    ) {
       fail('node_modules is a link to another checkout: remove the link, then run this again')
     }
     installSystemPackages()

@@ -182,6 +182,8 @@ export class Coordinator {
       this.#remember(id)
       if (this.#options.ledger.isOpen(id)) this.#options.ledger.close(id)
       this.assignments.close(id)
+      const { topic, partition } = this.assignments.get(id)
+      this.#options.sink.dropPartition?.(topic, partition)
     }
     this.#options.toFilters({ kind: 'forget', assignmentIds })
   }

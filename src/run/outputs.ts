@@ -2,30 +2,41 @@
  * Which output the settings name, and how much it may hold unsettled.
  */
 import type { CreditLimits } from '../pool/signals.ts'
-import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
-import { FileSink, FILE_CREDIT } from '../sink/file-sink.ts'
-import { NoneSink, NONE_CREDIT } from '../sink/none-sink.ts'
-import type { Sink, SinkEvents } from '../sink/sink.ts'
-import { StdoutSink, STDOUT_CREDIT } from '../sink/stdout-sink.ts'
+import { FILE_CREDIT, FileSink } from '../sink/file-sink.ts'
+import { NONE_CREDIT, NoneSink } from '../sink/none-sink.ts'
+import type { Sink } from '../sink/sink.ts'
+import { STDOUT_CREDIT, StdoutSink } from '../sink/stdout-sink.ts'
+import { openElasticsearchOutput, type ElasticsearchOutputDeps } from './elasticsearch-output.ts'
 import type { OutputSettings } from './settings.ts'
 
-export interface OpenOutput {
+export interface OutputParts {
   readonly sink: Sink
   readonly credit: CreditLimits
+  /** Lets go of what lies behind the sink, after the sink itself was closed. */
+  readonly close: () => Promise<void>
 }
 
-export function openOutput(output: OutputSettings, events: SinkEvents): OpenOutput {
+const NOTHING_BEHIND = async () => {
+  // These outputs hold nothing but themselves.
+}
+
+/** @throws LogpipeError when what lies behind the output cannot be opened. */
+export async function openOutput(
+  output: OutputSettings,
+  deps: ElasticsearchOutputDeps,
+): Promise<OutputParts> {
   switch (output.kind) {
     case 'none':
-      return { sink: new NoneSink(), credit: NONE_CREDIT }
+      return { sink: new NoneSink(), credit: NONE_CREDIT, close: NOTHING_BEHIND }
     case 'stdout':
-      return { sink: new StdoutSink(events), credit: STDOUT_CREDIT }
+      return { sink: new StdoutSink(deps.events), credit: STDOUT_CREDIT, close: NOTHING_BEHIND }
     case 'file':
-      return { sink: new FileSink(output, events), credit: FILE_CREDIT }
-    case 'elasticsearch': {
-      const { settings } = output
-      const credit = { documents: settings.queueCap, bytes: settings.queueBytes }
-      return { sink: new ElasticsearchSink(settings, { events, deadLetters: null }), credit }
-    }
+      return {
+        sink: new FileSink(output, deps.events),
+        credit: FILE_CREDIT,
+        close: NOTHING_BEHIND,
+      }
+    case 'elasticsearch':
+      return openElasticsearchOutput(output, deps)
   }
 }

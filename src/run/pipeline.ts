@@ -11,18 +11,17 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { waitUntil } from '../core/wait-until.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
-import { Books, type Statement } from '../offsets/books.ts'
+import type { Books, Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
-import type { Sink } from '../sink/sink.ts'
 import { Coordinator } from './coordinator.ts'
 import { errorOf, tellOf } from './notices.ts'
-import { openOutput } from './outputs.ts'
+import type { OutputParts } from './outputs.ts'
+import { openParts, type PipelineParts } from './pipeline-parts.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
 import type { PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
@@ -48,11 +47,11 @@ export class Pipeline {
   readonly #settings: PipelineSettings
   readonly #log: Log
   readonly #bridge: Bridge
-  readonly #sink: Sink
+  readonly #output: OutputParts
   readonly #shared: SharedMemory
   readonly #threads: Threads
   readonly #coordinator: Coordinator
-  readonly #books = new Books()
+  readonly #books: Books
   readonly #ledger: Ledger
   readonly #ids: { readonly pool: BridgeId; readonly matcher: BridgeId }
   readonly #startedMs = performance.now()
@@ -67,11 +66,13 @@ export class Pipeline {
   #error: LogpipeError | null = null
   #finish!: (result: PipelineResult) => void
 
-  private constructor(settings: PipelineSettings, deps: PipelineDeps, bridge: Bridge, sink: Sink) {
+  private constructor(settings: PipelineSettings, deps: PipelineDeps, parts: PipelineParts) {
+    const { bridge, output } = parts
     this.#settings = settings
     this.#log = deps.log
     this.#bridge = bridge
-    this.#sink = sink
+    this.#output = output
+    this.#books = parts.books
     this.done = new Promise((resolve) => {
       this.#finish = resolve
     })
@@ -89,7 +90,7 @@ export class Pipeline {
     this.#coordinator = new Coordinator({
       ledger: this.#ledger,
       books: this.#books,
-      sink,
+      sink: output.sink,
       signals,
       commits: settings.commits,
       revokeDrainMs: settings.kafka.revokeDrainMs,
@@ -102,17 +103,13 @@ export class Pipeline {
 
   /** @throws LogpipeError when the add-on or the output cannot be opened; nothing is open then. */
   static async start(settings: PipelineSettings, deps: PipelineDeps): Promise<Pipeline> {
-    const bridge = loadBridge(settings.bridgeFile ?? undefined)
-    bridge.tuneAllocator()
     let pipeline: Pipeline | null = null
-    const { sink, credit } = openOutput(settings.output, {
+    const parts = await openParts(settings, {
+      warn: (message) => deps.log.warn(message),
       fail: (error) => pipeline?.fail(error),
-      endOfOutput: () => pipeline?.fail(new LogpipeError('OUTPUT_CLOSED', 'stdout was closed')),
-      drained: () => undefined,
     })
-    await sink.open()
-    pipeline = new Pipeline(settings, deps, bridge, sink)
-    pipeline.#startThreads(credit)
+    pipeline = new Pipeline(settings, deps, parts)
+    pipeline.#startThreads(parts.output.credit)
     return pipeline
   }
 
@@ -159,7 +156,7 @@ export class Pipeline {
       deadLetters: total.count('dead_lettered'),
       counters: this.#shared.counters.read(),
       slots: this.#shared.slots.counts(),
-      sink: this.#sink.gauges(),
+      sink: this.#output.sink.gauges(),
       lagRecords: this.#lag(),
       first: this.#first,
       lastCpuMicros: this.#lastCpuMicros,
@@ -238,7 +235,7 @@ export class Pipeline {
     this.#shared.slots.wakeAll()
     await this.#until(() => this.#stoppedIngress === this.#ingressCount, left(drainEndMs))
     if (this.#error === null) {
-      void this.#sink.flush(left(drainEndMs))
+      void this.#output.sink.flush(left(drainEndMs))
       await this.#until(() => this.#coordinator.isDrained(), left(drainEndMs))
     }
     for (let index = 0; index < this.#ingressCount; index++) {
@@ -260,7 +257,8 @@ export class Pipeline {
     const late = await this.#threads.close()
     for (const timer of this.#timers) clearInterval(timer)
     this.#tick()
-    await this.#sink.close(Math.max(timeoutMs, 1))
+    await this.#output.sink.close(Math.max(timeoutMs, 1))
+    await this.#output.close()
     const { slots } = this.stats()
     const { free, filling, ready, filtering } = slots
     assert.equal(free + filling + ready + filtering, this.#shared.slots.slotCount)

@@ -23,6 +23,9 @@ const STALL_PAUSE_MS = 10_000
 /** librdkafka's own default for max.poll.interval.ms. */
 const MAX_POLL_INTERVAL_MS = 300_000
 
+/** How to reach and enter the cluster; the rest of the user's properties are a consumer's. */
+const SHARED_PROPERTY = /^(security|sasl|ssl|client|socket|broker|debug|log_level|enable\.ssl)\b/
+
 export function pipelineSettings(config: Config): PipelineSettings {
   const output = outputSettings(config)
   const maxPollMs = Number(
@@ -37,6 +40,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
       properties: Array.from({ length: config.ingressThreads }, (_, index) =>
         consumerSettings(config, index),
       ),
+      clientProperties: config.kafkaConfig.filter(([name]) => SHARED_PROPERTY.test(name)),
       start: config.kafkaStart,
       revokeDrainMs: config.revokeDrainMs,
       stallPauseMs: Math.min(STALL_PAUSE_MS, maxPollMs / 4),
@@ -102,7 +106,12 @@ function outputSettings(config: Config): OutputSettings {
         rotateKeep: config.outputRotateKeep,
       }
     case 'elasticsearch':
-      return { kind: 'elasticsearch', settings: elasticsearchSettings(config) }
+      return {
+        kind: 'elasticsearch',
+        settings: elasticsearchSettings(config),
+        spillPath: config.esSpillPath,
+        letters: config.dlq,
+      }
   }
 }
 
@@ -128,6 +137,7 @@ function elasticsearchSettings(config: Config): ElasticsearchSettings {
     answerOverrides: (config.esAnswer ?? []).map(([what, verdict]) =>
       parseAnswerOverride(`${what}=${verdict}`),
     ),
+    spillBytesMax: config.esSpillMaxBytes,
     commitOn: config.commitOn,
   }
 }

@@ -4,7 +4,7 @@
  * The CLI makes it from the Config; the demo, the bench and the tests make their own.
  */
 import type { FillLimits } from '../bridge/bridge.ts'
-import type { StartPosition } from '../options/notations.ts'
+import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 
 export interface PipelineSettings {
@@ -35,6 +35,8 @@ export interface KafkaSettings {
   readonly groupId: string
   /** One list of librdkafka properties for each ingress thread. */
   readonly properties: readonly (readonly (readonly [name: string, value: string])[])[]
+  /** What the user has set, for clients that are no consumers. */
+  readonly clientProperties: readonly (readonly [name: string, value: string])[]
   readonly start: StartPosition
   readonly revokeDrainMs: number
   /** Time without a free slot after which partitions are paused. */
@@ -69,4 +71,11 @@ export type OutputSettings =
       readonly rotateBytes: number
       readonly rotateKeep: number
     }
-  | { readonly kind: 'elasticsearch'; readonly settings: ElasticsearchSettings }
+  | {
+      readonly kind: 'elasticsearch'
+      readonly settings: ElasticsearchSettings
+      /** ES_SPILL_PATH. */
+      readonly spillPath: string
+      /** Null: a document that can never be indexed stops the pipeline. */
+      readonly letters: DeadLetterTarget | null
+    }

@@ -82,6 +82,10 @@ export interface Sink {
   write(batch: SinkBatch): void
   /** Resolves when everything taken so far is settled, or when the time has passed. */
   flush(timeoutMs: number): Promise<void>
+  /**
+   * A partition was given away: what is queued of it on disk is forgotten, its new owner reads it.
+   */
+  dropPartition?(topic: string, partition: number): void
   gauges(): SinkGauges
   /** Settles what it can within the time, then lets go of the rest. Idempotent. */
   close(timeoutMs: number): Promise<void>

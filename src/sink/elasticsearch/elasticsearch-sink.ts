@@ -115,9 +115,11 @@ export class ElasticsearchSink implements Sink, LoadBooks {
 
   /**
    * Forgets what the spill holds of a partition that was given away: its new owner reads it again.
-   * Nothing is settled. @returns how many documents that were.
+   * Nothing is settled. Under `--commit-on spill` its offsets are committed: it stays, and is sent.
+   * @returns how many documents that were.
    */
   dropPartition(topic: string, partition: number): number {
+    if (this.#settings.commitOn === 'spill') return 0
     const count = this.#writer.overspill?.dropPartition(topic, partition) ?? 0
     if (this.#isIdle) this.#wake()
     return count
