@@ -42,7 +42,10 @@ export class FakeOverflow implements Overflow {
     return Promise.resolve('stored')
   }
 
-  read(maxBytes: number, accepts: (index: string) => boolean = () => true): Promise<ReturnedEntry[]> {
+  read(
+    maxBytes: number,
+    accepts: (index: string) => boolean = () => true,
+  ): Promise<ReturnedEntry[]> {
     const taken: ReturnedEntry[] = []
     let size = 0
     for (const kept of this.#entries) {

@@ -39,7 +39,7 @@ export function replaySource(entries: readonly ReturnedEntry[], events: ReplayEv
 /** Entries of one partition that follow one another make a run. */
 function runsOf(entries: readonly ReturnedEntry[]): SinkRun[] {
   const runs: SinkRun[] = []
-  for (let first = 0; first < entries.length; ) {
+  for (let first = 0; first < entries.length;) {
     const { topic, partition } = entries[first]!
     let end = first + 1
     while (entries[end]?.topic === topic && entries[end]?.partition === partition) end++

@@ -28,7 +28,10 @@ test('while the cluster is down the spill takes over, and gives everything back'
     assert(bench.sink.gauges().queuedDocuments <= 1000)
   }
   assert(overflow.entryCount > 3500, `${overflow.entryCount} in the spill`)
-  assert(batches.slice(10).some((batch) => batch.isReleased()), 'memory is let go')
+  assert(
+    batches.slice(10).some((batch) => batch.isReleased()),
+    'memory is let go',
+  )
   assert.equal(new Set(batches.flatMap(({ outcomes }) => outcomes)).size, 1, 'nothing is settled')
   bench.fake.script = FINE
   assert(await bench.until(allSettled(batches), 60_000))
