@@ -6,8 +6,8 @@
  *           while the limit was in use: idleness proves nothing
  *   down    refused documents (429): to 3/4, or to half when most were refused;
  *           no answer in time: half, and half the bytes;
- *           slow (round trip above twice its long-term mean, and not by `took` of fewer, larger
- *           documents): no increase. Above 60 % of the time-out: to 3/4, before it becomes one
+ *           slow (the round trip, or the server's own time in it, above twice its long-term mean):
+ *           no increase. Above 60 % of the time-out: to 3/4, before it becomes one
  *
  * A cut is made once for the requests of one round: those in flight at the cut tell of the state
  * before it. Bytes come back by a sixteenth of ES_BULK_BYTES for each good answer, up to the limit
@@ -51,8 +51,8 @@ export class Concurrency {
   #bytes: number
   /** What 413 has taught: bytes that are too many. */
   #bytesLearnt = Infinity
-  /** Long-term mean of the milliseconds per MiB of a request; 0: none yet. */
-  #meanMs = 0
+  readonly #roundTrip = new Mean()
+  readonly #took = new Mean()
   /** Requests that started before this saw the state before the last cut. */
   #cutMs = -1
 
@@ -75,7 +75,8 @@ export class Concurrency {
 
   answered(seen: Observation): void {
     const roundTripMs = seen.endedMs - seen.startedMs
-    const isSlow = this.#isSlow(roundTripMs)
+    const isSlowTrip = this.#roundTrip.isSlow(roundTripMs)
+    const isSlow = this.#took.isSlow(seen.tookMs) || isSlowTrip
     const nearTimeout = roundTripMs > this.#bounds.timeoutMs * TIMEOUT_SHARE
     if (seen.rejectedCount > 0) {
       const most = seen.rejectedCount * 2 > seen.documentCount
@@ -111,15 +112,21 @@ export class Concurrency {
     this.#bytesLearnt = Math.min(this.#bytesLearnt, Math.max(1, Math.floor(byteCount / 2)))
   }
 
-  #isSlow(roundTripMs: number): boolean {
-    const mean = this.#meanMs
-    this.#meanMs = mean === 0 ? roundTripMs : mean + (roundTripMs - mean) * MEAN_WEIGHT
-    return roundTripMs > Math.max(SLOW_MS_MIN, mean * SLOW_RATIO)
-  }
-
   #cut(startedMs: number, nowMs: number, factor: number): void {
     if (startedMs <= this.#cutMs) return
     this.#limit = Math.max(1, this.#limit * factor)
     this.#cutMs = nowMs
+  }
+}
+
+/** A long-term mean of milliseconds. */
+class Mean {
+  #meanMs = 0
+
+  /** Whether a value is far above the mean of those before it; takes it in. */
+  isSlow(valueMs: number): boolean {
+    const before = this.#meanMs
+    this.#meanMs = before === 0 ? valueMs : before + (valueMs - before) * MEAN_WEIGHT
+    return before > 0 && valueMs > Math.max(SLOW_MS_MIN, before * SLOW_RATIO)
   }
 }

@@ -171,7 +171,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     return `the index ${first.index} waits${more}: ${first.reason}`
   }
 
-  /** Nothing is unsettled, in memory or in the spill (there: unless it is settled by being there). */
+  /** Nothing is unsettled: in memory, or in the spill where it is but a cache. */
   get #isIdle(): boolean {
     return this.#queuedDocuments === 0 && (this.#writer.overspill?.isSettled ?? true)
   }

@@ -150,14 +150,17 @@ export class Load {
     let first = 0
     for (const run of this.#source.runs) {
       const end = first + run.offsets.length
-      const isGone = run.topic === topic && run.partition === partition
-      for (let index = first; isGone && index < end; index++) {
-        if (this.#movedOut?.[index] !== 1) continue
-        this.#movedOut[index] = 0
-        this.#movedOutCount--
-        this.#unsettled--
-      }
+      if (run.topic === topic && run.partition === partition) this.#forget(first, end)
       first = end
+    }
+  }
+
+  #forget(from: number, to: number): void {
+    for (let index = from; index < to; index++) {
+      if (this.#movedOut?.[index] !== 1) continue
+      this.#movedOut[index] = 0
+      this.#movedOutCount--
+      this.#unsettled--
     }
   }
 

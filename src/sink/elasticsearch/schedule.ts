@@ -64,8 +64,9 @@ export class Schedule {
     this.#pickRetries(picker, Infinity)
     this.#pickLine(picker, this.fresh)
     this.#pickLine(picker, this.replay)
-    // Suspects last: their refusal would say nothing about the cluster.
-    return picker.isEmpty ? (this.#exact.take(Infinity) ?? null) : requestOf(picker.parcels)
+    if (!picker.isEmpty) return requestOf(picker.parcels)
+    // Suspects and held indices last: their refusal would say nothing about the cluster.
+    return this.#exact.take(Infinity) ?? this.#probeOfLane(Infinity)
   }
 
   /** When `next` may have something; Infinity: only when something comes in or comes back. */

@@ -5,7 +5,7 @@ import { readBulkAnswer } from '../../../src/sink/elasticsearch/bulk-answer.ts'
 const written = (count: number) =>
   Array.from({ length: count }, () => ({ create: { status: 201 } }))
 
-test('an answer without errors is known without being parsed, in either order of its fields', () => {
+test('an answer without errors is known without being parsed, in either order of fields', () => {
   const items = JSON.stringify(written(3))
   for (const head of ['"errors":false,"took":7', '"took":7,"errors":false']) {
     assert.deepEqual(readBulkAnswer(200, `{${head},"items":${items}}`, 3), {

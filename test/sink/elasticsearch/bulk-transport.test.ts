@@ -1,0 +1,110 @@
+/** The transport, over real HTTP on loopback. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { systemClock } from '../../../src/core/clock.ts'
+import { ElasticTransport } from '../../../src/sink/elasticsearch/bulk-transport.ts'
+import {
+  ELASTICSEARCH_DEFAULTS,
+  type ElasticsearchSettings,
+} from '../../../src/sink/elasticsearch/settings.ts'
+import { batchOf, recordsOf } from '../../helpers/bulk-batch.ts'
+import { FakeBulk } from '../../helpers/fake-bulk.ts'
+
+async function startFake(context: TestContext): Promise<{ fake: FakeBulk; url: string }> {
+  const fake = new FakeBulk()
+  const url = await fake.listen()
+  context.after(async () => await fake.close())
+  return { fake, url }
+}
+
+function connect(
+  context: TestContext,
+  settings: Partial<ElasticsearchSettings> & Pick<ElasticsearchSettings, 'urls'>,
+): ElasticTransport {
+  const transport = new ElasticTransport({ ...ELASTICSEARCH_DEFAULTS, ...settings }, systemClock)
+  context.after(async () => await transport.close())
+  return transport
+}
+
+const bodyOf = (count: number) => Buffer.from(batchOf(recordsOf(count)).body)
+
+test('a request carries the media type, the filter, the time-out and the pipeline', async (t) => {
+  const { fake, url } = await startFake(t)
+  const transport = connect(t, { urls: [`${url}/prefix`], pipeline: 'geo ip', timeoutMs: 2000 })
+  const reply = await transport.send(bodyOf(2))
+  assert.equal(reply.kind === 'answer' && reply.status, 200)
+  const [request] = fake.requests
+  assert.equal(request?.headers['content-type'], 'application/x-ndjson')
+  assert.equal(request.headers['accept'], 'application/json')
+  assert.equal(request.headers['authorization'], undefined)
+  assert.deepEqual(Object.fromEntries(request.query), {
+    filter_path:
+      'took,errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store',
+    timeout: '1600ms',
+    pipeline: 'geo ip',
+  })
+  assert.equal(fake.documents.size, 2)
+})
+
+test('bodies are compressed and requests signed when asked', async (t) => {
+  const { fake, url } = await startFake(t)
+  const basic = { kind: 'basic', username: 'u', password: 'p:w' } as const
+  await connect(t, { urls: [url], compression: 'gzip', auth: basic }).send(bodyOf(100))
+  await connect(t, { urls: [url], auth: { kind: 'apiKey', apiKey: 'abc' } }).send(bodyOf(1))
+  const [first, second] = fake.requests
+  assert.equal(first?.headers['content-encoding'], 'gzip')
+  assert(Number(first.headers['content-length']) < first.byteCount / 3)
+  assert.equal(first.headers['authorization'], `Basic ${Buffer.from('u:p:w').toString('base64')}`)
+  assert.equal(second?.headers['authorization'], 'ApiKey abc')
+  assert.equal(fake.documents.size, 100)
+})
+
+test('every way that a request can end is told apart', async (t) => {
+  const { fake, url } = await startFake(t)
+  const transport = connect(t, { urls: [url], timeoutMs: 150 })
+  const body = bodyOf(2)
+  for (const status of [400, 401, 413, 429, 502, 503, 504]) {
+    fake.script = () => ({ kind: 'status', status, body: { error: { type: 'x' } } })
+    const reply = await transport.send(body)
+    assert.deepEqual([reply.kind, reply.kind === 'answer' && reply.status], ['answer', status])
+    assert.equal(reply.kind === 'answer' && reply.text, '{"error":{"type":"x"}}')
+  }
+  fake.script = () => ({ kind: 'hang', isApplied: false })
+  assert.equal((await transport.send(body)).kind, 'timeout')
+  fake.script = () => ({ kind: 'reset', isApplied: false })
+  assert.equal((await transport.send(body)).kind, 'unreachable')
+  fake.script = () => ({ kind: 'half', isApplied: false })
+  assert.equal((await transport.send(body)).kind, 'unreachable')
+  await fake.close()
+  assert.equal((await transport.send(body)).kind, 'unreachable')
+})
+
+test('an error costs no time that grows with the body', async (t) => {
+  const { fake, url } = await startFake(t)
+  fake.script = () => ({ kind: 'status', status: 429 })
+  const transport = connect(t, { urls: [url] })
+  const body = Buffer.alloc(8 * 1024 * 1024, 'x')
+  const startedMs = performance.now()
+  await transport.send(body)
+  assert(performance.now() - startedMs < 1500, 'the client copies the body byte by byte')
+})
+
+test('with one of three nodes dead nearly all requests go to the others at once', async (t) => {
+  const fakes = [await startFake(t), await startFake(t), await startFake(t)]
+  await fakes[1]?.fake.close()
+  const transport = connect(t, { urls: fakes.map(({ url }) => url) })
+  const kinds: string[] = []
+  for (let at = 0; at < 30; at++) kinds.push((await transport.send(bodyOf(1))).kind)
+  assert(kinds.filter((kind) => kind !== 'answer').length <= 2, kinds.join(' '))
+  assert((fakes[0]?.fake.requests.length ?? 0) > 10)
+  assert((fakes[2]?.fake.requests.length ?? 0) > 10)
+})
+
+test('close ends what is under way', async (t) => {
+  const { fake, url } = await startFake(t)
+  fake.script = () => ({ kind: 'hang', isApplied: false })
+  const transport = connect(t, { urls: [url], timeoutMs: 60_000 })
+  const sent = transport.send(bodyOf(1))
+  await transport.close()
+  assert.equal((await sent).kind, 'unreachable')
+})
