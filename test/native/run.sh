@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Builds the bridge's core with the harness, once for each set of sanitizers, and runs it.
+#   bash test/native/run.sh [SEED] [RECORDS]        SANITIZERS="address,undefined" for one only
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+deps=node_modules/@confluentinc/kafka-javascript/build/deps
+out=build/native
+if [ ! -e "$deps/librdkafka.so.1" ]; then
+  echo "test:native: there is no librdkafka yet. Run: npm run setup" >&2
+  exit 1
+fi
+mkdir -p "$out"
+
+core=()
+for file in src/bridge/native/*.cc; do
+  case $file in */napi*) ;; *) core+=("$file") ;; esac
+done
+
+# An error in the harness itself aborts; a report of a sanitizer ends with a status of its own.
+export ASAN_OPTIONS=abort_on_error=0:detect_leaks=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS="suppressions=$PWD/test/native/tsan.supp:second_deadlock_stack=1"
+
+for sanitizers in ${SANITIZERS:-address,undefined thread}; do
+  echo "bridge core under -fsanitize=$sanitizers"
+  objects=()
+  compile=()
+  sources=("${core[@]}" test/native/world.cc test/native/bridge-test.cc)
+  if [ "$sanitizers" = thread ]; then sources+=(test/native/c11-threads.cc); fi
+  for file in "${sources[@]}"; do
+    object="$out/${sanitizers//,/-}-$(basename "$file" .cc).o"
+    objects+=("$object")
+    compile+=("$file" "$object")
+  done
+  printf '%s\n' "${compile[@]}" | xargs -n2 -P "$(getconf _NPROCESSORS_ONLN)" bash -c '
+    exec "${CXX:-g++}" -std=c++20 -O1 -g -fno-omit-frame-pointer "-fsanitize=$1" \
+      -Wall -Wextra -Wconversion -Werror -pthread -Isrc/bridge/native -isystem "$2" -c "$3" -o "$4"
+  ' compile "$sanitizers" "$deps/include/librdkafka"
+  "${CXX:-g++}" "-fsanitize=$sanitizers" "${objects[@]}" -pthread -L"$deps" -lrdkafka \
+    -Wl,-rpath,"$PWD/$deps" -o "$out/bridge-test-${sanitizers//,/-}"
+  "$out/bridge-test-${sanitizers//,/-}" "$@"
+done
