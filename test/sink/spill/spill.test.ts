@@ -141,6 +141,27 @@ test('a revoked partition leaves, in hand or not, and may come back', async () =
   await spill.close()
 })
 
+test('a partition dropped while appends are under way takes their entries along', async () => {
+  const { spill } = await openTestSpill({ commitOn: 'index' })
+  const appends = [0, 10, 20].map((offset) =>
+    spill.append([entryOf(0, offset), entryOf(1, offset)]),
+  )
+  await turns()
+  appends.push(spill.append([entryOf(0, 30), entryOf(1, 30)]))
+  spill.dropPartition('app', 0)
+  appends.push(spill.append([entryOf(0, 40)]))
+  assert.deepEqual(await Promise.all(appends), Array.from({ length: 5 }).fill('stored'))
+  assert.deepEqual(keysOf(await spill.read(1_000_000)), [
+    'app-1-0',
+    'app-1-10',
+    'app-1-20',
+    'app-1-30',
+    'app-0-40',
+  ])
+  assert.equal(spill.entryCount, 5)
+  await spill.close()
+})
+
 test('under spill, what was not released is there after a restart, with its progress', async () => {
   const first = await openTestSpill()
   await first.spill.append(Array.from({ length: 10 }, (_, offset) => entryOf(0, offset)))
