@@ -117,6 +117,28 @@ test('a lane that is held up does not keep the disk of those that drain', async 
   await spill.close()
 })
 
+test('without room to copy a lane that is held up, its entries wait where they were', async () => {
+  const { spill, disk, troubles } = await openTestSpill({ maxBytes: 200_000 })
+  const blocked: string[] = []
+  for (let round = 0; round < 40; round++) {
+    const entries = Array.from({ length: 10 }, (_, index) =>
+      entryOf(0, round * 10 + index, 900, index === 0 ? 'blocked' : 'open'),
+    )
+    disk.before = (operation) => {
+      if (operation === 'write' && round > 12 && round % 2 === 0) throw diskError('ENOSPC')
+    }
+    if ((await spill.append(entries)) === 'stored') blocked.push(...keysOf(entries.slice(0, 1)))
+    spill.release(await spill.read(Number.MAX_SAFE_INTEGER, (index) => index === 'open'))
+    await turns()
+  }
+  assert(blocked.length < 40, 'some appends found no room')
+  disk.before = () => undefined
+  assert.deepEqual(troubles, [])
+  const left = keysOf(await spill.read(Number.MAX_SAFE_INTEGER))
+  assert.deepEqual(left.toSorted(), blocked.toSorted())
+  await spill.close()
+})
+
 test('entries given back are read again, at their old place', async () => {
   const { spill } = await openTestSpill()
   await spill.append(Array.from({ length: 10 }, (_, offset) => entryOf(0, offset)))
