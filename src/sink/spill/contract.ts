@@ -102,8 +102,9 @@ export interface Spill {
   /** Bytes of the entries of one index, waiting or in hand. */
   bytesOfIndex(index: string): number
   /**
-   * Forgets the entries of a partition, in hand or not; releasing those later is allowed and does
-   * nothing. Entries appended afterwards are not affected. @returns how many.
+   * Forgets the entries of a partition: waiting, in hand (releasing those later is allowed and does
+   * nothing), or in an append under way, which resolves all the same. Entries of later appends are
+   * not affected. @returns how many waited or were in hand.
    */
   dropPartition(topic: string, partition: number): number
   /**

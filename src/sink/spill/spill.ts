@@ -102,6 +102,7 @@ export class DirectorySpill implements Spill {
   }
 
   dropPartition(topic: string, partition: number): number {
+    this.#writer.drop(topic, partition)
     let count = 0
     for (const segment of this.#store.segments.slice()) {
       count += segment.drop(topic, partition)

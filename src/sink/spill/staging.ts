@@ -21,17 +21,45 @@ export interface OpenSegment {
 }
 
 /** One append under way. */
-export interface Ticket {
+export class Ticket {
   readonly entries: readonly SpillEntry[]
   /** The entries as they are held, when they are copied from an older segment; null otherwise. */
   readonly held: readonly HeldEntry[] | null
   readonly plan: AppendPlan
-  readonly parts: AppendPart[]
+  readonly parts: AppendPart[] = []
   /** Of the plan, what is not yet counted in the store's bytes. */
   reservedBytes: number
-  settled: boolean
+  settled = false
   readonly resolve: (outcome: 'stored' | 'full') => void
   readonly reject: (error: unknown) => void
+  /** Partitions dropped since the append was called, by topic. */
+  #dropped: Map<string, Set<number>> | null = null
+
+  constructor(
+    entries: readonly SpillEntry[],
+    held: readonly HeldEntry[] | null,
+    plan: AppendPlan,
+    resolve: (outcome: 'stored' | 'full') => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.entries = entries
+    this.held = held
+    this.plan = plan
+    this.reservedBytes = plan.bytes + plan.overheadBytes
+    this.resolve = resolve
+    this.reject = reject
+  }
+
+  drop(topic: string, partition: number): void {
+    this.#dropped ??= new Map()
+    const partitions = this.#dropped.get(topic) ?? new Set()
+    this.#dropped.set(topic, partitions.add(partition))
+  }
+
+  isDropped(entry: SpillEntry, index: number): boolean {
+    if (this.held?.[index]?.group.dropped === true) return true
+    return this.#dropped?.get(entry.topic)?.has(entry.partition) ?? false
+  }
 }
 
 export class Staging {
@@ -72,7 +100,7 @@ export class Staging {
 export function encodeGroup(
   staging: Staging,
   open: OpenSegment,
-  { entries, held }: Ticket,
+  ticket: Ticket,
   part: AppendPart,
   group: EntryGroup,
   names: NameBytes,
@@ -86,12 +114,12 @@ export function encodeGroup(
   let at = staging.used
   at += writeRanges(bytes, view, at, sync, KIND_RANGES, content, names)
   for (let index = group.from; index < group.to; index++) {
-    const entry = entries[index]
+    const entry = ticket.entries[index]
     assert(entry !== undefined)
     const entryNames = names.ofEntry(entry.topic, entry.index)
     const length = writeEntry(bytes, view, at, sync, segment.entryCount, entry, entryNames)
     at += length
-    if (held?.[index]?.group.dropped === true) {
+    if (ticket.isDropped(entry, index)) {
       segment.encodedGone(part)
     } else {
       const counted = segment.groups.of(entry.topic, entry.partition, entry.index)

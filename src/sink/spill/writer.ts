@@ -16,7 +16,7 @@ import type { SpillEntry } from './contract.ts'
 import { NameBytes, rangesBytes, sealBlock, segmentHeader, SYNC_BYTES } from './format.ts'
 import { RangeTally } from './range-tally.ts'
 import { AppendPart, type HeldEntry, Segment } from './segment.ts'
-import { encodeGroup, type OpenSegment, Staging, STAGING_BYTES, type Ticket } from './staging.ts'
+import { encodeGroup, type OpenSegment, Staging, STAGING_BYTES, Ticket } from './staging.ts'
 import { isFull, type SpillStore } from './store.ts'
 
 export class SpillWriter {
@@ -32,7 +32,9 @@ export class SpillWriter {
   #encoding: Promise<void> = Promise.resolve()
   /** The write under way; it never rejects. */
   #flushing: Promise<void> | null = null
-  /** Appends that began to be encoded and have not ended. */
+  /** Appends that have not ended. */
+  readonly #tickets = new Set<Ticket>()
+  /** Of these, the ones that began to be encoded. */
   readonly #begun = new Set<Ticket>()
   /** Promised to appends, and not yet in the store's bytes. */
   #reservedBytes = 0
@@ -69,19 +71,15 @@ export class SpillWriter {
     if (taken + wanted > this.#maxBytes) return Promise.resolve('full')
     this.#reservedBytes += wanted
     return new Promise((resolve, reject) => {
-      const parts: AppendPart[] = []
-      const ticket: Ticket = {
-        entries,
-        held,
-        plan,
-        parts,
-        reservedBytes: wanted,
-        settled: false,
-        resolve,
-        reject,
-      }
+      const ticket = new Ticket(entries, held, plan, resolve, reject)
+      this.#tickets.add(ticket)
       this.#encoding = this.#encoding.then(() => this.#encode(ticket))
     })
+  }
+
+  /** Entries of appends under way that are not yet encoded will be gone when they are. */
+  drop(topic: string, partition: number): void {
+    for (const ticket of this.#tickets) ticket.drop(topic, partition)
   }
 
   /** Lets go of the newest segment when nothing in it is live, so that its disk is free again. */
@@ -278,6 +276,7 @@ export class SpillWriter {
 
   #settle(ticket: Ticket): void {
     ticket.settled = true
+    this.#tickets.delete(ticket)
     this.#begun.delete(ticket)
     this.#reservedBytes -= ticket.reservedBytes
     ticket.reservedBytes = 0

@@ -191,6 +191,27 @@ test('a whole page lost with its ranges is named by the seal', async () => {
   assert.equal(damageAtOpen[0]?.unattributedCount, 0)
 })
 
+test('an unfinished batch that is damaged and torn is named for both', async () => {
+  const { spill, disk } = await openTestSpill()
+  await spill.append([entryOf(0, 1), entryOf(0, 2), entryOf(0, 3)])
+  const kept = disk.kill()
+  const file = kept.files.find((name) => name.endsWith('.spill')) ?? ''
+  const bytes = kept.bytesOf(file).subarray(0, -1)
+  bytes[bytes.indexOf(entryOf(0, 1).document)] = 0
+  kept.put(file, bytes)
+  const again = await openTestSpill({ disk: kept })
+  const ranges = [{ topic: 'app', partition: 0, from: 1, to: 4, count: 2 }]
+  const found = again.spill.damageAtOpen.map((one) => [one.torn, one.ranges])
+  assert.deepEqual(found, [
+    [false, ranges],
+    [true, ranges],
+  ])
+  assert.deepEqual(
+    (await again.spill.read(1000)).map((entry) => entry.offset),
+    [2],
+  )
+})
+
 test('a document that looks like an entry is never taken for one', async () => {
   const sample = await makeSample(true)
   const block = sample.blocks[0]

@@ -117,6 +117,28 @@ test('a lane that is held up does not keep the disk of those that drain', async 
   await spill.close()
 })
 
+test('without room to copy a lane that is held up, its entries wait where they were', async () => {
+  const { spill, disk, troubles } = await openTestSpill({ maxBytes: 200_000 })
+  const blocked: string[] = []
+  for (let round = 0; round < 40; round++) {
+    const entries = Array.from({ length: 10 }, (_, index) =>
+      entryOf(0, round * 10 + index, 900, index === 0 ? 'blocked' : 'open'),
+    )
+    disk.before = (operation) => {
+      if (operation === 'write' && round > 12 && round % 2 === 0) throw diskError('ENOSPC')
+    }
+    if ((await spill.append(entries)) === 'stored') blocked.push(...keysOf(entries.slice(0, 1)))
+    spill.release(await spill.read(Number.MAX_SAFE_INTEGER, (index) => index === 'open'))
+    await turns()
+  }
+  assert(blocked.length < 40, 'some appends found no room')
+  disk.before = () => undefined
+  assert.deepEqual(troubles, [])
+  const left = keysOf(await spill.read(Number.MAX_SAFE_INTEGER))
+  assert.deepEqual(left.toSorted(), blocked.toSorted())
+  await spill.close()
+})
+
 test('entries given back are read again, at their old place', async () => {
   const { spill } = await openTestSpill()
   await spill.append(Array.from({ length: 10 }, (_, offset) => entryOf(0, offset)))
@@ -138,6 +160,27 @@ test('a revoked partition leaves, in hand or not, and may come back', async () =
   await spill.append([entryOf(0, 3)])
   assert.deepEqual(keysOf(await spill.read(1_000_000)), ['app-1-1', 'app-1-2', 'app-0-3'])
   assert.equal(spill.entryCount, 3)
+  await spill.close()
+})
+
+test('a partition dropped while appends are under way takes their entries along', async () => {
+  const { spill } = await openTestSpill({ commitOn: 'index' })
+  const appends = [0, 10, 20].map((offset) =>
+    spill.append([entryOf(0, offset), entryOf(1, offset)]),
+  )
+  await turns()
+  appends.push(spill.append([entryOf(0, 30), entryOf(1, 30)]))
+  spill.dropPartition('app', 0)
+  appends.push(spill.append([entryOf(0, 40)]))
+  assert.deepEqual(await Promise.all(appends), Array.from({ length: 5 }).fill('stored'))
+  assert.deepEqual(keysOf(await spill.read(1_000_000)), [
+    'app-1-0',
+    'app-1-10',
+    'app-1-20',
+    'app-1-30',
+    'app-0-40',
+  ])
+  assert.equal(spill.entryCount, 5)
   await spill.close()
 })
 
