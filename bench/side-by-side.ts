@@ -77,7 +77,30 @@ let groups = 0
 
 function logpipe(topic: string, records: number, mode: 'worker' | 'direct'): Report {
   groups++
-  return runJson('bin/logpipe', ['bench', 'consume', '--kafka-brokers', brokers, '--kafka-topic', topic, '--profile', 'aggressive', '--pipeline-mode', mode, '--ingress-threads', '2', '--filter-threads', '2', '--records', String(records), '--run-seconds', '60', '--kafka-group-id', `side-by-side-${process.pid}-${groups}`, '--json', '--quiet'])
+  return runJson('bin/logpipe', [
+    'bench',
+    'consume',
+    '--kafka-brokers',
+    brokers,
+    '--kafka-topic',
+    topic,
+    '--profile',
+    'aggressive',
+    '--pipeline-mode',
+    mode,
+    '--ingress-threads',
+    '2',
+    '--filter-threads',
+    '2',
+    '--records',
+    String(records),
+    '--run-seconds',
+    '60',
+    '--kafka-group-id',
+    `side-by-side-${process.pid}-${groups}`,
+    '--json',
+    '--quiet',
+  ])
 }
 
 function bestTrial(topic: string, records: number, consumers: number): readonly [string, string] {

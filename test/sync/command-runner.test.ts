@@ -44,7 +44,7 @@ test('each order is done once, though it comes with every heartbeat', async () =
   assert.deepEqual(runner.results(), [])
 })
 
-test('what a tool prints is the result, as JSON where it is, and cut where it is long', async () => {
+test('what a tool prints is the result: JSON where it is, cut where it is long', async () => {
   const json = runnerFixture(async (_id, _args, onLine) => {
     onLine('{"ok":')
     onLine('true}')
