@@ -14,6 +14,7 @@ import {
   viewOf,
   type ControlContext,
 } from './control-context.ts'
+import { faultTogether } from './option-fields.ts'
 import type { Draft } from './pipeline-fields.ts'
 import type { Pipeline } from './pipeline-store.ts'
 import { bodySchema, entityTag, revisionView, viewSchema } from './pipeline-view.ts'
@@ -251,11 +252,21 @@ function checked(
   body: Readonly<Record<string, unknown>>,
   before: Readonly<Record<string, string>>,
 ): Draft {
-  const result = context.fields.check(body, before)
-  if ('draft' in result) return result.draft
-  const { faults } = result
-  const names = faults.map(({ field }) => field).join(', ')
-  throw new Problem(422, `The pipeline was not saved because of: ${names}.`, { faults })
+  const { fields } = context
+  const result = fields.check(body, before)
+  if ('faults' in result) {
+    const names = result.faults.map(({ field }) => field).join(', ')
+    throw new Problem(422, `The pipeline was not saved because of: ${names}.`, {
+      faults: result.faults,
+    })
+  }
+  const { draft } = result
+  const detail = faultTogether({
+    ...fields.variables(draft.settings),
+    ...fields.secretVariables(draft.secrets),
+  })
+  if (detail === undefined) return draft
+  throw new Problem(422, 'The fields do not go together.', { faults: [{ field: '', detail }] })
 }
 
 function refuseTakenName(context: ControlContext, name: string, ownId: number | null): void {

@@ -8,7 +8,7 @@ import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 
 export interface FieldFault {
-  /** The field, with dots where it is nested: kafka_config.client.id. */
+  /** With dots where it is nested: kafka_config.client.id. Empty: several together. */
   readonly field: string
   readonly detail: string
 }

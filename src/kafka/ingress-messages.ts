@@ -31,6 +31,7 @@ export interface Position {
 }
 
 export type FromIngress =
+  /** A broker has answered, and the topics are there. Once, from the first thread. */
   | { readonly kind: 'opened'; readonly ingressIndex: number }
   | {
       readonly kind: 'assign'

@@ -23,36 +23,80 @@ export function errorOf(message: FromIngress): LogpipeError | null {
   return null
 }
 
-export function tellOf(message: FromIngress, log: Log): void {
-  switch (message.kind) {
-    case 'closed':
-      if (!message.inTime) log.warn('a consumer did not leave its group in time')
-      break
-    case 'trouble':
-      if (!message.fatal) log.warn(`kafka: ${message.code}: ${troubleText(message)}`)
-      break
-    case 'commitFailed':
-      // A rebalance refuses commits for a moment; the next second's is accepted.
-      if (REFUSED_BY_REBALANCE.has(message.error)) log.debug('a commit waits for a rebalance')
-      break
-    case 'log':
-      log.debug(`librdkafka: ${message.facility}: ${message.message}`)
-      break
-    case 'assign':
-      log.info(partitionsText('assigned', message.partitions))
-      break
-    case 'revoke':
-      log.info(partitionsText(message.lost ? 'lost' : 'revoked', message.positions))
-      break
-    case 'paused':
-      log.warn('no free slot for too long: reading is paused until the output catches up')
-      break
-    case 'resumed':
-      log.info('the output has caught up: reading goes on')
-      break
-    default:
-      // The rest is between the threads.
-      break
+/** How often one kind of trouble is told; in between it is counted. */
+const TELL_EVERY_MS = 10_000
+
+/** Kinds of trouble that are told apart; beyond it they share one line. */
+const KINDS_MAX = 200
+
+export class Notices {
+  readonly #log: Log
+  readonly #nowMs: () => number
+  /** Until a broker has answered, the start itself reports what is wrong, in one line. */
+  #isReached = false
+  readonly #told = new Map<string, { atMs: number; suppressed: number }>()
+
+  constructor(log: Log, nowMs: () => number) {
+    this.#log = log
+    this.#nowMs = nowMs
+  }
+
+  tell(message: FromIngress): void {
+    const log = this.#log
+    switch (message.kind) {
+      case 'opened':
+        this.#isReached = true
+        break
+      case 'closed':
+        if (!message.inTime) log.warn('a consumer did not leave its group in time')
+        break
+      case 'trouble':
+        if (!message.fatal) this.#tellTrouble(message)
+        break
+      case 'commitFailed':
+        // A rebalance refuses commits for a moment; the next second's is accepted.
+        if (REFUSED_BY_REBALANCE.has(message.error)) log.debug('a commit waits for a rebalance')
+        else this.#warn(`commit ${message.error}`, `a commit failed: ${message.error}`)
+        break
+      case 'log':
+        log.debug(`librdkafka: ${message.facility}: ${message.message}`)
+        break
+      case 'assign':
+        log.info(partitionsText('assigned', message.partitions))
+        break
+      case 'revoke':
+        log.info(partitionsText(message.lost ? 'lost' : 'revoked', message.positions))
+        break
+      case 'paused':
+        log.warn('no free slot for too long: reading is paused until the output catches up')
+        break
+      case 'resumed':
+        log.info('the output has caught up: reading goes on')
+        break
+      default:
+        // The rest is between the threads.
+        break
+    }
+  }
+
+  #tellTrouble(message: Extract<FromIngress, { kind: 'trouble' }>): void {
+    const text = `kafka: ${message.code}: ${troubleText(message)}`
+    if (!this.#isReached) this.#log.debug(text)
+    else this.#warn(`${message.code} ${message.topic} ${message.partition}`, text)
+  }
+
+  /** At most one line of a kind in TELL_EVERY_MS. */
+  #warn(kind: string, text: string): void {
+    const key = this.#told.has(kind) || this.#told.size < KINDS_MAX ? kind : 'other'
+    const told = this.#told.get(key)
+    const nowMs = this.#nowMs()
+    if (told !== undefined && nowMs - told.atMs < TELL_EVERY_MS) {
+      told.suppressed++
+      return
+    }
+    const before = told?.suppressed ?? 0
+    this.#told.set(key, { atMs: nowMs, suppressed: 0 })
+    this.#log.warn(before === 0 ? text : `${text} (and ${before} times since it was told last)`)
   }
 }
 

@@ -19,7 +19,7 @@ import type { Books, Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { Coordinator } from './coordinator.ts'
-import { errorOf, tellOf } from './notices.ts'
+import { errorOf, Notices } from './notices.ts'
 import type { OutputParts } from './outputs.ts'
 import { openParts, type PipelineParts } from './pipeline-parts.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
@@ -46,6 +46,7 @@ export class Pipeline {
   readonly done: Promise<PipelineResult>
   readonly #settings: PipelineSettings
   readonly #log: Log
+  readonly #notices: Notices
   readonly #bridge: Bridge
   readonly #output: OutputParts
   readonly #shared: SharedMemory
@@ -70,6 +71,7 @@ export class Pipeline {
     const { bridge, output } = parts
     this.#settings = settings
     this.#log = deps.log
+    this.#notices = new Notices(deps.log, () => performance.now())
     this.#bridge = bridge
     this.#output = output
     this.#books = parts.books
@@ -194,7 +196,7 @@ export class Pipeline {
   }
 
   #onIngress(message: FromIngress): void {
-    tellOf(message, this.#log)
+    this.#notices.tell(message)
     const error = errorOf(message)
     if (error !== null) this.fail(error)
     if (message.kind === 'stopped') this.#stoppedIngress++

@@ -73,9 +73,9 @@ function runIngress(): void {
   assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
   const consumer = bridge.consumerOpen({ config, topics: kafka.topics })
-  send({ kind: 'opened', ingressIndex: index })
   const problem = index === 0 ? checkTopics(bridge, consumer, kafka) : null
   if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
+  else if (index === 0) send({ kind: 'opened', ingressIndex: index })
   new IngressThread({
     ingressIndex: index,
     bridge,

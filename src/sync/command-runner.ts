@@ -115,13 +115,13 @@ function argumentsOf(kind: string, args: Readonly<Record<string, unknown>>): str
   const limitArgs = typeof limit === 'number' ? ['--limit', String(Math.trunc(limit))] : []
   switch (kind) {
     case 'check':
-      return ['check', '--json']
+      return ['check']
     case 'dlq-list':
-      return ['dlq', 'ls', '--json', ...limitArgs]
+      return ['dlq', 'ls', ...limitArgs]
     case 'dlq-replay': {
       const list = Array.isArray(ids) ? ids.map(String) : []
       return list.every((each) => LETTER_ID.test(each))
-        ? ['dlq', 'replay', '--json', ...limitArgs, ...list]
+        ? ['dlq', 'replay', ...limitArgs, ...list]
         : undefined
     }
     default:

@@ -57,6 +57,15 @@ test('every wrong field is named in one problem', async (t) => {
   assert.equal((await call('GET', '/api/pipelines')).body.total, 0)
 })
 
+test('fields that are right one by one and wrong together are refused', async (t) => {
+  const { call } = controlFixture(t)
+  const fields = { pool_size: 2, es_password: 'hunter2', es_username: 'u' }
+  const answer = await call('POST', '/api/pipelines', { name: 'x', ...fields })
+  assert.equal(answer.status, 422)
+  assert.match(answer.body.errors[0].detail, /POOL_SIZE/)
+  assert.doesNotMatch(JSON.stringify(answer.body), /hunter2/)
+})
+
 test('no field names a program, a file, or a property that runs code', async (t) => {
   const { call } = controlFixture(t)
   const refused: Record<string, unknown>[] = [
@@ -88,11 +97,17 @@ test('no field names a program, a file, or a property that runs code', async (t)
 test('secrets are taken and never given back', async (t) => {
   const { call, context } = controlFixture(t)
   const secrets = {
+    es_username: 'u',
     es_password: 'hunter2-es',
-    kafka_config: { 'sasl.password': 'hunter2-kafka', 'sasl.username': 'hunter2-user' },
+    kafka_config: {
+      'security.protocol': 'sasl_ssl',
+      'sasl.mechanism': 'PLAIN',
+      'sasl.password': 'hunter2-kafka',
+      'sasl.username': 'hunter2-user',
+    },
   }
   const made = await call('POST', '/api/pipelines', { name: 'x', ...secrets })
-  assert.equal(made.status, 201)
+  assert.equal(made.status, 201, JSON.stringify(made.body))
   assert.deepEqual(made.body.secrets, {
     es_password: 'set',
     es_api_key: 'unset',
@@ -105,7 +120,11 @@ test('secrets are taken and never given back', async (t) => {
     assert.doesNotMatch(JSON.stringify(answer.body), /hunter2/)
   }
   assert.equal(context.pipelines.get(1)?.secrets['es_password'], 'hunter2-es', 'kept by PUT')
-  await call('PUT', '/api/pipelines/1', { name: 'x', es_password: null })
+  await call('PUT', '/api/pipelines/1', {
+    name: 'x',
+    es_password: null,
+    kafka_config: { 'security.protocol': 'sasl_ssl', 'sasl.mechanism': 'PLAIN' },
+  })
   assert.equal(context.pipelines.get(1)?.secrets['es_password'], undefined, 'null removes it')
   assert.equal(context.pipelines.get(1)?.secrets['kafka_config.sasl.password'], 'hunter2-kafka')
 })

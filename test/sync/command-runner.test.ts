@@ -34,7 +34,7 @@ test('each order is done once, though it comes with every heartbeat', async () =
   await settle()
   runner.take([order('a', 'check')])
   await settle()
-  assert.deepEqual(ran, [['check', '--json']])
+  assert.deepEqual(ran, [['check']])
   const results = runner.results()
   assert.deepEqual(
     results.map(({ id, ok }) => ({ id, ok })),
@@ -44,7 +44,7 @@ test('each order is done once, though it comes with every heartbeat', async () =
   assert.deepEqual(runner.results(), [])
 })
 
-test('what a tool prints is the result: JSON where it is, cut where it is long', async () => {
+test('what a tool prints is the result, as JSON where it is, and cut if long', async () => {
   const json = runnerFixture(async (_id, _args, onLine) => {
     onLine('{"ok":')
     onLine('true}')
@@ -74,8 +74,8 @@ test('names of dead letters cannot be flags', async () => {
   ])
   for (let index = 0; index < 5; index++) await settle()
   assert.deepEqual(ran, [
-    ['dlq', 'replay', '--json', '--limit', '5', 'app-0-17', 'app-0-18'],
-    ['dlq', 'ls', '--json'],
+    ['dlq', 'replay', '--limit', '5', 'app-0-17', 'app-0-18'],
+    ['dlq', 'ls'],
   ])
   assert.deepEqual(
     runner.results().map(({ ok }) => ok),

@@ -15,19 +15,7 @@ if (process.argv[2] !== 'run') {
   process.exit(0)
 }
 const pattern = process.env.MATCH_PATTERN ?? ''
-note(`start ${process.pid} ${pattern}`)
-if (pattern === 'USAGE') {
-  process.stderr.write('expected a pattern that works\n')
-  process.exit(2)
-}
-const given = { secrets, env: process.env, argv: process.argv }
-writeFileSync(path.join(home, 'partial'), JSON.stringify(given))
-renameSync(path.join(home, 'partial'), path.join(home, 'given'))
-writeFileSync(
-  process.env.RUNTIME_METRICS_PATH,
-  JSON.stringify({ polled_total: 5, dead_letters: 2 }),
-)
-
+// Ready for its end before it tells that it has begun: a test may end it at once.
 const end = (why) => {
   note(`${why} ${process.pid}`)
   if (pattern !== 'STUBBORN') process.exit(0)
@@ -44,4 +32,17 @@ process.stdin.on('data', (chunk) => {
 })
 process.stdin.on('end', () => end('orphaned'))
 process.on('SIGTERM', () => end('drained'))
+note(`start ${process.pid} ${pattern}`)
+if (pattern === 'USAGE') {
+  process.stderr.write('expected a pattern that works\n')
+  process.exit(2)
+}
+const given = { secrets, env: process.env, argv: process.argv }
+writeFileSync(path.join(home, 'partial'), JSON.stringify(given))
+renameSync(path.join(home, 'partial'), path.join(home, 'given'))
+writeFileSync(
+  process.env.RUNTIME_METRICS_PATH,
+  JSON.stringify({ polled_total: 5, dead_letters: 2 }),
+)
+
 setInterval(() => undefined, 1000)

@@ -99,7 +99,7 @@ const pipeline = { name: 'x', kafka_topic: 'logs', match_pattern: 'ERROR', enabl
 test('a pipeline runs on a worker with its options and secrets, then drains', async (t) => {
   const { call, home, notes, startTestSync, folder } = await syncFixture(t)
   await startTestSync()
-  await call('POST', '/api/pipelines', { ...pipeline, es_password: 'hunter2' })
+  await call('POST', '/api/pipelines', { ...pipeline, es_username: 'u', es_password: 'hunter2' })
   const given = JSON.parse(await until('the child', () => textOf(path.join(home, 'given'))))
   assert.deepEqual(given.secrets, { ES_PASSWORD: 'hunter2' })
   assert.deepEqual(given.argv.slice(2), ['run'])

@@ -1,0 +1,59 @@
+/** What people are told of the ingress threads. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Log } from '../../src/core/log.ts'
+import type { FromIngress } from '../../src/kafka/ingress-messages.ts'
+import { errorOf, Notices } from '../../src/run/notices.ts'
+
+const TROUBLE = {
+  kind: 'trouble',
+  ingressIndex: 0,
+  code: '_ALL_BROKERS_DOWN',
+  message: '1/1 brokers are down',
+  fatal: false,
+  topic: null,
+  partition: -1,
+} as const satisfies FromIngress
+
+function newNotices() {
+  const written: string[] = []
+  const clock = { nowMs: 0 }
+  const log = new Log({
+    format: 'plain',
+    level: 'info',
+    quiet: false,
+    isTerminal: false,
+    columns: () => 80,
+    write: (text) => written.push(text),
+  })
+  return { notices: new Notices(log, () => clock.nowMs), written, clock }
+}
+
+test('before a broker has answered, trouble is left to the one line of the start', () => {
+  const { notices, written } = newNotices()
+  notices.tell(TROUBLE)
+  assert.deepEqual(written, [])
+  notices.tell({ kind: 'opened', ingressIndex: 0 })
+  notices.tell(TROUBLE)
+  assert.equal(written.length, 1)
+})
+
+test('the same trouble is told once in ten seconds, with how often it was not told', () => {
+  const { notices, written, clock } = newNotices()
+  notices.tell({ kind: 'opened', ingressIndex: 0 })
+  for (let count = 0; count < 5; count++) notices.tell(TROUBLE)
+  notices.tell({ ...TROUBLE, code: '_TRANSPORT' })
+  clock.nowMs = 10_000
+  notices.tell(TROUBLE)
+  assert.equal(written.length, 3)
+  assert.match(written[2] ?? '', /\(and 4 times since it was told last\)/)
+})
+
+test('what is fatal ends the pipeline rather than being told', () => {
+  const { notices, written } = newNotices()
+  const fatal = { ...TROUBLE, fatal: true }
+  notices.tell(fatal)
+  assert.deepEqual(written, [])
+  assert.equal(errorOf(fatal)?.code, 'KAFKA_FATAL')
+  assert.equal(errorOf(TROUBLE), null)
+})
