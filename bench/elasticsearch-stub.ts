@@ -6,6 +6,7 @@
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { createGunzip } from 'node:zlib'
 
 const LINE_END = 0x0a
 /** Answers by count of documents: batches come in few sizes. */
@@ -13,12 +14,14 @@ const answers = new Map<number, Buffer>()
 
 const server = createServer((incoming, outgoing) => {
   let lineCount = 0
-  incoming.on('data', (chunk: Buffer) => {
+  const isCompressed = incoming.headers['content-encoding'] === 'gzip'
+  const body = isCompressed ? incoming.pipe(createGunzip()) : incoming
+  body.on('data', (chunk: Buffer) => {
     for (let at = chunk.indexOf(LINE_END); at >= 0; at = chunk.indexOf(LINE_END, at + 1)) {
       lineCount++
     }
   })
-  incoming.on('end', () => {
+  body.on('end', () => {
     const answer = answerFor(lineCount / 2)
     outgoing.writeHead(200, {
       'content-type': 'application/json',

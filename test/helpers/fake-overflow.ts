@@ -15,6 +15,9 @@ export class FakeOverflow implements Overflow {
   bytesMax = Infinity
   appendedCount = 0
   fault: Error | null = null
+  /** What an append waits for, by how many there were before it. */
+  gate: (appendIndex: number) => Promise<void> = () => Promise.resolve()
+  appendCount = 0
 
   get bytes(): number {
     return this.#entries.reduce((sum, { entry }) => sum + entry.document.length, 0)
@@ -28,10 +31,11 @@ export class FakeOverflow implements Overflow {
     return this.#entries.filter(({ isInHand }) => !isInHand).length
   }
 
-  append(entries: readonly OverflowEntry[]): Promise<'stored' | 'full'> {
-    if (this.fault !== null) return Promise.reject(this.fault)
+  async append(entries: readonly OverflowEntry[]): Promise<'stored' | 'full'> {
+    await this.gate(this.appendCount++)
+    if (this.fault !== null) throw this.fault
     const size = entries.reduce((sum, entry) => sum + entry.document.length, 0)
-    if (this.bytes + size > this.bytesMax) return Promise.resolve('full')
+    if (this.bytes + size > this.bytesMax) return 'full'
     for (const entry of entries) {
       // Bytes are copied: the queue's memory is let go afterwards.
       const document = Buffer.from(entry.document)
@@ -39,7 +43,7 @@ export class FakeOverflow implements Overflow {
       this.#entries.push({ entry: stored, isInHand: false })
     }
     this.appendedCount += entries.length
-    return Promise.resolve('stored')
+    return 'stored'
   }
 
   read(

@@ -171,6 +171,13 @@ export const ANSWERS: readonly AnswerRow[] = [
     meaning: 'The document does not fit the mapping.',
   },
   {
+    name: 'processor_failed',
+    scope: 'item',
+    errorType: /_processor_exception$/,
+    verdict: 'dead_letter',
+    meaning: 'A processor of the pipeline refused the document (OpenSearch says 500 to that).',
+  },
+  {
     name: 'request_invalid',
     scope: 'request',
     errorType: /^(action_request_validation_exception|illegal_argument_exception)$/,

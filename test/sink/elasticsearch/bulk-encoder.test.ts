@@ -176,6 +176,15 @@ test('bytes that are not UTF-8 survive as base64, in every mode', () => {
   )
 })
 
+test('a JSON object with bytes that are not UTF-8 does not go in as it is', () => {
+  const value = Buffer.from('{"a":"?"}')
+  value[6] = 0xff
+  for (const document of MODES) {
+    const line = encodeOne(recordOf(value), { document }).document
+    assert.match(line, /"message_base64":"eyJhIjoi\/yJ9"/)
+  }
+})
+
 test('an action inside a record is never carried out, in any mode', async () => {
   const fake = new FakeBulk()
   const url = await fake.listen()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { batchOf, recordsOf, type TestBatch } from '../../helpers/bulk-batch.ts'
+import { batchOf, recordOf, recordsOf, type TestBatch } from '../../helpers/bulk-batch.ts'
 import { FakeOverflow } from '../../helpers/fake-overflow.ts'
 import { SinkBench } from '../../helpers/sink-bench.ts'
 
@@ -156,6 +156,58 @@ test('a partition that was given away leaves the spill, and keeps nothing waitin
   assert(await bench.until(() => isFlushed, 50_000))
   await flushed
   assert.deepEqual(new Set(batch.outcomes.slice(0, 10)), new Set(['indexed']))
+  assert.equal(overflow.entryCount, 0)
+})
+
+test('what comes back for an index that is held meanwhile waits in the spill again', async () => {
+  const overflow = new FakeOverflow()
+  const settings = { index: '{topic}' }
+  const bench = new SinkBench(settings, { overflow })
+  bench.fake.script = DOWN
+  bench.sink.write(batchOf(recordsOf(1, 9000, { topic: 'b' }), settings))
+  await bench.pass(3000)
+  const batch = batchOf(recordsOf(3000, 0, { topic: 'a' }), settings)
+  bench.sink.write(batch)
+  await bench.settle()
+  assert.equal(overflow.entryCount, 3000)
+  let isBlocked = true
+  bench.fake.script = () => ({
+    kind: 'items',
+    fault: (item) => (isBlocked && item.index === 'a' ? BLOCKED : null),
+  })
+  await bench.pass(30_000)
+  assert.equal(overflow.entryCount, 3000)
+  assert(overflow.waitingCount >= 1900, `${overflow.waitingCount} wait in the spill`)
+  assert(bench.sink.gauges().queuedDocuments <= 3000)
+  isBlocked = false
+  assert(await bench.until(allSettled([batch]), 60_000))
+  assert.equal(overflow.entryCount, 0)
+  assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
+})
+
+test('a batch that moves out in parts is settled whole, one part back early', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({}, { overflow })
+  bench.fake.script = DOWN
+  bench.sink.write(batchOf(recordsOf(1, 90_000)))
+  await bench.pass(3000)
+  // An append takes 4 MiB: there is one for each document, and the second takes its time.
+  let open = () => undefined as void
+  const opened = new Promise<void>((resolve) => (open = resolve))
+  const first = overflow.appendCount
+  overflow.gate = (index) => (index === first + 1 ? opened : Promise.resolve())
+  const records = recordsOf(3).map((record) =>
+    recordOf(`{"pad":"${'x'.repeat(2_500_000)}"}`, { offset: record.offset }),
+  )
+  const batch = batchOf(records)
+  bench.sink.write(batch)
+  await bench.settle()
+  bench.fake.script = FINE
+  await bench.pass(20_000)
+  // The first part came back and was written while the second append was under way.
+  assert.deepEqual(batch.outcomes, ['indexed', undefined, 'indexed'])
+  open()
+  assert(await bench.until(allSettled([batch]), 60_000))
   assert.equal(overflow.entryCount, 0)
 })
 
