@@ -18,9 +18,12 @@ using Clock = std::chrono::steady_clock;
 
 std::atomic<int32_t> nextAssignmentId{1};
 
+// Mostly small, so that many a fill ends with records that were popped and did not fit: pauses and
+// rebalances must meet those too.
 FillLimits limits(std::minstd_rand& random) {
-  return {100 + random() % 400, BUFFER_BYTES / 4 + random() % (3 * BUFFER_BYTES / 4 + 1),
-          1 + random() % 200, static_cast<int>(random() % 20), random() % 3 == 0 ? 0U : 8U};
+  const size_t bytesMax = random() % 4 == 0 ? BUFFER_BYTES : 1000 + random() % 6000;
+  return {1 + random() % 500, bytesMax, 1 + random() % 200, static_cast<int>(random() % 20),
+          random() % 3 == 0 ? 0U : 8U};
 }
 
 void deadline(Clock::time_point started) {
@@ -211,6 +214,82 @@ void closeWithHeldSlots() {
   }
 }
 
+AssignedPartition firstPartition(Books& books, int64_t offset) {
+  AssignedPartition row;
+  row.topic = "t";
+  row.partition = 0;
+  row.offset = offset;
+  row.assignmentId = nextAssignmentId++;
+  books.assigned(row.assignmentId, 0, offset);
+  return row;
+}
+
+// What was popped for an assignment and did not fit into a slot ends with it, also when the
+// partition comes back at once: it would look like the first record behind a gap.
+void assignAgain() {
+  Mock mock(1, {{"t", 1}});
+  produce(mock, "t", 1, 400);
+  Books books;
+  Line line(books, 2, 1);
+  auto consumer = std::make_unique<Consumer>(config(mock, "again"), std::vector<std::string>{});
+  const auto started = Clock::now();
+  while (books.next(0) < 400) {
+    consumer->assign({firstPartition(books, books.next(0))});
+    for (int fills = 0; fills < 3 && books.next(0) < 400;) {
+      deadline(started);
+      const int slot = line.take();
+      const int32_t count = consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1});
+      CHECK(consumer->events().empty());
+      if (count > 0) {
+        line.pass(slot);
+        fills++;
+      } else {
+        line.giveBack(slot);
+      }
+    }
+    consumer->unassign({});
+  }
+  CHECK(Consumer::close(std::move(consumer), 30000));
+}
+
+// A topic made anew: nothing of it is delivered in the old assignment, which says so once.
+void madeAnew() {
+  Mock mock(1, {{"t", 1}});
+  produce(mock, "t", 1, 200);
+  Books books;
+  Line line(books, 2, 1);
+  auto consumer = std::make_unique<Consumer>(
+      config(mock, "rewind", {{"topic.metadata.refresh.interval.ms", "100"}}),
+      std::vector<std::string>{});
+  const auto started = Clock::now();
+  bool isRewound = false;
+  consumer->assign({firstPartition(books, 0)});
+  while (books.next(0) < 200) {
+    deadline(started);
+    const int slot = line.take();
+    if (consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1}) > 0) {
+      line.pass(slot);
+    } else {
+      line.giveBack(slot);
+    }
+  }
+  CHECK(rd_kafka_mock_topic_delete(mock.cluster(), "t") == RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(rd_kafka_mock_topic_create(mock.cluster(), "t", 1, 1) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  produce(mock, "t", 1, 50);
+  while (!isRewound) {
+    deadline(started);
+    const int slot = line.take();
+    CHECK((consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1}) & ~layout::FILL_EVENTS) == 0);
+    line.giveBack(slot);
+    for (const Event& event : consumer->events()) {
+      if (event.kind != Event::Kind::Rewind) continue;
+      CHECK(event.expected == 200 && event.offset == 0);
+      isRewound = true;
+    }
+  }
+  CHECK(Consumer::close(std::move(consumer), 30000));
+}
+
 // Offsets that retention deleted begin a run which names the low watermark.
 void retention() {
   Mock mock(1, {{"t", 1}});
@@ -278,6 +357,8 @@ int main(int argc, char** argv) {
   run("each offset once over eager rebalances", [&] {
     rebalance(seed, records, {{"partition.assignment.strategy", "range"}});
   });
+  run("an assignment's stash ends with it", assignAgain);
+  run("a topic made anew is told", madeAnew);
   run("slots outlive their consumer", closeWithHeldSlots);
   run("retention is told from compaction", retention);
   run("locks exclude", locks);

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { bridge, openConsumer, openMock, Rig } from './rig.ts'
+
+test('every function refuses wrong arguments and closed ids', (t) => {
+  const mock = openMock(t)
+  const rig = new Rig(t, { slotCount: 2, bufferBytes: 1024, recordsMax: 8 })
+  const consumer = openConsumer(t, mock)
+  const matcher = bridge.matcherOpen({ patterns: [], ignoreCase: false, invertMatch: false })
+  t.after(() => bridge.matcherClose(matcher))
+  const { pool } = rig
+  const gone = 999_999
+  const limits = { recordsMax: 8, bytesMax: 1024, pullMax: 8, timeoutMs: 0, viewsMax: 0 }
+  const place = { topic: 't', partition: 0, offset: 0 }
+  const hits = new Int32Array(8)
+  const shape = { slotCount: 1, bufferBytes: 64, recordsMax: 1 }
+  const literal = { patterns: [], ignoreCase: false, invertMatch: false }
+  const places = [
+    [[null]],
+    [[{}]],
+    ['t'],
+    [[{ ...place, topic: '' }]],
+    [[{ ...place, topic: 't\0x' }]],
+    [[{ ...place, partition: -1 }]],
+    [[{ ...place, partition: 0.5 }]],
+    [[{ ...place, offset: Number.NaN }]],
+    [[{ ...place, offset: -9999 }]],
+    [[{ ...place, offset: 2 ** 60 }]],
+  ]
+  const timed = [...places.map(([rows]) => [rows, 0]), [[place], -1], [[place], 1e9], [[place]]]
+  /** For each function, argument lists that must throw, each in its own way. */
+  const wrong: Record<string, unknown[][]> = {
+    version: [[1]],
+    tuneAllocator: [[1]],
+    poolOpen: [
+      [],
+      [new ArrayBuffer(65_536), shape],
+      [{}, shape],
+      [null, shape],
+      [new Uint8Array(new SharedArrayBuffer(65_536)), shape],
+      [new SharedArrayBuffer(64), shape],
+      [new SharedArrayBuffer(65_536), null],
+      [new SharedArrayBuffer(65_536), { ...shape, slotCount: 0 }],
+      [new SharedArrayBuffer(65_536), { ...shape, slotCount: 1000 }],
+      [new SharedArrayBuffer(65_536), { ...shape, bufferBytes: 2 ** 31 }],
+      [new SharedArrayBuffer(65_536), { ...shape, recordsMax: '1' }],
+    ],
+    poolClose: [[], [gone], ['1'], [0], [1.5], [null], [{}]],
+    poolViews: [[], [gone], ['1'], [-1], [pool, 1]],
+    consumerOpen: [
+      [],
+      [null],
+      [{}],
+      [{ config: {}, topics: [] }],
+      [{ config: [['a']], topics: [] }],
+      [{ config: [['a', 1]], topics: [] }],
+      [{ config: [['no.such.property', '1']], topics: [] }],
+      [{ config: [['fetch.wait.max.ms', 'many']], topics: [] }],
+      [{ config: [], topics: [] }],
+      [{ config: [['group.id', 'g']], topics: [1] }],
+      [{ config: [['group.id', 'g']], topics: ['\0'] }],
+    ],
+    consumerFill: [
+      [],
+      [gone, pool, 0, limits],
+      [consumer, gone, 0, limits],
+      [consumer, pool, -1, limits],
+      [consumer, pool, 2, limits],
+      [consumer, pool, 0.5, limits],
+      [consumer, pool, 0, null],
+      [consumer, pool, 0, {}],
+      [consumer, pool, 0, limits], // The slot is FREE.
+      [consumer, pool, 1, { ...limits, recordsMax: 9 }],
+      [consumer, pool, 1, { ...limits, bytesMax: 1025 }],
+      [consumer, pool, 1, { ...limits, timeoutMs: 51 }],
+      [consumer, pool, 1, { ...limits, pullMax: 0 }],
+      [consumer, pool, 1, { ...limits, viewsMax: -1 }],
+    ],
+    consumerPoll: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 51], [consumer, '0']],
+    consumerEvents: [[], [gone], ['1']],
+    consumerLogs: [[], [gone], ['1']],
+    consumerStatistics: [[], [gone], ['1']],
+    consumerAssign: [
+      [],
+      [gone, []],
+      ...places.map(([rows]) => [consumer, rows]),
+      [consumer, [place]],
+      [consumer, [{ ...place, assignmentId: -1 }]],
+      [consumer, [{ ...place, assignmentId: 2 ** 31 }]],
+      [
+        consumer,
+        [
+          { ...place, assignmentId: 1 },
+          { ...place, assignmentId: 2 },
+        ],
+      ],
+      [
+        consumer,
+        [
+          { ...place, assignmentId: 1 },
+          { ...place, partition: 1, assignmentId: 1 },
+        ],
+      ],
+    ],
+    consumerUnassign: [[], [gone, []], ...places.map(([rows]) => [consumer, rows])],
+    consumerAssignmentLost: [[], [gone]],
+    consumerPause: [[], [gone, []], [consumer], [consumer, 1], [consumer, [1]], [consumer, ['1']]],
+    consumerResume: [[], [gone, []], [consumer], [consumer, 1], [consumer, [1]], [consumer, [{}]]],
+    consumerSeek: [[], [gone, 1, 1], [consumer, 1, 1], [consumer, 1], [consumer, 1, -3]],
+    consumerStoreOffsets: [[], [gone, []], ...places.map(([rows]) => [consumer, rows])],
+    consumerCommit: [[], [gone, null, 0], ...timed.map((row) => [consumer, ...row])],
+    consumerCommitted: [[], [gone, [], 0], ...timed.map((row) => [consumer, ...row])],
+    consumerOffsetsForTimes: [[], [gone, [], 0], ...timed.map((row) => [consumer, ...row])],
+    consumerWatermarks: [[], [gone, place, 0], [consumer, null, 0], [consumer, place, -1]],
+    consumerMetadata: [[], [gone, null, 0], [consumer, 1, 0], [consumer, '', 0], [consumer, null]],
+    consumerClose: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 'x']],
+    matcherOpen: [
+      [],
+      [null],
+      [{}],
+      [{ ...literal, patterns: ['x'] }],
+      [{ ...literal, patterns: [new Uint8Array(0)] }],
+      [{ ...literal, patterns: [new Int32Array(1)] }],
+      [{ ...literal, ignoreCase: 1 }],
+      [{ ...literal, invertMatch: null }],
+    ],
+    matcherClose: [[], [gone], ['1']],
+    slotScan: [
+      [],
+      [gone, 0, matcher, hits],
+      [pool, 2, matcher, hits],
+      [pool, 0, gone, hits],
+      [pool, 0, matcher, new Int32Array(7)],
+      [pool, 0, matcher, new Uint32Array(8)],
+      [pool, 0, matcher, []],
+      [pool, 0, matcher, hits], // The slot is FREE.
+    ],
+    slotOversize: [[], [gone, 0], [pool, 0], [pool, 2], [pool, '0']],
+    slotDiscard: [[], [gone, 0], [pool, 2], [pool, -1], [pool, {}]],
+    fileLock: [[], [1], [''], ['a\0b'], ['/nowhere/lock']],
+    fileUnlock: [[], [gone], ['1']],
+    mockOpen: [
+      [],
+      [null],
+      [{ brokerCount: 0, topics: [] }],
+      [{ brokerCount: 1, topics: [{ topic: 't', partitions: 0 }] }],
+      [{ brokerCount: 1, topics: [{ topic: '', partitions: 1 }] }],
+      [{ brokerCount: 1 }],
+    ],
+    mockPushErrors: [[], [gone, 1, []], [mock.id, -1, []], [mock.id, 1, 1], [mock.id, 1, ['x']]],
+    mockBrokerDown: [[], [gone, 1], [mock.id, 0], [mock.id, 'x'], [mock.id, 50]],
+    mockBrokerUp: [[], [gone, 1], [mock.id, 0], [mock.id], [mock.id, 50]],
+    mockBrokerDelay: [[], [gone, 1, 0], [mock.id, 1, -1], [mock.id, 1], [mock.id, 50, 1]],
+    mockClose: [[], [gone], ['1']],
+  }
+  assert.deepEqual(Object.keys(wrong).sort(), Object.keys(bridge).sort())
+  for (const [name, lists] of Object.entries(wrong)) {
+    const call: unknown = Reflect.get(bridge, name)
+    assert.ok(typeof call === 'function')
+    for (const [index, list] of lists.entries()) {
+      assert.throws(
+        () => {
+          Reflect.apply(call, bridge, list)
+        },
+        (thrown: unknown) => thrown instanceof Error && thrown.message !== '',
+        `${name} number ${index} was accepted`,
+      )
+    }
+  }
+})
+
+test('what was closed is unknown', (t) => {
+  const mock = openMock(t)
+  const consumer = openConsumer(t, mock)
+  assert.equal(bridge.consumerClose(consumer, 10_000), true)
+  assert.throws(() => bridge.consumerPoll(consumer, 0), RangeError)
+  assert.throws(() => bridge.consumerClose(consumer, 0), RangeError)
+})

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { OFFSET_BEGINNING, OFFSET_NONE, type ConsumerEvent } from '../../../src/bridge/bridge.ts'
+import { bridge, openConsumer, openMock, produce, Rig, until } from './rig.ts'
+
+const SHAPE = { slotCount: 1, bufferBytes: 65_536, recordsMax: 128 }
+const COOPERATIVE = [['partition.assignment.strategy', 'cooperative-sticky']] as const
+const CONSUMER = [['group.protocol', 'consumer']] as const
+const EAGER = [['partition.assignment.strategy', 'range']] as const
+
+for (const [protocol, more] of [
+  ['cooperative', COOPERATIVE],
+  ['eager', EAGER],
+  ['consumer', CONSUMER],
+] as const) {
+  test(`two members share the partitions and hand them over (${protocol})`, async (t) => {
+    const mock = openMock(t, 4)
+    await produce(
+      mock,
+      Array.from({ length: 400 }, (_, index) => ({ partition: index % 4, value: `v${index}` })),
+    )
+    const rig = new Rig(t, SHAPE)
+    const next = [0, 0, 0, 0]
+    const partitionOf: number[] = []
+    const step = (consumer: number, owned: Set<number>) => {
+      const events: ConsumerEvent[] = []
+      rig.fill(consumer, events, { recordsMax: 5 })
+      for (const run of rig.runs()) {
+        const partition = partitionOf[run.assignmentId] ?? -1
+        assert.ok(owned.has(partition))
+        assert.equal(run.coverFrom, next[partition])
+        next[partition] = run.coverTo
+      }
+      for (const event of events) {
+        if (event.kind === 'assign') {
+          const rows = event.partitions.map(({ topic, partition }) => {
+            owned.add(partition)
+            partitionOf.push(partition)
+            const assignmentId = partitionOf.length - 1
+            return { topic, partition, offset: next[partition] ?? 0, assignmentId }
+          })
+          bridge.consumerAssign(consumer, rows)
+        } else if (event.kind === 'revoke') {
+          for (const { partition } of event.partitions) owned.delete(partition)
+          bridge.consumerUnassign(consumer, event.partitions)
+        } else {
+          assert.fail(JSON.stringify(event))
+        }
+      }
+    }
+    const first = openConsumer(t, mock, ['t'], more)
+    const ownedByFirst = new Set<number>()
+    until(() => {
+      step(first, ownedByFirst)
+      return ownedByFirst.size === 4 && (next[0] ?? 0) > 0
+    })
+    const second = openConsumer(t, mock, ['t'], more)
+    const ownedBySecond = new Set<number>()
+    until(() => {
+      step(first, ownedByFirst)
+      step(second, ownedBySecond)
+      return ownedByFirst.size === 2 && ownedBySecond.size === 2
+    })
+    assert.equal(bridge.consumerClose(second, 10_000), true)
+    until(() => {
+      step(first, ownedByFirst)
+      return ownedByFirst.size === 4 && next.every((offset) => offset === 100)
+    })
+  })
+}
+
+test('commits are answered, at once or by an event, and can be read back', async (t) => {
+  const mock = openMock(t, 2)
+  const rig = new Rig(t, SHAPE)
+  const consumer = openConsumer(t, mock, ['t'])
+  const events: ConsumerEvent[] = []
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'assign')
+  })
+  const partitions = [0, 1].map((partition) => ({ topic: 't', partition, offset: OFFSET_NONE }))
+  const before = bridge.consumerCommitted(consumer, partitions, 5000)
+  assert.deepEqual(
+    before.map((row) => row.offset),
+    [OFFSET_NONE, OFFSET_NONE],
+  )
+  const rows = partitions.map((row) => ({ ...row, assignmentId: 10 + row.partition, offset: 0 }))
+  bridge.consumerAssign(consumer, rows)
+  const [committed] = bridge.consumerCommit(
+    consumer,
+    [{ topic: 't', partition: 0, offset: 5 }],
+    5000,
+  )
+  assert.deepEqual(committed, { topic: 't', partition: 0, offset: 5, error: null })
+  const stored = [{ topic: 't', partition: 1, offset: 7 }]
+  until(() => {
+    rig.fill(consumer, events)
+    return bridge.consumerStoreOffsets(consumer, stored).every((row) => row.error === null)
+  })
+  assert.deepEqual(
+    bridge.consumerStoreOffsets(consumer, [{ topic: 'other', partition: 0, offset: 1 }])[0]?.error,
+    '_UNKNOWN_PARTITION',
+  )
+  bridge.consumerCommit(consumer, null, 0)
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'commit')
+  })
+  const answer = events.find((event) => event.kind === 'commit')
+  assert.equal(answer?.error, null)
+  const after = bridge.consumerCommitted(consumer, partitions, 5000)
+  assert.deepEqual(
+    after.map((row) => row.offset),
+    [5, 7],
+  )
+})
+
+test('the end of a partition is told behind its records', async (t) => {
+  const mock = openMock(t)
+  await produce(mock, [{ value: 'one' }, { value: 'two' }])
+  const rig = new Rig(t, SHAPE)
+  const consumer = openConsumer(t, mock, [], [['enable.partition.eof', 'true']])
+  bridge.consumerAssign(consumer, [
+    { topic: 't', partition: 0, offset: OFFSET_BEGINNING, assignmentId: 3 },
+  ])
+  const events: ConsumerEvent[] = []
+  let records = 0
+  until(() => {
+    records += rig.fill(consumer, events, { recordsMax: 1 })
+    if (events.length > 0) assert.equal(records, 2)
+    return events.length > 0
+  })
+  assert.deepEqual(events, [{ kind: 'end', assignmentId: 3, offset: 2 }])
+  assert.deepEqual(
+    bridge.consumerWatermarks(consumer, { topic: 't', partition: 0, offset: 0 }, 5000),
+    { low: 0, high: 2 },
+  )
+  const metadata = bridge.consumerMetadata(consumer, 't', 5000)
+  assert.deepEqual(metadata.topics, [{ topic: 't', partitions: 1, error: null }])
+  const times = [{ topic: 't', partition: 0, offset: OFFSET_BEGINNING }]
+  assert.equal(bridge.consumerOffsetsForTimes(consumer, times, 5000)[0]?.offset, 0)
+})
+
+test('records go on at the next offset after random pauses', async (t) => {
+  const mock = openMock(t, 2)
+  await produce(
+    mock,
+    Array.from({ length: 600 }, (_, index) => ({
+      partition: index % 2,
+      value: `${index}`.repeat(50),
+    })),
+  )
+  const rig = new Rig(t, SHAPE)
+  const consumer = openConsumer(t, mock)
+  bridge.consumerAssign(
+    consumer,
+    [0, 1].map((partition) => ({ topic: 't', partition, offset: 0, assignmentId: partition })),
+  )
+  const next = [0, 0]
+  let seed = 5
+  const random = (below: number) => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return seed % below
+  }
+  until(() => {
+    const assignmentId = random(2)
+    if (random(3) === 0) bridge.consumerPause(consumer, [assignmentId])
+    else bridge.consumerResume(consumer, [assignmentId])
+    let records = 0
+    const count = rig.fill(consumer, [], { bytesMax: 300 + random(2000), pullMax: 1 + random(50) })
+    for (const run of rig.runs()) {
+      assert.equal(run.coverFrom, next[run.assignmentId])
+      next[run.assignmentId] = run.coverTo
+      records += run.coverTo - run.coverFrom
+    }
+    assert.equal(records, count)
+    return next.every((offset) => offset === 300)
+  })
+})
+
+test('errors of the cluster arrive as events, and lines as logs', (t) => {
+  const mock = openMock(t)
+  const rig = new Rig(t, SHAPE)
+  const consumer = openConsumer(t, mock, [], [['debug', 'broker']])
+  bridge.mockBrokerDown(mock.id, 1)
+  const events: ConsumerEvent[] = []
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'error' && event.code === '_ALL_BROKERS_DOWN')
+  })
+  const lines = bridge.consumerLogs(consumer)
+  assert.ok(lines.some((line) => line.facility === 'FAIL' && line.message.length > 0))
+  bridge.mockBrokerUp(mock.id, 1)
+})
