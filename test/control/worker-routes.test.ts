@@ -8,6 +8,7 @@ test('an idle worker is given a started pipeline, with its variables and secrets
   assert.equal((await beat('w1')).assignment, null)
   await call('POST', '/api/pipelines', {
     ...SEED_PIPELINE,
+    es_username: 'elastic',
     es_password: 'hunter2',
     es_drop_when_full: true,
     kafka_config: { 'client.id': 'me', 'sasl.password': 'hunter3' },
