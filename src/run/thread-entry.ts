@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { OFFSET_NONE, type BridgeId, type PartitionOffset } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
@@ -72,7 +73,8 @@ function runIngress(): void {
   const config = kafka.properties[index]
   assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
-  const consumer = bridge.consumerOpen({ config, topics: kafka.topics })
+  const isStatic = kafka.membership === 'static'
+  const consumer = bridge.consumerOpen({ config, topics: isStatic ? [] : kafka.topics })
   const problem = index === 0 ? checkTopics(bridge, consumer, kafka) : null
   if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
   else if (index === 0) send({ kind: 'opened', ingressIndex: index })
@@ -96,7 +98,23 @@ function runIngress(): void {
     filterHere: settings.mode === 'direct' ? (slotIndex) => stage.process(slotIndex) : null,
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
+    staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
   }).run()
+}
+
+/** This thread's share of all partitions: those whose number leaves its index as the remainder. */
+function staticPartitions(consumer: BridgeId): PartitionOffset[] {
+  const { kafka } = data.settings
+  const threadCount = kafka.properties.length
+  return kafka.topics.flatMap((topic) => {
+    const { topics } = bridge.consumerMetadata(consumer, topic, kafka.connectTimeoutMs)
+    const count = topics.find((one) => one.topic === topic)?.partitions ?? 0
+    return Array.from({ length: count }, (_, partition) => ({
+      topic,
+      partition,
+      offset: OFFSET_NONE,
+    })).filter(({ partition }) => partition % threadCount === data.index)
+  })
 }
 
 function receiveForIngress(): ToIngress | undefined {
