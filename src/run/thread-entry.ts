@@ -21,6 +21,9 @@ import type { ThreadData, ToFilter } from './thread-data.ts'
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100
 
+/** A machine so slow still works; what is fetched then waits in its slots. */
+const ARRIVAL_TIMEOUT_MS = 5000
+
 const data = workerData as ThreadData
 const bridge = loadBridge(data.settings.bridgeFile ?? undefined)
 const slots = new Slots(data.slots)
@@ -67,6 +70,20 @@ function runFilter(): void {
   }
 }
 
+/**
+ * Loading the code of all threads takes the cores for a moment. Records that were fetched meanwhile
+ * would only lie there, so the first fill waits for everyone; the group is joined in the meantime.
+ */
+function awaitOthers(): void {
+  const { kafka, mode, filter } = data.settings
+  const threadCount = kafka.properties.length + (mode === 'direct' ? 0 : filter.threadCount)
+  const endMs = performance.now() + ARRIVAL_TIMEOUT_MS
+  while (signals.arrivedCount < threadCount && performance.now() < endMs) {
+    if (signals.phase !== PHASE_RUN) return
+    Atomics.wait(sleeper, 0, 0, 1)
+  }
+}
+
 function runIngress(): void {
   const { settings, index } = data
   const { kafka, pool } = settings
@@ -78,6 +95,7 @@ function runIngress(): void {
   const problem = index === 0 ? checkTopics(bridge, consumer, kafka) : null
   if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
   else if (index === 0) send({ kind: 'opened', ingressIndex: index })
+  awaitOthers()
   new IngressThread({
     ingressIndex: index,
     bridge,
@@ -127,6 +145,7 @@ function receiveForIngress(): ToIngress | undefined {
 
 // Told to end before it began, a thread has nothing to undo.
 assert(signals.phase >= PHASE_RUN)
+signals.arrive()
 if (data.role === 'ingress') runIngress()
 else runFilter()
 data.port.close()
