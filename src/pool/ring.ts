@@ -110,7 +110,9 @@ export class Ring {
     }
   }
 
-  /** Waits at most `timeoutMs` for a value; not on the main thread. @returns a value, or NOTHING. */
+  /**
+   * Waits at most `timeoutMs` for a value; not on the main thread. @returns a value, or NOTHING.
+   */
   pop(timeoutMs: number): number {
     return this.#waiting.take(() => this.tryPop(), timeoutMs)
   }

@@ -1,8 +1,9 @@
 /**
- * A stack of small numbers in shared memory: any thread pushes, any thread pops, last in, first out.
+ * A stack of small numbers in shared memory: any thread pushes, any thread pops, last in, first
+ * out.
  *
- * Holds the FREE slots. The slot that was freed last is the next to be filled, so that its memory is
- * still in a cache, and slots that are never needed are never touched: they stay unmapped.
+ * Holds the FREE slots. The slot that was freed last is the next to be filled, so that its memory
+ * is still in a cache, and slots that are never needed are never touched: they stay unmapped.
  *
  * Treiber's stack. HEAD holds the top's number plus one (0: empty) and, above it, a count of all
  * changes; NEXT has, for each number, the one below it.
@@ -10,9 +11,10 @@
  *   push: NEXT[n] = top; compareExchange HEAD (top, count) -> (n, count + 1)
  *   pop:  below = NEXT[top]; compareExchange HEAD (top, count) -> (below, count + 1)
  *
- * Race. A popper (1) reads HEAD = a and NEXT[a] = b and is put to sleep; (2) others pop a, pop b, and
- * push a again; (3) the popper finds a on top, as before, and would make b the top, which somebody
- * holds. The count has changed, so its compareExchange fails: it counts 2^31 changes before it wraps.
+ * Race. A popper (1) reads HEAD = a and NEXT[a] = b and is put to sleep; (2) others pop a, pop b,
+ * and push a again; (3) the popper finds a on top, as before, and would make b the top, which
+ * somebody holds. The count has changed, so its compareExchange fails: it counts 2^31 changes
+ * before it wraps.
  *
  * Bound. The numbers 0 to `size` - 1, each in it at most once (pool/slots.ts asserts it by state).
  */
