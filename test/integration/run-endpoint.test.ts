@@ -55,21 +55,18 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
   const refused = (more: Record<string, string>, address: string) => {
     const options = { env: { ...env, ...more }, encoding: 'utf8', timeout: READY_MS_MAX } as const
     const { status, stderr } = spawnSync(process.execPath, [...PROGRAM, ...args, address], options)
-    return {
-      status,
-      line: stderr
-        .split('\n')
-        .filter((line) => line.startsWith('logpipe: '))
-        .join(),
-    }
+    return { status, lines: stderr.trimEnd().split('\n') }
   }
   assert.deepEqual(refused({}, '127.0.0.1:0'), {
     status: 1,
-    line: `logpipe: ${env.LOCK_FILE} (LOCK_FILE) is held by another process`,
+    lines: [`logpipe: ${env.LOCK_FILE} (LOCK_FILE) is held by another process`],
   })
   const inUse = refused({ LOCK_FILE: path.join(folder, 'other') }, `127.0.0.1:${port}`)
   assert.equal(inUse.status, 1)
-  assert.match(inUse.line, /^logpipe: METRICS_LISTEN 127\.0\.0\.1:\d+ cannot be listened on/)
+  assert.match(
+    inUse.lines.at(-1) ?? '',
+    /^logpipe: METRICS_LISTEN 127\.0\.0\.1:\d+ cannot be listened on/,
+  )
 
   child.kill('SIGTERM')
   const [status] = (await once(child, 'exit')) as [number | null]
