@@ -14,6 +14,8 @@ const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = 
   run: async () => (await import('./run.ts')).run,
   check: async () => (await import('./check.ts')).check,
   demo: async () => (await import('./demo.ts')).demo,
+  spill: async () => (await import('./spill.ts')).spill,
+  dlq: async () => (await import('./dlq.ts')).dlq,
   'bench consume': async () => (await import('./bench.ts')).consume,
   'bench produce': async () => (await import('./bench.ts')).produce,
 }

@@ -18,6 +18,7 @@ import { embeddedSettings, pipelineSettings } from '../run/settings-from-config.
 import { refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
 import { memoryLimit, planMemory } from './memory-plan.ts'
+import { underLock } from './file-lock.ts'
 import { openLog } from './run-log.ts'
 import { startNotices } from './start-notices.ts'
 
@@ -27,13 +28,16 @@ export async function run(context: CommandContext): Promise<number> {
   const { config } = resolved
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
-  for (const notice of startNotices(config, os.availableParallelism())) log.info(notice)
   const signal = context.stopSignal()
-  if (config.kafkaEmbedded) return runEmbedded(config, log, signal)
-  return runPipeline(pipelineSettings(config), {
-    log,
-    signal,
-    snapshotPath: config.runtimeMetricsPath,
+  return underLock(config, async () => {
+    for (const notice of startNotices(config, os.availableParallelism())) log.info(notice)
+    if (config.kafkaEmbedded) return runEmbedded(config, log, signal)
+    return runPipeline(pipelineSettings(config), {
+      log,
+      signal,
+      snapshotPath: config.runtimeMetricsPath,
+      metricsListen: config.metricsListen,
+    })
   })
 }
 
@@ -63,6 +67,7 @@ async function runEmbedded(config: Config, log: Log, signal: AbortSignal): Promi
       log,
       signal,
       snapshotPath: config.runtimeMetricsPath,
+      metricsListen: config.metricsListen,
       onStart,
     })
   } finally {

@@ -19,6 +19,7 @@ import type { Books, Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { Coordinator } from './coordinator.ts'
+import { lagsOf } from './lags.ts'
 import { errorOf, Notices } from './notices.ts'
 import type { OutputParts } from './outputs.ts'
 import { openParts, type PipelineParts } from './pipeline-parts.ts'
@@ -64,6 +65,7 @@ export class Pipeline {
   #stoppedIngress = 0
   #closedIngress = 0
   #isStopping = false
+  #isMember = false
   #error: LogpipeError | null = null
   #finish!: (result: PipelineResult) => void
 
@@ -159,7 +161,9 @@ export class Pipeline {
       counters: this.#shared.counters.read(),
       slots: this.#shared.slots.counts(),
       sink: this.#output.sink.gauges(),
-      lagRecords: this.#lag(),
+      ...lagsOf(this.#coordinator.assignments.all()),
+      isMember: this.#isMember,
+      isStopping: this.#isStopping,
       first: this.#first,
       lastCpuMicros: this.#lastCpuMicros,
     }
@@ -199,6 +203,7 @@ export class Pipeline {
     this.#notices.tell(message)
     const error = errorOf(message)
     if (error !== null) this.fail(error)
+    if (message.kind === 'assign' || message.kind === 'standby') this.#isMember = true
     if (message.kind === 'stopped') this.#stoppedIngress++
     else if (message.kind === 'closed') this.#closedIngress++
     else if (message.kind === 'first') {
@@ -219,14 +224,6 @@ export class Pipeline {
     }
     const { recordsMax } = this.#settings
     if (recordsMax > 0 && records >= recordsMax) this.stop()
-  }
-
-  #lag(): number | null {
-    let lag: number | null = null
-    for (const { position, endOffset } of this.#coordinator.assignments.all()) {
-      if (endOffset >= 0) lag = (lag ?? 0) + Math.max(0, endOffset - position)
-    }
-    return lag
   }
 
   async #shutDown(): Promise<void> {
