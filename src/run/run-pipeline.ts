@@ -7,6 +7,7 @@ import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
+import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
 import { statusLines, statusOf } from './status-lines.ts'
@@ -25,6 +26,8 @@ export interface RunDeps {
   readonly snapshotPath: string | null
   /** Called with the pipeline as soon as it runs. */
   readonly onStart?: (pipeline: Pipeline) => void
+  /** Sees every batch of matches before it is written: for the live tail. */
+  readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
 }
 
 /**
@@ -34,7 +37,7 @@ export interface RunDeps {
  */
 export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Promise<number> {
   const { log, signal } = deps
-  const pipeline = await Pipeline.start(settings, { log })
+  const pipeline = await Pipeline.start(settings, { log, onMatched: deps.onMatched })
   const stop = () => pipeline.stop()
   signal.addEventListener('abort', stop)
   if (signal.aborted) stop()
