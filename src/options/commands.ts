@@ -85,18 +85,22 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'control',
     operands: '[backup FILE]',
     operandsMax: 2,
-    summary: 'The control plane: REST API, dashboard, database.',
-    description: ['Keeps pipelines and workers, and says which worker runs what.'],
+    summary: 'The control plane: REST API and database.',
+    description: [
+      'Keeps pipelines and workers, and says which worker runs what. `logpipe control backup FILE` copies the database, also while it is in use.',
+      'From this machine the API needs no token unless CONTROL_TOKEN is set. From elsewhere it needs the one in the file control-token beside the database, which is made at the first start; workers there need the one in worker-token.',
+    ],
     examples: [['logpipe control --listen 127.0.0.1:8088', 'for this machine only']],
-    notBuilt: true,
   },
   {
     name: 'sync',
     operandsMax: 0,
     summary: 'A worker: runs what the control plane says.',
-    description: ['Asks the control plane what to run, and keeps it running.'],
+    description: [
+      'Asks the control plane what to run, and keeps it running: one pipeline, as a `logpipe run` of its own, whose spill, dead letters and snapshot lie in data/WORKER_ID/PIPELINE_ID/. It goes on while the control plane is away, and drains when sync ends, however that ends.',
+      'The environment of sync is passed on to the child; what the control plane says overrides it.',
+    ],
     examples: [['logpipe sync --worker-id worker-1', 'with the control plane on this machine']],
-    notBuilt: true,
   },
   {
     name: 'spill',

@@ -210,7 +210,7 @@ export const OPTIONS = [
     env: 'BRIDGE_LIB',
     scope: 'local',
     group: 'kafka',
-    commands: [...READERS, 'bench produce', 'spill', 'dlq'],
+    commands: [...READERS, 'bench produce', 'control', 'sync', 'spill', 'dlq'],
     kind: 'path',
     variable: 'FILE',
     default: null,
@@ -1159,7 +1159,7 @@ export const OPTIONS = [
     kind: 'address',
     variable: 'ADDRESS',
     default: '0.0.0.0:8088',
-    short: 'Where the API and the dashboard listen.',
+    short: 'Where the API listens.',
     long: 'HOST:PORT, or :PORT for every address. Anything but loopback needs a token.',
   },
   {

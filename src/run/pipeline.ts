@@ -14,6 +14,7 @@ import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { waitUntil } from '../core/wait-until.ts'
+import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 import type { Books, Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
@@ -28,9 +29,7 @@ import type { PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
 import { Threads, type FromThread } from './threads.ts'
 
-/**
- * How often run logs are read: often enough that they do not fill, seldom enough to cost nothing.
- */
+/** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
 const COMMIT_EVERY_MS = 1000
 /** The last commits and the leaving of the group: two requests to the coordinator. */
@@ -40,6 +39,8 @@ const CLOSE_RESERVE_MS = 2000
 
 export interface PipelineDeps {
   readonly log: Log
+  /** Sees every batch of matches before it is written. */
+  readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
 }
 
 export class Pipeline {
@@ -102,6 +103,7 @@ export class Pipeline {
       toIngress: (index, message) => this.#threads.send(index, message),
       toFilters: (message) => this.#filterRows().forEach((row) => this.#threads.send(row, message)),
       warn: (message) => this.#log.warn(message),
+      onMatched: deps.onMatched,
     })
   }
 
@@ -178,10 +180,7 @@ export class Pipeline {
     void this.#shutDown()
   }
 
-  /**
-   * Ends the pipeline because of an error: what is settled is committed, the rest is not waited
-   * for.
-   */
+  /** Ends the pipeline for an error: what is settled is committed, the rest not waited for. */
   fail(error: Error): void {
     this.#error ??=
       error instanceof LogpipeError

@@ -7,6 +7,7 @@ import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
+import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
 import { booksJson, renderBooks } from '../offsets/books-text.ts'
@@ -29,6 +30,8 @@ export interface RunDeps {
   readonly metricsListen: ListenAddress | null
   /** Called with the pipeline as soon as it runs. */
   readonly onStart?: (pipeline: Pipeline) => void
+  /** Sees every batch of matches before it is written: for the live tail. */
+  readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
 }
 
 /**
@@ -48,7 +51,7 @@ export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Pr
   // Before the group is joined, so that a port in use costs nobody a rebalance.
   const endpoint = metricsListen === null ? null : await openEndpoint(metricsListen, log, view)
   try {
-    pipeline = await Pipeline.start(settings, { log })
+    pipeline = await Pipeline.start(settings, { log, onMatched: deps.onMatched })
     return conclude(await runStarted(pipeline, startedMs, deps), log)
   } finally {
     await endpoint?.close()
