@@ -26,8 +26,11 @@ export async function consume(context: CommandContext): Promise<number> {
   const { config } = resolved
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
+  const base = pipelineSettings(config)
   const settings = {
-    ...pipelineSettings(config),
+    ...base,
+    // A rebalance in the middle would be measured, too.
+    kafka: { ...base.kafka, membership: 'static' as const },
     output: { kind: 'none' } as const,
     commits: false,
     runSeconds: 0,

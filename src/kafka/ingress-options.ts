@@ -2,7 +2,7 @@
  * What an ingress thread is given: its consumer, the pool, and its line to main. Made once, by the
  * thread's entry (run/), and shared by the parts of the thread.
  */
-import type { Bridge, BridgeId, FillLimits } from '../bridge/bridge.ts'
+import type { Bridge, BridgeId, FillLimits, PartitionOffset } from '../bridge/bridge.ts'
 import type { CounterRow } from '../pool/counters.ts'
 import type { Signals } from '../pool/signals.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
@@ -36,4 +36,6 @@ export interface IngressOptions {
   /** Reports the runs of a slot that is being dropped. */
   readonly reportDropped: (slotIndex: number) => void
   readonly nowMs: () => number
+  /** Partitions to read without a group; null: those that the group gives. */
+  readonly staticPartitions: readonly PartitionOffset[] | null
 }

@@ -14,7 +14,7 @@
  *
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
-import { FILL_EVENTS, type ConsumerEvent } from '../bridge/bridge.ts'
+import { FILL_EVENTS, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
 import type { ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
@@ -46,7 +46,8 @@ export class IngressThread {
 
   /** Works until main says finish, or the phase is END. Blocks. */
   run(): void {
-    const { signals, send, ingressIndex } = this.#options
+    const { signals, send, ingressIndex, staticPartitions } = this.#options
+    if (staticPartitions !== null) this.#assign(staticPartitions)
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
     send({ kind: 'stopped', ingressIndex, positions: this.#membership.positions() })
@@ -154,13 +155,7 @@ export class IngressThread {
     const { ingressIndex, send } = this.#options
     switch (event.kind) {
       case 'assign':
-        this.#membership.assign(event.partitions, (message) => this.#handleMessage(message))
-        if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) {
-          this.#options.bridge.consumerPause(
-            this.#options.consumer,
-            this.#membership.assignmentIds(),
-          )
-        }
+        this.#assign(event.partitions)
         break
       case 'revoke':
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
@@ -179,6 +174,13 @@ export class IngressThread {
       case 'dropped':
         this.#sendOdd(event)
         break
+    }
+  }
+
+  #assign(partitions: readonly PartitionOffset[]): void {
+    this.#membership.assign(partitions, (message) => this.#handleMessage(message))
+    if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) {
+      this.#options.bridge.consumerPause(this.#options.consumer, this.#membership.assignmentIds())
     }
   }
 

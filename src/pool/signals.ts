@@ -16,6 +16,7 @@ const PHASE = 0
 const DOCUMENTS = 1
 const KIBIBYTES = 2
 const DRAINED = 3
+const ARRIVED = 4
 const WORDS = 16
 
 export const PHASE_RUN = 0
@@ -52,6 +53,15 @@ export class Signals {
   setPhase(phase: number): void {
     Atomics.store(this.#words, PHASE, phase)
     this.wakeAll()
+  }
+
+  /** A thread has loaded its code and is about to work. */
+  arrive(): void {
+    Atomics.add(this.#words, ARRIVED, 1)
+  }
+
+  get arrivedCount(): number {
+    return Atomics.load(this.#words, ARRIVED)
   }
 
   /** The output was handed this much. */

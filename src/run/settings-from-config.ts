@@ -37,6 +37,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
       brokers: config.kafkaBrokers.join(','),
       topics: config.kafkaTopic,
       groupId: config.kafkaGroupId,
+      membership: 'group',
       properties: Array.from({ length: config.ingressThreads }, (_, index) =>
         consumerSettings(config, index),
       ),

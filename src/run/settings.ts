@@ -33,6 +33,11 @@ export interface KafkaSettings {
   /** Names, or ^regular expressions. */
   readonly topics: readonly string[]
   readonly groupId: string
+  /**
+   * group: the partitions that the group gives. static: all of them, divided among the ingress
+   * threads by number; nobody else is asked, and no rebalance comes.
+   */
+  readonly membership: 'group' | 'static'
   /** One list of librdkafka properties for each ingress thread. */
   readonly properties: readonly (readonly (readonly [name: string, value: string])[])[]
   /** What the user has set, for clients that are no consumers. */

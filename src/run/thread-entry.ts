@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { OFFSET_NONE, type BridgeId, type PartitionOffset } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
@@ -19,6 +20,9 @@ import type { ThreadData, ToFilter } from './thread-data.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100
+
+/** A machine so slow still works; what is fetched then waits in its slots. */
+const ARRIVAL_TIMEOUT_MS = 5000
 
 const data = workerData as ThreadData
 const bridge = loadBridge(data.settings.bridgeFile ?? undefined)
@@ -66,16 +70,32 @@ function runFilter(): void {
   }
 }
 
+/**
+ * Loading the code of all threads takes the cores for a moment. Records that were fetched meanwhile
+ * would only lie there, so the first fill waits for everyone; the group is joined in the meantime.
+ */
+function awaitOthers(): void {
+  const { kafka, mode, filter } = data.settings
+  const threadCount = kafka.properties.length + (mode === 'direct' ? 0 : filter.threadCount)
+  const endMs = performance.now() + ARRIVAL_TIMEOUT_MS
+  while (signals.arrivedCount < threadCount && performance.now() < endMs) {
+    if (signals.phase !== PHASE_RUN) return
+    Atomics.wait(sleeper, 0, 0, 1)
+  }
+}
+
 function runIngress(): void {
   const { settings, index } = data
   const { kafka, pool } = settings
   const config = kafka.properties[index]
   assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
-  const consumer = bridge.consumerOpen({ config, topics: kafka.topics })
+  const isStatic = kafka.membership === 'static'
+  const consumer = bridge.consumerOpen({ config, topics: isStatic ? [] : kafka.topics })
   const problem = index === 0 ? checkTopics(bridge, consumer, kafka) : null
   if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
   else if (index === 0) send({ kind: 'opened', ingressIndex: index })
+  awaitOthers()
   new IngressThread({
     ingressIndex: index,
     bridge,
@@ -96,7 +116,23 @@ function runIngress(): void {
     filterHere: settings.mode === 'direct' ? (slotIndex) => stage.process(slotIndex) : null,
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
+    staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
   }).run()
+}
+
+/** This thread's share of all partitions: those whose number leaves its index as the remainder. */
+function staticPartitions(consumer: BridgeId): PartitionOffset[] {
+  const { kafka } = data.settings
+  const threadCount = kafka.properties.length
+  return kafka.topics.flatMap((topic) => {
+    const { topics } = bridge.consumerMetadata(consumer, topic, kafka.connectTimeoutMs)
+    const count = topics.find((one) => one.topic === topic)?.partitions ?? 0
+    return Array.from({ length: count }, (_, partition) => ({
+      topic,
+      partition,
+      offset: OFFSET_NONE,
+    })).filter(({ partition }) => partition % threadCount === data.index)
+  })
 }
 
 function receiveForIngress(): ToIngress | undefined {
@@ -109,6 +145,7 @@ function receiveForIngress(): ToIngress | undefined {
 
 // Told to end before it began, a thread has nothing to undo.
 assert(signals.phase >= PHASE_RUN)
+signals.arrive()
 if (data.role === 'ingress') runIngress()
 else runFilter()
 data.port.close()
