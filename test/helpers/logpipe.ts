@@ -11,6 +11,7 @@ const PROGRAM = path.resolve(import.meta.dirname, '../../bin/logpipe')
 /** Only a bug keeps a run that long: the shut-down has a deadline of 25 s. */
 const RUN_MS_MAX = 120_000
 const LOOK_EVERY_MS = 50
+const LINES_SHOWN = 30
 
 interface Hooks {
   after(close: () => void | Promise<void>): void
@@ -102,10 +103,15 @@ export class Logpipe {
   async until(what: string, holds: () => boolean): Promise<void> {
     const endMs = performance.now() + RUN_MS_MAX / 2
     while (!holds()) {
-      assert.ok(!this.#hasEnded, `it ended before ${what}:\n${this.#stderr}`)
-      assert.ok(performance.now() < endMs, `no ${what} in time:\n${this.#stderr}`)
+      assert.ok(!this.#hasEnded, `it ended before ${what}:\n${this.#end()}`)
+      assert.ok(performance.now() < endMs, `not in time: ${what}\n${this.#end()}`)
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
     }
+  }
+
+  /** What it said last; two lines a second would bury the report of a test. */
+  #end(): string {
+    return this.#stderr.split('\n').slice(-LINES_SHOWN).join('\n')
   }
 
   /** Asks it to end in order, and checks that it did so with balanced books. */
