@@ -22,6 +22,7 @@ import { Coordinator } from './coordinator.ts'
 import { errorOf, Notices } from './notices.ts'
 import type { OutputParts } from './outputs.ts'
 import { openParts, type PipelineParts } from './pipeline-parts.ts'
+import { RecordTimes } from './record-times.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
 import type { PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
@@ -57,12 +58,10 @@ export class Pipeline {
   readonly #ids: { readonly pool: BridgeId; readonly matcher: BridgeId }
   readonly #startedMs = performance.now()
   readonly #timers: NodeJS.Timeout[] = []
-  #first: { atNs: bigint; cpuMicros: number } | null = null
-  /** The process's CPU time when a tick last saw new records. */
-  #lastCpuMicros = 0
-  #lastNs = 0
-  #stoppedIngress = 0
-  #closedIngress = 0
+  readonly #times = new RecordTimes()
+  /** Ingress threads that fetch no more, and those that have left their group; dead ones too. */
+  readonly #stoppedIngress = new Set<number>()
+  readonly #closedIngress = new Set<number>()
   #isStopping = false
   #error: LogpipeError | null = null
   #finish!: (result: PipelineResult) => void
@@ -87,7 +86,7 @@ export class Pipeline {
     this.#ledger = new Ledger({ unresolvedMax: settings.unresolvedMax })
     this.#threads = new Threads({
       onMessage: (message) => this.#onMessage(message),
-      onDeath: (error) => this.fail(error),
+      onDeath: (row, error) => this.#onDeath(row, error),
     })
     this.#coordinator = new Coordinator({
       ledger: this.#ledger,
@@ -159,9 +158,9 @@ export class Pipeline {
       counters: this.#shared.counters.read(),
       slots: this.#shared.slots.counts(),
       sink: this.#output.sink.gauges(),
-      lagRecords: this.#lag(),
-      first: this.#first,
-      lastCpuMicros: this.#lastCpuMicros,
+      lagRecords: this.#coordinator.assignments.lag(),
+      first: this.#times.first,
+      lastCpuMicros: this.#times.lastCpuMicros,
     }
   }
 
@@ -187,6 +186,15 @@ export class Pipeline {
     this.stop()
   }
 
+  #onDeath(row: number, error: LogpipeError): void {
+    // Nobody waits for an answer of the dead.
+    if (row < this.#ingressCount) {
+      this.#stoppedIngress.add(row)
+      this.#closedIngress.add(row)
+    }
+    this.fail(error)
+  }
+
   #onMessage(message: FromThread): void {
     if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
     else {
@@ -199,11 +207,9 @@ export class Pipeline {
     this.#notices.tell(message)
     const error = errorOf(message)
     if (error !== null) this.fail(error)
-    if (message.kind === 'stopped') this.#stoppedIngress++
-    else if (message.kind === 'closed') this.#closedIngress++
-    else if (message.kind === 'first') {
-      if (this.#first === null || message.atNs < this.#first.atNs) this.#first = message
-    }
+    if (message.kind === 'stopped') this.#stoppedIngress.add(message.ingressIndex)
+    else if (message.kind === 'closed') this.#closedIngress.add(message.ingressIndex)
+    else if (message.kind === 'first') this.#times.noteFirst(message)
   }
 
   #tick(): void {
@@ -212,21 +218,9 @@ export class Pipeline {
     }
     this.#coordinator.tick()
     const { records, lastNs } = this.#shared.counters.read()
-    if (lastNs !== this.#lastNs) {
-      this.#lastNs = lastNs
-      const { user, system } = process.cpuUsage()
-      this.#lastCpuMicros = user + system
-    }
+    this.#times.look(lastNs)
     const { recordsMax } = this.#settings
     if (recordsMax > 0 && records >= recordsMax) this.stop()
-  }
-
-  #lag(): number | null {
-    let lag: number | null = null
-    for (const { position, endOffset } of this.#coordinator.assignments.all()) {
-      if (endOffset >= 0) lag = (lag ?? 0) + Math.max(0, endOffset - position)
-    }
-    return lag
   }
 
   async #shutDown(): Promise<void> {
@@ -235,7 +229,7 @@ export class Pipeline {
     const left = (untilMs: number) => Math.max(0, untilMs - performance.now())
     this.#shared.signals.setPhase(PHASE_DRAIN)
     this.#shared.slots.wakeAll()
-    await this.#until(() => this.#stoppedIngress === this.#ingressCount, left(drainEndMs))
+    await this.#until(() => this.#stoppedIngress.size === this.#ingressCount, left(drainEndMs))
     if (this.#error === null) {
       void this.#output.sink.flush(left(drainEndMs))
       await this.#until(() => this.#coordinator.isDrained(), left(drainEndMs))
@@ -248,8 +242,12 @@ export class Pipeline {
     this.#threads.expectEnd()
     // An ingress thread that waits for a slot or for the queue reads its messages when the phase is
     // END.
-    if (this.#stoppedIngress < this.#ingressCount) this.#shared.signals.setPhase(PHASE_END)
-    await this.#until(() => this.#closedIngress === this.#ingressCount, FINISH_TIMEOUT_MS, true)
+    if (this.#stoppedIngress.size < this.#ingressCount) this.#shared.signals.setPhase(PHASE_END)
+    await this.#until(
+      () => this.#closedIngress.size === this.#ingressCount,
+      FINISH_TIMEOUT_MS,
+      true,
+    )
     await this.#close(left(deadlineMs))
   }
 
