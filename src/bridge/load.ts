@@ -4,7 +4,7 @@
  * The one place that knows its file. It is loaded in main before any thread is started, and again
  * in every thread (which costs nothing: the library is in the process already).
  */
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
@@ -30,6 +30,7 @@ const EXPECTED: Readonly<Record<string, number>> = {
 export function loadBridge(file: string | undefined): Bridge {
   const found = path.resolve(file ?? path.join(import.meta.dirname, '../../build/bridge.node'))
   if (!existsSync(found)) throw failure(found, 'the file does not exist')
+  if (isCutOff(found)) throw failure(found, 'the file is cut off')
   let loaded: unknown
   try {
     loaded = createRequire(import.meta.url)(found)
@@ -39,6 +40,35 @@ export function loadBridge(file: string | undefined): Bridge {
   const differences = differencesOf(loaded)
   if (differences !== undefined) throw failure(found, differences)
   return loaded as Bridge
+}
+
+/** Every linker puts the table of segments behind the header: a dozen entries of 56 bytes. */
+const HEAD_BYTES = 4096
+
+/**
+ * Whether an ELF file ends before its segments do. The dynamic linker maps them without a look at
+ * the size of the file, and touching what is not there ends the process by SIGBUS.
+ * Fields: https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.pheader.html (64 bits, little endian)
+ */
+function isCutOff(file: string): boolean {
+  const head = Buffer.alloc(HEAD_BYTES)
+  const descriptor = openSync(file, 'r')
+  try {
+    const { size } = fstatSync(descriptor)
+    readSync(descriptor, head, 0, HEAD_BYTES, 0)
+    const isElf64 = head.readUInt32BE(0) === 0x7f454c46 && head[4] === 2 && head[5] === 1
+    if (!isElf64) return false
+    const tableAt = Number(head.readBigUInt64LE(0x20))
+    const entryBytes = head.readUInt16LE(0x36)
+    const tableEnd = tableAt + head.readUInt16LE(0x38) * entryBytes
+    if (tableEnd > HEAD_BYTES || entryBytes < 56) return tableEnd > size
+    for (let at = tableAt; at < tableEnd; at += entryBytes) {
+      if (head.readBigUInt64LE(at + 8) + head.readBigUInt64LE(at + 32) > size) return true
+    }
+    return false
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /** Undefined when `loaded` is the add-on that belongs to these sources. */

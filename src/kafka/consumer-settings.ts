@@ -23,6 +23,9 @@ const DEFAULTS: ConsumerProperties = [
   ['partition.assignment.strategy', 'cooperative-sticky'],
   // A dead member's partitions move after 10 s rather than 45.
   ['session.timeout.ms', '10000'],
+  // A member hears of a rebalance with a heartbeat's answer: at the default of 3 s each start and
+  // each stop of a process would hold its group up for seconds.
+  ['heartbeat.interval.ms', '1000'],
   // Records of aborted transactions are none.
   ['isolation.level', 'read_committed'],
   // Reading a topic that is not there is an error, not a reason to make it.

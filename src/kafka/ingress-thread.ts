@@ -44,9 +44,13 @@ export class IngressThread {
     this.#stall = new Stall(options, this.#membership)
   }
 
-  /** Works until main says finish, or the phase is END. Blocks. */
-  run(): void {
+  /**
+   * Works until main says finish, or the phase is END. Blocks.
+   * @param events that the consumer had before.
+   */
+  run(events: readonly ConsumerEvent[] = []): void {
     const { signals, send, ingressIndex, staticPartitions } = this.#options
+    for (const event of events) this.#handleEvent(event)
     if (staticPartitions !== null) this.#assign(staticPartitions)
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)

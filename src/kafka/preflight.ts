@@ -5,12 +5,19 @@
  * meanwhile), so that a wrong address, a wrong password or a wrong topic is one clear line and not
  * a silent wait.
  */
-import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import type { Bridge, BridgeId, ConsumerEvent } from '../bridge/bridge.ts'
 import { messageOf, type ErrorCode } from '../core/errors.ts'
 
 export interface Problem {
   readonly code: ErrorCode
   readonly message: string
+}
+
+export interface Preflight {
+  /** Null when all is well. */
+  readonly problem: Problem | null
+  /** What came meanwhile, in order: it is still to be handled. */
+  readonly events: readonly ConsumerEvent[]
 }
 
 interface Target {
@@ -21,22 +28,49 @@ interface Target {
 
 type Asked = Pick<Bridge, 'consumerMetadata' | 'consumerEvents' | 'consumerPoll'>
 
-/** @returns what is wrong, or null when all is well. */
-export function checkTopics(bridge: Asked, consumer: BridgeId, target: Target): Problem | null {
+/**
+ * The first questions are short, so that a refusal is told at once; what is left of the time is for
+ * the last one, since a far or busy broker may need it for its answer.
+ */
+const FIRST_ATTEMPTS_MS: readonly number[] = [1000, 2000]
+
+/** Takes at most the target's connectTimeoutMs for each topic. */
+export function checkTopics(bridge: Asked, consumer: BridgeId, target: Target): Preflight {
+  const events: ConsumerEvent[] = []
   for (const topic of target.topics) {
     // A pattern may match nothing today and something tomorrow; one request still shows a broker
     // answers.
     const name = topic.startsWith('^') ? null : topic
-    let error: string | null | undefined
-    try {
-      const { topics } = bridge.consumerMetadata(consumer, name, target.connectTimeoutMs)
-      error = name === null ? null : topics.find((one) => one.topic === name)?.error
-    } catch (thrown) {
-      return unreachable(bridge, consumer, target, messageOf(thrown))
-    }
-    if (error !== null && error !== undefined) return topicProblem(name ?? topic, error)
+    const answer = ask(bridge, consumer, target, name, events)
+    if (typeof answer !== 'string') return { problem: answer, events }
+    if (answer !== '') return { problem: topicProblem(topic, answer), events }
   }
-  return null
+  return { problem: null, events }
+}
+
+/** @returns the topic's error, '' for none; or why no broker could be asked. */
+function ask(
+  bridge: Asked,
+  consumer: BridgeId,
+  target: Target,
+  topic: string | null,
+  events: ConsumerEvent[],
+): string | Problem {
+  let leftMs = target.connectTimeoutMs
+  for (let attempt = 0; ; attempt++) {
+    const timeoutMs = Math.min(leftMs, FIRST_ATTEMPTS_MS[attempt] ?? leftMs)
+    leftMs -= timeoutMs
+    try {
+      const { topics } = bridge.consumerMetadata(consumer, topic, timeoutMs)
+      return topics.find((one) => one.topic === topic)?.error ?? ''
+    } catch (thrown) {
+      bridge.consumerPoll(consumer, 0)
+      events.push(...bridge.consumerEvents(consumer))
+      const refusal = refusalOf(events, target)
+      if (refusal !== null) return refusal
+      if (leftMs <= 0) return unreachable(events, target, messageOf(thrown))
+    }
+  }
 }
 
 function topicProblem(topic: string, error: string): Problem {
@@ -50,21 +84,30 @@ function topicProblem(topic: string, error: string): Problem {
   return { code: 'KAFKA_TOPIC', message: `topic ${topic} cannot be read: ${error}` }
 }
 
-/**
- * The metadata request only timed out; why no broker could be used is among the client's events.
- */
-function unreachable(bridge: Asked, consumer: BridgeId, target: Target, what: string): Problem {
-  bridge.consumerPoll(consumer, 0)
-  const reasons = bridge.consumerEvents(consumer).filter((event) => event.kind === 'error')
-  const denied = reasons.find((event) => /AUTHENTICATION|SSL/.test(event.code))
-  if (denied !== undefined) {
-    return { code: 'KAFKA_AUTH', message: `${target.brokers} refused us: ${denied.message}` }
+const errorsOf = (events: readonly ConsumerEvent[]) =>
+  events.filter((event) => event.kind === 'error')
+
+/** A broker that knows us and will not have us: asking again helps nothing. */
+function refusalOf(events: readonly ConsumerEvent[], target: Target): Problem | null {
+  const denied = errorsOf(events).find((event) => /AUTHENTICATION|^_SSL$/.test(event.code))
+  if (denied === undefined) return null
+  return {
+    code: 'KAFKA_AUTH',
+    message:
+      `${target.brokers} refused us: ${denied.message}; ` +
+      'check security.protocol, sasl.* and ssl.* (--kafka-config)',
   }
+}
+
+/** The request only timed out; why no broker could be used is among the client's events. */
+function unreachable(events: readonly ConsumerEvent[], target: Target, what: string): Problem {
+  const reasons = errorsOf(events)
   const last = reasons.find((event) => event.code !== '_ALL_BROKERS_DOWN') ?? reasons[0]
-  const why = last === undefined ? what : last.message
   const waited = `${target.connectTimeoutMs / 1000} s`
   return {
     code: 'KAFKA_UNREACHABLE',
-    message: `no broker answered at ${target.brokers} within ${waited}: ${why}`,
+    message:
+      `no broker answered at ${target.brokers} within ${waited}: ${last?.message ?? what}; ` +
+      'check --kafka-brokers, and that they run',
   }
 }

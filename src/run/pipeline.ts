@@ -24,6 +24,7 @@ import { lagsOf } from './lags.ts'
 import { errorOf, Notices } from './notices.ts'
 import type { OutputParts } from './outputs.ts'
 import { openParts, type PipelineParts } from './pipeline-parts.ts'
+import { RecordTimes } from './record-times.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
 import type { PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
@@ -59,12 +60,10 @@ export class Pipeline {
   readonly #ids: { readonly pool: BridgeId; readonly matcher: BridgeId }
   readonly #startedMs = performance.now()
   readonly #timers: NodeJS.Timeout[] = []
-  #first: { atNs: bigint; cpuMicros: number } | null = null
-  /** The process's CPU time when a tick last saw new records. */
-  #lastCpuMicros = 0
-  #lastNs = 0
-  #stoppedIngress = 0
-  #closedIngress = 0
+  readonly #times = new RecordTimes()
+  /** Ingress threads that fetch no more, and those that have left their group; dead ones too. */
+  readonly #stoppedIngress = new Set<number>()
+  readonly #closedIngress = new Set<number>()
   #isStopping = false
   #isMember = false
   #error: LogpipeError | null = null
@@ -90,7 +89,7 @@ export class Pipeline {
     this.#ledger = new Ledger({ unresolvedMax: settings.unresolvedMax })
     this.#threads = new Threads({
       onMessage: (message) => this.#onMessage(message),
-      onDeath: (error) => this.fail(error),
+      onDeath: (row, error) => this.#onDeath(row, error),
     })
     this.#coordinator = new Coordinator({
       ledger: this.#ledger,
@@ -164,10 +163,9 @@ export class Pipeline {
       slots: this.#shared.slots.counts(),
       sink: this.#output.sink.gauges(),
       ...lagsOf(this.#coordinator.assignments.all()),
+      ...this.#times.stats(),
       isMember: this.#isMember,
       isStopping: this.#isStopping,
-      first: this.#first,
-      lastCpuMicros: this.#lastCpuMicros,
     }
   }
 
@@ -190,6 +188,15 @@ export class Pipeline {
     this.stop()
   }
 
+  #onDeath(row: number, error: LogpipeError): void {
+    // Nobody waits for an answer of the dead.
+    if (row < this.#ingressCount) {
+      this.#stoppedIngress.add(row)
+      this.#closedIngress.add(row)
+    }
+    this.fail(error)
+  }
+
   #onMessage(message: FromThread): void {
     if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
     else {
@@ -203,11 +210,9 @@ export class Pipeline {
     const error = errorOf(message)
     if (error !== null) this.fail(error)
     if (message.kind === 'assign' || message.kind === 'standby') this.#isMember = true
-    if (message.kind === 'stopped') this.#stoppedIngress++
-    else if (message.kind === 'closed') this.#closedIngress++
-    else if (message.kind === 'first') {
-      if (this.#first === null || message.atNs < this.#first.atNs) this.#first = message
-    }
+    if (message.kind === 'stopped') this.#stoppedIngress.add(message.ingressIndex)
+    else if (message.kind === 'closed') this.#closedIngress.add(message.ingressIndex)
+    else if (message.kind === 'first') this.#times.noteFirst(message)
   }
 
   #tick(): void {
@@ -216,11 +221,7 @@ export class Pipeline {
     }
     this.#coordinator.tick()
     const { records, lastNs } = this.#shared.counters.read()
-    if (lastNs !== this.#lastNs) {
-      this.#lastNs = lastNs
-      const { user, system } = process.cpuUsage()
-      this.#lastCpuMicros = user + system
-    }
+    this.#times.look(lastNs)
     const { recordsMax } = this.#settings
     if (recordsMax > 0 && records >= recordsMax) this.stop()
   }
@@ -231,7 +232,7 @@ export class Pipeline {
     const left = (untilMs: number) => Math.max(0, untilMs - performance.now())
     this.#shared.signals.setPhase(PHASE_DRAIN)
     this.#shared.slots.wakeAll()
-    await this.#until(() => this.#stoppedIngress === this.#ingressCount, left(drainEndMs))
+    await this.#until(() => this.#stoppedIngress.size === this.#ingressCount, left(drainEndMs))
     if (this.#error === null) {
       void this.#output.sink.flush(left(drainEndMs))
       await this.#until(() => this.#coordinator.isDrained(), left(drainEndMs))
@@ -244,8 +245,12 @@ export class Pipeline {
     this.#threads.expectEnd()
     // An ingress thread that waits for a slot or for the queue reads its messages when the phase is
     // END.
-    if (this.#stoppedIngress < this.#ingressCount) this.#shared.signals.setPhase(PHASE_END)
-    await this.#until(() => this.#closedIngress === this.#ingressCount, FINISH_TIMEOUT_MS, true)
+    if (this.#stoppedIngress.size < this.#ingressCount) this.#shared.signals.setPhase(PHASE_END)
+    await this.#until(
+      () => this.#closedIngress.size === this.#ingressCount,
+      FINISH_TIMEOUT_MS,
+      true,
+    )
     await this.#close(left(deadlineMs))
   }
 

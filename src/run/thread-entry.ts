@@ -6,11 +6,17 @@
  */
 import assert from 'node:assert/strict'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { OFFSET_NONE, type BridgeId, type PartitionOffset } from '../bridge/bridge.ts'
+import {
+  OFFSET_NONE,
+  type BridgeId,
+  type ConsumerOptions,
+  type PartitionOffset,
+} from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
+import { messageOf } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
-import { checkTopics } from '../kafka/preflight.ts'
+import { checkTopics, type Preflight } from '../kafka/preflight.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
@@ -91,8 +97,10 @@ function runIngress(): void {
   assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
   const isStatic = kafka.membership === 'static'
-  const consumer = bridge.consumerOpen({ config, topics: isStatic ? [] : kafka.topics })
-  const problem = index === 0 ? checkTopics(bridge, consumer, kafka) : null
+  const consumer = openConsumer({ config, topics: isStatic ? [] : kafka.topics }, send)
+  if (consumer === null) return
+  const { problem, events }: Preflight =
+    index === 0 ? checkTopics(bridge, consumer, kafka) : { problem: null, events: [] }
   if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
   else if (index === 0) send({ kind: 'opened', ingressIndex: index })
   awaitOthers()
@@ -117,7 +125,24 @@ function runIngress(): void {
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
     staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
-  }).run()
+  }).run(events)
+}
+
+/** Null when librdkafka refuses the properties: main was told, and that this thread is done. */
+function openConsumer(
+  options: ConsumerOptions,
+  send: (message: FromIngress) => void,
+): BridgeId | null {
+  const ingressIndex = data.index
+  try {
+    return bridge.consumerOpen(options)
+  } catch (thrown) {
+    const message = `librdkafka refused its configuration: ${messageOf(thrown)} (--kafka-config)`
+    send({ kind: 'failed', ingressIndex, code: 'KAFKA_CONFIG', message })
+    send({ kind: 'stopped', ingressIndex, positions: [] })
+    send({ kind: 'closed', ingressIndex, inTime: true })
+    return null
+  }
 }
 
 /** This thread's share of all partitions: those whose number leaves its index as the remainder. */

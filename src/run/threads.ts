@@ -19,8 +19,8 @@ const EXIT_TIMEOUT_MS = 3000
 
 export interface ThreadsEvents {
   readonly onMessage: (message: FromThread) => void
-  /** A thread ended that was not told to. */
-  readonly onDeath: (error: LogpipeError) => void
+  /** A thread ended that was not told to. Threads count in the order in which they were started. */
+  readonly onDeath: (threadIndex: number, error: LogpipeError) => void
 }
 
 interface Thread {
@@ -49,10 +49,11 @@ export class Threads {
       stderr: false,
     })
     port1.on('message', (message: FromThread) => this.#events.onMessage(message))
+    const index = this.#threads.length
     const exited = new Promise<void>((resolve) => {
-      worker.once('error', (error) => this.#died(name, error))
+      worker.once('error', (error) => this.#died(index, name, error))
       worker.once('exit', () => {
-        if (!this.#isClosing) this.#died(name, null)
+        if (!this.#isClosing) this.#died(index, name, null)
         resolve()
       })
     })
@@ -85,11 +86,11 @@ export class Threads {
     this.#isClosing = true
   }
 
-  #died(name: string, error: unknown): void {
+  #died(index: number, name: string, error: unknown): void {
     if (this.#isClosing && error === null) return
     const why = error instanceof Error ? error.message : 'it ended by itself'
     const message = `the thread ${name} died: ${why}`
-    this.#events.onDeath(new LogpipeError('THREAD', message, { cause: error }))
+    this.#events.onDeath(index, new LogpipeError('THREAD', message, { cause: error }))
   }
 }
 

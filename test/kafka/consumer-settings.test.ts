@@ -20,6 +20,7 @@ test('a consumer commits nothing by itself and moves as little as it can', () =>
   assert.equal(map.get('enable.auto.offset.store'), 'false')
   assert.equal(map.get('partition.assignment.strategy'), 'cooperative-sticky')
   assert.equal(map.get('session.timeout.ms'), '10000')
+  assert.equal(map.get('heartbeat.interval.ms'), '1000')
   assert.equal(map.get('isolation.level'), 'read_committed')
   assert.equal(map.get('group.instance.id'), undefined)
 })
@@ -46,7 +47,11 @@ test('an alias given by the user stands behind the name given by the profile', (
 test('the consumer protocol goes without the properties that it forbids', () => {
   const map = settings('--kafka-config group.protocol=consumer')
   assert.equal(map.get('group.protocol'), 'consumer')
-  for (const name of ['session.timeout.ms', 'partition.assignment.strategy']) {
+  for (const name of [
+    'session.timeout.ms',
+    'heartbeat.interval.ms',
+    'partition.assignment.strategy',
+  ]) {
     assert.equal(map.has(name), false, name)
   }
 })
