@@ -98,7 +98,10 @@ async function round(): Promise<number> {
 }
 
 function makeBatch(): SinkBatch {
-  for (const record of records) encoder.encode({ ...record, offset: nextOffset++ }, builder)
+  for (const record of records) {
+    encoder.encode({ ...record, offset: nextOffset++ }, builder)
+    builder.endDocument()
+  }
   const { body, ends } = builder.take()
   const offsets = new Float64Array(ends.length)
   return {

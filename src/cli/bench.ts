@@ -14,6 +14,7 @@ import { Pipeline } from '../run/pipeline.ts'
 import { pipelineSettings } from '../run/settings-from-config.ts'
 import { refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
+import { underLock } from './file-lock.ts'
 import { memoryLimit, planMemory } from './memory-plan.ts'
 import { openLog } from './run-log.ts'
 
@@ -35,19 +36,21 @@ export async function consume(context: CommandContext): Promise<number> {
     commits: false,
     runSeconds: 0,
   }
-  const report = await benchConsume(
-    {
-      topic: config.kafkaTopic.join(','),
-      profile: config.benchProfile,
-      runSeconds: config.runSeconds,
-      recordsMax: config.benchRecords > 0 ? config.benchRecords : Infinity,
-    },
-    {
-      clock: systemClock,
-      usage: processUsage,
-      signal: context.stopSignal(),
-      startPipeline: async () => countingPipeline(await Pipeline.start(settings, { log })),
-    },
+  const report = await underLock(config, () =>
+    benchConsume(
+      {
+        topic: config.kafkaTopic.join(','),
+        profile: config.benchProfile,
+        runSeconds: config.runSeconds,
+        recordsMax: config.benchRecords > 0 ? config.benchRecords : Infinity,
+      },
+      {
+        clock: systemClock,
+        usage: processUsage,
+        signal: context.stopSignal(),
+        startPipeline: async () => countingPipeline(await Pipeline.start(settings, { log })),
+      },
+    ),
   )
   printReport(context, report, config.benchJson)
   return 0
@@ -84,29 +87,31 @@ export async function produce(context: CommandContext): Promise<number> {
   refuseOperands(resolved)
   const { config } = resolved
   const properties = [...config.kafkaConfig, ['compression.type', config.benchCompression] as const]
-  const report = await benchProduce(
-    {
-      kafka: {
-        brokers: config.broker.join(','),
-        config: properties,
-        timeoutMs: PRODUCE_TIMEOUT_MS,
+  const report = await underLock(config, () =>
+    benchProduce(
+      {
+        kafka: {
+          brokers: config.broker.join(','),
+          config: properties,
+          timeoutMs: PRODUCE_TIMEOUT_MS,
+        },
+        topic: config.topic,
+        partitions: config.benchPartitions,
+        records: config.numRecords,
+        recordBytes: config.recordSize,
+        throughput: config.throughput,
+        errorShare: config.benchMatchShare,
+        seed: 1,
       },
-      topic: config.topic,
-      partitions: config.benchPartitions,
-      records: config.numRecords,
-      recordBytes: config.recordSize,
-      throughput: config.throughput,
-      errorShare: config.benchMatchShare,
-      seed: 1,
-    },
-    {
-      openAdmin,
-      openProducer: openBulkProducer,
-      clock: systemClock,
-      usage: processUsage,
-      progress: (line) => context.stderr.write(`${line}\n`),
-      signal: context.stopSignal(),
-    },
+      {
+        openAdmin,
+        openProducer: openBulkProducer,
+        clock: systemClock,
+        usage: processUsage,
+        progress: (line) => context.stderr.write(`${line}\n`),
+        signal: context.stopSignal(),
+      },
+    ),
   )
   printReport(context, report, config.benchJson)
   return 0

@@ -58,6 +58,7 @@ export async function demo(context: CommandContext): Promise<number> {
         log,
         signal: never,
         snapshotPath: null,
+        metricsListen: null,
         onStart: (pipeline) => resolvePipeline({ pipeline: demoPipeline(pipeline, ended), ended }),
       })
       ended.catch(reject)

@@ -37,17 +37,22 @@ function stackOf(error: Error): string {
 
 let stop: AbortController | null = null
 
-/** The first signal asks for an orderly end, the second one is obeyed at once. */
+/**
+ * The first signal asks for an orderly end, the second one is obeyed at once. Not by the child of a
+ * sync: the terminal or systemd signal both, and sync then signals its child again. It is drained
+ * by sync's deadline, and killed behind it.
+ */
 function stopSignal(): AbortSignal {
   if (stop !== null) return stop.signal
   const controller = new AbortController()
   stop = controller
+  const isChild = process.env['LOGPIPE_PARENT_STDIN'] === '1'
   for (const [name, status] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(status)
+      if (controller.signal.aborted && !isChild) process.exit(status)
       controller.abort(name)
     })
   }

@@ -8,14 +8,19 @@ import { COMMANDS } from '../options/commands.ts'
 import { helpAsked } from '../options/parse.ts'
 import type { CommandName } from '../options/spec.ts'
 import type { Command, CommandContext, Host } from './context.ts'
+import { withInheritedSecrets } from './inherited-secrets.ts'
 
 /** Each command's file, loaded when it is asked for. */
 const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = {
   run: async () => (await import('./run.ts')).run,
   check: async () => (await import('./check.ts')).check,
   demo: async () => (await import('./demo.ts')).demo,
+  spill: async () => (await import('./spill.ts')).spill,
+  dlq: async () => (await import('./dlq.ts')).dlq,
   'bench consume': async () => (await import('./bench.ts')).consume,
   'bench produce': async () => (await import('./bench.ts')).produce,
+  control: async () => (await import('./control.ts')).control,
+  sync: async () => (await import('./sync.ts')).sync,
 }
 
 /** Runs the command that the arguments name. @returns the exit status. @throws LogpipeError */
@@ -45,7 +50,7 @@ async function runCommand(name: CommandName, context: CommandContext): Promise<n
     throw new LogpipeError('NOT_BUILT', `this version of logpipe has no \`logpipe ${name}\` yet`)
   }
   const command = await load()
-  return command(context)
+  return command({ ...context, env: withInheritedSecrets(context.env) })
 }
 
 /** @param run gets the command and how many arguments its name took. */

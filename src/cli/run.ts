@@ -13,11 +13,14 @@ import { checkMemory } from '../options/memory.ts'
 import { patternsOf } from '../options/patterns.ts'
 import { resolve } from '../options/resolve.ts'
 import type { Pipeline } from '../run/pipeline.ts'
-import { runPipeline } from '../run/run-pipeline.ts'
+import { runPipeline, type RunDeps } from '../run/run-pipeline.ts'
 import { embeddedSettings, pipelineSettings } from '../run/settings-from-config.ts'
+import { TailSampler } from '../run/tail-sampler.ts'
 import { refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
 import { memoryLimit, planMemory } from './memory-plan.ts'
+import { underLock } from './file-lock.ts'
+import { openParentLink } from './parent-link.ts'
 import { openLog } from './run-log.ts'
 import { startNotices } from './start-notices.ts'
 
@@ -27,14 +30,39 @@ export async function run(context: CommandContext): Promise<number> {
   const { config } = resolved
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
-  for (const notice of startNotices(config, os.availableParallelism())) log.info(notice)
-  const signal = context.stopSignal()
-  if (config.kafkaEmbedded) return runEmbedded(config, log, signal)
-  return runPipeline(pipelineSettings(config), {
-    log,
-    signal,
-    snapshotPath: config.runtimeMetricsPath,
+  return underLock(config, async () => {
+    for (const notice of startNotices(config, os.availableParallelism())) log.info(notice)
+    const parent = followParent(context, log)
+    const signal = AbortSignal.any([context.stopSignal(), parent.gone])
+    if (config.kafkaEmbedded) return runEmbedded(config, log, signal)
+    return runPipeline(pipelineSettings(config), {
+      log,
+      signal,
+      snapshotPath: config.runtimeMetricsPath,
+      metricsListen: config.metricsListen,
+      onMatched: parent.onMatched,
+    })
   })
+}
+
+/** What sync asks of its child: matches to show, and to end when sync has gone. */
+function followParent(
+  { env }: CommandContext,
+  log: Log,
+): { readonly gone: AbortSignal; readonly onMatched: RunDeps['onMatched'] } {
+  const gone = new AbortController()
+  const link = openParentLink(env, {
+    onTail: (seconds) => tail.show(seconds),
+    onGone: () => {
+      log.warn('sync is gone: draining')
+      gone.abort()
+    },
+  })
+  const tail = new TailSampler(systemClock, (entries) => link?.sendTail(entries))
+  return {
+    gone: gone.signal,
+    onMatched: link === null ? undefined : (batch) => tail.take(batch),
+  }
 }
 
 /** `--embedded`: a Kafka in this process, fed while the pipeline runs. */
@@ -63,6 +91,7 @@ async function runEmbedded(config: Config, log: Log, signal: AbortSignal): Promi
       log,
       signal,
       snapshotPath: config.runtimeMetricsPath,
+      metricsListen: config.metricsListen,
       onStart,
     })
   } finally {

@@ -187,7 +187,8 @@ function rulesOf(settings: ControlSettings, { assets }: ControlDependencies): Ac
   }
 }
 
-function tokenFiles({ databasePath }: ControlSettings): { control: string; worker: string } {
+/** Where tokens are kept that the operator did not set. */
+export function tokenFiles({ databasePath }: ControlSettings): { control: string; worker: string } {
   const folder = path.dirname(databasePath)
   return { control: path.join(folder, 'control-token'), worker: path.join(folder, 'worker-token') }
 }

@@ -40,6 +40,8 @@ export type FromIngress =
       readonly partitions: readonly PartitionOffset[]
       readonly lost: readonly LostRange[]
     }
+  /** A member of the group, with nothing more to read: others have the partitions. */
+  | { readonly kind: 'standby'; readonly ingressIndex: number }
   | {
       readonly kind: 'revoke'
       readonly ingressIndex: number

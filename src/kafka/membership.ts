@@ -115,6 +115,7 @@ export class Membership {
     const { bridge, consumer, ingressIndex, send, start } = this.#options
     if (partitions.length === 0) {
       bridge.consumerAssign(consumer, [])
+      send({ kind: 'standby', ingressIndex })
       return
     }
     const deadline = { nowMs: this.#options.nowMs, atMs: this.#options.nowMs() + ASSIGN_TIMEOUT_MS }

@@ -4,7 +4,12 @@
  * A registry for each scrape: nothing is kept between two, so nothing can go stale.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
-import { RUNTIME_METRICS, type RuntimeMetricName, type RuntimeMetrics } from './runtime-metrics.ts'
+import {
+  RUNTIME_METRICS,
+  type PartitionLag,
+  type RuntimeMetricName,
+  type RuntimeMetrics,
+} from './runtime-metrics.ts'
 
 /** The media type of the text. */
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -13,6 +18,7 @@ export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8
 export function prometheusText(
   metrics: RuntimeMetrics,
   labels: Readonly<Record<string, string>>,
+  partitionLags: readonly PartitionLag[] = [],
 ): Promise<string> {
   const registry = new Registry()
   for (const [name, help] of Object.entries(RUNTIME_METRICS)) {
@@ -22,5 +28,23 @@ export function prometheusText(
     if (name.endsWith('_total')) new Counter(options).inc(labels, value)
     else new Gauge(options).set(labels, value)
   }
+  if (partitionLags.length > 0) addPartitionLags(registry, labels, partitionLags)
   return registry.metrics()
+}
+
+/** A series for each partition that this process reads: as many as the group gave it. */
+function addPartitionLags(
+  registry: Registry,
+  labels: Readonly<Record<string, string>>,
+  partitionLags: readonly PartitionLag[],
+): void {
+  const gauge = new Gauge({
+    name: 'kafka_partition_lag',
+    help: 'Records between what was read and the end of a partition.',
+    labelNames: [...Object.keys(labels), 'topic', 'partition'],
+    registers: [registry],
+  })
+  for (const { topic, partition, lagRecords } of partitionLags) {
+    gauge.set({ ...labels, topic, partition }, lagRecords)
+  }
 }

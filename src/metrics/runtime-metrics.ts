@@ -33,3 +33,10 @@ export type RuntimeMetricName = keyof typeof RUNTIME_METRICS
 
 /** All of them; null where a number is not known (yet), and then it is left out. */
 export type RuntimeMetrics = Readonly<Record<RuntimeMetricName, number | null>>
+
+/** How far one partition of this process is from its end. */
+export interface PartitionLag {
+  readonly topic: string
+  readonly partition: number
+  readonly lagRecords: number
+}

@@ -1,6 +1,6 @@
 /**
- * RUNTIME_METRICS_PATH: the metrics as one flat JSON object, once a second, for whoever reads
- * files.
+ * RUNTIME_METRICS_PATH: the metrics as one JSON object, once a second, for whoever reads files. It
+ * is flat but for `kafka_partition_lag`: {topic: {partition: records}}.
  *
  * Atomic: written to a file beside it, then renamed, so a reader never sees half of one. Readable
  * by all (0644): it holds counts, no record. What cannot be written (a full disk) is no reason to
@@ -13,11 +13,13 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { RuntimeMetrics } from './runtime-metrics.ts'
+import type { PartitionLag, RuntimeMetrics } from './runtime-metrics.ts'
 
 export interface SnapshotFileOptions {
   readonly path: string
   readonly read: () => RuntimeMetrics
+  /** The furthest behind first. */
+  readonly partitionLags: () => readonly PartitionLag[]
   readonly clock: Clock
   /** Told when writing begins to fail, and with null when it works again. */
   readonly onTrouble: (trouble: string | null) => void
@@ -30,6 +32,8 @@ export interface SnapshotFile {
 
 const EVERY_MS = 1000
 const MODE = 0o644
+/** Keeps the file below the 256 KiB that its readers take, however long the topics' names. */
+const PARTITIONS_MAX = 500
 
 /**
  * Writes the first snapshot, then one each second.
@@ -77,10 +81,16 @@ export async function openSnapshotFile(options: SnapshotFileOptions): Promise<Sn
 }
 
 /** Numbers only, and when they were read; what is not known is left out. */
-function snapshotJson({ read, clock }: SnapshotFileOptions): string {
+function snapshotJson({ read, partitionLags, clock }: SnapshotFileOptions): string {
   const known = Object.entries(read()).filter(([, value]) => value !== null)
   const at = new Date(clock.wallMs()).toISOString()
-  return `${JSON.stringify({ at, ...Object.fromEntries(known) })}\n`
+  const lags: Record<string, Record<string, number>> = {}
+  for (const { topic, partition, lagRecords } of partitionLags().slice(0, PARTITIONS_MAX)) {
+    const ofTopic = (lags[topic] ??= {})
+    ofTopic[partition] = lagRecords
+  }
+  const nested = Object.keys(lags).length === 0 ? {} : { kafka_partition_lag: lags }
+  return `${JSON.stringify({ at, ...Object.fromEntries(known), ...nested })}\n`
 }
 
 async function writeAtomically(file: string, text: string): Promise<void> {

@@ -85,36 +85,54 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'control',
     operands: '[backup FILE]',
     operandsMax: 2,
-    summary: 'The control plane: REST API, dashboard, database.',
-    description: ['Keeps pipelines and workers, and says which worker runs what.'],
+    summary: 'The control plane: REST API and database.',
+    description: [
+      'Keeps pipelines and workers, and says which worker runs what. `logpipe control backup FILE` copies the database, also while it is in use.',
+      'From this machine the API needs no token unless CONTROL_TOKEN is set. From elsewhere it needs the one in the file control-token beside the database, which is made at the first start; workers there need the one in worker-token.',
+    ],
     examples: [['logpipe control --listen 127.0.0.1:8088', 'for this machine only']],
-    notBuilt: true,
   },
   {
     name: 'sync',
     operandsMax: 0,
     summary: 'A worker: runs what the control plane says.',
-    description: ['Asks the control plane what to run, and keeps it running.'],
+    description: [
+      'Asks the control plane what to run, and keeps it running: one pipeline, as a `logpipe run` of its own, whose spill, dead letters and snapshot lie in data/WORKER_ID/PIPELINE_ID/. It goes on while the control plane is away, and drains when sync ends, however that ends.',
+      'The environment of sync is passed on to the child; what the control plane says overrides it.',
+    ],
     examples: [['logpipe sync --worker-id worker-1', 'with the control plane on this machine']],
-    notBuilt: true,
   },
   {
     name: 'spill',
     operands: 'ls|verify|drain',
     operandsMax: 1,
     summary: 'Look at, verify or send what waits on disk.',
-    description: ['Works on the spill of a pipeline that is not running.'],
-    examples: [['logpipe spill ls', 'what is there']],
-    notBuilt: true,
+    description: [
+      'ls shows the segments of the spill at ES_SPILL_PATH, with the offsets that they hold; it works beside a running pipeline. verify reads every byte and names what is damaged, with file, bytes and offsets; it then exits with 1.',
+      'drain sends everything to ES_URL, whichever pipeline left it, and deletes what was taken. A document that is sent twice keeps its _id and makes no second one. It exits with 1 when something stays. Not beside a running pipeline.',
+    ],
+    examples: [
+      ['logpipe spill ls', 'what is there'],
+      ['logpipe spill verify --json', 'for a monitor'],
+      ['logpipe spill drain --es-url https://es:9200', 'send it all'],
+    ],
   },
   {
     name: 'dlq',
-    operands: 'ls|show|stats|replay|drop',
-    operandsMax: 1,
+    operands: 'ACTION [ID...]',
+    // The control plane orders 1000 by name at most.
+    operandsMax: 1001,
     summary: 'Look at, send again or drop dead letters.',
-    description: ['Works on the documents that Elasticsearch refused for good.'],
-    examples: [['logpipe dlq stats --dlq file:dead.ndjson', 'how many, and why']],
-    notBuilt: true,
+    description: [
+      'Works on the documents that Elasticsearch refused for good, in the files of --dlq file:PATH. ACTION is ls, show, stats, replay or drop. An ID is topic-partition-offset, as ls prints it; IDs and --where narrow down together. ls, show and stats work beside a running pipeline, and so do replay and drop.',
+      'replay sends them again through the output of the pipeline, with the _id that they had, so that sending twice makes no second document; what is taken leaves the files, and what is refused again stays (exit status 1). drop removes them for good, and needs --where or IDs.',
+    ],
+    examples: [
+      ['logpipe dlq stats --dlq file:dead.ndjson', 'how many, and why'],
+      ['logpipe dlq show app-0-1234 --dlq file:dead.ndjson', 'one, with its payload'],
+      ['logpipe dlq replay --where index=app-logs', 'send those of an index again'],
+      ['logpipe dlq drop --where until=2026-01-01T00:00Z', 'remove old ones'],
+    ],
   },
 ]
 

@@ -12,7 +12,15 @@ const PIPELINES = ['run', 'check', 'replay', 'demo'] as const
 /** Whoever reads records with the pool and its threads. */
 const READERS = ['run', 'check', 'replay', 'demo', 'bench consume'] as const
 /** Whoever opens a connection to Kafka. */
-const CLIENTS = ['run', 'check', 'replay', 'bench consume', 'bench produce', 'dlq'] as const
+const CLIENTS = [
+  'run',
+  'check',
+  'replay',
+  'bench consume',
+  'bench produce',
+  'spill',
+  'dlq',
+] as const
 /** Whoever writes documents. */
 const WRITERS = ['run', 'check', 'replay', 'spill', 'dlq'] as const
 const EVERY = [
@@ -90,7 +98,6 @@ export const OPTIONS = [
     scope: 'local',
     group: 'general',
     commands: ['run', 'check', 'replay', 'bench consume', 'bench produce'],
-    notBuilt: true,
     kind: 'path',
     variable: 'FILE',
     default: null,
@@ -105,7 +112,7 @@ export const OPTIONS = [
     aliases: ['brokers'],
     scope: 'remote',
     group: 'kafka',
-    commands: ['run', 'check', 'replay', 'bench consume', 'dlq'],
+    commands: ['run', 'check', 'replay', 'bench consume', 'spill', 'dlq'],
     kind: 'addresses',
     variable: 'HOST:PORT,...',
     default: '127.0.0.1:29092',
@@ -203,7 +210,7 @@ export const OPTIONS = [
     env: 'BRIDGE_LIB',
     scope: 'local',
     group: 'kafka',
-    commands: [...READERS, 'bench produce', 'spill', 'dlq'],
+    commands: [...READERS, 'bench produce', 'control', 'sync', 'spill', 'dlq'],
     kind: 'path',
     variable: 'FILE',
     default: null,
@@ -686,13 +693,38 @@ export const OPTIONS = [
     scope: 'local',
     group: 'spill',
     commands: ['dlq'],
-    notBuilt: true,
+    repeatable: true,
     kind: 'string',
     variable: 'CONDITION',
     default: null,
     defaultText: 'all',
-    short: 'Dead letters to look at, as reason=mapping.',
-    long: 'FIELD=VALUE, several joined by commas; all must hold. Fields: reason, type, index, topic, partition.',
+    short: 'Dead letters to look at, as reason~mapping; may be repeated.',
+    long: 'All conditions must hold. reason~TEXT looks for the text; errorType=, index=, topic=, status=, partition= compare; offset=100..200 includes both; since=TIME and until=TIME go by when it was stored. reason, errorType, index and topic take = and ~.',
+  },
+  {
+    env: 'DLQ_LIMIT',
+    aliases: ['limit'],
+    scope: 'local',
+    group: 'spill',
+    commands: ['dlq'],
+    kind: 'count',
+    variable: 'COUNT',
+    min: 0,
+    max: 1_000_000_000,
+    default: '0',
+    short: 'Dead letters at most, the oldest first; 0: all.',
+    long: 'For ls, show and replay.',
+  },
+  {
+    env: 'STORED_JSON',
+    aliases: ['json'],
+    scope: 'local',
+    group: 'spill',
+    commands: ['spill', 'dlq'],
+    kind: 'switch',
+    default: '0',
+    short: 'Print one JSON value instead of text.',
+    long: 'For programs: an object, or for dlq ls and show a list.',
   },
 
   // Threads and memory
@@ -935,7 +967,6 @@ export const OPTIONS = [
     scope: 'local',
     group: 'metrics',
     commands: ['run', 'check', 'replay'],
-    notBuilt: true,
     kind: 'address',
     variable: 'ADDRESS',
     default: null,
@@ -1128,7 +1159,7 @@ export const OPTIONS = [
     kind: 'address',
     variable: 'ADDRESS',
     default: '0.0.0.0:8088',
-    short: 'Where the API and the dashboard listen.',
+    short: 'Where the API listens.',
     long: 'HOST:PORT, or :PORT for every address. Anything but loopback needs a token.',
   },
   {

@@ -24,7 +24,10 @@ export interface MatchedRecord {
 }
 
 export interface RecordEncoder {
-  /** Appends the document for this record. Never throws for what a record holds. */
+  /**
+   * Appends the document for this record; its end is set by the caller. Never throws for what a
+   * record holds.
+   */
   encode(record: MatchedRecord, body: BodyBuilder): void
 }
 

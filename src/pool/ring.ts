@@ -1,7 +1,7 @@
 /**
  * A bounded queue of small numbers in shared memory: any thread pushes, any thread pops.
  *
- * Hands slot indexes from thread to thread: one ring holds the FREE slots, one the READY ones.
+ * Hands the READY slots from the ingress threads to the filter threads, first in, first out.
  * The scheme is Dmitry Vyukov's bounded MPMC queue: each cell carries a sequence number that says
  * whose turn it is, so that a push and a pop each take one compareExchange and never hold a lock.
  *
@@ -16,39 +16,31 @@
  *
  * Positions wrap at 2^32; comparisons are on the wrapped difference, so laps do not matter.
  *
- * Waiting. A waiter (1) counts itself in WAITERS, (2) reads SIGNAL, (3) tries once more, (4) waits
- * for
- * SIGNAL to change, with a time-out. A pusher (a) publishes the cell, (b) adds to SIGNAL, (c)
- * notifies
- * when WAITERS is not zero. A push between (3) and (4) has changed SIGNAL, so (4) returns at once;
- * a
- * push before (2) is found by (3). The time-out is for threads that die in between.
- *
  * Bound. `limit` values at most: what a pop frees, a push may take.
  */
 import assert from 'node:assert/strict'
+import { NOTHING, Waiting, WAITING_WORDS } from './waiting.ts'
 
 const TAIL = 0
 const HEAD = 1
-const SIGNAL = 2
-const WAITERS = 3
-const LIMIT = 4
+const LIMIT = 2
+/** The words of the Waiting. */
+const WAITING_AT = 3
 /** Cells begin on a cache line of their own. */
 const CELLS_AT = 16
 
 /** How long a pusher sleeps between two looks at a cell whose popper was interrupted. */
 const POPPER_WAIT_MS = 1
 
-/** What tryPop gives when there is nothing. */
-export const RING_EMPTY = -1
-
 export class Ring {
   readonly #words: Int32Array
+  readonly #waiting: Waiting
   readonly #mask: number
 
   /** Attaches to memory made by `Ring.allocate`; a ring is passed to a thread as this memory. */
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory)
+    this.#waiting = new Waiting(this.#words.subarray(WAITING_AT, WAITING_AT + WAITING_WORDS))
     const capacity = (this.#words.length - CELLS_AT) / 2
     assert(capacity >= 1 && (capacity & (capacity - 1)) === 0)
     this.#mask = capacity - 1
@@ -97,20 +89,19 @@ export class Ring {
       if (Atomics.compareExchange(words, TAIL, position, (position + 1) | 0) !== position) continue
       words[cell + 1] = value
       Atomics.store(words, cell, (position + 1) | 0)
-      Atomics.add(words, SIGNAL, 1)
-      if (Atomics.load(words, WAITERS) > 0) Atomics.notify(words, SIGNAL, 1)
+      this.#waiting.announce()
       return true
     }
   }
 
-  /** @returns a value, or RING_EMPTY. */
+  /** @returns a value, or NOTHING. */
   tryPop(): number {
     const words = this.#words
     for (;;) {
       const position = Atomics.load(words, HEAD)
       const cell = CELLS_AT + (position & this.#mask) * 2
       const turn = (Atomics.load(words, cell) - ((position + 1) | 0)) | 0
-      if (turn < 0) return RING_EMPTY
+      if (turn < 0) return NOTHING
       if (turn > 0) continue // Another popper took this position.
       if (Atomics.compareExchange(words, HEAD, position, (position + 1) | 0) !== position) continue
       const value = words[cell + 1]!
@@ -120,26 +111,13 @@ export class Ring {
   }
 
   /**
-   * Waits at most `timeoutMs` for a value; not on the main thread. @returns a value, or RING_EMPTY.
+   * Waits at most `timeoutMs` for a value; not on the main thread. @returns a value, or NOTHING.
    */
   pop(timeoutMs: number): number {
-    const value = this.tryPop()
-    if (value !== RING_EMPTY) return value
-    const words = this.#words
-    Atomics.add(words, WAITERS, 1)
-    const signal = Atomics.load(words, SIGNAL)
-    let late = this.tryPop()
-    if (late === RING_EMPTY) {
-      Atomics.wait(words, SIGNAL, signal, timeoutMs)
-      late = this.tryPop()
-    }
-    Atomics.sub(words, WAITERS, 1)
-    return late
+    return this.#waiting.take(() => this.tryPop(), timeoutMs)
   }
 
-  /** Wakes everyone who waits, so that they look at what else has changed. */
   wakeAll(): void {
-    Atomics.add(this.#words, SIGNAL, 1)
-    Atomics.notify(this.#words, SIGNAL)
+    this.#waiting.wakeAll()
   }
 }

@@ -2,8 +2,8 @@
  * The pool: slots in shared memory, and their way through the states of layout.ts.
  *
  * Main allocates it; every thread attaches to the same memory. A slot's index travels through the
- * rings
- * (FREE, READY); its state word must agree at every step, and each step asserts that.
+ * stack of FREE slots and the ring of READY ones; its state word must agree at every step, and each
+ * step asserts that.
  */
 import assert from 'node:assert/strict'
 import {
@@ -15,7 +15,9 @@ import {
   type SlotShape,
   type SlotState,
 } from './layout.ts'
-import { Ring, RING_EMPTY } from './ring.ts'
+import { Ring } from './ring.ts'
+import { Stack } from './stack.ts'
+import { NOTHING } from './waiting.ts'
 
 /** What a thread needs to attach; passed as workerData. */
 export interface SlotsMemory {
@@ -37,14 +39,14 @@ export class Slots {
   readonly memory: SlotsMemory
   readonly #words: Int32Array
   readonly #slotWords: number
-  readonly #free: Ring
+  readonly #free: Stack
   readonly #ready: Ring
 
   constructor(memory: SlotsMemory) {
     this.memory = memory
     this.#words = new Int32Array(memory.slots)
     this.#slotWords = slotLayout(memory.shape).slotBytes / 4
-    this.#free = new Ring(memory.free)
+    this.#free = new Stack(memory.free)
     this.#ready = new Ring(memory.ready)
   }
 
@@ -57,20 +59,19 @@ export class Slots {
     const memory = {
       shape,
       slots: new SharedArrayBuffer(shape.slotCount * slotBytes),
-      free: Ring.allocate(shape.slotCount),
+      free: Stack.allocate(shape.slotCount),
       ready: Ring.allocate(Math.min(readyMax, shape.slotCount)),
     }
-    const free = new Ring(memory.free)
-    for (let slotIndex = 0; slotIndex < shape.slotCount; slotIndex++) {
-      assert(free.tryPush(slotIndex))
-    }
+    const free = new Stack(memory.free)
+    // The first is on top: a pipeline that needs few slots uses the same few.
+    for (let slotIndex = shape.slotCount - 1; slotIndex >= 0; slotIndex--) free.push(slotIndex)
     return memory
   }
 
   /** FREE -> FILLING. @returns a slot, or undefined when none came free in time. */
   acquire(timeoutMs: number): number | undefined {
     const slotIndex = timeoutMs === 0 ? this.#free.tryPop() : this.#free.pop(timeoutMs)
-    if (slotIndex === RING_EMPTY) return undefined
+    if (slotIndex === NOTHING) return undefined
     this.#move(slotIndex, SLOT_FREE, SLOT_FILLING)
     return slotIndex
   }
@@ -78,7 +79,7 @@ export class Slots {
   /** FILLING -> FREE: nothing was put in it, or what was is given up. */
   giveBack(slotIndex: number): void {
     this.#move(slotIndex, SLOT_FILLING, SLOT_FREE)
-    this.#pushFree(slotIndex)
+    this.#free.push(slotIndex)
   }
 
   /**
@@ -95,7 +96,7 @@ export class Slots {
   /** READY -> FILTERING. @returns a slot, or undefined when none came in time. */
   claim(timeoutMs: number): number | undefined {
     const slotIndex = this.#ready.pop(timeoutMs)
-    if (slotIndex === RING_EMPTY) return undefined
+    if (slotIndex === NOTHING) return undefined
     this.#move(slotIndex, SLOT_READY, SLOT_FILTERING)
     return slotIndex
   }
@@ -108,7 +109,7 @@ export class Slots {
   /** FILTERING -> FREE. */
   release(slotIndex: number): void {
     this.#move(slotIndex, SLOT_FILTERING, SLOT_FREE)
-    this.#pushFree(slotIndex)
+    this.#free.push(slotIndex)
   }
 
   /** Wakes the threads that wait for a slot. */
@@ -135,11 +136,6 @@ export class Slots {
 
   state(slotIndex: number): SlotState {
     return Atomics.load(this.#words, slotIndex * this.#slotWords) as SlotState
-  }
-
-  #pushFree(slotIndex: number): void {
-    // The ring has room for every slot, and a slot is in it once at most.
-    assert(this.#free.tryPush(slotIndex), 'a slot was freed twice')
   }
 
   #move(slotIndex: number, from: SlotState, to: SlotState): void {

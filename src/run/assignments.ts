@@ -94,15 +94,6 @@ export class Assignments {
     return this.#states.values()
   }
 
-  /** Offsets up to the ends of the partitions; null while no end is known. */
-  lag(): number | null {
-    let lag: number | null = null
-    for (const { position, endOffset } of this.#states.values()) {
-      if (endOffset >= 0) lag = (lag ?? 0) + Math.max(0, endOffset - position)
-    }
-    return lag
-  }
-
   ofIngress(ingressIndex: number): AssignmentState[] {
     return [...this.#states.values()].filter((state) => state.ingressIndex === ingressIndex)
   }

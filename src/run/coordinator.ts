@@ -34,6 +34,8 @@ export interface CoordinatorOptions {
   /** To every thread that filters. */
   readonly toFilters: (message: ToFilter) => void
   readonly warn: (message: string) => void
+  /** Sees every batch before it is written: for the live tail. */
+  readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
 }
 
 /** Partitions that are being given back, until what was read of them is settled. */
@@ -96,6 +98,7 @@ export class Coordinator {
   }
 
   handleMatched(batch: MatchedBatch): void {
+    this.#options.onMatched?.(batch)
     const placed = batch.runs.map((run) => this.#place(run))
     for (const part of sinkBatches(batch, placed, this.#owner)) this.#options.sink.write(part)
   }

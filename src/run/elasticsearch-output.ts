@@ -4,30 +4,17 @@
  * Opened before the pipeline starts and closed behind the sink, in reverse order.
  */
 import type { Bridge } from '../bridge/bridge.ts'
-import { systemClock } from '../core/clock.ts'
-import { openProducer, type Producer } from '../kafka/producer.ts'
-import type { DeadLetters } from '../sink/dead-letters/contract.ts'
-import { openFileLetters } from '../sink/dead-letters/file-letters.ts'
-import { openTopicLetters } from '../sink/dead-letters/topic-letters.ts'
 import type { Locks } from '../sink/disk.ts'
 import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
 import type { SinkEvents } from '../sink/sink.ts'
 import type { Spill, SpillDamage } from '../sink/spill/contract.ts'
 import { openSpill } from '../sink/spill/open.ts'
+import { bridgeLocks } from './bridge-locks.ts'
+import { openLetters, type OpenLetters } from './open-letters.ts'
 import type { OutputParts } from './outputs.ts'
 import type { KafkaSettings, OutputSettings } from './settings.ts'
 
 type ElasticsearchOutput = Extract<OutputSettings, { kind: 'elasticsearch' }>
-
-/**
- * Dead letters on their way to Kafka at one time: they are rare, and a burst of them must not wait.
- */
-const LETTERS_IN_FLIGHT = 1000
-/** librdkafka's own limit for the delivery of a record. */
-const LETTER_DELIVERY_MS = 300_000
-const LETTER_CONNECT_MS = 10_000
-/** Dead letters in files, all together: as much as the spill may hold by default. */
-const LETTER_FILES_BYTES_MAX = 4 * 1024 ** 3
 
 export interface ElasticsearchOutputDeps {
   readonly bridge: Bridge
@@ -44,10 +31,7 @@ export async function openElasticsearchOutput(
 ): Promise<OutputParts> {
   const { settings } = output
   const { bridge, events } = deps
-  const locks: Locks = {
-    lock: (file) => bridge.fileLock(file),
-    unlock: (id) => bridge.fileUnlock(id),
-  }
+  const locks = bridgeLocks(bridge)
   const spill = await openSpillOf(output, deps, locks)
   let letters: OpenLetters | null = null
   try {
@@ -105,53 +89,4 @@ function reportDamage(
   warn(what)
   if (damage.torn) return
   for (const { topic, partition, from, to } of damage.ranges) lost(topic, partition, from, to)
-}
-
-interface OpenLetters {
-  readonly letters: DeadLetters
-  readonly close: () => Promise<void>
-}
-
-async function openLetters(
-  target: NonNullable<ElasticsearchOutput['letters']>,
-  kafka: KafkaSettings,
-  locks: Locks,
-): Promise<OpenLetters> {
-  if (target.kind === 'file') {
-    const letters = await openFileLetters({
-      file: target.path,
-      bytesMax: LETTER_FILES_BYTES_MAX,
-      locks,
-      clock: systemClock,
-    })
-    return { letters, close: async () => letters.close() }
-  }
-  const producer = await openProducer({
-    brokers: kafka.brokers,
-    config: kafka.clientProperties,
-    timeoutMs: LETTER_CONNECT_MS,
-    inFlightMax: LETTERS_IN_FLIGHT,
-    deliveryMs: LETTER_DELIVERY_MS,
-  })
-  const letters = openTopicLetters(target.topic, produceWith(producer))
-  return {
-    letters,
-    close: async () => {
-      await letters.close()
-      await producer.close(LETTER_CONNECT_MS)
-    },
-  }
-}
-
-function produceWith(producer: Producer): Parameters<typeof openTopicLetters>[1] {
-  return async (topic, key, value, headers) => {
-    await producer.produce({
-      topic,
-      partition: null,
-      key: Buffer.from(key),
-      value: Buffer.from(value),
-      headers: headers.map(([name, text]) => [name, Buffer.from(text)] as const),
-      timestampMs: null,
-    })
-  }
 }

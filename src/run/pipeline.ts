@@ -14,11 +14,13 @@ import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { waitUntil } from '../core/wait-until.ts'
+import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 import type { Books, Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { Coordinator } from './coordinator.ts'
+import { lagsOf } from './lags.ts'
 import { errorOf, Notices } from './notices.ts'
 import type { OutputParts } from './outputs.ts'
 import { openParts, type PipelineParts } from './pipeline-parts.ts'
@@ -28,9 +30,7 @@ import type { PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
 import { Threads, type FromThread } from './threads.ts'
 
-/**
- * How often run logs are read: often enough that they do not fill, seldom enough to cost nothing.
- */
+/** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
 const COMMIT_EVERY_MS = 1000
 /** The last commits and the leaving of the group: two requests to the coordinator. */
@@ -40,6 +40,8 @@ const CLOSE_RESERVE_MS = 2000
 
 export interface PipelineDeps {
   readonly log: Log
+  /** Sees every batch of matches before it is written. */
+  readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
 }
 
 export class Pipeline {
@@ -63,6 +65,7 @@ export class Pipeline {
   readonly #stoppedIngress = new Set<number>()
   readonly #closedIngress = new Set<number>()
   #isStopping = false
+  #isMember = false
   #error: LogpipeError | null = null
   #finish!: (result: PipelineResult) => void
 
@@ -99,6 +102,7 @@ export class Pipeline {
       toIngress: (index, message) => this.#threads.send(index, message),
       toFilters: (message) => this.#filterRows().forEach((row) => this.#threads.send(row, message)),
       warn: (message) => this.#log.warn(message),
+      onMatched: deps.onMatched,
     })
   }
 
@@ -158,9 +162,10 @@ export class Pipeline {
       counters: this.#shared.counters.read(),
       slots: this.#shared.slots.counts(),
       sink: this.#output.sink.gauges(),
-      lagRecords: this.#coordinator.assignments.lag(),
-      first: this.#times.first,
-      lastCpuMicros: this.#times.lastCpuMicros,
+      ...lagsOf(this.#coordinator.assignments.all()),
+      ...this.#times.stats(),
+      isMember: this.#isMember,
+      isStopping: this.#isStopping,
     }
   }
 
@@ -173,10 +178,7 @@ export class Pipeline {
     void this.#shutDown()
   }
 
-  /**
-   * Ends the pipeline because of an error: what is settled is committed, the rest is not waited
-   * for.
-   */
+  /** Ends the pipeline for an error: what is settled is committed, the rest not waited for. */
   fail(error: Error): void {
     this.#error ??=
       error instanceof LogpipeError
@@ -207,6 +209,7 @@ export class Pipeline {
     this.#notices.tell(message)
     const error = errorOf(message)
     if (error !== null) this.fail(error)
+    if (message.kind === 'assign' || message.kind === 'standby') this.#isMember = true
     if (message.kind === 'stopped') this.#stoppedIngress.add(message.ingressIndex)
     else if (message.kind === 'closed') this.#closedIngress.add(message.ingressIndex)
     else if (message.kind === 'first') this.#times.noteFirst(message)

@@ -15,14 +15,9 @@ export class RecordTimes {
   #lastNs = 0
   #lastCpuMicros = 0
 
-  /** Null before the first record. */
-  get first(): FirstRecord | null {
-    return this.#first
-  }
-
-  /** The process's CPU time when a tick last saw new records. */
-  get lastCpuMicros(): number {
-    return this.#lastCpuMicros
+  /** `first`: null before the first record. `lastCpuMicros`: when a tick last saw new records. */
+  stats(): { readonly first: FirstRecord | null; readonly lastCpuMicros: number } {
+    return { first: this.#first, lastCpuMicros: this.#lastCpuMicros }
   }
 
   /** A thread's first record; the earliest of all threads counts. */

@@ -2,6 +2,7 @@
  * What a pipeline tells while it runs, and when it has ended.
  */
 import type { LogpipeError } from '../core/errors.ts'
+import type { PartitionLag } from '../metrics/runtime-metrics.ts'
 import type { Statement } from '../offsets/books.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
@@ -11,7 +12,13 @@ export interface PipelineStats {
   readonly counters: CounterValues
   readonly slots: SlotCounts
   readonly sink: SinkGauges
+  /** Over all partitions whose end is known; null: none yet. */
   readonly lagRecords: number | null
+  /** Those same partitions, the furthest behind first. */
+  readonly partitionLags: readonly PartitionLag[]
+  /** The group has answered: with partitions, or that others have them all. */
+  readonly isMember: boolean
+  readonly isStopping: boolean
   /** Results of partitions that had been given away, and dead letters: sums since the start. */
   readonly fenced: number
   readonly deadLetters: number

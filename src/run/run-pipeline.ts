@@ -7,13 +7,16 @@ import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
+import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
-import { statusLines, statusOf } from './status-lines.ts'
 import { booksJson, renderBooks } from '../offsets/books-text.ts'
+import type { ListenAddress } from '../options/notations.ts'
+import { openEndpoint, type PipelineView } from './metrics-endpoint.ts'
 import { Pipeline } from './pipeline.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
 import type { PipelineSettings } from './settings.ts'
+import { statusLines, statusOf } from './status-lines.ts'
 
 const STATUS_EVERY_MS = 1000
 
@@ -23,8 +26,12 @@ export interface RunDeps {
   readonly signal: AbortSignal
   /** RUNTIME_METRICS_PATH; null: none. */
   readonly snapshotPath: string | null
+  /** METRICS_LISTEN; null: off. */
+  readonly metricsListen: ListenAddress | null
   /** Called with the pipeline as soon as it runs. */
   readonly onStart?: (pipeline: Pipeline) => void
+  /** Sees every batch of matches before it is written: for the live tail. */
+  readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
 }
 
 /**
@@ -33,21 +40,43 @@ export interface RunDeps {
  * @throws LogpipeError with which the pipeline ended (a closed pipe is none).
  */
 export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Promise<number> {
-  const { log, signal } = deps
-  const pipeline = await Pipeline.start(settings, { log })
+  const { log, metricsListen } = deps
+  const startedMs = performance.now()
+  let pipeline: Pipeline | null = null
+  const view = (): PipelineView | null => {
+    if (pipeline === null) return null
+    const stats = pipeline.stats()
+    return { stats, metrics: runtimeMetrics(stats, performance.now() - startedMs) }
+  }
+  // Before the group is joined, so that a port in use costs nobody a rebalance.
+  const endpoint = metricsListen === null ? null : await openEndpoint(metricsListen, log, view)
+  try {
+    pipeline = await Pipeline.start(settings, { log, onMatched: deps.onMatched })
+    return conclude(await runStarted(pipeline, startedMs, deps), log)
+  } finally {
+    await endpoint?.close()
+  }
+}
+
+/** Waits for the end of a pipeline, and shows it meanwhile. */
+async function runStarted(
+  pipeline: Pipeline,
+  startedMs: number,
+  { log, signal, snapshotPath, onStart }: RunDeps,
+): Promise<PipelineResult> {
   const stop = () => pipeline.stop()
   signal.addEventListener('abort', stop)
   if (signal.aborted) stop()
-  deps.onStart?.(pipeline)
-  const startedMs = performance.now()
+  onStart?.(pipeline)
   let snapshot: SnapshotFile | null = null
   const status = statusTicker(pipeline, log)
   try {
-    if (deps.snapshotPath !== null) {
+    if (snapshotPath !== null) {
       snapshot = await openSnapshotFile({
-        path: deps.snapshotPath,
+        path: snapshotPath,
         clock: systemClock,
         read: () => runtimeMetrics(pipeline.stats(), performance.now() - startedMs),
+        partitionLags: () => pipeline.stats().partitionLags,
         onTrouble: (trouble) =>
           log.warn(trouble === null ? 'the metrics snapshot is written again' : trouble),
       })
@@ -59,7 +88,7 @@ export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Pr
   status.stop()
   signal.removeEventListener('abort', stop)
   await snapshot?.close()
-  return conclude(result, log)
+  return result
 }
 
 /** The summary, and the exit status or the error that the result stands for. */

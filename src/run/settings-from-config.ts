@@ -41,7 +41,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
       properties: Array.from({ length: config.ingressThreads }, (_, index) =>
         consumerSettings(config, index),
       ),
-      clientProperties: config.kafkaConfig.filter(([name]) => SHARED_PROPERTY.test(name)),
+      clientProperties: clientProperties(config),
       start: config.kafkaStart,
       revokeDrainMs: config.revokeDrainMs,
       stallPauseMs: Math.min(STALL_PAUSE_MS, maxPollMs / 4),
@@ -74,6 +74,13 @@ export function pipelineSettings(config: Config): PipelineSettings {
     shutdownDeadlineMs: config.shutdownDeadlineMs,
     bridgeFile: config.bridgeLib,
   }
+}
+
+/** The user's properties that every client takes, not only a consumer. */
+export function clientProperties(
+  config: Pick<Config, 'kafkaConfig'>,
+): readonly (readonly [name: string, value: string])[] {
+  return config.kafkaConfig.filter(([name]) => SHARED_PROPERTY.test(name))
 }
 
 /** The same on the embedded broker, whose properties go below the user's own. */
@@ -116,7 +123,8 @@ function outputSettings(config: Config): OutputSettings {
   }
 }
 
-function elasticsearchSettings(config: Config): ElasticsearchSettings {
+/** What the output is told; also for `spill drain` and `dlq replay`. */
+export function elasticsearchSettings(config: Config): ElasticsearchSettings {
   return {
     urls: config.esUrl,
     index: config.esIndex,

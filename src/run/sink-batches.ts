@@ -37,6 +37,8 @@ export function sinkBatches(
   owner: BatchOwner,
 ): SinkBatch[] {
   assert.equal(placed.length, batch.runs.length)
+  const offsetCount = batch.runs.reduce((sum, { offsets }) => sum + offsets.length, 0)
+  assert.equal(batch.ends.length, offsetCount, 'a document for each offset')
   const release = () => owner.released(batch.ends.length, batch.body.byteLength)
   const live = placed.filter((one) => one !== null)
   if (live.length === 0) {

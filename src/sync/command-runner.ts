@@ -117,7 +117,7 @@ function argumentsOf(kind: string, args: Readonly<Record<string, unknown>>): str
     case 'check':
       return ['check']
     case 'dlq-list':
-      return ['dlq', 'ls', ...limitArgs]
+      return ['dlq', 'ls', '--json', ...limitArgs]
     case 'dlq-replay': {
       const list = Array.isArray(ids) ? ids.map(String) : []
       return list.every((each) => LETTER_ID.test(each))

@@ -49,6 +49,8 @@ export interface RunningSync {
 }
 
 const WORKER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+/** Of a failed drain, in the heartbeat. */
+const FAILURE_LINES_MAX = 5
 const SPILL_DRAIN_MS = 300_000
 
 /** @throws LogpipeError USAGE for a wrong worker id, LOCKED or SYNC for its folder. */
@@ -225,7 +227,11 @@ class Agent {
 
   async #drainSpill(assignment: Assignment): Promise<string | undefined> {
     const lines: string[] = []
-    const onLine = (line: string): void => void (lines.length < 5 && lines.push(line))
+    // The last ones say why it failed; what comes before is progress.
+    const onLine = (line: string): void => {
+      lines.push(line)
+      if (lines.length > FAILURE_LINES_MAX) lines.shift()
+    }
     const exit = await this.#runTool(assignment, ['spill', 'drain'], onLine, SPILL_DRAIN_MS)
     return exit.code === 0 ? undefined : lines.join('; ') || (exit.error ?? 'it failed')
   }

@@ -40,6 +40,7 @@ export function encodeOne(
   const body = new BodyBuilder()
   const encoder = new BulkEncoder({ ...ELASTICSEARCH_DEFAULTS, ...settings }, () => nowMs)
   encoder.encode(record, body)
+  body.endDocument()
   const text = Buffer.from(body.take().body).toString('utf8')
   const [action = '', document = '', ...rest] = text.split('\n')
   assert.deepEqual(rest, [''], `not two lines: ${JSON.stringify(text)}`)
@@ -60,7 +61,10 @@ export function batchOf(
 ): TestBatch {
   const builder = new BodyBuilder()
   const encoder = new BulkEncoder({ ...ELASTICSEARCH_DEFAULTS, ...settings })
-  for (const record of records) encoder.encode(record, builder)
+  for (const record of records) {
+    encoder.encode(record, builder)
+    builder.endDocument()
+  }
   const { body, ends } = builder.take()
   const outcomes = Array.from<Outcome | undefined>({ length: records.length })
   let isReleased = false

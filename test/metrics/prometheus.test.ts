@@ -25,6 +25,15 @@ test('the names that dashboards have are there', async () => {
   }
 })
 
+test('each partition has a series of its own', async () => {
+  const text = await prometheusText(METRICS, { worker: 'w-1' }, [
+    { topic: 'app', partition: 0, lagRecords: 7 },
+    { topic: 'app', partition: 1, lagRecords: 0 },
+  ])
+  assert.match(text, /^kafka_partition_lag\{worker="w-1",topic="app",partition="0"\} 7$/m)
+  assert.match(text, /^kafka_partition_lag\{worker="w-1",topic="app",partition="1"\} 0$/m)
+})
+
 test('what is not known is left out, and two scrapes do not add up', async () => {
   const metrics = { ...METRICS, kafka_lag: null, polled_total: 5 }
   await prometheusText(metrics, {})

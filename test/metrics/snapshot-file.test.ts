@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ManualClock } from '../../src/core/clock.ts'
-import { RUNTIME_METRICS, type RuntimeMetrics } from '../../src/metrics/runtime-metrics.ts'
+import {
+  RUNTIME_METRICS,
+  type PartitionLag,
+  type RuntimeMetrics,
+} from '../../src/metrics/runtime-metrics.ts'
 import { openSnapshotFile } from '../../src/metrics/snapshot-file.ts'
 
 function setUp(t: TestContext) {
@@ -13,12 +17,14 @@ function setUp(t: TestContext) {
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const clock = new ManualClock(Date.UTC(2026, 0, 1))
   const troubles: (string | null)[] = []
-  const state = { polled: 1 }
+  const state: { polled: number; lags: PartitionLag[] } = { polled: 1, lags: [] }
   const file = path.join(folder, 'data', 'runtime.json')
   const nothing = Object.fromEntries(Object.keys(RUNTIME_METRICS).map((name) => [name, null]))
   const read = () =>
     ({ ...nothing, polled_total: state.polled }) as Record<string, number | null> as RuntimeMetrics
-  const options = { path: file, clock, read, onTrouble: (it: string | null) => troubles.push(it) }
+  const partitionLags = () => state.lags
+  const onTrouble = (it: string | null) => troubles.push(it)
+  const options = { path: file, clock, read, partitionLags, onTrouble }
   return { options, clock, file, folder, state, troubles }
 }
 
@@ -36,6 +42,21 @@ test('the file is there at once, each second and at the end, with what is known'
   await snapshot.close()
   assert.equal(clock.pendingCount, 0)
   assert.deepEqual(readdirSync(path.dirname(file)), ['runtime.json'])
+})
+
+test('how far each partition is behind is there by topic, the worst of very many', async (t) => {
+  const { options, file, state } = setUp(t)
+  const topic = 't'.repeat(249)
+  state.lags = Array.from({ length: 4096 }, (_, partition) => ({
+    topic: `${topic.slice(0, -4)}${partition}`,
+    partition,
+    lagRecords: 4096 - partition,
+  }))
+  await (await openSnapshotFile(options)).close()
+  const written = parsed(file) as { kafka_partition_lag: Record<string, Record<string, number>> }
+  assert.deepEqual(written.kafka_partition_lag[`${topic.slice(0, -4)}0`], { 0: 4096 })
+  assert.equal(Object.keys(written.kafka_partition_lag).length, 500)
+  assert.ok(statSync(file).size < 262_144)
 })
 
 test('a reader that has the old file open keeps it whole: the new one is another', async (t) => {

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
-import { Ring, RING_EMPTY } from '../../src/pool/ring.ts'
+import { Ring } from '../../src/pool/ring.ts'
+import { NOTHING } from '../../src/pool/waiting.ts'
 
 test('a ring is first in, first out, and refuses more than its limit', () => {
   fc.assert(
@@ -16,7 +17,7 @@ test('a ring is first in, first out, and refuses more than its limit', () => {
         const model: number[] = []
         for (const step of steps) {
           if (step === undefined) {
-            assert.equal(ring.tryPop(), model.shift() ?? RING_EMPTY)
+            assert.equal(ring.tryPop(), model.shift() ?? NOTHING)
           } else {
             const fits = model.length < limit
             assert.equal(ring.tryPush(step), fits)
@@ -48,7 +49,7 @@ test('positions may wrap past 2^31 without losing a value', () => {
 
 test('a waiting pop is woken by a push, and gives up at its time-out', () => {
   const ring = new Ring(Ring.allocate(2))
-  assert.equal(ring.pop(1), RING_EMPTY)
+  assert.equal(ring.pop(1), NOTHING)
   assert(ring.tryPush(7))
   assert.equal(ring.pop(1000), 7)
 })
@@ -88,7 +89,7 @@ test('tokens that four threads pass around are all there in the end', async () =
   await Promise.all(workers.map(async (worker) => once(worker, 'exit')))
   const left: number[] = []
   for (const memory of [forth, back]) {
-    for (let value = new Ring(memory).tryPop(); value !== RING_EMPTY;) {
+    for (let value = new Ring(memory).tryPop(); value !== NOTHING;) {
       left.push(value)
       value = new Ring(memory).tryPop()
     }

@@ -75,7 +75,7 @@ test('names of dead letters cannot be flags', async () => {
   for (let index = 0; index < 5; index++) await settle()
   assert.deepEqual(ran, [
     ['dlq', 'replay', '--limit', '5', 'app-0-17', 'app-0-18'],
-    ['dlq', 'ls'],
+    ['dlq', 'ls', '--json'],
   ])
   assert.deepEqual(
     runner.results().map(({ ok }) => ok),

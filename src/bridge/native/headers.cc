@@ -30,11 +30,12 @@ uint8_t* putBytes(uint8_t* out, const void* from, size_t size) {
   return out + size;
 }
 
-// Asking librdkafka costs a kilobyte of allocation for a message without headers, at 100-byte records
-// more than all the rest. In a record of format 2 the count of headers follows the value, so a zero
-// behind the value says that there are none. Older formats have no headers, whatever that byte is;
-// anything but a zero is asked about, and so is a value of no bytes, which librdkafka keeps elsewhere.
-// The byte is read only where it shares a page with the value's last byte, and so is there to be read.
+// Asking librdkafka costs a kilobyte of allocation for a message without headers, at 100-byte
+// records more than all the rest. In a record of format 2 the count of headers follows the value,
+// so a zero behind the value says that there are none. Older formats have no headers, whatever
+// that byte is; anything but a zero is asked about, and so is a value of no bytes, which
+// librdkafka keeps elsewhere. The byte is read only where it shares a page with the value's last
+// byte, and so is there to be read.
 bool surelyNone(const rd_kafka_message_t* message) {
   constexpr uintptr_t PAGE_BYTES = 4096;
   if (message->payload == nullptr || message->len == 0) return false;

@@ -42,7 +42,6 @@ export class BulkEncoder implements RecordEncoder {
     this.#headOf(record).write(record, body)
     writeDocument(body, record, this.#settings.document, this.#nowMs)
     body.byte(LINE_END)
-    body.endDocument()
   }
 
   #headOf(record: MatchedRecord): ActionHead {

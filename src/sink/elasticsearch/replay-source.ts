@@ -1,7 +1,8 @@
 /**
- * Makes one load of what was read from the spill: its documents in one piece, its origins as runs.
+ * Makes one load of what was read from the spill, or of dead letters: its documents in one piece,
+ * its origins as runs.
  */
-import type { Outcome, SinkRun } from '../sink.ts'
+import type { Outcome, SinkBatch, SinkRun } from '../sink.ts'
 import type { LoadSource } from './load.ts'
 import type { ReturnedEntry } from './outlets.ts'
 
@@ -10,40 +11,53 @@ export interface ReplayEvents {
   givenBack(entry: ReturnedEntry): void
 }
 
+/** A document as it was sent, and where it came from. */
+export type PlacedDocument = Pick<ReturnedEntry, 'topic' | 'partition' | 'offset' | 'document'>
+
 export function replaySource(entries: readonly ReturnedEntry[], events: ReplayEvents): LoadSource {
-  const ends = new Uint32Array(entries.length)
+  return {
+    ...batchOf(entries, (index, outcome) => events.settled(entries[index]!, outcome)),
+    giveBack: (index) => events.givenBack(entries[index]!),
+  }
+}
+
+/** @param settled is called once for each document, with its place in `documents`. */
+export function batchOf(
+  documents: readonly PlacedDocument[],
+  settled: (index: number, outcome: Outcome) => void,
+): SinkBatch {
+  const ends = new Uint32Array(documents.length)
   let size = 0
-  for (const [index, entry] of entries.entries()) {
-    size += entry.document.length
+  for (const [index, { document }] of documents.entries()) {
+    size += document.length
     ends[index] = size
   }
   const body = Buffer.allocUnsafeSlow(size)
   let at = 0
-  for (const { document } of entries) {
+  for (const { document } of documents) {
     body.set(document, at)
     at += document.length
   }
   return {
     body,
     ends,
-    runs: runsOf(entries),
-    settle: (index, outcome) => events.settled(entries[index]!, outcome),
+    runs: runsOf(documents),
+    settle: settled,
     settleAll: (outcome) => {
-      for (const entry of entries) events.settled(entry, outcome)
+      for (let index = 0; index < documents.length; index++) settled(index, outcome)
     },
     releaseBody: () => undefined,
-    giveBack: (index) => events.givenBack(entries[index]!),
   }
 }
 
-/** Entries of one partition that follow one another make a run. */
-function runsOf(entries: readonly ReturnedEntry[]): SinkRun[] {
+/** Documents of one partition that follow one another make a run. */
+function runsOf(documents: readonly PlacedDocument[]): SinkRun[] {
   const runs: SinkRun[] = []
-  for (let first = 0; first < entries.length;) {
-    const { topic, partition } = entries[first]!
+  for (let first = 0; first < documents.length;) {
+    const { topic, partition } = documents[first]!
     let end = first + 1
-    while (entries[end]?.topic === topic && entries[end]?.partition === partition) end++
-    const offsets = Float64Array.from(entries.slice(first, end), (entry) => entry.offset)
+    while (documents[end]?.topic === topic && documents[end]?.partition === partition) end++
+    const offsets = Float64Array.from(documents.slice(first, end), (each) => each.offset)
     // Assignments are the pipeline's matter, which settles by the document that moved out.
     runs.push({ topic, partition, assignmentId: 0, offsets })
     first = end

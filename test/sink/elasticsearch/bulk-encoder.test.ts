@@ -75,10 +75,12 @@ test('one encoder keeps partitions, days and a new prefix apart', () => {
   for (const [offset, timestampMs] of times.entries()) {
     for (const partition of [0, 1]) {
       encoder.encode(recordOf('{}', { offset, partition, timestampMs }), body)
+      body.endDocument()
     }
   }
   encoder.setIdPrefix('orders', 'ffff0000')
   encoder.encode(recordOf('{}', { offset: 9 }), body)
+  body.endDocument()
   const lines = Buffer.from(body.take().body).toString().split('\n')
   assert.deepEqual(
     lines.filter((_, index) => index % 2 === 0 && index < 14),

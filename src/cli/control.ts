@@ -1,0 +1,86 @@
+/**
+ * `logpipe control` and `logpipe control backup FILE`.
+ */
+import { once } from 'node:events'
+import { loadBridge } from '../bridge/load.ts'
+import { startControl, tokenFiles, type ControlSettings } from '../control/control.ts'
+import { backupDatabase } from '../control/database.ts'
+import type { Assets } from '../control/asset-routes.ts'
+import { OPTION_FIELDS } from '../control/option-fields.ts'
+import { systemClock } from '../core/clock.ts'
+import { LogpipeError } from '../core/errors.ts'
+import type { Config } from '../options/config.ts'
+import { resolve } from '../options/resolve.ts'
+import type { CommandContext } from './context.ts'
+import { fileLocks } from './file-locks.ts'
+import { openLog } from './run-log.ts'
+import { programVersion } from './version.ts'
+
+const NO_DASHBOARD =
+  'This is the control plane of logpipe. The dashboard is not part of this version.\n' +
+  'The API is under /api, its description at /openapi.json.\n'
+
+const ASSETS: Assets = new Map([['/', { type: 'text/plain; charset=utf-8', body: NO_DASHBOARD }]])
+
+export async function control(context: CommandContext): Promise<number> {
+  const { config, operands } = resolve({ command: 'control', args: context.args, env: context.env })
+  if (operands.length > 0) return backup(context, config, operands)
+  const log = openLog(config, context)
+  const settings = controlSettings(config)
+  const signal = context.stopSignal()
+  const running = await startControl(settings, {
+    clock: systemClock,
+    lockFile: fileLocks(loadBridge(config.bridgeLib ?? undefined)),
+    options: OPTION_FIELDS,
+    assets: ASSETS,
+    version: programVersion(),
+    fetch,
+    log: (level, message) => log[level](message),
+  })
+  log.info(startLine(settings, running.address.port))
+  if (!signal.aborted) await once(signal, 'abort')
+  log.info(`${String(signal.reason)}: the control plane ends`)
+  await running.close()
+  return 0
+}
+
+async function backup(
+  context: CommandContext,
+  { controlDbPath }: Config,
+  operands: readonly string[],
+): Promise<number> {
+  const [word, file, ...more] = operands
+  if (word !== 'backup' || file === undefined || more.length > 0) {
+    const got = `got "${operands.join(' ')}"`
+    throw new LogpipeError('USAGE', `logpipe control: expected nothing or "backup FILE", ${got}`)
+  }
+  await backupDatabase(controlDbPath, file)
+  context.print(`${controlDbPath} is copied to ${file}\n`)
+  return 0
+}
+
+function controlSettings(config: Config): ControlSettings {
+  const { controlTlsCert: certificate, controlTlsKey: key } = config
+  return {
+    ...config.controlListen,
+    databasePath: config.controlDbPath,
+    controlToken: config.controlToken ?? undefined,
+    workerToken: config.workerToken ?? undefined,
+    allowedHosts: config.controlAllowedHosts,
+    tls: certificate === null || key === null ? undefined : { certificate, key },
+    runtimeMetricsPath: config.runtimeMetricsPath,
+  }
+}
+
+/** Where it is, and where the tokens are: by their files, or by the option that set them. */
+function startLine(settings: ControlSettings, port: number): string {
+  const { host, tls, databasePath, controlToken, workerToken } = settings
+  const shownHost = host === '' ? '*' : host.includes(':') ? `[${host}]` : host
+  const files = tokenFiles(settings)
+  return [
+    `control plane at http${tls === undefined ? '' : 's'}://${shownHost}:${port}`,
+    `database ${databasePath}`,
+    `token ${controlToken === undefined ? `in ${files.control}` : 'of CONTROL_TOKEN'}`,
+    `workers' token ${workerToken === undefined ? `in ${files.worker}` : 'of WORKER_TOKEN'}`,
+  ].join(', ')
+}

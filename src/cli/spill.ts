@@ -1,0 +1,142 @@
+/**
+ * `logpipe spill ls | verify | drain`: what waits on disk, for the operator's eyes and hands.
+ *
+ * Exits with 1 when verify finds damage, or something stays after drain.
+ */
+import { existsSync } from 'node:fs'
+import type { Bridge } from '../bridge/bridge.ts'
+import { loadBridge } from '../bridge/load.ts'
+import { LogpipeError } from '../core/errors.ts'
+import type { Config } from '../options/config.ts'
+import { resolve } from '../options/resolve.ts'
+import { bridgeLocks } from '../run/bridge-locks.ts'
+import { openLetters } from '../run/open-letters.ts'
+import { clientProperties, elasticsearchSettings } from '../run/settings-from-config.ts'
+import { DocumentSender } from '../sink/elasticsearch/document-sender.ts'
+import type { SpillDamage } from '../sink/spill/contract.ts'
+import { drainSpill, inspectSpill } from '../sink/spill/inspect.ts'
+import { spillDirectory } from '../sink/spill/open.ts'
+import type { CommandContext } from './context.ts'
+import { progressLog } from './progress-log.ts'
+import { openLog } from './run-log.ts'
+import { describeDamage, describeSpill, describeVerdict } from './spill-report.ts'
+import { counted } from './text-table.ts'
+
+export interface SpillDeps {
+  /** Loads the add-on; undefined: the one that was built. */
+  readonly loadBridge: (file: string | undefined) => Pick<Bridge, 'fileLock' | 'fileUnlock'>
+}
+
+/** Requests under way at a time hold this many times ES_BULK_BYTES, before a drain reads more. */
+const BATCH_REQUESTS = 4
+
+export async function spill(
+  context: CommandContext,
+  deps: SpillDeps = { loadBridge },
+): Promise<number> {
+  const { config, operands } = resolve({ command: 'spill', args: context.args, env: context.env })
+  const [action, ...rest] = operands
+  const run = action === undefined ? undefined : ACTIONS.get(action)
+  if (run === undefined || rest.length > 0) {
+    const got = operands.length === 0 ? 'nothing' : `"${operands.join(' ')}"`
+    throw new LogpipeError('USAGE', `logpipe spill: expected ls, verify or drain, got ${got}`)
+  }
+  return run(config, context, deps)
+}
+
+type Action = (config: Config, context: CommandContext, deps: SpillDeps) => Promise<number>
+
+const ACTIONS: ReadonlyMap<string, Action> = new Map([
+  ['ls', ls],
+  ['verify', verify],
+  ['drain', drain],
+])
+
+async function ls(config: Config, context: CommandContext, deps: SpillDeps): Promise<number> {
+  const found = await inspected(config, deps)
+  context.print(config.storedJson ? `${JSON.stringify(found)}\n` : describeSpill(found))
+  return 0
+}
+
+async function verify(config: Config, context: CommandContext, deps: SpillDeps): Promise<number> {
+  const found = await inspected(config, deps)
+  context.print(config.storedJson ? `${JSON.stringify(found)}\n` : describeVerdict(found))
+  const isForeign = found.segments.some((segment) => segment.foreignVersion !== null)
+  return found.damage.length > 0 || isForeign ? 1 : 0
+}
+
+async function inspected({ esSpillPath, bridgeLib }: Config, deps: SpillDeps) {
+  const directory = spillDirectory(esSpillPath)
+  if (!existsSync(directory)) {
+    throw new LogpipeError('SPILL', `there is no spill in ${directory} (ES_SPILL_PATH)`)
+  }
+  const locks = bridgeLocks(deps.loadBridge(bridgeLib ?? undefined))
+  return inspectSpill({ path: esSpillPath, locks })
+}
+
+async function drain(config: Config, context: CommandContext, deps: SpillDeps): Promise<number> {
+  const directory = spillDirectory(config.esSpillPath)
+  if (!existsSync(directory)) {
+    // Whoever drains before something else is done wants it empty, and it is.
+    return concluded(config, context, directory, { sentCount: 0, leftCount: 0, damage: [] })
+  }
+  const log = openLog(config, context)
+  const locks = bridgeLocks(deps.loadBridge(config.bridgeLib ?? undefined))
+  const settings = elasticsearchSettings(config)
+  const signal = context.stopSignal()
+  const kafka = {
+    brokers: config.kafkaBrokers.join(','),
+    clientProperties: clientProperties(config),
+  }
+  const letters = config.dlq === null ? null : await openLetters(config.dlq, kafka, locks)
+  const deadLetters = letters?.letters ?? null
+  const sender = new DocumentSender(settings, {
+    deadLetters,
+    signal,
+    graceMs: config.shutdownDeadlineMs,
+  })
+  const progress = progressLog(log, () => sender.trouble)
+  try {
+    const result = await drainSpill({
+      path: config.esSpillPath,
+      locks,
+      events: {
+        damaged: (damage) => log.warn(describeDamage(damage)),
+        trouble: (message) => log.warn(message),
+      },
+      batchBytes: Math.min(settings.bulkBytes * BATCH_REQUESTS, settings.queueBytes),
+      send: async (entries) => {
+        await sender.send(entries)
+        progress.add(entries.length)
+      },
+      signal,
+    })
+    return concluded(config, context, directory, result)
+  } finally {
+    progress.end()
+    await sender.close()
+    await letters?.close()
+  }
+}
+
+interface Drained {
+  readonly sentCount: number
+  readonly leftCount: number
+  readonly damage: readonly SpillDamage[]
+}
+
+function concluded(
+  { storedJson }: Config,
+  { print }: CommandContext,
+  directory: string,
+  { sentCount, leftCount, damage }: Drained,
+): number {
+  const lost = damage.filter((one) => !one.torn)
+  if (storedJson) print(`${JSON.stringify({ directory, sentCount, leftCount, damage })}\n`)
+  else {
+    print(`sent ${counted(sentCount, 'document')}, ${leftCount} left in ${directory}\n`)
+    for (const one of damage) print(`${describeDamage(one)}\n`)
+    if (lost.length > 0) print('the damaged files stay; read these offsets from Kafka again\n')
+  }
+  return leftCount > 0 || lost.length > 0 ? 1 : 0
+}

@@ -1,0 +1,68 @@
+/**
+ * `logpipe sync`: a worker, which runs what the control plane says.
+ */
+import { once } from 'node:events'
+import path from 'node:path'
+import { loadBridge } from '../bridge/load.ts'
+import { systemClock } from '../core/clock.ts'
+import { redactUrl, type Config } from '../options/config.ts'
+import { resolve } from '../options/resolve.ts'
+import { spawnChild } from '../sync/child.ts'
+import { systemProcesses } from '../sync/processes.ts'
+import { startSync, type SyncSettings } from '../sync/sync.ts'
+import { refuseOperands, type CommandContext } from './context.ts'
+import { fileLocks } from './file-locks.ts'
+import { openLog } from './run-log.ts'
+import { thisProgram } from './this-program.ts'
+import { programVersion } from './version.ts'
+
+/** Below it lies a folder for each worker. */
+const DATA_FOLDER = 'data'
+/** What a child needs beyond its deadline: to start listening to it, and to exit. */
+const DRAIN_RESERVE_MS = 5000
+
+export async function sync(context: CommandContext): Promise<number> {
+  const resolved = resolve({ command: 'sync', args: context.args, env: context.env })
+  refuseOperands(resolved)
+  const { config } = resolved
+  const log = openLog(config, context)
+  const settings = syncSettings(config, context.env)
+  const signal = context.stopSignal()
+  const running = await startSync(settings, {
+    clock: systemClock,
+    lockFile: fileLocks(loadBridge(config.bridgeLib ?? undefined)),
+    fetch,
+    spawn: spawnChild,
+    processes: systemProcesses,
+    log: (level, message) => log[level](message),
+  })
+  const files = path.join(settings.dataFolder, settings.workerId)
+  log.info(
+    `worker ${settings.workerId} of ${redactUrl(running.address)}, files in ${files}, ` +
+      `runs ${settings.command.join(' ')}`,
+  )
+  if (!signal.aborted) await once(signal, 'abort')
+  log.info(`${String(signal.reason)}: the worker ends`)
+  await running.close()
+  return 0
+}
+
+function syncSettings(config: Config, env: CommandContext['env']): SyncSettings {
+  return {
+    controlPlaneUrl: config.controlPlaneUrl,
+    // Required: without one the options were refused.
+    workerId: config.workerId ?? '',
+    workerToken: config.workerToken ?? undefined,
+    pollMs: config.workerPollMs,
+    // The child gets paths below it.
+    dataFolder: path.resolve(DATA_FOLDER),
+    drainMs: config.shutdownDeadlineMs + DRAIN_RESERVE_MS,
+    version: programVersion(),
+    command: config.syncBinPath === null ? thisProgram() : [path.resolve(config.syncBinPath)],
+    environment: env,
+    // A refused document must not stop a pipeline that nobody sits at; a target of the operator's
+    // own is left alone.
+    homeVariables: (folder): Readonly<Record<string, string>> =>
+      (env['DLQ'] ?? '') === '' ? { DLQ: `file:${path.join(folder, 'dead_letters.ndjson')}` } : {},
+  }
+}

@@ -1,0 +1,27 @@
+/** Columns for people, and text from elsewhere made fit for a terminal. */
+
+/** Rows with their columns aligned, two spaces apart; the last column is as long as it is. */
+export function textTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+    }
+  }
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .join('  '),
+  )
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+/** What a record or a server wrote, without anything that would move a terminal's cursor. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, ' ')
+}
+
+/** "1 entry", "2 entries". */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}

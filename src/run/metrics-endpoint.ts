@@ -1,0 +1,49 @@
+/**
+ * METRICS_LISTEN: what a running pipeline tells Prometheus and the probes of a scheduler.
+ */
+import type { Log } from '../core/log.ts'
+import { openMetricsServer, type MetricsServer } from '../metrics/metrics-server.ts'
+import { prometheusText } from '../metrics/prometheus.ts'
+import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
+import type { ListenAddress } from '../options/notations.ts'
+import type { PipelineStats } from './result.ts'
+
+/** A pipeline at one moment. */
+export interface PipelineView {
+  readonly stats: PipelineStats
+  readonly metrics: RuntimeMetrics
+}
+
+/**
+ * @param view null until the pipeline has started.
+ * @throws LogpipeError LISTEN.
+ */
+export async function openEndpoint(
+  address: ListenAddress,
+  log: Log,
+  view: () => PipelineView | null,
+): Promise<MetricsServer> {
+  const server = await openMetricsServer({
+    address,
+    metrics: async () => {
+      const now = view()
+      return now === null ? '' : prometheusText(now.metrics, {}, now.stats.partitionLags)
+    },
+    faults: () => faultsOf(view()?.stats ?? null),
+  })
+  log.info(`metrics at http://${address.host === '' ? '*' : address.host}:${server.port}/metrics`)
+  return server
+}
+
+/** What is down, each in one line; none: the pipeline does its work. */
+export function faultsOf(
+  stats: Pick<PipelineStats, 'isMember' | 'isStopping' | 'sink'> | null,
+): readonly string[] {
+  if (stats === null) return ['starting']
+  const { isMember, isStopping, sink } = stats
+  return [
+    ...(isStopping ? ['stopping'] : []),
+    ...(isMember ? [] : ['kafka: the group has not given this process its partitions yet']),
+    ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
+  ]
+}

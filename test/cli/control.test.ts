@@ -1,0 +1,40 @@
+/** What `logpipe control` refuses before it opens anything, and the backup. */
+import assert from 'node:assert/strict'
+import { existsSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { control } from '../../src/cli/control.ts'
+import { openDatabase } from '../../src/control/database.ts'
+import { LogpipeError } from '../../src/core/errors.ts'
+import { temporaryFolder } from '../helpers/program.ts'
+import { QUIET_HOST } from './quiet-host.ts'
+
+const refused = async (args: readonly string[], code: string, says: RegExp) => {
+  await assert.rejects(control({ ...QUIET_HOST, args }), (error) => {
+    assert.ok(error instanceof LogpipeError, String(error))
+    assert.equal(error.code, code)
+    assert.match(error.message, says)
+    return true
+  })
+}
+
+test('wrong words and half a TLS pair are refused', async () => {
+  await refused(['backup'], 'USAGE', /"backup FILE", got "backup"$/)
+  await refused(['backup', 'a', 'b'], 'USAGE', /got "backup a b"$/)
+  await refused(['start'], 'USAGE', /got "start"$/)
+  await refused(['--control-tls-cert', 'x.pem'], 'USAGE', /are needed together/)
+})
+
+test('a backup copies a database in use, and overwrites nothing', async (t) => {
+  const folder = temporaryFolder(t)
+  const database = path.join(folder, 'control.db')
+  const copy = path.join(folder, 'copy.db')
+  const args = ['backup', copy, '--control-db-path', database]
+  await refused(args, 'STORE', /control\.db/)
+  assert.ok(!existsSync(copy))
+  const opened = openDatabase(database, () => () => undefined)
+  t.after(() => opened.close())
+  assert.equal(await control({ ...QUIET_HOST, args }), 0)
+  assert.equal(statSync(copy).mode & 0o777, 0o600)
+  await refused(args, 'STORE', /overwrites nothing/)
+})

@@ -1,0 +1,56 @@
+/** The control plane as a user starts it. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { startControlProgram, startProgram, temporaryFolder } from '../helpers/program.ts'
+
+const pipeline = { name: 'x', kafka_topic: 'logs', match_pattern: 'ERROR', enabled: true }
+
+test('the control plane starts, keeps what it is told, and ends in order', async (t) => {
+  const folder = temporaryFolder(t)
+  const first = await startControlProgram(t, folder)
+  assert.deepEqual(await first.call('GET', '/health'), { status: 200, body: { status: 'ok' } })
+  assert.equal((await first.call('POST', '/api/pipelines', pipeline)).status, 201)
+  const page = await fetch(first.url)
+  assert.match(await page.text(), /dashboard is not part of this version/)
+  assert.match(page.headers.get('content-type') ?? '', /^text\/plain/)
+
+  const backup = startProgram(t, folder, ['control', 'backup', 'copy.db'])
+  assert.equal(await backup.ended, 0)
+  first.control.signal('SIGTERM')
+  assert.equal(await first.control.ended, 0)
+  const token = readFileSync(path.join(folder, 'data', 'control-token'), 'utf8').trim()
+  const said = first.control.said()
+  assert.match(said, /database data\/control\.db, token in data\/control-token/)
+  assert.ok(!said.includes(token))
+
+  const again = await startControlProgram(t, folder)
+  assert.equal((await again.call('GET', '/api/pipelines/1')).body.name, 'x')
+  again.control.signal('SIGINT')
+  assert.equal(await again.control.ended, 0)
+})
+
+test('a port or a database in use ends the second with one line and status 1', async (t) => {
+  const folder = temporaryFolder(t)
+  const { url, control } = await startControlProgram(t, folder)
+  const refusal = async (env: Record<string, string>) => {
+    const second = startProgram(t, folder, ['control'], env)
+    assert.equal(await second.ended, 1)
+    assert.match(second.said(), /^logpipe: [^\n]+\n$/, 'one line')
+    return second.said()
+  }
+  const { host } = new URL(url)
+  assert.match(
+    await refusal({ CONTROL_LISTEN: host, CONTROL_DB_PATH: 'other/control.db' }),
+    new RegExp(`${host} cannot be listened on: .*EADDRINUSE`),
+  )
+  assert.match(
+    await refusal({ CONTROL_LISTEN: '127.0.0.1:0' }),
+    /data\/control\.db to be free; another control plane has it open/,
+  )
+  control.signal('SIGKILL')
+  assert.equal(await control.ended, 'SIGKILL')
+  // The lock goes with the process, however that ended.
+  await startControlProgram(t, folder)
+})

@@ -1,0 +1,74 @@
+/** `logpipe run` as a process: its metrics over HTTP, and its lock. */
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+
+const PROGRAM = ['--disable-warning=ExperimentalWarning', 'src/cli/main.ts']
+const READY_MS_MAX = 60_000
+
+/** Asks until the answer has the status and says the words, or the time is up. */
+async function until(url: string, status: number, says = /./): Promise<string> {
+  const endMs = performance.now() + READY_MS_MAX
+  for (;;) {
+    const answer = await fetch(url)
+    const text = await answer.text()
+    if (answer.status === status && says.test(text)) return text
+    assert.ok(performance.now() < endMs, `${url}: ${answer.status} ${text}`)
+  }
+}
+
+test('a running pipeline tells its metrics and its state, and keeps others out', async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'logpipe-run-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    RUNTIME_METRICS_PATH: path.join(folder, 'metrics.json'),
+    LOCK_FILE: path.join(folder, 'lock'),
+    RUN_SECONDS: '0',
+    RUST_WORKERS: '1',
+    POOL_SIZE: '16',
+  }
+  const args = ['run', '--embedded', '--output', 'none', '--metrics-listen']
+  const child = spawn(process.execPath, [...PROGRAM, ...args, '127.0.0.1:0'], { env })
+  t.after(() => child.kill('SIGKILL'))
+  let told = ''
+  const port = await new Promise<string>((resolve, reject) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      told += chunk.toString('utf8')
+      const [, found] = /metrics at http:\/\/127\.0\.0\.1:(\d+)\/metrics/.exec(told) ?? []
+      if (found !== undefined) resolve(found)
+    })
+    child.once('exit', () => reject(new assert.AssertionError({ message: told })))
+  })
+  const base = `http://127.0.0.1:${port}`
+  assert.equal(await until(`${base}/health`, 200), 'ok\n')
+  assert.equal(await until(`${base}/ready`, 200), 'ready\n')
+  const metrics = await until(`${base}/metrics`, 200, /^kafka_lag/m)
+  assert.match(metrics, /^polled_total \d+$/m)
+  assert.match(metrics, /^kafka_lag \d+$/m)
+  assert.match(metrics, /^kafka_partition_lag\{topic="[^"]+",partition="0"\} \d+$/m)
+
+  const refused = (more: Record<string, string>, address: string) => {
+    const options = { env: { ...env, ...more }, encoding: 'utf8', timeout: READY_MS_MAX } as const
+    const { status, stderr } = spawnSync(process.execPath, [...PROGRAM, ...args, address], options)
+    return { status, lines: stderr.trimEnd().split('\n') }
+  }
+  assert.deepEqual(refused({}, '127.0.0.1:0'), {
+    status: 1,
+    lines: [`logpipe: ${env.LOCK_FILE} (LOCK_FILE) is held by another process`],
+  })
+  const inUse = refused({ LOCK_FILE: path.join(folder, 'other') }, `127.0.0.1:${port}`)
+  assert.equal(inUse.status, 1)
+  assert.match(
+    inUse.lines.at(-1) ?? '',
+    /^logpipe: METRICS_LISTEN 127\.0\.0\.1:\d+ cannot be listened on/,
+  )
+
+  child.kill('SIGTERM')
+  const [status] = (await once(child, 'exit')) as [number | null]
+  assert.equal(status, 0, told)
+})

@@ -1,0 +1,167 @@
+/** Control plane, sync and the pipeline it runs: three processes, as users start them. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { loadBridge } from '../../src/bridge/load.ts'
+import { EMBEDDED_KAFKA_CONFIG } from '../../src/demo/embedded.ts'
+import { openBulkProducer } from '../../src/kafka/bulk-producer.ts'
+import { systemProcesses } from '../../src/sync/processes.ts'
+import { FakeBulk } from '../helpers/fake-bulk.ts'
+import { startControlProgram, startProgram, temporaryFolder, until } from '../helpers/program.ts'
+
+const TOPIC = 'logs'
+const RECORDS = 2000
+const MATCHES = 20
+const PARTITIONS = 2
+const PRODUCE_MS = 20_000
+
+/** What the mock's clock needs; sync passes its environment on. */
+const KAFKA_ENV = Object.fromEntries(
+  EMBEDDED_KAFKA_CONFIG.map(([name, value]) => [
+    `KAFKA_CONFIG_${name.toUpperCase().replaceAll('.', '_')}`,
+    value,
+  ]),
+)
+
+async function fleetFixture(t: TestContext) {
+  const folder = temporaryFolder(t)
+  const bridge = loadBridge(undefined)
+  const topics = [{ topic: TOPIC, partitions: PARTITIONS }]
+  const mock = bridge.mockOpen({ brokerCount: 1, topics })
+  t.after(() => bridge.mockClose(mock.id))
+  const fake = new FakeBulk()
+  t.after(() => fake.close())
+  const esUrl = await fake.listen()
+  const { control, url, call } = await startControlProgram(t, folder)
+  const startSync = () =>
+    startProgram(
+      t,
+      folder,
+      ['sync', '--worker-id', 'w1', '--control-plane-url', url, '--worker-poll-ms', '200'],
+      KAFKA_ENV,
+    )
+  const producer = await openBulkProducer({
+    brokers: mock.bootstrapServers,
+    config: [],
+    timeoutMs: PRODUCE_MS,
+  })
+  t.after(() => producer.close())
+  let sent = 0
+  const produce = async () => {
+    for (let count = 0; count < RECORDS; count++, sent++) {
+      const level = count % (RECORDS / MATCHES) === 0 ? 'ERROR' : 'INFO'
+      const line = Buffer.from(`${level} record ${sent} ${'x'.repeat(150)}`)
+      assert.ok(producer.send(TOPIC, sent % PARTITIONS, null, line), 'the queue has room')
+    }
+    await producer.flush(PRODUCE_MS)
+  }
+  const createPipeline = async () => {
+    const { status, body } = await call('POST', '/api/pipelines', {
+      name: 'logs-to-es',
+      kafka_brokers: mock.bootstrapServers,
+      kafka_topic: TOPIC,
+      kafka_group_id: 'g1',
+      es_url: esUrl,
+      es_index: 'app',
+      es_username: 'u',
+      es_password: 'hunter2',
+      match_pattern: 'ERROR',
+      ingress_threads: 1,
+      rust_workers: 1,
+      pool_size: 8,
+      enabled: true,
+    })
+    assert.equal(status, 201, JSON.stringify(body))
+  }
+  const childPid = async () =>
+    await until('a child', async () => {
+      const { body } = await call('GET', '/api/workers')
+      return body.items[0]?.pid as number | null | undefined
+    })
+  const documents = async (count: number) =>
+    await until(`${count} documents`, () => fake.documents.size >= count)
+  return {
+    folder,
+    fake,
+    control,
+    url,
+    call,
+    startSync,
+    produce,
+    createPipeline,
+    childPid,
+    documents,
+  }
+}
+
+/** A zombie has ended: whoever should ask for its status is not our business. */
+const isGone = (pid: number) => systemProcesses.identify(pid) === undefined
+
+test('what the API is told to run runs, is watched, and is stopped', async (t) => {
+  const fleet = await fleetFixture(t)
+  const { fake, call, control, folder } = fleet
+  await fleet.produce()
+  const sync = fleet.startSync()
+  await fleet.createPipeline()
+  await fleet.documents(MATCHES)
+  const pid = await fleet.childPid()
+  const [request] = fake.requests
+  const basic = `Basic ${Buffer.from('u:hunter2').toString('base64')}`
+  assert.equal(request?.headers['authorization'], basic, 'the secret came by its pipe')
+  assert.doesNotMatch(readFileSync(`/proc/${pid}/environ`, 'latin1'), /hunter2/)
+
+  const answer = await fetch(`${fleet.url}/api/pipelines/1/tail`)
+  const reader = answer.body?.getReader()
+  assert.ok(reader !== undefined)
+  const decoder = new TextDecoder()
+  let shown = ''
+  const isShown = () => /^data: .*ERROR record/m.test(shown)
+  const reading = (async () => {
+    while (!isShown()) shown += decoder.decode((await reader.read()).value)
+  })()
+  let rounds = 1
+  await until('a match in the live tail', async () => {
+    // The order to show matches reaches the child with a heartbeat: what was written before that
+    // is not shown, so there is more to come until one is.
+    await fleet.produce()
+    rounds++
+    return isShown()
+  })
+  await reading
+  await reader.cancel()
+  await fleet.documents(rounds * MATCHES)
+
+  assert.equal((await call('POST', '/api/pipelines/1/stop')).status, 200)
+  await until('the end of the child', () => isGone(pid))
+  const stopped = async () =>
+    (await call('GET', '/api/pipelines/1')).body.status.state === 'stopped'
+  await until('the state stopped', stopped)
+  assert.equal(fake.documents.size, rounds * MATCHES)
+  const snapshot = path.join(folder, 'data', 'w1', '1', 'runtime_metrics.json')
+  assert.ok(readFileSync(snapshot, 'utf8').startsWith('{'))
+  for (const program of [sync, control]) {
+    program.signal('SIGTERM')
+    assert.equal(await program.ended, 0, program.said())
+  }
+  assert.match(sync.said(), /books balance$/m)
+})
+
+test('kill -9 of sync leaves no orphan, and the next one goes on', async (t) => {
+  const fleet = await fleetFixture(t)
+  await fleet.produce()
+  const first = fleet.startSync()
+  await fleet.createPipeline()
+  await fleet.documents(MATCHES)
+  const pid = await fleet.childPid()
+  first.signal('SIGKILL')
+  assert.equal(await first.ended, 'SIGKILL')
+  await until('the end of the orphan', () => isGone(pid))
+  await fleet.produce()
+  const second = fleet.startSync()
+  await fleet.documents(2 * MATCHES)
+  second.signal('SIGINT')
+  assert.equal(await second.ended, 0, second.said())
+  assert.equal(fleet.fake.documents.size, 2 * MATCHES)
+  assert.doesNotMatch(second.said(), /not settled/)
+})
