@@ -29,12 +29,14 @@ export interface LogpipeOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Where relative paths lead; a new folder when it is left out. */
   readonly folder?: string
+  /** False: its stdout is a pipe that nobody reads. */
+  readonly readStdout?: boolean
 }
 
 /** A folder that goes with the test. */
 export function testFolder(t: Hooks): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'logpipe-e2e-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
@@ -60,10 +62,19 @@ export class Logpipe {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const deadline = setTimeout(() => this.signal('SIGKILL'), RUN_MS_MAX)
-    t.after(() => this.signal('SIGKILL'))
-    this.#child.stdout?.on('data', (bytes: Buffer) => this.#stdout.push(bytes))
+    t.after(async () => {
+      this.signal('SIGKILL')
+      await this.ended
+    })
+    if (options.readStdout !== false) {
+      this.#child.stdout?.on('data', (bytes: Buffer) => this.#stdout.push(bytes))
+    }
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
     this.ended = new Promise((resolve) => {
+      this.#child.once('exit', () => {
+        // What nobody reads would keep 'close' from coming.
+        if (options.readStdout === false) this.closeStdout()
+      })
       this.#child.once('close', (status, signal) => {
         clearTimeout(deadline)
         this.#hasEnded = true
@@ -74,6 +85,10 @@ export class Logpipe {
 
   get stderr(): string {
     return this.#stderr
+  }
+
+  get stdoutBytes(): number {
+    return this.#stdout.reduce((sum, bytes) => sum + bytes.length, 0)
   }
 
   get hasEnded(): boolean {

@@ -148,15 +148,52 @@ async function until<T>(what: string, ask: () => Promise<T | undefined>): Promis
   throw new Error(`no answer in 30 s: ${what}`, { cause })
 }
 
-export async function startKafka(options: { brokers?: 1 | 3 } = {}): Promise<KafkaServer> {
+/** The SASL listener of broker 1 lies this far above its first port. */
+const SASL_PORT_OFFSET = 200
+
+export interface KafkaOptions {
+  readonly brokers?: 1 | 3
+  /** Broker 1 gets a second listener, for SASL PLAIN, that knows this one user. */
+  readonly user?: { readonly name: string; readonly password: string }
+}
+
+/** Where a broker started with `user` listens for it. */
+export function saslServers(kafka: KafkaClient): string {
+  return kafka.bootstrapServers.replace(/\d+$/, (port) => String(Number(port) + SASL_PORT_OFFSET))
+}
+
+function saslProperties(port: number, user: NonNullable<KafkaOptions['user']>): string {
+  const login =
+    'org.apache.kafka.common.security.plain.PlainLoginModule required ' +
+    `user_${user.name}="${user.password}"`
+  return [
+    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${port + 100},` +
+      `SASL_PLAINTEXT://127.0.0.1:${port + SASL_PORT_OFFSET}`,
+    // With a listener of another kind the controller's has to be named, too.
+    'listener.security.protocol.map=' +
+      'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT',
+    'sasl.enabled.mechanisms=PLAIN',
+    // A semicolon ends a login; the script takes those of the variable for the ends of lines.
+    `listener.name.sasl_plaintext.plain.sasl.jaas.config=${login}\\u003b`,
+  ].join(';')
+}
+
+export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
   const count = options.brokers ?? 1
+  const { user } = options
   const numbers = Array.from({ length: count }, (_, index) => index)
   const folder = makeFolder('kafka')
   const logs = path.join(folder, `cluster-${count}/broker-*/server.log`)
   const offsets = numbers.flatMap((index) => [index, index + 100])
+  if (user !== undefined) offsets.push(SASL_PORT_OFFSET)
   try {
     return await onFreePorts(offsets, async (port) => {
-      const env = { KAFKA_PORT: String(port), KAFKA_DATA: folder, KAFKA_HEAP: '512m' }
+      const env = {
+        KAFKA_PORT: String(port),
+        KAFKA_DATA: folder,
+        KAFKA_HEAP: '512m',
+        KAFKA_PROPERTIES: user === undefined ? '' : saslProperties(port, user),
+      }
       const script = (...args: string[]) => runScript('kafka', args, env, folder)
       await script('up', '--brokers', String(count))
       const addresses = numbers.map((index) => `127.0.0.1:${port + index}`).join(',')
