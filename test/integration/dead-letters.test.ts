@@ -41,7 +41,17 @@ test('what was refused is sent again, and twice makes no second document', async
     kind: 'items',
     fault: ({ id }) => ((id ?? '').endsWith('7') ? REFUSAL : null),
   })
-  const few = ['--filter-threads', '1', '--pool-size', '16', '--run-seconds', '3']
+  // One ingress thread: a second one joins a moment later, and what it reads again is refused again.
+  const few = [
+    '--ingress-threads',
+    '1',
+    '--filter-threads',
+    '1',
+    '--pool-size',
+    '16',
+    '--run-seconds',
+    '3',
+  ]
   await logpipe('run', '--embedded', '--es-enabled', '--pattern', 'INFO', ...few)
   const indexedCount = fake.documents.size
   const stats = JSON.parse(await logpipe('dlq', 'stats', '--json')) as { count: number }
