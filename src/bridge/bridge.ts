@@ -11,8 +11,7 @@
  * JavaScript: what happened is queued (bounded) and fetched with `consumerEvents`.
  *
  * Errors. Every argument is checked: a wrong type, an unknown or closed id, or an index out of
- * range
- * throws a TypeError or RangeError; what librdkafka refuses throws an Error whose `code` is
+ * range throws a TypeError or RangeError; what librdkafka refuses throws an Error whose `code` is
  * librdkafka's name for it (`_INVALID_ARG`, `UNKNOWN_TOPIC_OR_PART`). No call crashes the process.
  */
 
@@ -256,8 +255,7 @@ export interface Bridge {
   matcherClose(matcher: BridgeId): void
   /**
    * Scans a slot that the caller owns (state FILTERING, or FILLING in direct mode), releases what
-   * it
-   * held of librdkafka's memory, and leaves the bytes of every hit in the slot.
+   * it held of librdkafka's memory, and leaves the bytes of every hit in the slot.
    * @param hits receives the indexes of the matching records, ascending; at least recordsMax long.
    * @returns how many.
    */

@@ -3,14 +3,13 @@
  * ERROR.
  *
  * The demo and the benchmarks produce with it. Rendering text costs microseconds, so that is done
- * once, at
- * the start, for a bounded number of variants; each call takes a variant and patches its time, ids
- * and
- * numbers in place: about 0.1 us, and nothing is allocated. Same seed, same times, same bytes.
+ * once, at the start, for a bounded number of variants; each call takes a variant and patches its
+ * time, ids and numbers in place: about 0.1 us, and nothing is allocated. Same seed, same times,
+ * same bytes.
  *
  * Known matches. Of the first n lines exactly floor(n * errorShare) contain "ERROR", each once; no
- * other
- * line contains it (asserted for each variant; patches write digits and lower-case letters only).
+ * other line contains it (asserted for each variant; patches write digits and lower-case letters
+ * only).
  */
 import assert from 'node:assert/strict'
 import { LogpipeError } from './errors.ts'

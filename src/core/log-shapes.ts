@@ -2,8 +2,8 @@
  * What the generated log lines look like: services, formats, words. A table; log-lines.ts reads it.
  *
  * A shape is one way in which a service logs. Its `text` is written once for each variant with
- * words drawn
- * from the seed; what changes from record to record stays in as a mark, patched in place:
+ * words drawn from the seed; what changes from record to record stays in as a mark, patched in
+ * place:
  *
  *   %T  time as ISO 8601, 24 bytes        %L  time as nginx writes it, 26 bytes
  *   %I  an id, 16 lower-case hex digits    %N  a number of 4 digits, never with a leading zero

@@ -2,8 +2,7 @@
  * One pass over one slot: scan it, build the output of what matched, report every run.
  *
  * Used by a filter thread (worker mode) and by an ingress thread (direct mode). The slot is in
- * state
- * FILTERING and belongs to the caller from before `process` until after it.
+ * state FILTERING and belongs to the caller from before `process` until after it.
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
@@ -68,8 +67,7 @@ export class SlotFilter {
 
   /**
    * Scans the slot and hands on what became of its runs. `release` is called as soon as the slot's
-   * bytes
-   * are no longer needed, before anything that may wait for the output.
+   * bytes are no longer needed, before anything that may wait for the output.
    */
   process(slotIndex: number, matcher: BridgeId, release: () => void): SlotResult {
     const { bridge, pool, reader } = this.#options

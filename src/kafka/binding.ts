@@ -3,8 +3,8 @@
  * ours.
  *
  * Used by producer, bulk producer and admin, which carry what is not hot; records are read through
- * the
- * bridge. Loading takes some 40 ms and a native library, so nothing imports it before it has to.
+ * the bridge. Loading takes some 40 ms and a native library, so nothing imports it before it has
+ * to.
  */
 import type * as RdKafka from '@confluentinc/kafka-javascript'
 import { type ErrorCode, LogpipeError, messageOf } from '../core/errors.ts'

@@ -1,14 +1,12 @@
 /**
  * The producer for many records: benchmarks and the demo. As fast as the binding allows.
  *
- * librdkafka reports failures only (`delivery.report.only.error`): an object per acked record
- * would cost
- * more than sending it. So `flush` returning without failures is what confirms the records before
- * it.
+ * librdkafka reports failures only (`delivery.report.only.error`): an object per acked record would
+ * cost more than sending it. So `flush` returning without failures is what confirms the records
+ * before it.
  *
  * Bound. librdkafka's queue: QUEUE_RECORDS_MAX records or QUEUE_KBYTES_MAX, whichever comes first.
- * `send`
- * says false when it is full; the caller waits and sends the same record again.
+ * `send` says false when it is full; the caller waits and sends the same record again.
  */
 import { type KafkaClientSettings, kafkaError, QUEUE_FULL } from './binding.ts'
 import { openProducerClient } from './producer-client.ts'

@@ -1,7 +1,6 @@
 /**
  * What an ingress thread and main say to each other. All of it is rare: per rebalance, per second,
- * or
- * per error; records never travel this way.
+ * or per error; records never travel this way.
  *
  *   ingress --> main    opened, assign, revoke, closedPartitions, position, trouble, logs, closed
  *   main --> ingress    assigned (answers assign), revoked (answers revoke), commit, pause,

@@ -6,8 +6,7 @@
  * and rejects when it could not be delivered within the delivery time; it never stays open.
  *
  * Bound. At most `inFlightMax` records are on their way; `produce` waits its turn beyond that,
- * first come,
- * first served, so a caller that awaits each call holds one record more and no others.
+ * first come, first served, so a caller that awaits each call holds one record more and no others.
  */
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'

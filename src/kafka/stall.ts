@@ -5,9 +5,9 @@
  *      ^--------- a slot ---'                        |
  *      '------------- a quarter of the slots free ---'
  *
- * Pausing throws away what librdkafka has fetched (up to 256 MiB), so a short stall must not
- * pause; yet
- * a consumer that is not polled for max.poll.interval.ms loses its partitions, so a long one must.
+ * Pausing throws away what librdkafka has fetched (up to 256 MiB), so a short stall must not pause;
+ * yet a consumer that is not polled for max.poll.interval.ms loses its partitions, so a long one
+ * must.
  */
 import type { IngressOptions } from './ingress-options.ts'
 import type { Membership } from './membership.ts'

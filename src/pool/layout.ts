@@ -2,8 +2,7 @@
  * The layout of the pool's shared memory, and the states of a slot.
  *
  * One SharedArrayBuffer holds every slot, one after another. src/bridge/native/layout.h says the
- * same
- * for C++; a test compares the two through `bridge.version().layout`.
+ * same for C++; a test compares the two through `bridge.version().layout`.
  *
  *   slot       = header | runs | records | payload          slotBytes(shape) bytes, a multiple of
  *   64
@@ -13,17 +12,15 @@
  *   payload    = values from the front; keys and headers from the back
  *
  * A run says which offsets the slot speaks for: every offset of [coverFrom, coverTo) was fetched
- * into
- * this slot or does not exist (compaction, transaction markers). Runs of one assignment tile the
- * offsets
- * without overlap, in whatever order slots are finished: that is what the ledger stands on.
+ * into this slot or does not exist (compaction, transaction markers). Runs of one assignment tile
+ * the offsets without overlap, in whatever order slots are finished: that is what the ledger stands
+ * on.
  *
  * Headers of a record are encoded as: count u32, then for each: name length u32, name (UTF-8),
  * value length i32 (-1: null), value. All numbers little endian, unaligned.
  *
  * Slot states. Each slot has one Int32 state word (HEADER_STATE); all its other bytes are plain
- * memory
- * that belongs to whoever owns the state.
+ * memory that belongs to whoever owns the state.
  *
  *   FREE --acquire--> FILLING --seal--> READY --claim--> FILTERING --release--> FREE
  *        ingress      |  ingress         filter           filter

@@ -1,11 +1,9 @@
 /**
  * How what matched becomes the bytes of an output: the contract between the filter threads, which
- * call
- * it, and the outputs, which implement it (sink/).
+ * call it, and the outputs, which implement it (sink/).
  *
  * A filter thread owns one BodyBuilder and one encoder. For each hit it asks the encoder to append
- * one
- * document; the body of a slot then leaves the thread in one transfer.
+ * one document; the body of a slot then leaves the thread in one transfer.
  */
 import assert from 'node:assert/strict'
 

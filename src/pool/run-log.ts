@@ -2,8 +2,7 @@
  * What became of runs without a match, from one thread to main: a ring of entries in shared memory.
  *
  * Most slots hold no match, and a message each would cost more than the scan. So a thread writes
- * one
- * entry a run here, and main reads them in bulk, a few dozen times a second. One writer, one
+ * one entry a run here, and main reads them in bulk, a few dozen times a second. One writer, one
  * reader:
  *
  *   WRITTEN counts entries published (only the writer stores it)

@@ -1,9 +1,8 @@
 /**
  * Reads one slot of the pool: its header, its runs, and the records that a scan has found.
  *
- * One reader per thread, pointed at slot after slot, so that nothing is allocated for a slot.
- * Legal only
- * while the thread owns the slot (layout.ts). Views that it returns die with that ownership.
+ * One reader per thread, pointed at slot after slot, so that nothing is allocated for a slot. Legal
+ * only while the thread owns the slot (layout.ts). Views that it returns die with that ownership.
  */
 import assert from 'node:assert/strict'
 import {

@@ -70,10 +70,9 @@ const MOVER = `
   })`
 
 /**
- * Goal: no value is lost or doubled when several threads push and pop at once.
- * Method: 8 tokens circulate between two rings, moved by two threads in each direction, 40,000
- * times; at
- * the end every token is there exactly once.
+ * Goal: no value is lost or doubled when several threads push and pop at once. Method: 8 tokens
+ * circulate between two rings, moved by two threads in each direction, 40,000 times; at the end
+ * every token is there exactly once.
  */
 test('tokens that four threads pass around are all there in the end', async () => {
   const forth = Ring.allocate(8)
