@@ -31,6 +31,8 @@ export interface LogpipeOptions {
   readonly folder?: string
   /** False: its stdout is a pipe that nobody reads. */
   readonly readStdout?: boolean
+  /** When it is killed, should nobody have ended it. */
+  readonly runMsMax?: number
 }
 
 /** A folder that goes with the test. */
@@ -61,7 +63,7 @@ export class Logpipe {
       env: { PATH: process.env['PATH'] ?? '', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    const deadline = setTimeout(() => this.signal('SIGKILL'), RUN_MS_MAX)
+    const deadline = setTimeout(() => this.signal('SIGKILL'), options.runMsMax ?? RUN_MS_MAX)
     t.after(async () => {
       this.signal('SIGKILL')
       await this.ended
