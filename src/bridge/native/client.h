@@ -59,6 +59,7 @@ class Client {
 
  private:
   Client() = default;
+  bool hasProtocol(const char* name) const;
   void configure(rd_kafka_conf_t* conf, const Properties& config);
   void subscribe(const std::vector<std::string>& topics);
   void takeDown();
