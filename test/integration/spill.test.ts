@@ -32,7 +32,7 @@ test('what a pipeline left in the spill is drained once', async (t) => {
   }
 
   fake.script = () => ({ kind: 'status', status: 503 })
-  const few = ['--filter-threads', '1', '--pool-size', '16', '--run-seconds', '3']
+  const few = ['--filter-threads', '1', '--pool-size', '16', '--run-seconds', '6']
   const to = ['--es-enabled', '--commit-on', 'spill', '--shutdown-deadline', '5s']
   const ran = await logpipe('run', '--embedded', '--pattern', 'INFO', ...few, ...to)
   const listed = await logpipe('spill', 'ls', '--json')
