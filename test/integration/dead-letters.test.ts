@@ -41,7 +41,7 @@ test('what was refused is sent again, and twice makes no second document', async
     kind: 'items',
     fault: ({ id }) => ((id ?? '').endsWith('7') ? REFUSAL : null),
   })
-  // One ingress thread: a second one joins a moment later, and what it reads again is refused again.
+  // One ingress thread: a second joins a moment later, and what it reads again is refused again.
   const few = [
     '--ingress-threads',
     '1',

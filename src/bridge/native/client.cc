@@ -87,9 +87,10 @@ void Client::subscribe(const std::vector<std::string>& topics) {
   if (error) throw Refused(error, "cannot subscribe");
 }
 
-// librdkafka has no answer (NULL) once the group is being left: its group handler refuses questions
-// by then. rd_kafka_assign(NULL), which a protocol that is neither leads to, is right there whatever
-// the protocol was: a group that is being left takes every assignment as "nothing".
+// librdkafka has no answer (NULL) once the group is being left: its group handler refuses
+// questions by then. rd_kafka_assign(NULL), which a protocol that is neither leads to, is right
+// there whatever the protocol was: a group that is being left takes every assignment as
+// "nothing".
 bool Client::hasProtocol(const char* name) const {
   const char* protocol = rd_kafka_rebalance_protocol(handle_);
   return protocol != nullptr && std::strcmp(protocol, name) == 0;
