@@ -277,6 +277,8 @@ export interface Bridge {
    */
   fileLock(path: string): BridgeId | null
   fileUnlock(lock: BridgeId): void
+  /** From now on this process is sent SIGTERM when its parent dies (Linux only). */
+  endWithParent(): void
 
   /** A Kafka in this process: librdkafka's mock cluster, on loopback. */
   mockOpen(options: {

@@ -9,6 +9,7 @@
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { Host } from './context.ts'
 import { dispatch } from './dispatch.ts'
+import { isStartedBySync } from './parent-link.ts'
 
 /** Whether stack traces are wanted; looked for in the raw input, since parsing may have failed. */
 function wantsStacks(): boolean {
@@ -46,7 +47,7 @@ function stopSignal(): AbortSignal {
   if (stop !== null) return stop.signal
   const controller = new AbortController()
   stop = controller
-  const isChild = process.env['LOGPIPE_PARENT_STDIN'] === '1'
+  const isChild = isStartedBySync(process.env)
   for (const [name, status] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],

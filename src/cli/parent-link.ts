@@ -27,6 +27,11 @@ export interface ParentLink {
 /** A command has some hundred. */
 const LINE_CHARS_MAX = 65_536
 
+/** Whether this is the child of a sync, or a tool that sync runs beside it. */
+export function isStartedBySync(env: Readonly<Record<string, string | undefined>>): boolean {
+  return env['LOGPIPE_PARENT_STDIN'] === '1'
+}
+
 /**
  * Begins to listen; null where nobody asked for it.
  * @throws LogpipeError USAGE for a LOGPIPE_REPLY_FD that is none.
@@ -36,7 +41,7 @@ export function openParentLink(
   events: ParentEvents,
   input: Readable = process.stdin,
 ): ParentLink | null {
-  if (env['LOGPIPE_PARENT_STDIN'] !== '1') return null
+  if (!isStartedBySync(env)) return null
   const replies = openReplies(descriptorOf(env, 'LOGPIPE_REPLY_FD'))
   listen(input, events)
   return {

@@ -9,6 +9,7 @@ import { helpAsked } from '../options/parse.ts'
 import type { CommandName } from '../options/spec.ts'
 import type { Command, CommandContext, Host } from './context.ts'
 import { withInheritedSecrets } from './inherited-secrets.ts'
+import { isStartedBySync } from './parent-link.ts'
 
 /** Each command's file, loaded when it is asked for. */
 const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = {
@@ -49,8 +50,23 @@ async function runCommand(name: CommandName, context: CommandContext): Promise<n
   if (load === undefined) {
     throw new LogpipeError('NOT_BUILT', `this version of logpipe has no \`logpipe ${name}\` yet`)
   }
+  await endWithParent(context.env)
   const command = await load()
   return command({ ...context, env: withInheritedSecrets(context.env) })
+}
+
+/**
+ * What sync started ends with it, however that ended: a pipeline drains, a tool stops. The end of
+ * stdin says it too, but only to who listens.
+ */
+async function endWithParent(env: Host['env']): Promise<void> {
+  if (!isStartedBySync(env)) return
+  const { loadBridge } = await import('../bridge/load.ts')
+  try {
+    loadBridge(env['BRIDGE_LIB'] || undefined).endWithParent()
+  } catch {
+    // A command that needs the add-on says itself why it cannot be loaded.
+  }
 }
 
 /** @param run gets the command and how many arguments its name took. */

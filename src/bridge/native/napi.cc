@@ -7,6 +7,10 @@
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
+#if defined(__linux__)
+#include <signal.h>
+#include <sys/prctl.h>
+#endif
 
 namespace logpipe::face {
 namespace {
@@ -54,6 +58,16 @@ Value fileLock(Call& call) {
 Value fileUnlock(Call& call) {
   call.expect(1);
   fileLocks().remove(call.id(0, "lock"));
+  return call.undefined();
+}
+
+// The kernel sends it when the thread that started us ends, which for Node is its main thread. On
+// other systems there is no such thing.
+Value endWithParent(Call& call) {
+  call.expect(0);
+#if defined(__linux__)
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+#endif
   return call.undefined();
 }
 
@@ -125,6 +139,7 @@ constexpr Row ROWS[] = {
     {"tuneAllocator", tuneAllocator},
     {"fileLock", fileLock},
     {"fileUnlock", fileUnlock},
+    {"endWithParent", endWithParent},
     {"mockOpen", mockOpen},
     {"mockPushErrors", mockPushErrors},
     {"mockBrokerDown", mockBrokerDown},

@@ -139,6 +139,7 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     slotDiscard: [[], [gone, 0], [pool, 2], [pool, -1], [pool, {}]],
     fileLock: [[], [1], [''], ['a\0b'], ['/nowhere/lock']],
     fileUnlock: [[], [gone], ['1']],
+    endWithParent: [[1]],
     mockOpen: [
       [],
       [null],
