@@ -21,9 +21,15 @@ const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 
 export const heartbeatSchema = z
   .object({
+    // Any word: a worker of the next version may have one more, and must be heard all the same.
     state: z
-      .enum(['idle', 'starting', 'running', 'stopping', 'backoff', 'crash_loop', 'exiting'])
-      .openapi({ description: 'exiting: the last heartbeat of a worker that stops in order.' }),
+      .string()
+      .regex(/^[a-z_]{1,32}$/)
+      .openapi({
+        description:
+          'idle, starting, running, stopping, backoff, crash_loop; ' +
+          'exiting is the last heartbeat of a worker that stops in order.',
+      }),
     pid: count.nullable().default(null),
     pipeline_id: count.nullable().default(null),
     revision: count.nullable().default(null),

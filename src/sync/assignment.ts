@@ -26,16 +26,26 @@ export interface Command {
 
 export interface Orders {
   readonly assignment: Assignment | null
+  /**
+   * Why what came is not taken, as when a control plane of a newer version sets an option that this
+   * one does not know: what runs goes on, and the control plane is told.
+   */
+  readonly refusal: string | null
   readonly commands: readonly Command[]
 }
 
 /** A heartbeat's answer. @throws LogpipeError CONTROL when it is not one. */
 export function parseOrders(answer: unknown): Orders {
   const { assignment, commands } = objectOf(answer, 'the answer')
-  return {
-    assignment:
-      assignment === null || assignment === undefined ? null : parseAssignment(assignment),
-    commands: Array.isArray(commands) ? commands.map(parseCommand) : [],
+  const orders = Array.isArray(commands) ? commands.flatMap(parseCommand) : []
+  if (assignment === null || assignment === undefined) {
+    return { assignment: null, refusal: null, commands: orders }
+  }
+  try {
+    return { assignment: parseAssignment(assignment), refusal: null, commands: orders }
+  } catch (error) {
+    if (!(error instanceof LogpipeError)) throw error
+    return { assignment: null, refusal: error.message, commands: orders }
   }
 }
 
@@ -58,6 +68,10 @@ export function parseAssignment(given: unknown): Assignment | null {
     variables,
     secrets,
   }
+}
+
+export function hasSecrets({ secrets }: Assignment): boolean {
+  return Object.keys(secrets).length > 0
 }
 
 /** As parseAssignment reads it; secrets are left out. */
@@ -91,14 +105,22 @@ function sameTexts(
   )
 }
 
-function parseCommand(given: unknown): Command {
-  const fields = objectOf(given, 'a command')
-  return {
-    id: String(fields['id']),
-    kind: String(fields['kind']),
-    pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
-    args: objectOf(fields['args'] ?? {}, 'args'),
-    expiresMs: Date.parse(String(fields['expires_at'])),
+/** None for what cannot be understood: the control plane lets it expire. */
+function parseCommand(given: unknown): Command[] {
+  try {
+    const fields = objectOf(given, 'a command')
+    return [
+      {
+        id: String(fields['id']),
+        kind: String(fields['kind']),
+        pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
+        args: objectOf(fields['args'] ?? {}, 'args'),
+        expiresMs: Date.parse(String(fields['expires_at'])),
+      },
+    ]
+  } catch (error) {
+    if (error instanceof LogpipeError) return []
+    throw error
   }
 }
 

@@ -110,6 +110,12 @@ export const spawnChild: SpawnChild = (launch, { onLine, onReply }) => {
   }
 }
 
+export function exitText({ code, signal, error }: Exit): string {
+  if (error !== null) return `the program could not be started: ${error}`
+  if (signal !== null) return `the child was ended by ${signal}`
+  return `the child ended with status ${code}`
+}
+
 /** Calls back for each line, cut at `charsMax`. */
 function eachLine(input: Readable, charsMax: number, onLine: (line: string) => void): void {
   let rest = ''

@@ -3,7 +3,8 @@
  * each pipeline it has run.
  *
  *   lock          flock: one sync process for each worker id on a machine
- *   state.json    what was assigned (without secrets) and which process is its child
+ *   state.json    what was assigned (without secrets), which process is its child, what an
+ *                 earlier pipeline may have left, and the last revision that ran
  *   PIPELINE_ID/  home of a child: spill, dead letters, snapshot of metrics
  */
 import {
@@ -17,7 +18,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { assignmentForFile, parseAssignment, type Assignment } from './assignment.ts'
+import { assignmentForFile, hasSecrets, parseAssignment, type Assignment } from './assignment.ts'
 
 export type LockFile = (file: string) => (() => void) | undefined
 
@@ -27,6 +28,10 @@ export interface SavedState {
   /** Whether it had secrets: then only the control plane can give it again. */
   readonly hadSecrets: boolean
   readonly child: ChildIdentity | null
+  /** The pipeline whose spill holds documents that are committed; secrets are missing. */
+  readonly leftovers: Assignment | null
+  /** The last revision that ran well, unless it had secrets. */
+  readonly good: Assignment | null
 }
 
 export interface ChildIdentity {
@@ -36,7 +41,13 @@ export interface ChildIdentity {
 }
 
 const STATE_BYTES_MAX = 1024 * 1024
-const NOTHING: SavedState = { assignment: null, hadSecrets: false, child: null }
+const NOTHING: SavedState = {
+  assignment: null,
+  hadSecrets: false,
+  child: null,
+  leftovers: null,
+  good: null,
+}
 
 export class Home {
   readonly #folder: string
@@ -72,12 +83,15 @@ export class Home {
       const text = readFileSync(this.#stateFile, 'utf8')
       if (text.length > STATE_BYTES_MAX) return NOTHING
       const saved = JSON.parse(text) as Readonly<Record<string, unknown>>
-      const { assignment } = saved
+      const assignmentIn = (name: string) =>
+        // An older version saved fewer.
+        saved[name] === null || saved[name] === undefined ? null : parseAssignment(saved[name])
       return {
-        assignment:
-          assignment === null || assignment === undefined ? null : parseAssignment(assignment),
+        assignment: assignmentIn('assignment'),
         hadSecrets: saved['had_secrets'] === true,
         child: identityOf(saved['child']),
+        leftovers: assignmentIn('leftovers'),
+        good: assignmentIn('good'),
       }
     } catch {
       // A first start, or a file of another version: the control plane says again what to run.
@@ -87,11 +101,13 @@ export class Home {
 
   /** Saves, atomically and durably. @throws LogpipeError SYNC when the disk does not take it. */
   save(state: Omit<SavedState, 'hadSecrets'>): void {
-    const { assignment, child } = state
+    const { assignment, child, leftovers, good } = state
     const text = JSON.stringify({
       assignment: assignment === null ? null : assignmentForFile(assignment),
-      had_secrets: assignment !== null && Object.keys(assignment.secrets).length > 0,
+      had_secrets: assignment !== null && hasSecrets(assignment),
       child,
+      leftovers: leftovers === null ? null : assignmentForFile(leftovers),
+      good: good === null || hasSecrets(good) ? null : assignmentForFile(good),
     })
     const partial = `${this.#stateFile}.partial`
     try {

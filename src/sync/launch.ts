@@ -55,3 +55,8 @@ export function toolLaunch(
     secrets: assignment.secrets,
   }
 }
+
+/** By the pipeline, or where it says nothing by the environment that it inherits. */
+export function commitsOnSpill(settings: LaunchSettings, { variables }: Assignment): boolean {
+  return (variables['COMMIT_ON'] ?? settings.environment['COMMIT_ON']) === 'spill'
+}

@@ -11,15 +11,16 @@
  * included (by pid and start time; its stdin has ended, so it drains by itself).
  *
  * A revision that crashes CRASHES_MAX times without once running for HEALTHY_MS, or refuses its
- * options, has failed: the last revision that ran healthily runs in its place until another is
- * asked for. Without one it is tried again for ever, at the longest pause.
+ * options, has failed: the last one that ran healthily runs in its place until another is asked
+ * for. Without one it is tried again for ever, at the longest pause.
  */
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { runsTheSame, type Assignment } from './assignment.ts'
-import type { Child, Exit, Launch, SpawnChild } from './child.ts'
-import type { ChildIdentity, Home } from './home.ts'
-import { isRunning, type Processes } from './processes.ts'
+import { exitText, type Child, type Exit, type Launch, type SpawnChild } from './child.ts'
+import type { ChildIdentity, Home, SavedState } from './home.ts'
+import { orphanGone } from './orphan.ts'
+import type { Processes } from './processes.ts'
 
 export type SupervisorState =
   'idle' | 'starting' | 'running' | 'stopping' | 'backoff' | 'crash_loop'
@@ -39,8 +40,13 @@ export interface SupervisorDependencies {
   readonly processes: Processes
   readonly spawn: SpawnChild
   readonly launch: (assignment: Assignment) => Launch
+  /** Whether documents of it may lie in the spill alone. */
+  readonly commitsOnSpill: (assignment: Assignment) => boolean
   /** Sends what an earlier pipeline left in its spill; an error's text, or undefined when done. */
-  readonly drainLeftovers: (assignment: Assignment) => Promise<string | undefined>
+  readonly drainLeftovers: (
+    assignment: Assignment,
+    signal: AbortSignal,
+  ) => Promise<string | undefined>
   readonly onReply: (reply: unknown) => void
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
   /** How long a child may drain before it is killed. */
@@ -63,37 +69,47 @@ const BACKOFF_MS_MIN = 1000
 const BACKOFF_MS_MAX = 60_000
 /** logpipe's exit status for wrong options: trying again changes nothing. */
 const EXIT_USAGE = 2
-const ORPHAN_LOOK_MS = 100
-/** A killed process is gone at once, unless the kernel holds it in a call. */
-const ORPHAN_KILLED_MS = 5000
 
 export class Supervisor {
   readonly #deps: SupervisorDependencies
   readonly #done: Promise<void>
   #wanted: Assignment | null = null
+  /** Whether anybody has said what shall run: until then what was left is left alone. */
+  #isTold = false
   /** Ran for HEALTHY_MS. */
-  #good: Assignment | null = null
+  #good: Assignment | null
   /** Will not run; #good runs in its place. */
   #failed: Assignment | null = null
-  /** Ran last: what it left is drained before another pipeline is taken. */
-  #last: Assignment | null = null
+  /** Ran last and committed on spill: what it left is drained when it is not wanted any more. */
+  #leftovers: Assignment | null
+  #drainFailures = 0
   #state: SupervisorState = 'idle'
   #running: Run | null = null
   #crashCount = 0
   #error: SupervisorStatus['error'] = null
-  #closed = false
+  readonly #closing = new AbortController()
   #wake: (() => void) | undefined
 
-  /** @param orphan the child of an earlier sync process, which must end first. */
-  constructor(dependencies: SupervisorDependencies, orphan: ChildIdentity | null) {
+  /** @param saved what an earlier sync process left: its child must end first. */
+  constructor(
+    dependencies: SupervisorDependencies,
+    saved: Pick<SavedState, 'child' | 'leftovers' | 'good'>,
+  ) {
     this.#deps = dependencies
-    this.#done = this.#loop(orphan)
+    this.#leftovers = saved.leftovers
+    this.#good = saved.good
+    this.#done = this.#loop(saved.child)
   }
 
   /** Says what shall run from now on; null: nothing. */
   want(assignment: Assignment | null): void {
     const before = this.#wanted
-    if (before === null && assignment === null) return
+    const isFirst = !this.#isTold
+    this.#isTold = true
+    if (before === null && assignment === null) {
+      if (isFirst) this.#wake?.()
+      return
+    }
     const same = before !== null && assignment !== null && runsTheSame(before, assignment)
     if (same && before.revision === assignment.revision) return
     this.#wanted = assignment
@@ -126,22 +142,27 @@ export class Supervisor {
 
   /** Stops the child, draining it. Afterwards nothing runs. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.#closing.abort()
     this.#wake?.()
     await this.#done
   }
 
   async #loop(orphan: ChildIdentity | null): Promise<void> {
-    if (orphan !== null) await this.#endOrphan(orphan)
+    if (orphan !== null) {
+      await orphanGone(orphan, { ...this.#deps, onWait: () => (this.#state = 'stopping') })
+    }
     while (!this.#closed) {
       const target = this.#target()
-      if (target === null) {
+      const leftovers = this.#leftovers
+      if (!this.#isTold || (target === null && leftovers === null)) {
         this.#state = 'idle'
         await this.#woken()
-      } else if (await this.#leftoversDrained(target)) {
+      } else if (leftovers !== null && leftovers.pipelineId !== target?.pipelineId) {
+        await this.#drain(leftovers)
+      } else if (target !== null) {
         const exit = await this.#runOnce(target)
         if (exit !== undefined) await this.#afterCrash(target, exit)
-      } else await this.#pause('stopping')
+      }
     }
     this.#state = 'idle'
   }
@@ -160,7 +181,7 @@ export class Supervisor {
     const child = spawn(launch(target), { onLine, onReply })
     const run: Run = { child, assignment: target, exit: undefined }
     this.#running = run
-    this.#last = target
+    this.#leftovers = this.#deps.commitsOnSpill(target) ? target : null
     this.#save(this.#identity())
     const cancels = [
       clock.after(STARTED_MS, () => (this.#state = 'running')),
@@ -186,6 +207,7 @@ export class Supervisor {
     this.#good = assignment
     this.#crashCount = 0
     if (this.#failed === null) this.#error = null
+    this.#save(this.#identity())
   }
 
   async #stop(child: Child): Promise<void> {
@@ -214,59 +236,37 @@ export class Supervisor {
       this.#crashCount = 0
       return
     }
-    await this.#pause(isLoop ? 'crash_loop' : 'backoff')
+    const delayMs = isLoop ? BACKOFF_MS_MAX : backoffMs(this.#crashCount)
+    await this.#pause(isLoop ? 'crash_loop' : 'backoff', delayMs)
   }
 
-  /** Waits, longer after each crash, or until something else is wanted. */
-  async #pause(state: SupervisorState): Promise<void> {
+  /** Waits, or until something else is wanted. */
+  async #pause(state: SupervisorState, delayMs: number): Promise<void> {
     this.#state = state
-    const power = Math.max(0, Math.min(this.#crashCount - 1, 10))
-    const delayMs = Math.min(BACKOFF_MS_MIN * 2 ** power, BACKOFF_MS_MAX)
     const woken = this.#woken()
-    const cancel = this.#deps.clock.after(state === 'crash_loop' ? BACKOFF_MS_MAX : delayMs, () =>
-      this.#wake?.(),
-    )
+    const cancel = this.#deps.clock.after(delayMs, () => this.#wake?.())
     await woken
     cancel()
   }
 
   /** Under COMMIT_ON=spill documents lie in the spill alone: they are sent before all else. */
-  async #leftoversDrained(target: Assignment): Promise<boolean> {
-    const last = this.#last
-    if (last === null || last.pipelineId === target.pipelineId) return true
-    if (last.variables['COMMIT_ON'] === 'spill') {
-      this.#state = 'stopping'
-      const failure = await this.#deps.drainLeftovers(last)
-      if (failure !== undefined) {
-        const message = `the spill of pipeline ${last.pipelineId} cannot be drained: ${failure}`
-        this.#error = { message, lines: [] }
-        return false
-      }
-      this.#error = null
+  async #drain(leftovers: Assignment): Promise<void> {
+    this.#state = 'stopping'
+    const failure = await this.#deps.drainLeftovers(leftovers, this.#closing.signal)
+    if (this.#closed) return
+    if (failure !== undefined) {
+      const message = `the spill of pipeline ${leftovers.pipelineId} cannot be drained: ${failure}`
+      this.#error = { message, lines: [] }
+      return this.#pause('stopping', backoffMs(++this.#drainFailures))
     }
-    this.#last = null
-    return true
+    this.#error = null
+    this.#drainFailures = 0
+    this.#leftovers = null
+    this.#save(null)
   }
 
-  /** The end of its stdin has told it to drain; it has as long as any other child. */
-  async #endOrphan(orphan: ChildIdentity): Promise<void> {
-    const { clock, processes, drainMs, log } = this.#deps
-    if (!isRunning(processes, orphan)) return
-    log('info', `waiting for process ${orphan.pid}, the child of an earlier sync, to drain`)
-    this.#state = 'stopping'
-    processes.signal(orphan, 'SIGTERM')
-    const startMs = clock.monotonicMs()
-    let killed = false
-    while (isRunning(processes, orphan)) {
-      const waitedMs = clock.monotonicMs() - startMs
-      if (waitedMs > drainMs && !killed) {
-        log('warn', `process ${orphan.pid} did not drain within ${drainMs} ms and is killed`)
-        processes.signal(orphan, 'SIGKILL')
-        killed = true
-      }
-      if (waitedMs > drainMs + ORPHAN_KILLED_MS) return
-      await new Promise<void>((resolve) => void clock.after(ORPHAN_LOOK_MS, resolve))
-    }
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   #identity(): ChildIdentity | null {
@@ -277,7 +277,8 @@ export class Supervisor {
   /** Without it a restart of sync knows less, but the child need not suffer. */
   #save(child: ChildIdentity | null): void {
     try {
-      this.#deps.home.save({ assignment: this.#wanted, child })
+      const [leftovers, good] = [this.#leftovers, this.#good]
+      this.#deps.home.save({ assignment: this.#wanted, child, leftovers, good })
     } catch (error) {
       this.#deps.log('error', messageOf(error))
     }
@@ -292,8 +293,8 @@ export class Supervisor {
   }
 }
 
-function exitText({ code, signal, error }: Exit): string {
-  if (error !== null) return `the program could not be started: ${error}`
-  if (signal !== null) return `the child was ended by ${signal}`
-  return `the child ended with status ${code}`
+/** Longer after each failure. */
+function backoffMs(failureCount: number): number {
+  const power = Math.max(0, Math.min(failureCount - 1, 10))
+  return Math.min(BACKOFF_MS_MIN * 2 ** power, BACKOFF_MS_MAX)
 }

@@ -15,7 +15,13 @@ import type { Exit, SpawnChild } from './child.ts'
 import { CommandRunner } from './command-runner.ts'
 import { ControlClient, type Fetch } from './control-client.ts'
 import { Home, type LockFile } from './home.ts'
-import { runLaunch, SNAPSHOT_NAME, toolLaunch, type LaunchSettings } from './launch.ts'
+import {
+  commitsOnSpill,
+  runLaunch,
+  SNAPSHOT_NAME,
+  toolLaunch,
+  type LaunchSettings,
+} from './launch.ts'
 import type { Processes } from './processes.ts'
 import { Supervisor } from './supervisor.ts'
 import { TailBuffer } from './tail-buffer.ts'
@@ -86,6 +92,8 @@ class Agent {
   readonly #abort = new AbortController()
   readonly #done: Promise<void>
   #assignment: Assignment | null = null
+  /** Why the last orders were not taken. */
+  #refusal: string | null = null
   #wasAway = false
   #wake: (() => void) | undefined
 
@@ -114,10 +122,11 @@ class Agent {
         log,
         drainMs: settings.drainMs,
         launch: (assignment) => runLaunch(settings, assignment, this.#folderOf(assignment)),
-        drainLeftovers: async (assignment) => this.#drainSpill(assignment),
+        commitsOnSpill: (assignment) => commitsOnSpill(settings, assignment),
+        drainLeftovers: async (assignment, stop) => this.#drainSpill(assignment, stop),
         onReply: (reply) => this.#tail.take(reply),
       },
-      saved.child,
+      saved,
     )
     this.#commands = new CommandRunner(
       clock,
@@ -166,7 +175,9 @@ class Agent {
       const body = await this.#body(this.#supervisor.status().state)
       const orders = await this.#client.heartbeat({ ...body, results }, this.#abort.signal)
       this.#commands.reported(results)
-      this.#take(orders.assignment)
+      if (orders.refusal === null) this.#take(orders.assignment)
+      else if (orders.refusal !== this.#refusal) this.#deps.log('error', orders.refusal)
+      this.#refusal = orders.refusal
       this.#commands.take(orders.commands)
       if (this.#wasAway) this.#deps.log('info', 'the control plane is back')
       this.#wasAway = false
@@ -191,7 +202,7 @@ class Agent {
       pipeline_id: status.pipelineId,
       revision: status.revision,
       failed_revision: status.failedRevision,
-      error: status.error,
+      error: this.#refusal === null ? status.error : { message: this.#refusal, lines: [] },
       metrics,
       dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
       tail: this.#tail.drain(),
@@ -216,23 +227,27 @@ class Agent {
     args: readonly string[],
     onLine: (line: string) => void,
     timeoutMs: number,
+    stop?: AbortSignal,
   ): Promise<Exit> {
     const launch = toolLaunch(this.#settings, assignment, this.#folderOf(assignment), args)
     const tool = this.#deps.spawn(launch, { onLine, onReply: () => undefined })
-    const cancel = this.#deps.clock.after(timeoutMs, () => tool.kill())
+    const kill = (): void => tool.kill()
+    const cancel = this.#deps.clock.after(timeoutMs, kill)
+    stop?.addEventListener('abort', kill, { once: true })
     const exit = await tool.exited
     cancel()
+    stop?.removeEventListener('abort', kill)
     return exit
   }
 
-  async #drainSpill(assignment: Assignment): Promise<string | undefined> {
+  async #drainSpill(assignment: Assignment, stop: AbortSignal): Promise<string | undefined> {
     const lines: string[] = []
     // The last ones say why it failed; what comes before is progress.
     const onLine = (line: string): void => {
       lines.push(line)
       if (lines.length > FAILURE_LINES_MAX) lines.shift()
     }
-    const exit = await this.#runTool(assignment, ['spill', 'drain'], onLine, SPILL_DRAIN_MS)
+    const exit = await this.#runTool(assignment, ['spill', 'drain'], onLine, SPILL_DRAIN_MS, stop)
     return exit.code === 0 ? undefined : lines.join('; ') || (exit.error ?? 'it failed')
   }
 }

@@ -33,8 +33,30 @@ test('a control plane that was taken over names no program and no file here', ()
     { variables: [] },
   ]
   for (const more of evil) {
-    assert.throws(() => parseOrders({ assignment: { ...good, ...more } }), isControl)
+    const { assignment, refusal } = parseOrders({ assignment: { ...good, ...more } })
+    assert.equal(assignment, null)
+    assert.match(refusal ?? '', /is refused/)
   }
+})
+
+test('what another version of the control plane adds does no harm', () => {
+  const command = { id: 'a', kind: 'check', pipeline_id: 1, args: {}, expires_at: '2026-01-01' }
+  const orders = parseOrders({
+    assignment: { ...good, priority: 'high' },
+    commands: [{ ...command, urgent: true }, { kind: 'of another shape' }, 5],
+    weather: 'fine',
+  })
+  assert.equal(orders.assignment?.revision, 2)
+  assert.equal(orders.refusal, null)
+  assert.deepEqual(
+    orders.commands.map(({ id }) => id),
+    ['a'],
+  )
+  const unknown = { ...good, variables: { ES_OPTION_OF_THE_NEXT_VERSION: '1' } }
+  const refused = parseOrders({ assignment: unknown, commands: [command] })
+  assert.match(refused.refusal ?? '', /ES_OPTION_OF_THE_NEXT_VERSION/)
+  assert.equal(refused.commands.length, 1, 'orders are heard all the same')
+  assert.throws(() => parseOrders('no object'), isControl)
 })
 
 test('a desired state of stopped is nothing to run', () => {
@@ -49,7 +71,11 @@ test('the saved state has no secret, and a damaged one is nothing', (t) => {
   const home = new Home(folder, 'w1', () => () => undefined)
   const { assignment } = parseOrders({ assignment: good })
   const child = { pid: 7, startTime: '8' }
-  home.save({ assignment, child })
+  assert.ok(assignment !== null)
+  const noSecrets = { ...assignment, revision: 1, secrets: {} }
+  home.save({ assignment, child, leftovers: assignment, good: assignment })
+  assert.equal(home.read().good, null, 'it would not run without its secrets')
+  home.save({ assignment, child, leftovers: assignment, good: noSecrets })
   const file = path.join(folder, 'w1', 'state.json')
   const text = readFileSync(file, 'utf8')
   assert.doesNotMatch(text, /hunter2/)
@@ -57,11 +83,19 @@ test('the saved state has no secret, and a damaged one is nothing', (t) => {
     assignment: { ...assignment, secrets: {} },
     hadSecrets: true,
     child,
+    leftovers: { ...assignment, secrets: {} },
+    good: noSecrets,
   })
   for (let length = 0; length < text.length; length++) {
     writeFileSync(file, text.slice(0, length))
-    assert.deepEqual(home.read(), { assignment: null, hadSecrets: false, child: null })
+    const nothing = { assignment: null, hadSecrets: false, child: null }
+    assert.deepEqual(home.read(), { ...nothing, leftovers: null, good: null })
   }
+  writeFileSync(
+    file,
+    JSON.stringify({ ...JSON.parse(text), leftovers: undefined, good: undefined }),
+  )
+  assert.equal(home.read().assignment?.revision, 2, 'as an older version saved it')
 })
 
 test('a call that fails says where and why', async () => {

@@ -20,7 +20,11 @@ interface FakeChild extends Child {
 /** Lets everything that is due without the clock happen. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-function supervisorFixture(t: TestContext, orphan: ChildIdentity | null = null) {
+function supervisorFixture(
+  t: TestContext,
+  orphan: ChildIdentity | null = null,
+  saved: { readonly leftovers?: Assignment; readonly good?: Assignment } = {},
+) {
   const folder = mkdtempSync(path.join(tmpdir(), 'logpipe-sync-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const clock = new ManualClock()
@@ -54,6 +58,7 @@ function supervisorFixture(t: TestContext, orphan: ChildIdentity | null = null) 
         children.push(child)
         return child
       },
+      commitsOnSpill: ({ variables }) => variables['COMMIT_ON'] === 'spill',
       drainLeftovers: async (assignment) => {
         drains.asked.push(assignment.pipelineId)
         return drains.answer
@@ -62,7 +67,7 @@ function supervisorFixture(t: TestContext, orphan: ChildIdentity | null = null) 
       log: () => undefined,
       drainMs: 10_000,
     },
-    orphan,
+    { child: orphan, leftovers: saved.leftovers ?? null, good: saved.good ?? null },
   )
   /** Moves the time on in steps, letting things happen in between. */
   const pass = async (ms: number) => {
@@ -245,6 +250,38 @@ test('under spill, leftovers are sent before another pipeline is taken', async (
   assert.equal(children.length, 2)
   assert.equal(supervisor.status().error, null)
   assert.ok(drains.asked.every((id) => id === 1))
+})
+
+test('leftovers are sent too when nothing else is wanted, with longer pauses', async (t) => {
+  const { supervisor, drains, pass } = supervisorFixture(t)
+  supervisor.want(assignment(1, { variables: { COMMIT_ON: 'spill' } }))
+  await pass(3000)
+  drains.answer = 'Elasticsearch is away'
+  supervisor.want(null)
+  await pass(8000)
+  // At once, and 1, 2 and 4 seconds after that.
+  assert.deepEqual(drains.asked, [1, 1, 1, 1])
+  assert.match(supervisor.status().error?.message ?? '', /pipeline 1 .* Elasticsearch is away/)
+  drains.answer = undefined
+  await pass(8000)
+  assert.equal(drains.asked.length, 5)
+  assert.deepEqual([supervisor.status().state, supervisor.status().error], ['idle', null])
+})
+
+test('what was left and what ran well are known to the next sync process', async (t) => {
+  const left = assignment(4, { pipelineId: 9, variables: { COMMIT_ON: 'spill' } })
+  const { supervisor, children, drains, pass } = supervisorFixture(t, null, {
+    leftovers: left,
+    good: assignment(1),
+  })
+  await pass(2000)
+  assert.deepEqual(drains.asked, [], 'it may be wanted again: nobody has said yet')
+  supervisor.want(assignment(2))
+  await settle()
+  assert.deepEqual(drains.asked, [9], 'before anything starts')
+  await children.at(-1)?.exit({ code: 2 })
+  await pass(1000)
+  assert.equal(children.at(-1)?.assignment.revision, 1)
 })
 
 test('closing stops the child at any moment, and never is there more than one', async (t) => {
