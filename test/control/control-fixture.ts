@@ -49,6 +49,7 @@ export interface Fixture {
   readonly clock: ManualClock
   readonly context: ControlContext
   readonly app: ReturnType<typeof createApp>
+  readonly db: ReturnType<typeof openDatabase>['db']
   readonly file: string
   /** Sends a request with a JSON body; the answer's body is parsed. */
   readonly call: (
@@ -123,5 +124,14 @@ export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixtu
   }
   const beat: Fixture['beat'] = async (id, more = {}) =>
     (await call('POST', `/api/workers/${id}/heartbeat`, { state: 'idle', ...more })).body
-  return { clock, context, app, file: at, call, beat, close: () => database.close() }
+  return {
+    clock,
+    context,
+    app,
+    db: database.db,
+    file: at,
+    call,
+    beat,
+    close: () => database.close(),
+  }
 }
