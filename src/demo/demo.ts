@@ -164,13 +164,17 @@ function conclude(
   say('')
   say(`In ${seconds} s, ${group(records)} lines were produced and ${group(fetched)} read.`)
   const text = settings.patternText
-  // More read than produced means that a rebalance made it read some again: then the sums prove
-  // nothing.
-  if (settings.isExact && matched < matches && fetched === records) {
+  // The partitions stay with their threads from start to end, so nothing may come twice.
+  if (fetched > records) {
+    const twice = `${group(fetched - records)} lines were read twice`
+    throw new LogpipeError('BOOKS', `${twice}; please report this`)
+  }
+  if (fetched < records) {
+    say(`${group(records - fetched)} of them were still unread when the time to drain was over.`)
+  } else if (settings.isExact && matched !== matches) {
     const missing = `${group(matches)} lines contained ${text}, but ${group(matched)} were found`
     throw new LogpipeError('BOOKS', `${missing}; please report this`)
-  }
-  if (settings.isExact && matched >= matches) {
+  } else if (settings.isExact) {
     say(`${group(matches)} of them contained ${text}: all of them were found.`)
   }
   say('')

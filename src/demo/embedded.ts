@@ -62,11 +62,6 @@ const TIMEOUT_MS = 10_000
 export const EMBEDDED_KAFKA_CONFIG: KafkaConfig = [
   // A fetch that finds nothing is answered when its time is over, though records came meanwhile.
   ['fetch.wait.max.ms', '10'],
-  // A rebalance lasts for the session's time-out less one second (rdkafka_mock_cgrp.c), and members
-  // hear of it by their heartbeat. Here: half a second, when the second ingress thread joins, and
-  // when it leaves.
-  ['session.timeout.ms', '1500'],
-  ['heartbeat.interval.ms', '100'],
 ]
 
 /** @throws LogpipeError of the producer; what the bridge throws when the broker cannot be made. */

@@ -19,6 +19,8 @@ interface Given {
   readonly settings?: Partial<DemoSettings>
   /** Matches that the pipeline misses. */
   readonly missed?: number
+  /** Records that the pipeline reads twice. */
+  readonly twice?: number
   /** Ends the pipeline by itself with this at half a second. */
   readonly failure?: Error
   /** Ctrl-C at half a second. */
@@ -53,7 +55,10 @@ async function run(given: Given) {
     startPipeline: ({ brokers }) => {
       steps.push(`pipeline on ${brokers}`)
       return Promise.resolve({
-        stats: () => ({ fetched: state.sent, matched: state.matched - (given.missed ?? 0) }),
+        stats: () => ({
+          fetched: state.sent + (given.twice ?? 0),
+          matched: state.matched - (given.missed ?? 0),
+        }),
         stop() {
           steps.push('pipeline stopped')
           ended.resolve(undefined)
@@ -102,6 +107,12 @@ test('a match that was not found fails the demo', async () => {
     code: 'BOOKS',
     message: /lines contained ERROR, but \d+ were found/,
   })
+  assert.deepEqual(steps, IN_ORDER)
+})
+
+test('a line that was read twice fails the demo', async () => {
+  const { result, steps } = await run({ twice: 3 })
+  await assert.rejects(result, { code: 'BOOKS', message: /^3 lines were read twice/ })
   assert.deepEqual(steps, IN_ORDER)
 })
 
