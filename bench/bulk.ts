@@ -104,10 +104,14 @@ function makeBatch(): SinkBatch {
   }
   const { body, ends } = builder.take()
   const offsets = new Float64Array(ends.length)
+  const timestampsMs = new Float64Array(ends.length)
+  const timestampTypes = new Uint8Array(ends.length)
   return {
     body,
     ends,
-    runs: [{ topic: 'bench', partition: 0, assignmentId: 1, offsets }],
+    runs: [
+      { topic: 'bench', partition: 0, assignmentId: 1, offsets, timestampsMs, timestampTypes },
+    ],
     settle: () => settledCount++,
     settleAll: () => (settledCount += ends.length),
     releaseBody: () => undefined,

@@ -109,6 +109,7 @@ function makeBatches(): SpillEntry[][] {
       partition: Math.floor(index / 250),
       offset: batch * APPEND_ENTRIES + index,
       timestampMs: 1_700_000_000_000,
+      timestampType: 'create',
       index: 'logs-filtered',
       document: Buffer.alloc(documentBytes, 'abcdefgh'),
     })),

@@ -52,12 +52,7 @@ export async function replayLetters(
       if (!isSendable(letter)) refused(letter, 'its payload is not an action and a document')
     }
     const sent = await sender.send(
-      sendable.map(({ topic, partition, offset, payload: document }) => ({
-        topic,
-        partition,
-        offset,
-        document,
-      })),
+      sendable.map(({ payload: document, ...letter }) => ({ ...letter, document })),
     )
     progress.add(sendable.length)
     const outcomes = new Map(sendable.map((letter, index) => [letter, sent[index]]))

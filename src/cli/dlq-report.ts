@@ -18,10 +18,12 @@ export function letterId({
 
 /** All but the payload, for JSON. */
 export function letterHead(letter: StoredLetter): object {
-  const { atMs, errorType, reason, status, index, topic, partition, offset, timestampMs } = letter
+  const { atMs, errorType, reason, status, index, topic, partition, offset } = letter
+  const { timestampMs, timestampType } = letter
   const at = new Date(atMs).toISOString()
   const id = letterId(letter)
-  return { id, at, errorType, reason, status, index, topic, partition, offset, timestampMs }
+  const place = { index, topic, partition, offset, timestampMs, timestampType }
+  return { id, at, errorType, reason, status, ...place }
 }
 
 /** With the payload: in base64 where it is not valid UTF-8, as in the file. */

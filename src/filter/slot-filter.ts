@@ -16,12 +16,19 @@ export interface AssignmentName {
   readonly partition: number
 }
 
+/** What a run's documents were made of: one entry for each, in the order of their offsets. */
+export interface MatchedOrigins {
+  readonly offsets: Float64Array<ArrayBuffer>
+  /** Milliseconds since 1970; -1: the record has none. */
+  readonly timestampsMs: Float64Array<ArrayBuffer>
+  /** Places in TIMESTAMP_TYPES. */
+  readonly timestampTypes: Uint8Array<ArrayBuffer>
+}
+
 /**
  * A run of which something matched: the range it covers, and the offsets that wait for the output.
  */
-export interface MatchedRun extends RunReport {
-  readonly offsets: Float64Array<ArrayBuffer>
-}
+export interface MatchedRun extends RunReport, MatchedOrigins {}
 
 /**
  * What a slot gave, ready to be transferred. Documents lie in `body` in the order of the runs'
@@ -80,9 +87,9 @@ export class SlotFilter {
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
       const run = reader.run(runIndex)
       const hitEnd = this.#hitsBelow(run.firstRecord + run.recordCount, hitIndex, matched)
-      const offsets = this.#encodeRun(run, slotIndex, hitIndex, hitEnd)
-      if (offsets === undefined) plain.push({ ...run, reason: RUN_FILTERED })
-      else runs.push({ ...run, reason: RUN_FILTERED, offsets })
+      const origins = this.#encodeRun(run, slotIndex, hitIndex, hitEnd)
+      if (origins === undefined) plain.push({ ...run, reason: RUN_FILTERED })
+      else runs.push({ ...run, reason: RUN_FILTERED, ...origins })
       hitIndex = hitEnd
     }
     assert.equal(hitIndex, matched, 'a hit lies in no run')
@@ -100,7 +107,7 @@ export class SlotFilter {
   }
 
   /**
-   * Appends the run's documents to the body. @returns their offsets, or undefined when nothing
+   * Appends the run's documents to the body. @returns their origins, or undefined when nothing
    * matched.
    */
   #encodeRun(
@@ -108,22 +115,27 @@ export class SlotFilter {
     slotIndex: number,
     from: number,
     to: number,
-  ): Float64Array<ArrayBuffer> | undefined {
+  ): MatchedOrigins | undefined {
     const name = from === to ? undefined : this.#options.nameOf(run.assignmentId)
     // Unknown: given away so long ago that the name is gone. Its ledger is closed: nothing may be
     // sent.
     if (name === undefined) return undefined
-    const offsets = new Float64Array(to - from)
+    const count = to - from
+    const offsets = new Float64Array(count)
+    const timestampsMs = new Float64Array(count)
+    const timestampTypes = new Uint8Array(count)
     const { reader, encoder } = this.#options
     const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
     for (let index = from; index < to; index++) {
       const recordIndex = this.#hits[index]!
       offsets[index - from] = reader.offset(recordIndex)
+      timestampsMs[index - from] = reader.timestampMs(recordIndex)
+      timestampTypes[index - from] = reader.timestampTypeCode(recordIndex)
       this.#record.point(recordIndex, name, oversize)
       encoder.encode(this.#record, this.#body)
       this.#body.endDocument()
     }
-    return offsets
+    return { offsets, timestampsMs, timestampTypes }
   }
 
   #takeOversize(slotIndex: number): OversizeParts {

@@ -699,7 +699,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'all',
     short: 'Dead letters to look at, as reason~mapping; may be repeated.',
-    long: 'All conditions must hold. reason~TEXT looks for the text; errorType=, index=, topic=, status=, partition= compare; offset=100..200 includes both; since=TIME and until=TIME go by when it was stored. reason, errorType, index and topic take = and ~.',
+    long: 'All conditions must hold. reason~TEXT looks for the text; errorType=, index=, topic=, status=, partition= compare; offset=100..200 includes both; since=TIME and until=TIME go by when it was stored, recordSince=TIME and recordUntil=TIME by when the record was made. reason, errorType, index and topic take = and ~.',
   },
   {
     env: 'DLQ_LIMIT',

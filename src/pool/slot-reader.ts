@@ -34,7 +34,8 @@ import {
 } from './layout.ts'
 
 export type TimestampType = 'none' | 'create' | 'append'
-const TIMESTAMP_TYPES: readonly TimestampType[] = ['none', 'create', 'append']
+/** By RECORD_TIMESTAMP_TYPE: none, set by the producer, set by the broker. */
+export const TIMESTAMP_TYPES: readonly TimestampType[] = ['none', 'create', 'append']
 
 /** Records of one assignment, and the offsets they speak for. */
 export interface RunEntry {
@@ -117,7 +118,12 @@ export class SlotReader {
   }
 
   timestampType(recordIndex: number): TimestampType {
-    return TIMESTAMP_TYPES[this.#word(recordIndex, RECORD_TIMESTAMP_TYPE)] ?? 'none'
+    return TIMESTAMP_TYPES[this.timestampTypeCode(recordIndex)] ?? 'none'
+  }
+
+  /** The type's place in TIMESTAMP_TYPES. */
+  timestampTypeCode(recordIndex: number): number {
+    return this.#word(recordIndex, RECORD_TIMESTAMP_TYPE)
   }
 
   /** -1: the value is null. */

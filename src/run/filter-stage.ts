@@ -116,7 +116,11 @@ export class FilterStage {
       signals.waitForRoom(data.credit, WAIT_MS)
     }
     signals.take(batch.ends.length, batch.body.byteLength)
-    const offsets = batch.runs.map((run) => run.offsets.buffer)
-    send({ kind: 'matched', batch }, [batch.body.buffer, batch.ends.buffer, ...offsets])
+    const origins = batch.runs.flatMap(({ offsets, timestampsMs, timestampTypes }) => [
+      offsets.buffer,
+      timestampsMs.buffer,
+      timestampTypes.buffer,
+    ])
+    send({ kind: 'matched', batch }, [batch.body.buffer, batch.ends.buffer, ...origins])
   }
 }

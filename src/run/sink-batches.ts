@@ -109,6 +109,8 @@ class PlacedBatch implements SinkBatch {
       partition,
       assignmentId: run.assignmentId,
       offsets: run.offsets,
+      timestampsMs: run.timestampsMs,
+      timestampTypes: run.timestampTypes,
     }))
   }
 

@@ -33,6 +33,10 @@ export interface SinkRun {
   readonly assignmentId: number
   /** Kafka's offset of each document of this run. */
   readonly offsets: Float64Array
+  /** Of each, the record's own time: milliseconds since 1970; -1: it has none. */
+  readonly timestampsMs: Float64Array
+  /** Of each, who set that time: a place in TIMESTAMP_TYPES. */
+  readonly timestampTypes: Uint8Array
 }
 
 export interface SinkBatch {

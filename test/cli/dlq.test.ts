@@ -26,6 +26,7 @@ function letter(offset: number, index = 'logs'): DeadLetter {
     partition: 0,
     offset,
     timestampMs: 1000 + offset,
+    timestampType: 'create',
     payload: Buffer.from(payload),
   }
 }

@@ -14,7 +14,8 @@ import { recordedHost, testLocks } from './recorded-host.ts'
 function entry(partition: number, offset: number): SpillEntry {
   const action = `{"create":{"_index":"logs","_id":"app-${partition}-${offset}"}}`
   const document = Buffer.from(`${action}\n{"message":"${offset}"}\n`)
-  return { topic: 'app', partition, offset, timestampMs: offset, index: 'logs', document }
+  const time = { timestampMs: offset, timestampType: 'append' } as const
+  return { topic: 'app', partition, offset, ...time, index: 'logs', document }
 }
 
 /** A directory with three documents, left by a pipeline that has ended. */

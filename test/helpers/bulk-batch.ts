@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { BodyBuilder, type MatchedRecord } from '../../src/pool/record-encoder.ts'
+import { TIMESTAMP_TYPES } from '../../src/pool/slot-reader.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
 import {
   ELASTICSEARCH_DEFAULTS,
@@ -94,17 +95,20 @@ export function batchOf(
 }
 
 function runsOf(records: readonly MatchedRecord[]): SinkRun[] {
-  const runs: { topic: string; partition: number; offsets: number[] }[] = []
-  for (const { topic, partition, offset } of records) {
+  const runs: { topic: string; partition: number; own: MatchedRecord[] }[] = []
+  for (const record of records) {
+    const { topic, partition } = record
     const last = runs.at(-1)
-    if (last?.topic === topic && last.partition === partition) last.offsets.push(offset)
-    else runs.push({ topic, partition, offsets: [offset] })
+    if (last?.topic === topic && last.partition === partition) last.own.push(record)
+    else runs.push({ topic, partition, own: [record] })
   }
-  return runs.map(({ topic, partition, offsets }, index) => ({
+  return runs.map(({ topic, partition, own }, index) => ({
     topic,
     partition,
     assignmentId: index + 1,
-    offsets: Float64Array.from(offsets),
+    offsets: Float64Array.from(own, (record) => record.offset),
+    timestampsMs: Float64Array.from(own, (record) => record.timestampMs),
+    timestampTypes: Uint8Array.from(own, (record) => TIMESTAMP_TYPES.indexOf(record.timestampType)),
   }))
 }
 

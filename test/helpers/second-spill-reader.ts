@@ -9,6 +9,8 @@ export interface SecondEntry {
   readonly partition: number
   readonly offset: bigint
   readonly timestampMs: bigint
+  /** As in the file: 0 none, 1 create, 2 append. */
+  readonly timestampType: number
   readonly index: string
   readonly document: Buffer
 }
@@ -71,6 +73,7 @@ function entryOf(block: Buffer): SecondEntry {
     partition: block.readInt32LE(24),
     offset: block.readBigUInt64LE(32),
     timestampMs: block.readBigInt64LE(40),
+    timestampType: block.readUInt16LE(30),
     topic: block.toString('utf8', 56, topicEnd),
     index: block.toString('utf8', topicEnd, indexEnd),
     document: block.subarray(indexEnd),

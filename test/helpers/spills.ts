@@ -30,7 +30,8 @@ export function entryOf(
   const head = `{"create":{"_id":"${topic}-${partition}-${offset}"}}\n{"m":"`
   const fill = 'x'.repeat(Math.max(0, bytes - head.length - 3))
   const document = Buffer.from(`${head}${fill}"}\n`)
-  return { topic, partition, offset, timestampMs: 1_700_000_000_000 + offset, index, document }
+  const timestampMs = 1_700_000_000_000 + offset
+  return { topic, partition, offset, timestampMs, timestampType: 'create', index, document }
 }
 
 export interface TestSpill {

@@ -61,6 +61,7 @@ test('what was refused is sent again, and twice makes no second document', async
     JSON.stringify(oldest),
     /"errorType":"document_parsing_exception","reason":"no number/,
   )
+  assert.match(JSON.stringify(oldest), /"timestampMs":1\d{12},"timestampType":"create"/)
 
   fake.script = () => ({ kind: 'items' })
   const before = [...globSync(`${letters}.0*`), letters].map((file) => readIfThere(file)).join('')

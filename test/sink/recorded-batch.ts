@@ -18,7 +18,10 @@ export class RecordedBatch implements SinkBatch {
     let end = 0
     this.ends = Uint32Array.from(documents, (text) => (end += Buffer.byteLength(text)))
     const offsets = Float64Array.from(documents.keys())
-    this.runs = [{ topic: 'logs', partition: 0, assignmentId: 1, offsets }]
+    const timestampsMs = offsets.map(() => -1)
+    const timestampTypes = new Uint8Array(offsets.length)
+    const place = { topic: 'logs', partition: 0, assignmentId: 1 }
+    this.runs = [{ ...place, offsets, timestampsMs, timestampTypes }]
     this.outcomes = documents.map(() => null)
   }
 

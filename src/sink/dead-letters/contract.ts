@@ -2,6 +2,7 @@
  * What the dead letters are to their callers: the durable end of documents that Elasticsearch will
  * never take. `put` resolves when they are safe, and only then may their offsets be committed.
  */
+import type { TimestampType } from '../../pool/slot-reader.ts'
 
 export interface DeadLetter {
   /** Elasticsearch's error.reason, or ours. */
@@ -16,6 +17,8 @@ export interface DeadLetter {
   readonly offset: number
   /** Milliseconds since 1970; -1 when the record has none. */
   readonly timestampMs: number
+  /** Who set it: the producer (create) or the broker (append). */
+  readonly timestampType: TimestampType
   /** The document as it was sent: action line and source line, as in a _bulk body. */
   readonly payload: Uint8Array
 }

@@ -2,7 +2,8 @@
  * A dead letter as a line of a file: JSON, ended by 0x0A.
  *
  *   {"at": when it was stored, ISO 8601, "reason", "errorType", "status", "index", "topic",
- *    "partition", "offset", "timestampMs", "payload": "..." or "payloadBase64": "..."}
+ *    "partition", "offset", "timestampMs": the record's own, -1: it has none,
+ *    "timestampType": "create", "append" or "none", "payload": "..." or "payloadBase64": "..."}
  *
  * `payload` is the document as it was sent, action line and source line; as text where it is valid
  * UTF-8, otherwise in base64, so that every byte comes back.
@@ -27,23 +28,28 @@ const lineSchema = z.object({
   partition: z.number(),
   offset: z.number(),
   timestampMs: z.number(),
+  timestampType: z.enum(['none', 'create', 'append']),
   payload: z.string().optional(),
   payloadBase64: z.string().optional(),
 })
 
 export function encodeLetter(letter: DeadLetter, atMs: number): Buffer {
-  const { reason, errorType, status, index, topic, partition, offset, timestampMs } = letter
+  const { reason, errorType, status, index, topic, partition, offset } = letter
+  const { timestampMs, timestampType } = letter
   const payload = Buffer.from(
     letter.payload.buffer,
     letter.payload.byteOffset,
     letter.payload.byteLength,
   )
   const at = new Date(atMs).toISOString()
-  const head = { at, reason, errorType, status, index, topic, partition, offset, timestampMs }
+  const place = { index, topic, partition, offset, timestampMs, timestampType }
   const body = isUtf8(payload)
     ? { payload: payload.toString('utf8') }
     : { payloadBase64: payload.toString('base64') }
-  return Buffer.from(`${JSON.stringify({ ...head, ...body })}\n`, 'utf8')
+  return Buffer.from(
+    `${JSON.stringify({ at, reason, errorType, status, ...place, ...body })}\n`,
+    'utf8',
+  )
 }
 
 /** The letter of a line; null when the line is damaged. */

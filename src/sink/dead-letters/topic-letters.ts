@@ -69,5 +69,6 @@ function headersOf(letter: DeadLetter): (readonly [string, string])[] {
     ['logpipe.partition', String(letter.partition)],
     ['logpipe.offset', String(letter.offset)],
     ['logpipe.timestamp_ms', String(letter.timestampMs)],
+    ['logpipe.timestamp_type', letter.timestampType],
   ]
 }

@@ -3,6 +3,7 @@
  *
  *   reason~TEXT  errorType=TYPE  index=NAME  topic=NAME  status=400  partition=3
  *   offset=100  offset=100..200 (both included)  since=TIME  until=TIME (when it was stored)
+ *   recordSince=TIME  recordUntil=TIME (the record's own time; one without a time is not meant)
  *
  * TIME is ISO 8601; `=` compares all of the text, `~` looks for it without regard to case.
  */
@@ -24,6 +25,16 @@ const NUMBERS = {
   status: (letter: StoredLetter) => letter.status,
   partition: (letter: StoredLetter) => letter.partition,
   offset: (letter: StoredLetter) => letter.offset,
+} as const
+
+/** The time that a letter has to have, and which side of it. */
+const TIMES = {
+  since: (letter: StoredLetter, timeMs: number) => letter.atMs >= timeMs,
+  until: (letter: StoredLetter, timeMs: number) => letter.atMs < timeMs,
+  recordSince: ({ timestampMs }: StoredLetter, timeMs: number) =>
+    timestampMs !== -1 && timestampMs >= timeMs,
+  recordUntil: ({ timestampMs }: StoredLetter, timeMs: number) =>
+    timestampMs !== -1 && timestampMs < timeMs,
 } as const
 
 /** No clause: every letter. @throws LogpipeError USAGE. */
@@ -50,16 +61,15 @@ function parseClause(clause: string): LetterFilter {
     }
   }
   const timeMs = Date.parse(value)
-  if (operator === '=' && field === 'since' && !Number.isNaN(timeMs)) {
-    return (letter) => letter.atMs >= timeMs
-  }
-  if (operator === '=' && field === 'until' && !Number.isNaN(timeMs)) {
-    return (letter) => letter.atMs < timeMs
+  if (operator === '=' && isKey(TIMES, field) && !Number.isNaN(timeMs)) {
+    const isMeant = TIMES[field]
+    return (letter) => isMeant(letter, timeMs)
   }
   throw new LogpipeError(
     'USAGE',
     `--where: expected reason~TEXT, errorType=, index=, topic=, status=, partition=, ` +
-      `offset=FROM..TO, since=TIME or until=TIME, got "${clause}"`,
+      `offset=FROM..TO, since=TIME, until=TIME, recordSince=TIME or recordUntil=TIME, ` +
+      `got "${clause}"`,
   )
 }
 

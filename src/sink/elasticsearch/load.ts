@@ -10,6 +10,7 @@
  * single documents after a partial refusal. No object is made for a document before that.
  */
 import assert from 'node:assert/strict'
+import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import type { Outcome, SinkRun } from '../sink.ts'
 import { indexAt } from './action-line.ts'
 
@@ -37,6 +38,8 @@ export interface Origin {
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  readonly timestampMs: number
+  readonly timestampType: TimestampType
 }
 
 export class Load {
@@ -101,8 +104,13 @@ export class Load {
   originOf(documentIndex: number): Origin {
     let first = 0
     for (const run of this.#source.runs) {
-      const offset = run.offsets[documentIndex - first]
-      if (offset !== undefined) return { topic: run.topic, partition: run.partition, offset }
+      const place = documentIndex - first
+      const offset = run.offsets[place]
+      if (offset !== undefined) {
+        const timestampMs = run.timestampsMs[place]!
+        const timestampType = TIMESTAMP_TYPES[run.timestampTypes[place]!] ?? 'none'
+        return { topic: run.topic, partition: run.partition, offset, timestampMs, timestampType }
+      }
       first += run.offsets.length
     }
     return assert.fail(`document ${documentIndex} is in no run`)

@@ -3,6 +3,7 @@
  * spill, the parts of their contracts that it calls. sink/dead-letters/ and sink/spill/ implement
  * more than this.
  */
+import type { TimestampType } from '../../pool/slot-reader.ts'
 
 /** A document that Elasticsearch will never take. */
 export interface DeadLetter {
@@ -14,8 +15,9 @@ export interface DeadLetter {
   readonly topic: string
   readonly partition: number
   readonly offset: number
-  /** Milliseconds since 1970; -1 when it is not known. */
+  /** The record's own: milliseconds since 1970; -1 when it has none. */
   readonly timestampMs: number
+  readonly timestampType: TimestampType
   /** The document as it was sent: action line and source line. */
   readonly payload: Uint8Array
 }
@@ -30,8 +32,9 @@ export interface OverflowEntry {
   readonly topic: string
   readonly partition: number
   readonly offset: number
-  /** Milliseconds since 1970; -1 when it is not known. */
+  /** The record's own: milliseconds since 1970; -1 when it has none. */
   readonly timestampMs: number
+  readonly timestampType: TimestampType
   /** The index asked for. */
   readonly index: string
   /** Action line and source line. */

@@ -167,7 +167,6 @@ export class Overspill {
     for (let index = from; index < to; index++) {
       entries.push({
         ...load.originOf(index),
-        timestampMs: -1,
         index: load.indexOf(index),
         document: load.documentOf(index),
         tag: isCache ? base + index : 0,

@@ -2,9 +2,10 @@
  * Makes one load of what was read from the spill, or of dead letters: its documents in one piece,
  * its origins as runs.
  */
+import { TIMESTAMP_TYPES } from '../../pool/slot-reader.ts'
 import type { Outcome, SinkBatch, SinkRun } from '../sink.ts'
 import type { LoadSource } from './load.ts'
-import type { ReturnedEntry } from './outlets.ts'
+import type { OverflowEntry, ReturnedEntry } from './outlets.ts'
 
 export interface ReplayEvents {
   settled(entry: ReturnedEntry, outcome: Outcome): void
@@ -12,7 +13,7 @@ export interface ReplayEvents {
 }
 
 /** A document as it was sent, and where it came from. */
-export type PlacedDocument = Pick<ReturnedEntry, 'topic' | 'partition' | 'offset' | 'document'>
+export type PlacedDocument = Omit<OverflowEntry, 'index' | 'tag'>
 
 export function replaySource(entries: readonly ReturnedEntry[], events: ReplayEvents): LoadSource {
   return {
@@ -57,9 +58,16 @@ function runsOf(documents: readonly PlacedDocument[]): SinkRun[] {
     const { topic, partition } = documents[first]!
     let end = first + 1
     while (documents[end]?.topic === topic && documents[end]?.partition === partition) end++
-    const offsets = Float64Array.from(documents.slice(first, end), (each) => each.offset)
-    // Assignments are the pipeline's matter, which settles by the document that moved out.
-    runs.push({ topic, partition, assignmentId: 0, offsets })
+    const own = documents.slice(first, end)
+    runs.push({
+      topic,
+      partition,
+      // Assignments are the pipeline's matter, which settles by the document that moved out.
+      assignmentId: 0,
+      offsets: Float64Array.from(own, (each) => each.offset),
+      timestampsMs: Float64Array.from(own, (each) => each.timestampMs),
+      timestampTypes: Uint8Array.from(own, (each) => TIMESTAMP_TYPES.indexOf(each.timestampType)),
+    })
     first = end
   }
   return runs

@@ -136,7 +136,6 @@ function lettersOf(parcel: Parcel, refusal: Refusal): DeadLetter[] {
       status: refusal.status,
       index: parcel.load.indexOf(index),
       ...parcel.load.originOf(index),
-      timestampMs: -1,
       payload: parcel.load.documentOf(index),
     })
   }

@@ -11,6 +11,7 @@
  * until their segment is deleted. Memory: two staging buffers, one byte an entry for its state, and
  * what a caller has read.
  */
+import type { TimestampType } from '../../pool/slot-reader.ts'
 
 /** One document, with where it came from. The spill reads it, and keeps no reference to it. */
 export interface SpillEntry {
@@ -19,6 +20,7 @@ export interface SpillEntry {
   readonly offset: number
   /** Milliseconds since 1970; -1 when the record has none. */
   readonly timestampMs: number
+  readonly timestampType: TimestampType
   /** The index asked for: the lane. */
   readonly index: string
   /** Action line and source line, as they go into a _bulk body. */

@@ -3,6 +3,7 @@
  *
  * Bound. NAMES_MAX names.
  */
+import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import { ENTRY_HEAD_BYTES, readInteger } from './format.ts'
 
 /** Places for names, by hash; a name that meets another one takes its place. */
@@ -16,6 +17,7 @@ export class EntryReader {
   partition = 0
   offset = 0
   timestampMs = 0
+  timestampType: TimestampType = 'none'
   tag = 0
   /** Where the document begins in the chunk. */
   documentStart = 0
@@ -34,6 +36,7 @@ export class EntryReader {
     this.partition = view.getInt32(at + 24, true)
     this.offset = readInteger(view, at + 32)
     this.timestampMs = readInteger(view, at + 40)
+    this.timestampType = TIMESTAMP_TYPES[view.getUint16(at + 30, true)] ?? 'none'
     this.tag = readInteger(view, at + 48)
     return true
   }

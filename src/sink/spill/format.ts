@@ -14,7 +14,8 @@
  *            24 u32 crc of bytes 0..24 | 28 u32 zero
  *   block    0 SYNC | 8 u32 crc of bytes 12..length | 12 u32 length of the whole block | 16 u16
  *   kind kind 1, entry: one document
- *            18 u16 topic bytes | 20 u32 ordinal | 24 i32 partition | 28 u16 index bytes | 30 u16 0
+ *            18 u16 topic bytes | 20 u32 ordinal | 24 i32 partition | 28 u16 index bytes
+ *            30 u16 who set the timestamp: 0 nobody, or not known, 1 the producer, 2 the broker
  *            32 u64 offset | 40 i64 timestamp in ms, -1: none | 48 u64 tag, for the writing process
  *            56 topic, index, document (action line and source line, each ended by 0x0A)
  *   kind 2, ranges: what the entries behind it hold; kind 3, seal: what the whole segment holds
@@ -32,6 +33,7 @@
  * Unknown kinds are skipped.
  */
 import { crc32 } from 'node:zlib'
+import { TIMESTAMP_TYPES } from '../../pool/slot-reader.ts'
 import type { SourceRange, SpillEntry } from './contract.ts'
 import { childMap } from './groups.ts'
 
@@ -191,7 +193,8 @@ export function writeEntry(
   view.setUint16(position + 18, names.topicBytes, true)
   view.setUint32(position + 20, ordinal, true)
   view.setInt32(position + 24, entry.partition, true)
-  view.setUint32(position + 28, names.bytes.length - names.topicBytes, true)
+  view.setUint16(position + 28, names.bytes.length - names.topicBytes, true)
+  view.setUint16(position + 30, TIMESTAMP_TYPES.indexOf(entry.timestampType), true)
   writeInteger(view, position + 32, entry.offset)
   writeInteger(view, position + 40, entry.timestampMs)
   writeInteger(view, position + 48, entry.tag ?? 0)

@@ -135,6 +135,7 @@ export class SpillReader {
       partition: entry.partition,
       offset: entry.offset,
       timestampMs: entry.timestampMs,
+      timestampType: entry.timestampType,
       index: entry.index,
       document,
       tag: entry.tag,

@@ -25,6 +25,7 @@ function letterOf(offset: number, changes: Partial<DeadLetter> = {}): DeadLetter
     partition: 0,
     offset,
     timestampMs: 1_700_000_000_000,
+    timestampType: 'create',
     payload: Buffer.from(`{"create":{"_id":"app-0-${offset}"}}\n{"n":"ü"}\n`),
     ...changes,
   }
@@ -66,6 +67,21 @@ test('a letter comes back byte for byte, text or not', async () => {
   })
   assert.deepEqual(plain, [letterOf(1), binary, newline])
   assert.equal(disk.bytesOf(FILE).toString().split('\n').length, 4)
+})
+
+test("letters are found by their record's own time, and by the time they were stored", async () => {
+  const { letters, box } = await openBox()
+  const atOf = (minute: number) => Date.parse(`2026-08-31T12:0${minute}:00Z`)
+  await letters.put([
+    letterOf(1, { timestampMs: atOf(1) }),
+    letterOf(2, { timestampMs: atOf(2), timestampType: 'append' }),
+    letterOf(3, { timestampMs: -1, timestampType: 'none' }),
+  ])
+  assert.deepEqual(await offsetsIn(box, ['recordSince=2026-08-31T12:02Z']), [2])
+  assert.deepEqual(await offsetsIn(box, ['recordUntil=2026-08-31T12:02Z']), [1])
+  assert.deepEqual(await offsetsIn(box, ['since=2026-09-01T00:00Z']), [1, 2, 3])
+  assert.deepEqual(await offsetsIn(box, ['until=2026-09-01T00:00Z']), [])
+  assert.throws(() => parseWhere(['recordSince=soon']), { code: 'USAGE' })
 })
 
 test('a letter is on the disk once put resolves, whatever happens then', async () => {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeadLetter, DeadLetters } from '../../../src/sink/elasticsearch/outlets.ts'
-import { batchOf, recordOf, recordsOf } from '../../helpers/bulk-batch.ts'
+import { batchOf, recordOf, recordsOf, SOME_TIME_MS } from '../../helpers/bulk-batch.ts'
 import type { FakeFault, FakeItem } from '../../helpers/fake-bulk.ts'
 import { SinkBench } from '../../helpers/sink-bench.ts'
 
@@ -153,7 +153,8 @@ test('a refusal for good goes to the dead letters with all that is known of it',
       topic: 'orders',
       partition: 4,
       offset: 11,
-      timestampMs: -1,
+      timestampMs: SOME_TIME_MS,
+      timestampType: 'create',
       payload:
         '{"create":{"_index":"logs-filtered","_id":"orders-4-11"}}\n{"level":"ERROR","seq":11}\n',
     },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { DeadLetter } from '../../../src/sink/elasticsearch/outlets.ts'
 import { batchOf, recordOf, recordsOf, type TestBatch } from '../../helpers/bulk-batch.ts'
 import { FakeOverflow } from '../../helpers/fake-overflow.ts'
 import { SinkBench } from '../../helpers/sink-bench.ts'
@@ -42,6 +43,33 @@ test('while the cluster is down the spill takes over, and gives everything back'
   assert.equal(bench.sink.gauges().queuedDocuments, 0)
   assert.equal(bench.sink.gauges().replaying, false)
   assert.equal(bench.clock.pendingCount, 0)
+})
+
+test("what came back from the spill is dead-lettered with its record's time", async () => {
+  const overflow = new FakeOverflow()
+  const letters: DeadLetter[] = []
+  const put = (some: readonly DeadLetter[]) => Promise.resolve(void letters.push(...some))
+  const bench = new SinkBench({ flushMs: 10 }, { overflow, deadLetters: { put } })
+  bench.fake.script = DOWN
+  bench.sink.write(batchOf(recordsOf(1)))
+  await bench.pass(3000)
+  const batch = batchOf([
+    ...recordsOf(1, 1, { timestampMs: 1_700_000_000_001, timestampType: 'append' }),
+    ...recordsOf(1, 2, { timestampMs: -1, timestampType: 'none' }),
+  ])
+  bench.sink.write(batch)
+  await bench.settle()
+  assert(overflow.appendedCount >= 2, 'both lay in the spill')
+  const malformed = { status: 400, type: 'document_parsing_exception', reason: 'no' }
+  bench.fake.script = () => ({ kind: 'items', fault: () => malformed })
+  assert(await bench.until(allSettled([batch]), 60_000))
+  const times = letters
+    .filter(({ offset }) => offset > 0)
+    .map(({ timestampMs, timestampType }) => ({ timestampMs, timestampType }))
+  assert.deepEqual(times, [
+    { timestampMs: 1_700_000_000_001, timestampType: 'append' },
+    { timestampMs: -1, timestampType: 'none' },
+  ])
 })
 
 test('with commits on the spill a document is settled once it lies there', async () => {

@@ -55,7 +55,8 @@ async function openWith(sample: Sample, bytes: Buffer) {
 
 function assertSame(read: readonly SpillEntry[], wanted: readonly SpillEntry[], where: string) {
   const plain = (entry: SpillEntry) =>
-    `${entry.topic}/${entry.partition}/${entry.offset}/${entry.timestampMs}/${entry.index}/` +
+    `${entry.topic}/${entry.partition}/${entry.offset}/${entry.timestampMs}/` +
+    `${entry.timestampType}/${entry.index}/` +
     Buffer.from(entry.document).toString()
   assert.deepEqual(read.map(plain), wanted.map(plain), where)
 }
@@ -255,5 +256,6 @@ function second(sample: Sample, bytes: Buffer): SpillEntry[] {
     ...entry,
     offset: Number(entry.offset),
     timestampMs: Number(entry.timestampMs),
+    timestampType: (['none', 'create', 'append'] as const)[entry.timestampType] ?? assert.fail(),
   }))
 }

@@ -2,15 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogpipeError } from '../../../src/core/errors.ts'
+import type { SpillEntry } from '../../../src/sink/spill/contract.ts'
 import { diskError } from '../../helpers/memory-disk.ts'
 import { entryOf, keysOf, openTestSpill, TestLocks } from '../../helpers/spills.ts'
 
 test('what was appended is read back in order, as it was', async () => {
   const { spill } = await openTestSpill()
-  const entries = [
+  const entries: SpillEntry[] = [
     { ...entryOf(3, 9_007_199_254_740_000, 100), tag: 9_007_199_254_740_991 },
-    { ...entryOf(0, 5), timestampMs: -1 },
-    entryOf(1, 0, 5000, 'Protokolle-ä', 'thema'),
+    { ...entryOf(0, 5), timestampMs: -1, timestampType: 'none' },
+    { ...entryOf(1, 0, 5000, 'Protokolle-ä', 'thema'), timestampType: 'append' },
   ]
   assert.equal(await spill.append(entries), 'stored')
   const read = await spill.read(1)
@@ -18,8 +19,10 @@ test('what was appended is read back in order, as it was', async () => {
   read.push(...(await spill.read(1_000_000)))
   assert.equal(read.length, 3)
   read.forEach((entry, index) => {
-    const { topic, partition, offset, timestampMs, index: name, document, tag } = entry
-    const same = { topic, partition, offset, timestampMs, index: name, document: [...document] }
+    const { document, tag, topic, partition, offset, timestampMs, timestampType } = entry
+    const time = { timestampMs, timestampType }
+    const place = { topic, partition, offset, ...time, index: entry.index }
+    const same = { ...place, document: [...document] }
     const { tag: wantedTag, ...wanted } = { tag: 0, ...entries[index] }
     assert.deepEqual({ ...same }, { ...wanted, document: [...(wanted.document ?? [])] })
     assert.equal(tag, wantedTag)
