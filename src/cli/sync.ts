@@ -5,11 +5,13 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
+import { openMetricsServer, type MetricsServer } from '../metrics/metrics-server.ts'
+import { passedOnText } from '../metrics/passed-on.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { spawnChild } from '../sync/child.ts'
 import { systemProcesses } from '../sync/processes.ts'
-import { startSync, type SyncSettings } from '../sync/sync.ts'
+import { startSync, type RunningSync, type SyncSettings } from '../sync/sync.ts'
 import { refuseOperands, type CommandContext } from './context.ts'
 import { fileLocks } from './file-locks.ts'
 import { openLog } from './run-log.ts'
@@ -36,6 +38,7 @@ export async function sync(context: CommandContext): Promise<number> {
     processes: systemProcesses,
     log: (level, message) => log[level](message),
   })
+  const endpoint = await openEndpoint(config, running)
   const files = path.join(settings.dataFolder, settings.workerId)
   log.info(
     `worker ${settings.workerId} of ${redactUrl(running.address)}, files in ${files}, ` +
@@ -44,7 +47,27 @@ export async function sync(context: CommandContext): Promise<number> {
   if (!signal.aborted) await once(signal, 'abort')
   log.info(`${String(signal.reason)}: the worker ends`)
   await running.close()
+  await endpoint?.close()
   return 0
+}
+
+/** What Prometheus and a scheduler's probes ask of a worker: its child's numbers, what is down. */
+async function openEndpoint(config: Config, sync: RunningSync): Promise<MetricsServer | null> {
+  if (config.metricsListen === null) return null
+  try {
+    return await openMetricsServer({
+      address: config.metricsListen,
+      metrics: async () => {
+        const { workerId, pipelineId, metrics } = await sync.view()
+        if (pipelineId === null) return ''
+        return passedOnText([{ labels: { worker: workerId, pipeline: pipelineId }, metrics }])
+      },
+      faults: () => sync.faults(),
+    })
+  } catch (error) {
+    await sync.close()
+    throw error
+  }
 }
 
 function syncSettings(config: Config, env: CommandContext['env']): SyncSettings {

@@ -1,12 +1,11 @@
 /**
  * GET /metrics: the control plane's own numbers, and what its workers report, for Prometheus.
  *
- * Our own come from prom-client. The workers' are passed on as they came, one line each: a worker
- * that is gone leaves no series behind, and a large fleet has thousands of them. Bounds:
- * WORKERS_MAX workers with at most SNAPSHOT_METRICS_MAX metrics each.
- * The format: https://prometheus.io/docs/instrumenting/exposition_formats/
+ * Our own come from prom-client, the workers' are passed on as they came. Bounds: WORKERS_MAX
+ * workers with at most SNAPSHOT_METRICS_MAX metrics each.
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { passedOnText, type Reported } from '../metrics/passed-on.ts'
 import type { ControlContext } from './control-context.ts'
 import { pipelineStatus } from './pipeline-status.ts'
 
@@ -40,25 +39,16 @@ export function prometheusText(context: ControlContext): () => Promise<string> {
   }
 }
 
-/** Every line of one metric must stand together, under its type. */
 function workerText({ fleet }: ControlContext): string {
-  const families = new Map<string, string[]>()
+  const reports: Reported[] = []
   for (const { id, live, heartbeat } of fleet.all()) {
     if (!live || heartbeat === null || heartbeat.pipelineId === null) continue
-    // Neither an id nor a name holds what would need escaping: both are checked as they come in.
-    const labels = `{worker="${id}",pipeline="${heartbeat.pipelineId}"}`
-    for (const [name, value] of Object.entries(heartbeat.metrics)) {
-      // A worker may not speak for the control plane.
-      if (name.startsWith('logpipe_')) continue
-      const lines = families.get(name) ?? []
-      lines.push(`${name}${labels} ${value}`)
-      families.set(name, lines)
-    }
-  }
-  return [...families]
-    .map(([name, lines]) => {
-      const type = name.endsWith('_total') ? 'counter' : 'gauge'
-      return `# TYPE ${name} ${type}\n${lines.join('\n')}\n`
+    // A worker may not speak for the control plane.
+    const own = Object.entries(heartbeat.metrics).filter(([name]) => !name.startsWith('logpipe_'))
+    reports.push({
+      labels: { worker: id, pipeline: heartbeat.pipelineId },
+      metrics: Object.fromEntries(own),
     })
-    .join('')
+  }
+  return passedOnText(reports)
 }

@@ -966,13 +966,13 @@ export const OPTIONS = [
     env: 'METRICS_LISTEN',
     scope: 'local',
     group: 'metrics',
-    commands: ['run', 'check', 'replay'],
+    commands: ['run', 'check', 'replay', 'sync'],
     kind: 'address',
     variable: 'ADDRESS',
     default: null,
     defaultText: 'off',
     short: 'Serve /metrics, /health and /ready here.',
-    long: 'HOST:PORT, or :PORT for every address. /metrics is in the form of Prometheus; /ready answers 503 and names what is down.',
+    long: "HOST:PORT, or :PORT for every address. /metrics is in the form of Prometheus; /ready answers 503 and names what is down. A worker serves its child's numbers, and is ready while the control plane hears it and its pipeline has no error.",
   },
 
   // Demo

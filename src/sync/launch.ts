@@ -14,9 +14,12 @@ export interface LaunchSettings {
   readonly homeVariables?: (folder: string) => Readonly<Record<string, string>>
 }
 
-/** A child needs none of these, and they would let it act as the worker or the operator. */
+/**
+ * A child needs none of these, and they would let it act as the worker or the operator; the address
+ * of METRICS_LISTEN is sync's own.
+ */
 const NOT_INHERITED =
-  /^(WORKER_|CONTROL_|SYNC_|LOGPIPE_SECRETS_FD$|LOGPIPE_REPLY_FD$|LOGPIPE_PARENT_STDIN$)/
+  /^(WORKER_|CONTROL_|SYNC_|(METRICS_LISTEN|LOGPIPE_(SECRETS_FD|REPLY_FD|PARENT_STDIN))$)/
 
 /** The name of the snapshot in a child's home. */
 export const SNAPSHOT_NAME = 'runtime_metrics.json'

@@ -50,8 +50,20 @@ export interface SyncDependencies {
 export interface RunningSync {
   /** The control plane's address, as it is called. */
   readonly address: string
+  /** How it stands now, for probes and Prometheus. */
+  view(): Promise<SyncView>
+  /** What is down, each in one line. A pipeline goes on while the control plane is away. */
+  faults(): readonly string[]
   /** Drains and stops the child, and says goodbye. May be called again. */
   close(): Promise<void>
+}
+
+export interface SyncView {
+  readonly workerId: string
+  /** Null: it has nothing to run. */
+  readonly pipelineId: number | null
+  /** The numbers of its child's snapshot; none without a fresh one. */
+  readonly metrics: Readonly<Record<string, number>>
 }
 
 const WORKER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
@@ -76,6 +88,8 @@ export async function startSync(
   let closing: Promise<void> | undefined
   return {
     address: settings.controlPlaneUrl,
+    view: () => agent.view(),
+    faults: () => agent.faults(),
     close: async () => (closing ??= agent.close()),
   }
 }
@@ -94,7 +108,8 @@ class Agent {
   #assignment: Assignment | null = null
   /** Why the last orders were not taken. */
   #refusal: string | null = null
-  #wasAway = false
+  /** Why the control plane does not answer; null: it does. */
+  #away: string | null = null
   #wake: (() => void) | undefined
 
   constructor(settings: SyncSettings, dependencies: SyncDependencies, home: Home) {
@@ -140,6 +155,20 @@ class Agent {
     this.#done = this.#poll()
   }
 
+  async view(): Promise<SyncView> {
+    const { pipelineId } = this.#supervisor.status()
+    const metrics = await this.#metrics(pipelineId)
+    return { workerId: this.#settings.workerId, pipelineId, metrics }
+  }
+
+  faults(): readonly string[] {
+    const { pipelineId, error } = this.#supervisor.status()
+    return [
+      ...(this.#away === null ? [] : [`control plane: ${this.#away}`]),
+      ...(error === null ? [] : [`pipeline ${pipelineId ?? '(none)'}: ${error.message}`]),
+    ]
+  }
+
   async close(): Promise<void> {
     // Calls go on while it drains: a silent worker would be taken for lost.
     await this.#supervisor.close()
@@ -179,12 +208,13 @@ class Agent {
       else if (orders.refusal !== this.#refusal) this.#deps.log('error', orders.refusal)
       this.#refusal = orders.refusal
       this.#commands.take(orders.commands)
-      if (this.#wasAway) this.#deps.log('info', 'the control plane is back')
-      this.#wasAway = false
+      if (this.#away !== null) this.#deps.log('info', 'the control plane is back')
+      this.#away = null
     } catch (error) {
       // Once for each absence; what runs goes on running.
-      if (!this.#wasAway && !this.#abort.signal.aborted) this.#deps.log('warn', messageOf(error))
-      this.#wasAway = true
+      const message = messageOf(error)
+      if (this.#away === null && !this.#abort.signal.aborted) this.#deps.log('warn', message)
+      this.#away = message
     }
   }
 

@@ -125,6 +125,31 @@ test('a pipeline runs on a worker with its options and secrets, then drains', as
   await until('the state stopped', stopped)
 })
 
+test('a worker says what its child counts, and what is down', async (t) => {
+  const { call, control, startTestSync } = await syncFixture(t)
+  const sync = await startTestSync()
+  const idle = { workerId: 'w1', pipelineId: null, metrics: {} }
+  assert.deepEqual(await sync.view(), idle)
+  await call('POST', '/api/pipelines', pipeline)
+  const view = await until('the metrics', async () => {
+    const seen = await sync.view()
+    return 'polled_total' in seen.metrics ? seen : undefined
+  })
+  assert.deepEqual(view, { ...idle, pipelineId: 1, metrics: { polled_total: 5, dead_letters: 2 } })
+  await until('an answer', () => sync.faults().length === 0)
+  await control.close()
+  await until('the fault', () => (sync.faults()[0] ?? '').startsWith('control plane: '))
+})
+
+test('what a worker serves itself is not given to its child', async (t) => {
+  const { call, home, settings, startTestSync } = await syncFixture(t)
+  const environment = { ...settings.environment, METRICS_LISTEN: '127.0.0.1:1' }
+  await startTestSync({ environment })
+  await call('POST', '/api/pipelines', pipeline)
+  const given = JSON.parse(await until('the child', () => textOf(path.join(home, 'given'))))
+  assert.equal(given.env.METRICS_LISTEN, undefined)
+})
+
 test('the live tail reaches the child and comes back', async (t) => {
   const { call, startTestSync, settings } = await syncFixture(t)
   await startTestSync()
