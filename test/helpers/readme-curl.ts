@@ -3,16 +3,19 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { commandsOf, shellBlocks } from '../readme/blocks.ts'
 
-/** The fenced shell block that begins with a curl line, as commands. */
+/** The curl commands of its shell blocks, in their order. */
 export function readmeCurls(): string[] {
   const readme = readFileSync(path.resolve(import.meta.dirname, '../../README.md'), 'utf8')
-  const [, block = ''] = /^```sh\n(curl [^`]*)^```$/m.exec(readme) ?? []
-  return block
-    .replaceAll(/^#.*\n/gm, '')
-    .split(/\n(?=curl )/)
-    .map((command) => command.trim())
-    .filter((command) => command !== '')
+  return shellBlocks(readme)
+    .flatMap(commandsOf)
+    .filter((command) => command.startsWith('curl '))
+}
+
+/** Says for curl that an error answer fails, and that only what came is printed. */
+export function writeCurlrc(folder: string): void {
+  writeFileSync(path.join(folder, '.curlrc'), 'silent\nshow-error\nfail-with-body\n')
 }
 
 /**
@@ -21,7 +24,7 @@ export function readmeCurls(): string[] {
  * @param ports by the port that stands in a command
  */
 export function curlShell(folder: string, ports: Readonly<Record<string, string | number>>) {
-  writeFileSync(path.join(folder, '.curlrc'), 'silent\nshow-error\nfail-with-body\n')
+  writeCurlrc(folder)
   const env = { PATH: process.env['PATH'] ?? '', CURL_HOME: folder }
   const withPorts = (command: string) =>
     Object.entries(ports).reduce(
