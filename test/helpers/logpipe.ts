@@ -85,6 +85,10 @@ export class Logpipe {
     })
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   get stderr(): string {
     return this.#stderr
   }

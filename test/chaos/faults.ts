@@ -1,0 +1,237 @@
+/**
+ * How each fault is carried out, from its start to what takes it back. One that hit nothing (no
+ * request came meanwhile, the spill was empty) is not counted.
+ *
+ * Whatever needs a server that is away waits until it is there again, at most PATIENCE_MS.
+ */
+import { openSync, rmSync, statSync, truncateSync, writeSync, closeSync, globSync } from 'node:fs'
+import path from 'node:path'
+import { seededRandom } from '../../src/core/random.ts'
+import type { Member } from './member.ts'
+import { pause, untilDone } from './pause.ts'
+import type { Treatment } from './proxy.ts'
+import type { Fault, Kind } from './schedule.ts'
+import type { World } from './world.ts'
+
+const PATIENCE_MS = 150_000
+
+/** Carries out a fault from start to end. @returns whether it hit something. */
+export type Carry = (world: World, fault: Fault) => Promise<boolean>
+
+export const FAULTS: Readonly<Record<Kind, Carry>> = {
+  'SIGKILL of logpipe': onMember(async (member, fault) => {
+    await member.kill()
+    await pause(fault.holdMs)
+    member.start()
+  }),
+  'SIGSTOP of logpipe': onMember(async (member, fault) => {
+    member.freeze()
+    await pause(fault.holdMs)
+    member.thaw()
+  }),
+  'a consumer leaves': onMember(async (member, fault) => {
+    await member.stopInOrder()
+    await pause(fault.holdMs)
+    member.start()
+  }),
+  'a consumer joins': async ({ joiners }, fault) => {
+    const joiner = joiners[fault.lane]!
+    joiner.start()
+    await pause(fault.holdMs)
+    await joiner.stopInOrder()
+    return true
+  },
+  'Elasticsearch killed': async ({ search }, fault) => {
+    await search.kill()
+    await pause(fault.holdMs)
+    await untilDone('a start of Elasticsearch', PATIENCE_MS, () => search.restart())
+    return true
+  },
+  'broker killed': async ({ kafka }, fault) => {
+    const brokers = kafka.bootstrapServers.split(',').length
+    const broker = 1 + (fault.pick % brokers)
+    await kafka.killBroker(broker)
+    await pause(fault.holdMs)
+    await untilDone('a start of the broker', PATIENCE_MS, () => kafka.startBroker(broker))
+    return true
+  },
+  '429 of items': onAnswers(0.7, () => ({
+    kind: 'items',
+    share: 0.4,
+    error: {
+      status: 429,
+      type: 'es_rejected_execution_exception',
+      reason: 'rejected execution of coordinating operation',
+    },
+  })),
+  '429 of requests': onAnswers(0.7, () =>
+    refusal(429, 'es_rejected_execution_exception', 'rejected execution of coordinating operation'),
+  ),
+  '5xx of requests': onAnswers(0.7, (turn) => {
+    const status = [500, 502, 503, 504][turn % 4] ?? 503
+    return turn % 2 === 0
+      ? refusal(status, 'internal_server_error', 'so it was told')
+      : { kind: 'status', status, body: `<html><h1>${status}</h1></html>` }
+  }),
+  '401 and 403 of requests': onAnswers(0.7, (turn) =>
+    refusal(turn % 2 === 0 ? 401 : 403, 'security_exception', 'unable to authenticate'),
+  ),
+  // Twice the largest document: what is sent alone gets through.
+  '413 of requests': onAnswers(1, () => ({ kind: 'too large', bytesMax: 4096 })),
+  'no answer in time': onAnswers(0.6, (turn) => ({ kind: 'hang', isPassedOn: turn % 2 === 0 })),
+  'connection reset': onAnswers(0.6, (turn) => ({ kind: 'reset', isPassedOn: turn % 2 === 0 })),
+  'half an answer': onAnswers(0.6, (turn) => ({ kind: 'half', isPassedOn: turn % 2 === 0 })),
+  'index read-only': onIndex(
+    (world, index) => world.call('PUT', `/${index}/_settings`, { 'index.blocks.write': true }),
+    (world, index) => world.call('PUT', `/${index}/_settings`, { 'index.blocks.write': null }),
+  ),
+  'index closed': onIndex(
+    (world, index) => world.call('POST', `/${index}/_close`),
+    (world, index) => world.call('POST', `/${index}/_open`),
+  ),
+  'spill directory full': async (world, fault) => {
+    const member = memberOf(world, fault)
+    return await whileRefused(world, member, async () => {
+      const stuffing = world.hasDisks ? stuffDisk(spillFolder(member)) : null
+      await pause(fault.holdMs)
+      if (stuffing !== null) rmSync(stuffing, { force: true })
+      return true
+    })
+  },
+  'spill bytes flipped': async (world, fault) => {
+    const member = memberOf(world, fault)
+    return await whileRefused(world, member, async () => {
+      await pause(fault.holdMs)
+      return flipBytes(spillFolder(member), fault.pick)
+    })
+  },
+  'spill tail cut': async (world, fault) => {
+    const member = memberOf(world, fault)
+    return await whileRefused(world, member, async () => {
+      await pause(fault.holdMs)
+      return cutTail(spillFolder(member), fault.pick)
+    })
+  },
+}
+
+function memberOf({ members }: World, fault: Fault): Member {
+  return members[fault.lane]!
+}
+
+function onMember(carry: (member: Member, fault: Fault) => Promise<void>): Carry {
+  return async (world, fault) => {
+    await carry(memberOf(world, fault), fault)
+    return true
+  }
+}
+
+/** Seconds to wait for a request, of a member that is dead or has no partition just then. */
+const HIT_WAITS_MAX = 20
+
+/** @param make gets the number of the request that it treats, from 0. */
+function onAnswers(chance: number, make: (turn: number) => Treatment): Carry {
+  return async ({ proxy, members }, fault) => {
+    let turn = fault.pick % 1024
+    const injection = proxy.add({
+      member: members[fault.lane]?.name ?? null,
+      chance,
+      treatment: () => make(turn++),
+    })
+    await pause(fault.holdMs)
+    for (let waits = 0; injection.hitCount === 0 && waits < HIT_WAITS_MAX; waits++)
+      await pause(1000)
+    proxy.remove(injection)
+    return injection.hitCount > 0
+  }
+}
+
+function onIndex(
+  begin: (world: World, index: string) => Promise<unknown>,
+  end: (world: World, index: string) => Promise<unknown>,
+): Carry {
+  return async (world, fault) => {
+    const index = world.indices[fault.lane]!
+    await untilDone(
+      `a fault of ${index}`,
+      PATIENCE_MS,
+      async () => void (await begin(world, index)),
+    )
+    await pause(fault.holdMs)
+    await untilDone(`the end of it`, PATIENCE_MS, async () => void (await end(world, index)))
+    return true
+  }
+}
+
+function refusal(status: number, type: string, reason: string): Treatment {
+  return { kind: 'status', status, body: JSON.stringify({ error: { type, reason }, status }) }
+}
+
+/** Refuses every request of a member meanwhile, so that its spill fills. */
+async function whileRefused(
+  { proxy }: World,
+  member: Member,
+  carry: () => Promise<boolean>,
+): Promise<boolean> {
+  const treatment = () => refusal(503, 'unavailable', 'the spill is needed')
+  const injection = proxy.add({ member: member.name, chance: 1, treatment })
+  try {
+    return await carry()
+  } finally {
+    proxy.remove(injection)
+  }
+}
+
+function spillFolder({ settings }: Member): string {
+  return path.join(settings.folder, 'spill')
+}
+
+/** Writes to the disk until it is full. @returns the file. */
+function stuffDisk(folder: string): string {
+  const file = path.join(folder, 'stuffing')
+  const handle = openSync(file, 'w')
+  const chunk = Buffer.alloc(64 * 1024)
+  try {
+    for (;;) writeSync(handle, chunk)
+  } catch {
+    // ENOSPC: as was wanted.
+  } finally {
+    closeSync(handle)
+  }
+  return file
+}
+
+/** A segment has a header of 32 bytes; less than this holds hardly an entry. */
+const SEGMENT_BYTES_LEAST = 512
+
+/** The segments that hold something, oldest first. */
+function segmentsOf(folder: string): { file: string; size: number }[] {
+  return globSync('queue.bin.d/*.spill', { cwd: folder })
+    .sort()
+    .map((name) => path.join(folder, name))
+    .map((file) => ({ file, size: statSync(file, { throwIfNoEntry: false })?.size ?? 0 }))
+    .filter(({ size }) => size >= SEGMENT_BYTES_LEAST)
+}
+
+const FLIPS = 3
+
+/** Flips some bytes in one segment. */
+function flipBytes(folder: string, pick: number): boolean {
+  const segments = segmentsOf(folder)
+  const segment = segments[pick % Math.max(1, segments.length)]
+  if (segment === undefined) return false
+  const random = seededRandom(pick)
+  const handle = openSync(segment.file, 'r+')
+  for (let flip = 0; flip < FLIPS; flip++) {
+    writeSync(handle, Buffer.from([random.index(256)]), 0, 1, random.index(segment.size))
+  }
+  closeSync(handle)
+  return true
+}
+
+/** Cuts the newest segment somewhere. */
+function cutTail(folder: string, pick: number): boolean {
+  const segment = segmentsOf(folder).at(-1)
+  if (segment === undefined) return false
+  truncateSync(segment.file, 32 + (pick % (segment.size - 32)))
+  return true
+}
