@@ -15,6 +15,7 @@ import { isStartedBySync } from './parent-link.ts'
 const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = {
   run: async () => (await import('./run.ts')).run,
   check: async () => (await import('./check.ts')).check,
+  replay: async () => (await import('./replay.ts')).replay,
   demo: async () => (await import('./demo.ts')).demo,
   spill: async () => (await import('./spill.ts')).spill,
   dlq: async () => (await import('./dlq.ts')).dlq,

@@ -16,6 +16,15 @@ export interface AssignmentName {
   readonly partition: number
 }
 
+/** What is wanted of a replay; pattern and span both decide. Times in ms since 1970. */
+export interface TimeSpan {
+  readonly fromMs: number
+  /** Exclusive. */
+  readonly toMs: number
+  /** Records of the partition from this offset on were not asked for. */
+  readonly endOf: (name: AssignmentName) => number
+}
+
 /** What a run's documents were made of: one entry for each, in the order of their offsets. */
 export interface MatchedOrigins {
   readonly offsets: Float64Array<ArrayBuffer>
@@ -46,6 +55,8 @@ export interface SlotFilterOptions {
   readonly reader: SlotReader
   readonly recordsMax: number
   readonly encoder: RecordEncoder
+  /** Null: every time. */
+  readonly span: TimeSpan | null
   /** The names behind an assignment id; undefined when it is unknown (it was revoked long ago). */
   readonly nameOf: (assignmentId: number) => AssignmentName | undefined
   /** Takes the report of a run without a match; may wait. */
@@ -84,19 +95,23 @@ export class SlotFilter {
     const plain: RunReport[] = []
     const runs: MatchedRun[] = []
     let hitIndex = 0
+    let kept = 0
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
       const run = reader.run(runIndex)
       const hitEnd = this.#hitsBelow(run.firstRecord + run.recordCount, hitIndex, matched)
-      const origins = this.#encodeRun(run, slotIndex, hitIndex, hitEnd)
-      if (origins === undefined) plain.push({ ...run, reason: RUN_FILTERED })
-      else runs.push({ ...run, reason: RUN_FILTERED, ...origins })
+      const keptEnd = this.#keepInSpan(run, hitIndex, hitEnd)
+      const origins = this.#encodeRun(run, slotIndex, hitIndex, keptEnd)
+      const report = { ...run, reason: RUN_FILTERED, outsideTime: hitEnd - keptEnd }
+      if (origins === undefined) plain.push(report)
+      else runs.push({ ...report, ...origins })
+      kept += keptEnd - hitIndex
       hitIndex = hitEnd
     }
     assert.equal(hitIndex, matched, 'a hit lies in no run')
     release()
     for (const run of plain) this.#options.report(run)
     if (runs.length > 0) this.#options.deliver({ ...this.#body.take(), runs })
-    return { records, matched }
+    return { records, matched: kept }
   }
 
   /** The first hit at or behind a record. */
@@ -104,6 +119,26 @@ export class SlotFilter {
     let index = from
     while (index < hitCount && this.#hits[index]! < record) index++
     return index
+  }
+
+  /**
+   * Moves the run's hits within the span of time to the front of its part of #hits.
+   * @returns where they end.
+   */
+  #keepInSpan(run: RunEntry, from: number, to: number): number {
+    const { span, reader, nameOf } = this.#options
+    const name = span === null || from === to ? undefined : nameOf(run.assignmentId)
+    if (span === null || name === undefined) return to
+    const endOffset = span.endOf(name)
+    let end = from
+    for (let index = from; index < to; index++) {
+      const recordIndex = this.#hits[index]!
+      const timestampMs = reader.timestampMs(recordIndex)
+      if (timestampMs < span.fromMs || timestampMs >= span.toMs) continue
+      if (reader.offset(recordIndex) >= endOffset) continue
+      this.#hits[end++] = recordIndex
+    }
+    return end
   }
 
   /**

@@ -84,6 +84,12 @@ export type FromIngress =
     }
   | { readonly kind: 'commitFailed'; readonly ingressIndex: number; readonly error: string }
   | { readonly kind: 'paused' | 'resumed'; readonly ingressIndex: number }
+  /** Everything that a replay asked of this thread went into slots. Once. */
+  | {
+      readonly kind: 'finished'
+      readonly ingressIndex: number
+      readonly positions: readonly Position[]
+    }
   /** Intake has stopped; `positions` say what is in slots. */
   | {
       readonly kind: 'stopped'

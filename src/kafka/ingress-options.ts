@@ -8,6 +8,7 @@ import type { Signals } from '../pool/signals.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import type { FromIngress, ToIngress } from './ingress-messages.ts'
+import type { OffsetRange } from './offset-ranges.ts'
 import type { StartPosition } from '../options/notations.ts'
 
 export interface IngressOptions {
@@ -38,4 +39,6 @@ export interface IngressOptions {
   readonly nowMs: () => number
   /** Partitions to read without a group; null: those that the group gives. */
   readonly staticPartitions: readonly PartitionOffset[] | null
+  /** Of those, what to read, and no more; null: all from the start offset on. */
+  readonly ranges: readonly OffsetRange[] | null
 }

@@ -5,6 +5,8 @@
  *   stall:  no slot came free: wait, and pause only if that lasts (stall.ts)
  *   drain:  no more filling; serve the group until main says finish
  *   finish: commit, leave the group, end
+ *   replay: partitions are paused one by one at the end of their range; with the last one main is
+ *           told, and ends it all once everything is written
  *
  * Rebalance. The bridge reports what the group wants; the thread resolves start offsets, asks main
  * for assignment ids (main opens the ledgers and tells the filter threads first), and only then
@@ -19,6 +21,7 @@ import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
 import type { ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
+import type { OffsetRange } from './offset-ranges.ts'
 import { Stall } from './stall.ts'
 
 /** One wait for a slot or for room in the queue; then everything is looked at again. */
@@ -34,6 +37,8 @@ export class IngressThread {
   readonly #stall: Stall
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
   #sawRecord = false
+  /** Main was told that the ranges of a replay were read. */
+  #toldFinished = false
   #housekeptMs = 0
   /** The slot that is kept to fetch into while the pool is empty (dropNewest only). */
   #reserve: number | undefined
@@ -49,9 +54,10 @@ export class IngressThread {
    * @param events that the consumer had before.
    */
   run(events: readonly ConsumerEvent[] = []): void {
-    const { signals, send, ingressIndex, staticPartitions } = this.#options
+    const { signals, send, ingressIndex, staticPartitions, ranges } = this.#options
     for (const event of events) this.#handleEvent(event)
-    if (staticPartitions !== null) this.#assign(staticPartitions)
+    if (ranges !== null) this.#assignRanges(ranges)
+    else if (staticPartitions !== null) this.#assign(staticPartitions)
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
     send({ kind: 'stopped', ingressIndex, positions: this.#membership.positions() })
@@ -101,6 +107,7 @@ export class IngressThread {
       slots.giveBack(slotIndex)
     }
     if ((result & FILL_EVENTS) !== 0) this.#handleEvents()
+    if (this.#options.ranges !== null) this.#pauseFinished()
   }
 
   #handOn(slotIndex: number): void {
@@ -176,7 +183,7 @@ export class IngressThread {
         break
       case 'rewind':
       case 'dropped':
-        this.#sendOdd(event)
+        send({ kind: 'trouble', ingressIndex, ...oddTrouble(event) })
         break
     }
   }
@@ -188,21 +195,19 @@ export class IngressThread {
     }
   }
 
-  #sendOdd(event: Extract<ConsumerEvent, { kind: 'rewind' | 'dropped' }>): void {
-    const message =
-      event.kind === 'dropped'
-        ? `${event.count} events of librdkafka were dropped`
-        : `offset ${event.offset} came where ${event.expected} was expected: the log was truncated`
-    const { ingressIndex, send } = this.#options
-    send({
-      kind: 'trouble',
-      ingressIndex,
-      code: event.kind.toUpperCase(),
-      message,
-      fatal: false,
-      topic: null,
-      partition: -1,
-    })
+  #assignRanges(ranges: readonly OffsetRange[]): void {
+    this.#membership.assignRanges(ranges, (message) => this.#handleMessage(message))
+    this.#pauseFinished()
+  }
+
+  /** Of what lies behind the end of its range nothing more is fetched. */
+  #pauseFinished(): void {
+    const { bridge, consumer, ingressIndex, send } = this.#options
+    const ids = this.#membership.takeFinished()
+    if (ids.length > 0) bridge.consumerPause(consumer, ids)
+    if (this.#toldFinished || !this.#membership.isFinished) return
+    this.#toldFinished = true
+    send({ kind: 'finished', ingressIndex, positions: this.#membership.positions() })
   }
 
   #readMessages(): void {
@@ -225,7 +230,7 @@ export class IngressThread {
         break
       case 'resume':
         this.#membership.letGo(message.assignmentIds)
-        if (!this.#stall.paused) bridge.consumerResume(consumer, message.assignmentIds)
+        if (!this.#stall.paused) this.#resume(message.assignmentIds)
         break
       case 'finish':
         this.#membership.want(message.commits)
@@ -236,6 +241,15 @@ export class IngressThread {
         // An answer that came after its wait had ended: what it was about is over.
         break
     }
+  }
+
+  #resume(assignmentIds: readonly number[]): void {
+    const { bridge, consumer } = this.#options
+    const resumable = new Set(this.#membership.resumable())
+    bridge.consumerResume(
+      consumer,
+      assignmentIds.filter((id) => resumable.has(id)),
+    )
   }
 
   #noteFirst(): void {
@@ -270,4 +284,15 @@ export class IngressThread {
     const inTime = bridge.consumerClose(consumer, Math.round(left))
     send({ kind: 'closed', ingressIndex, inTime })
   }
+}
+
+type OddEvent = Extract<ConsumerEvent, { kind: 'rewind' | 'dropped' }>
+
+/** What should not happen, as people are told of it. */
+function oddTrouble(event: OddEvent) {
+  const message =
+    event.kind === 'dropped'
+      ? `${event.count} events of librdkafka were dropped`
+      : `offset ${event.offset} came where ${event.expected} was expected: the log was truncated`
+  return { code: event.kind.toUpperCase(), message, fatal: false, topic: null, partition: -1 }
 }

@@ -10,24 +10,11 @@
 import type { ConsumerEvent, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
+import { endOf, heldFrom, reachedStop, type Held } from './held.ts'
 import type { Position, ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
-import { resolveStartOffsets } from './start-offsets.ts'
-
-interface Held {
-  readonly topic: string
-  readonly partition: number
-  /** Everything below went into slots. */
-  offset: number
-  endOffset: number
-  /** Main asked for a pause: too many unresolved offsets. */
-  held: boolean
-  /**
-   * The watermark that main told last, and the highest that the group has acknowledged; -1: none.
-   */
-  wanted: number
-  committed: number
-}
+import type { OffsetRange } from './offset-ranges.ts'
+import { resolveStartOffsets, type StartOffsets } from './start-offsets.ts'
 
 /**
  * A coordinator or leader that restarts is back by then; far below max.poll.interval.ms (5 min).
@@ -47,8 +34,6 @@ const REVOKED_GRACE_MS = 2000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
 
-const NOTHING_COMMITTED = { wanted: -1, committed: -1 }
-
 type Meanwhile = (message: ToIngress) => void
 
 export class Membership {
@@ -63,9 +48,25 @@ export class Membership {
     return [...this.#assignments.keys()]
   }
 
-  /** Those that main has not asked to hold. */
+  /** Those that main has not asked to hold, and of which there is more to read. */
   resumable(): number[] {
-    return [...this.#assignments].filter(([, one]) => !one.held).map(([id]) => id)
+    return [...this.#assignments].filter(([, one]) => !one.held && !one.finished).map(([id]) => id)
+  }
+
+  /** Of a replay: the assignments that have come to their end since the last call. */
+  takeFinished(): number[] {
+    const ids: number[] = []
+    for (const [id, held] of this.#assignments) {
+      if (!reachedStop(held)) continue
+      held.finished = true
+      ids.push(id)
+    }
+    return ids
+  }
+
+  /** Of a replay: whether everything was read. */
+  get isFinished(): boolean {
+    return [...this.#assignments.values()].every((held) => held.finished)
   }
 
   hold(assignmentIds: readonly number[]): void {
@@ -85,7 +86,7 @@ export class Membership {
   }
 
   noteEnd(assignmentId: number, endOffset: number): void {
-    this.#set(assignmentId, { endOffset })
+    this.#set(assignmentId, { endOffset, metEnd: endOffset })
   }
 
   positions(): Position[] {
@@ -105,7 +106,7 @@ export class Membership {
     const { bridge, consumer } = this.#options
     for (const held of this.#assignments.values()) {
       const { high } = bridge.consumerWatermarks(consumer, held, 0)
-      held.endOffset = Math.max(held.endOffset, high)
+      held.endOffset = endOf(held, high)
     }
     return this.positions()
   }
@@ -127,14 +128,35 @@ export class Membership {
       send({ kind: 'failed', ingressIndex, code, message: messageOf(thrown) })
       return
     }
+    this.#begin(resolved, meanwhile)
+  }
+
+  /** Reads these ranges, none of them empty, without asking the group. */
+  assignRanges(ranges: readonly OffsetRange[], meanwhile: Meanwhile): void {
+    const partitions = ranges.map(({ topic, partition, from }) => ({
+      topic,
+      partition,
+      offset: from,
+    }))
+    const stops = new Map(ranges.map((one) => [`${one.topic}/${one.partition}`, one.to]))
+    this.#begin({ partitions, lost: [] }, meanwhile, stops)
+  }
+
+  /** Main opens the ledgers, and librdkafka begins to read. */
+  #begin(
+    resolved: StartOffsets,
+    meanwhile: Meanwhile,
+    stops: ReadonlyMap<string, number> = new Map(),
+  ): void {
+    const { bridge, consumer, ingressIndex, send } = this.#options
     send({ kind: 'assign', ingressIndex, ...resolved })
     const answer = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)
     // Without an answer main is ending the process; the group will hear of it when the consumer
     // closes.
     if (answer === undefined) return
-    for (const { assignmentId, topic, partition, offset } of answer.assignments) {
-      const held = { topic, partition, offset, endOffset: -1, held: false, ...NOTHING_COMMITTED }
-      this.#assignments.set(assignmentId, held)
+    for (const one of answer.assignments) {
+      const stopOffset = stops.get(`${one.topic}/${one.partition}`) ?? Infinity
+      this.#assignments.set(one.assignmentId, heldFrom(one, stopOffset))
     }
     bridge.consumerAssign(consumer, answer.assignments)
   }

@@ -19,21 +19,24 @@ import type { LostRange } from './ingress-messages.ts'
 /** Each request may take this long; a broker that restarts is back within a few of them. */
 const REQUEST_TIMEOUT_MS = 10_000
 
+/** When to give up asking, by the monotonic clock. */
+export interface Deadline {
+  nowMs(): number
+  readonly atMs: number
+}
+
 export interface StartOffsets {
   readonly partitions: readonly PartitionOffset[]
   readonly lost: readonly LostRange[]
 }
 
-/**
- * @param deadline monotonic ms after which it gives up.
- * @throws LogpipeError KAFKA_UNREACHABLE when no answer came until the deadline.
- */
+/** @throws LogpipeError KAFKA_UNREACHABLE when no answer came until the deadline. */
 export function resolveStartOffsets(
   bridge: Pick<Bridge, 'consumerCommitted' | 'consumerOffsetsForTimes'>,
   consumer: BridgeId,
   partitions: readonly PartitionOffset[],
   start: StartPosition,
-  deadline: { nowMs(): number; readonly atMs: number },
+  deadline: Deadline,
 ): StartOffsets {
   const ask = (what: string, call: () => PartitionError[]) => askUntil(what, call, deadline)
   const committed = ask('committed offsets', () =>
@@ -60,6 +63,29 @@ export function resolveStartOffsets(
     return { topic, partition, offset: Math.max(offset, first) }
   })
   return { partitions: resolved, lost }
+}
+
+/**
+ * The offset of each partition at a time (ms since 1970) or at OFFSET_END, in the partitions'
+ * order; below 0 where there is none.
+ * @throws LogpipeError KAFKA_UNREACHABLE when no answer came until the deadline.
+ */
+export function askOffsets(
+  bridge: Pick<Bridge, 'consumerOffsetsForTimes'>,
+  consumer: BridgeId,
+  what: string,
+  partitions: readonly PartitionOffset[],
+  at: number,
+  deadline: Deadline,
+): number[] {
+  const asked = partitions.map((one) => ({ ...one, offset: at }))
+  const answer = askUntil(
+    what,
+    () => bridge.consumerOffsetsForTimes(consumer, asked, REQUEST_TIMEOUT_MS),
+    deadline,
+  )
+  const offsets = byPartition(answer)
+  return partitions.map(({ topic, partition }) => offsets.get(nameOf(topic, partition)) ?? -1)
 }
 
 type OffsetsAt = (what: string, list: readonly PartitionOffset[], at: number) => PartitionError[]
@@ -96,7 +122,7 @@ function startOf(
 function askUntil(
   what: string,
   call: () => PartitionError[],
-  deadline: { nowMs(): number; readonly atMs: number },
+  deadline: Deadline,
 ): PartitionError[] {
   for (;;) {
     let problem: string

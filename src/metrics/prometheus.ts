@@ -5,6 +5,7 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client'
 import {
+  PARTITION_METRICS,
   RUNTIME_METRICS,
   type PartitionLag,
   type RuntimeMetricName,
@@ -38,13 +39,13 @@ function addPartitionLags(
   labels: Readonly<Record<string, string>>,
   partitionLags: readonly PartitionLag[],
 ): void {
-  const gauge = new Gauge({
-    name: 'kafka_partition_lag',
-    help: 'Records between what was read and the end of a partition.',
-    labelNames: [...Object.keys(labels), 'topic', 'partition'],
-    registers: [registry],
-  })
-  for (const { topic, partition, lagRecords } of partitionLags) {
-    gauge.set({ ...labels, topic, partition }, lagRecords)
+  const labelNames = [...Object.keys(labels), 'topic', 'partition']
+  for (const [name, { help, of }] of Object.entries(PARTITION_METRICS)) {
+    const gauge = new Gauge({ name, help, labelNames, registers: [registry] })
+    for (const lag of partitionLags) {
+      const value = of(lag)
+      const { topic, partition } = lag
+      if (value !== null) gauge.set({ ...labels, topic, partition }, value)
+    }
   }
 }

@@ -22,6 +22,10 @@ export const RUNTIME_METRICS = {
   es_mem_queue_bytes: 'Bytes in the memory queue of the output.',
   es_spill_queue_bytes: 'Bytes in the spill.',
   kafka_lag: 'Records between what was read and the end of the assigned partitions.',
+  kafka_lag_bytes: 'Estimated bytes of the values of the records still to be read.',
+  kafka_lag_seconds: 'Age of the last record read, of the partition that is furthest behind.',
+  kafka_lag_drain_seconds: 'Estimated seconds until the lag is read, at the present rates.',
+  es_spill_drain_seconds: 'Estimated seconds until the spill is empty, at the present rate.',
   pool_free: 'Slots that are free.',
   pool_ready: 'Slots that wait for a filter thread.',
   pool_in_flight: 'Slots being filled or filtered.',
@@ -34,9 +38,32 @@ export type RuntimeMetricName = keyof typeof RUNTIME_METRICS
 /** All of them; null where a number is not known (yet), and then it is left out. */
 export type RuntimeMetrics = Readonly<Record<RuntimeMetricName, number | null>>
 
-/** How far one partition of this process is from its end. */
+/** How far one partition of this process is from its end (lag-meter.ts). Null: unknown. */
 export interface PartitionLag {
   readonly topic: string
   readonly partition: number
   readonly lagRecords: number
+  readonly lagBytes: number | null
+  readonly lagSeconds: number | null
+  readonly drainSeconds: number | null
 }
+
+/** The metrics of one partition, by name; null is left out. */
+export const PARTITION_METRICS = {
+  kafka_partition_lag: {
+    help: 'Records between what was read and the end of a partition.',
+    of: (lag: PartitionLag) => lag.lagRecords,
+  },
+  kafka_partition_lag_bytes: {
+    help: 'Estimated bytes of the values of the records still to be read of a partition.',
+    of: (lag: PartitionLag) => lag.lagBytes,
+  },
+  kafka_partition_lag_seconds: {
+    help: 'Age of the last record read of a partition; 0 when all is read.',
+    of: (lag: PartitionLag) => lag.lagSeconds,
+  },
+  kafka_partition_lag_drain_seconds: {
+    help: 'Estimated seconds until the lag of a partition is read, at the present rates.',
+    of: (lag: PartitionLag) => lag.drainSeconds,
+  },
+} as const

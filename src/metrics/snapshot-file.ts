@@ -1,6 +1,7 @@
 /**
  * RUNTIME_METRICS_PATH: the metrics as one JSON object, once a second, for whoever reads files. It
- * is flat but for `kafka_partition_lag`: {topic: {partition: records}}.
+ * is flat but for the metrics of partitions, `kafka_partition_lag` and its like: each is {topic:
+ * {partition: value}}.
  *
  * Atomic: written to a file beside it, then renamed, so a reader never sees half of one. Readable
  * by all (0644): it holds counts, no record. What cannot be written (a full disk) is no reason to
@@ -13,7 +14,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { PartitionLag, RuntimeMetrics } from './runtime-metrics.ts'
+import { PARTITION_METRICS, type PartitionLag, type RuntimeMetrics } from './runtime-metrics.ts'
 
 export interface SnapshotFileOptions {
   readonly path: string
@@ -32,8 +33,11 @@ export interface SnapshotFile {
 
 const EVERY_MS = 1000
 const MODE = 0o644
-/** Keeps the file below the 256 KiB that its readers take, however long the topics' names. */
-const PARTITIONS_MAX = 500
+/**
+ * Keeps the file below the 256 KiB that its readers take, however long the topics' names: four
+ * metrics of at most 249 bytes of topic and 40 of number and value.
+ */
+const PARTITIONS_MAX = 200
 
 /**
  * Writes the first snapshot, then one each second.
@@ -84,13 +88,25 @@ export async function openSnapshotFile(options: SnapshotFileOptions): Promise<Sn
 function snapshotJson({ read, partitionLags, clock }: SnapshotFileOptions): string {
   const known = Object.entries(read()).filter(([, value]) => value !== null)
   const at = new Date(clock.wallMs()).toISOString()
-  const lags: Record<string, Record<string, number>> = {}
-  for (const { topic, partition, lagRecords } of partitionLags().slice(0, PARTITIONS_MAX)) {
-    const ofTopic = (lags[topic] ??= {})
-    ofTopic[partition] = lagRecords
+  const lags = partitionLags().slice(0, PARTITIONS_MAX)
+  const nested = Object.entries(PARTITION_METRICS)
+    .map(([name, { of }]) => [name, byTopic(lags, of)] as const)
+    .filter(([, values]) => Object.keys(values).length > 0)
+  return `${JSON.stringify({ at, ...Object.fromEntries([...known, ...nested]) })}\n`
+}
+
+function byTopic(
+  lags: readonly PartitionLag[],
+  of: (lag: PartitionLag) => number | null,
+): Record<string, Record<string, number>> {
+  const values: Record<string, Record<string, number>> = {}
+  for (const lag of lags) {
+    const value = of(lag)
+    if (value === null) continue
+    const ofTopic = (values[lag.topic] ??= {})
+    ofTopic[lag.partition] = value
   }
-  const nested = Object.keys(lags).length === 0 ? {} : { kafka_partition_lag: lags }
-  return `${JSON.stringify({ at, ...Object.fromEntries(known), ...nested })}\n`
+  return values
 }
 
 async function writeAtomically(file: string, text: string): Promise<void> {

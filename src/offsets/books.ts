@@ -16,8 +16,11 @@
  */
 import assert from 'node:assert/strict'
 
-/** Why a record was filtered out: the pattern, or one of the features that thin out. */
-export const FILTER_REASONS = ['pattern', 'sample', 'dedupe', 'throttle'] as const
+/**
+ * Why a record was filtered out: the pattern, the span of time of a replay, or one of the features
+ * that thin out.
+ */
+export const FILTER_REASONS = ['pattern', 'time', 'sample', 'dedupe', 'throttle'] as const
 export type FilterReason = (typeof FILTER_REASONS)[number]
 
 /** Why a record was dropped; only where the user allowed it. */

@@ -58,10 +58,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     operandsMax: 0,
     summary: 'Send the matches of a span of time once more.',
     description: [
-      'Reads the records whose timestamp lies in a span of time, whatever the group has committed, and commits nothing. Ends when everything is written.',
+      'Reads the records whose timestamp lies in a span of time, whatever the group has committed, and commits nothing. Filter, output and books are those of run; what does not lie in the span is filtered(time), and a record without a timestamp lies in none. Ends when everything is written.',
+      'It joins no group, so a pipeline of the same group goes on undisturbed, and it may run beside it: unless ES_SPILL_PATH and RUNTIME_METRICS_PATH say otherwise, its spill is data/es_spill-replay.bin and its snapshot data/runtime_metrics-replay.json. What Elasticsearch has already is a duplicate and makes no second document.',
     ],
-    examples: [['logpipe replay --from 2026-09-01T00:00Z --to 2026-09-02T00:00Z', 'one day']],
-    notBuilt: true,
+    examples: [
+      ['logpipe replay --from 2026-09-01T00:00Z --to 2026-09-02T00:00Z', 'one day'],
+      [
+        'logpipe replay --from 2026-09-01T06:00Z --partitions 0,4-6',
+        'some partitions, to their end',
+      ],
+    ],
   },
   {
     name: 'bench consume',

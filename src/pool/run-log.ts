@@ -28,12 +28,16 @@ export interface RunReport {
   readonly valueBytes: number
   readonly lowWatermark: number
   readonly reason: number
+  /** Of its records, those that matched but lie outside the span of time that is wanted. */
+  readonly outsideTime: number
+  /** The time of its last record, in ms since 1970; -1: none. */
+  readonly lastTimestampMs: number
 }
 
 const WRITTEN = 0
 const READ = 1
 const HEADER_BYTES = 64
-const ENTRY_DOUBLES = 8
+const ENTRY_DOUBLES = 9
 
 /**
  * About 50 ms of slots at the highest rate seen (100-byte records in slots of 256: 27,000 a
@@ -73,6 +77,8 @@ export class RunLog {
     doubles[at + 4] = report.valueBytes
     doubles[at + 5] = report.lowWatermark
     doubles[at + 6] = report.reason
+    doubles[at + 7] = report.outsideTime
+    doubles[at + 8] = report.lastTimestampMs
     Atomics.store(this.#words, WRITTEN, (written + 1) | 0)
     return true
   }
@@ -99,6 +105,8 @@ export class RunLog {
         valueBytes: doubles[at + 4]!,
         lowWatermark: doubles[at + 5]!,
         reason: doubles[at + 6]!,
+        outsideTime: doubles[at + 7]!,
+        lastTimestampMs: doubles[at + 8]!,
       })
     }
     if (count > 0) {

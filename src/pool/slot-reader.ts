@@ -48,6 +48,8 @@ export interface RunEntry {
   readonly coverTo: number
   /** The partition's low watermark when there was a gap before the run; -1 otherwise. */
   readonly lowWatermark: number
+  /** The time of the last record, in ms since 1970; -1: none. */
+  readonly lastTimestampMs: number
 }
 
 export class SlotReader {
@@ -97,10 +99,13 @@ export class SlotReader {
     assert(runIndex >= 0 && runIndex < this.runCount)
     const word = (this.#base + this.#layout.runsAt + runIndex * RUN_BYTES) / 4
     const double = word / 2
+    const firstRecord = this.#words[word + RUN_FIRST_RECORD]!
+    const recordCount = this.#words[word + RUN_RECORDS]!
     return {
       assignmentId: this.#words[word + RUN_ASSIGNMENT]!,
-      firstRecord: this.#words[word + RUN_FIRST_RECORD]!,
-      recordCount: this.#words[word + RUN_RECORDS]!,
+      firstRecord,
+      recordCount,
+      lastTimestampMs: this.timestampMs(firstRecord + recordCount - 1),
       valueBytes: this.#words[word + RUN_VALUE_BYTES]!,
       coverFrom: this.#doubles[double + RUN_COVER_FROM]!,
       coverTo: this.#doubles[double + RUN_COVER_TO]!,

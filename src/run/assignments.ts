@@ -22,6 +22,9 @@ export interface AssignmentState {
   position: number
   /** The partition's end; -1 unknown. */
   endOffset: number
+  /** Bytes of the values read of it, and the time of the last one (ms since 1970; -1: none). */
+  bytesRead: number
+  lastTimestampMs: number
   /** Paused for too many unresolved offsets. */
   held: boolean
 }
@@ -58,6 +61,8 @@ export class Assignments {
       book: this.#books.of(topic, partition),
       position: offset,
       endOffset: -1,
+      bytesRead: 0,
+      lastTimestampMs: -1,
       held: false,
     }
     this.#states.set(state.assignmentId, state)
@@ -85,7 +90,7 @@ export class Assignments {
       const state = this.#states.get(assignmentId)
       if (state === undefined) continue
       state.position = Math.max(state.position, offset)
-      state.endOffset = Math.max(state.endOffset, endOffset)
+      if (endOffset >= 0) state.endOffset = endOffset
     }
   }
 

@@ -76,6 +76,7 @@ export class Coordinator {
         this.#unassigned(message.assignmentIds)
         break
       case 'positions':
+      case 'finished':
       case 'stopped':
         this.assignments.note(message.positions)
         break
@@ -87,14 +88,16 @@ export class Coordinator {
 
   /** A run of which nothing matched. */
   handleRun(report: RunReport): void {
-    const { assignmentId, coverFrom, coverTo, recordCount, reason } = report
+    const { assignmentId, coverFrom, coverTo, recordCount, reason, outsideTime } = report
     const state = this.assignments.get(assignmentId)
-    this.#noteGap(state, report)
-    state.book.add('fetched', recordCount)
+    this.#noteRun(state, report)
     const answer = this.#options.ledger.cover(assignmentId, coverFrom, coverTo, null)
     if (answer === 'fenced') state.book.add('fenced', recordCount)
     else if (reason === RUN_DROPPED_OVERFLOW) state.book.dropped('overflow_newest', recordCount)
-    else state.book.filtered('pattern', recordCount)
+    else {
+      state.book.filtered('pattern', recordCount - outsideTime)
+      state.book.filtered('time', outsideTime)
+    }
   }
 
   handleMatched(batch: MatchedBatch): void {
@@ -199,17 +202,17 @@ export class Coordinator {
   }
 
   #place(run: MatchedBatch['runs'][number]): PlacedRun | null {
-    const { assignmentId, coverFrom, coverTo, recordCount, offsets } = run
+    const { assignmentId, coverFrom, coverTo, recordCount, offsets, outsideTime } = run
     const state = this.assignments.get(assignmentId)
-    this.#noteGap(state, run)
-    state.book.add('fetched', recordCount)
+    this.#noteRun(state, run)
     const tile = this.#options.ledger.cover(assignmentId, coverFrom, coverTo, offsets)
     assert(tile !== 'resolved', 'a matched run has documents')
     if (tile === 'fenced') {
       state.book.add('fenced', recordCount)
       return null
     }
-    state.book.filtered('pattern', recordCount - offsets.length)
+    state.book.filtered('pattern', recordCount - offsets.length - outsideTime)
+    state.book.filtered('time', outsideTime)
     return { run, topic: state.topic, partition: state.partition, tile }
   }
 
@@ -252,6 +255,13 @@ export class Coordinator {
       const kind = isFull ? 'pause' : 'resume'
       this.#options.toIngress(ingressIndex, { kind, assignmentIds: [assignmentId] })
     }
+  }
+
+  #noteRun(state: AssignmentState, run: RunReport): void {
+    this.#noteGap(state, run)
+    state.book.add('fetched', run.recordCount)
+    state.bytesRead += run.valueBytes
+    state.lastTimestampMs = run.lastTimestampMs
   }
 
   /** A gap that ends at the low watermark was not compaction: those records expired unread. */

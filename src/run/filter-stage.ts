@@ -5,13 +5,19 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import { SlotFilter, type AssignmentName, type MatchedBatch } from '../filter/slot-filter.ts'
+import {
+  SlotFilter,
+  type AssignmentName,
+  type MatchedBatch,
+  type TimeSpan,
+} from '../filter/slot-filter.ts'
 import type { CounterRow } from '../pool/counters.ts'
 import { RUN_DROPPED_OVERFLOW, RunLog, type RunReport } from '../pool/run-log.ts'
 import { PHASE_END, type Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import { encoderFor } from './encoders.ts'
+import type { PipelineSettings } from './settings.ts'
 import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
 
 /** One wait for the output or for main; then everything is looked at again. */
@@ -50,6 +56,7 @@ export class FilterStage {
       reader: this.#reader,
       recordsMax: data.slots.shape.recordsMax,
       encoder: encoderFor(data.settings.output),
+      span: spanOf(data.settings),
       nameOf: (assignmentId) => this.#nameOf(assignmentId),
       report: (run) => this.#report(run),
       deliver: (batch) => this.#deliver(batch),
@@ -70,7 +77,8 @@ export class FilterStage {
   reportDropped(slotIndex: number): void {
     this.#reader.open(slotIndex)
     for (let runIndex = 0; runIndex < this.#reader.runCount; runIndex++) {
-      this.#report({ ...this.#reader.run(runIndex), reason: RUN_DROPPED_OVERFLOW })
+      const run = this.#reader.run(runIndex)
+      this.#report({ ...run, reason: RUN_DROPPED_OVERFLOW, outsideTime: 0 })
     }
   }
 
@@ -122,5 +130,16 @@ export class FilterStage {
       timestampTypes.buffer,
     ])
     send({ kind: 'matched', batch }, [batch.body.buffer, batch.ends.buffer, ...origins])
+  }
+}
+
+/** The span of time that a replay wants, and where it ends in each partition. */
+function spanOf({ replay }: PipelineSettings): TimeSpan | null {
+  if (replay === null) return null
+  const ends = new Map(replay.ranges.map((one) => [`${one.topic}/${one.partition}`, one.to]))
+  return {
+    fromMs: replay.fromMs,
+    toMs: replay.toMs ?? Infinity,
+    endOf: ({ topic, partition }) => ends.get(`${topic}/${partition}`) ?? 0,
   }
 }

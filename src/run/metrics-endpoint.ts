@@ -27,7 +27,7 @@ export async function openEndpoint(
     address,
     metrics: async () => {
       const now = view()
-      return now === null ? '' : prometheusText(now.metrics, {}, now.stats.partitionLags)
+      return now === null ? '' : prometheusText(now.metrics, {}, now.stats.lag.partitions)
     },
     faults: () => faultsOf(view()?.stats ?? null),
   })

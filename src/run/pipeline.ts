@@ -11,28 +11,31 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { waitUntil } from '../core/wait-until.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 import type { Books, Statement } from '../offsets/books.ts'
+import { LagMeter } from '../metrics/lag-meter.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { Coordinator } from './coordinator.ts'
-import { lagsOf } from './lags.ts'
+import { IngressStates } from './ingress-states.ts'
 import { errorOf, Notices } from './notices.ts'
 import type { OutputParts } from './outputs.ts'
 import { openParts, type PipelineParts } from './pipeline-parts.ts'
 import { RecordTimes } from './record-times.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
-import type { PipelineSettings } from './settings.ts'
+import { replayRecords, type PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
 import { Threads, type FromThread } from './threads.ts'
 
 /** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
-const COMMIT_EVERY_MS = 1000
+/** Commits, and looks at the lag. */
+const EVERY_MS = 1000
 /** The last commits and the leaving of the group: two requests to the coordinator. */
 const FINISH_TIMEOUT_MS = 10_000
 /** Leaves room for the output to close within the shut-down's deadline. */
@@ -61,9 +64,8 @@ export class Pipeline {
   readonly #startedMs = performance.now()
   readonly #timers: NodeJS.Timeout[] = []
   readonly #times = new RecordTimes()
-  /** Ingress threads that fetch no more, and those that have left their group; dead ones too. */
-  readonly #stoppedIngress = new Set<number>()
-  readonly #closedIngress = new Set<number>()
+  readonly #lags = new LagMeter()
+  readonly #ingress: IngressStates
   #isStopping = false
   #isMember = false
   #error: LogpipeError | null = null
@@ -72,6 +74,7 @@ export class Pipeline {
   private constructor(settings: PipelineSettings, deps: PipelineDeps, parts: PipelineParts) {
     const { bridge, output } = parts
     this.#settings = settings
+    this.#ingress = new IngressStates(settings.kafka.properties.length)
     this.#log = deps.log
     this.#notices = new Notices(deps.log, () => performance.now())
     this.#bridge = bridge
@@ -149,7 +152,7 @@ export class Pipeline {
       })
     }
     this.#timers.push(setInterval(() => this.#tick(), TICK_MS))
-    this.#timers.push(setInterval(() => this.#coordinator.commit(), COMMIT_EVERY_MS))
+    this.#timers.push(setInterval(() => this.#everySecond(), EVERY_MS))
     const { runSeconds } = this.#settings
     if (runSeconds > 0) this.#timers.push(setTimeout(() => this.stop(), runSeconds * 1000))
   }
@@ -162,7 +165,8 @@ export class Pipeline {
       counters: this.#shared.counters.read(),
       slots: this.#shared.slots.counts(),
       sink: this.#output.sink.gauges(),
-      ...lagsOf(this.#coordinator.assignments.all()),
+      lag: this.#lags.report,
+      replayRecords: replayRecords(this.#settings),
       ...this.#times.stats(),
       isMember: this.#isMember,
       isStopping: this.#isStopping,
@@ -173,8 +177,7 @@ export class Pipeline {
   stop(): void {
     if (this.#isStopping) return
     this.#isStopping = true
-    // A bug in the shut-down itself is an uncaught exception: the process ends, nothing more is
-    // committed.
+    // A bug in it is an uncaught exception: the process ends, nothing more is committed.
     void this.#shutDown()
   }
 
@@ -189,11 +192,7 @@ export class Pipeline {
   }
 
   #onDeath(row: number, error: LogpipeError): void {
-    // Nobody waits for an answer of the dead.
-    if (row < this.#ingressCount) {
-      this.#stoppedIngress.add(row)
-      this.#closedIngress.add(row)
-    }
+    if (row < this.#ingressCount) this.#ingress.noteDeath(row)
     this.fail(error)
   }
 
@@ -210,9 +209,8 @@ export class Pipeline {
     const error = errorOf(message)
     if (error !== null) this.fail(error)
     if (message.kind === 'assign' || message.kind === 'standby') this.#isMember = true
-    if (message.kind === 'stopped') this.#stoppedIngress.add(message.ingressIndex)
-    else if (message.kind === 'closed') this.#closedIngress.add(message.ingressIndex)
-    else if (message.kind === 'first') this.#times.noteFirst(message)
+    if (message.kind === 'first') this.#times.noteFirst(message)
+    this.#ingress.note(message)
   }
 
   #tick(): void {
@@ -224,6 +222,14 @@ export class Pipeline {
     this.#times.look(lastNs)
     const { recordsMax } = this.#settings
     if (recordsMax > 0 && records >= recordsMax) this.stop()
+    // A replay ends by itself once all of it is written, however long the output takes for that.
+    if (this.#ingress.haveFinished && this.#coordinator.isDrained()) this.stop()
+  }
+
+  #everySecond(): void {
+    this.#coordinator.commit()
+    const { spillBytes } = this.#output.sink.gauges()
+    this.#lags.look(this.#coordinator.assignments.all(), spillBytes, systemClock)
   }
 
   async #shutDown(): Promise<void> {
@@ -232,25 +238,20 @@ export class Pipeline {
     const left = (untilMs: number) => Math.max(0, untilMs - performance.now())
     this.#shared.signals.setPhase(PHASE_DRAIN)
     this.#shared.slots.wakeAll()
-    await this.#until(() => this.#stoppedIngress.size === this.#ingressCount, left(drainEndMs))
+    await this.#until(() => this.#ingress.haveStopped, left(drainEndMs))
     if (this.#error === null) {
       void this.#output.sink.flush(left(drainEndMs))
       await this.#until(() => this.#coordinator.isDrained(), left(drainEndMs))
     }
+    const timeoutMs = Math.round(Math.min(FINISH_TIMEOUT_MS, left(deadlineMs)))
     for (let index = 0; index < this.#ingressCount; index++) {
       const commits = this.#coordinator.finalCommits(index)
-      const timeoutMs = Math.round(Math.min(FINISH_TIMEOUT_MS, left(deadlineMs)))
       this.#threads.send(index, { kind: 'finish', commits, timeoutMs })
     }
     this.#threads.expectEnd()
-    // An ingress thread that waits for a slot or for the queue reads its messages when the phase is
-    // END.
-    if (this.#stoppedIngress.size < this.#ingressCount) this.#shared.signals.setPhase(PHASE_END)
-    await this.#until(
-      () => this.#closedIngress.size === this.#ingressCount,
-      FINISH_TIMEOUT_MS,
-      true,
-    )
+    // An ingress thread that waits for a slot or for the queue reads its messages at phase END.
+    if (!this.#ingress.haveStopped) this.#shared.signals.setPhase(PHASE_END)
+    await this.#until(() => this.#ingress.haveClosed, FINISH_TIMEOUT_MS, true)
     await this.#close(left(deadlineMs))
   }
 
@@ -262,8 +263,7 @@ export class Pipeline {
     this.#tick()
     await this.#output.sink.close(Math.max(timeoutMs, 1))
     await this.#output.close()
-    const { slots } = this.stats()
-    const { free, filling, ready, filtering } = slots
+    const { free, filling, ready, filtering } = this.#shared.slots.counts()
     assert.equal(free + filling + ready + filtering, this.#shared.slots.slotCount)
     // A thread that had to be terminated may still be inside the add-on: its memory stays.
     if (late.length === 0) {

@@ -2,7 +2,7 @@
  * What a pipeline tells while it runs, and when it has ended.
  */
 import type { LogpipeError } from '../core/errors.ts'
-import type { PartitionLag } from '../metrics/runtime-metrics.ts'
+import type { LagReport } from '../metrics/lag-meter.ts'
 import type { Statement } from '../offsets/books.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
@@ -12,10 +12,10 @@ export interface PipelineStats {
   readonly counters: CounterValues
   readonly slots: SlotCounts
   readonly sink: SinkGauges
-  /** Over all partitions whose end is known; null: none yet. */
-  readonly lagRecords: number | null
-  /** Those same partitions, the furthest behind first. */
-  readonly partitionLags: readonly PartitionLag[]
+  /** As of the last second. */
+  readonly lag: LagReport
+  /** Of a replay: how much was to be read, in offsets; null: no replay. */
+  readonly replayRecords: number | null
   /** The group has answered: with partitions, or that others have them all. */
   readonly isMember: boolean
   readonly isStopping: boolean

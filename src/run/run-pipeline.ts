@@ -76,7 +76,7 @@ async function runStarted(
         path: snapshotPath,
         clock: systemClock,
         read: () => runtimeMetrics(pipeline.stats(), performance.now() - startedMs),
-        partitionLags: () => pipeline.stats().partitionLags,
+        partitionLags: () => pipeline.stats().lag.partitions,
         onTrouble: (trouble) =>
           log.warn(trouble === null ? 'the metrics snapshot is written again' : trouble),
       })
@@ -131,7 +131,8 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       elapsedMs: nowMs - beforeMs,
       sink: now.sink,
       sinkBefore: before.sink,
-      lagRecords: now.lagRecords,
+      lag: now.lag,
+      replayRecords: now.replayRecords,
     })
     log.status(statusLines(status), { ...status })
     before = now
@@ -141,7 +142,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
 }
 
 export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeMetrics {
-  const { counters, slots, sink, lagRecords } = stats
+  const { counters, slots, sink, lag } = stats
   return {
     polled_total: counters.records,
     polled_bytes_total: counters.bytes,
@@ -157,7 +158,11 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     es_mem_queue_len: sink.queuedDocuments,
     es_mem_queue_bytes: sink.queuedBytes,
     es_spill_queue_bytes: sink.spillBytes,
-    kafka_lag: lagRecords,
+    kafka_lag: lag.total?.lagRecords ?? null,
+    kafka_lag_bytes: lag.total?.lagBytes ?? null,
+    kafka_lag_seconds: lag.total?.lagSeconds ?? null,
+    kafka_lag_drain_seconds: lag.total?.drainSeconds ?? null,
+    es_spill_drain_seconds: lag.spillDrainSeconds,
     pool_free: slots.free,
     pool_ready: slots.ready,
     pool_in_flight: slots.filling + slots.filtering,

@@ -67,6 +67,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
       dropNewest: config.overflowDropNewest,
     },
     output,
+    replay: null,
     runSeconds: config.runSeconds,
     recordsMax: 0,
     commits: !config.noCommit && output.kind !== 'none',

@@ -4,6 +4,7 @@
  * The CLI makes it from the Config; the demo, the bench and the tests make their own.
  */
 import type { FillLimits } from '../bridge/bridge.ts'
+import type { OffsetRange } from '../kafka/offset-ranges.ts'
 import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 
@@ -13,6 +14,8 @@ export interface PipelineSettings {
   readonly filter: FilterSettings
   readonly pool: PoolSettings
   readonly output: OutputSettings
+  /** Null: everything from now on, as the group says. */
+  readonly replay: ReplaySettings | null
   /** 0: until stopped. */
   readonly runSeconds: number
   /** Stop after so many records were fetched; 0: no such limit. */
@@ -25,6 +28,15 @@ export interface PipelineSettings {
   readonly shutdownDeadlineMs: number
   /** The add-on's file; null: the one that was built. */
   readonly bridgeFile: string | null
+}
+
+/** A span of time, read once more without the group, and where it lies. Times in ms since 1970. */
+export interface ReplaySettings {
+  readonly fromMs: number
+  /** Exclusive; null: no limit. */
+  readonly toMs: number | null
+  /** None of them empty. */
+  readonly ranges: readonly OffsetRange[]
 }
 
 export interface KafkaSettings {
@@ -84,3 +96,8 @@ export type OutputSettings =
       /** Null: a document that can never be indexed stops the pipeline. */
       readonly letters: DeadLetterTarget | null
     }
+
+/** How much a replay reads, in offsets; null: it is none. */
+export function replayRecords({ replay }: PipelineSettings): number | null {
+  return replay === null ? null : replay.ranges.reduce((sum, { from, to }) => sum + to - from, 0)
+}

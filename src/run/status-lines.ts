@@ -7,7 +7,8 @@
  * The first is the pool and what Kafka gave; the second what became of it. What is not normal is
  * added behind: waiting output, spill, replay, trouble.
  */
-import { formatBytes } from '../core/units.ts'
+import { formatBytes, formatDuration } from '../core/units.ts'
+import type { LagReport } from '../metrics/lag-meter.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
 import type { SinkGauges } from '../sink/sink.ts'
@@ -20,8 +21,9 @@ export interface StatusInput {
   readonly elapsedMs: number
   readonly sink: SinkGauges
   readonly sinkBefore: SinkGauges
-  /** Records up to the partitions' ends; null: not known. */
-  readonly lagRecords: number | null
+  readonly lag: LagReport
+  /** Of a replay: how much was to be read, in offsets; null: no replay. */
+  readonly replayRecords: number | null
 }
 
 /** What a status holds, per second where it is a rate; also the fields of the JSON form. */
@@ -38,7 +40,14 @@ export interface Status {
   readonly written_per_second: number
   readonly queued: number
   readonly spill_bytes: number
+  /** Records up to the partitions' ends, and estimates (lag-meter.ts); null: not known. */
   readonly lag: number | null
+  readonly lag_bytes: number | null
+  readonly lag_seconds: number | null
+  readonly lag_drain_seconds: number | null
+  readonly spill_drain_seconds: number | null
+  /** Of a replay: the share that was read, 0 to 1. */
+  readonly progress: number | null
   readonly replaying: boolean
   readonly trouble: string | null
 }
@@ -59,9 +68,32 @@ export function statusOf(input: StatusInput): Status {
     written_per_second: rate(sink.writtenDocuments - sinkBefore.writtenDocuments),
     queued: sink.queuedDocuments,
     spill_bytes: sink.spillBytes,
-    lag: input.lagRecords,
+    ...lagOf(input),
     replaying: sink.replaying,
     trouble: sink.trouble,
+  }
+}
+
+function lagOf({
+  lag: { total, spillDrainSeconds },
+  replayRecords,
+}: StatusInput): Pick<
+  Status,
+  'lag' | 'lag_bytes' | 'lag_seconds' | 'lag_drain_seconds' | 'spill_drain_seconds' | 'progress'
+> {
+  const rounded = (value: number | null | undefined) =>
+    value === null || value === undefined ? null : Math.round(value)
+  const left = total?.lagRecords ?? null
+  return {
+    lag: left,
+    lag_bytes: rounded(total?.lagBytes),
+    lag_seconds: rounded(total?.lagSeconds),
+    lag_drain_seconds: rounded(total?.drainSeconds),
+    spill_drain_seconds: rounded(spillDrainSeconds),
+    progress:
+      replayRecords === null || left === null || replayRecords === 0
+        ? null
+        : Math.min(1, Math.max(0, 1 - left / replayRecords)),
   }
 }
 
@@ -72,9 +104,9 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
     status.dropped > 0 ? `dropped=${status.dropped}` : null,
     status.queued > 0 ? `queued=${status.queued}` : null,
     status.written_per_second > 0 ? `written=${status.written_per_second}/s` : null,
-    status.spill_bytes > 0 ? `spill=${formatBytes(status.spill_bytes)}` : null,
+    status.spill_bytes > 0 ? spillText(status) : null,
     status.replaying ? 'replaying the spill' : null,
-    status.lag === null ? null : `lag=${status.lag}`,
+    status.progress === null ? lagText(status) : progressText(status),
     status.trouble,
   ].filter((extra) => extra !== null)
   return [
@@ -86,4 +118,32 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
       ...extras,
     ].join(' | '),
   ]
+}
+
+/** `spill=1.2 GiB, empty in 3m 20s`. */
+function spillText({ spill_bytes: bytes, spill_drain_seconds: drain }: Status): string {
+  return `spill=${formatBytes(bytes)}${drain === null ? '' : `, empty in ${seconds(drain)}`}`
+}
+
+/** `lag=1200000, 1.1 GiB, 5m 3s behind, drained in 12.0 s`; what is not known is left out. */
+function lagText(status: Status): string | null {
+  const { lag, lag_bytes: bytes, lag_seconds: behind, lag_drain_seconds: drain } = status
+  if (lag === null || lag === 0) return lag === null ? null : 'lag=0'
+  const facts = [
+    `lag=${lag}`,
+    bytes === null ? null : formatBytes(bytes),
+    behind === null ? null : `${seconds(behind)} behind`,
+    drain === null ? null : `drained in ${seconds(drain)}`,
+  ]
+  return facts.filter((fact) => fact !== null).join(', ')
+}
+
+/** `replayed=42.1%, 12.0 s to go`. */
+function progressText({ progress, lag_drain_seconds: drain }: Status): string {
+  const share = `replayed=${((progress ?? 0) * 100).toFixed(1)}%`
+  return drain === null || progress === 1 ? share : `${share}, ${seconds(drain)} to go`
+}
+
+function seconds(count: number): string {
+  return formatDuration(count * 1000)
 }

@@ -16,6 +16,7 @@ import { loadBridge } from '../bridge/load.ts'
 import { messageOf } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
+import type { OffsetRange } from '../kafka/offset-ranges.ts'
 import { checkTopics, type Preflight } from '../kafka/preflight.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
@@ -92,7 +93,7 @@ function awaitOthers(): void {
 
 function runIngress(): void {
   const { settings, index } = data
-  const { kafka, pool } = settings
+  const { kafka, pool, replay } = settings
   const config = kafka.properties[index]
   assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
@@ -124,6 +125,7 @@ function runIngress(): void {
     filterHere: settings.mode === 'direct' ? (slotIndex) => stage.process(slotIndex) : null,
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
+    ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
     staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
   }).run(events)
 }
@@ -143,6 +145,12 @@ function openConsumer(
     send({ kind: 'closed', ingressIndex, inTime: true })
     return null
   }
+}
+
+/** This thread's share of a replay. */
+function rangesOfThread(ranges: readonly OffsetRange[]): OffsetRange[] {
+  const threadCount = data.settings.kafka.properties.length
+  return ranges.filter((_, place) => place % threadCount === data.index)
 }
 
 /** This thread's share of all partitions: those whose number leaves its index as the remainder. */

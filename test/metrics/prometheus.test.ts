@@ -27,17 +27,30 @@ test('the names that dashboards have are there', async () => {
 
 test('each partition has a series of its own', async () => {
   const text = await prometheusText(METRICS, { worker: 'w-1' }, [
-    { topic: 'app', partition: 0, lagRecords: 7 },
-    { topic: 'app', partition: 1, lagRecords: 0 },
+    { topic: 'app', partition: 0, lagRecords: 7, lagBytes: 70, lagSeconds: 1.5, drainSeconds: 3 },
+    { topic: 'app', partition: 1, lagRecords: 0, lagBytes: 0, lagSeconds: null, drainSeconds: 0 },
   ])
   assert.match(text, /^kafka_partition_lag\{worker="w-1",topic="app",partition="0"\} 7$/m)
   assert.match(text, /^kafka_partition_lag\{worker="w-1",topic="app",partition="1"\} 0$/m)
+  const values = [...text.matchAll(/^(kafka_partition_\w+)\{.*partition="(\d)"\} (.+)$/gm)]
+  assert.deepEqual(
+    values.map(([, name, partition, value]) => `${name} ${partition} ${value}`),
+    [
+      'kafka_partition_lag 0 7',
+      'kafka_partition_lag 1 0',
+      'kafka_partition_lag_bytes 0 70',
+      'kafka_partition_lag_bytes 1 0',
+      'kafka_partition_lag_seconds 0 1.5',
+      'kafka_partition_lag_drain_seconds 0 3',
+      'kafka_partition_lag_drain_seconds 1 0',
+    ],
+  )
 })
 
 test('what is not known is left out, and two scrapes do not add up', async () => {
   const metrics = { ...METRICS, kafka_lag: null, polled_total: 5 }
   await prometheusText(metrics, {})
   const text = await prometheusText(metrics, {})
-  assert.doesNotMatch(text, /kafka_lag/)
+  assert.doesNotMatch(text, /kafka_lag /)
   assert.match(text, /^polled_total 5$/m)
 })

@@ -138,7 +138,7 @@ test('the JSON has every entry, with reasons as objects', () => {
     fenced: 0,
     written: 2,
     spilled: 0,
-    filtered: { pattern: 48, sample: 0, dedupe: 0, throttle: 0 },
+    filtered: { pattern: 48, time: 0, sample: 0, dedupe: 0, throttle: 0 },
     dropped: { es_full: 0, overflow_newest: 0 },
     pending: 0,
     lost: { retention: { count: 0, ranges: [] }, spill: { count: 0, ranges: [] } },

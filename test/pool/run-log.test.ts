@@ -11,6 +11,8 @@ const report = (id: number): RunReport => ({
   valueBytes: 900,
   lowWatermark: -1,
   reason: RUN_FILTERED,
+  outsideTime: id,
+  lastTimestampMs: 1_700_000_000_000 + id,
 })
 
 test('entries come out as they went in, lap after lap, also where the counters wrap', () => {

@@ -1,0 +1,117 @@
+/**
+ * Which offsets hold a span of time: what `logpipe replay` reads of each partition.
+ *
+ *   from   the first offset whose record is as late as the span's start. Every record before it is
+ *          earlier, so nothing is missed, whatever the order of timestamps.
+ *   to     the first offset whose record is `slackMs` later than the span's end, or the end of the
+ *          partition as it is now. Records that are that much out of order lie behind it.
+ *
+ * Kafka answers both (ListOffsets by timestamp). Asked once, by a consumer that joins no group.
+ */
+import {
+  OFFSET_END,
+  OFFSET_NONE,
+  type Bridge,
+  type BridgeId,
+  type PartitionOffset,
+} from '../bridge/bridge.ts'
+import { LogpipeError } from '../core/errors.ts'
+import { askOffsets, type Deadline } from './start-offsets.ts'
+
+/** Offsets [from, to) of one partition; empty where the two are equal. */
+export interface OffsetRange {
+  readonly topic: string
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+}
+
+/** Times in ms since 1970. */
+export interface SpanQuery {
+  /** Names, or ^regular expressions. */
+  readonly topics: readonly string[]
+  /** Null: all. */
+  readonly partitions: readonly number[] | null
+  readonly fromMs: number
+  /** Exclusive; null: up to the partitions' ends. */
+  readonly toMs: number | null
+  readonly slackMs: number
+}
+
+type Asked = Pick<Bridge, 'consumerMetadata' | 'consumerOffsetsForTimes'>
+
+/** One answer of a broker; the deadline bounds all of them. */
+const METADATA_TIMEOUT_MS = 10_000
+
+/**
+ * Blocks until the brokers have answered.
+ * @throws LogpipeError KAFKA_UNREACHABLE, or KAFKA_TOPIC when there is no such topic or partition.
+ */
+export function rangesOf(
+  bridge: Asked,
+  consumer: BridgeId,
+  query: SpanQuery,
+  deadline: Deadline,
+): OffsetRange[] {
+  const partitions = partitionsOf(bridge, consumer, query)
+  if (partitions.length === 0) return []
+  const ask = (what: string, offset: number) =>
+    askOffsets(bridge, consumer, what, partitions, offset, deadline)
+  const ends = ask('end offsets', OFFSET_END)
+  const firsts = ask('offsets of the start', query.fromMs)
+  const lasts = query.toMs === null ? ends : ask('offsets of the end', query.toMs + query.slackMs)
+  return partitions.map(({ topic, partition }, index) => {
+    const end = ends[index]!
+    const first = firsts[index]!
+    const last = lasts[index]!
+    // Below 0: no record is as late as that.
+    const from = first < 0 ? end : Math.min(first, end)
+    const to = last < 0 ? end : Math.min(last, end)
+    return { topic, partition, from, to: Math.max(from, to) }
+  })
+}
+
+/** The partitions that are meant, by topic and number. */
+function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): PartitionOffset[] {
+  const { topics, partitions } = query
+  const counts = topics.some((topic) => topic.startsWith('^'))
+    ? countsOf(bridge, consumer, null)
+    : new Map(topics.flatMap((topic) => [...countsOf(bridge, consumer, topic)]))
+  const found = [...counts].filter(([name]) => topics.some((topic) => isNamed(topic, name)))
+  const most = Math.max(0, ...found.map(([, count]) => count))
+  const beyond = partitions?.find((partition) => partition >= most)
+  if (beyond !== undefined) {
+    const has = `has ${most} partitions, 0 to ${most - 1}`
+    const what = found.length === 1 ? `topic ${found[0]?.[0]} ${has}` : `the largest topic ${has}`
+    throw new LogpipeError('KAFKA_TOPIC', `${what}; --partitions names ${beyond}`)
+  }
+  return found
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .flatMap(([topic, count]) =>
+      Array.from({ length: count }, (_, partition) => ({ topic, partition, offset: OFFSET_NONE })),
+    )
+    .filter(({ partition }) => partitions?.includes(partition) ?? true)
+}
+
+/** Kafka's own topics begin with two underscores; an expression does not mean them. */
+function isNamed(topic: string, name: string): boolean {
+  if (!topic.startsWith('^')) return topic === name
+  return !name.startsWith('__') && new RegExp(topic).test(name)
+}
+
+/** How many partitions each topic has. @param topic null: all topics. */
+function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<string, number> {
+  let topics
+  try {
+    ;({ topics } = bridge.consumerMetadata(consumer, topic, METADATA_TIMEOUT_MS))
+  } catch (cause) {
+    const message = 'no broker told the partitions of the topics; check --kafka-brokers'
+    throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
+  }
+  const failed = topics.find((one) => one.topic === topic && one.error !== null)
+  if (failed !== undefined) {
+    const message = `topic ${failed.topic} cannot be read: ${failed.error}`
+    throw new LogpipeError('KAFKA_TOPIC', message)
+  }
+  return new Map(topics.map((one) => [one.topic, one.partitions]))
+}
