@@ -2,13 +2,14 @@
  * Metrics over time: for each pipeline and for the fleet, one sample a second for ten minutes in
  * memory, one in ten seconds for six hours and one a minute for seven days in the database.
  *
- * A counter (a name that ends in _total) becomes a rate per second, from the difference of two
- * heartbeats; a fall of it is a restart, not a negative rate. A gauge is kept as it is. A longer
- * step has the mean of the rates and the highest of the gauges, so that a short jam stays visible.
+ * A counter (a name that ends in _total) becomes a rate per second, over the last seconds of
+ * heartbeats (rate-window.ts). A gauge is kept as it is. A longer step has the mean of the rates
+ * and the highest of the gauges, so that a short jam stays visible.
  *
  * After kill -9 the samples of up to one minute are missing. Only HISTORY_METRICS are kept.
  */
 import type { Clock } from '../core/clock.ts'
+import { RateWindow } from './rate-window.ts'
 import { STORED_STEPS, type HistoryRow, type HistoryStore } from './history-store.ts'
 
 /** What is drawn as a chart; the order is the order of the stored lists. Only append. */
@@ -47,8 +48,7 @@ export interface HistoryPoint {
 
 interface WorkerState {
   pipelineId: number
-  counters: Values
-  countersAtMs: number
+  readonly window: RateWindow
   /** Rates and gauges now. */
   values: Values
   expiresMs: number
@@ -85,26 +85,18 @@ export class History {
       this.#workers.delete(workerId)
       return
     }
-    const nowMs = this.#clock.wallMs()
-    const counters = HISTORY_METRICS.map((name) => metrics[name] ?? 0)
     const before = this.#workers.get(workerId)
-    const known = before?.pipelineId === pipelineId ? before : undefined
-    const elapsedMs = known === undefined ? 0 : nowMs - known.countersAtMs
-    const values = HISTORY_METRICS.map((name, index) => {
-      const now = counters[index] ?? 0
-      if (!isCounter(name)) return now
-      const last = known?.counters[index] ?? now
-      if (elapsedMs <= 0) return known?.values[index] ?? 0
-      // A smaller counter has begun anew, at zero.
-      return ((now < last ? now : now - last) * 1000) / elapsedMs
-    })
-    this.#workers.set(workerId, {
-      pipelineId,
-      counters,
-      countersAtMs: nowMs,
-      values,
-      expiresMs: nowMs + validMs,
-    })
+    const window = before?.pipelineId === pipelineId ? before.window : new RateWindow()
+    const uptimeSeconds = metrics['uptime_seconds']
+    const rates = window.add(
+      uptimeSeconds === undefined ? this.#clock.monotonicMs() : uptimeSeconds * 1000,
+      HISTORY_METRICS.map((name) => (isCounter(name) ? (metrics[name] ?? 0) : 0)),
+    )
+    const values = HISTORY_METRICS.map((name, index) =>
+      isCounter(name) ? (rates[index] ?? 0) : (metrics[name] ?? 0),
+    )
+    const expiresMs = this.#clock.wallMs() + validMs
+    this.#workers.set(workerId, { pipelineId, window, values, expiresMs })
   }
 
   /** To be called once a second: makes the second's samples, and writes what is complete. */

@@ -63,7 +63,7 @@ function addRuntime(router: OpenAPIHono, context: ControlContext): void {
   const entry = z.object({
     workers: z.array(z.string()),
     metrics: numbers.openapi({ description: 'Summed over the workers, as they report them.' }),
-    rates: numbers.openapi({ description: 'Per second, from the last two heartbeats.' }),
+    rates: numbers.openapi({ description: 'Per second, over the last three seconds.' }),
   })
   router.openapi(
     createRoute({

@@ -128,5 +128,6 @@ function shortagesOf(
 function whyNobody(workerCount: number, liveCount: number): string {
   if (workerCount === 0) return 'no worker has ever called: start one with `logpipe sync`'
   if (liveCount === 0) return `none of the ${workerCount} known workers is heard of`
-  return `all ${liveCount} live workers are taken: start another with \`logpipe sync\``
+  const taken = liveCount === 1 ? 'the only live worker is' : `all ${liveCount} live workers are`
+  return `${taken} taken: start another with \`logpipe sync\``
 }
