@@ -1,9 +1,11 @@
-// Bundles src/ into dist/: the program in one script, its threads in a second, shared code in chunks.
+// Bundles src/ into dist/: the program in one script, its threads in a second, shared code in chunks;
+// the dashboard's files into dist/web.
 //   npm run build      then: build/node dist/main.mjs --version
 // The add-ons stay where set-up has built them (build/, node_modules/): dist/ belongs to its checkout.
 import { build } from 'esbuild'
 import fs from 'node:fs'
 import path from 'node:path'
+import { bundleWeb } from './bin/bundle-web.mjs'
 
 const root = import.meta.dirname
 const dist = path.join(root, 'dist')
@@ -13,6 +15,7 @@ const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 
 const replacements = [
   ['src/run/threads.ts', "'./thread-entry.ts'", "'./thread-entry.mjs'"],
   ['src/bridge/load.ts', "'../../build/bridge.node'", "'../build/bridge.node'"],
+  ['src/cli/dashboard.ts', "'../../build/web/'", "'./web/'"],
   ['src/cli/version.ts', "'../../package.json'", "'../package.json'"],
 ]
 
@@ -51,6 +54,7 @@ await build({
   plugins: [replacePaths],
   logLevel: 'warning',
 })
+await bundleWeb(path.join(dist, 'web'))
 const bytes = fs
   .readdirSync(dist)
   .filter((name) => name.endsWith('.mjs'))

@@ -1,5 +1,6 @@
-// Brings in everything that a checkout needs: Debian packages, npm packages, Node 24, the add-ons.
+// Brings in everything that a checkout needs: Debian packages, npm packages, Node 24, the add-ons, the dashboard.
 //   node bin/setup.mjs            (npm run setup)
+//   node bin/setup.mjs chromium   what the tests of the dashboard need besides
 // Plain JavaScript for any Node from 20, with no package: it runs before there are any.
 // What was done is remembered in build/setup.json by content, so that a second call costs milliseconds.
 import { spawnSync } from 'node:child_process'
@@ -12,6 +13,7 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 export const nodeBinary = path.join(root, 'build/node')
 const stampFile = path.join(root, 'build/setup.json')
 const nativeFolder = path.join(root, 'src/bridge/native')
+const webFolder = path.join(root, 'src/control/web')
 const binding = path.join(root, 'node_modules/@confluentinc/kafka-javascript')
 
 /** What librdkafka and the add-ons are compiled with: Debian's name, and a file that shows it is there. */
@@ -25,6 +27,9 @@ const debianPackages = [
   ['zlib1g-dev', 'zlib.h'],
   ['libsasl2-dev', 'sasl/sasl.h'],
 ]
+
+/** For the tests of the dashboard only: `node bin/setup.mjs chromium`. */
+const browserPackages = [['chromium', '/usr/bin/chromium']]
 
 const say = (line) => process.stderr.write(`setup: ${line}\n`)
 
@@ -79,9 +84,9 @@ function multiarchFolders() {
 }
 
 /** Installs Debian's packages where it may; says the exact command where it may not. */
-function installSystemPackages() {
+function installSystemPackages(packages) {
   if (process.platform !== 'linux') return // macOS: the compiler and the libraries come with its own tools.
-  const missing = debianPackages.filter(([, proof]) => !isPresent(proof)).map(([name]) => name)
+  const missing = packages.filter(([, proof]) => !isPresent(proof)).map(([name]) => name)
   if (missing.length === 0) return
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
   if (!fs.existsSync('/usr/bin/apt-get')) {
@@ -169,42 +174,69 @@ function buildBridge(sources) {
   run('the bridge', process.env.CXX ?? 'g++', args)
 }
 
+function filesBelow(folder, pattern) {
+  return fs
+    .readdirSync(folder, { recursive: true })
+    .filter((name) => pattern.test(name))
+    .sort()
+    .map((name) => path.join(folder, name))
+}
+
+/** Debian's and npm's packages, Node, and librdkafka. */
+function bringPackages() {
+  // npm ci empties the folder: through a link that would be somebody else's.
+  if (fs.lstatSync(path.join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    fail('node_modules is a link to another checkout: remove the link, then run this again')
+  }
+  installSystemPackages(debianPackages)
+  run('npm packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund'])
+  linkNode()
+  buildBinding()
+}
+
+function bundleDashboard() {
+  const args = [path.join(root, 'bin/bundle-web.mjs'), path.join(root, 'build/web')]
+  run('the dashboard', nodeBinary, args)
+}
+
 /** Brings the checkout up to date; returns at once when nothing has changed since the last time. */
 export async function setUp() {
-  const nativeSources = fs
-    .readdirSync(nativeFolder)
-    .filter((name) => /\.(cc|h)$/.test(name))
-    .sort()
-    .map((name) => path.join(nativeFolder, name))
+  const nativeSources = filesBelow(nativeFolder, /\.(cc|h)$/)
+  const webSources = filesBelow(webFolder, /\.(tsx?|css|html|svg)$/)
   const packagesKey = digest([path.join(root, 'package-lock.json')])
   const bridgeKey = digest([fileURLToPath(import.meta.url), ...nativeSources])
+  const webKey = digest([path.join(root, 'bin/bundle-web.mjs'), ...webSources])
   const stamp = readStamp()
-  const bridgeFile = path.join(root, 'build/bridge.node')
+  const isThere = (file) => fs.existsSync(path.join(root, file))
   const packagesDone = stamp.packages === packagesKey && fs.existsSync(nodeBinary)
-  const bridgeDone = packagesDone && stamp.bridge === bridgeKey && fs.existsSync(bridgeFile)
-  if (bridgeDone) return
+  const bridgeDone = packagesDone && stamp.bridge === bridgeKey && isThere('build/bridge.node')
+  const webDone = packagesDone && stamp.web === webKey && isThere('build/web/index.html')
+  if (bridgeDone && webDone) return
   fs.mkdirSync(path.join(root, 'build'), { recursive: true })
-  const save = () => fs.writeFileSync(stampFile, JSON.stringify(stamp, null, 2) + '\n')
-  if (!packagesDone) {
-    // npm ci empties the folder: through a link that would be somebody else's.
-    if (
-      fs.lstatSync(path.join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()
-    ) {
-      fail('node_modules is a link to another checkout: remove the link, then run this again')
-    }
-    installSystemPackages()
-    run('npm packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund'])
-    linkNode()
-    buildBinding()
-    stamp.packages = packagesKey
-    save()
+  const save = (name, key) => {
+    stamp[name] = key
+    fs.writeFileSync(stampFile, JSON.stringify(stamp, null, 2) + '\n')
   }
-  if (nativeSources.some((file) => file.endsWith('.cc'))) buildBridge(nativeSources)
-  stamp.bridge = bridgeKey
-  save()
+  if (!packagesDone) {
+    bringPackages()
+    save('packages', packagesKey)
+  }
+  if (!bridgeDone) {
+    buildBridge(nativeSources)
+    save('bridge', bridgeKey)
+  }
+  if (!webDone) {
+    bundleDashboard()
+    save('web', webKey)
+  }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  await setUp()
+  const [what, ...more] = process.argv.slice(2)
+  if (more.length > 0 || (what !== undefined && what !== 'chromium')) {
+    fail(`expected nothing or "chromium", got "${process.argv.slice(2).join(' ')}"`)
+  }
+  if (what === undefined) await setUp()
+  else installSystemPackages(browserPackages)
   say('ready')
 }

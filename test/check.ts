@@ -10,7 +10,7 @@ import { unitTests } from './suites.ts'
 
 const fix = process.argv.includes('--fix')
 const bin = (name: string) => `node_modules/.bin/${name}`
-const sources = globSync(['{src,test,bench,bin}/**/*.{ts,mjs,css,html}', '*.{json,mjs}'], {
+const sources = globSync(['{src,test,bench,bin}/**/*.{ts,tsx,mjs,css,html}', '*.{json,mjs}'], {
   exclude: (name) => /(^|\/)(lib|node_modules|run|output)(\/|$)|^test\/stack/.test(name),
 })
 
@@ -22,6 +22,7 @@ const steps: readonly (readonly [title: string, command: string, args: readonly 
     ['--type-aware', '--deny-warnings', ...(fix ? ['--fix'] : []), '--quiet'],
   ],
   ['types', bin('tsc'), ['--noEmit']],
+  ['types of the dashboard', bin('tsc'), ['--noEmit', '-p', 'src/control/web']],
   [
     'tests',
     process.execPath,

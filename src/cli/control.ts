@@ -5,22 +5,17 @@ import { once } from 'node:events'
 import { loadBridge } from '../bridge/load.ts'
 import { startControl, tokenFiles, type ControlSettings } from '../control/control.ts'
 import { backupDatabase } from '../control/database.ts'
-import type { Assets } from '../control/asset-routes.ts'
 import { OPTION_FIELDS } from '../control/option-fields.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import type { CommandContext } from './context.ts'
+import { readDashboard } from './dashboard.ts'
 import { fileLocks } from './file-locks.ts'
 import { openLog } from './run-log.ts'
+import { programName } from './this-program.ts'
 import { programVersion } from './version.ts'
-
-const NO_DASHBOARD =
-  'This is the control plane of logpipe. The dashboard is not part of this version.\n' +
-  'The API is under /api, its description at /openapi.json.\n'
-
-const ASSETS: Assets = new Map([['/', { type: 'text/plain; charset=utf-8', body: NO_DASHBOARD }]])
 
 export async function control(context: CommandContext): Promise<number> {
   const { config, operands } = resolve({ command: 'control', args: context.args, env: context.env })
@@ -32,8 +27,9 @@ export async function control(context: CommandContext): Promise<number> {
     clock: systemClock,
     lockFile: fileLocks(loadBridge(config.bridgeLib ?? undefined)),
     options: OPTION_FIELDS,
-    assets: ASSETS,
+    assets: readDashboard(),
     version: programVersion(),
+    program: programName(),
     fetch,
     log: (level, message) => log[level](message),
   })

@@ -11,3 +11,8 @@ export function thisProgram(): readonly string[] {
   const isExecutable = script === undefined || script === process.execPath
   return isExecutable ? [process.execPath] : [process.execPath, ...process.execArgv, script]
 }
+
+/** What a person types to call it. */
+export function programName(): string {
+  return thisProgram().length === 1 ? 'logpipe' : 'bin/logpipe'
+}

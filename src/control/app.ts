@@ -6,6 +6,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { bodyLimit } from 'hono/body-limit'
 import type { MiddlewareHandler } from 'hono'
+import { aboutRoutes, type About } from './about-routes.ts'
 import { accessGuard, type AccessRules } from './access.ts'
 import { assetRoutes, type Assets } from './asset-routes.ts'
 import { commandRoutes } from './command-routes.ts'
@@ -27,11 +28,11 @@ export interface AppOptions {
   readonly assets: Assets
   /** Served over TLS. */
   readonly secure: boolean
-  readonly version: string
+  readonly about: About
 }
 
 export function createApp(context: ControlContext, options: AppOptions): OpenAPIHono {
-  const { rules, assets, secure, version } = options
+  const { rules, assets, secure, about } = options
   const sessions = new Sessions(context.clock)
   const failures = new FailedTokens(context.clock)
   const app = newRouter()
@@ -57,6 +58,7 @@ export function createApp(context: ControlContext, options: AppOptions): OpenAPI
     commandRoutes(context),
     metricsRoutes(context),
     optionRoutes(context),
+    aboutRoutes(about),
   ]) {
     app.route('/', routes)
   }
@@ -66,7 +68,7 @@ export function createApp(context: ControlContext, options: AppOptions): OpenAPI
     document ??= JSON.stringify(
       app.getOpenAPI31Document({
         openapi: '3.1.0',
-        info: { title: 'logpipe control plane', version },
+        info: { title: 'logpipe control plane', version: about.version },
       }),
     )
     return c.body(document, 200, { 'content-type': 'application/json' })

@@ -53,6 +53,8 @@ export interface ControlDependencies {
   /** The dashboard. */
   readonly assets: Assets
   readonly version: string
+  /** How this program is called on a command line. */
+  readonly program: string
   readonly fetch: Fetch
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
@@ -86,11 +88,17 @@ export async function startControl(
     }
     const context = contextOf(settings, dependencies, database.db, report)
     stopTicking = tickEverySecond(context, report)
+    const rules = rulesOf(settings, dependencies)
     const app = createApp(context, {
-      rules: rulesOf(settings, dependencies),
+      rules,
       assets: dependencies.assets,
       secure: settings.tls !== undefined,
-      version: dependencies.version,
+      about: {
+        version: dependencies.version,
+        program: dependencies.program,
+        workerTokenFile: settings.workerToken === undefined ? tokenFiles(settings).worker : null,
+        workerTokenBinds: rules.controlTokenBinds || rules.workerTokenBinds,
+      },
     })
     const server = serverOf(settings, app.fetch)
     const { port } = await listen(server, settings)

@@ -24,6 +24,7 @@ export interface FieldRow {
   readonly notBuilt?: boolean
   readonly group: string
   readonly short: string
+  readonly long: string
 }
 
 export interface FieldOption {

@@ -71,6 +71,9 @@ const SASL_SHOWN: ReadonlySet<string> = new Set(['sasl.mechanism', 'sasl.mechani
 /** Values of properties: certificates as PEM are the longest that are sensible. */
 const VALUE_CHARS_MAX = 32_768
 
+/** Every property that the API may set, in order of name. */
+export const REMOTE_PROPERTIES: readonly string[] = [...ALLOWED].sort()
+
 /** Why a property may not be set by the API, or undefined when it may. */
 export function propertyFault(name: string, value: unknown): string | undefined {
   if (!ALLOWED.has(name)) {

@@ -104,7 +104,13 @@ export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixtu
     remoteAddress: (c) => c.req.header('x-test-address') ?? '127.0.0.1',
     ...more.rules,
   }
-  const app = createApp(context, { rules, assets: ASSETS, secure: false, version: '0.0.0' })
+  const about = {
+    version: '0.0.0',
+    program: 'logpipe',
+    workerTokenFile: 'data/worker-token',
+    workerTokenBinds: rules.workerTokenBinds,
+  }
+  const app = createApp(context, { rules, assets: ASSETS, secure: false, about })
   const call: Fixture['call'] = async (method, route, body, headers = {}) => {
     const answer = await app.request(route, {
       method,

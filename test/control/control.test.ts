@@ -29,6 +29,7 @@ async function startTestControl(
     options: OPTION_FIELDS,
     assets: new Map(),
     version: '0.0.0',
+    program: 'logpipe',
     fetch,
     log: (_level, message) => lines.push(message),
   }

@@ -7,6 +7,7 @@ const base = {
   commands: ['run'],
   group: 'kafka',
   short: 'An option.',
+  long: 'What it costs.',
 } as const
 
 const ROWS: readonly FieldRow[] = [

@@ -13,8 +13,8 @@ test('the control plane starts, keeps what it is told, and ends in order', async
   assert.deepEqual(await first.call('GET', '/health'), { status: 200, body: { status: 'ok' } })
   assert.equal((await first.call('POST', '/api/pipelines', pipeline)).status, 201)
   const page = await fetch(first.url)
-  assert.match(await page.text(), /dashboard is not part of this version/)
-  assert.match(page.headers.get('content-type') ?? '', /^text\/plain/)
+  assert.match(await page.text(), /<title>logpipe<\/title>/)
+  assert.match(page.headers.get('content-type') ?? '', /^text\/html/)
 
   const backup = startProgram(t, folder, ['control', 'backup', 'copy.db'])
   assert.equal(await backup.ended, 0)

@@ -56,7 +56,13 @@ async function syncFixture(t: TestContext) {
         tls: undefined,
         runtimeMetricsPath: undefined,
       },
-      { ...dependencies, options: OPTION_FIELDS, assets: new Map(), version: '0.0.0' },
+      {
+        ...dependencies,
+        options: OPTION_FIELDS,
+        assets: new Map(),
+        version: '0.0.0',
+        program: 'logpipe',
+      },
     )
   const control = await startTestControl()
   t.after(() => control.close())

@@ -37,7 +37,7 @@ const RANKS: ReadonlyMap<string, number> = new Map([
   ['cli', 6],
 ])
 
-const sources = globSync('src/**/*.ts').sort()
+const sources = globSync('src/**/*.{ts,tsx}').sort()
 const native = globSync('src/bridge/native/*.{cc,h}').sort()
 const tests = globSync('test/**/*.ts', { exclude: (name) => name.startsWith('test/stack') }).sort()
 const read = (file: string) => readFileSync(file, 'utf8')
@@ -108,8 +108,9 @@ check(`lines have at most ${COLUMNS_MAX} columns`, [...sources, ...native, ...te
 check('file names are kebab-case and say something', sources, (file) => {
   const name = path.basename(file)
   const faults: string[] = []
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z]+)?\.ts$/.test(name)) faults.push('not kebab-case')
-  if (/^(utils|common|helpers|types|index)\.ts$/.test(name)) faults.push('a name that says nothing')
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z]+)?\.tsx?$/.test(name)) faults.push('not kebab-case')
+  if (/^(utils|common|helpers|types|index)\.tsx?$/.test(name))
+    faults.push('a name that says nothing')
   return faults
 })
 

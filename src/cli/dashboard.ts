@@ -1,0 +1,48 @@
+/**
+ * The dashboard's files, read once at the start of `logpipe control`.
+ *
+ * Set-up bundles src/control/web into build/web, `npm run build` into dist/web: plain files, of
+ * which index.html is served as / and every other one as /assets/NAME. Whoever packs the program
+ * takes that folder along and leaves it beside the script.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Asset, Assets } from '../control/asset-routes.ts'
+
+const FOLDER = new URL('../../build/web/', import.meta.url)
+
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ['.html', 'text/html; charset=utf-8'],
+  ['.js', 'text/javascript; charset=utf-8'],
+  ['.css', 'text/css; charset=utf-8'],
+  ['.svg', 'image/svg+xml'],
+])
+
+const MISSING =
+  'This is the control plane of logpipe. Its dashboard was not built: run `npm run setup`.\n' +
+  'The API is under /api, its description at /openapi.json.\n'
+
+/** What is there to be served; a page that says what to do when nothing is. */
+export function readDashboard(folder: URL = FOLDER): Assets {
+  const names = filesOf(folder)
+  if (!names.includes('index.html')) {
+    return new Map([['/', { type: 'text/plain; charset=utf-8', body: MISSING }]])
+  }
+  return new Map(
+    names.flatMap((name): [string, Asset][] => {
+      const type = TYPES.get(path.extname(name))
+      if (type === undefined) return []
+      const body = new Uint8Array(readFileSync(new URL(name, folder)))
+      return [[name === 'index.html' ? '/' : `/assets/${name}`, { type, body }]]
+    }),
+  )
+}
+
+function filesOf(folder: URL): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    // A checkout without set-up; the API works without a dashboard.
+    return []
+  }
+}

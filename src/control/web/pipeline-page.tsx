@@ -1,0 +1,82 @@
+/**
+ * One pipeline: its state, and the tabs below.
+ */
+import type { Pipeline } from './api-types.ts'
+import { LettersPanel } from './letters-panel.tsx'
+import { useLive } from './live.tsx'
+import { OverviewPanel } from './overview-panel.tsx'
+import { PageHead } from './page-head.tsx'
+import { RevisionsPanel } from './revisions-panel.tsx'
+import { pipelineHref, TABS, type Tab } from './route.ts'
+import { SettingsPanel } from './settings-panel.tsx'
+import { StartStop } from './start-stop.tsx'
+import { StartWorker } from './start-worker.tsx'
+import { StateBadge } from './state-badge.tsx'
+import { pipelineTone } from './states.ts'
+import { TailPanel } from './tail-panel.tsx'
+
+const TAB_NAMES: Readonly<Record<Tab, string>> = {
+  overview: 'Overview',
+  tail: 'Live tail',
+  letters: 'Dead letters',
+  settings: 'Settings',
+  revisions: 'Revisions',
+}
+
+export function PipelinePage({ id, tab }: { readonly id: number; readonly tab: Tab }) {
+  const { pipelines, workers } = useLive()
+  if (pipelines === undefined) return <PageHead title={`Pipeline ${id}`} note="Loading…" />
+  const pipeline = pipelines.find((each) => each.id === id)
+  if (pipeline === undefined) {
+    return (
+      <>
+        <PageHead title={`There is no pipeline ${id}`} />
+        <p>
+          It may have been deleted. <a href="#/">See all pipelines.</a>
+        </p>
+      </>
+    )
+  }
+  const { name, status } = pipeline
+  return (
+    <>
+      <PageHead
+        title={name}
+        aside={<StateBadge state={status.state} tone={pipelineTone(status.state)} />}
+        note={status.reason ?? undefined}
+      >
+        <StartStop pipeline={pipeline} isMain />
+      </PageHead>
+      {status.state === 'pending' && !workers.some(({ live }) => live) && (
+        <StartWorker>It waits for a worker. Start one with this command:</StartWorker>
+      )}
+      <nav class="tabs" aria-label={`About ${name}`}>
+        {TABS.map((each) => (
+          <a
+            key={each}
+            href={pipelineHref(id, each)}
+            aria-current={each === tab ? 'page' : undefined}
+          >
+            {TAB_NAMES[each]}
+          </a>
+        ))}
+      </nav>
+      <Panel pipeline={pipeline} tab={tab} />
+    </>
+  )
+}
+
+function Panel({ pipeline, tab }: { readonly pipeline: Pipeline; readonly tab: Tab }) {
+  switch (tab) {
+    case 'overview':
+      return <OverviewPanel pipeline={pipeline} />
+    case 'tail':
+      return <TailPanel pipeline={pipeline} />
+    case 'letters':
+      return <LettersPanel pipeline={pipeline} />
+    case 'settings':
+      return <SettingsPanel id={pipeline.id} />
+    case 'revisions':
+      return <RevisionsPanel pipeline={pipeline} />
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * One pipeline in the list: name, state, and its rates as they are.
+ */
+import { useEffect } from 'preact/hooks'
+import { get } from './api.ts'
+import type { History, Pipeline } from './api-types.ts'
+import { effectiveText } from './form-values.ts'
+import { perSecond, shortNumber } from './format.ts'
+import { useLive, useRates } from './live.tsx'
+import { useKnown } from './options.tsx'
+import { pipelineHref } from './route.ts'
+import { Sparkline } from './sparkline.tsx'
+import { StartStop } from './start-stop.tsx'
+import { StateBadge } from './state-badge.tsx'
+import { pipelineTone } from './states.ts'
+
+/** What the curve shows of the time before the page was opened. */
+const SPARK_SECONDS = 180
+/** The list asks every two seconds. */
+const SPARK_STEP_SECONDS = 2
+
+export function PipelineRow({ pipeline }: { readonly pipeline: Pipeline }) {
+  const { sparks } = useLive()
+  const { id, name, status } = pipeline
+  const entry = useRates(id)
+  const isRunning = entry !== undefined
+  useEffect(() => {
+    if (!isRunning || sparks.of(id).length > 1) return
+    const abort = new AbortController()
+    const path = `/api/metrics/runtime/history?seconds=${SPARK_SECONDS}&pipeline_id=${id}`
+    get<History>(path, abort.signal).then(
+      ({ points }) =>
+        sparks.seed(
+          id,
+          points
+            .filter((_, index) => index % SPARK_STEP_SECONDS === 0)
+            .map((point) => Number(point['polled_per_second'] ?? 0)),
+        ),
+      // The curve begins now, then.
+      () => undefined,
+    )
+    return () => abort.abort()
+  }, [id, isRunning, sparks])
+  const rate = (metric: string) =>
+    entry === undefined ? <span class="none">–</span> : perSecond(entry.rates[metric] ?? 0)
+  const badge = <StateBadge state={status.state} tone={pipelineTone(status.state)} />
+  const rows = useKnown().options?.items ?? []
+  return (
+    <tr data-test={`pipeline-${id}`}>
+      <th scope="row" class="main-cell">
+        <a href={pipelineHref(id)}>{name}</a>
+        <span class="only-narrow">{badge}</span>
+        <span class="sub">
+          {effectiveText(pipeline, 'kafka_topic', rows)} →{' '}
+          {effectiveText(pipeline, 'es_index', rows)}
+        </span>
+        {status.reason !== null && <span class="sub reason">{status.reason}</span>}
+      </th>
+      <td class="only-wide">{badge}</td>
+      <td class="only-wide">{isRunning && <Sparkline values={sparks.of(id)} />}</td>
+      <td class="number" data-test="polled">
+        {rate('polled_per_second')}
+      </td>
+      <td class="number only-wide">{rate('matched_per_second')}</td>
+      <td class="number only-wide">{rate('written_per_second')}</td>
+      <td class="number only-wide">
+        {entry === undefined ? (
+          <span class="none">–</span>
+        ) : (
+          shortNumber(entry.metrics['kafka_lag'] ?? 0)
+        )}
+      </td>
+      <td class="end-cell">
+        <StartStop pipeline={pipeline} />
+      </td>
+    </tr>
+  )
+}
