@@ -10,6 +10,7 @@
  * here is skipped and named, with the command that would bring it. Exits 1 when a test failed, a
  * suite passed its time limit, or a suite had files and ran no test.
  */
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { run } from 'node:test'
@@ -75,10 +76,21 @@ function selection(words: readonly string[]): Map<SuiteName, string[]> {
 /** Why a suite cannot run here, and the command that would change it; or null. */
 function missingFor(suite: SuiteName): string | null {
   const bridge = process.env['BRIDGE_LIB'] ?? 'build/bridge.node'
-  if (suite === 'integration' && !existsSync(bridge)) {
+  if ((suite === 'integration' || suite === 'browser') && !existsSync(bridge)) {
     return `the add-on ${bridge} is not built: npm run setup`
   }
+  if (suite === 'browser' && !bringChromium()) {
+    return 'Chromium is not there and could not be installed: apt-get install chromium'
+  }
   return PLANS[suite].servers ? serversMissing(['kafka']) : null
+}
+
+/** Set-up installs it where it may; what it says about that is shown. */
+function bringChromium(): boolean {
+  const executable = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
+  if (existsSync(executable)) return true
+  spawnSync(process.execPath, ['bin/setup.mjs', 'chromium'], { stdio: 'inherit' })
+  return existsSync(executable)
 }
 
 /** Starts what the suites share. An Elasticsearch that cannot run here is named; its tests skip. */

@@ -63,6 +63,8 @@ export class FakeBulk {
   /** How often each `index/_id` was written, not counting refusals. */
   readonly writes = new Map<string, number>()
   readonly requests: FakeRequest[] = []
+  /** What is answered where nothing is written, by the beginning of the path; else nothing is. */
+  readonly pages = new Map<string, object>()
   /** What happens to a request; by default all is written. */
   script: (request: FakeRequest) => FakeAnswer = () => ({ kind: 'items' })
   #madeIds = 0
@@ -133,7 +135,8 @@ export class FakeBulk {
     }
     const url = new URL(incoming.url ?? '/', 'http://fake')
     if (!url.pathname.endsWith('/_bulk')) {
-      outgoing.writeHead(200).end()
+      const page = [...this.pages].find(([prefix]) => url.pathname.startsWith(prefix))?.[1]
+      outgoing.writeHead(200).end(page === undefined ? '' : JSON.stringify(page))
       return
     }
     const sent = Buffer.concat(chunks)

@@ -79,8 +79,12 @@ export function temporaryFolder(t: TestContext): string {
 }
 
 /** A control plane on a free port, with the API to call. */
-export async function startControlProgram(t: TestContext, cwd: string) {
-  const control = startProgram(t, cwd, ['control', '--listen', '127.0.0.1:0'])
+export async function startControlProgram(
+  t: TestContext,
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+) {
+  const control = startProgram(t, cwd, ['control', '--listen', '127.0.0.1:0'], env)
   const [, url = ''] = await control.heard(/control plane at (http:\/\/127\.0\.0\.1:\d+)/)
   const call = async (method: string, route: string, body?: unknown) => {
     const answer = await fetch(url + route, {

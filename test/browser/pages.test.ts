@@ -1,0 +1,121 @@
+/**
+ * Every page, light, dark and at phone width.
+ *
+ * A picture of each is kept in test/output. Nothing may be on the console, nothing may break the
+ * content security policy, nothing may be asked of another place; every control has a name, every
+ * text a contrast, and no page is wider than the screen.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
+import { startControlProgram, temporaryFolder, until } from '../helpers/program.ts'
+import { DESK, PHONE, picture, visit } from './chromium.ts'
+import { startFleet, type Fleet } from './fleet.ts'
+
+const RULES = readFileSync(path.join(import.meta.dirname, 'page-rules.mjs'), 'utf8')
+
+const LOOKS: readonly (readonly [name: string, options: BrowserContextOptions])[] = [
+  ['light', { viewport: DESK, colorScheme: 'light' }],
+  ['dark', { viewport: DESK, colorScheme: 'dark' }],
+  ['phone', { viewport: PHONE, colorScheme: 'light', isMobile: true, hasTouch: true }],
+]
+
+type PageCase = readonly [name: string, hash: string, ready: (page: Page) => Locator]
+
+const PAGES: readonly PageCase[] = [
+  ['pipelines', '', (page) => page.getByTestId('polled').filter({ hasText: 'k/s' })],
+  ['pipeline', '#/pipelines/1', (page) => page.getByText('3 nodes')],
+  ['tail', '#/pipelines/1/tail', (page) => page.getByTestId('tail').locator('li').nth(5)],
+  ['letters', '#/pipelines/1/letters', (page) => page.getByTestId('letters')],
+  ['settings', '#/pipelines/1/settings', (page) => page.getByLabel('Topic')],
+  ['revisions', '#/pipelines/1/revisions', (page) => page.getByText('in force')],
+  ['new', '#/new', (page) => page.getByLabel('Topic')],
+  ['workers', '#/workers', (page) => page.getByTestId('worker-worker-1')],
+  ['metrics', '#/metrics', (page) => page.getByText('Over time')],
+  ['unknown', '#/elsewhere', (page) => page.getByText('belongs to no page')],
+]
+/** Seconds with records in them, before pictures are taken: the curves shall show something. */
+const SECONDS_SEEN = 10
+const LETTERS = 8
+
+async function keepsRules(page: Page, name: string): Promise<void> {
+  assert.deepEqual(await page.evaluate(RULES), [], name)
+  await picture(page, name)
+}
+
+/** Three pipelines: one that runs and has dead letters, one that waits, one that is stopped. */
+async function fillFleet(fleet: Fleet): Promise<void> {
+  const running = {
+    name: 'app-errors',
+    kafka_brokers: fleet.brokers,
+    kafka_topic: fleet.topic,
+    kafka_group_id: 'app-errors',
+    es_url: fleet.esUrl,
+    es_index: 'app-errors',
+    ingress_threads: 1,
+    rust_workers: 1,
+    pool_size: 8,
+  }
+  const changed = { match_pattern: ['ERROR', 'FATAL'], kafka_config: { 'client.id': 'dashboard' } }
+  const nginx = { name: 'nginx-5xx', kafka_topic: 'nginx', es_index: 'nginx-5xx', enabled: true }
+  const audit = { name: 'audit-trail', kafka_topic: 'audit', es_index: 'audit' }
+  await fleet.call('POST', '/api/pipelines', { ...running, enabled: true })
+  await fleet.call('PUT', '/api/pipelines/1', { ...running, ...changed })
+  await fleet.call('POST', '/api/pipelines', nginx)
+  await fleet.call('POST', '/api/pipelines', audit)
+  fleet.refuseNext(LETTERS)
+  fleet.startWorker('worker-1')
+  fleet.feed()
+  await until('some seconds of records', async () => {
+    const { body } = await fleet.call('GET', '/api/metrics/runtime/history?seconds=60')
+    const points = body.points as { polled_per_second: number }[]
+    return points.filter(({ polled_per_second: rate }) => rate > 0).length >= SECONDS_SEEN
+  })
+}
+
+test('every page keeps the rules, light, dark and at phone width', async (t) => {
+  const fleet = await startFleet(t)
+  await fillFleet(fleet)
+  for (const [look, options] of LOOKS) {
+    const { page, faults } = await visit(t, fleet.url, options)
+    for (const [name, hash, ready] of PAGES) {
+      await page.goto(`${fleet.url}/${hash}`)
+      await ready(page).waitFor()
+      await keepsRules(page, `${name}-${look}`)
+    }
+    await page.goto(`${fleet.url}/#/new`)
+    for (const summary of await page.locator('.group > summary').all()) await summary.click()
+    await keepsRules(page, `new-open-${look}`)
+    assert.deepEqual(faults, [], look)
+  }
+})
+
+test('the pages without anything keep the rules too', async (t) => {
+  const env = { CONTROL_TOKEN: 'the-token-of-this-test' }
+  const locked = await startControlProgram(t, temporaryFolder(t), env)
+  const empty = await startControlProgram(t, temporaryFolder(t))
+  for (const [look, options] of LOOKS) {
+    await emptyPages(t, empty.url, look, options)
+    const { page, faults } = await visit(t, locked.url, options)
+    await page.getByLabel('Control token').waitFor()
+    await keepsRules(page, `sign-in-${look}`)
+    assert.deepEqual(faults, [], look)
+  }
+})
+
+async function emptyPages(
+  t: TestContext,
+  url: string,
+  look: string,
+  options: BrowserContextOptions,
+): Promise<void> {
+  const { page, faults } = await visit(t, url, options)
+  await page.getByTestId('start-worker').waitFor()
+  await keepsRules(page, `first-${look}`)
+  await page.goto(`${url}/#/workers`)
+  await page.getByText('No worker has called yet').waitFor()
+  await keepsRules(page, `workers-none-${look}`)
+  assert.deepEqual(faults, [], look)
+}
