@@ -28,32 +28,43 @@ export function App() {
   )
 }
 
+/**
+ * A session that ends while somebody types must not cost what was typed: the page stays, out of
+ * sight, until they have signed in again. Who signs out leaves nothing behind.
+ */
 function Gate() {
-  const session = useRequest<Session>('/api/session')
-  const [isOut, setIsOut] = useState(false)
-  const onSignedOut = useCallback(() => setIsOut(true), [])
+  const { value: session, error, again } = useRequest<Session>('/api/session')
+  const [hasEnded, setHasEnded] = useState(false)
+  const onEnded = useCallback(() => setHasEnded(true), [])
   const onSignedIn = useCallback(() => {
-    setIsOut(false)
-    session.again()
-  }, [session.again])
-  if (session.value === undefined) {
-    return session.error === undefined ? null : (
-      <Unreachable message={session.error} onRetry={session.again} />
-    )
+    setHasEnded(false)
+    again()
+  }, [again])
+  if (session === undefined) {
+    return error === undefined ? null : <Unreachable message={error} onRetry={again} />
   }
-  if (isOut || !session.value.signed_in) return <SignInPage onSignedIn={onSignedIn} />
-  return <Inside canSignOut={session.value.token_needed} onSignedOut={onSignedOut} />
+  if (!session.signed_in) return <SignInPage onSignedIn={onSignedIn} />
+  return (
+    <>
+      <div hidden={hasEnded}>
+        <Inside canSignOut={session.token_needed} onEnded={onEnded} onSignedOut={again} />
+      </div>
+      {hasEnded && <SignInPage onSignedIn={onSignedIn} />}
+    </>
+  )
 }
 
 interface InsideProps {
   readonly canSignOut: boolean
+  /** The session is over, by time or by a restart of the control plane. */
+  readonly onEnded: () => void
   readonly onSignedOut: () => void
 }
 
-function Inside({ canSignOut, onSignedOut }: InsideProps) {
+function Inside({ canSignOut, onEnded, onSignedOut }: InsideProps) {
   const route = useRoute()
   return (
-    <LiveProvider onSignedOut={onSignedOut}>
+    <LiveProvider onEnded={onEnded}>
       <OptionsProvider>
         <a class="skip" href="#main" onClick={skipToMain}>
           Skip to the content

@@ -47,11 +47,11 @@ const NOTHING: State = { pipelines: undefined, workers: [], runtime: undefined, 
 const LiveContext = createContext<Live | undefined>(undefined)
 
 interface Props {
-  readonly onSignedOut: () => void
+  readonly onEnded: () => void
   readonly children: ComponentChildren
 }
 
-export function LiveProvider({ onSignedOut, children }: Props) {
+export function LiveProvider({ onEnded, children }: Props) {
   const { announce } = useNotices()
   const [state, setState] = useState(NOTHING)
   const sparks = useMemo(() => new Sparks(), [])
@@ -66,12 +66,12 @@ export function LiveProvider({ onSignedOut, children }: Props) {
       before.current = next
       setState(next)
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return onSignedOut()
+      if (error instanceof ApiError && error.status === 401) return onEnded()
       const sinceMs = before.current.failure?.sinceMs ?? Date.now()
       before.current = { ...before.current, failure: { message: messageOf(error), sinceMs } }
       setState(before.current)
     }
-  }, [announce, onSignedOut, sparks])
+  }, [announce, onEnded, sparks])
   useEffect(() => keepAsking(refresh, () => before.current.pipelines?.length ?? 0), [refresh])
   const live = useMemo(() => ({ ...state, sparks, refresh }), [state, sparks, refresh])
   return <LiveContext.Provider value={live}>{children}</LiveContext.Provider>

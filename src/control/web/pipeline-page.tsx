@@ -7,21 +7,14 @@ import { useLive } from './live.tsx'
 import { OverviewPanel } from './overview-panel.tsx'
 import { PageHead } from './page-head.tsx'
 import { RevisionsPanel } from './revisions-panel.tsx'
-import { pipelineHref, TABS, type Tab } from './route.ts'
+import type { Tab } from './route.ts'
 import { SettingsPanel } from './settings-panel.tsx'
 import { StartStop } from './start-stop.tsx'
 import { StartWorker } from './start-worker.tsx'
 import { StateBadge } from './state-badge.tsx'
 import { pipelineTone } from './states.ts'
+import { Tabs } from './tabs.tsx'
 import { TailPanel } from './tail-panel.tsx'
-
-const TAB_NAMES: Readonly<Record<Tab, string>> = {
-  overview: 'Overview',
-  tail: 'Live tail',
-  letters: 'Dead letters',
-  settings: 'Settings',
-  revisions: 'Revisions',
-}
 
 export function PipelinePage({ id, tab }: { readonly id: number; readonly tab: Tab }) {
   const { pipelines, workers } = useLive()
@@ -50,17 +43,7 @@ export function PipelinePage({ id, tab }: { readonly id: number; readonly tab: T
       {status.state === 'pending' && !workers.some(({ live }) => live) && (
         <StartWorker>It waits for a worker. Start one with this command:</StartWorker>
       )}
-      <nav class="tabs" aria-label={`About ${name}`}>
-        {TABS.map((each) => (
-          <a
-            key={each}
-            href={pipelineHref(id, each)}
-            aria-current={each === tab ? 'page' : undefined}
-          >
-            {TAB_NAMES[each]}
-          </a>
-        ))}
-      </nav>
+      <Tabs pipeline={pipeline} tab={tab} />
       <Panel pipeline={pipeline} tab={tab} />
     </>
   )

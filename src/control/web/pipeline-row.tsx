@@ -1,7 +1,7 @@
 /**
  * One pipeline in the list: name, state, and its rates as they are.
  */
-import { useEffect } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { get } from './api.ts'
 import type { History, Pipeline } from './api-types.ts'
 import { effectiveText } from './form-values.ts'
@@ -24,18 +24,20 @@ export function PipelineRow({ pipeline }: { readonly pipeline: Pipeline }) {
   const { id, name, status } = pipeline
   const entry = useRates(id)
   const isRunning = entry !== undefined
+  const [, setSeeded] = useState(false)
   useEffect(() => {
     if (!isRunning || sparks.of(id).length > 1) return
     const abort = new AbortController()
     const path = `/api/metrics/runtime/history?seconds=${SPARK_SECONDS}&pipeline_id=${id}`
     get<History>(path, abort.signal).then(
-      ({ points }) =>
+      ({ points }) => {
+        const seen = points.filter((_, index) => index % SPARK_STEP_SECONDS === 0)
         sparks.seed(
           id,
-          points
-            .filter((_, index) => index % SPARK_STEP_SECONDS === 0)
-            .map((point) => Number(point['polled_per_second'] ?? 0)),
-        ),
+          seen.map((point) => Number(point['polled_per_second'] ?? 0)),
+        )
+        setSeeded(true)
+      },
       // The curve begins now, then.
       () => undefined,
     )

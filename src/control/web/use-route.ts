@@ -26,6 +26,11 @@ export function focusHeading(): void {
 
 export function useTitle(title: string): void {
   useEffect(() => {
+    const before = document.title
     document.title = `${title} · logpipe`
+    // What lies below shows again when this goes.
+    return () => {
+      document.title = before
+    }
   }, [title])
 }
