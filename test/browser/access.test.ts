@@ -35,6 +35,24 @@ test('a browser signs in for a cookie that no script can read, and out again', a
   )
 })
 
+test('a session that ends does not cost what was being typed', async (t) => {
+  const env = { CONTROL_TOKEN: TOKEN }
+  const { url } = await startControlProgram(t, temporaryFolder(t), env)
+  const { page } = await visit(t, `${url}/#/new`)
+  const token = page.getByLabel('Control token')
+  const signIn = async () => {
+    await token.fill(TOKEN)
+    await page.keyboard.press('Enter')
+  }
+  await signIn()
+  await page.getByLabel('Topic').fill('typed')
+  await page.context().clearCookies()
+  await signIn()
+  await token.waitFor({ state: 'detached' })
+  assert.equal(await page.getByLabel('Topic').inputValue(), 'typed')
+  assert.equal(await page.title(), 'New pipeline · logpipe')
+})
+
 /** Everything that a page can try without asking: forms, text, JSON, deletion. */
 const ATTACK = (target: string) => `<!doctype html><title>another origin</title><body><script>
   const body = JSON.stringify({ name: 'attack' })

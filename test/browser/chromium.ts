@@ -13,7 +13,7 @@ import {
 } from 'playwright-core'
 
 /** Debian's; it runs as root only without its sandbox. */
-const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
+export const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 const ARGUMENTS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -37,7 +37,7 @@ selectors.setTestIdAttribute('data-test')
 let running: Promise<Browser> | undefined
 
 async function browser(): Promise<Browser> {
-  running ??= chromium.launch({ executablePath: EXECUTABLE, headless: true, args: ARGUMENTS })
+  running ??= chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGUMENTS })
   return await running
 }
 
