@@ -52,7 +52,7 @@ export function NoticesProvider({ children }: { readonly children: ComponentChil
       </p>
       <div class="notices" role="status">
         {shown.map(({ key, text, tone }) => (
-          <p key={key} class={`notice notice-${tone}`}>
+          <p key={key} class={`notice notice-${tone}`} role={tone === 'bad' ? 'alert' : undefined}>
             <span>{text}</span>
             <button
               type="button"

@@ -6,8 +6,8 @@ import { useContext, useMemo } from 'preact/hooks'
 import type { About, Options } from './api-types.ts'
 import { useRequest } from './use-request.ts'
 
-/** Until the first answer, and again after a failure. */
-const RETRY_MS = 60_000
+/** They change with the control plane's version only. */
+const ASK_MS = 60_000
 
 interface Known {
   readonly options: Options | undefined
@@ -21,8 +21,8 @@ export function useKnown(): Known {
 }
 
 export function OptionsProvider({ children }: { readonly children: ComponentChildren }) {
-  const options = useRequest<Options>('/api/options', RETRY_MS).value
-  const about = useRequest<About>('/api/about', RETRY_MS).value
+  const options = useRequest<Options>('/api/options', ASK_MS).value
+  const about = useRequest<About>('/api/about', ASK_MS).value
   const known = useMemo(() => ({ options, about }), [options, about])
   return <KnownContext.Provider value={known}>{children}</KnownContext.Provider>
 }

@@ -4,6 +4,9 @@
 import { useCallback, useEffect, useState } from 'preact/hooks'
 import { get, messageOf } from './api.ts'
 
+/** After a failure, where it would take longer otherwise. */
+const RETRY_MS = 5000
+
 export interface Requested<T> {
   readonly value: T | undefined
   readonly error: string | undefined
@@ -18,6 +21,7 @@ export function useRequest<T>(path: string, everyMs?: number): Requested<T> {
     const abort = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
     const ask = async (): Promise<void> => {
+      let waitMs = everyMs
       try {
         const value = document.hidden ? undefined : await get<T>(path, abort.signal)
         if (abort.signal.aborted) return
@@ -25,12 +29,13 @@ export function useRequest<T>(path: string, everyMs?: number): Requested<T> {
       } catch (error) {
         if (abort.signal.aborted) return
         // What was there stays to be looked at.
+        if (everyMs !== undefined) waitMs = Math.min(everyMs, RETRY_MS)
         setState((before) => {
           const value = before.path === path ? before.value : undefined
           return { path, error: messageOf(error), ...(value === undefined ? {} : { value }) }
         })
       }
-      if (everyMs !== undefined) timer = setTimeout(() => void ask(), everyMs)
+      if (waitMs !== undefined) timer = setTimeout(() => void ask(), waitMs)
     }
     void ask()
     return () => {
