@@ -102,3 +102,21 @@ test('a secret is written, never shown, and removed when one says so', async (t)
   await page.getByText('Saved as revision 4').waitFor()
   assert.equal((await now()).secrets.es_api_key, 'unset')
 })
+
+test('a link does not throw away what was typed without asking', async (t) => {
+  const { page } = await settingsOf(t)
+  const asked: string[] = []
+  page.on('dialog', (dialog) => {
+    asked.push(dialog.message())
+    void (asked.length === 1 ? dialog.dismiss() : dialog.accept())
+  })
+  await page.getByRole('link', { name: 'Workers' }).click()
+  await page.getByRole('heading', { name: 'Workers' }).waitFor()
+  await page.goBack()
+  await page.getByLabel('Topic').fill('typed')
+  await page.getByRole('link', { name: 'Workers' }).click()
+  assert.equal(await page.getByLabel('Topic').inputValue(), 'typed', 'one stays')
+  await page.getByRole('link', { name: 'Workers' }).click()
+  await page.getByRole('heading', { name: 'Workers' }).waitFor()
+  assert.equal(asked.length, 2, 'only when there is something to lose')
+})

@@ -16,6 +16,7 @@ import { useKnown } from './options.tsx'
 import { PageHead } from './page-head.tsx'
 import { PipelineForm } from './pipeline-form.tsx'
 import { pipelineHref } from './route.ts'
+import { useUnsaved } from './use-unsaved.ts'
 
 export function NewPipelinePage() {
   const { options } = useKnown()
@@ -38,6 +39,7 @@ function NewPipeline({ options, taken }: Props) {
   const [values, setValues] = useState(blank)
   const [failure, setFailure] = useState<FormFailure>()
   const [busy, setBusy] = useState(false)
+  useUnsaved(JSON.stringify(values) !== JSON.stringify(blank))
   const save = async (enabled: boolean): Promise<void> => {
     setBusy(true)
     try {

@@ -2,7 +2,7 @@
  * Changes a pipeline. What is saved is a new revision; nothing that somebody else saved meanwhile
  * is overwritten, because the change carries the ETag of what it was made from.
  */
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import { ApiError, messageOf, request } from './api.ts'
 import type { Options, Pipeline } from './api-types.ts'
 import { ConflictNotice } from './conflict-notice.tsx'
@@ -20,6 +20,7 @@ import { useLive } from './live.tsx'
 import { useNotices } from './notices.tsx'
 import { useKnown } from './options.tsx'
 import { PipelineForm } from './pipeline-form.tsx'
+import { useUnsaved } from './use-unsaved.ts'
 
 /** What the edit was made from. */
 interface Base {
@@ -58,6 +59,8 @@ function Editor({ options, first }: { readonly options: Options; readonly first:
   const [conflict, setConflict] = useState<readonly Change[]>()
   const [busy, setBusy] = useState(false)
   const { id } = base.pipeline
+  const saved = useMemo(() => formOf(base.pipeline, options.items), [base, options])
+  useUnsaved(JSON.stringify(values) !== JSON.stringify(saved))
   const take = (next: Base, shown: FormValues): void => {
     setBase(next)
     setValues(shown)
