@@ -71,7 +71,8 @@ export type ConsumerEvent =
       readonly partitions: readonly PartitionError[]
     }
   /**
-   * A record came with an offset below one already delivered: the log was truncated or made anew.
+   * A record came with an offset below one already delivered, or below the start: the log was
+   * truncated or made anew. Nothing more of the partition comes until consumerRestart.
    */
   | {
       readonly kind: 'rewind'
@@ -195,6 +196,13 @@ export interface Bridge {
   consumerPause(consumer: BridgeId, assignmentIds: readonly number[]): void
   consumerResume(consumer: BridgeId, assignmentIds: readonly number[]): void
   consumerSeek(consumer: BridgeId, assignmentId: number, offset: number): void
+  /** Goes on at this offset as another assignment: the answer to a `rewind`. */
+  consumerRestart(
+    consumer: BridgeId,
+    assignmentId: number,
+    newAssignmentId: number,
+    offset: number,
+  ): void
   consumerStoreOffsets(consumer: BridgeId, offsets: readonly PartitionOffset[]): PartitionError[]
   /**
    * Commits these offsets; null: those stored. timeoutMs 0 does not wait: a `commit` event follows.

@@ -2,7 +2,7 @@
  * What an ingress thread and main say to each other. All of it is rare: per rebalance, per second,
  * or per error; records never travel this way.
  *
- *   ingress --> main    opened, assign, revoke, closedPartitions, position, trouble, logs, closed
+ *   ingress --> main    opened, assign, revoke, rewind, restart, positions, trouble, logs, closed
  *   main --> ingress    assigned (answers assign), revoked (answers revoke), commit, pause,
  *   resume, finish
  *
@@ -47,6 +47,20 @@ export type FromIngress =
       readonly positions: readonly Position[]
       /** The group has given them away already: nothing may be committed. */
       readonly lost: boolean
+    }
+  /** The log was truncated or made anew below `position`: what was read is to be settled first. */
+  | {
+      readonly kind: 'rewind'
+      readonly ingressIndex: number
+      readonly position: Position
+      /** The first offset of the new log that came. */
+      readonly offset: number
+    }
+  /** That is done, or its time is over: the partition is to be read on as a new assignment. */
+  | {
+      readonly kind: 'restart'
+      readonly ingressIndex: number
+      readonly partitions: readonly [PartitionOffset]
     }
   /** The partitions were given back; their ledgers may be closed. */
   | {

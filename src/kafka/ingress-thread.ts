@@ -182,8 +182,10 @@ export class IngressThread {
         if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
         break
       case 'rewind':
+        this.#membership.rewind(event, (message) => this.#handleMessage(message))
+        break
       case 'dropped':
-        send({ kind: 'trouble', ingressIndex, ...oddTrouble(event) })
+        this.#sendDropped(event.count)
         break
     }
   }
@@ -210,6 +212,13 @@ export class IngressThread {
     send({ kind: 'finished', ingressIndex, positions: this.#membership.positions() })
   }
 
+  #sendDropped(count: number): void {
+    const { ingressIndex, send } = this.#options
+    const message = `${count} events of librdkafka were dropped`
+    const where = { topic: null, partition: -1 } as const
+    send({ kind: 'trouble', ingressIndex, code: 'DROPPED', message, fatal: false, ...where })
+  }
+
   #readMessages(): void {
     for (;;) {
       const message = this.#options.receive()
@@ -225,8 +234,7 @@ export class IngressThread {
         this.#membership.want(message.commits)
         break
       case 'pause':
-        this.#membership.hold(message.assignmentIds)
-        bridge.consumerPause(consumer, message.assignmentIds)
+        bridge.consumerPause(consumer, this.#membership.hold(message.assignmentIds))
         break
       case 'resume':
         this.#membership.letGo(message.assignmentIds)
@@ -284,15 +292,4 @@ export class IngressThread {
     const inTime = bridge.consumerClose(consumer, Math.round(left))
     send({ kind: 'closed', ingressIndex, inTime })
   }
-}
-
-type OddEvent = Extract<ConsumerEvent, { kind: 'rewind' | 'dropped' }>
-
-/** What should not happen, as people are told of it. */
-function oddTrouble(event: OddEvent) {
-  const message =
-    event.kind === 'dropped'
-      ? `${event.count} events of librdkafka were dropped`
-      : `offset ${event.offset} came where ${event.expected} was expected: the log was truncated`
-  return { code: event.kind.toUpperCase(), message, fatal: false, topic: null, partition: -1 }
 }

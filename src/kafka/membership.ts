@@ -4,6 +4,7 @@
  *
  *   assign   start offsets are resolved -> main opens ledgers and gives ids -> consumerAssign
  *   revoke   main is told the positions -> it settles what it can -> commit -> consumerUnassign
+ *   rewind   as revoke, but nothing is committed -> main gives a new id -> consumerRestart
  *
  * Used by ingress-thread.ts alone. Bound: one entry an assigned partition.
  */
@@ -69,8 +70,10 @@ export class Membership {
     return [...this.#assignments.values()].every((held) => held.finished)
   }
 
-  hold(assignmentIds: readonly number[]): void {
+  /** @returns those that are still there: what main says may cross what the group says. */
+  hold(assignmentIds: readonly number[]): number[] {
     for (const id of assignmentIds) this.#set(id, { held: true })
+    return assignmentIds.filter((id) => this.#assignments.has(id))
   }
 
   letGo(assignmentIds: readonly number[]): void {
@@ -174,6 +177,30 @@ export class Membership {
     const assignmentIds = positions.map((one) => one.assignmentId)
     for (const id of assignmentIds) this.#assignments.delete(id)
     send({ kind: 'unassigned', ingressIndex, assignmentIds })
+  }
+
+  /**
+   * The offsets of this partition come again, with other records: they belong to another
+   * assignment. What was read of the old log is settled first, for it cannot be read again; its
+   * offsets say nothing about the new one, so none is committed.
+   */
+  rewind(event: Extract<ConsumerEvent, { kind: 'rewind' }>, meanwhile: Meanwhile): void {
+    const { bridge, consumer, ingressIndex, send, revokeDrainMs } = this.#options
+    const { assignmentId, offset } = event
+    const position = this.positions().find((one) => one.assignmentId === assignmentId)
+    // Given back between the record and now.
+    if (position === undefined) return
+    send({ kind: 'rewind', ingressIndex, position, offset })
+    this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
+    const { topic, partition } = position
+    send({ kind: 'restart', ingressIndex, partitions: [{ topic, partition, offset }] })
+    const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
+    // Without an answer main is ending the process.
+    if (anew === undefined) return
+    const stopOffset = this.#assignments.get(assignmentId)?.stopOffset ?? Infinity
+    this.#assignments.delete(assignmentId)
+    this.#assignments.set(anew.assignmentId, heldFrom(anew, stopOffset))
+    bridge.consumerRestart(consumer, assignmentId, anew.assignmentId, anew.offset)
   }
 
   /** Notes what is to be committed; commitWanted sends it. */

@@ -4,6 +4,7 @@
  *   ingress: assign   -> ids, ledgers, names to the filter threads, answer
  *            revoke   -> wait until everything read is settled, or the time is up -> answer with
  *            watermarks
+ *            rewind   -> as revoke; then restart -> a new id for the same partition
  *   filter:  run logs and matched batches -> ledger, output
  *   output:  settled documents -> ledger -> commits, once a second
  *
@@ -12,13 +13,14 @@
 import assert from 'node:assert/strict'
 import type { PartitionOffset } from '../bridge/bridge.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { FromIngress, LostRange, ToIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, LostRange, Position, ToIngress } from '../kafka/ingress-messages.ts'
 import type { Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
 import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-log.ts'
 import type { Signals } from '../pool/signals.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
 import { Assignments, type AssignmentState } from './assignments.ts'
+import { Drains } from './drains.ts'
 import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
 import type { ToFilter } from './thread-data.ts'
 
@@ -38,17 +40,10 @@ export interface CoordinatorOptions {
   readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
 }
 
-/** Partitions that are being given back, until what was read of them is settled. */
-interface Drain {
-  readonly ingressIndex: number
-  readonly assignmentIds: readonly number[]
-  readonly deadlineMs: number
-}
-
 export class Coordinator {
   readonly assignments: Assignments
   readonly #options: CoordinatorOptions
-  readonly #drains = new Set<Drain>()
+  readonly #drains: Drains
   /**
    * Without commits the group forgets what was read, so this process remembers it: by partition.
    */
@@ -58,6 +53,14 @@ export class Coordinator {
   constructor(options: CoordinatorOptions) {
     this.#options = options
     this.assignments = new Assignments(options.books)
+    this.#drains = new Drains({
+      nowMs: options.nowMs,
+      isSettled: (id) => this.#isSettled(this.assignments.get(id)),
+      ended: (ingressIndex, ids) => {
+        const commits = this.#watermarks(ids)
+        options.toIngress(ingressIndex, { kind: 'revoked', commits })
+      },
+    })
     this.#owner = {
       settled: (placed, index, count, outcome) => this.#settled(placed, index, count, outcome),
       released: (documents, bytes) => options.signals.settle(documents, bytes),
@@ -65,12 +68,19 @@ export class Coordinator {
   }
 
   handleIngress(message: FromIngress): void {
+    const { revokeDrainMs } = this.#options
     switch (message.kind) {
       case 'assign':
         this.#assign(message)
         break
       case 'revoke':
-        this.#revoke(message)
+        this.#drain(message.ingressIndex, message.positions, message.lost ? 0 : revokeDrainMs)
+        break
+      case 'rewind':
+        this.#drain(message.ingressIndex, [message.position], revokeDrainMs)
+        break
+      case 'restart':
+        this.#restart(message)
         break
       case 'unassigned':
         this.#unassigned(message.assignmentIds)
@@ -108,7 +118,7 @@ export class Coordinator {
 
   /** Everything that does not come by message: commits, full partitions, drains that end. */
   tick(): void {
-    for (const drain of this.#drains) this.#lookAtDrain(drain)
+    this.#drains.tick()
     this.#holdFull()
   }
 
@@ -139,48 +149,49 @@ export class Coordinator {
   }
 
   #assign(message: Extract<FromIngress, { kind: 'assign' }>): void {
-    const { ledger, toFilters, toIngress } = this.#options
-    const states = message.partitions.map((one) => {
+    const partitions = message.partitions.map((one) => {
       const remembered = this.#remembered.get(`${one.topic}/${one.partition}`) ?? 0
-      const offset = Math.max(one.offset, remembered)
-      const state = this.assignments.add(message.ingressIndex, { ...one, offset })
-      const superseded = ledger.open(state)
-      if (superseded !== null) this.assignments.close(superseded)
-      return state
+      return { ...one, offset: Math.max(one.offset, remembered) }
     })
     for (const range of message.lost) this.#lose(range)
-    // First the names, then the leave to assign: no slot can hold an id that was not told.
+    this.#give(message.ingressIndex, partitions)
+  }
+
+  /** What the group has committed, and what is remembered, are offsets of the old log. */
+  #restart({ ingressIndex, partitions }: Extract<FromIngress, { kind: 'restart' }>): void {
+    const [{ topic, partition }] = partitions
+    this.#remembered.delete(`${topic}/${partition}`)
+    this.#give(ingressIndex, partitions)
+    const { commits, toIngress } = this.#options
+    if (commits) toIngress(ingressIndex, { kind: 'commit', commits: partitions })
+  }
+
+  /** New ids, from these offsets on. First the names: no slot can hold an id that was not told. */
+  #give(ingressIndex: number, partitions: readonly PartitionOffset[]): void {
+    const { ledger, toFilters, toIngress } = this.#options
+    const superseded: number[] = []
+    const states = partitions.map((one) => {
+      const state = this.assignments.add(ingressIndex, one)
+      const older = ledger.open(state)
+      if (older !== null) superseded.push(older)
+      return state
+    })
+    for (const id of superseded) this.assignments.close(id)
     toFilters({ kind: 'names', names: states.map(nameOf) })
-    toIngress(message.ingressIndex, {
+    if (superseded.length > 0) toFilters({ kind: 'forget', assignmentIds: superseded })
+    toIngress(ingressIndex, {
       kind: 'assigned',
       assignments: states.map((state) => ({ ...nameOf(state), offset: state.startOffset })),
     })
   }
 
-  #revoke(message: Extract<FromIngress, { kind: 'revoke' }>): void {
-    const { nowMs, revokeDrainMs, sink } = this.#options
-    this.assignments.note(message.positions)
-    const assignmentIds = message.positions.map((one) => one.assignmentId)
-    const drain: Drain = {
-      ingressIndex: message.ingressIndex,
-      assignmentIds,
-      deadlineMs: nowMs() + (message.lost ? 0 : revokeDrainMs),
-    }
-    this.#drains.add(drain)
+  /** Answers 'revoked' when what was read of these is settled, or after drainMs. */
+  #drain(ingressIndex: number, positions: readonly Position[], drainMs: number): void {
+    this.assignments.note(positions)
     // What is held back for a fuller request goes out now; how that ends is seen by the ticks.
-    if (!message.lost) void sink.flush(revokeDrainMs)
-    this.#lookAtDrain(drain)
-  }
-
-  #lookAtDrain(drain: Drain): void {
-    const states = drain.assignmentIds.map((id) => this.assignments.get(id))
-    const settled = states.every((state) => this.#isSettled(state))
-    if (!settled && this.#options.nowMs() < drain.deadlineMs) return
-    this.#drains.delete(drain)
-    this.#options.toIngress(drain.ingressIndex, {
-      kind: 'revoked',
-      commits: this.#watermarks(drain.assignmentIds),
-    })
+    if (drainMs > 0) void this.#options.sink.flush(drainMs)
+    const assignmentIds = positions.map((one) => one.assignmentId)
+    this.#drains.begin(ingressIndex, assignmentIds, drainMs)
   }
 
   #unassigned(assignmentIds: readonly number[]): void {

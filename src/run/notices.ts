@@ -67,6 +67,9 @@ export class Notices {
       case 'revoke':
         log.info(partitionsText(message.lost ? 'lost' : 'revoked', message.positions))
         break
+      case 'rewind':
+        log.warn(rewindText(message))
+        break
       case 'paused':
         log.warn('no free slot for too long: reading is paused until the output catches up')
         break
@@ -112,4 +115,11 @@ function partitionsText(
   const names = list.map((one) => `${one.topic} [${one.partition}] at ${one.offset}`)
   const more = names.length > PARTITIONS_SHOWN ? ', ...' : ''
   return `${what} ${names.length} partitions: ${names.slice(0, PARTITIONS_SHOWN).join(', ')}${more}`
+}
+
+function rewindText({ position, offset }: Extract<FromIngress, { kind: 'rewind' }>): string {
+  const { topic, partition, offset: expected } = position
+  const came = `offset ${offset} came where ${expected} was expected`
+  const why = 'the log was truncated or made anew'
+  return `${topic} [${partition}]: ${came}: ${why}; read from ${offset} on`
 }

@@ -105,6 +105,16 @@ export class Logpipe {
     if (!this.#hasEnded) this.#child.kill(name)
   }
 
+  /** The reader of the output comes late (readStdout false). */
+  openStdout(): void {
+    this.#child.stdout?.on('data', (bytes: Buffer) => this.#stdout.push(bytes))
+  }
+
+  /** All it wrote to stdout by now. */
+  get stdout(): Buffer {
+    return Buffer.concat(this.#stdout)
+  }
+
   /** The reader of the output goes away. */
   closeStdout(): void {
     this.#child.stdout?.destroy()

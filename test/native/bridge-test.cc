@@ -252,11 +252,13 @@ void assignAgain() {
   CHECK(Consumer::close(std::move(consumer), 30000));
 }
 
-// A topic made anew: nothing of it is delivered in the old assignment, which says so once.
+// A topic made anew: nothing of it is delivered in the old assignment, which says so once; all of
+// it is in the one that takes its place.
 void madeAnew() {
   Mock mock(1, {{"t", 1}});
   produce(mock, "t", 1, 200);
   Books books;
+  Books anew;
   Line line(books, 2, 1);
   auto consumer = std::make_unique<Consumer>(
       config(mock, "rewind", {{"topic.metadata.refresh.interval.ms", "100"}}),
@@ -285,6 +287,19 @@ void madeAnew() {
       if (event.kind != Event::Kind::Rewind) continue;
       CHECK(event.expected == 200 && event.offset == 0);
       isRewound = true;
+      const int32_t newId = nextAssignmentId++;
+      anew.assigned(newId, 0, 0);
+      consumer->restart(event.assignmentId, newId, event.offset);
+    }
+  }
+  Line second(anew, 2, 1);
+  while (anew.next(0) < 50) {
+    deadline(started);
+    const int slot = second.take();
+    if (consumer->fill(second.pool(), slot, {50, 3000, 50, 20, 1}) > 0) {
+      second.pass(slot);
+    } else {
+      second.giveBack(slot);
     }
   }
   CHECK(Consumer::close(std::move(consumer), 30000));

@@ -191,6 +191,14 @@ void Consumer::seek(int32_t assignmentId, int64_t offset) {
   if (assignment.isPaused && offset < 0) assignment.poppedNext = -1;
 }
 
+void Consumer::restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset) {
+  if (assignments_.find(newAssignmentId) != nullptr) {
+    throw Misuse("assignment " + std::to_string(newAssignmentId) + " exists already");
+  }
+  seek(assignmentId, offset);
+  assignments_.rename(assignmentId, newAssignmentId);
+}
+
 void Consumer::seekPartitions(const PartitionList& list, const char* doing) {
   check(rd_kafka_seek_partitions(client_->handle(), list.get(), SEEK_TIMEOUT_MS), doing);
   for (const PartitionResult& row : list.rows()) {

@@ -48,6 +48,9 @@ class Consumer {
   void pause(const std::vector<int32_t>& assignmentIds);
   void resume(const std::vector<int32_t>& assignmentIds);
   void seek(int32_t assignmentId, int64_t offset);
+  // The same partition as another assignment: for a log that was truncated, whose offsets come
+  // twice.
+  void restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset);
 
   std::vector<PartitionResult> storeOffsets(const std::vector<PartitionOffset>& offsets);
   // Null: what was stored.

@@ -205,6 +205,16 @@ Value consumerSeek(Call& call) {
   return call.undefined();
 }
 
+Value consumerRestart(Call& call) {
+  call.expect(4);
+  const auto consumer = consumerAt(call);
+  const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
+  const int32_t newId = call.int32(call.at(2), "newAssignmentId", 0, INT32_MAX);
+  const double offset = call.number(call.at(3), "offset", 0, OFFSET_MAX);
+  consumer->restart(id, newId, static_cast<int64_t>(offset));
+  return call.undefined();
+}
+
 Value consumerStoreOffsets(Call& call) {
   call.expect(2);
   const auto consumer = consumerAt(call);
@@ -290,6 +300,7 @@ constexpr Row ROWS[] = {
     {"consumerPause", consumerPause},
     {"consumerResume", consumerResume},
     {"consumerSeek", consumerSeek},
+    {"consumerRestart", consumerRestart},
     {"consumerStoreOffsets", consumerStoreOffsets},
     {"consumerCommit", consumerCommit},
     {"consumerCommitted", consumerCommitted},

@@ -1,6 +1,8 @@
 // Popping from librdkafka, and the order of what comes: see stash.h.
 #include "stash.h"
 
+#include <algorithm>
+
 namespace logpipe {
 
 Assignment* Assignments::find(const char* topic, int32_t partition) const {
@@ -27,6 +29,13 @@ void Assignments::remove(Assignment& assignment) {
   byPartition->second.erase(assignment.partition);
   if (byPartition->second.empty()) byTopic_.erase(byPartition);
   byId_.erase(assignment.id);
+}
+
+void Assignments::rename(int32_t id, int32_t newId) {
+  auto node = byId_.extract(id);
+  node.mapped()->id = newId;
+  node.key() = newId;
+  byId_.insert(std::move(node));
 }
 
 std::vector<Assignment*> Assignments::all() const {
@@ -113,7 +122,9 @@ bool Stash::isInOrder(const rd_kafka_message_t& message, Assignment& assignment)
   rd_kafka_timestamp_type_t type;
   const Assignment::First now{pulls_, message.offset, rd_kafka_message_timestamp(&message, &type),
                               message.len, message.key_len};
-  if (message.offset < assignment.poppedNext) {
+  // Before the first one, the start counts: a group may have committed offsets of an older log.
+  const int64_t next = std::max(assignment.poppedNext, assignment.expected);
+  if (message.offset < next) {
     const Assignment::First& first = assignment.first;
     if (first.pull != 0 && first.offset == now.offset && first.timestamp == now.timestamp &&
         first.valueBytes == now.valueBytes && first.keyBytes == now.keyBytes) {
@@ -123,7 +134,7 @@ bool Stash::isInOrder(const rd_kafka_message_t& message, Assignment& assignment)
     Event event;
     event.kind = Event::Kind::Rewind;
     event.assignmentId = assignment.id;
-    event.expected = assignment.poppedNext;
+    event.expected = next;
     event.offset = message.offset;
     events_.push(std::move(event));
     assignment.isStopped = true;

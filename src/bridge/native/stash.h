@@ -50,6 +50,7 @@ class Assignments {
   Assignment* find(int32_t id) const;
   Assignment& add(std::unique_ptr<Assignment> assignment);
   void remove(Assignment& assignment);
+  void rename(int32_t id, int32_t newId);
   std::vector<Assignment*> all() const;
 
  private:

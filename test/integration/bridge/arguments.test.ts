@@ -107,6 +107,13 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     consumerPause: [[], [gone, []], [consumer], [consumer, 1], [consumer, [1]], [consumer, ['1']]],
     consumerResume: [[], [gone, []], [consumer], [consumer, 1], [consumer, [1]], [consumer, [{}]]],
     consumerSeek: [[], [gone, 1, 1], [consumer, 1, 1], [consumer, 1], [consumer, 1, -3]],
+    consumerRestart: [
+      [],
+      [gone, 1, 2, 0],
+      [consumer, 1, 2, 0],
+      [consumer, 1, 2],
+      [consumer, 1, 2, -1],
+    ],
     consumerStoreOffsets: [[], [gone, []], ...places.map(([rows]) => [consumer, rows])],
     consumerCommit: [[], [gone, null, 0], ...timed.map((row) => [consumer, ...row])],
     consumerCommitted: [[], [gone, [], 0], ...timed.map((row) => [consumer, ...row])],

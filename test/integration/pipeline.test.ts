@@ -1,0 +1,239 @@
+/**
+ * The program on an embedded broker, with everything that can go wrong around it: what it writes,
+ * what it commits, how it ends.
+ *
+ * Rule of all of them: what is committed was written, and what was not written is not committed.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { flags, Logpipe, type Ended, type LogpipeOptions } from '../helpers/logpipe.ts'
+import { API, MockKafka } from '../helpers/mock-kafka.ts'
+
+const GROUP = 'g'
+/** Few and small, so that a stalled output is felt after kilobytes. */
+const SMALL = {
+  'pool-size': 8,
+  'buffer-bytes': 65_536,
+  'batch-bytes': 16_384,
+  'batch-msgs': 64,
+  'filter-threads': 2,
+  'ingress-threads': 1,
+  'run-seconds': 0,
+}
+
+const lineOf = (index: number) => `ERROR ${index} ${'.'.repeat(100)}`
+const linesUpTo = (count: number) => Array.from({ length: count }, (_, index) => lineOf(index))
+
+interface Given extends LogpipeOptions {
+  readonly options?: Readonly<Record<string, string | number>>
+}
+
+function start(t: TestContext, kafka: MockKafka, given: Given = {}): Logpipe {
+  const { options = {}, ...rest } = given
+  const place = { brokers: kafka.brokers, topic: kafka.topic, group: GROUP }
+  return new Logpipe(t, ['run', ...flags({ ...SMALL, ...place, ...options })], rest)
+}
+
+const TO_FILE = { output: 'file:out' }
+
+function written(run: Logpipe): string[] {
+  return linesOf(readFileSync(path.join(run.folder, 'out')))
+}
+
+function linesOf(bytes: Buffer): string[] {
+  return bytes.toString('latin1').split('\n').slice(0, -1)
+}
+
+async function untilWritten(run: Logpipe, count: number): Promise<void> {
+  await run.until(`${count} are written`, () => run.metric('written_total') >= count)
+}
+
+const sum = (offsets: readonly number[]) => offsets.reduce((all, one) => all + Math.max(0, one), 0)
+
+function assertLastLine({ stderr }: Ended, says: RegExp): void {
+  assert.match(stderr.trimEnd().split('\n').at(-1) ?? '', says, stderr)
+  assert.doesNotMatch(stderr, /^\s+at /m)
+}
+
+test('errors that brokers answer with are got over, and nothing is lost', async (t) => {
+  const kafka = new MockKafka(t, 4)
+  await kafka.produce(linesUpTo(2000))
+  // Loading, not the coordinator, a rebalance; not the leader, a time-out, an unknown error.
+  kafka.failNext(API.OFFSET_FETCH, [14, 16])
+  kafka.failNext(API.JOIN, [14, 16])
+  kafka.failNext(API.HEARTBEAT, [27])
+  kafka.failNext(API.OFFSET_COMMIT, [14, 16, 27])
+  kafka.failNext(API.FETCH, [6, 7, -1])
+  const run = start(t, kafka, { options: TO_FILE })
+  await untilWritten(run, 2000)
+  await run.stop()
+  assert.deepEqual([...new Set(written(run))].sort(), linesUpTo(2000).sort())
+  assert.deepEqual(kafka.committed(GROUP), [500, 500, 500, 500])
+})
+
+test('a broker that goes away and comes back loses nothing', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  await kafka.produce(linesUpTo(1000))
+  const run = start(t, kafka, { options: TO_FILE })
+  await untilWritten(run, 1000)
+  kafka.stop()
+  await run.until('it says that the broker is down', () =>
+    /kafka: _TRANSPORT|ALL_BROKERS/.test(run.stderr),
+  )
+  kafka.start()
+  await kafka.produce(linesUpTo(2000).slice(1000))
+  await untilWritten(run, 2000)
+  await run.stop()
+  assert.deepEqual([...new Set(written(run))].sort(), linesUpTo(2000).sort())
+  assert.deepEqual(kafka.committed(GROUP), [1000, 1000])
+})
+
+test('a log whose offsets begin anew is read on, as another assignment', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  await kafka.produce(linesUpTo(200))
+  // As after the topic was made anew: the group stands behind its end.
+  kafka.commit(GROUP, [5000, 20])
+  const run = start(t, kafka, { options: TO_FILE })
+  await untilWritten(run, 180)
+  assert.match(
+    run.stderr,
+    /t \[0\]: offset 0 came where 5000 was expected: the log was truncated .*; read from 0 on/,
+  )
+  await kafka.produce(linesUpTo(400).slice(200))
+  await untilWritten(run, 380)
+  await run.stop()
+  const skipped = new Set(Array.from({ length: 20 }, (_, index) => lineOf(2 * index + 1)))
+  const expected = linesUpTo(400).filter((line) => !skipped.has(line))
+  assert.deepEqual(written(run).sort(), expected.sort())
+  assert.deepEqual(kafka.committed(GROUP), [200, 200])
+})
+
+/** More than an output and the pool hold, less than what the broker keeps of six partitions. */
+const HEAVY_COUNT = 24_000
+const HEAVY_PARTITIONS = 6
+const heavyLines = () =>
+  Array.from({ length: HEAVY_COUNT }, (_, index) => `${lineOf(index)}${'-'.repeat(900)}`)
+
+/** A program whose output nobody reads, until the pool is full of what it cannot write. */
+async function startStalled(t: TestContext, options: Given['options'] = {}) {
+  const kafka = new MockKafka(t, HEAVY_PARTITIONS)
+  await kafka.produce(heavyLines())
+  const run = start(t, kafka, { readStdout: false, options })
+  await run.until('no slot is free', () => /^free=0 /m.test(run.stderr))
+  return { kafka, run }
+}
+
+test('an output that stalls pauses the reading, and loses nothing', async (t) => {
+  // Pauses after a quarter of the time that a member may stay away.
+  const options = { 'kafka-config': 'max.poll.interval.ms=12000', 'revoke-drain-ms': 2000 }
+  const { kafka, run } = await startStalled(t, options)
+  await run.until('it pauses', () => run.stderr.includes('reading is paused'))
+  assert.ok(sum(kafka.committed(GROUP)) < HEAVY_COUNT)
+  run.openStdout()
+  await untilWritten(run, HEAVY_COUNT)
+  await run.stop()
+  assert.match(run.stderr, /the output has caught up: reading goes on/)
+  assert.deepEqual(linesOf(run.stdout).sort(), heavyLines().sort())
+  assert.equal(sum(kafka.committed(GROUP)), HEAVY_COUNT)
+})
+
+test('OVERFLOW_DROP_NEWEST reads on while the output stalls, and books its drops', async (t) => {
+  const kafka = new MockKafka(t, HEAVY_PARTITIONS)
+  await kafka.produce(heavyLines())
+  const run = start(t, kafka, { readStdout: false, env: { OVERFLOW_DROP_NEWEST: '1' } })
+  await run.until('it read all', () => run.metric('polled_total') === HEAVY_COUNT)
+  const dropped = run.metric('dropped_total')
+  assert.ok(dropped > 0)
+  run.openStdout()
+  await untilWritten(run, HEAVY_COUNT - dropped)
+  const { stderr } = await run.stop()
+  assert.equal(linesOf(run.stdout).length, HEAVY_COUNT - dropped)
+  assert.match(stderr, /dropped\(overflow_newest\)/)
+  assert.equal(sum(kafka.committed(GROUP)), HEAVY_COUNT)
+})
+
+for (const [what, call, thread] of [
+  ['a filter thread', 'slotScan', /^logpipe: the thread filter-\d died: made to fail/],
+  ['an ingress thread', 'consumerFill', /^logpipe: the thread ingress-0 died: made to fail/],
+] as const) {
+  test(`${what} that dies ends the process in order, and what it held stays unread`, async (t) => {
+    const kafka = new MockKafka(t, 2)
+    await kafka.produce(linesUpTo(5000))
+    const env = {
+      BRIDGE_LIB: path.resolve('test/helpers/faulty-bridge.cjs'),
+      FAULTY_CALL: call,
+      FAULTY_AT: '9',
+    }
+    const run = start(t, kafka, { options: TO_FILE, env })
+    const ended = await run.ended
+    assert.equal(ended.status, 1, ended.stderr)
+    assertLastLine(ended, thread)
+    const committed = kafka.committed(GROUP)
+    assertCommittedWereWritten(committed, written(run))
+    assert.ok(sum(committed) < 5000)
+
+    const again = start(t, kafka, { options: TO_FILE, folder: run.folder })
+    await again.until('all are there', () => new Set(written(again)).size === 5000)
+    await again.stop()
+    assert.deepEqual(kafka.committed(GROUP), [2500, 2500])
+  })
+}
+
+/** Record i lies in partition i % 2 at offset i / 2. */
+function assertCommittedWereWritten(committed: readonly number[], lines: readonly string[]): void {
+  const there = new Set(lines)
+  committed.forEach((end, partition) => {
+    for (let offset = 0; offset < end; offset++) {
+      assert.ok(there.has(lineOf(2 * offset + partition)), `offset ${offset} of ${partition}`)
+    }
+  })
+}
+
+test('records larger than a slot are filtered and written like any other', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  const large = (mark: string) => Buffer.from(`${mark} ${'x'.repeat(300_000)} ${mark}`)
+  await kafka.produce(['ERROR 1', large('ERROR'), large('INFO'), 'INFO', large('ERROR'), 'ERROR 2'])
+  const run = start(t, kafka, { options: TO_FILE })
+  await untilWritten(run, 4)
+  await run.stop()
+  const expected = ['ERROR 1', String(large('ERROR')), String(large('ERROR')), 'ERROR 2']
+  assert.deepEqual(written(run).sort(), expected.sort())
+  assert.deepEqual(kafka.committed(GROUP), [3, 3])
+})
+
+test('what is not written at the deadline stays uncommitted, with status 1', async (t) => {
+  const { kafka, run } = await startStalled(t, { 'shutdown-deadline-ms': 3000 })
+  run.signal('SIGTERM')
+  const ended = await run.ended
+  assert.equal(ended.status, 1, ended.stderr)
+  assertLastLine(ended, /^logpipe: \d+ records were read but not settled before the deadline; /)
+  assert.ok(sum(kafka.committed(GROUP)) < HEAVY_COUNT / 10)
+})
+
+for (const [name, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`a second ${name} ends it at once, with status ${status}`, async (t) => {
+    const { run } = await startStalled(t)
+    run.signal(name)
+    await run.until('it drains', () => run.stderr.split('kafka=0 msg/s').length > 3)
+    assert.ok(!run.hasEnded)
+    run.signal(name)
+    const ended = await run.ended
+    assert.deepEqual([ended.status, ended.signal], [status, null])
+  })
+}
+
+test('a reader that goes away ends it quietly, with status 0', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  await kafka.produce(linesUpTo(10_000))
+  const run = start(t, kafka, { readStdout: false, env: { LOG_QUIET: '1' } })
+  await run.until('it waits for its reader', () => run.metric('es_mem_queue_len') > 0)
+  run.closeStdout()
+  const ended = await run.ended
+  assert.equal(ended.stderr, '')
+  assert.equal(ended.status, 0)
+})
