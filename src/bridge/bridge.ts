@@ -203,6 +203,13 @@ export interface Bridge {
     newAssignmentId: number,
     offset: number,
   ): void
+  /** PLAIN and SCRAM: for connections that are made from now on. */
+  consumerSetPassword(consumer: BridgeId, username: string, password: string): void
+  /**
+   * OAUTHBEARER: the token for connections that are made from now on; without one none is made.
+   * @param expiresMs since 1970, in the future.
+   */
+  consumerSetToken(consumer: BridgeId, token: string, expiresMs: number, principal: string): void
   consumerStoreOffsets(consumer: BridgeId, offsets: readonly PartitionOffset[]): PartitionError[]
   /**
    * Commits these offsets; null: those stored. timeoutMs 0 does not wait: a `commit` event follows.

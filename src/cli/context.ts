@@ -24,6 +24,8 @@ export interface CommandContext {
    * at once. A command that does not ask for it dies of the first one.
    */
   readonly stopSignal: () => AbortSignal
+  /** Called at each SIGHUP from now on; without it the first one ends the process. */
+  readonly onHangup: (listener: () => void) => void
 }
 
 /** The same before a command is known. */

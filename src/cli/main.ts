@@ -6,6 +6,7 @@
  * the stack at --log-level debug. Commands are loaded when they are asked for: `--help` and
  * `--version` load neither the add-on nor a heavy package.
  */
+import { closeSync, openSync } from 'node:fs'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { Host } from './context.ts'
 import { dispatch } from './dispatch.ts'
@@ -60,6 +61,28 @@ function stopSignal(): AbortSignal {
   return controller.signal
 }
 
+/**
+ * SIGHUP asks for new settings, or says that the terminal was closed: then there is nobody to run
+ * for, and it means what it always did.
+ */
+function onHangup(listener: () => void): void {
+  const hadTerminal = process.stderr.isTTY || process.stdin.isTTY
+  process.on('SIGHUP', () => {
+    if (hadTerminal && !hasTerminal()) stop?.abort('SIGHUP')
+    else listener()
+  })
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    // ENXIO: the terminal of this process is no more.
+    return false
+  }
+}
+
 /** A closed pipe ends what only prints, quietly; a pipeline's own output watches for it itself. */
 function quietOnClosedPipes(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -79,6 +102,7 @@ const host: Host = {
     columns: () => process.stderr.columns ?? 80,
   },
   stopSignal,
+  onHangup,
 }
 
 quietOnClosedPipes()

@@ -21,6 +21,7 @@ import type { CommandContext } from './context.ts'
 import { memoryLimit, planMemory } from './memory-plan.ts'
 import { underLock } from './file-lock.ts'
 import { openParentLink } from './parent-link.ts'
+import { followHangups } from './reload.ts'
 import { openLog } from './run-log.ts'
 import { startNotices } from './start-notices.ts'
 
@@ -33,14 +34,16 @@ export async function run(context: CommandContext): Promise<number> {
   return underLock(config, async () => {
     for (const notice of startNotices(config, os.availableParallelism())) log.info(notice)
     const parent = followParent(context, log)
+    const onStart = followHangups(context, resolved, log)
     const signal = AbortSignal.any([context.stopSignal(), parent.gone])
-    if (config.kafkaEmbedded) return runEmbedded(config, log, signal)
+    if (config.kafkaEmbedded) return runEmbedded(config, log, signal, onStart)
     return runPipeline(pipelineSettings(config), {
       log,
       signal,
       snapshotPath: config.runtimeMetricsPath,
       metricsListen: config.metricsListen,
       onMatched: parent.onMatched,
+      onStart,
     })
   })
 }
@@ -66,7 +69,12 @@ function followParent(
 }
 
 /** `--embedded`: a Kafka in this process, fed while the pipeline runs. */
-async function runEmbedded(config: Config, log: Log, signal: AbortSignal): Promise<number> {
+async function runEmbedded(
+  config: Config,
+  log: Log,
+  signal: AbortSignal,
+  started: (pipeline: Pipeline) => void,
+): Promise<number> {
   const [topic = DEMO_DEFAULTS.topic] = config.kafkaTopic
   const embedded = await openEmbedded(
     { ...DEMO_DEFAULTS, topic, patterns: patternsOf(config) },
@@ -80,6 +88,7 @@ async function runEmbedded(config: Config, log: Log, signal: AbortSignal): Promi
   const feeding = new AbortController()
   let fed: Promise<void> = Promise.resolve()
   const onStart = (pipeline: Pipeline) => {
+    started(pipeline)
     const fetched = () => pipeline.stats().counters.records
     fed = embedded.feed(fetched, feeding.signal)
     // An error of the generator ends the run; it is met again below.

@@ -30,7 +30,7 @@ const UP_ONE_LINE = '\u001B[1A'
 export class Log {
   readonly #options: LogOptions
   readonly #json: pino.Logger | null
-  readonly #leastLevel: number
+  #leastLevel: number
   /** Lines of the status that stand on the terminal now. */
   #statusLines: readonly string[] = []
 
@@ -46,6 +46,13 @@ export class Log {
       formatters: { level: (label: string) => ({ level: label }) },
     }
     this.#json = options.format === 'json' ? pino(settings, destination) : null
+  }
+
+  /** From here on; quiet stays quiet. */
+  setLevel(wanted: LogLevel): void {
+    const level = this.#options.quiet ? 'warn' : wanted
+    this.#leastLevel = LOG_LEVELS.indexOf(level)
+    if (this.#json !== null) this.#json.level = level
   }
 
   error(message: string, fields?: LogFields): void {

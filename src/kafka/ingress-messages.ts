@@ -4,7 +4,7 @@
  *
  *   ingress --> main    opened, assign, revoke, rewind, restart, positions, trouble, logs, closed
  *   main --> ingress    assigned (answers assign), revoked (answers revoke), commit, pause,
- *   resume, finish
+ *   resume, credentials, finish
  *
  * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
  */
@@ -119,6 +119,9 @@ export type FromIngress =
       readonly message: string
     }
 
+/** librdkafka's, as the consumer was opened with. */
+type Properties = readonly (readonly [name: string, value: string])[]
+
 export type ToIngress =
   | { readonly kind: 'assigned'; readonly assignments: readonly Assignment[] }
   /**
@@ -128,6 +131,8 @@ export type ToIngress =
   | { readonly kind: 'commit'; readonly commits: readonly PartitionOffset[] }
   /** One partition has too many unresolved offsets, or is below the limit again. */
   | { readonly kind: 'pause' | 'resume'; readonly assignmentIds: readonly number[] }
+  /** Sign in with what these properties say from now on; a token is read from its file again. */
+  | { readonly kind: 'credentials'; readonly properties: Properties }
   /** Commit this, leave the group, end. */
   | {
       readonly kind: 'finish'

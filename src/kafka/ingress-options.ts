@@ -37,6 +37,8 @@ export interface IngressOptions {
   /** Reports the runs of a slot that is being dropped. */
   readonly reportDropped: (slotIndex: number) => void
   readonly nowMs: () => number
+  /** Takes credentials over for the connections to come. */
+  readonly signIn: (properties: readonly (readonly [name: string, value: string])[]) => void
   /** Partitions to read without a group; null: those that the group gives. */
   readonly staticPartitions: readonly PartitionOffset[] | null
   /** Of those, what to read, and no more; null: all from the start offset on. */

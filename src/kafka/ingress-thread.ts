@@ -240,6 +240,9 @@ export class IngressThread {
         this.#membership.letGo(message.assignmentIds)
         if (!this.#stall.paused) this.#resume(message.assignmentIds)
         break
+      case 'credentials':
+        this.#options.signIn(message.properties)
+        break
       case 'finish':
         this.#membership.want(message.commits)
         this.#finish = message

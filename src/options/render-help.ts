@@ -86,6 +86,7 @@ function longOption(row: OptionSpec, width: number): string[] {
   if (row.secret === true) variables.push(`${row.env}_FILE`)
   const facts = [`Variable: ${variables.join(', ')}.`, `Default: ${defaultText(row)}.`]
   if (row.choices !== undefined) facts.push(`One of: ${row.choices.join(', ')}.`)
+  if (row.reloads === true) facts.push('SIGHUP: taken over while it runs.')
   if (row.notBuilt === true) facts.push('This version does not have it yet.')
   return [
     ...wrap(names.join(', '), 4, width),

@@ -120,6 +120,8 @@ export interface OptionSpec {
   readonly secret?: true
   /** May be given several times; in the environment one a line, in the file a list. */
   readonly repeatable?: true
+  /** A running pipeline takes a new value over at SIGHUP. */
+  readonly reloads?: true
   /** Its feature is not part of this version: anything but the default is refused. */
   readonly notBuilt?: true
   /** One line of at most 72 columns, with a full stop. */

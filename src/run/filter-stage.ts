@@ -95,6 +95,7 @@ export class FilterStage {
         break
       case 'matcher':
         this.#matcher = message.matcher
+        this.#options.send({ kind: 'matcherTaken', matcher: message.matcher }, [])
         break
     }
   }

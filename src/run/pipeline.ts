@@ -23,6 +23,7 @@ import { Ledger } from '../offsets/ledger.ts'
 import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { Coordinator } from './coordinator.ts'
 import { IngressStates } from './ingress-states.ts'
+import { Matchers } from './matchers.ts'
 import { errorOf, Notices } from './notices.ts'
 import type { OutputParts } from './outputs.ts'
 import { openParts, type PipelineParts } from './pipeline-parts.ts'
@@ -30,7 +31,8 @@ import { RecordTimes } from './record-times.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
 import { replayRecords, type PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
-import { Threads, type FromThread } from './threads.ts'
+import type { ToFilter } from './thread-data.ts'
+import { ThreadRows, Threads, type FromThread } from './threads.ts'
 
 /** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
@@ -60,7 +62,9 @@ export class Pipeline {
   readonly #coordinator: Coordinator
   readonly #books: Books
   readonly #ledger: Ledger
-  readonly #ids: { readonly pool: BridgeId; readonly matcher: BridgeId }
+  readonly #rows: ThreadRows
+  readonly #pool: BridgeId
+  readonly #matchers: Matchers
   readonly #startedMs = performance.now()
   readonly #timers: NodeJS.Timeout[] = []
   readonly #times = new RecordTimes()
@@ -83,12 +87,11 @@ export class Pipeline {
     this.done = new Promise((resolve) => {
       this.#finish = resolve
     })
-    this.#shared = new SharedMemory(settings, this.#threadCount)
+    this.#rows = new ThreadRows(settings)
+    this.#shared = new SharedMemory(settings, this.#rows.count)
     const { slots, shape, signals } = this.#shared
-    this.#ids = {
-      pool: bridge.poolOpen(slots.memory.slots, shape),
-      matcher: bridge.matcherOpen(settings.filter),
-    }
+    this.#pool = bridge.poolOpen(slots.memory.slots, shape)
+    this.#matchers = new Matchers(bridge, settings.filter, this.#rows.filters.length)
     this.#ledger = new Ledger({ unresolvedMax: settings.unresolvedMax })
     this.#threads = new Threads({
       onMessage: (message) => this.#onMessage(message),
@@ -103,7 +106,7 @@ export class Pipeline {
       revokeDrainMs: settings.kafka.revokeDrainMs,
       nowMs: () => performance.now(),
       toIngress: (index, message) => this.#threads.send(index, message),
-      toFilters: (message) => this.#filterRows().forEach((row) => this.#threads.send(row, message)),
+      toFilters: (message) => this.#toFilters(message),
       warn: (message) => this.#log.warn(message),
       onMatched: deps.onMatched,
     })
@@ -121,32 +124,17 @@ export class Pipeline {
     return pipeline
   }
 
-  get #threadCount(): number {
-    // In direct mode the ingress threads filter.
-    const { mode, filter } = this.#settings
-    return this.#ingressCount + (mode === 'direct' ? 0 : filter.threadCount)
-  }
-
-  get #ingressCount(): number {
-    return this.#settings.kafka.properties.length
-  }
-
-  /** Threads that filter: in direct mode those of the ingress. */
-  #filterRows(): number[] {
-    const first = this.#settings.mode === 'direct' ? 0 : this.#ingressCount
-    return Array.from({ length: this.#threadCount - first }, (_, index) => first + index)
-  }
-
   #startThreads(credit: { documents: number; bytes: number }): void {
-    for (let row = 0; row < this.#threadCount; row++) {
-      const role = row < this.#ingressCount ? 'ingress' : 'filter'
-      const index = role === 'ingress' ? row : row - this.#ingressCount
+    for (let row = 0; row < this.#rows.count; row++) {
+      const role = row < this.#rows.ingressCount ? 'ingress' : 'filter'
+      const index = role === 'ingress' ? row : row - this.#rows.ingressCount
       this.#threads.start(`${role}-${index}`, {
         role,
         index,
         row,
         settings: this.#settings,
-        ...this.#ids,
+        pool: this.#pool,
+        matcher: this.#matchers.current,
         ...this.#shared.forThread(row),
         credit,
       })
@@ -173,6 +161,16 @@ export class Pipeline {
     }
   }
 
+  /** Takes over what may change while it runs: the patterns, and how to sign in. */
+  reload({ filter, output, kafka }: PipelineSettings): void {
+    if (this.#isStopping) return
+    this.#toFilters({ kind: 'matcher', matcher: this.#matchers.renew(filter) })
+    if (output.kind === 'elasticsearch') this.#output.sink.setAuth?.(output.settings.auth)
+    kafka.properties.slice(0, this.#rows.ingressCount).forEach((properties, index) => {
+      this.#threads.send(index, { kind: 'credentials', properties })
+    })
+  }
+
   /** Ends the pipeline in order. Idempotent; `done` tells when and how it has ended. */
   stop(): void {
     if (this.#isStopping) return
@@ -192,12 +190,13 @@ export class Pipeline {
   }
 
   #onDeath(row: number, error: LogpipeError): void {
-    if (row < this.#ingressCount) this.#ingress.noteDeath(row)
+    if (row < this.#rows.ingressCount) this.#ingress.noteDeath(row)
     this.fail(error)
   }
 
   #onMessage(message: FromThread): void {
     if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
+    else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
     else {
       this.#coordinator.handleIngress(message)
       this.#onIngress(message)
@@ -244,7 +243,7 @@ export class Pipeline {
       await this.#until(() => this.#coordinator.isDrained(), left(drainEndMs))
     }
     const timeoutMs = Math.round(Math.min(FINISH_TIMEOUT_MS, left(deadlineMs)))
-    for (let index = 0; index < this.#ingressCount; index++) {
+    for (let index = 0; index < this.#rows.ingressCount; index++) {
       const commits = this.#coordinator.finalCommits(index)
       this.#threads.send(index, { kind: 'finish', commits, timeoutMs })
     }
@@ -267,12 +266,16 @@ export class Pipeline {
     assert.equal(free + filling + ready + filtering, this.#shared.slots.slotCount)
     // A thread that had to be terminated may still be inside the add-on: its memory stays.
     if (late.length === 0) {
-      this.#bridge.poolClose(this.#ids.pool)
-      this.#bridge.matcherClose(this.#ids.matcher)
+      this.#bridge.poolClose(this.#pool)
+      this.#matchers.close()
     } else {
       this.#log.warn(`these threads did not end in time: ${late.join(', ')}`)
     }
     this.#finish(this.#result())
+  }
+
+  #toFilters(message: ToFilter): void {
+    for (const row of this.#rows.filters) this.#threads.send(row, message)
   }
 
   #statement(): Statement {

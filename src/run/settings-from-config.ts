@@ -7,7 +7,8 @@ import type { Config } from '../options/config.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { patternsOf } from '../options/patterns.ts'
 import { parseAnswerOverride } from '../sink/elasticsearch/judge.ts'
-import type { Auth, ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
+import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
+import type { Auth } from '../sink/sink.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
 
 /**

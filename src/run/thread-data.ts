@@ -39,4 +39,7 @@ export type ToFilter =
   | { readonly kind: 'matcher'; readonly matcher: BridgeId }
 
 /** What a filtering thread says to main. */
-export type FromFilter = { readonly kind: 'matched'; readonly batch: MatchedBatch }
+export type FromFilter =
+  | { readonly kind: 'matched'; readonly batch: MatchedBatch }
+  /** It scans with this one from now on. */
+  | { readonly kind: 'matcherTaken'; readonly matcher: BridgeId }

@@ -18,6 +18,7 @@ import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import type { OffsetRange } from '../kafka/offset-ranges.ts'
 import { checkTopics, type Preflight } from '../kafka/preflight.ts'
+import { propertyOf } from '../options/kafka-properties.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
@@ -68,8 +69,8 @@ function dispatch(message: ToIngress | ToFilter): void {
 function runFilter(): void {
   for (;;) {
     const slotIndex = slots.claim(CLAIM_WAIT_MS)
+    for (let message = receive(); message !== undefined; message = receive()) dispatch(message)
     if (slotIndex === undefined) {
-      for (let message = receive(); message !== undefined; message = receive()) dispatch(message)
       if (signals.phase === PHASE_END) return
     } else {
       stage.process(slotIndex)
@@ -126,8 +127,17 @@ function runIngress(): void {
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
+    signIn: (properties) => signIn(consumer, properties),
     staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
   }).run(events)
+}
+
+/** PLAIN and SCRAM. librdkafka keeps what is connected, and signs in anew when it connects anew. */
+function signIn(consumer: BridgeId, properties: ConsumerOptions['config']): void {
+  const username = propertyOf(properties, 'sasl.username')
+  const password = propertyOf(properties, 'sasl.password')
+  if (username === undefined || password === undefined) return
+  bridge.consumerSetPassword(consumer, username, password)
 }
 
 /** Null when librdkafka refuses the properties: main was told, and that this thread is done. */

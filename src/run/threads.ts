@@ -6,6 +6,7 @@
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { LogpipeError } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
+import type { PipelineSettings } from './settings.ts'
 import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
 
 export type FromThread = FromIngress | FromFilter
@@ -21,6 +22,21 @@ export interface ThreadsEvents {
   readonly onMessage: (message: FromThread) => void
   /** A thread ended that was not told to. Threads count in the order in which they were started. */
   readonly onDeath: (threadIndex: number, error: LogpipeError) => void
+}
+
+/** Which threads a pipeline has, by the order in which they are started: ingress, then filter. */
+export class ThreadRows {
+  readonly ingressCount: number
+  readonly count: number
+  /** Threads that filter: in direct mode those of the ingress. */
+  readonly filters: readonly number[]
+
+  constructor({ mode, kafka, filter }: Pick<PipelineSettings, 'mode' | 'kafka' | 'filter'>) {
+    this.ingressCount = kafka.properties.length
+    this.count = this.ingressCount + (mode === 'direct' ? 0 : filter.threadCount)
+    const rows = Array.from({ length: this.count }, (_, row) => row)
+    this.filters = mode === 'direct' ? rows : rows.slice(this.ingressCount)
+  }
 }
 
 interface Thread {

@@ -12,6 +12,13 @@
  * slot's worth.
  */
 
+/** How an output signs in, where it does. */
+export type Auth =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  /** The key as Elasticsearch prints it: base64 of id:secret. */
+  | { readonly kind: 'apiKey'; readonly apiKey: string }
+
 /** How a document ended. All of them resolve its offset. */
 export type Outcome =
   'written' | 'indexed' | 'duplicate' | 'failure_store' | 'dead_lettered' | 'dropped' | 'spilled'
@@ -86,6 +93,8 @@ export interface Sink {
    * A partition was given away: what is queued of it on disk is forgotten, its new owner reads it.
    */
   dropPartition?(topic: string, partition: number): void
+  /** Signs in with this from the next request on. */
+  setAuth?(auth: Auth): void
   gauges(): SinkGauges
   /** Settles what it can within the time, then lets go of the rest. Idempotent. */
   close(timeoutMs: number): Promise<void>

@@ -7,4 +7,5 @@ export const QUIET_HOST: Host = {
   columns: 80,
   stderr: { write: () => undefined, isTerminal: false, columns: () => 80 },
   stopSignal: () => new AbortController().signal,
+  onHangup: () => undefined,
 }

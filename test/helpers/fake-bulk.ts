@@ -102,6 +102,7 @@ export class FakeBulk {
           ...this.#answer(request, asWhole(answer)),
         } satisfies BulkReply
       },
+      setAuth: () => undefined,
       close: () => {
         isClosed = true
         return Promise.resolve()

@@ -5,10 +5,10 @@
  * Rule of all of them: what is committed was written, and what was not written is not committed.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { flags, Logpipe, type Ended, type LogpipeOptions } from '../helpers/logpipe.ts'
+import { flags, Logpipe, testFolder, type Ended, type LogpipeOptions } from '../helpers/logpipe.ts'
 import { API, MockKafka } from '../helpers/mock-kafka.ts'
 
 const GROUP = 'g'
@@ -236,4 +236,32 @@ test('a reader that goes away ends it quietly, with status 0', async (t) => {
   const ended = await run.ended
   assert.equal(ended.stderr, '')
   assert.equal(ended.status, 0)
+})
+
+test('SIGHUP takes patterns over within the group, and wrong ones change nothing', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  const folder = testFolder(t)
+  const file = path.join(folder, 'pipeline.yaml')
+  writeFileSync(file, 'pattern: ERROR\n')
+  const run = start(t, kafka, { folder, options: { ...TO_FILE, config: 'pipeline.yaml' } })
+  await kafka.produce(['ERROR 1', 'FATAL 2', 'ERROR 3', 'FATAL 4'])
+  await run.until('it read all', () => run.metric('polled_total') === 4)
+
+  writeFileSync(file, 'pattern: [unclosed\n')
+  run.signal('SIGHUP')
+  await run.until('it refuses', () =>
+    /SIGHUP: .*pipeline.yaml.*; the old configuration stays/.test(run.stderr),
+  )
+  await kafka.produce(['ERROR 5', 'FATAL 6'])
+  await run.until('it read all', () => run.metric('polled_total') === 6)
+
+  writeFileSync(file, 'pattern: FATAL\nes-index: other\n')
+  run.signal('SIGHUP')
+  await run.until('it says so', () => /SIGHUP: MATCH_PATTERN changed; /.test(run.stderr))
+  assert.match(run.stderr, /SIGHUP: ES_INDEX changed: needs a restart/)
+  await kafka.produce(['ERROR 7', 'FATAL 8'])
+  await run.until('it read all', () => run.metric('polled_total') === 8)
+  const { stderr } = await run.stop()
+  assert.deepEqual(written(run).sort(), ['ERROR 1', 'ERROR 3', 'ERROR 5', 'FATAL 8'])
+  assert.equal(stderr.match(/assigned \d partitions/g)?.length, 1)
 })

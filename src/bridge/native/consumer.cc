@@ -281,6 +281,20 @@ Consumer::Watermarks Consumer::watermarks(const PartitionOffset& partition, int 
   return marks;
 }
 
+void Consumer::setPassword(const std::string& username, const std::string& password) {
+  check(rd_kafka_sasl_set_credentials(client_->handle(), username.c_str(), password.c_str()),
+        "cannot set the password");
+}
+
+void Consumer::setToken(const std::string& token, int64_t expiresMs,
+                        const std::string& principal) {
+  char text[512] = "";
+  const auto error =
+      rd_kafka_oauthbearer_set_token(client_->handle(), token.c_str(), expiresMs,
+                                     principal.c_str(), nullptr, 0, text, sizeof text);
+  if (error) throw Refused(rd_kafka_err2name(error), text);
+}
+
 Consumer::Metadata Consumer::metadata(const std::string* topic, int timeoutMs) {
   rd_kafka_t* handle = client_->handle();
   rd_kafka_topic_t* only = nullptr;

@@ -82,6 +82,10 @@ class Consumer {
   // Null: all topics.
   Metadata metadata(const std::string* topic, int timeoutMs);
 
+  // For connections made from now on.
+  void setPassword(const std::string& username, const std::string& password);
+  void setToken(const std::string& token, int64_t expiresMs, const std::string& principal);
+
   // Gives the consumer up; see Client::close.
   static bool close(std::unique_ptr<Consumer> consumer, int timeoutMs);
 

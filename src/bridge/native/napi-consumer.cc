@@ -215,6 +215,22 @@ Value consumerRestart(Call& call) {
   return call.undefined();
 }
 
+Value consumerSetPassword(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  consumer->setPassword(call.text(call.at(1), "username"), call.text(call.at(2), "password"));
+  return call.undefined();
+}
+
+Value consumerSetToken(Call& call) {
+  call.expect(4);
+  const auto consumer = consumerAt(call);
+  const double expiresMs = call.number(call.at(2), "expiresMs", 0, OFFSET_MAX);
+  consumer->setToken(call.text(call.at(1), "token"), static_cast<int64_t>(expiresMs),
+                     call.text(call.at(3), "principal"));
+  return call.undefined();
+}
+
 Value consumerStoreOffsets(Call& call) {
   call.expect(2);
   const auto consumer = consumerAt(call);
@@ -301,6 +317,8 @@ constexpr Row ROWS[] = {
     {"consumerResume", consumerResume},
     {"consumerSeek", consumerSeek},
     {"consumerRestart", consumerRestart},
+    {"consumerSetPassword", consumerSetPassword},
+    {"consumerSetToken", consumerSetToken},
     {"consumerStoreOffsets", consumerStoreOffsets},
     {"consumerCommit", consumerCommit},
     {"consumerCommitted", consumerCommitted},

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
-import type { Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
+import type { Auth, Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
@@ -137,6 +137,10 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       })
     })
     this.#writer.isFlushing = false
+  }
+
+  setAuth(auth: Auth): void {
+    this.#transport.setAuth(auth)
   }
 
   gauges(): SinkGauges {

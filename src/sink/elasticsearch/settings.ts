@@ -4,6 +4,7 @@
  * The options' names and defaults are in options/table.ts; run/ makes this object of them. Used by
  * the encoder (in the filter threads) and by the sink.
  */
+import type { Auth } from '../sink.ts'
 import type { AnswerRow } from './answers.ts'
 
 export type DocumentMode = 'raw' | 'wrap' | 'auto'
@@ -18,12 +19,6 @@ export interface DocumentSettings {
   /** Put in front of `_id`, by topic: 8 hex digits of Kafka's topic id. None: no prefix. */
   readonly idPrefixes: Readonly<Record<string, string>>
 }
-
-export type Auth =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
-  /** The key as Elasticsearch prints it: base64 of id:secret. */
-  | { readonly kind: 'apiKey'; readonly apiKey: string }
 
 export interface ElasticsearchSettings extends DocumentSettings {
   /** One URL for each node; the path of a URL is put in front of /_bulk. */

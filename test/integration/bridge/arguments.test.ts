@@ -114,6 +114,8 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [consumer, 1, 2],
       [consumer, 1, 2, -1],
     ],
+    consumerSetPassword: [[], [gone, 'a', 'b'], [consumer, 'a'], [consumer, 1, 'b']],
+    consumerSetToken: [[], [gone, 'a', 1, 'b'], [consumer, 'a', -1, 'b'], [consumer, 'a', 1]],
     consumerStoreOffsets: [[], [gone, []], ...places.map(([rows]) => [consumer, rows])],
     consumerCommit: [[], [gone, null, 0], ...timed.map((row) => [consumer, ...row])],
     consumerCommitted: [[], [gone, [], 0], ...timed.map((row) => [consumer, ...row])],

@@ -46,6 +46,16 @@ test('a request carries the media type, the filter, the time-out and the pipelin
   assert.equal(fake.documents.size, 2)
 })
 
+test('a new key is used from the next request on', async (t) => {
+  const { fake, url } = await startFake(t)
+  const transport = connect(t, { urls: [url], auth: { kind: 'apiKey', apiKey: 'old' } })
+  await transport.send(bodyOf(1))
+  transport.setAuth({ kind: 'apiKey', apiKey: 'new' })
+  await transport.send(bodyOf(1))
+  const keys = fake.requests.map((request) => request.headers['authorization'])
+  assert.deepEqual(keys, ['ApiKey old', 'ApiKey new'])
+})
+
 test('bodies are compressed and requests signed when asked', async (t) => {
   const { fake, url } = await startFake(t)
   const basic = { kind: 'basic', username: 'u', password: 'p:w' } as const
