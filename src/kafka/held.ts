@@ -1,6 +1,7 @@
 /**
  * What an ingress thread knows of one assignment. Used by membership.ts, which owns them.
  */
+import type { Position } from './ingress-messages.ts'
 
 export interface Held {
   readonly topic: string
@@ -29,6 +30,11 @@ export function heldFrom(
 ): Held {
   const unknown = { endOffset: -1, metEnd: -1, wanted: -1, committed: -1 }
   return { topic, partition, offset, stopOffset, finished: false, held: false, ...unknown }
+}
+
+export function positionOf(assignmentId: number, held: Held): Position {
+  const { topic, partition, offset, endOffset } = held
+  return { assignmentId, topic, partition, offset, endOffset }
 }
 
 /** It has just come to the end of what a replay reads of it. */

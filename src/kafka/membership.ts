@@ -11,7 +11,7 @@
 import type { ConsumerEvent, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
-import { endOf, heldFrom, reachedStop, type Held } from './held.ts'
+import { endOf, heldFrom, positionOf, reachedStop, type Held } from './held.ts'
 import type { Position, ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import type { OffsetRange } from './offset-ranges.ts'
@@ -93,15 +93,7 @@ export class Membership {
   }
 
   positions(): Position[] {
-    return [...this.#assignments].map(
-      ([assignmentId, { topic, partition, offset, endOffset }]) => ({
-        assignmentId,
-        topic,
-        partition,
-        offset,
-        endOffset,
-      }),
-    )
+    return [...this.#assignments].map(([id, held]) => positionOf(id, held))
   }
 
   /** With the partitions' ends as the last fetch told them; asks no broker. */

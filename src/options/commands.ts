@@ -26,7 +26,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Read from Kafka, keep what matches, write it out.',
     description: [
       'Reads records from Kafka, keeps those whose value contains a pattern, and writes them to stdout, a file or Elasticsearch. An offset is committed only when everything below it is written or filtered out, so that a crash loses nothing.',
-      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drain what was read and end; a second one ends at once. SIGHUP reads patterns, secrets and the log level again.',
+      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drain what was read and end; a second one ends at once. SIGHUP reads patterns, secrets and the log level again, and opens an output file anew (logrotate).',
     ],
     examples: [
       ['logpipe run --embedded', 'try it without a Kafka'],

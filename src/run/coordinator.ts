@@ -292,11 +292,8 @@ export class Coordinator {
   }
 }
 
-function nameOf(state: AssignmentState): {
-  assignmentId: number
-  topic: string
-  partition: number
-} {
-  const { assignmentId, topic, partition } = state
+type Name = Pick<AssignmentState, 'assignmentId' | 'topic' | 'partition'>
+
+function nameOf({ assignmentId, topic, partition }: AssignmentState): Name {
   return { assignmentId, topic, partition }
 }

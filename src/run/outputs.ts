@@ -6,6 +6,7 @@ import { FILE_CREDIT, FileSink } from '../sink/file-sink.ts'
 import { NONE_CREDIT, NoneSink } from '../sink/none-sink.ts'
 import type { Sink } from '../sink/sink.ts'
 import { STDOUT_CREDIT, StdoutSink } from '../sink/stdout-sink.ts'
+import { bridgeLocks } from './bridge-locks.ts'
 import { openElasticsearchOutput, type ElasticsearchOutputDeps } from './elasticsearch-output.ts'
 import type { OutputSettings } from './settings.ts'
 
@@ -32,7 +33,7 @@ export async function openOutput(
       return { sink: new StdoutSink(deps.events), credit: STDOUT_CREDIT, close: NOTHING_BEHIND }
     case 'file':
       return {
-        sink: new FileSink(output, deps.events),
+        sink: new FileSink(output, deps.events, { locks: bridgeLocks(deps.bridge) }),
         credit: FILE_CREDIT,
         close: NOTHING_BEHIND,
       }

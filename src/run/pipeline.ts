@@ -36,7 +36,7 @@ import { ThreadRows, Threads, type FromThread } from './threads.ts'
 
 /** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
-/** Commits, and looks at the lag. */
+/** Commits, looks at the lag. */
 const EVERY_MS = 1000
 /** The last commits and the leaving of the group: two requests to the coordinator. */
 const FINISH_TIMEOUT_MS = 10_000
@@ -126,11 +126,8 @@ export class Pipeline {
 
   #startThreads(credit: { documents: number; bytes: number }): void {
     for (let row = 0; row < this.#rows.count; row++) {
-      const role = row < this.#rows.ingressCount ? 'ingress' : 'filter'
-      const index = role === 'ingress' ? row : row - this.#rows.ingressCount
-      this.#threads.start(`${role}-${index}`, {
-        role,
-        index,
+      this.#threads.start({
+        ...this.#rows.roleOf(row),
         row,
         settings: this.#settings,
         pool: this.#pool,
@@ -165,13 +162,15 @@ export class Pipeline {
   reload({ filter, output, kafka }: PipelineSettings): void {
     if (this.#isStopping) return
     this.#toFilters({ kind: 'matcher', matcher: this.#matchers.renew(filter) })
+    this.#output.sink.reopen?.()
     if (output.kind === 'elasticsearch') this.#output.sink.setAuth?.(output.settings.auth)
-    kafka.properties.slice(0, this.#rows.ingressCount).forEach((properties, index) => {
+    for (let index = 0; index < this.#rows.ingressCount; index++) {
+      const properties = kafka.properties[index] ?? []
       this.#threads.send(index, { kind: 'credentials', properties })
-    })
+    }
   }
 
-  /** Ends the pipeline in order. Idempotent; `done` tells when and how it has ended. */
+  /** Ends it in order. Idempotent; `done` tells when and how it has ended. */
   stop(): void {
     if (this.#isStopping) return
     this.#isStopping = true
@@ -179,12 +178,10 @@ export class Pipeline {
     void this.#shutDown()
   }
 
-  /** Ends the pipeline for an error: what is settled is committed, the rest not waited for. */
+  /** Ends it for an error: what is settled is committed, the rest not waited for. */
   fail(error: Error): void {
-    this.#error ??=
-      error instanceof LogpipeError
-        ? error
-        : new LogpipeError('THREAD', error.message, { cause: error })
+    const isKnown = error instanceof LogpipeError
+    this.#error ??= isKnown ? error : new LogpipeError('THREAD', error.message, { cause: error })
     // A stop that waits for the output sees the error at its next look.
     this.stop()
   }

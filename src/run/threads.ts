@@ -37,6 +37,13 @@ export class ThreadRows {
     const rows = Array.from({ length: this.count }, (_, row) => row)
     this.filters = mode === 'direct' ? rows : rows.slice(this.ingressCount)
   }
+
+  roleOf(row: number): Pick<ThreadData, 'role' | 'index'> {
+    const { ingressCount } = this
+    return row < ingressCount
+      ? { role: 'ingress', index: row }
+      : { role: 'filter', index: row - ingressCount }
+  }
 }
 
 interface Thread {
@@ -55,7 +62,8 @@ export class Threads {
     this.#events = events
   }
 
-  start(name: string, data: Omit<ThreadData, 'port'>): void {
+  start(data: Omit<ThreadData, 'port'>): void {
+    const name = `${data.role}-${data.index}`
     const { port1, port2 } = new MessageChannel()
     const worker = new Worker(ENTRY, {
       name,

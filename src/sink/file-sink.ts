@@ -24,6 +24,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { CreditLimits } from '../pool/signals.ts'
 import { BatchQueue, type Group } from './batch-queue.ts'
 import { OutputFile, realDisk, type Disk } from './output-file.ts'
+import type { Locks } from './disk.ts'
 import type { Sink, SinkBatch, SinkEvents, SinkGauges } from './sink.ts'
 
 export interface FileSinkOptions {
@@ -70,13 +71,13 @@ export class FileSink implements Sink {
   constructor(
     options: FileSinkOptions,
     events: SinkEvents,
-    injected: { readonly clock?: Clock; readonly disk?: Disk } = {},
+    injected: { readonly clock?: Clock; readonly disk?: Disk; readonly locks?: Locks } = {},
   ) {
     assert(options.rotateBytes >= 0 && options.rotateKeep >= 1)
     this.#options = options
     this.#events = events
     this.#clock = injected.clock ?? systemClock
-    this.#file = new OutputFile(options.path, injected.disk ?? realDisk)
+    this.#file = new OutputFile(options.path, injected.disk ?? realDisk, injected.locks ?? null)
     this.#queue = new BatchQueue(this.#clock)
   }
 

@@ -7,12 +7,16 @@
  * Used by the file output, one call at a time. Sizes are kept here rather than asked of the disk:
  * if the file turns out to have another, someone else writes to it, and it is not cut.
  *
+ * While it is open it is locked, so that a second logpipe does not write into it: lines of the two
+ * would be lost when one of them cuts or rotates.
+ *
  * A file that is made here, or renamed, is durable only when its directory is: that is synced too.
  */
 import assert from 'node:assert/strict'
 import { open, rename, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { Locks } from './disk.ts'
 
 /** What is used of a FileHandle. */
 export interface DiskFile {
@@ -73,14 +77,18 @@ const NEWLINE = Buffer.from('\n')
 export class OutputFile {
   readonly #path: string
   readonly #disk: Disk
+  readonly #locks: Locks | null
+  #lock: number | null = null
   /** Null while closed. */
   #handle: DiskFile | null = null
   #size = 0
   #durableSize = 0
 
-  constructor(file: string, disk: Disk) {
+  /** @param locks null: not locked, for tests of the rest. */
+  constructor(file: string, disk: Disk, locks: Locks | null) {
     this.#path = file
     this.#disk = disk
+    this.#locks = locks
   }
 
   get size(): number {
@@ -162,6 +170,8 @@ export class OutputFile {
   async close(): Promise<void> {
     const handle = this.#handle
     this.#handle = null
+    if (this.#lock !== null) this.#locks?.unlock(this.#lock)
+    this.#lock = null
     await handle?.close()
   }
 
@@ -171,10 +181,20 @@ export class OutputFile {
     this.#handle = await this.#disk.open(this.#path)
     const opened = await this.#handle.stat()
     if (!opened.isFile()) throw this.#notAFile()
+    this.#takeLock()
     this.#size = opened.size
     this.#durableSize = opened.size
     if (known === null) await this.#disk.syncDirectory(path.dirname(path.resolve(this.#path)))
     await this.#endTornLine(this.#handle)
+  }
+
+  /** The file's own: it moves with it when another program renames it. */
+  #takeLock(): void {
+    if (this.#locks === null) return
+    this.#lock = this.#locks.lock(this.#path)
+    if (this.#lock !== null) return
+    const message = `another process writes to the output file ${this.#path}`
+    throw new LogpipeError('LOCKED', `${message}: give each its own --output file:PATH`)
   }
 
   /**

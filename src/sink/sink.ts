@@ -93,6 +93,8 @@ export interface Sink {
    * A partition was given away: what is queued of it on disk is forgotten, its new owner reads it.
    */
   dropPartition?(topic: string, partition: number): void
+  /** Another program has renamed the file (logrotate): goes on in a new one of the same name. */
+  reopen?(): void
   /** Signs in with this from the next request on. */
   setAuth?(auth: Auth): void
   gauges(): SinkGauges

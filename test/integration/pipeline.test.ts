@@ -265,3 +265,14 @@ test('SIGHUP takes patterns over within the group, and wrong ones change nothing
   assert.deepEqual(written(run).sort(), ['ERROR 1', 'ERROR 3', 'ERROR 5', 'FATAL 8'])
   assert.equal(stderr.match(/assigned \d partitions/g)?.length, 1)
 })
+
+test('a second process does not write into the same output file', async (t) => {
+  const kafka = new MockKafka(t, 1)
+  const run = start(t, kafka, { options: TO_FILE })
+  await run.until('it runs', () => /assigned 1 partitions/.test(run.stderr))
+  const second = start(t, kafka, { options: { ...TO_FILE, group: 'other' }, folder: run.folder })
+  const ended = await second.ended
+  assertLastLine(ended, /^logpipe: another process writes to the output file out: give each its/)
+  assert.equal(ended.status, 1)
+  await run.stop()
+})
