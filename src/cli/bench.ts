@@ -93,6 +93,7 @@ export async function produce(context: CommandContext): Promise<number> {
         kafka: {
           brokers: config.broker.join(','),
           config: properties,
+          tokenFile: config.kafkaTokenFile,
           timeoutMs: PRODUCE_TIMEOUT_MS,
         },
         topic: config.topic,

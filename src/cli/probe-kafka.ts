@@ -6,6 +6,7 @@ import net from 'node:net'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import { consumerSettings } from '../kafka/consumer-settings.ts'
+import { SignIn } from '../kafka/sign-in.ts'
 import type { Config } from '../options/config.ts'
 import { parseAddress } from '../options/notations.ts'
 import type { Probe } from './check-report.ts'
@@ -77,6 +78,7 @@ function askMetadata(config: Config, bridge: Bridge): KafkaProbe {
   const settings = { ...config, groupInstanceId: null }
   const consumer = bridge.consumerOpen({ config: consumerSettings(settings, 0), topics: [] })
   try {
+    signIn(config, bridge, consumer)
     const brokers = bridge.consumerMetadata(consumer, null, METADATA_MS_MAX)
     const said = `${brokers.brokers.length} brokers, ${brokers.topics.length} topics`
     const topics = config.kafkaTopic.map((topic) => probeTopic(topic, brokers.topics))
@@ -90,6 +92,12 @@ function askMetadata(config: Config, bridge: Bridge): KafkaProbe {
   } finally {
     bridge.consumerClose(consumer, METADATA_MS_MAX)
   }
+}
+
+function signIn({ kafkaTokenFile }: Config, bridge: Bridge, consumer: BridgeId): void {
+  const warn = () => undefined
+  const nowMs = () => Date.now()
+  new SignIn({ bridge, consumer, tokenFile: kafkaTokenFile, nowMs, warn }).begin()
 }
 
 /** librdkafka tells why a connection failed (credentials, TLS) as an event, not as the answer. */

@@ -87,6 +87,7 @@ async function drain(config: Config, context: CommandContext, deps: SpillDeps): 
   const kafka = {
     brokers: config.kafkaBrokers.join(','),
     clientProperties: clientProperties(config),
+    tokenFile: config.kafkaTokenFile,
   }
   const letters = config.dlq === null ? null : await openLetters(config.dlq, kafka, locks)
   const deadLetters = letters?.letters ?? null

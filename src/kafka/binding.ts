@@ -8,6 +8,7 @@
  */
 import type * as RdKafka from '@confluentinc/kafka-javascript'
 import { type ErrorCode, LogpipeError, messageOf } from '../core/errors.ts'
+import { readToken } from './token-file.ts'
 
 export type Binding = typeof RdKafka
 
@@ -19,6 +20,8 @@ export interface KafkaClientSettings {
   readonly brokers: string
   /** The user's own properties: TLS, SASL and their like. */
   readonly config: KafkaConfig
+  /** OAUTHBEARER's token (KAFKA_TOKEN_FILE). */
+  readonly tokenFile?: string | null
   /** How long one request to the cluster may take, in ms. */
   readonly timeoutMs: number
 }
@@ -40,13 +43,23 @@ export async function loadBinding(): Promise<Binding> {
 export function bindingConfig(
   settings: KafkaClientSettings,
   defaults: Readonly<Record<string, string>>,
-): Record<string, string> {
+): Record<string, unknown> {
+  const { tokenFile = null } = settings
   return {
     'client.id': 'logpipe',
     ...defaults,
     ...Object.fromEntries(settings.config),
     'bootstrap.servers': settings.brokers,
+    ...(tokenFile === null ? {} : { oauthbearer_token_refresh_cb: () => tokenOf(tokenFile) }),
   }
+}
+
+/** As the binding takes a token; asked for before the first connection and before it ends. */
+function tokenOf(file: string): Promise<object> {
+  return new Promise((resolve) => {
+    const { value, expiresMs, principal } = readToken(file, Date.now())
+    resolve({ tokenValue: value, lifetime: expiresMs, principal })
+  })
 }
 
 /** librdkafka's error codes (rdkafka.h) that mean something to a user, as our codes. */

@@ -9,6 +9,7 @@ import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import type { FromIngress, ToIngress } from './ingress-messages.ts'
 import type { OffsetRange } from './offset-ranges.ts'
+import type { SignIn } from './sign-in.ts'
 import type { StartPosition } from '../options/notations.ts'
 
 export interface IngressOptions {
@@ -37,8 +38,7 @@ export interface IngressOptions {
   /** Reports the runs of a slot that is being dropped. */
   readonly reportDropped: (slotIndex: number) => void
   readonly nowMs: () => number
-  /** Takes credentials over for the connections to come. */
-  readonly signIn: (properties: readonly (readonly [name: string, value: string])[]) => void
+  readonly signIn: SignIn
   /** Partitions to read without a group; null: those that the group gives. */
   readonly staticPartitions: readonly PartitionOffset[] | null
   /** Of those, what to read, and no more; null: all from the start offset on. */

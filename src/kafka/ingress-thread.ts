@@ -241,7 +241,7 @@ export class IngressThread {
         if (!this.#stall.paused) this.#resume(message.assignmentIds)
         break
       case 'credentials':
-        this.#options.signIn(message.properties)
+        this.#options.signIn.renew(message.properties)
         break
       case 'finish':
         this.#membership.want(message.commits)
@@ -277,6 +277,7 @@ export class IngressThread {
     if (nowMs - this.#housekeptMs < HOUSEKEEPING_EVERY_MS) return
     this.#housekeptMs = nowMs
     const { bridge, consumer, ingressIndex, send } = this.#options
+    this.#options.signIn.look()
     this.#membership.commitWanted(0)
     send({ kind: 'positions', ingressIndex, positions: this.#membership.positionsWithEnds() })
     for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })

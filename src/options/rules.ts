@@ -137,6 +137,12 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'token-and-mechanism',
+    reason: 'one without the other leaves every connection waiting',
+    options: ['KAFKA_TOKEN_FILE', 'KAFKA_CONFIG'],
+    broken: ({ config, properties }) => tokenFault(config.kafkaTokenFile !== null, properties),
+  },
+  {
     name: 'embedded-has-no-brokers',
     reason: 'whoever names a broker does not expect made-up records',
     options: ['KAFKA_EMBEDDED', 'KAFKA_BROKERS'],
@@ -188,6 +194,17 @@ export const RULES: readonly Rule[] = [
         : 'CONTROL_TLS_CERT and CONTROL_TLS_KEY are needed together',
   },
 ]
+
+function tokenFault(hasFile: boolean, properties: readonly KafkaProperty[]): string | undefined {
+  const valueOf = (name: RegExp) => properties.findLast((each) => name.test(each.name))?.value
+  const isBearer = valueOf(/^sasl\.mechanisms?$/)?.toUpperCase() === 'OAUTHBEARER'
+  if (hasFile) return isBearer ? undefined : 'needs --kafka-config sasl.mechanism=OAUTHBEARER'
+  // librdkafka's own ways to a token.
+  const isBuiltIn =
+    valueOf(/^sasl\.oauthbearer\.method$/)?.toLowerCase() === 'oidc' ||
+    valueOf(/^enable\.sasl\.oauthbearer\.unsecure\.jwt$/)?.toLowerCase() === 'true'
+  return isBearer && !isBuiltIn ? 'is missing: sasl.mechanism=OAUTHBEARER is set' : undefined
+}
 
 function exceeds(name: OptionName, value: number, limitName: OptionName, limit: number): string {
   return `${name} (${value}) is more than ${limitName} (${limit})`

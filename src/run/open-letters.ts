@@ -28,7 +28,7 @@ export interface OpenLetters {
 /** @throws LogpipeError when the file or the brokers cannot be used. */
 export async function openLetters(
   target: DeadLetterTarget,
-  kafka: Pick<KafkaSettings, 'brokers' | 'clientProperties'>,
+  kafka: Pick<KafkaSettings, 'brokers' | 'clientProperties' | 'tokenFile'>,
   locks: Locks,
 ): Promise<OpenLetters> {
   if (target.kind === 'file') {
@@ -43,6 +43,7 @@ export async function openLetters(
   const producer = await openProducer({
     brokers: kafka.brokers,
     config: kafka.clientProperties,
+    tokenFile: kafka.tokenFile,
     timeoutMs: LETTER_CONNECT_MS,
     inFlightMax: LETTERS_IN_FLIGHT,
     deliveryMs: LETTER_DELIVERY_MS,

@@ -43,6 +43,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
         consumerSettings(config, index),
       ),
       clientProperties: clientProperties(config),
+      tokenFile: config.kafkaTokenFile,
       start: config.kafkaStart,
       revokeDrainMs: config.revokeDrainMs,
       stallPauseMs: Math.min(STALL_PAUSE_MS, maxPollMs / 4),

@@ -54,6 +54,8 @@ export interface KafkaSettings {
   readonly properties: readonly (readonly (readonly [name: string, value: string])[])[]
   /** What the user has set, for clients that are no consumers. */
   readonly clientProperties: readonly (readonly [name: string, value: string])[]
+  /** OAUTHBEARER's token; null: none. */
+  readonly tokenFile: string | null
   readonly start: StartPosition
   readonly revokeDrainMs: number
   /** Time without a free slot after which partitions are paused. */

@@ -13,12 +13,12 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
-import { messageOf } from '../core/errors.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import type { OffsetRange } from '../kafka/offset-ranges.ts'
 import { checkTopics, type Preflight } from '../kafka/preflight.ts'
-import { propertyOf } from '../options/kafka-properties.ts'
+import { SignIn } from '../kafka/sign-in.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
@@ -28,6 +28,9 @@ import type { ThreadData, ToFilter } from './thread-data.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100
+
+/** A consumer without a token has no connection, so nothing is to wait for. */
+const REFUSED_CLOSE_MS = 1000
 
 /** A machine so slow still works; what is fetched then waits in its slots. */
 const ARRIVAL_TIMEOUT_MS = 5000
@@ -99,8 +102,9 @@ function runIngress(): void {
   assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
   const isStatic = kafka.membership === 'static'
-  const consumer = openConsumer({ config, topics: isStatic ? [] : kafka.topics }, send)
-  if (consumer === null) return
+  const opened = openConsumer({ config, topics: isStatic ? [] : kafka.topics }, send)
+  if (opened === null) return
+  const { consumer, signIn } = opened
   const { problem, events }: Preflight =
     index === 0 ? checkTopics(bridge, consumer, kafka) : { problem: null, events: [] }
   if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
@@ -127,30 +131,47 @@ function runIngress(): void {
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
-    signIn: (properties) => signIn(consumer, properties),
+    signIn,
     staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
   }).run(events)
 }
 
-/** PLAIN and SCRAM. librdkafka keeps what is connected, and signs in anew when it connects anew. */
-function signIn(consumer: BridgeId, properties: ConsumerOptions['config']): void {
-  const username = propertyOf(properties, 'sasl.username')
-  const password = propertyOf(properties, 'sasl.password')
-  if (username === undefined || password === undefined) return
-  bridge.consumerSetPassword(consumer, username, password)
+interface Opened {
+  readonly consumer: BridgeId
+  readonly signIn: SignIn
 }
 
-/** Null when librdkafka refuses the properties: main was told, and that this thread is done. */
+/** Null when properties or token are refused: main was told, and that the thread is done. */
 function openConsumer(
   options: ConsumerOptions,
   send: (message: FromIngress) => void,
-): BridgeId | null {
+): Opened | null {
   const ingressIndex = data.index
+  let consumer: BridgeId | null = null
   try {
-    return bridge.consumerOpen(options)
+    consumer = bridge.consumerOpen(options)
+    const signIn = new SignIn({
+      bridge,
+      consumer,
+      tokenFile: data.settings.kafka.tokenFile,
+      nowMs: () => Date.now(),
+      warn: (message) => {
+        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false } as const
+        send({ ...trouble, kind: 'trouble', topic: null, partition: -1 })
+      },
+    })
+    signIn.begin()
+    return { consumer, signIn }
   } catch (thrown) {
-    const message = `librdkafka refused its configuration: ${messageOf(thrown)} (--kafka-config)`
-    send({ kind: 'failed', ingressIndex, code: 'KAFKA_CONFIG', message })
+    const told =
+      thrown instanceof LogpipeError
+        ? { code: thrown.code, message: thrown.message }
+        : {
+            code: 'KAFKA_CONFIG',
+            message: `librdkafka refused its configuration: ${messageOf(thrown)} (--kafka-config)`,
+          }
+    send({ kind: 'failed', ingressIndex, ...told })
+    if (consumer !== null) bridge.consumerClose(consumer, REFUSED_CLOSE_MS)
     send({ kind: 'stopped', ingressIndex, positions: [] })
     send({ kind: 'closed', ingressIndex, inTime: true })
     return null

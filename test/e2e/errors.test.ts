@@ -1,11 +1,11 @@
 /** What can go wrong with a real Kafka: one clear line, the right status, and nothing lost. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { flags, Logpipe, type Ended } from '../helpers/logpipe.ts'
+import { flags, Logpipe, testFolder, type Ended } from '../helpers/logpipe.ts'
 import { saslServers, startKafka, type KafkaClient } from '../servers/kafka.ts'
 import { sharedKafka, uniqueName } from '../servers/shared.ts'
 import { serversMissing } from '../servers/stack.ts'
@@ -67,6 +67,43 @@ test('a wrong password is told at once, and the right one works', { skip }, asyn
   assert.equal(unknown.status, 1)
 
   const right = new Logpipe(t, [...secured('correct'), '--output', 'file:out'])
+  await right.until('it wrote all', () => right.metric('written_total') === RECORDS)
+  await right.stop()
+})
+
+/** An unsigned JWT, as a broker for tests takes it. */
+function tokenUntil(expiresMs: number): string {
+  const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url')
+  const iat = Math.floor(Date.now() / 1000) - 60
+  const exp = Math.floor(expiresMs / 1000)
+  return `${part({ alg: 'none' })}.${part({ sub: 'reader', iat, exp })}.`
+}
+
+test('a token comes from its file, and one that is over is refused', { skip }, async (t) => {
+  const kafka = await startKafka({ bearer: true })
+  t.after(() => kafka.stop())
+  const topic = await filledTopic(kafka)
+  const folder = testFolder(t)
+  const file = path.join(folder, 'token')
+  const args = [
+    ...from(saslServers(kafka), topic),
+    ...['security.protocol=SASL_PLAINTEXT', 'sasl.mechanism=OAUTHBEARER'].flatMap((each) => [
+      '--kafka-config',
+      each,
+    ]),
+    ...flags({ 'kafka-token-file': 'token', output: 'file:out' }),
+  ]
+  const missing = await new Logpipe(t, [...args, '--quiet'], { folder }).ended
+  assertOneLine(missing, /KAFKA_TOKEN_FILE: cannot read token: no such file or directory/)
+  assert.equal(missing.status, 1)
+
+  writeFileSync(file, tokenUntil(Date.now() - 60_000))
+  const over = await new Logpipe(t, [...args, '--quiet'], { folder }).ended
+  assertOneLine(over, /KAFKA_TOKEN_FILE: the token in token expired at .*; put a new one there/)
+  assert.equal(over.status, 1)
+
+  writeFileSync(file, tokenUntil(Date.now() + 3_600_000))
+  const right = new Logpipe(t, args, { folder })
   await right.until('it wrote all', () => right.metric('written_total') === RECORDS)
   await right.stop()
 })

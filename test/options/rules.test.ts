@@ -33,6 +33,11 @@ const BROKEN: Readonly<
     '--kafka-config max.poll.interval.ms=10000',
     /^--revoke-drain-ms: 10000 ms must be below/,
   ],
+  'token-and-mechanism': [
+    'run',
+    '--kafka-token-file=t',
+    /^--kafka-token-file: needs .*OAUTHBEARER/,
+  ],
   'embedded-has-no-brokers': ['run', '--embedded --brokers=a:1', /^--embedded: .*exclude/],
   'embedded-makes-topics': ['run', '--embedded --topic=^a', /^--embedded: .*by name/],
   'topic-to-produce-to': ['bench produce', '--topic=a,b', /^--topic: is not a topic name/],

@@ -155,44 +155,52 @@ export interface KafkaOptions {
   readonly brokers?: 1 | 3
   /** Broker 1 gets a second listener, for SASL PLAIN, that knows this one user. */
   readonly user?: { readonly name: string; readonly password: string }
+  /** The same for OAUTHBEARER: any unsigned JWT will do that names a `sub` and has not ended. */
+  readonly bearer?: true
 }
 
-/** Where a broker started with `user` listens for it. */
+/** Where a broker started with `user` or `bearer` listens for it. */
 export function saslServers(kafka: KafkaClient): string {
   return kafka.bootstrapServers.replace(/\d+$/, (port) => String(Number(port) + SASL_PORT_OFFSET))
 }
 
-function saslProperties(port: number, user: NonNullable<KafkaOptions['user']>): string {
-  const login =
-    'org.apache.kafka.common.security.plain.PlainLoginModule required ' +
-    `user_${user.name}="${user.password}"`
+/** The broker's login wants a token of its own, though it signs in to nobody here. */
+const BROKER_CLAIM = 'unsecuredLoginStringClaim_sub="broker"'
+
+function saslProperties(port: number, user: KafkaOptions['user']): string {
+  const [mechanism, login] =
+    user === undefined
+      ? (['OAUTHBEARER', `oauthbearer.OAuthBearerLoginModule required ${BROKER_CLAIM}`] as const)
+      : (['PLAIN', `plain.PlainLoginModule required user_${user.name}="${user.password}"`] as const)
   return [
     `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${port + 100},` +
       `SASL_PLAINTEXT://127.0.0.1:${port + SASL_PORT_OFFSET}`,
     // With a listener of another kind the controller's has to be named, too.
     'listener.security.protocol.map=' +
       'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT',
-    'sasl.enabled.mechanisms=PLAIN',
+    `sasl.enabled.mechanisms=${mechanism}`,
     // A semicolon ends a login; the script takes those of the variable for the ends of lines.
-    `listener.name.sasl_plaintext.plain.sasl.jaas.config=${login}\\u003b`,
+    `listener.name.sasl_plaintext.${mechanism.toLowerCase()}.sasl.jaas.config=` +
+      `org.apache.kafka.common.security.${login}\\u003b`,
   ].join(';')
 }
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
   const count = options.brokers ?? 1
-  const { user } = options
+  const { user, bearer } = options
+  const hasSasl = user !== undefined || bearer === true
   const numbers = Array.from({ length: count }, (_, index) => index)
   const folder = makeFolder('kafka')
   const logs = path.join(folder, `cluster-${count}/broker-*/server.log`)
   const offsets = numbers.flatMap((index) => [index, index + 100])
-  if (user !== undefined) offsets.push(SASL_PORT_OFFSET)
+  if (hasSasl) offsets.push(SASL_PORT_OFFSET)
   try {
     return await onFreePorts(offsets, async (port) => {
       const env = {
         KAFKA_PORT: String(port),
         KAFKA_DATA: folder,
         KAFKA_HEAP: '512m',
-        KAFKA_PROPERTIES: user === undefined ? '' : saslProperties(port, user),
+        KAFKA_PROPERTIES: hasSasl ? saslProperties(port, user) : '',
       }
       const script = (...args: string[]) => runScript('kafka', args, env, folder)
       await script('up', '--brokers', String(count))
