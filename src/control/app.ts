@@ -37,7 +37,7 @@ export function createApp(context: ControlContext, options: AppOptions): OpenAPI
   const failures = new FailedTokens(context.clock)
   const app = newRouter()
   app.onError(problemHandler(context.report))
-  app.notFound(notFoundHandler)
+  app.notFound(notFoundHandler((path) => methodsOf(app, path)))
   app.use('*', securityHeaders(secure))
   app.use('*', accessGuard(rules, sessions, failures))
   app.use('*', onlyJson)
@@ -74,6 +74,16 @@ export function createApp(context: ControlContext, options: AppOptions): OpenAPI
     return c.body(document, 200, { 'content-type': 'application/json' })
   })
   return app
+}
+
+/** The methods that a path has, middleware for all of them left out. */
+function methodsOf({ routes }: OpenAPIHono, path: string): string[] {
+  const fits = (pattern: string) =>
+    new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')}$`).test(path)
+  const methods = routes
+    .filter((route) => route.method !== 'ALL' && fits(route.path))
+    .map(({ method }) => method)
+  return [...new Set(methods)].sort()
 }
 
 /** A form of another origin can send text/plain without asking; it cannot send JSON. */

@@ -48,8 +48,20 @@ export function newRouter(): OpenAPIHono {
   })
 }
 
-/** Row ids: SQLite's are 64 bits, JavaScript's whole numbers 53. */
-export const rowId = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
+/** Row ids, revisions and the like: SQLite's are 64 bits, JavaScript's whole numbers 53. */
+export const NUMBER_MAX = Number.MAX_SAFE_INTEGER
+
+/** A whole number in a path or a query: digits alone, where Number() would take "" and "1e1". */
+export function digits(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,15})$/, `expected a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .pipe(z.number().int().min(min).max(max))
+    .openapi({ type: 'integer', minimum: min, maximum: max })
+}
+
+export const rowId = digits(1, NUMBER_MAX)
 
 export const idParam = z.object({
   id: rowId.openapi({ param: { name: 'id', in: 'path' }, example: 1 }),

@@ -3,7 +3,15 @@
  */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
-import { rowId, mustPipeline, newRouter, problems, type ControlContext } from './control-context.ts'
+import {
+  digits,
+  mustPipeline,
+  newRouter,
+  NUMBER_MAX,
+  problems,
+  rowId,
+  type ControlContext,
+} from './control-context.ts'
 import { FLEET_ID, HISTORY_NAMES, HISTORY_SECONDS_MAX } from './history.ts'
 import { prometheusText } from './prometheus.ts'
 
@@ -130,12 +138,8 @@ function addHistory(router: OpenAPIHono, context: ControlContext): void {
       summary: 'The same over time: seven days at most, coarser the longer.',
       request: {
         query: z.object({
-          seconds: z.coerce.number().int().min(1).max(HISTORY_SECONDS_MAX).default(300),
-          pipeline_id: z.coerce
-            .number()
-            .int()
-            .min(FLEET_ID)
-            .max(Number.MAX_SAFE_INTEGER)
+          seconds: digits(1, HISTORY_SECONDS_MAX).default(300),
+          pipeline_id: digits(FLEET_ID, NUMBER_MAX)
             .default(FLEET_ID)
             .openapi({ description: '0: the whole fleet.' }),
         }),

@@ -111,6 +111,12 @@ export class PipelineFields {
     }
   }
 
+  /** Whether nothing at all is a value of this field. */
+  takesEmpty(row: FieldRow): boolean {
+    const option = this.#byField.get(fieldName(row))
+    return option !== undefined && checkValue(option, '').ok
+  }
+
   /** Which secrets there can be and which are set; never what they are. */
   secretStates(secrets: Secrets): Record<string, 'set' | 'unset'> {
     const states: Record<string, 'set' | 'unset'> = {}

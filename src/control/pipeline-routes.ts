@@ -6,9 +6,11 @@
  */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import {
+  digits,
   idParam,
   mustPipeline,
   newRouter,
+  NUMBER_MAX,
   problems,
   tagHeader,
   viewOf,
@@ -16,7 +18,7 @@ import {
 } from './control-context.ts'
 import { faultTogether } from './option-fields.ts'
 import type { Draft } from './pipeline-fields.ts'
-import type { Pipeline } from './pipeline-store.ts'
+import type { Pipeline, PipelineStore, Revision } from './pipeline-store.ts'
 import { bodySchema, entityTag, revisionView, viewSchema } from './pipeline-view.ts'
 import { Problem } from './problem.ts'
 
@@ -50,8 +52,8 @@ function addCollection(router: OpenAPIHono, context: ControlContext): void {
       summary: 'Pipelines in order of id, a page at a time.',
       request: {
         query: z.object({
-          limit: z.coerce.number().int().min(1).max(PAGE_MAX).default(100),
-          cursor: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+          limit: digits(1, PAGE_MAX).default(100),
+          cursor: digits(0, NUMBER_MAX).default(0),
         }),
       },
       responses: {
@@ -224,7 +226,10 @@ function addRevisions(router: OpenAPIHono, context: ControlContext): void {
         params: idParam,
         body: {
           required: false,
-          ...json(z.object({ revision: z.number().int().min(1).optional() }), 'Which one.'),
+          ...json(
+            z.object({ revision: z.number().int().min(1).max(NUMBER_MAX).optional() }),
+            'Which one.',
+          ),
         },
       },
       responses: { 200: json(viewSchema(fields), 'In force.'), ...problems(404, 409, 412) },
@@ -234,17 +239,23 @@ function addRevisions(router: OpenAPIHono, context: ControlContext): void {
       checkMatch(c.req.header('if-match'), before)
       // Without a body there is nothing to validate.
       const asked = c.req.valid('json') as { readonly revision?: number } | undefined
-      const number = asked?.revision ?? before.revision - 1
-      const revision = pipelines.revision(before.id, number)
-      if (revision === undefined) {
-        throw new Problem(404, `Revision ${number} of pipeline ${before.id} is not kept.`)
-      }
+      const revision = keptRevision(pipelines, before, asked?.revision)
       refuseTakenName(context, revision.name, before.id)
       const after = pipelines.update(before.id, revision, before.enabled, context.clock.wallMs())
       context.fleet.reconcile()
       return c.json(viewOf(context, after), 200, tagHeader(after))
     },
   )
+}
+
+/** The one that is asked for, or the last before the one in force. */
+function keptRevision(pipelines: PipelineStore, pipeline: Pipeline, asked?: number): Revision {
+  const number = asked ?? pipeline.revision - 1
+  const revision = pipelines.revision(pipeline.id, number)
+  if (revision !== undefined) return revision
+  if (asked === undefined) throw new Problem(409, 'There is no earlier revision.')
+  const detail = `Revision ${number} of pipeline ${pipeline.id} is not kept.`
+  throw new Problem(422, detail, { faults: [{ field: 'revision', detail }] })
 }
 
 function checked(

@@ -52,7 +52,7 @@ export function bodySchema(fields: PipelineFields) {
     required: ['name'],
     properties: {
       ...ownProperties,
-      ...Object.fromEntries(fields.rows.map((row) => [fieldName(row), propertyOf(row)])),
+      ...Object.fromEntries(fields.rows.map((row) => [fieldName(row), propertyOf(row, fields)])),
     },
     additionalProperties: false,
   })
@@ -86,7 +86,7 @@ export function viewSchema(fields: PipelineFields) {
       ...Object.fromEntries(
         fields.rows
           .filter((row) => row.secret !== true)
-          .map((row) => [fieldName(row), propertyOf(row)]),
+          .map((row) => [fieldName(row), propertyOf(row, fields)]),
       ),
     },
   })
@@ -128,7 +128,7 @@ type SchemaObject = {
 }
 type SchemaType = 'boolean' | 'integer' | 'string' | 'object' | 'array'
 
-function propertyOf(row: FieldRow): SchemaObject {
+function propertyOf(row: FieldRow, fields: PipelineFields): SchemaObject {
   const schema: SchemaObject = { type: 'string', description: row.short }
   if (row.kind === 'switch') schema.type = 'boolean'
   if (row.kind === 'count' || row.kind === 'number') schema.type = 'integer'
@@ -137,6 +137,7 @@ function propertyOf(row: FieldRow): SchemaObject {
   if (row.choices !== undefined && row.kind === 'choice') schema.enum = [...row.choices]
   if (row.min !== undefined && schema.type !== 'string') schema.minimum = row.min
   if (row.max !== undefined && schema.type !== 'string') schema.maximum = row.max
+  if (schema.type.includes('string') && !fields.takesEmpty(row)) schema.minLength = 1
   if (row.secret === true) schema.writeOnly = true
   if (row.default !== null) schema.description += ` Default: ${row.default || '(empty)'}.`
   return schema

@@ -13,13 +13,15 @@ export interface FieldFault {
   readonly detail: string
 }
 
-export type ProblemStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 422 | 429 | 500 | 503
+export type ProblemStatus =
+  400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 415 | 422 | 429 | 500 | 503
 
 const TITLES: Readonly<Record<ProblemStatus, string>> = {
   400: 'The request cannot be read',
   401: 'A token is needed',
   403: 'Not allowed',
   404: 'Not found',
+  405: 'Not with this method',
   409: 'In conflict with the present state',
   412: 'Changed by somebody else',
   413: 'The body is too large',
@@ -65,8 +67,20 @@ export function problemHandler(report: (error: unknown) => void): ErrorHandler {
   }
 }
 
-export const notFoundHandler: NotFoundHandler = (context) =>
-  answer(context, new Problem(404, `There is nothing at ${context.req.path}.`))
+/**
+ * Nothing at a path, or nothing with this method.
+ * @param methodsOf the methods that a path has
+ */
+export function notFoundHandler(methodsOf: (path: string) => readonly string[]): NotFoundHandler {
+  return (context) => {
+    const { path, method } = context.req
+    const methods = methodsOf(path)
+    if (methods.length === 0)
+      return answer(context, new Problem(404, `There is nothing at ${path}.`))
+    const detail = `${path} takes ${methods.join(', ')}, not ${method}.`
+    return answer(context, new Problem(405, detail, { headers: { allow: methods.join(', ') } }))
+  }
+}
 
 function answer(context: Context, problem: Problem): Response {
   const body = {

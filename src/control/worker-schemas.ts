@@ -48,7 +48,7 @@ export const heartbeatSchema = z
     tail: z.array(z.string().max(TAIL_CHARS_MAX)).max(TAIL_ENTRIES_MAX).default([]),
     dead_letters: count.default(0),
     results: z
-      .array(z.object({ id: z.string().max(64), ok: z.boolean(), result: z.unknown() }))
+      .array(z.object({ id: z.string().max(64), ok: z.boolean(), result: z.unknown().optional() }))
       .max(32)
       .default([]),
     poll_ms: z.number().int().min(50).max(600_000).default(1000),

@@ -146,7 +146,11 @@ test('every change is a revision, and each can be put in force again', async (t)
   assert.equal(revisions[2].pool_size, 64)
   const last = await call('POST', '/api/pipelines/1/rollback')
   assert.deepEqual(last.body.match_pattern, ['A', 'B'], 'without a body: the one before')
-  assert.equal((await call('POST', '/api/pipelines/1/rollback', { revision: 99 })).status, 404)
+  const unkept = await call('POST', '/api/pipelines/1/rollback', { revision: 99 })
+  assert.deepEqual([unkept.status, unkept.body.errors[0].field], [422, 'revision'])
+  const fresh = await call('POST', '/api/pipelines', { name: 'fresh' })
+  const path = `/api/pipelines/${fresh.body.id}/rollback`
+  assert.equal((await call('POST', path)).status, 409, 'there is none before the first')
 })
 
 test('old revisions are dropped beyond the bound', async (t) => {
@@ -225,6 +229,13 @@ test('what is not JSON, not there or not a number is told apart', async (t) => {
   assert.equal((await call('GET', '/api/pipelines/7')).status, 404)
   assert.equal((await call('GET', '/api/pipelines/seven')).status, 422)
   assert.equal((await call('GET', '/api/nothing')).status, 404)
+  const patched = await call('PATCH', '/api/pipelines/7')
+  assert.equal(patched.status, 405)
+  assert.equal(patched.headers.get('allow'), 'DELETE, GET, PUT')
+  for (const number of ['', '1e1', '0x1', '-1', '1.0', '01', '9007199254740993']) {
+    const query = `/api/pipelines?cursor=${number}`
+    assert.equal((await call('GET', query)).status, 422, `cursor ${number}`)
+  }
   assert.equal((await call('POST', '/api/pipelines')).status, 422)
   const form = await call('POST', '/api/pipelines', { name: 'x' }, { 'content-type': 'text/plain' })
   assert.equal(form.status, 415)
