@@ -92,10 +92,15 @@ export class CommandQueue {
     return command
   }
 
-  /** Whether a worker may be given one more. */
-  hasRoom(workerId: string): boolean {
-    this.#expire(workerId)
-    return (this.#byWorker.get(workerId)?.size ?? 0) < PER_WORKER_MAX
+  /** Adds an order of our own making, unless the worker has the same before it, or too many. */
+  offer(order: Parameters<CommandQueue['add']>[0]): void {
+    this.#expire(order.workerId)
+    const open = [...(this.#byWorker.get(order.workerId) ?? [])]
+    const isQueued = open.some((id) => {
+      const { state, kind, pipelineId } = this.#commands.get(id) ?? {}
+      return state === 'queued' && kind === order.kind && pipelineId === order.pipelineId
+    })
+    if (!isQueued && open.length < PER_WORKER_MAX) this.add(order)
   }
 
   get(id: string): Command | undefined {

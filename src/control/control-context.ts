@@ -26,6 +26,8 @@ export interface ControlContext {
   readonly elasticsearch: EsCollector
   /** Snapshot of a pipeline on this machine; undefined: not looked for. */
   readonly runtimeMetricsPath: string | undefined
+  /** Has the workers of a pipeline check what its new revision points at. */
+  readonly check: (pipelineId: number) => void
   /** Told of what should not have happened. */
   readonly report: (error: unknown) => void
   /** Hears of every heartbeat, with the matches it brought: for metrics and the live tail. */

@@ -130,13 +130,11 @@ export function contextOf(
   const commands = new CommandQueue(clock)
   const pipelines = new PipelineStore(db)
   const history = new History(new HistoryStore(db), clock)
-  /** Orders of our own making are worth nothing when a worker has too many already. */
   const order = (workerId: string, pipelineId: number, kind: 'check' | 'tail'): void => {
-    if (!commands.hasRoom(workerId)) return
     const tailMs = 2 * TAIL_RENEW_MS
     const more =
       kind === 'tail' ? { args: { seconds: tailMs / 1000 }, expiryMs: tailMs } : { args: {} }
-    commands.add({ workerId, pipelineId, kind, ...more })
+    commands.offer({ workerId, pipelineId, kind, ...more })
   }
   const fleet = new Fleet(pipelines, new WorkerStore(db), clock, (workerId, pipelineId) =>
     order(workerId, pipelineId, 'check'),
@@ -154,6 +152,9 @@ export function contextOf(
     history,
     elasticsearch: new EsCollector(fetch, clock),
     runtimeMetricsPath: settings.runtimeMetricsPath,
+    check(pipelineId) {
+      for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'check')
+    },
     report,
     onHeartbeat(workerId, { pipelineId, metrics, pollMs }, entries) {
       history.record(workerId, pipelineId, metrics, SILENT_POLLS_MAX * pollMs)

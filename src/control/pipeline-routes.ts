@@ -143,6 +143,7 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
       if (enabled !== before.enabled || after.replicas !== before.replicas) {
         context.fleet.reconcile()
       }
+      context.check(after.id)
       return c.json(viewOf(context, after), 200, tagHeader(after))
     },
   )
@@ -243,6 +244,7 @@ function addRevisions(router: OpenAPIHono, context: ControlContext): void {
       refuseTakenName(context, revision.name, before.id)
       const after = pipelines.update(before.id, revision, before.enabled, context.clock.wallMs())
       context.fleet.reconcile()
+      context.check(after.id)
       return c.json(viewOf(context, after), 200, tagHeader(after))
     },
   )

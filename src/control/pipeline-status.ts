@@ -10,7 +10,8 @@
  *   degraded  something runs, but not as wanted: a child crashes, or an older revision runs
  *   failed    nothing runs, because the child crashes again and again
  */
-import type { CommandQueue } from './commands.ts'
+import { wrongOf } from './check-result.ts'
+import type { Command, CommandQueue } from './commands.ts'
 import type { Fleet, WorkerNow } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
 
@@ -36,7 +37,14 @@ export interface PipelineStatus {
     readonly error: { readonly message: string; readonly lines: readonly string[] } | null
   }[]
   /** The latest check of Kafka, Elasticsearch and the rest, made on a worker. */
-  readonly check: { readonly state: string; readonly result: unknown } | null
+  readonly check: {
+    readonly state: string
+    readonly worker_id: string
+    readonly created_at: string
+    /** One line for each thing that is wrong. */
+    readonly wrong: readonly string[]
+    readonly result: unknown
+  } | null
 }
 
 export function pipelineStatus(
@@ -46,17 +54,39 @@ export function pipelineStatus(
 ): PipelineStatus {
   const workers = pipeline.enabled ? fleet.assignedTo(pipeline.id) : fleet.running(pipeline.id)
   const check = commands.latest(pipeline.id, 'check')
+  const { state, reason } = pipeline.enabled
+    ? enabledState(pipeline, workers, fleet.shortage(pipeline.id))
+    : { state: workers.length > 0 ? ('stopping' as const) : ('stopped' as const), reason: null }
   return {
-    ...(pipeline.enabled
-      ? enabledState(pipeline, workers, fleet.shortage(pipeline.id))
-      : { state: workers.length > 0 ? 'stopping' : 'stopped', reason: null }),
+    state,
+    reason: TELLS_CHECK.has(state) ? withCheck(reason, check) : reason,
     workers: workers.map(({ id, live, heartbeat }) => ({
       id,
       state: live ? (heartbeat?.state ?? 'unknown') : 'lost',
       revision: heartbeat?.revision ?? null,
       error: heartbeat?.error ?? null,
     })),
-    check: check === undefined ? null : { state: check.state, result: check.result },
+    check: check === undefined ? null : checkView(check),
+  }
+}
+
+/** Who runs as wanted has shown that what was wrong at the start is not any more. */
+const TELLS_CHECK: ReadonlySet<PipelineState> = new Set(['starting', 'degraded', 'failed'])
+
+function withCheck(reason: string | null, check: Command | undefined): string | null {
+  const wrong = check === undefined ? [] : wrongOf(check)
+  if (check === undefined || wrong.length === 0) return reason
+  const said = `check on ${check.workerId}: ${wrong.join('; ')}`
+  return reason === null ? said : `${reason}; ${said}`
+}
+
+function checkView(check: Command): PipelineStatus['check'] {
+  return {
+    state: check.state,
+    worker_id: check.workerId,
+    created_at: new Date(check.createdMs).toISOString(),
+    wrong: wrongOf(check),
+    result: check.result,
   }
 }
 

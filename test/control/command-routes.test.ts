@@ -12,7 +12,8 @@ test('an order goes to the workers of the pipeline and comes back with a result'
   const results = [{ id: first.commands[0].id, ok: false, result: { failures: ['no topic'] } }]
   await beat('w1', { results })
   const { status } = (await call('GET', '/api/pipelines/1')).body
-  assert.deepEqual(status.check, { state: 'failed', result: { failures: ['no topic'] } })
+  assert.deepEqual(status.check.result, { failures: ['no topic'] })
+  assert.deepEqual([status.check.state, status.check.wrong], ['failed', ['it failed']])
   const ordered = await call('POST', '/api/pipelines/1/commands', { kind: 'dlq-list', limit: 5 })
   assert.equal(ordered.status, 202)
   const { id } = ordered.body.items[0]

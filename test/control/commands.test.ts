@@ -36,12 +36,24 @@ test('an order expires', () => {
   assert.equal(queue.get(id)?.state, 'expired')
 })
 
+test('what is offered stands in the queue once', () => {
+  const queue = new CommandQueue(new ManualClock())
+  queue.offer(order)
+  queue.offer(order)
+  queue.offer({ ...order, pipelineId: 99 })
+  assert.equal(queue.take('w1').length, 2)
+  queue.offer(order)
+  assert.equal(queue.take('w1').length, 3, 'the one before has begun: it knew less')
+})
+
 test('a worker has at most sixteen unfinished orders, and a thousand are kept', () => {
   const clock = new ManualClock()
   const queue = new CommandQueue(clock)
   const first = queue.add(order)
   for (let index = 1; index < 16; index++) queue.add(order)
   assert.throws(() => queue.add(order), /unfinished/)
+  queue.offer({ ...order, pipelineId: 99 })
+  assert.equal(queue.take('w1').length, 16, 'what is only offered is left out')
   for (let index = 0; index < 1000; index++) queue.add({ ...order, workerId: `x${index}` })
   assert.equal(queue.get(first.id), undefined)
   assert.deepEqual(queue.take('w1'), [])

@@ -126,6 +126,27 @@ test('a crash is told with its last lines', async (t) => {
   assert.equal((await call('GET', '/api/pipelines/1')).body.status.state, 'degraded')
 })
 
+test('a start has the worker check, and what is wrong there is told in words', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await beat('w1')
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  const checks = async () =>
+    (await beat('w1')).commands.filter((command: { kind: string }) => command.kind === 'check')
+  const [{ id }] = await checks()
+  const output = ['Kafka', '  KAFKA_TOPIC  test', 'WRONG  kafka k:1: no answer', '1 thing is wrong']
+  await beat('w1', { results: [{ id, ok: false, result: { status: 1, output } }] })
+  const { status } = (await call('GET', '/api/pipelines/1')).body
+  assert.equal(status.state, 'starting')
+  assert.equal(status.reason, 'check on w1: kafka k:1: no answer')
+  assert.deepEqual([status.check.worker_id, status.check.wrong], ['w1', ['kafka k:1: no answer']])
+  assert.deepEqual(await checks(), [])
+
+  await call('PUT', '/api/pipelines/1', { ...SEED_PIPELINE, kafka_brokers: 'k:2' })
+  const [again] = await checks()
+  await beat('w1', { results: [{ id: again.id, ok: true, result: { status: 0, output: [] } }] })
+  assert.equal((await call('GET', '/api/pipelines/1')).body.status.reason, null, 'a new revision')
+})
+
 test('only a lost worker can be forgotten', async (t) => {
   const { call, beat, clock, context } = controlFixture(t)
   await beat('w1')

@@ -1,6 +1,6 @@
 /** Control plane, sync and the pipeline it runs: three processes, as users start them. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { loadBridge } from '../../src/bridge/load.ts'
@@ -95,6 +95,12 @@ async function fleetFixture(t: TestContext) {
   }
 }
 
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+}
+
 /** A zombie has ended: whoever should ask for its status is not our business. */
 const isGone = (pid: number) => systemProcesses.identify(pid) === undefined
 
@@ -109,7 +115,11 @@ test('what the API is told to run runs, is watched, and is stopped', async (t) =
   const [request] = fake.requests
   const basic = `Basic ${Buffer.from('u:hunter2').toString('base64')}`
   assert.equal(request?.headers['authorization'], basic, 'the secret came by its pipe')
-  assert.doesNotMatch(readFileSync(`/proc/${pid}/environ`, 'latin1'), /hunter2/)
+  for (const process of [pid, sync.pid, control.pid]) {
+    for (const file of ['environ', 'cmdline']) {
+      assert.doesNotMatch(readFileSync(`/proc/${process}/${file}`, 'latin1'), /hunter2/, file)
+    }
+  }
 
   const answer = await fetch(`${fleet.url}/api/pipelines/1/tail`)
   const reader = answer.body?.getReader()
@@ -145,6 +155,13 @@ test('what the API is told to run runs, is watched, and is stopped', async (t) =
     assert.equal(await program.ended, 0, program.said())
   }
   assert.match(sync.said(), /books balance$/m)
+  const holders = filesOf(folder).filter((file) => readFileSync(file).includes('hunter2'))
+  assert.deepEqual(
+    holders.map((file) => path.basename(file)),
+    ['control.db'],
+    'the secret lies in the database alone',
+  )
+  assert.doesNotMatch(control.said() + sync.said(), /hunter2/)
 })
 
 test('kill -9 of sync leaves no orphan, and the next one goes on', async (t) => {
