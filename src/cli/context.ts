@@ -13,6 +13,8 @@ export interface CommandContext {
   readonly print: (text: string) => void
   /** Columns of the terminal; 80 where there is none. */
   readonly columns: number
+  /** Lines of the terminal behind stdout; null where it is none. */
+  readonly rows: () => number | null
   /** Standard error: the log, the status lines, progress. */
   readonly stderr: {
     readonly write: (text: string) => void

@@ -96,6 +96,7 @@ const host: Host = {
   env: process.env,
   print: (text) => process.stdout.write(text),
   columns: process.stdout.columns ?? 80,
+  rows: () => (process.stdout.isTTY ? process.stdout.rows : null),
   stderr: {
     write: (text) => process.stderr.write(text),
     isTerminal: process.stderr.isTTY,

@@ -23,6 +23,8 @@ const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = 
   'bench produce': async () => (await import('./bench.ts')).produce,
   control: async () => (await import('./control.ts')).control,
   sync: async () => (await import('./sync.ts')).sync,
+  top: async () => (await import('./top.ts')).top,
+  tap: async () => (await import('./tap.ts')).tap,
 }
 
 /** Runs the command that the arguments name. @returns the exit status. @throws LogpipeError */

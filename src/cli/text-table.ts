@@ -1,7 +1,13 @@
 /** Columns for people, and text from elsewhere made fit for a terminal. */
 
-/** Rows with their columns aligned, two spaces apart; the last column is as long as it is. */
-export function textTable(rows: readonly (readonly string[])[]): string {
+/**
+ * Rows with their columns aligned, two spaces apart; the last column is as long as it is.
+ * @param right the columns that are aligned on the right, as numbers are
+ */
+export function textTable(
+  rows: readonly (readonly string[])[],
+  right: ReadonlySet<number> = new Set(),
+): string {
   const widths: number[] = []
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {
@@ -10,7 +16,10 @@ export function textTable(rows: readonly (readonly string[])[]): string {
   }
   const lines = rows.map((row) =>
     row
-      .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .map((cell, column) => {
+        if (right.has(column)) return cell.padStart(widths[column] ?? 0)
+        return column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)
+      })
       .join('  '),
   )
   return lines.map((line) => `${line}\n`).join('')

@@ -109,6 +109,33 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [['logpipe sync --worker-id worker-1', 'with the control plane on this machine']],
   },
   {
+    name: 'top',
+    operandsMax: 0,
+    summary: 'Watch a pipeline, or the fleet of a control plane.',
+    description: [
+      'Shows once a second what a pipeline on this machine does, out of the file that it writes (RUNTIME_METRICS_PATH); where there is none, or CONTROL_PLANE_URL is set, what every pipeline and worker of a control plane does, the busiest first. Ctrl-C ends it.',
+      'Without a terminal it prints one picture and ends.',
+    ],
+    examples: [
+      ['logpipe top', 'what runs on this machine'],
+      ['logpipe top --control-plane-url http://control:8088', 'a fleet'],
+      ['logpipe top --json', 'an object a second, for programs'],
+    ],
+  },
+  {
+    name: 'tap',
+    operands: '[PIPELINE]',
+    operandsMax: 1,
+    summary: 'Show matches of a running pipeline as they come.',
+    description: [
+      'Asks the workers of a pipeline, through the control plane, to show some of what they match, and prints it on stdout, a few lines a second at most. PIPELINE is its id or name; the one that runs needs none. It is a sample for the eye: nothing is taken away from the pipeline, and what is shown is not all.',
+    ],
+    examples: [
+      ['logpipe tap', 'of the one pipeline that runs'],
+      ['logpipe tap app-errors --count 10', 'ten matches, then the end'],
+    ],
+  },
+  {
     name: 'spill',
     operands: 'ls|verify|drain',
     operandsMax: 1,

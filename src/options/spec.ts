@@ -15,6 +15,8 @@ export const COMMAND_NAMES = [
   'bench produce',
   'control',
   'sync',
+  'top',
+  'tap',
   'spill',
   'dlq',
 ] as const
@@ -36,6 +38,7 @@ export const GROUPS = {
   bench: 'Bench',
   control: 'Control plane',
   sync: 'Sync worker',
+  watch: 'Top and tap',
 } as const satisfies Record<string, string>
 export type GroupName = keyof typeof GROUPS
 

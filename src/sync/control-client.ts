@@ -68,7 +68,7 @@ async function textOf(answer: Response): Promise<string> {
 }
 
 /** The detail of problem+json, or the beginning of whatever came. */
-function detailOf(text: string): string {
+export function detailOf(text: string): string {
   try {
     const { detail } = JSON.parse(text) as { readonly detail?: unknown }
     if (typeof detail === 'string') return detail

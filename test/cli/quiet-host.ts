@@ -5,6 +5,7 @@ export const QUIET_HOST: Host = {
   env: {},
   print: () => undefined,
   columns: 80,
+  rows: () => null,
   stderr: { write: () => undefined, isTerminal: false, columns: () => 80 },
   stopSignal: () => new AbortController().signal,
   onHangup: () => undefined,

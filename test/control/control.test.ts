@@ -1,109 +1,15 @@
-/** The control plane on a socket: the curl examples as they are written, start and end. */
+/** The control plane on a socket: tokens, start and end, TLS. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { promisify } from 'node:util'
-import {
-  startControl,
-  type ControlDependencies,
-  type ControlSettings,
-} from '../../src/control/control.ts'
-import { systemClock } from '../../src/core/clock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { memoryLock, temporaryFolder } from './control-fixture.ts'
-import { OPTION_FIELDS } from '../../src/control/option-fields.ts'
+import { startTestControl } from './running-control.ts'
 
 const run = promisify(execFile)
-
-async function startTestControl(
-  t: TestContext,
-  more: Partial<ControlSettings> = {},
-  lockFile = memoryLock(),
-) {
-  const lines: string[] = []
-  const dependencies: ControlDependencies = {
-    clock: systemClock,
-    lockFile,
-    options: OPTION_FIELDS,
-    assets: new Map(),
-    version: '0.0.0',
-    program: 'logpipe',
-    fetch,
-    log: (_level, message) => lines.push(message),
-  }
-  const settings: ControlSettings = {
-    host: '127.0.0.1',
-    port: 0,
-    databasePath: path.join(temporaryFolder(t), 'control.db'),
-    controlToken: undefined,
-    workerToken: undefined,
-    allowedHosts: [],
-    tls: undefined,
-    runtimeMetricsPath: undefined,
-    ...more,
-  }
-  const control = await startControl(settings, dependencies)
-  t.after(() => control.close())
-  return { control, settings, lines, url: `http://127.0.0.1:${control.address.port}` }
-}
-
-/** The examples of the README; only the port differs. */
-const EXAMPLES = String.raw`
-curl http://127.0.0.1:8088/health
-curl -X POST http://127.0.0.1:8088/api/pipelines \
--H 'Content-Type: application/json' \
--d '{
-  "name": "topic-test-to-es",
-  "kafka_brokers": "127.0.0.1:29092",
-  "kafka_topic": "test",
-  "kafka_group_id": "rust-main-g1",
-  "es_url": "http://localhost:9200",
-  "es_index": "app-json-generic",
-  "es_pipeline": "parse_message_json_generic",
-  "match_pattern": "ERROR",
-  "enabled": true
-}'
-curl http://127.0.0.1:8088/api/pipelines
-curl -X POST http://127.0.0.1:8088/api/pipelines/1/start
-curl -X POST http://127.0.0.1:8088/api/pipelines/1/stop
-curl http://127.0.0.1:8088/api/metrics/runtime
-curl "http://127.0.0.1:8088/api/metrics/runtime/history?seconds=300"
-curl "http://127.0.0.1:8088/api/metrics/es?pipeline_id=1"
-curl http://127.0.0.1:8088/api/workers
-curl -X PUT http://127.0.0.1:8088/api/workers/worker-1/assignment \
--H 'Content-Type: application/json' \
--d '{"pipeline_id": 1, "desired_state": "running"}'
-`
-
-test('the curl examples work as they are written', async (t) => {
-  const { control } = await startTestControl(t)
-  const commands = EXAMPLES.replaceAll(':8088', `:${control.address.port}`)
-    .split(/\n(?=curl )/)
-    .map((command) => command.trim())
-    .filter((command) => command !== '')
-  assert.equal(commands.length, 10)
-  const answers: Record<string, unknown>[] = []
-  for (const command of commands) {
-    const { stdout } = await run('bash', [
-      '-c',
-      command.replace('curl', 'curl -sS --fail-with-body'),
-    ])
-    answers.push(JSON.parse(stdout) as Record<string, unknown>)
-  }
-  const [health, made, list, started, stopped, , history, es, workers, assigned] = answers
-  assert.equal(health?.['status'], 'ok')
-  assert.equal(made?.['id'], 1)
-  assert.equal(list?.['total'], 1)
-  assert.equal(started?.['desired_state'], 'running')
-  assert.equal(stopped?.['enabled'], false)
-  assert.equal(history?.['seconds'], 300)
-  assert.equal(es?.['es_mem_queue_len'], 0)
-  assert.deepEqual(workers?.['items'], [])
-  const assignment = { pipeline_id: 1, desired_state: 'running', pinned: true }
-  assert.deepEqual(assigned?.['assignment'], assignment)
-})
 
 test('tokens are made once, kept private, and told by their place only', async (t) => {
   const { settings, lines, url, control } = await startTestControl(t, { host: '0.0.0.0' })

@@ -1,0 +1,107 @@
+/**
+ * `logpipe tap [PIPELINE]`: matches of a running pipeline as they come, through the control plane.
+ */
+import { systemClock, type Clock } from '../core/clock.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import { resolve } from '../options/resolve.ts'
+import type { CommandContext } from './context.ts'
+import { ControlApi } from './control-api.ts'
+import { counted, printable } from './text-table.ts'
+
+interface Pipeline {
+  readonly id: number
+  readonly name: string
+  readonly status: { readonly state: string }
+}
+
+interface Batch {
+  readonly worker_id: string
+  readonly entries: readonly string[]
+  readonly dropped: number
+}
+
+/** As many as the API gives on a page. */
+const PAGE = 500
+/** The control plane is away: pauses of a second, for half a minute. */
+const FAILURES_MAX = 30
+const RETRY_MS = 1000
+
+export async function tap(context: CommandContext, clock: Clock = systemClock): Promise<number> {
+  const { config, operands } = resolve({ command: 'tap', args: context.args, env: context.env })
+  const api = new ControlApi(config)
+  const pipeline = await pipelineOf(api, operands[0])
+  const stop = context.stopSignal()
+  const ended = new AbortController()
+  const signal = AbortSignal.any([stop, ended.signal])
+  let left = config.tapCount === 0 ? Infinity : config.tapCount
+  const show = ({ worker_id: worker, entries, dropped }: Batch): void => {
+    if (dropped > 0) context.stderr.write(`${counted(dropped, 'match', 'matches')} not shown\n`)
+    for (const entry of entries.slice(0, left)) {
+      context.print(
+        config.watchJson
+          ? `${JSON.stringify({ worker_id: worker, entry })}\n`
+          : `${context.rows() === null ? entry : printable(entry)}\n`,
+      )
+      left--
+    }
+    if (left === 0) ended.abort()
+  }
+  context.stderr.write(`matches of pipeline ${pipeline.id}, ${pipeline.name}; some of them\n`)
+  for (let failures = 0; !signal.aborted;) {
+    try {
+      for await (const { event, data } of api.events(
+        `/api/pipelines/${pipeline.id}/tail`,
+        signal,
+      )) {
+        failures = 0
+        if (event === 'match') show(JSON.parse(data) as Batch)
+        if (signal.aborted) break
+      }
+    } catch (error) {
+      if (++failures > FAILURES_MAX || !(error instanceof LogpipeError)) throw error
+      if (failures === 1) context.stderr.write(`${messageOf(error)}; trying again\n`)
+    }
+    if (!signal.aborted) await pause(clock, signal)
+  }
+  return 0
+}
+
+async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve_) => {
+    const cancel = clock.after(RETRY_MS, resolve_)
+    signal.addEventListener(
+      'abort',
+      () => {
+        cancel()
+        resolve_()
+      },
+      { once: true },
+    )
+  })
+}
+
+/** By id or name; without either, the one that runs. @throws LogpipeError USAGE */
+async function pipelineOf(api: ControlApi, asked: string | undefined): Promise<Pipeline> {
+  const { items } = (await api.get(`/api/pipelines?limit=${PAGE}`)) as { items: Pipeline[] }
+  if (asked !== undefined) {
+    const found =
+      items.find(({ name }) => name === asked) ?? items.find(({ id }) => String(id) === asked)
+    if (found !== undefined) return found
+    throw usage(`there is no pipeline ${asked}`, items)
+  }
+  const running = items.filter(({ status }) => /^(running|degraded)$/.test(status.state))
+  const [only] = running
+  if (only !== undefined && running.length === 1) return only
+  throw only === undefined
+    ? usage('no pipeline runs', items)
+    : usage(`${running.length} pipelines run: name one`, running)
+}
+
+const NAMED_MAX = 10
+
+function usage(what: string, items: readonly Pipeline[]): LogpipeError {
+  const names = items.slice(0, NAMED_MAX).map(({ id, name }) => `${id} (${name})`)
+  const more = items.length > NAMED_MAX ? `, and ${items.length - NAMED_MAX} more` : ''
+  const known = names.length === 0 ? '' : `; there are ${names.join(', ')}${more}`
+  return new LogpipeError('USAGE', `logpipe tap: ${what}${known}`)
+}
