@@ -66,6 +66,7 @@ export interface RunningControl {
 }
 
 const TICK_MS = 1000
+const REPEAT_MS = 60_000
 /** 200 workers and some browsers, each with a few connections. */
 const CONNECTIONS_MAX = 2000
 /** Requests under way at the end have this long. */
@@ -83,9 +84,7 @@ export async function startControl(
   const database = openDatabase(settings.databasePath, dependencies.lockFile)
   let stopTicking = (): void => undefined
   try {
-    const report = (error: unknown): void => {
-      log('error', error instanceof Error ? (error.stack ?? error.message) : messageOf(error))
-    }
+    const report = onceAMinute(clock, (text) => log('error', text))
     const context = contextOf(settings, dependencies, database.db, report)
     stopTicking = tickEverySecond(context, report)
     const rules = rulesOf(settings, dependencies)
@@ -117,6 +116,20 @@ export async function startControl(
     stopTicking()
     database.close()
     throw error
+  }
+}
+
+/** Tells of an error; of the same one, as of a full disk each second, once a minute. */
+function onceAMinute(clock: Clock, log: (text: string) => void): (error: unknown) => void {
+  let last = ''
+  let untilMs = -Infinity
+  return (error) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : messageOf(error)
+    const nowMs = clock.monotonicMs()
+    if (text === last && nowMs < untilMs) return
+    last = text
+    untilMs = nowMs + REPEAT_MS
+    log(text)
   }
 }
 

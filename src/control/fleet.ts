@@ -117,13 +117,15 @@ export class Fleet {
     pin: { readonly pipelineId: number; readonly desiredState: 'running' | 'stopped' } | null,
   ): WorkerNow {
     const entry = this.#entries.get(id) ?? this.#register(id, POLL_MS_EXPECTED, -Infinity)
-    entry.record = {
+    const record = {
       ...entry.record,
       pinned: pin !== null,
       pipelineId: pin?.pipelineId ?? entry.record.pipelineId,
       desiredState: pin?.desiredState ?? 'running',
     }
-    this.#store.put([entry.record])
+    // First the disk: what it did not take is not so.
+    this.#store.put([record])
+    entry.record = record
     this.reconcile()
     return this.#now(entry)
   }
@@ -250,9 +252,9 @@ export class Fleet {
       firstSeenMs: nowMs,
       lastSeenMs: nowMs,
     }
+    this.#store.put([record])
     const entry = { record, heartbeat: null, heardMs, live: heardMs >= 0 }
     this.#entries.set(id, entry)
-    this.#store.put([record])
     return entry
   }
 

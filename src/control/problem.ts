@@ -63,8 +63,18 @@ export function problemHandler(report: (error: unknown) => void): ErrorHandler {
       return answer(context, new Problem(400, error.message))
     }
     report(error)
-    return answer(context, new Problem(500, 'Its log says more.'))
+    const code = databaseCode(error)
+    if (code === undefined) return answer(context, new Problem(500, 'Its log says more.'))
+    const detail = `Nothing was changed: the database cannot be used now (${code}).`
+    return answer(context, new Problem(503, detail, { headers: { 'retry-after': '10' } }))
   }
+}
+
+/** SQLITE_FULL for a full disk, SQLITE_READONLY ...: of the machine, and it may pass. */
+function databaseCode(error: unknown): string | undefined {
+  const { code } = Object(error) as { code?: unknown }
+  const isOfTheMachine = /^SQLITE_(FULL|IOERR|READONLY|BUSY|LOCKED|CANTOPEN|NOMEM)/
+  return typeof code === 'string' && isOfTheMachine.test(code) ? code : undefined
 }
 
 /**

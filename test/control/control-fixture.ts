@@ -72,7 +72,13 @@ const noFetch: Fetch = async (url) => {
   throw new TypeError(`nothing is listening at ${url}`)
 }
 
+const throwIt = (error: unknown) => {
+  throw error
+}
+
 interface FixtureOptions {
+  /** Default: what should not have happened fails the test. */
+  readonly report?: (error: unknown) => void
   /** A database that is there already. */
   readonly file?: string
   readonly rules?: Partial<AccessRules>
@@ -85,9 +91,7 @@ export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixtu
   const clock = new ManualClock(1_800_000_000_000)
   const database = openDatabase(at, memoryLock())
   t.after(() => database.close())
-  const report = (error: unknown) => {
-    throw error
-  }
+  const report = more.report ?? throwIt
   const context = contextOf(
     { runtimeMetricsPath: more.runtimeMetricsPath },
     { clock, options: SAMPLE_OPTIONS, fetch: more.fetch ?? noFetch },

@@ -241,3 +241,19 @@ test('what is not JSON, not there or not a number is told apart', async (t) => {
   assert.equal(form.status, 415)
   assert.equal(context.pipelines.count(), 0)
 })
+
+test('a full disk is told as such, and changes nothing', async (t) => {
+  const reported: unknown[] = []
+  const { call, db, beat } = controlFixture(t, { report: (error) => reported.push(error) })
+  await beat('w1')
+  assert.equal((await call('POST', '/api/pipelines', { name: 'one' })).status, 201)
+  db.pragma(`max_page_count = ${String(db.pragma('page_count', { simple: true }))}`)
+  const large = { name: 'two', match_pattern: 'A'.repeat(8000) }
+  const { status, body } = await call('POST', '/api/pipelines', large)
+  assert.equal(status, 503)
+  assert.match(body.detail, /Nothing was changed: .* \(SQLITE_FULL\)/)
+  assert.equal(reported.length, 1)
+  db.pragma('max_page_count = 1000000')
+  assert.equal((await call('GET', '/api/pipelines')).body.total, 1)
+  assert.equal((await call('POST', '/api/pipelines', large)).status, 201)
+})

@@ -89,6 +89,27 @@ test('a worker that says goodbye is replaced at once', async (t) => {
   assert.equal((await beat('w2')).assignment.pipeline_id, 1)
 })
 
+test('a worker of the version before or after is understood', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  // The fields of the first version.
+  const before = { state: 'idle', pid: 7, revision: null, metrics: {}, tail: [], dead_letters: 0 }
+  const { assignment, commands } = await beat('w1', before)
+  assert.equal(assignment.pipeline_id, 1)
+  assert.ok(Array.isArray(commands))
+  const after = {
+    state: 'warming_up',
+    pipeline_id: 1,
+    revision: 1,
+    mood: 'fine',
+    metrics: { x: 1 },
+  }
+  const results = [{ id: 'unknown', ok: true, result: { of: 'another shape' }, took_ms: 5 }]
+  assert.equal((await beat('w1', { ...after, results })).assignment.pipeline_id, 1)
+  const { status } = (await call('GET', '/api/pipelines/1')).body
+  assert.equal(status.workers[0].state, 'warming_up')
+})
+
 test('two processes of one name are told apart', async (t) => {
   const { call, clock, beat } = controlFixture(t)
   await beat('w1', { instance: 'a' })
