@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
 import { backupDatabase, openDatabase } from '../../src/control/database.ts'
+import { HistoryStore } from '../../src/control/history-store.ts'
+import { MIGRATIONS } from '../../src/control/migrations.ts'
 import { PipelineStore, type PipelineContent } from '../../src/control/pipeline-store.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { memoryLock, temporaryFolder } from './control-fixture.ts'
@@ -44,6 +46,23 @@ test('a database of a newer version is refused and left as it was', (t) => {
   const before = readFileSync(file)
   assert.throws(() => openDatabase(file, memoryLock()), hasCode('STORE'))
   assert.deepEqual(readFileSync(file), before)
+})
+
+test('a database of any older version is brought up to date with what it holds', (t) => {
+  const folder = temporaryFolder(t)
+  for (let version = 1; version <= MIGRATIONS.length; version++) {
+    const file = path.join(folder, `${version}.db`)
+    const older = new Database(file)
+    for (const step of MIGRATIONS.slice(0, version)) older.exec(step)
+    older.pragma(`user_version = ${version}`)
+    new PipelineStore(older).insert(content, true, 1)
+    older.close()
+    const opened = openDatabase(file, memoryLock())
+    assert.equal(opened.db.pragma('user_version', { simple: true }), MIGRATIONS.length)
+    assert.equal(new PipelineStore(opened.db).get(1)?.name, 'x')
+    assert.equal(new HistoryStore(opened.db).rowCount, 0)
+    opened.close()
+  }
 })
 
 test('what is no database is refused and left as it was', (t) => {

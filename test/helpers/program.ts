@@ -25,14 +25,20 @@ export interface Program {
   readonly ended: Promise<number | NodeJS.Signals>
 }
 
-/** Nothing of the machine that runs the tests may set an option. */
+/**
+ * Nothing of the machine that runs the tests may set an option.
+ * @param through what starts it: another program with its arguments
+ */
 export function startProgram(
   t: TestContext,
   cwd: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  through: readonly string[] = [],
 ): Program {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
+  const program = [process.execPath, '--disable-warning=ExperimentalWarning', MAIN]
+  const [first = '', ...rest] = [...through, ...program, ...args]
+  const child = spawn(first, rest, {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -8,29 +8,37 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { startProgram, temporaryFolder } from '../helpers/program.ts'
+import { startProgram, temporaryFolder, until } from '../helpers/program.ts'
 
-/** From 198.18.0.0/15, kept for tests of networks (RFC 2544); a subnet for each process. */
-const SUBNET = `198.18.${process.pid % 256}`
-const [HERE, THERE] = [`${SUBNET}.1`, `${SUBNET}.2`]
+interface Neighbour {
+  /** Of its namespace. */
+  readonly name: string
+  /** Our address, as the neighbour sees it. */
+  readonly here: string
+}
+
+let neighbourCount = 0
 
 const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] })
 
 /** The namespace's name, or why there can be none. It goes with the test. */
-function makeNeighbour(t: TestContext): { readonly name: string } | { readonly why: string } {
+function makeNeighbour(t: TestContext): Neighbour | { readonly why: string } {
   if (spawnSync('ip', ['-V']).status !== 0) return { why: 'no ip: apt-get install -y iproute2' }
   if (process.getuid?.() !== 0) return { why: 'only root makes network namespaces' }
-  const name = `logpipe-${process.pid}`
-  const [near, far] = [`lpa${process.pid}`, `lpb${process.pid}`]
+  const id = `${process.pid}-${++neighbourCount}`
+  const [name, near, far] = [`logpipe-${id}`, `lpa${id}`, `lpb${id}`]
+  // From 198.18.0.0/15, kept for tests of networks (RFC 2544).
+  const subnet = `198.18.${(process.pid + neighbourCount) % 256}`
+  const here = `${subnet}.1`
   try {
     ip('netns', 'add', name)
     t.after(() => ip('netns', 'delete', name))
     ip('link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', name)
-    ip('address', 'add', `${HERE}/24`, 'dev', near)
+    ip('address', 'add', `${here}/24`, 'dev', near)
     ip('link', 'set', near, 'up')
-    ip('-n', name, 'address', 'add', `${THERE}/24`, 'dev', far)
+    ip('-n', name, 'address', 'add', `${subnet}.2/24`, 'dev', far)
     ip('-n', name, 'link', 'set', far, 'up')
-    return { name }
+    return { name, here }
   } catch (error) {
     const { stderr = '' } = error as { stderr?: Buffer }
     return { why: `no network namespace here: ${stderr.toString().trim()}` }
@@ -41,6 +49,57 @@ interface Answer {
   readonly status: number
   readonly body: string
 }
+
+function selfSigned(
+  folder: string,
+  host: string,
+): { readonly certificate: string; readonly key: string } {
+  const [certificate, key] = [path.join(folder, 'cert.pem'), path.join(folder, 'key.pem')]
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  const names = ['-subj', '/CN=logpipe', '-addext', `subjectAltName=IP:${host}`]
+  const files = ['-keyout', key, '-out', certificate]
+  execFileSync('openssl', ['req', ...kind, '-days', '1', ...names, ...files], { stdio: 'ignore' })
+  return { certificate, key }
+}
+
+test('a worker on another machine needs TLS trust and the token, and then it is heard', async (t) => {
+  const neighbour = makeNeighbour(t)
+  if ('why' in neighbour) {
+    t.skip(neighbour.why)
+    return
+  }
+  const folder = temporaryFolder(t)
+  const { certificate, key } = selfSigned(folder, neighbour.here)
+  const control = startProgram(t, folder, ['control', '--listen', '0.0.0.0:0'], {
+    CONTROL_TLS_CERT: certificate,
+    CONTROL_TLS_KEY: key,
+  })
+  const [, port = ''] = await control.heard(/control plane at https:\/\/0\.0\.0\.0:(\d+)/)
+  const tokenFile = path.join(folder, 'data', 'worker-token')
+  const startWorker = (id: string, env: Record<string, string>) =>
+    startProgram(
+      t,
+      temporaryFolder(t),
+      ['sync', '--worker-id', id, '--control-plane-url', `https://${neighbour.here}:${port}`],
+      env,
+      ['ip', 'netns', 'exec', neighbour.name],
+    )
+  const trust = { NODE_EXTRA_CA_CERTS: certificate }
+  const distrustful = startWorker('w1', { WORKER_TOKEN_FILE: tokenFile })
+  await distrustful.heard(/self-signed certificate/)
+  const tokenless = startWorker('w2', trust)
+  await tokenless.heard(/status 401: .*WORKER_TOKEN/)
+  const trusted = startWorker('w3', { ...trust, WORKER_TOKEN_FILE: tokenFile })
+  const token = readFileSync(path.join(folder, 'data', 'control-token'), 'utf8').trim()
+  const curl = ['-sS', '--cacert', certificate, '-H', `authorization: Bearer ${token}`]
+  await until('the worker', () => {
+    const said = execFileSync('curl', [...curl, `https://${neighbour.here}:${port}/api/workers`])
+    const { items } = JSON.parse(said.toString()) as { items: { id: string }[] }
+    return items.map(({ id }) => id).join() === 'w3'
+  })
+  trusted.signal('SIGTERM')
+  assert.equal(await trusted.ended, 0, trusted.said())
+})
 
 test('from another machine only what is open answers without a token', async (t) => {
   const neighbour = makeNeighbour(t)
@@ -68,7 +127,7 @@ test('from another machine only what is open answers without a token', async (t)
       ...json,
       ...more,
     ]
-    const url = `http://${HERE}:${port}${route}`
+    const url = `http://${neighbour.here}:${port}${route}`
     const said = execFileSync('ip', ['netns', 'exec', neighbour.name, 'curl', ...args, url], {
       encoding: 'utf8',
     })
