@@ -42,11 +42,12 @@ export interface SupervisorDependencies {
   readonly launch: (assignment: Assignment) => Launch
   /** Whether documents of it may lie in the spill alone. */
   readonly commitsOnSpill: (assignment: Assignment) => boolean
-  /** Sends what an earlier pipeline left in its spill; an error's text, or undefined when done. */
+  /** Sends what an earlier pipeline left in its spill, telling how far it is; false: not all. */
   readonly drainLeftovers: (
     assignment: Assignment,
     signal: AbortSignal,
-  ) => Promise<string | undefined>
+    tell: (message: string) => void,
+  ) => Promise<boolean>
   readonly onReply: (reply: unknown) => void
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
   /** How long a child may drain before it is killed. */
@@ -252,13 +253,10 @@ export class Supervisor {
   /** Under COMMIT_ON=spill documents lie in the spill alone: they are sent before all else. */
   async #drain(leftovers: Assignment): Promise<void> {
     this.#state = 'stopping'
-    const failure = await this.#deps.drainLeftovers(leftovers, this.#closing.signal)
+    const tell = (message: string): void => void (this.#error = { message, lines: [] })
+    const isDone = await this.#deps.drainLeftovers(leftovers, this.#closing.signal, tell)
     if (this.#closed) return
-    if (failure !== undefined) {
-      const message = `the spill of pipeline ${leftovers.pipelineId} cannot be drained: ${failure}`
-      this.#error = { message, lines: [] }
-      return this.#pause('stopping', backoffMs(++this.#drainFailures))
-    }
+    if (!isDone) return this.#pause('stopping', backoffMs(++this.#drainFailures))
     this.#error = null
     this.#drainFailures = 0
     this.#leftovers = null

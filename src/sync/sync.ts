@@ -138,7 +138,7 @@ class Agent {
         drainMs: settings.drainMs,
         launch: (assignment) => runLaunch(settings, assignment, this.#folderOf(assignment)),
         commitsOnSpill: (assignment) => commitsOnSpill(settings, assignment),
-        drainLeftovers: async (assignment, stop) => this.#drainSpill(assignment, stop),
+        drainLeftovers: async (assignment, stop, tell) => this.#drainSpill(assignment, stop, tell),
         onReply: (reply) => this.#tail.take(reply),
       },
       saved,
@@ -261,23 +261,31 @@ class Agent {
   ): Promise<Exit> {
     const launch = toolLaunch(this.#settings, assignment, this.#folderOf(assignment), args)
     const tool = this.#deps.spawn(launch, { onLine, onReply: () => undefined })
-    const kill = (): void => tool.kill()
-    const cancel = this.#deps.clock.after(timeoutMs, kill)
-    stop?.addEventListener('abort', kill, { once: true })
+    const cancel = this.#deps.clock.after(timeoutMs, () => tool.kill())
+    const end = (): void => tool.terminate()
+    stop?.addEventListener('abort', end, { once: true })
     const exit = await tool.exited
     cancel()
-    stop?.removeEventListener('abort', kill)
+    stop?.removeEventListener('abort', end)
     return exit
   }
 
-  async #drainSpill(assignment: Assignment, stop: AbortSignal): Promise<string | undefined> {
+  async #drainSpill(
+    assignment: Assignment,
+    stop: AbortSignal,
+    tell: (message: string) => void,
+  ): Promise<boolean> {
+    const spill = `the spill of pipeline ${assignment.pipelineId}`
     const lines: string[] = []
     // The last ones say why it failed; what comes before is progress.
     const onLine = (line: string): void => {
       lines.push(line)
       if (lines.length > FAILURE_LINES_MAX) lines.shift()
+      tell(`${spill} is sent before all else: ${line}`)
     }
     const exit = await this.#runTool(assignment, ['spill', 'drain'], onLine, SPILL_DRAIN_MS, stop)
-    return exit.code === 0 ? undefined : lines.join('; ') || (exit.error ?? 'it failed')
+    if (exit.code === 0) return true
+    tell(`${spill} cannot be drained: ${lines.join('; ') || (exit.error ?? 'it failed')}`)
+    return false
   }
 }

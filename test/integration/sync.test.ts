@@ -56,14 +56,14 @@ async function fleetFixture(t: TestContext) {
     }
     await producer.flush(PRODUCE_MS)
   }
-  const createPipeline = async () => {
+  const createPipeline = async (name = 'app', more: object = {}) => {
     const { status, body } = await call('POST', '/api/pipelines', {
-      name: 'logs-to-es',
+      name,
       kafka_brokers: mock.bootstrapServers,
       kafka_topic: TOPIC,
-      kafka_group_id: 'g1',
+      kafka_group_id: name,
       es_url: esUrl,
-      es_index: 'app',
+      es_index: name,
       es_username: 'u',
       es_password: 'hunter2',
       match_pattern: 'ERROR',
@@ -71,6 +71,7 @@ async function fleetFixture(t: TestContext) {
       rust_workers: 1,
       pool_size: 8,
       enabled: true,
+      ...more,
     })
     assert.equal(status, 201, JSON.stringify(body))
   }
@@ -181,4 +182,43 @@ test('kill -9 of sync leaves no orphan, and the next one goes on', async (t) => 
   assert.equal(await second.ended, 0, second.said())
   assert.equal(fleet.fake.documents.size, 2 * MATCHES)
   assert.doesNotMatch(second.said(), /not settled/)
+})
+
+// Goal: what was committed and lies in the spill alone is not left behind. Method: Elasticsearch is
+// away until the worker has been given another pipeline.
+test('under commit-on spill the worker sends what is left before it takes another', async (t) => {
+  const fleet = await fleetFixture(t)
+  const { fake, call } = fleet
+  fake.script = () => ({ kind: 'status', status: 503 })
+  await fleet.produce()
+  const sync = fleet.startSync()
+  await fleet.createPipeline('first', {
+    commit_on: 'spill',
+    shutdown_deadline_ms: 2000,
+    es_queue_cap: 10,
+    es_bulk_actions: 5,
+  })
+  const worker = async () => (await call('GET', '/api/workers')).body.items[0]
+  await until('documents in the spill', async () => {
+    const { metrics } = (await worker()) ?? {}
+    return metrics?.matched_total === MATCHES && metrics.es_spill_queue_bytes > 0
+  })
+  await fleet.createPipeline('second', { enabled: false })
+  const assignment = { pipeline_id: 2, desired_state: 'running' }
+  assert.equal((await call('PUT', '/api/workers/w1/assignment', assignment)).status, 200)
+  const told = await until('what holds it up', async () => (await worker()).error?.message)
+  assert.match(told, /^the spill of pipeline 1 is sent before all else: .*503/)
+  assert.equal((await worker()).pipeline_id, null, 'the second waits')
+
+  fake.script = () => ({ kind: 'items' })
+  await until('the second pipeline', async () => (await worker()).pipeline_id === 2)
+  const of = (index: string) => [...fake.documents.keys()].filter((key) => key.startsWith(index))
+  assert.ok(of('first/').length > 0, 'before the second began')
+  await until('its documents', () => of('second/').length === MATCHES)
+  // What was in memory alone was not committed: whoever runs the first again reads it again.
+  const back = { ...assignment, pipeline_id: 1 }
+  assert.equal((await call('PUT', '/api/workers/w1/assignment', back)).status, 200)
+  await until('every document', () => of('first/').length === MATCHES)
+  sync.signal('SIGTERM')
+  assert.equal(await sync.ended, 0, sync.said())
 })

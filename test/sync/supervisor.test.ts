@@ -59,9 +59,10 @@ function supervisorFixture(
         return child
       },
       commitsOnSpill: ({ variables }) => variables['COMMIT_ON'] === 'spill',
-      drainLeftovers: async (assignment) => {
-        drains.asked.push(assignment.pipelineId)
-        return drains.answer
+      drainLeftovers: async ({ pipelineId }, _signal, tell) => {
+        drains.asked.push(pipelineId)
+        if (drains.answer !== undefined) tell(`pipeline ${pipelineId}: ${drains.answer}`)
+        return drains.answer === undefined
       },
       onReply: () => undefined,
       log: () => undefined,
@@ -244,7 +245,7 @@ test('under spill, leftovers are sent before another pipeline is taken', async (
   supervisor.want(assignment(1, { pipelineId: 2 }))
   await pass(3000)
   assert.equal(children.length, 1)
-  assert.match(supervisor.status().error?.message ?? '', /pipeline 1 .* Elasticsearch is away/)
+  assert.match(supervisor.status().error?.message ?? '', /pipeline 1: Elasticsearch is away/)
   drains.answer = undefined
   await pass(1500)
   assert.equal(children.length, 2)
@@ -261,7 +262,7 @@ test('leftovers are sent too when nothing else is wanted, with longer pauses', a
   await pass(8000)
   // At once, and 1, 2 and 4 seconds after that.
   assert.deepEqual(drains.asked, [1, 1, 1, 1])
-  assert.match(supervisor.status().error?.message ?? '', /pipeline 1 .* Elasticsearch is away/)
+  assert.match(supervisor.status().error?.message ?? '', /pipeline 1: Elasticsearch is away/)
   drains.answer = undefined
   await pass(8000)
   assert.equal(drains.asked.length, 5)
