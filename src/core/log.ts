@@ -17,6 +17,8 @@ export interface LogOptions {
   readonly level: LogLevel
   /** Nothing but warnings and errors, and no status lines: for cron. */
   readonly quiet: boolean
+  /** No status lines, all else as ever: for whoever is watched by other means. */
+  readonly hidesStatus?: boolean
   /** Refresh the status lines in place. */
   readonly isTerminal: boolean
   /** Columns to cut status lines at, on a terminal. */
@@ -73,8 +75,8 @@ export class Log {
 
   /** The state of this second: lines for people, fields for machines. */
   status(lines: readonly string[], fields: LogFields): void {
-    const { quiet, isTerminal, columns, write } = this.#options
-    if (quiet) return
+    const { quiet, hidesStatus = false, isTerminal, columns, write } = this.#options
+    if (quiet || hidesStatus) return
     if (this.#json !== null) {
       this.#json.info(fields, 'status')
       return

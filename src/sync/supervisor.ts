@@ -178,7 +178,7 @@ export class Supervisor {
     const { clock, spawn, launch, onReply, log } = this.#deps
     this.#state = 'starting'
     log('info', `starting pipeline ${target.pipelineId}, revision ${target.revision}`)
-    const onLine = (line: string): void => log('info', `child: ${line}`)
+    const onLine = (line: string): void => log('info', `child: ${line.replace(/^logpipe: /, '')}`)
     const child = spawn(launch(target), { onLine, onReply })
     const run: Run = { child, assignment: target, exit: undefined }
     this.#running = run

@@ -34,6 +34,13 @@ test('quiet leaves warnings and errors only', () => {
   assert.deepEqual(written, ['logpipe: error: broken\n'])
 })
 
+test('status lines can be left out alone', () => {
+  const { log, written } = newLog({ hidesStatus: true })
+  log.info('started')
+  log.status(['one'], {})
+  assert.deepEqual(written, ['logpipe: started\n'])
+})
+
 test('json gives one object a line with its fields', () => {
   const { log, written } = newLog({ format: 'json' })
   log.warn('slow', { topic: 't' })

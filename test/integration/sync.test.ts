@@ -156,6 +156,7 @@ test('what the API is told to run runs, is watched, and is stopped', async (t) =
     assert.equal(await program.ended, 0, program.said())
   }
   assert.match(sync.said(), /books balance$/m)
+  assert.doesNotMatch(sync.said(), /free=/, 'no status lines of the child')
   const holders = filesOf(folder).filter((file) => readFileSync(file).includes('hunter2'))
   assert.deepEqual(
     holders.map((file) => path.basename(file)),
