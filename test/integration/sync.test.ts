@@ -15,6 +15,7 @@ const RECORDS = 2000
 const MATCHES = 20
 const PARTITIONS = 2
 const PRODUCE_MS = 20_000
+const SYNC_KILLS = process.env['LOGPIPE_TEST_FULL'] === '1' ? 20 : 3
 
 /** What the mock's clock needs; sync passes its environment on. */
 const KAFKA_ENV = Object.fromEntries(
@@ -183,6 +184,47 @@ test('kill -9 of sync leaves no orphan, and the next one goes on', async (t) => 
   assert.equal(await second.ended, 0, second.said())
   assert.equal(fleet.fake.documents.size, 2 * MATCHES)
   assert.doesNotMatch(second.said(), /not settled/)
+})
+
+/** Pipelines that run with a home below this folder, whoever started them. */
+function pipelinesBelow(folder: string): number[] {
+  const textOf = (file: string): string => {
+    try {
+      return readFileSync(file, 'latin1')
+    } catch {
+      return '' // It has ended.
+    }
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => textOf(`/proc/${pid}/environ`).includes(`RUNTIME_METRICS_PATH=${folder}`))
+    .filter((pid) => textOf(`/proc/${pid}/cmdline`).endsWith('\0run\0'))
+    .map(Number)
+}
+
+// Goal: no orphan and no second child, whenever sync dies. Method: it is killed at random instants,
+// the start of its child included; beside that, what runs is counted all the while.
+test('kill -9 of sync at any instant leaves one pipeline at most, and then none', async (t) => {
+  const fleet = await fleetFixture(t)
+  await fleet.produce()
+  await fleet.createPipeline()
+  let most = 0
+  const counting = setInterval(() => {
+    most = Math.max(most, pipelinesBelow(fleet.folder).length)
+  }, 50)
+  t.after(() => clearInterval(counting))
+  for (let kills = 0; kills < SYNC_KILLS; kills++) {
+    const sync = fleet.startSync()
+    await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 2000))
+    sync.signal('SIGKILL')
+    await sync.ended
+  }
+  await until('the end of all', () => pipelinesBelow(fleet.folder).length === 0)
+  assert.equal(most, 1)
+  const last = fleet.startSync()
+  await fleet.documents(MATCHES)
+  last.signal('SIGTERM')
+  assert.equal(await last.ended, 0, last.said())
 })
 
 // Goal: what was committed and lies in the spill alone is not left behind. Method: Elasticsearch is
