@@ -1,4 +1,4 @@
-/** A pipeline that points at what is not there: the control plane says what, and a change mends it. */
+/** A pipeline that points at what is not there: the API says what, and a change mends it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startControlProgram, startProgram, temporaryFolder, until } from '../helpers/program.ts'

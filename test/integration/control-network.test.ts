@@ -62,7 +62,7 @@ function selfSigned(
   return { certificate, key }
 }
 
-test('a worker on another machine needs TLS trust and the token, and then it is heard', async (t) => {
+test('a worker on another machine is heard with TLS trust and the token', async (t) => {
   const neighbour = makeNeighbour(t)
   if ('why' in neighbour) {
     t.skip(neighbour.why)
