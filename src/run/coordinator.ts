@@ -176,7 +176,10 @@ export class Coordinator {
       if (older !== null) superseded.push(older)
       return state
     })
-    for (const id of superseded) this.assignments.close(id)
+    for (const id of superseded) {
+      this.assignments.close(id)
+      this.#dropQueued(id)
+    }
     toFilters({ kind: 'names', names: states.map(nameOf) })
     if (superseded.length > 0) toFilters({ kind: 'forget', assignmentIds: superseded })
     toIngress(ingressIndex, {
@@ -194,15 +197,30 @@ export class Coordinator {
     this.#drains.begin(ingressIndex, assignmentIds, drainMs)
   }
 
+  /**
+   * Ends the assignments, and with each what the spill holds of its partition. One that was
+   * superseded has ended before, and what is queued of its partition now is its successor's:
+   * 1. Ingress 0 loses the partition and does not notice; ingress 1 is given it. The old ledger is
+   *    closed and the spill forgets the partition.
+   * 2. Documents of the new assignment move to the spill.
+   * 3. Ingress 0 says that the old assignment has ended: to forget the partition again would leave
+   *    those documents unsettled for ever.
+   */
   #unassigned(assignmentIds: readonly number[]): void {
+    const { ledger, toFilters } = this.#options
     for (const id of assignmentIds) {
       this.#remember(id)
-      if (this.#options.ledger.isOpen(id)) this.#options.ledger.close(id)
+      const isLast = ledger.isOpen(id)
+      if (isLast) ledger.close(id)
       this.assignments.close(id)
-      const { topic, partition } = this.assignments.get(id)
-      this.#options.sink.dropPartition?.(topic, partition)
+      if (isLast) this.#dropQueued(id)
     }
-    this.#options.toFilters({ kind: 'forget', assignmentIds })
+    toFilters({ kind: 'forget', assignmentIds })
+  }
+
+  #dropQueued(assignmentId: number): void {
+    const { topic, partition } = this.assignments.get(assignmentId)
+    this.#options.sink.dropPartition?.(topic, partition)
   }
 
   #remember(assignmentId: number): void {
