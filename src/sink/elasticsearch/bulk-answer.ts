@@ -37,15 +37,15 @@ export function readBulkAnswer(status: number, text: string, documentCount: numb
   }
   const parsed = parse(text)
   if (status < 200 || status > 299) return readRefusal(status, parsed, text)
-  const items = isRecord(parsed) ? parsed['items'] : undefined
-  if (!isRecord(parsed) || !Array.isArray(items) || items.length !== documentCount) {
+  const items = readItems(isRecord(parsed) ? parsed['items'] : undefined)
+  if (!isRecord(parsed) || items?.length !== documentCount) {
     const reason = `an answer that does not account for ${documentCount} documents: ${text}`
     return { kind: 'refused', status: 0, errorType: '', reason: reason.slice(0, 200) }
   }
   return {
     kind: 'items',
     tookMs: typeof parsed['took'] === 'number' ? parsed['took'] : 0,
-    items: items.map(readItem),
+    items,
   }
 }
 
@@ -62,16 +62,23 @@ function isAllWritten(text: string, documentCount: number): boolean {
   return count === documentCount
 }
 
-/** `{"create":{"status":400,"error":{"type","reason"}}}`; what is missing is no success. */
-function readItem(item: unknown): BulkItem {
-  const result = isRecord(item) ? Object.values(item)[0] : undefined
-  if (!isRecord(result)) return { status: 0, errorType: '', reason: '', failureStore: false }
-  const { status } = result
-  return {
-    status: typeof status === 'number' ? status : 0,
-    ...readError(result['error']),
-    failureStore: result['failure_store'] === 'used',
+/**
+ * `{"create":{"status":400,"error":{"type","reason"}}}`, one for each document. Undefined when one
+ * has no status: it says nothing of its document, neither that it was written nor that it was not.
+ */
+function readItems(list: unknown): BulkItem[] | undefined {
+  if (!Array.isArray(list)) return undefined
+  const items: BulkItem[] = []
+  for (const item of list as readonly unknown[]) {
+    const result = isRecord(item) ? Object.values(item)[0] : undefined
+    if (!isRecord(result) || typeof result['status'] !== 'number') return undefined
+    items.push({
+      status: result['status'],
+      ...readError(result['error']),
+      failureStore: result['failure_store'] === 'used',
+    })
   }
+  return items
 }
 
 function readRefusal(status: number, parsed: unknown, text: string): BulkAnswer {
