@@ -10,7 +10,7 @@ import type {
 
 export class FakeOverflow implements Overflow {
   /** In order of arrival; an entry in hand stays in its place. */
-  #entries: { readonly entry: ReturnedEntry; isInHand: boolean }[] = []
+  #entries: { readonly entry: ReturnedEntry; readonly kept: Buffer; isInHand: boolean }[] = []
   /** Bytes it takes. */
   bytesMax = Infinity
   appendedCount = 0
@@ -18,9 +18,11 @@ export class FakeOverflow implements Overflow {
   /** What an append waits for, by how many there were before it. */
   gate: (appendIndex: number) => Promise<void> = () => Promise.resolve()
   appendCount = 0
+  /** Partitions dropped while an append is under way, by append. */
+  readonly #dropped = new Set<Set<string>>()
 
   get bytes(): number {
-    return this.#entries.reduce((sum, { entry }) => sum + entry.document.length, 0)
+    return this.#entries.reduce((sum, { kept }) => sum + kept.length, 0)
   }
 
   get entryCount(): number {
@@ -32,15 +34,19 @@ export class FakeOverflow implements Overflow {
   }
 
   async append(entries: readonly OverflowEntry[]): Promise<'stored' | 'full'> {
+    const dropped = new Set<string>()
+    this.#dropped.add(dropped)
     await this.gate(this.appendCount++)
+    this.#dropped.delete(dropped)
     if (this.fault !== null) throw this.fault
     const size = entries.reduce((sum, entry) => sum + entry.document.length, 0)
     if (this.bytes + size > this.bytesMax) return 'full'
     for (const entry of entries) {
+      if (dropped.has(`${entry.topic}/${entry.partition}`)) continue
       // Bytes are copied: the queue's memory is let go afterwards.
       const document = Buffer.from(entry.document)
       const stored = { ...entry, document, tag: entry.tag ?? 0, leftover: false }
-      this.#entries.push({ entry: stored, isInHand: false })
+      this.#entries.push({ entry: stored, kept: document, isInHand: false })
     }
     this.appendedCount += entries.length
     return 'stored'
@@ -56,8 +62,9 @@ export class FakeOverflow implements Overflow {
       if (size >= maxBytes) break
       if (kept.isInHand || !accepts(kept.entry.index)) continue
       kept.isInHand = true
+      kept.entry.document = kept.kept
       taken.push(kept.entry)
-      size += kept.entry.document.length
+      size += kept.kept.length
     }
     return Promise.resolve(taken)
   }
@@ -78,10 +85,11 @@ export class FakeOverflow implements Overflow {
   bytesOfIndex(index: string): number {
     return this.#entries
       .filter(({ entry }) => entry.index === index)
-      .reduce((sum, { entry }) => sum + entry.document.length, 0)
+      .reduce((sum, { kept }) => sum + kept.length, 0)
   }
 
   dropPartition(topic: string, partition: number): number {
+    for (const dropped of this.#dropped) dropped.add(`${topic}/${partition}`)
     const before = this.#entries.length
     this.#entries = this.#entries.filter(
       ({ entry }) => entry.topic !== topic || entry.partition !== partition,

@@ -13,7 +13,7 @@
  * goes to the spill, where there is one.
  */
 import { PROBE_TIMES, backoffMs, type BackoffTimes } from './backoff.ts'
-import { partOf, type Parcel } from './load.ts'
+import { detached, partOf, type Parcel } from './load.ts'
 import { ParcelLine } from './waiting.ts'
 
 export const LANES_MAX = 64
@@ -69,7 +69,7 @@ export class Lanes {
     if (held === undefined && this.#lanes.size >= LANES_MAX) return false
     const lane = held ?? new Lane(index, reason)
     lane.reason = reason
-    lane.line.push(parcel)
+    lane.line.push(detached(parcel))
     if (held === undefined) {
       this.#lanes.set(index, lane)
       this.postpone(lane, nowMs)
@@ -137,7 +137,7 @@ export class Lanes {
       if (next === lane) continue
       const part = partOf(parcel, from, at)
       if (lane === undefined) passed.push(part)
-      else lane.line.push(part)
+      else lane.line.push(detached(part))
       from = at
       lane = next ?? undefined
     }

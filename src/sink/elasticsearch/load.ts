@@ -6,6 +6,9 @@
  * go and leave the books of the memory queue. A batch's whole body counts until then, for that is
  * what the memory holds.
  *
+ * A few documents that must wait do not hold the body of a whole batch: `detach` gives them a load of
+ * their own, with a copy of their bytes.
+ *
  * A Parcel is a range of documents of one load that stay together: a whole batch on the happy path,
  * single documents after a partial refusal. No object is made for a document before that.
  */
@@ -44,6 +47,7 @@ export interface Origin {
 
 export class Load {
   readonly documentCount: number
+  readonly bodyBytes: number
   /** Which documents have moved out to the spill and are not settled; null: none ever. */
   #movedOut: Uint8Array | null = null
   #movedOutCount = 0
@@ -52,7 +56,6 @@ export class Load {
   readonly #ends: Uint32Array
   readonly #source: LoadSource
   readonly #books: LoadBooks
-  readonly #bodyBytes: number
   /** Documents not settled. */
   #unsettled: number
   /** Documents that still need the body. */
@@ -66,10 +69,10 @@ export class Load {
     this.#ends = source.ends
     this.#source = source
     this.#books = books
-    this.#bodyBytes = source.body.length
+    this.bodyBytes = source.body.length
     this.#unsettled = this.documentCount
     this.#inMemory = this.documentCount
-    books.held(this.documentCount, this.#bodyBytes)
+    books.held(this.documentCount, this.bodyBytes)
   }
 
   /** Whether it was read from the spill: its documents go back there without being copied. */
@@ -148,9 +151,32 @@ export class Load {
   /** Gives documents [from, to) back to the spill; they are not settled. */
   giveBack(from: number, to: number): void {
     assert(this.isReplay)
-    this.#unsettled -= to - from
-    for (let index = from; index < to; index++) this.#source.giveBack?.(index)
+    for (let index = from; index < to; index++) this.#giveBackOne(index)
     this.#leaveMemory(to - from)
+  }
+
+  #giveBackOne(documentIndex: number): void {
+    this.#unsettled--
+    this.#source.giveBack?.(documentIndex)
+  }
+
+  /** Documents [from, to), not all of them, as a load of their own with its own bytes. */
+  detach(from: number, to: number): Load {
+    const count = to - from
+    assert(count > 0 && count < this.documentCount)
+    const start = this.startOf(from)
+    const source: LoadSource = {
+      body: Buffer.from(this.body.subarray(start, this.startOf(to))),
+      ends: this.#ends.slice(from, to).map((end) => end - start),
+      runs: runsWithin(this.#source.runs, from, to),
+      settle: (index, outcome) => this.#settleAtSource(from + index, from + index + 1, outcome),
+      settleAll: (outcome) => this.#settleAtSource(from, to, outcome),
+      releaseBody: () => undefined,
+      ...(this.isReplay ? { giveBack: (index) => this.#giveBackOne(from + index) } : {}),
+    }
+    const load = new Load(source, this.#books)
+    this.#leaveMemory(count)
+    return load
   }
 
   /** Forgets the documents of a partition that moved out: nothing will ever settle them. */
@@ -189,8 +215,27 @@ export class Load {
       this.#body = null
       this.#source.releaseBody()
     }
-    this.#books.held(-count, isLast ? -this.#bodyBytes : 0)
+    this.#books.held(-count, isLast ? -this.bodyBytes : 0)
   }
+}
+
+/** The parts of runs that hold documents [from, to), counted over all of them. */
+function runsWithin(runs: readonly SinkRun[], from: number, to: number): SinkRun[] {
+  const parts: SinkRun[] = []
+  let first = 0
+  for (const run of runs) {
+    const [start, end] = [Math.max(from - first, 0), Math.min(to - first, run.offsets.length)]
+    if (start < end) {
+      parts.push({
+        ...run,
+        offsets: run.offsets.subarray(start, end),
+        timestampsMs: run.timestampsMs.subarray(start, end),
+        timestampTypes: run.timestampTypes.subarray(start, end),
+      })
+    }
+    first += run.offsets.length
+  }
+  return parts
 }
 
 /** Documents [from, to) of a load. */
@@ -216,6 +261,16 @@ export function bytesOf(parcel: Parcel): number {
 export function partOf(parcel: Parcel, from: number, to: number): Parcel {
   assert(from >= parcel.from && to <= parcel.to && from < to)
   return from === parcel.from && to === parcel.to ? parcel : { ...parcel, from, to }
+}
+
+/** A body is held by what is at least this part of it; less is copied out. */
+const HOLDING_PART = 1 / 2
+
+/** The parcel, in a load of its own where it would hold much more memory than it needs. */
+export function detached(parcel: Parcel): Parcel {
+  const { load, from, to } = parcel
+  if (bytesOf(parcel) >= load.bodyBytes * HOLDING_PART) return parcel
+  return { ...parcel, load: load.detach(from, to), from: 0, to: to - from }
 }
 
 /**

@@ -45,6 +45,8 @@ export interface OverflowEntry {
 
 /** A document as it comes back; hand the very object to `release` or `unread`, once. */
 export interface ReturnedEntry extends OverflowEntry {
+  /** Not read-only: who took the entry lets the bytes go when it needs them no more. */
+  document: Uint8Array
   readonly tag: number
   /** An earlier process left it: its tag means nothing here. */
   readonly leftover: boolean

@@ -9,13 +9,14 @@
  * Under --commit-on index a document that moved out is still unsettled: its load waits here, found
  * again by the tag. Under --commit-on spill it is settled as `spilled` once it is on the disk.
  *
- * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time. Loads without their
- * bodies: bounded by the ledger's limit of unresolved offsets.
+ * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time; what was read back and has
+ * not ended: REPLAY below. Loads without their bodies: by the ledger's limit of unresolved offsets.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import type { Outcome } from '../sink.ts'
 import type { Health } from './health.ts'
+import { LANES_MAX } from './lane.ts'
 import { bytesOf, fitCount, Load, partOf, type LoadBooks, type Parcel } from './load.ts'
 import type { Overflow, OverflowEntry, ReturnedEntry } from './outlets.ts'
 import { replaySource } from './replay-source.ts'
@@ -43,8 +44,9 @@ export interface OverspillParts {
 const OUT_SHARE = 0.75
 /** Bytes of one append: large enough for the disk, small enough to wait for. */
 const OUT_BYTES = 4 * 1024 * 1024
-/** Documents of a held index that stay in memory, to look at the index with. */
+/** Documents of a held index that stay in memory, to look at the index with; and their bytes. */
 const LANE_DOCUMENTS = 1000
+const LANE_BYTES = 1024 * 1024
 /** How long a full spill, or one that has nothing to give, is left alone. */
 const PAUSE_MS = 1000
 /** A tag is the load's number times this plus the document's index; 2^53 bounds the product. */
@@ -58,6 +60,8 @@ export class Overspill {
   #lastNumber = 0
   /** Loads of the append under way: their number must stay. */
   readonly #underWay = new Set<Load>()
+  /** Partitions given away while it is: what it stores of them is forgotten as soon as it has. */
+  #droppedMeanwhile: { readonly topic: string; readonly partition: number }[] = []
   #isWriting = false
   #isReading = false
   #isStopped = false
@@ -65,9 +69,27 @@ export class Overspill {
   #readMs = 0
   /** Documents read back and not yet settled or given back. */
   #inHandCount = 0
+  /** Bytes of the bodies that were read back and are in memory still. */
+  #replayBytes = 0
+  readonly #replayBytesMax: number
+  readonly #laneBytesMax: number
+  readonly #replayBooks: LoadBooks
 
   constructor(parts: OverspillParts) {
+    const { settings, books } = parts
     this.#parts = parts
+    this.#laneBytesMax = Math.min(LANE_BYTES, settings.bulkBytes)
+    // REPLAY: as much as may be in flight and one read ahead, beside what lanes hold of it: refused
+    // documents wait in memory, and a spill is larger than that.
+    this.#replayBytesMax =
+      (settings.concurrencyMax + 1) * settings.bulkBytes + LANES_MAX * this.#laneBytesMax
+    this.#replayBooks = {
+      held: (documents, bytes) => {
+        this.#replayBytes += bytes
+        books.held(documents, bytes)
+      },
+      settled: (documents, bytes, outcome) => books.settled(documents, bytes, outcome),
+    }
   }
 
   /** The last append found no room. */
@@ -104,6 +126,7 @@ export class Overspill {
 
   dropPartition(topic: string, partition: number): number {
     const count = this.#parts.overflow.dropPartition(topic, partition)
+    if (this.#isWriting) this.#droppedMeanwhile.push({ topic, partition })
     for (const load of this.#loads.values()) {
       load.forgetMovedOut(topic, partition)
       this.#forgetIfBack(load)
@@ -117,16 +140,19 @@ export class Overspill {
 
   get #wantsRead(): boolean {
     const { overflow, schedule } = this.#parts
-    return !this.#isReading && overflow.waitingCount > 0 && schedule.replay.first === undefined
+    if (this.#isReading || schedule.replay.first !== undefined) return false
+    return this.#replayBytes < this.#replayBytesMax && overflow.waitingCount > 0
   }
 
   /** What should move out next. */
   #pick(): Parcel[] {
     const { schedule, health, isAbove, overflow, settings } = this.#parts
     for (const lane of schedule.lanes.all) {
-      if (lane.line.documentCount <= LANE_DOCUMENTS) continue
+      const { documentCount, byteCount } = lane.line
+      const keepCount = byteCount > this.#laneBytesMax ? 1 : LANE_DOCUMENTS
+      if (documentCount <= keepCount) continue
       if (overflow.bytesOfIndex(lane.index) >= settings.spillBytesMax / 2) continue
-      const parcels = takeBytes(lane.line, lane.line.documentCount - LANE_DOCUMENTS)
+      const parcels = takeBytes(lane.line, documentCount - keepCount)
       const own = parcels.filter((parcel) => !parcel.load.isReplay)
       for (const { load, from, to } of parcels) if (load.isReplay) load.giveBack(from, to)
       if (own.length > 0) return own
@@ -140,6 +166,7 @@ export class Overspill {
     const isCache = settings.commitOn === 'index'
     const entries = parcels.flatMap((parcel) => this.#entriesOf(parcel, isCache))
     this.#isWriting = true
+    this.#droppedMeanwhile = []
     const answer = await overflow.append(entries).catch(asError)
     this.#isWriting = false
     if (this.#isStopped) return
@@ -152,6 +179,9 @@ export class Overspill {
       for (const { load, from, to } of parcels) {
         if (isCache) load.moveOut(from, to)
         else load.settle(from, to, 'spilled')
+      }
+      for (const { topic, partition } of this.#droppedMeanwhile) {
+        for (const { load } of parcels) load.forgetMovedOut(topic, partition)
       }
     }
     for (const { load } of parcels) {
@@ -187,7 +217,7 @@ export class Overspill {
   }
 
   async #readBack(): Promise<void> {
-    const { overflow, schedule, settings, books, fail, wake, clock } = this.#parts
+    const { overflow, schedule, settings, fail, wake, clock } = this.#parts
     this.#isReading = true
     const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
     const entries = await overflow.read(settings.bulkBytes, isFlowing).catch(asError)
@@ -201,7 +231,8 @@ export class Overspill {
         settled: (entry, outcome) => this.#settled(entry, outcome),
         givenBack: (entry) => this.#givenBack(entry),
       })
-      const load = new Load(source, books)
+      assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')
+      const load = new Load(source, this.#replayBooks)
       const sinceMs = clock.monotonicMs()
       schedule.replay.push({ load, from: 0, to: load.documentCount, tries: 0, sinceMs })
     }

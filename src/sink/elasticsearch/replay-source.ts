@@ -15,11 +15,13 @@ export interface ReplayEvents {
 /** A document as it was sent, and where it came from. */
 export type PlacedDocument = Omit<OverflowEntry, 'index' | 'tag'>
 
+const NO_BYTES = new Uint8Array(0)
+
+/** Copies the entries' documents, and lets go of the large reads that they were views of. */
 export function replaySource(entries: readonly ReturnedEntry[], events: ReplayEvents): LoadSource {
-  return {
-    ...batchOf(entries, (index, outcome) => events.settled(entries[index]!, outcome)),
-    giveBack: (index) => events.givenBack(entries[index]!),
-  }
+  const batch = batchOf(entries, (index, outcome) => events.settled(entries[index]!, outcome))
+  for (const entry of entries) entry.document = NO_BYTES
+  return { ...batch, giveBack: (index) => events.givenBack(entries[index]!) }
 }
 
 /** @param settled is called once for each document, with its place in `documents`. */

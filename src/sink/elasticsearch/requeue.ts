@@ -7,7 +7,7 @@ import { LogpipeError } from '../../core/errors.ts'
 import { RETRY_TIMES, backoffMs } from './backoff.ts'
 import type { DeadLetter, DeadLetters } from './outlets.ts'
 import type { Lane } from './lane.ts'
-import { countOf, partOf, type Parcel } from './load.ts'
+import { countOf, detached, partOf, type Parcel } from './load.ts'
 import { halvesOf, requestOf, type BulkRequest } from './request.ts'
 import type { Schedule } from './schedule.ts'
 import type { Refusal, VerdictActions } from './verdicts.ts'
@@ -41,7 +41,9 @@ export class Requeue implements VerdictActions {
     const tries = parcel.tries + 1
     this.retryCount += countOf(parcel)
     const delayMs = backoffMs(RETRY_TIMES, tries, this.#parts.random())
-    this.#schedule.retryAt({ ...parcel, tries }, this.#nowMs + delayMs)
+    // Once is chance and soon over; who is refused again may wait for minutes.
+    const waiting = tries > 1 ? detached(parcel) : parcel
+    this.#schedule.retryAt({ ...waiting, tries }, this.#nowMs + delayMs)
   }
 
   /** Sends a request's documents again; those of a look at a lane go back to their lane. */

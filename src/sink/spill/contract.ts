@@ -34,6 +34,8 @@ export interface SpillEntry {
 
 /** An entry as read back. Hand the very object to `release` or `unread`, once. */
 export interface StoredEntry extends SpillEntry {
+  /** Not read-only: who took the entry lets the bytes go when it needs them no more. */
+  document: Uint8Array
   readonly tag: number
   /** True for what an earlier process left: its tag means nothing here. */
   readonly leftover: boolean

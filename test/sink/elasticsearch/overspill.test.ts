@@ -149,6 +149,24 @@ test('what a held index has above its share goes to the spill, up to half of it'
   assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
 })
 
+test('the few documents of a held index do not hold the memory of those beside them', async () => {
+  const settings = { index: '{topic}' }
+  const bench = new SinkBench(settings)
+  bench.fake.script = () => ({
+    kind: 'items',
+    fault: (item) => (item.index === 'a' ? BLOCKED : null),
+  })
+  for (let at = 0; at < 30; at++) {
+    const others = recordsOf(50, at * 50, { topic: 'b' })
+    const batch = batchOf([...recordsOf(1, at, { topic: 'a' }), ...others], settings)
+    bench.sink.write(batch)
+    await bench.pass(200)
+    assert.equal(batch.unsettledCount(), 1)
+    assert(batch.isReleased(), `batch ${at} is held for one document`)
+  }
+  assert.equal(bench.sink.gauges().queuedDocuments, 30)
+})
+
 test('fresh documents and those of the spill take turns', async () => {
   const overflow = new FakeOverflow()
   const bench = new SinkBench({ bulkActions: 10, bulkBytes: 600, concurrencyMax: 1 }, { overflow })
@@ -185,6 +203,64 @@ test('a partition that was given away leaves the spill, and keeps nothing waitin
   await flushed
   assert.deepEqual(new Set(batch.outcomes.slice(0, 10)), new Set(['indexed']))
   assert.equal(overflow.entryCount, 0)
+})
+
+/**
+ * 1. Documents of partitions 0 and 1 are on their way to the disk.
+ * 2. Partition 1 is given away: the spill forgets its entries, and those of the append under way.
+ * 3. The append ends, and says that it has stored everything.
+ * 4. The documents of partition 1 lie nowhere any more, so nothing must wait for them.
+ */
+test('a partition given away while its documents move out keeps nothing waiting', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({}, { overflow })
+  bench.fake.script = DOWN
+  bench.sink.write(batchOf(recordsOf(1, 1000)))
+  await bench.pass(3000)
+  let open = () => undefined as void
+  const opened = new Promise<void>((resolve) => (open = resolve))
+  overflow.gate = () => opened
+  const batch = batchOf([...recordsOf(10), ...recordsOf(10, 0, { partition: 1 })])
+  bench.sink.write(batch)
+  await bench.settle()
+  bench.sink.dropPartition('orders', 1)
+  open()
+  await bench.settle()
+  assert.equal(overflow.entryCount, 10)
+  bench.fake.script = FINE
+  let isFlushed = false
+  void bench.sink.flush(60_000).then(() => (isFlushed = true))
+  assert(await bench.until(() => isFlushed, 50_000))
+  assert.deepEqual(new Set(batch.outcomes.slice(0, 10)), new Set(['indexed']))
+  assert.deepEqual(new Set(batch.outcomes.slice(10)), new Set([undefined]))
+  assert.equal(overflow.entryCount, 0)
+})
+
+test('what is read back and refused stays within a bound in memory', async () => {
+  const overflow = new FakeOverflow()
+  const settings = { bulkActions: 100, bulkBytes: 2000, queueCap: 1000, concurrencyMax: 2 }
+  const bench = new SinkBench(settings, { overflow })
+  bench.fake.script = DOWN
+  const batches = Array.from({ length: 100 }, (_, at) => batchOf(recordsOf(100, at * 100)))
+  for (const batch of batches) {
+    bench.sink.write(batch)
+    await bench.pass(100)
+  }
+  const spilled = overflow.entryCount
+  assert(spilled > 8000, `${spilled} in the spill`)
+  // Up again, but each document is refused for the moment: they wait for their next try.
+  const BUSY = { status: 429, type: 'es_rejected_execution_exception', reason: 'full' }
+  let isBusy = true
+  bench.fake.script = () => ({ kind: 'items', fault: () => (isBusy ? BUSY : null) })
+  let most = 0
+  for (let turn = 0; turn < 100; turn++) {
+    await bench.pass(100)
+    most = Math.max(most, bench.sink.gauges().queuedDocuments)
+  }
+  assert(most < 3000, `${most} documents in memory, of ${spilled} in the spill`)
+  isBusy = false
+  assert(await bench.until(allSettled(batches), 120_000))
+  assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
 })
 
 test('what comes back for an index that is held meanwhile waits in the spill again', async () => {
