@@ -2,22 +2,25 @@
  * Documents a second that the Elasticsearch output writes from filled slots, against a stub that
  * answers at once (its own process, on the same cores).
  *
- *   build/node bench/bulk.ts [--records 256] [--bytes 1000] [--document raw] [--rounds 5]
- *        [--encode 0|1] [--gzip] [--url http://...]
+ *   build/node bench/bulk.ts [--threads 2] [--records 256] [--bytes 1000] [--document raw]
+ *        [--rounds 5] [--gzip] [--url http://...] [--actions 5000] [--concurrency 8]
  *
- * A slot holds `records` records of `bytes` bytes of JSON in a shared buffer. With --encode 1 (the
- * default) each is validated and encoded again for every batch, in the thread that also sends, so
- * the figure covers all that the output costs; with 0 the same ready-made batch is written over and
- * over. One round is ROUND_MS; median and spread are printed.
+ * A slot holds `records` records of `bytes` bytes of JSON in a shared buffer. Each of `threads`
+ * threads validates and encodes them again for every batch, as filter threads do, and main sends
+ * them; 0: the same ready-made batch is written over and over, so that only the sending costs. One
+ * round is ROUND_MS; median and spread are printed.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
-import { BodyBuilder, type MatchedRecord } from '../src/pool/record-encoder.ts'
+import { Worker } from 'node:worker_threads'
+import { BodyBuilder } from '../src/pool/record-encoder.ts'
+import { PHASE_END, Signals } from '../src/pool/signals.ts'
 import { BulkEncoder } from '../src/sink/elasticsearch/bulk-encoder.ts'
 import { ElasticsearchSink } from '../src/sink/elasticsearch/elasticsearch-sink.ts'
 import { ELASTICSEARCH_DEFAULTS, type DocumentMode } from '../src/sink/elasticsearch/settings.ts'
 import type { SinkBatch } from '../src/sink/sink.ts'
+import { filledSlot, type EncodedBatch, type EncoderData } from './encoder-thread.ts'
 
 const ROUND_MS = 2000
 /** Batches waiting in the sink: enough to keep it busy. */
@@ -29,7 +32,7 @@ const { values: options } = parseArgs({
     bytes: { type: 'string', default: '1000' },
     document: { type: 'string', default: 'raw' },
     rounds: { type: 'string', default: '5' },
-    encode: { type: 'string', default: '1' },
+    threads: { type: 'string', default: '2' },
     actions: { type: 'string', default: '5000' },
     concurrency: { type: 'string', default: '8' },
     gzip: { type: 'boolean', default: false },
@@ -50,12 +53,10 @@ const settings = {
   concurrencyMax: Number(options.concurrency),
   compression: options.gzip ? ('gzip' as const) : ('none' as const),
 }
-const encoder = new BulkEncoder(settings)
-const builder = new BodyBuilder()
-const records = filledSlot(Number(options.records), Number(options.bytes))
+const threadCount = Number(options.threads)
+const signals = new Signals(Signals.allocate())
+const credit = { documents: settings.queueCap, bytes: QUEUED_BYTES_MAX }
 let settledCount = 0
-let nextOffset = 0
-const readyMade = makeBatch()
 
 const sink = new ElasticsearchSink(settings, {
   deadLetters: null,
@@ -70,71 +71,77 @@ const sink = new ElasticsearchSink(settings, {
 })
 await sink.open()
 
+const threads = Array.from({ length: threadCount }, (_, partition) => {
+  const data: EncoderData = {
+    settings,
+    records: Number(options.records),
+    bytes: Number(options.bytes),
+    partition,
+    signals: signals.memory,
+    credit,
+  }
+  const thread = new Worker(new URL('encoder-thread.ts', import.meta.url), { workerData: data })
+  thread.on('message', (batch: EncodedBatch) => {
+    sink.write(batchOf(batch, () => signals.settle(batch.ends.length, batch.body.length)))
+  })
+  return thread
+})
+
 const rates: number[] = []
 await round()
 for (let left = Number(options.rounds); left > 0; left--) rates.push(await round())
 rates.sort((left, right) => left - right)
 const median = rates[rates.length >> 1] ?? 0
 process.stdout.write(
-  `${options.document}, ${options.bytes} B, encode ${options.encode}: ` +
+  `${options.document}, ${options.bytes} B, ${threadCount} encoding threads: ` +
     `${Math.round(median)} documents/s (${Math.round(rates[0] ?? 0)} to ` +
     `${Math.round(rates.at(-1) ?? 0)}), ${process.cpuUsage().user / 1e6} s user, ` +
     `${process.cpuUsage().system / 1e6} s system here\n`,
 )
+signals.setPhase(PHASE_END)
+await Promise.all(threads.map((thread) => once(thread, 'exit')))
 await sink.close(5000)
 stub?.stdin.end()
 
 async function round(): Promise<number> {
   const started = performance.now()
   const before = settledCount
-  while (performance.now() - started < ROUND_MS) {
-    for (let turns = 0; turns < 8; turns++) {
-      if (sink.gauges().queuedBytes > QUEUED_BYTES_MAX) break
-      sink.write(options.encode === '1' ? makeBatch() : { ...readyMade })
-    }
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  if (threadCount > 0) await new Promise((resolve) => setTimeout(resolve, ROUND_MS))
+  else await writeReadyMade(started + ROUND_MS)
   return ((settledCount - before) * 1000) / (performance.now() - started)
 }
 
-function makeBatch(): SinkBatch {
-  for (const record of records) {
-    encoder.encode({ ...record, offset: nextOffset++ }, builder)
-    builder.endDocument()
-  }
-  const { body, ends } = builder.take()
-  const offsets = new Float64Array(ends.length)
-  const timestampsMs = new Float64Array(ends.length)
-  const timestampTypes = new Uint8Array(ends.length)
-  return {
-    body,
-    ends,
-    runs: [
-      { topic: 'bench', partition: 0, assignmentId: 1, offsets, timestampsMs, timestampTypes },
-    ],
-    settle: () => settledCount++,
-    settleAll: () => (settledCount += ends.length),
-    releaseBody: () => undefined,
+async function writeReadyMade(endMs: number): Promise<void> {
+  const readyMade = encodeOnce()
+  while (performance.now() < endMs) {
+    for (let turns = 0; turns < 8 && sink.gauges().queuedBytes < QUEUED_BYTES_MAX; turns++) {
+      sink.write(batchOf(readyMade, () => undefined))
+    }
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
-/** Records whose values lie side by side in shared memory, as a slot has them. */
-function filledSlot(count: number, bytes: number): MatchedRecord[] {
-  const memory = Buffer.from(new SharedArrayBuffer(count * bytes))
-  return Array.from({ length: count }, (_, index) => {
-    const head = `{"level":"ERROR","seq":${index},"service":"checkout","took_ms":12.5,"message":"`
-    const text = 'payment gateway answered 502 for order 4711, will try again; '.repeat(bytes / 50)
-    const value = `${(head + text).slice(0, bytes - 2)}"}`
-    memory.write(value, index * bytes, 'utf8')
-    return {
-      topic: 'bench',
-      partition: 0,
-      offset: 0,
-      timestampMs: Date.now(),
-      timestampType: 'create' as const,
-      value: memory.subarray(index * bytes, (index + 1) * bytes),
-      key: null,
-      headers: Buffer.alloc(0),
-    }
-  })
+function encodeOnce(): EncodedBatch {
+  const encoder = new BulkEncoder(settings)
+  const builder = new BodyBuilder()
+  for (const record of filledSlot(Number(options.records), Number(options.bytes), 0)) {
+    encoder.encode(record, builder)
+    builder.endDocument()
+  }
+  const { body, ends } = builder.take()
+  return { body, ends, offsets: new Float64Array(ends.length) }
+}
+
+function batchOf({ body, ends, offsets }: EncodedBatch, released: () => void): SinkBatch {
+  const timestampsMs = new Float64Array(ends.length)
+  const timestampTypes = new Uint8Array(ends.length)
+  const run = { topic: 'bench', partition: 0, assignmentId: 1, offsets }
+  return {
+    body,
+    ends,
+    runs: [{ ...run, timestampsMs, timestampTypes }],
+    settle: () => settledCount++,
+    settleAll: () => (settledCount += ends.length),
+    releaseBody: released,
+  }
 }
