@@ -16,7 +16,6 @@ import {
   type Book,
   type Entry,
   type LostReason,
-  type PartitionStatement,
   type Statement,
 } from './books.ts'
 
@@ -46,15 +45,21 @@ export function renderBooks(statement: Statement): string[] {
   const lines = aligned(rows)
   const hidden = partitions.length - listed.length
   if (hidden > 0) lines.splice(-1, 0, `(${hidden} more partitions)`)
-  return [...lines, ...lossLines(partitions), ...verdictLines(statement)]
+  return [...lines, ...lossLines(statement), ...verdictLines(statement)]
 }
 
-function lossLines(partitions: readonly PartitionStatement[]): string[] {
+function lossLines({ partitions, total }: Statement): string[] {
   const withLoss = partitions.flatMap(({ topic, partition, book }) =>
     LOST_REASONS.filter((reason) => book.lost(reason).count > 0).map((reason) =>
       lossLine(`${topic}/${partition}`, book, reason),
     ),
   )
+  const lostIn = (reason: LostReason) =>
+    partitions.reduce((sum, { book }) => sum + book.lost(reason).count, 0)
+  for (const reason of LOST_REASONS) {
+    const unknownCount = total.lost(reason).count - lostIn(reason)
+    if (unknownCount > 0) withLoss.push(`lost(${reason}) ${grouped(unknownCount)}: offsets unknown`)
+  }
   const hidden = withLoss.length - PARTITION_LINES_MAX
   if (hidden <= 0) return withLoss
   return [...withLoss.slice(0, PARTITION_LINES_MAX), `(${hidden} more losses)`]

@@ -8,6 +8,10 @@
  * slot, `filtered` by its filter, the outcomes by the output. `pending` is not counted here but
  * asked of the ledger, so that the equation checks one against the other.
  *
+ * `spilled` is what lies in the spill now, its offsets committed (`--commit-on spill`): what an
+ * earlier process left there comes in as carried_in, and what leaves it moves to what became of it.
+ * So the spilled of one process are the carried_in of the next.
+ *
  * A record that is fetched twice counts twice: a refetch is `fetched`, and what it replaces is
  * `fenced`. What Kafka or the spill no longer has was never fetched, so `lost` stands beside the
  * equation, as ranges of offsets.
@@ -44,6 +48,9 @@ export const PLAIN_ENTRIES = [
 ] as const
 export type PlainEntry = (typeof PLAIN_ENTRIES)[number]
 
+/** What an output says of a document. */
+export type OutputOutcome = Exclude<PlainEntry, 'carried_in' | 'fetched' | 'fenced'> | 'dropped'
+
 /** Entries in the order in which people read them; a reason is part of the name. */
 export const SOURCES = ['carried_in', 'fetched'] as const
 export const DESTINATIONS = [
@@ -78,6 +85,7 @@ export const LOST_RANGES_MAX = 100
 /** The counts of one partition, or a sum of such. */
 export class Book {
   readonly #counts = new Map<Entry, number>()
+  #refetchedCount = 0
   readonly #lost = new Map<LostReason, { count: number; ranges: { from: number; to: number }[] }>()
 
   add(entry: PlainEntry, count = 1): void {
@@ -92,6 +100,36 @@ export class Book {
     this.#add(`dropped(${reason})`, count)
   }
 
+  /** Adds to the entry of an output's outcome. */
+  settle(outcome: OutputOutcome, count = 1): void {
+    if (outcome === 'dropped') this.dropped('es_full', count)
+    else this.add(outcome, count)
+  }
+
+  /** They were read before, by this process or another. */
+  refetch(count = 1): void {
+    this.add('fetched', count)
+    this.#refetchedCount += count
+  }
+
+  /** Records that the consumers of the group have read. */
+  get fetchedOnce(): number {
+    return this.count('fetched') - this.#refetchedCount
+  }
+
+  /** An earlier process left them in the spill. */
+  carryIn(count: number): void {
+    this.add('carried_in', count)
+    this.add('spilled', count)
+  }
+
+  /** They lie in the spill no more: another entry must take them. */
+  leaveSpill(count = 1): void {
+    const left = this.count('spilled') - count
+    assert(count >= 0 && left >= 0, 'what leaves the spill was in it')
+    this.#counts.set('spilled', left)
+  }
+
   /** Notes that the offsets [from, to) are gone. */
   lose(reason: LostReason, from: number, to: number): void {
     assert(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from < to)
@@ -100,6 +138,11 @@ export class Book {
     const last = lost.ranges.at(-1)
     if (last?.to === from) last.to = to
     else if (lost.ranges.length < LOST_RANGES_MAX) lost.ranges.push({ from, to })
+  }
+
+  /** Notes that so many are gone, and that nobody knows their offsets. */
+  loseUnknown(reason: LostReason, count: number): void {
+    this.#lostOf(reason).count += count
   }
 
   count(entry: Entry): number {
@@ -122,6 +165,7 @@ export class Book {
 
   /** Adds the numbers of another book. Ranges stay with their partition: only counts are added. */
   addAll(other: Book): void {
+    this.#refetchedCount += other.#refetchedCount
     for (const [entry, count] of other.#counts) this.#add(entry, count)
     for (const [reason, { count }] of other.#lost) this.#lostOf(reason).count += count
   }
@@ -165,6 +209,8 @@ export interface Statement {
 
 export class Books {
   readonly #books = new Map<string, { topic: string; partition: number; book: Book }>()
+  /** Losses of which not even the partition is known. */
+  readonly #somewhere = new Book()
 
   /** The book of a partition; keep it, rather than ask for every record. */
   of(topic: string, partition: number): Book {
@@ -177,12 +223,17 @@ export class Books {
     return book
   }
 
+  loseSomewhere(reason: LostReason, count: number): void {
+    this.#somewhere.loseUnknown(reason, count)
+  }
+
   /** @param pendingOf what the ledger holds of a partition (`Ledger.pendingOf`). */
   state(pendingOf: (topic: string, partition: number) => number): Statement {
     const partitions = [...this.#books.values()]
       .map((entry) => ({ ...entry, pending: pendingOf(entry.topic, entry.partition) }))
       .sort((left, right) => compare(left, right))
     const total = new Book()
+    total.addAll(this.#somewhere)
     let pending = 0
     const imbalances: string[] = []
     for (const statement of partitions) {

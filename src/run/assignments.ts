@@ -103,3 +103,12 @@ export class Assignments {
     return [...this.#states.values()].filter((state) => state.ingressIndex === ingressIndex)
   }
 }
+
+/** What the threads need to know of an assignment. */
+export function nameOf({ assignmentId, topic, partition }: AssignmentState): {
+  assignmentId: number
+  topic: string
+  partition: number
+} {
+  return { assignmentId, topic, partition }
+}

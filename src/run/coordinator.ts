@@ -19,7 +19,7 @@ import type { Ledger } from '../offsets/ledger.ts'
 import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-log.ts'
 import type { Signals } from '../pool/signals.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
-import { Assignments, type AssignmentState } from './assignments.ts'
+import { Assignments, nameOf, type AssignmentState } from './assignments.ts'
 import { Drains } from './drains.ts'
 import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
 import type { ToFilter } from './thread-data.ts'
@@ -197,23 +197,15 @@ export class Coordinator {
     this.#drains.begin(ingressIndex, assignmentIds, drainMs)
   }
 
-  /**
-   * Ends the assignments, and with each what the spill holds of its partition. One that was
-   * superseded has ended before, and what is queued of its partition now is its successor's:
-   * 1. Ingress 0 loses the partition and does not notice; ingress 1 is given it. The old ledger is
-   *    closed and the spill forgets the partition.
-   * 2. Documents of the new assignment move to the spill.
-   * 3. Ingress 0 says that the old assignment has ended: to forget the partition again would leave
-   *    those documents unsettled for ever.
-   */
   #unassigned(assignmentIds: readonly number[]): void {
     const { ledger, toFilters } = this.#options
     for (const id of assignmentIds) {
       this.#remember(id)
-      const isLast = ledger.isOpen(id)
-      if (isLast) ledger.close(id)
+      // One that was superseded, by another thread that has its partition now, has ended before:
+      // what is queued is its successor's, and would stay unsettled for ever.
+      if (ledger.isOpen(id)) this.#dropQueued(id)
+      ledger.close(id)
       this.assignments.close(id)
-      if (isLast) this.#dropQueued(id)
     }
     toFilters({ kind: 'forget', assignmentIds })
   }
@@ -251,8 +243,7 @@ export class Coordinator {
     const { book } = this.assignments.get(run.assignmentId)
     const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
     if (!isOurs) book.add('fenced', count)
-    else if (outcome === 'dropped') book.dropped('es_full', count)
-    else book.add(outcome, count)
+    else book.settle(outcome, count)
   }
 
   #isSettled({ assignmentId, position }: AssignmentState): boolean {
@@ -303,15 +294,7 @@ export class Coordinator {
   #lose(range: LostRange): void {
     const { topic, partition, from, to } = range
     this.#options.books.of(topic, partition).lose('retention', from, to)
-    this.#options.warn(
-      `${topic} [${partition}]: offsets ${from} to ${to - 1} expired ` +
-        'before they were read (lost by retention; keep at least 3 days)',
-    )
+    const what = `${topic} [${partition}]: offsets ${from} to ${to - 1} expired before they were read`
+    this.#options.warn(`${what} (lost by retention; keep at least 3 days)`)
   }
-}
-
-type Name = Pick<AssignmentState, 'assignmentId' | 'topic' | 'partition'>
-
-function nameOf({ assignmentId, topic, partition }: AssignmentState): Name {
-  return { assignmentId, topic, partition }
 }

@@ -4,6 +4,8 @@
  * Opened before the pipeline starts and closed behind the sink, in reverse order.
  */
 import type { Bridge } from '../bridge/bridge.ts'
+import { systemClock } from '../core/clock.ts'
+import type { Books } from '../offsets/books.ts'
 import type { Locks } from '../sink/disk.ts'
 import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
 import type { SinkEvents } from '../sink/sink.ts'
@@ -12,81 +14,98 @@ import { openSpill } from '../sink/spill/open.ts'
 import { bridgeLocks } from './bridge-locks.ts'
 import { openLetters, type OpenLetters } from './open-letters.ts'
 import type { OutputParts } from './outputs.ts'
-import type { KafkaSettings, OutputSettings } from './settings.ts'
+import { encoderFor } from './encoders.ts'
+import { Refetcher } from './refetch.ts'
+import type { OutputSettings, PipelineSettings } from './settings.ts'
+import { SpillRepair } from './spill-repair.ts'
 
 type ElasticsearchOutput = Extract<OutputSettings, { kind: 'elasticsearch' }>
 
-export interface ElasticsearchOutputDeps {
+export interface OutputDeps {
   readonly bridge: Bridge
-  readonly kafka: KafkaSettings
+  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'pool'>
   readonly events: SinkEvents
+  readonly books: Books
   readonly warn: (message: string) => void
-  /** Offsets [from, to) are in the spill no more, and Elasticsearch never had them. */
-  readonly lost: (topic: string, partition: number, from: number, to: number) => void
 }
 
 export async function openElasticsearchOutput(
   output: ElasticsearchOutput,
-  deps: ElasticsearchOutputDeps,
+  deps: OutputDeps,
 ): Promise<OutputParts> {
   const { settings } = output
-  const { bridge, events } = deps
+  const { bridge, events, books } = deps
   const locks = bridgeLocks(bridge)
-  const spill = await openSpillOf(output, deps, locks)
+  let repair: SpillRepair | null = null
+  const spill = await openSpillOf(output, deps, locks, (damage) => repair?.add(damage, false))
   let letters: OpenLetters | null = null
   try {
-    letters = output.letters === null ? null : await openLetters(output.letters, deps.kafka, locks)
+    const { kafka } = deps.settings
+    letters = output.letters === null ? null : await openLetters(output.letters, kafka, locks)
   } catch (error) {
     await spill.close()
     throw error
   }
-  const deadLetters = letters?.letters ?? null
+  for (const { topic, partition, count } of spill.leftovers) {
+    books.of(topic, partition).carryIn(count)
+  }
+  const sink = new ElasticsearchSink(settings, {
+    events,
+    deadLetters: letters?.letters ?? null,
+    overflow: spill,
+    leftSpill: (topic, partition, outcome) => {
+      const book = books.of(topic, partition)
+      book.leaveSpill()
+      book.settle(outcome)
+    },
+  })
+  const repairing = repairOf(output, deps, sink, spill)
+  repair = repairing
+  for (const damage of spill.damageAtOpen) repairing.add(damage, true)
   return {
-    sink: new ElasticsearchSink(settings, { events, deadLetters, overflow: spill }),
+    sink,
     credit: { documents: settings.queueCap, bytes: settings.queueBytes },
+    isBusy: () => !repairing.isDone,
     close: async () => {
+      await repairing.close()
       await letters?.close()
       await spill.close()
     },
   }
 }
 
-async function openSpillOf(
+function repairOf(
+  output: ElasticsearchOutput,
+  { bridge, settings, books, warn, events }: OutputDeps,
+  sink: ElasticsearchSink,
+  spill: Spill,
+): SpillRepair {
+  return new SpillRepair({
+    commitOn: output.settings.commitOn,
+    sink,
+    spill,
+    books,
+    openRefetcher: () =>
+      new Refetcher({ bridge, settings, encoder: encoderFor(output), clock: systemClock, warn }),
+    warn,
+    fail: (error) => events.fail(error),
+    clock: systemClock,
+  })
+}
+
+function openSpillOf(
   { settings, spillPath }: ElasticsearchOutput,
-  { kafka, warn, lost }: ElasticsearchOutputDeps,
+  { settings: { kafka }, warn }: OutputDeps,
   locks: Locks,
+  damaged: (damage: SpillDamage) => void,
 ): Promise<Spill> {
-  const report = (damage: SpillDamage) => reportDamage(damage, settings.commitOn, warn, lost)
-  const spill = await openSpill({
+  return openSpill({
     path: spillPath,
     maxBytes: settings.spillBytesMax,
     commitOn: settings.commitOn,
     pipeline: `${kafka.groupId} ${kafka.topics.join(',')}`,
     target: `${settings.urls.join(',')} ${settings.index}`,
     locks,
-    events: { damaged: report, trouble: warn },
+    events: { damaged, trouble: warn },
   })
-  for (const damage of spill.damageAtOpen) report(damage)
-  return spill
-}
-
-/**
- * Under `index` nothing is lost: the offsets of what is damaged were never committed, and stay so
- * until the next start reads them again. Under `spill` they were, so that they are counted as lost.
- */
-function reportDamage(
-  damage: SpillDamage,
-  commitOn: 'index' | 'spill',
-  warn: (message: string) => void,
-  lost: ElasticsearchOutputDeps['lost'],
-): void {
-  const where = `${damage.file}, bytes ${damage.bytesFrom} to ${damage.bytesTo}`
-  const what = `the spill is damaged: ${where}, ${damage.lostCount} documents`
-  if (commitOn === 'index') {
-    warn(`${what}; the next start reads them from Kafka again`)
-    return
-  }
-  warn(what)
-  if (damage.torn) return
-  for (const { topic, partition, from, to } of damage.ranges) lost(topic, partition, from, to)
 }

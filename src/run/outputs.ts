@@ -7,12 +7,14 @@ import { NONE_CREDIT, NoneSink } from '../sink/none-sink.ts'
 import type { Sink } from '../sink/sink.ts'
 import { STDOUT_CREDIT, StdoutSink } from '../sink/stdout-sink.ts'
 import { bridgeLocks } from './bridge-locks.ts'
-import { openElasticsearchOutput, type ElasticsearchOutputDeps } from './elasticsearch-output.ts'
+import { openElasticsearchOutput, type OutputDeps } from './elasticsearch-output.ts'
 import type { OutputSettings } from './settings.ts'
 
 export interface OutputParts {
   readonly sink: Sink
   readonly credit: CreditLimits
+  /** It has something to do of its own that an orderly end waits for; absent: never. */
+  readonly isBusy?: () => boolean
   /** Lets go of what lies behind the sink, after the sink itself was closed. */
   readonly close: () => Promise<void>
 }
@@ -22,10 +24,7 @@ const NOTHING_BEHIND = async () => {
 }
 
 /** @throws LogpipeError when what lies behind the output cannot be opened. */
-export async function openOutput(
-  output: OutputSettings,
-  deps: ElasticsearchOutputDeps,
-): Promise<OutputParts> {
+export async function openOutput(output: OutputSettings, deps: OutputDeps): Promise<OutputParts> {
   switch (output.kind) {
     case 'none':
       return { sink: new NoneSink(), credit: NONE_CREDIT, close: NOTHING_BEHIND }

@@ -30,15 +30,15 @@ export async function openParts(
   const books = new Books()
   const output = await openOutput(settings.output, {
     bridge,
-    kafka: settings.kafka,
+    settings,
     events: {
       fail,
       endOfOutput: () => fail(new LogpipeError('OUTPUT_CLOSED', 'the output was closed')),
       // Filter threads wait for what is settled (pool/signals.ts), not for a call.
       drained: () => undefined,
     },
+    books,
     warn,
-    lost: (topic, partition, from, to) => books.of(topic, partition).lose('spill', from, to),
   })
   try {
     await output.sink.open()

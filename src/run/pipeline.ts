@@ -9,7 +9,6 @@
  * The stop has one deadline for all its phases. What is not settled by then stays uncommitted and
  * is read again by the next start; the result says so (exit 1). Nothing here exits the process.
  */
-import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
@@ -237,7 +236,8 @@ export class Pipeline {
     await this.#until(() => this.#ingress.haveStopped, left(drainEndMs))
     if (this.#error === null) {
       void this.#output.sink.flush(left(drainEndMs))
-      await this.#until(() => this.#coordinator.isDrained(), left(drainEndMs))
+      const isDone = () => this.#coordinator.isDrained() && this.#output.isBusy?.() !== true
+      await this.#until(isDone, left(drainEndMs))
     }
     const timeoutMs = Math.round(Math.min(FINISH_TIMEOUT_MS, left(deadlineMs)))
     for (let index = 0; index < this.#rows.ingressCount; index++) {
@@ -259,8 +259,6 @@ export class Pipeline {
     this.#tick()
     await this.#output.sink.close(Math.max(timeoutMs, 1))
     await this.#output.close()
-    const { free, filling, ready, filtering } = this.#shared.slots.counts()
-    assert.equal(free + filling + ready + filtering, this.#shared.slots.slotCount)
     // A thread that had to be terminated may still be inside the add-on: its memory stays.
     if (late.length === 0) {
       this.#bridge.poolClose(this.#pool)
@@ -283,7 +281,7 @@ export class Pipeline {
     const stats = this.stats()
     const statement = this.#statement()
     // What was still in slots when the time was up never reached the books.
-    const inSlots = stats.counters.records - statement.total.count('fetched')
+    const inSlots = stats.counters.records - statement.total.fetchedOnce
     return {
       error: this.#error,
       statement,

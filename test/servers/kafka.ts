@@ -22,6 +22,8 @@ export interface KafkaClient {
   groupOffsets(group: string, topic: string): Promise<number[]>
   /** Sends these values (null: a tombstone) and waits until all are acknowledged. */
   produce(topic: string, values: readonly (string | Buffer | null)[]): Promise<void>
+  /** Forgets what lies below these offsets, by partition index, as retention would. */
+  deleteBelow(topic: string, offsets: readonly number[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -65,6 +67,13 @@ export function connectKafka(bootstrapServers: string, brokerCount = 1): KafkaCl
     },
     async produce(topic, values) {
       await (await producer.get()).send({ topic, messages: values.map((value) => ({ value })) })
+    },
+    async deleteBelow(topic, offsets) {
+      const partitions = offsets.map((offset, partition) => ({
+        partition,
+        offset: String(offset),
+      }))
+      await (await admin.get()).deleteTopicRecords({ topic, partitions })
     },
     async close() {
       await producer.ifMade((made) => made.disconnect())

@@ -14,13 +14,15 @@
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
+import { BodyBuffers } from './body-buffers.ts'
 import { readBulkAnswer, type BulkAnswer } from './bulk-answer.ts'
 import type { BulkReply, BulkTransport } from './bulk-transport.ts'
 import { Concurrency } from './concurrency.ts'
 import { Health } from './health.ts'
 import { judge } from './judge.ts'
 import { Lanes } from './lane.ts'
-import type { LoadBooks, Parcel } from './load.ts'
+import type { LoadBooks } from './load.ts'
+import type { Parcel } from './parcel.ts'
 import type { DeadLetters, Overflow } from './outlets.ts'
 import { Overspill } from './overspill.ts'
 import { Requeue } from './requeue.ts'
@@ -28,6 +30,7 @@ import { bodyOf, type BulkRequest } from './request.ts'
 import { Schedule } from './schedule.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 import { applyItems, type Refusal } from './verdicts.ts'
+import type { Outcome } from '../sink.ts'
 
 export interface WriterParts {
   readonly settings: ElasticsearchSettings
@@ -40,6 +43,8 @@ export interface WriterParts {
   /** The spill; null: what does not fit into the queue waits in Kafka. */
   readonly overflow: Overflow | null
   readonly books: LoadBooks
+  /** How a document ended that was settled when it went to the spill. */
+  readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
   /** Whether the memory holds more than this share of its bounds. */
   readonly isAbove: (share: number) => boolean
   /** The writer cannot go on. Called once. */
@@ -61,6 +66,7 @@ export class BulkWriter {
   readonly #parts: WriterParts
   readonly #clock: Clock
   readonly #requeue: Requeue
+  readonly #buffers: BodyBuffers
   #inFlight = 0
   /** Requests that a working server has answered. */
   #goodCount = 0
@@ -74,6 +80,7 @@ export class BulkWriter {
     const { settings, random } = parts
     this.#parts = parts
     this.#clock = parts.clock
+    this.#buffers = new BodyBuffers(settings.bulkBytes, settings.concurrencyMax)
     this.schedule = new Schedule(settings, new Lanes(random))
     this.health = new Health(parts.transport.nodeCount, random)
     this.concurrency = new Concurrency({
@@ -168,7 +175,12 @@ export class BulkWriter {
       startedMs: this.#clock.monotonicMs(),
       wasAtLimit: this.#inFlight >= this.#limit,
     }
-    const reply = await this.#parts.transport.send(bodyOf(request))
+    let buffer: Buffer | null = null
+    const body = bodyOf(request, (byteCount) => (buffer = this.#buffers.take(byteCount)))
+    const reply = await this.#parts.transport.send(body)
+    // Whoever did not answer with success may not have read all, so that some is still to be sent.
+    const isRead = reply.kind === 'answer' && reply.status === 200
+    if (buffer !== null && isRead) this.#buffers.giveBack(buffer)
     this.#inFlight--
     if (this.#isStopped) return
     this.#handle(flight, reply)

@@ -8,9 +8,11 @@
 import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
 import type { Auth, Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
+import type { SourceRange } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
+import type { OffsetRange } from './moved-out.ts'
 import { Load, type LoadBooks } from './load.ts'
 import type { DeadLetters, Overflow } from './outlets.ts'
 import type { ElasticsearchSettings } from './settings.ts'
@@ -21,6 +23,11 @@ export interface ElasticsearchParts {
   readonly deadLetters: DeadLetters | null
   /** The spill; null: back-pressure holds what does not fit into the queue. */
   readonly overflow: Overflow | null
+  /**
+   * How a document ended that lay in the spill, settled as `spilled` by this process or left by an
+   * earlier one (--commit-on spill).
+   */
+  readonly leftSpill?: (topic: string, partition: number, outcome: Outcome) => void
   /** For tests. */
   readonly clock?: Clock
   readonly transport?: BulkTransport
@@ -61,6 +68,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       random: parts.random ?? Math.random,
       deadLetters: parts.deadLetters,
       overflow: parts.overflow,
+      leftSpill: parts.leftSpill ?? (() => undefined),
       books: this,
       isAbove: (share) => this.#isAbove(share),
       fail: (error) => this.#fail(error),
@@ -73,6 +81,8 @@ export class ElasticsearchSink implements Sink, LoadBooks {
    */
   open(): Promise<void> {
     parseIndexPattern(this.#settings.index)
+    // What an earlier process left in the spill need not wait for a record.
+    this.#writer.pump()
     return Promise.resolve()
   }
 
@@ -123,6 +133,16 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     const count = this.#writer.overspill?.dropPartition(topic, partition) ?? 0
     if (this.#isIdle) this.#wake()
     return count
+  }
+
+  /** How to settle documents of a range that moved to the spill and are unsettled, by offset. */
+  movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
+    return this.#writer.overspill?.movedOutIn(range) ?? new Map()
+  }
+
+  /** Where all of those lie. */
+  movedOutRanges(): readonly SourceRange[] {
+    return this.#writer.overspill?.movedOutRanges() ?? []
   }
 
   async flush(timeoutMs: number): Promise<void> {

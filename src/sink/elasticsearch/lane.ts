@@ -13,7 +13,7 @@
  * goes to the spill, where there is one.
  */
 import { PROBE_TIMES, backoffMs, type BackoffTimes } from './backoff.ts'
-import { detached, partOf, type Parcel } from './load.ts'
+import { detached, partOf, type Parcel } from './parcel.ts'
 import { ParcelLine } from './waiting.ts'
 
 export const LANES_MAX = 64

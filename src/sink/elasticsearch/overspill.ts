@@ -1,23 +1,26 @@
 /**
  * Moves documents between the memory queue and the spill.
  *
- *   out    fresh documents, while the cluster is down or refuses us, or the memory is above
- *          OUT_SHARE of its bounds; and those of a held index above its share of the memory, until
- *          the index has half of the spill
+ *   out    fresh documents, and those that wait for their next try, while the cluster is down or
+ *          refuses us; fresh ones also while the memory is above OUT_SHARE of its bounds; and those
+ *          of a held index above its share of the memory, until the index has half of the spill
  *   back   the oldest, one request's worth ahead of the sender, except those of held indices
  *
  * Under --commit-on index a document that moved out is still unsettled: its load waits here, found
  * again by the tag. Under --commit-on spill it is settled as `spilled` once it is on the disk.
  *
- * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time; what was read back and has
- * not ended: REPLAY below. Loads without their bodies: by the ledger's limit of unresolved offsets.
+ * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time; what was read back and
+ * has not ended: REPLAY below.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import type { Outcome } from '../sink.ts'
+import type { SourceRange } from '../spill/contract.ts'
 import type { Health } from './health.ts'
 import { LANES_MAX } from './lane.ts'
-import { bytesOf, fitCount, Load, partOf, type LoadBooks, type Parcel } from './load.ts'
+import { Load, type LoadBooks } from './load.ts'
+import { bytesOf, fitCount, partOf, type Parcel } from './parcel.ts'
+import { MovedOut, type OffsetRange } from './moved-out.ts'
 import type { Overflow, OverflowEntry, ReturnedEntry } from './outlets.ts'
 import { replaySource } from './replay-source.ts'
 import type { Schedule } from './schedule.ts'
@@ -31,6 +34,8 @@ export interface OverspillParts {
   readonly schedule: Schedule
   readonly health: Health
   readonly books: LoadBooks
+  /** How a document ended that was settled when it went to the spill, in whichever process. */
+  readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
   readonly isAbove: (share: number) => boolean
   /** Something changed: look again what can be sent. */
   readonly wake: () => void
@@ -47,21 +52,14 @@ const OUT_BYTES = 4 * 1024 * 1024
 /** Documents of a held index that stay in memory, to look at the index with; and their bytes. */
 const LANE_DOCUMENTS = 1000
 const LANE_BYTES = 1024 * 1024
+/** What is read back to look with whether the cluster takes it again. */
+const LOOK_BYTES = 16 * 1024
 /** How long a full spill, or one that has nothing to give, is left alone. */
 const PAUSE_MS = 1000
-/** A tag is the load's number times this plus the document's index; 2^53 bounds the product. */
-const TAG_LOAD = 2 ** 20
 
 export class Overspill {
   readonly #parts: OverspillParts
-  /** Loads with documents that moved out and are unsettled, by number; from 1. */
-  readonly #loads = new Map<number, Load>()
-  readonly #numbers = new Map<Load, number>()
-  #lastNumber = 0
-  /** Loads of the append under way: their number must stay. */
-  readonly #underWay = new Set<Load>()
-  /** Partitions given away while it is: what it stores of them is forgotten as soon as it has. */
-  #droppedMeanwhile: { readonly topic: string; readonly partition: number }[] = []
+  readonly #movedOut = new MovedOut()
   #isWriting = false
   #isReading = false
   #isStopped = false
@@ -103,7 +101,7 @@ export class Overspill {
 
   /** No document that lies in the spill is unsettled. */
   get isSettled(): boolean {
-    return this.#loads.size === 0
+    return this.#movedOut.isEmpty
   }
 
   /** When to look again without being called; Infinity: not needed. */
@@ -126,12 +124,18 @@ export class Overspill {
 
   dropPartition(topic: string, partition: number): number {
     const count = this.#parts.overflow.dropPartition(topic, partition)
-    if (this.#isWriting) this.#droppedMeanwhile.push({ topic, partition })
-    for (const load of this.#loads.values()) {
-      load.forgetMovedOut(topic, partition)
-      this.#forgetIfBack(load)
-    }
+    this.#movedOut.dropPartition(topic, partition)
     return count
+  }
+
+  /** How to settle the documents of a range that lie in the spill and are unsettled, by offset. */
+  movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
+    return this.#movedOut.within(range)
+  }
+
+  /** Where all of those lie. */
+  movedOutRanges(): readonly SourceRange[] {
+    return this.#movedOut.ranges()
   }
 
   get #nowMs(): number {
@@ -158,69 +162,40 @@ export class Overspill {
       if (own.length > 0) return own
     }
     if (health.state === 'up' && !isAbove(OUT_SHARE)) return []
-    return takeBytes(schedule.fresh, Infinity)
+    const fresh = takeBytes(schedule.fresh, Infinity)
+    if (fresh.length > 0 || health.state === 'up') return fresh
+    const waiting = schedule.takeRetries(OUT_BYTES)
+    for (const { load, from, to } of waiting) if (load.isReplay) load.giveBack(from, to)
+    return waiting.filter(({ load }) => !load.isReplay)
   }
 
   async #moveOut(parcels: readonly Parcel[]): Promise<void> {
     const { overflow, settings, schedule, fail, wake } = this.#parts
     const isCache = settings.commitOn === 'index'
-    const entries = parcels.flatMap((parcel) => this.#entriesOf(parcel, isCache))
+    const tags = isCache ? this.#movedOut.begin(parcels) : null
+    const entries = parcels.flatMap((parcel) => entriesOf(parcel, tags?.get(parcel.load) ?? null))
     this.#isWriting = true
-    this.#droppedMeanwhile = []
     const answer = await overflow.append(entries).catch(asError)
     this.#isWriting = false
     if (this.#isStopped) return
     if (answer instanceof Error) return fail(answer)
+    if (isCache) this.#movedOut.end(parcels, answer === 'stored')
     if (answer === 'full') {
       this.#writeMs = this.#nowMs + PAUSE_MS
       // To the queue, even from a lane: it may have been released meanwhile.
       for (const parcel of parcels.toReversed()) schedule.fresh.unshift(parcel)
-    } else {
-      for (const { load, from, to } of parcels) {
-        if (isCache) load.moveOut(from, to)
-        else load.settle(from, to, 'spilled')
-      }
-      for (const { topic, partition } of this.#droppedMeanwhile) {
-        for (const { load } of parcels) load.forgetMovedOut(topic, partition)
-      }
-    }
-    for (const { load } of parcels) {
-      this.#underWay.delete(load)
-      this.#forgetIfBack(load)
+    } else if (!isCache) {
+      for (const { load, from, to } of parcels) load.settle(from, to, 'spilled')
     }
     wake()
   }
 
-  #entriesOf({ load, from, to }: Parcel, isCache: boolean): OverflowEntry[] {
-    const entries: OverflowEntry[] = []
-    const base = isCache ? this.#numberOf(load) * TAG_LOAD : 0
-    for (let index = from; index < to; index++) {
-      entries.push({
-        ...load.originOf(index),
-        index: load.indexOf(index),
-        document: load.documentOf(index),
-        tag: isCache ? base + index : 0,
-      })
-    }
-    return entries
-  }
-
-  #numberOf(load: Load): number {
-    assert(load.documentCount <= TAG_LOAD)
-    this.#underWay.add(load)
-    const known = this.#numbers.get(load)
-    if (known !== undefined) return known
-    const number = ++this.#lastNumber
-    this.#loads.set(number, load)
-    this.#numbers.set(load, number)
-    return number
-  }
-
   async #readBack(): Promise<void> {
-    const { overflow, schedule, settings, fail, wake, clock } = this.#parts
+    const { overflow, schedule, settings, health, fail, wake, clock } = this.#parts
     this.#isReading = true
     const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
-    const entries = await overflow.read(settings.bulkBytes, isFlowing).catch(asError)
+    const bytesMax = health.state === 'up' ? settings.bulkBytes : LOOK_BYTES
+    const entries = await overflow.read(bytesMax, isFlowing).catch(asError)
     this.#isReading = false
     if (this.#isStopped) return
     if (entries instanceof Error) return fail(entries)
@@ -242,25 +217,28 @@ export class Overspill {
   #settled(entry: ReturnedEntry, outcome: Outcome): void {
     this.#inHandCount--
     this.#parts.overflow.release([entry])
-    if (entry.leftover || entry.tag === 0) return
-    const load = this.#loads.get(Math.floor(entry.tag / TAG_LOAD))
-    // Its partition was given away while it was under way.
-    if (load === undefined) return
-    load.settleElsewhere(entry.tag % TAG_LOAD, outcome)
-    this.#forgetIfBack(load)
+    if (this.#parts.settings.commitOn === 'index') this.#movedOut.settle(entry.tag, outcome)
+    else this.#parts.leftSpill(entry.topic, entry.partition, outcome)
   }
 
   #givenBack(entry: ReturnedEntry): void {
     this.#inHandCount--
     this.#parts.overflow.unread([entry])
   }
+}
 
-  #forgetIfBack(load: Load): void {
-    const number = this.#numbers.get(load)
-    if (load.movedOutCount > 0 || this.#underWay.has(load) || number === undefined) return
-    this.#numbers.delete(load)
-    this.#loads.delete(number)
+/** @param firstTag of the load's first document; null: they need none. */
+function entriesOf({ load, from, to }: Parcel, firstTag: number | null): OverflowEntry[] {
+  const entries: OverflowEntry[] = []
+  for (let index = from; index < to; index++) {
+    entries.push({
+      ...load.originOf(index),
+      index: load.indexOf(index),
+      document: load.documentOf(index),
+      tag: firstTag === null ? 0 : firstTag + index,
+    })
   }
+  return entries
 }
 
 function asError(thrown: unknown): Error {

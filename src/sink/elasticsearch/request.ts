@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Lane } from './lane.ts'
-import { bytesOf, countOf, fitCount, partOf, type Parcel } from './load.ts'
+import { bytesOf, countOf, fitCount, partOf, type Parcel } from './parcel.ts'
 
 export interface BulkRequest {
   readonly parcels: readonly Parcel[]
@@ -33,11 +33,14 @@ export function requestOf(
   return { parcels, documentCount, byteCount, lane, suspectSince }
 }
 
-/** The request's body. A view where the documents lie in one piece already, a copy otherwise. */
-export function bodyOf(request: BulkRequest): Buffer {
+/**
+ * The request's body. A view where the documents lie in one piece already, a copy otherwise.
+ * @param room for the copy: at least its byteCount.
+ */
+export function bodyOf(request: BulkRequest, room: (byteCount: number) => Buffer): Buffer {
   const [first] = request.parcels
   if (request.parcels.length === 1 && first !== undefined) return viewOf(first)
-  const body = Buffer.allocUnsafeSlow(request.byteCount)
+  const body = room(request.byteCount).subarray(0, request.byteCount)
   let at = 0
   for (const parcel of request.parcels) {
     body.set(viewOf(parcel), at)

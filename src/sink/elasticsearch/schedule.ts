@@ -8,7 +8,7 @@
  *   fresh     once there are ES_BULK_ACTIONS of them, ES_BULK_BYTES, or one is ES_BULK_FLUSH_MS old
  */
 import type { Lanes } from './lane.ts'
-import type { Parcel } from './load.ts'
+import { bytesOf, type Parcel } from './parcel.ts'
 import { Picker, requestOf, type BulkRequest } from './request.ts'
 import { DueHeap, ParcelLine } from './waiting.ts'
 
@@ -46,6 +46,18 @@ export class Schedule {
 
   retryAt(parcel: Parcel, dueMs: number): void {
     this.#retries.push(parcel, dueMs)
+  }
+
+  /** Takes what waits for its next try, due or not, up to so many bytes and at least one parcel. */
+  takeRetries(bytesMax: number): Parcel[] {
+    const parcels: Parcel[] = []
+    for (let bytes = 0; bytes < bytesMax;) {
+      const parcel = this.#retries.take(Infinity)
+      if (parcel === undefined) break
+      parcels.push(parcel)
+      bytes += bytesOf(parcel)
+    }
+    return parcels
   }
 
   /** Sends these as they are, once they are due, before anything else. */

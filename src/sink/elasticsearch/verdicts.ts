@@ -9,7 +9,7 @@ import type { Outcome } from '../sink.ts'
 import type { AnswerRow, Verdict } from './answers.ts'
 import type { BulkItem } from './bulk-answer.ts'
 import { judge } from './judge.ts'
-import { partOf, type Parcel } from './load.ts'
+import { partOf, type Parcel } from './parcel.ts'
 import type { BulkRequest } from './request.ts'
 
 export interface Refusal {

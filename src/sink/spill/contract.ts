@@ -50,6 +50,13 @@ export interface SourceRange {
   readonly count: number
 }
 
+/** So many entries of one partition. */
+export interface SpillCount {
+  readonly topic: string
+  readonly partition: number
+  readonly count: number
+}
+
 /** Entries that can no longer be read. */
 export interface SpillDamage {
   /** The segment's file name, and where in it the unreadable bytes are. */
@@ -80,6 +87,8 @@ export interface SpillEvents {
 export interface Spill {
   /** Damage found in what an earlier process left (`spill` mode). */
   readonly damageAtOpen: readonly SpillDamage[]
+  /** What an earlier process left that can be read, by partition (`spill` mode). */
+  readonly leftovers: readonly SpillCount[]
   /** Disk used by the segments. */
   readonly bytes: number
   /** Entries that are not gone: waiting or in hand. */

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import path from 'node:path'
 import { messageOf } from '../../core/errors.ts'
 import { Compactor } from './compact.ts'
-import type { Spill, SpillDamage, SpillEntry, StoredEntry } from './contract.ts'
+import type { Spill, SpillCount, SpillDamage, SpillEntry, StoredEntry } from './contract.ts'
 import { SpillReader } from './reader.ts'
 import { finishRecovery, type RecoveredSegment } from './recover.ts'
 import type { HeldEntry } from './segment.ts'
@@ -40,6 +40,7 @@ export class DirectorySpill implements Spill {
   readonly #reader: SpillReader
   readonly #compactor: Compactor
   readonly damageAtOpen: readonly SpillDamage[]
+  readonly leftovers: readonly SpillCount[]
   #unfinished: readonly RecoveredSegment[]
   #releasedBytes = 0
   /** The save under way; it never rejects. */
@@ -54,6 +55,13 @@ export class DirectorySpill implements Spill {
     this.#reader = new SpillReader(parts.store)
     this.#compactor = new Compactor(parts.store, this.#writer, segmentBytes)
     this.damageAtOpen = parts.recovered.flatMap((one) => one.damage)
+    this.leftovers = parts.recovered.flatMap(({ segment }) =>
+      [...segment.groups.all()].map(({ topic, partition, liveCount: count }) => ({
+        topic,
+        partition,
+        count,
+      })),
+    )
     this.#unfinished = parts.recovered.filter((one) => one.segment.pinned)
   }
 

@@ -1,0 +1,291 @@
+/**
+ * Reads ranges of offsets from Kafka again, beside the group: what was damaged in the spill.
+ *
+ * A consumer of its own takes the partition by hand and commits nothing, whoever owns the partition
+ * in the group. Records go the same way as any other: into a slot, through the filter and the
+ * encoder, so that a document read again is the document that was lost, with its `_id`.
+ *
+ * It runs on the main thread, which it holds up for FILL_MS at most: damage is rare and its ranges
+ * are short (spill/format.ts). Bound. One consumer, one slot, and what matches in it.
+ */
+import assert from 'node:assert/strict'
+import { FILL_EVENTS, type Bridge, type BridgeId } from '../bridge/bridge.ts'
+import type { Clock } from '../core/clock.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import { SlotFilter, type MatchedBatch } from '../filter/slot-filter.ts'
+import { SignIn } from '../kafka/sign-in.ts'
+import type { RecordEncoder } from '../pool/record-encoder.ts'
+import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
+import { Slots } from '../pool/slots.ts'
+import type { OffsetRange } from '../sink/elasticsearch/moved-out.ts'
+import type { PlacedDocument } from '../sink/elasticsearch/replay-source.ts'
+import type { KafkaSettings, PipelineSettings } from './settings.ts'
+
+export interface RefetchParts {
+  readonly bridge: Bridge
+  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'pool'>
+  readonly encoder: RecordEncoder
+  readonly clock: Clock
+  readonly warn: (message: string) => void
+}
+
+/** What one slot gave. */
+export interface Refetched {
+  /** Of the range, in ascending order; copies. */
+  readonly documents: readonly PlacedDocument[]
+  /** Records beside them that did not match, and matches behind the range. */
+  readonly filteredCount: number
+  readonly behindCount: number
+}
+
+/** One fill; main's other work waits as long. */
+const FILL_MS = 10
+/** Between two fills that found nothing. */
+const IDLE_MS = 50
+/** Nothing comes: a broker is away. The caller tries again later. */
+const STALL_MS = 20_000
+const REQUEST_MS = 2000
+/** A topic that is just being made known is unknown for a moment. */
+const ATTEMPTS_MAX = 5
+const ATTEMPT_PAUSE_MS = 1000
+const CLOSE_MS = 1000
+const RECORDS_MAX = 4096
+/** Far from the ids of the group's assignments, which count from 0. */
+const FIRST_ASSIGNMENT_ID = 1 << 30
+const TOPIC_IS_GONE = /UNKNOWN_TOPIC|UNKNOWN_PARTITION|UNKNOWN_TOPIC_OR_PART/
+
+export class Refetcher {
+  readonly #parts: RefetchParts
+  readonly #slots: Slots
+  readonly #reader: SlotReader
+  readonly #filter: SlotFilter
+  readonly #ids: {
+    readonly pool: BridgeId
+    readonly matcher: BridgeId
+    readonly consumer: BridgeId
+  }
+  #nextAssignmentId = FIRST_ASSIGNMENT_ID
+  #range: OffsetRange = { topic: '', partition: 0, from: 0, to: 0 }
+  #documents: PlacedDocument[] = []
+  #filteredCount = 0
+  #behindCount = 0
+  #isClosed = false
+
+  /** @throws Error when librdkafka refuses its configuration; LogpipeError KAFKA_AUTH. */
+  constructor(parts: RefetchParts) {
+    const { bridge, settings, encoder } = parts
+    this.#parts = parts
+    const { bufferBytes } = settings.pool
+    const shape = { slotCount: 1, bufferBytes, recordsMax: RECORDS_MAX }
+    this.#slots = new Slots(Slots.allocate(shape, 1))
+    const { slots } = this.#slots.memory
+    this.#reader = new SlotReader(slots, shape)
+    const pool = bridge.poolOpen(slots, shape)
+    const matcher = bridge.matcherOpen(settings.filter)
+    const config = propertiesOf(settings.kafka)
+    this.#ids = { pool, matcher, consumer: bridge.consumerOpen({ config, topics: [] }) }
+    this.#signIn()
+    this.#filter = new SlotFilter({
+      bridge,
+      pool,
+      reader: this.#reader,
+      recordsMax: RECORDS_MAX,
+      encoder,
+      // Whoever asks for a range has seen in the spill that its records were wanted.
+      span: null,
+      nameOf: () => this.#range,
+      report: ({ recordCount }) => (this.#filteredCount += recordCount),
+      deliver: (batch) => this.#collect(batch),
+    })
+  }
+
+  /**
+   * Reads a range, as far as Kafka has it.
+   * @param take is given what a slot held, and waited for.
+   * @returns the parts of the range that Kafka has no more.
+   * @throws LogpipeError KAFKA_UNREACHABLE when no broker answers for long; DEADLINE after close.
+   */
+  async read(
+    range: OffsetRange,
+    take: (refetched: Refetched) => Promise<void>,
+  ): Promise<readonly OffsetRange[]> {
+    const held = await this.#held(range)
+    const from = Math.max(range.from, held.low)
+    const to = Math.min(range.to, held.high)
+    if (from >= to) return [range]
+    this.#range = range
+    const { bridge } = this.#parts
+    const { topic, partition } = range
+    const assignmentId = this.#nextAssignmentId++
+    bridge.consumerAssign(this.#ids.consumer, [{ topic, partition, offset: from, assignmentId }])
+    try {
+      await this.#readTo(to, assignmentId, take)
+    } finally {
+      if (!this.#isClosed) bridge.consumerUnassign(this.#ids.consumer, [])
+    }
+    const gone = [
+      { ...range, to: from },
+      { ...range, from: to },
+    ]
+    return gone.filter((one) => one.from < one.to)
+  }
+
+  /** What the group has committed; null: nothing. */
+  async committed(topic: string, partition: number): Promise<number | null> {
+    const asked = { topic, partition, offset: 0 }
+    const [answer] = await this.#ask(() => {
+      const answers = this.#parts.bridge.consumerCommitted(this.#ids.consumer, [asked], REQUEST_MS)
+      const error = answers[0]?.error ?? null
+      if (error !== null) throw new LogpipeError('KAFKA_UNREACHABLE', error)
+      return answers
+    })
+    return answer === undefined || answer.offset < 0 ? null : answer.offset
+  }
+
+  /** Idempotent; a `read` under way ends. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { bridge } = this.#parts
+    bridge.consumerClose(this.#ids.consumer, CLOSE_MS)
+    bridge.poolClose(this.#ids.pool)
+    bridge.matcherClose(this.#ids.matcher)
+  }
+
+  #signIn(): void {
+    const { bridge, clock, settings, warn } = this.#parts
+    const { consumer } = this.#ids
+    const { tokenFile } = settings.kafka
+    const nowMs = () => clock.wallMs()
+    try {
+      new SignIn({ bridge, consumer, tokenFile, nowMs, warn }).begin()
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** The offsets that Kafka has: none of a topic that is gone. */
+  async #held({ topic, partition }: OffsetRange): Promise<{ low: number; high: number }> {
+    const asked = { topic, partition, offset: 0 }
+    try {
+      return await this.#ask(() =>
+        this.#parts.bridge.consumerWatermarks(this.#ids.consumer, asked, REQUEST_MS),
+      )
+    } catch (thrown) {
+      const cause = thrown instanceof Error ? thrown.cause : null
+      if (!TOPIC_IS_GONE.test(`${codeOf(cause)} ${messageOf(cause)}`)) throw thrown
+      return { low: 0, high: 0 }
+    }
+  }
+
+  async #ask<Answer>(call: () => Answer): Promise<Answer> {
+    for (let attempt = 1; ; attempt++) {
+      this.#assertOpen()
+      try {
+        return call()
+      } catch (cause) {
+        if (attempt === ATTEMPTS_MAX) {
+          const message = `no broker told what it has of the spill's offsets: ${messageOf(cause)}`
+          throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
+        }
+      }
+      await this.#pause(ATTEMPT_PAUSE_MS)
+    }
+  }
+
+  async #readTo(
+    to: number,
+    assignmentId: number,
+    take: (refetched: Refetched) => Promise<void>,
+  ): Promise<void> {
+    const { clock } = this.#parts
+    let movedMs = clock.monotonicMs()
+    for (;;) {
+      const position = this.#fill(assignmentId)
+      if (position > 0) {
+        movedMs = clock.monotonicMs()
+        const [filteredCount, behindCount] = [this.#filteredCount, this.#behindCount]
+        const documents = this.#documents
+        this.#documents = []
+        this.#filteredCount = 0
+        this.#behindCount = 0
+        await take({ documents, filteredCount, behindCount })
+      }
+      if (position >= to) return
+      if (clock.monotonicMs() - movedMs > STALL_MS) {
+        const message = `no broker gave the spill's offsets in ${STALL_MS / 1000} s`
+        throw new LogpipeError('KAFKA_UNREACHABLE', message)
+      }
+      await this.#pause(position > 0 ? 0 : IDLE_MS)
+      this.#assertOpen()
+    }
+  }
+
+  /** @returns below which offset all was read; 0: nothing came. Infinity: the end was reached. */
+  #fill(assignmentId: number): number {
+    const { bridge, settings } = this.#parts
+    const { consumer, pool, matcher } = this.#ids
+    const slotIndex = this.#slots.acquire(0)
+    assert(slotIndex !== undefined, 'its only slot')
+    const bytesMax = settings.pool.bufferBytes
+    const limits = { recordsMax: RECORDS_MAX, bytesMax, pullMax: 1024, timeoutMs: FILL_MS }
+    const result = bridge.consumerFill(consumer, pool, slotIndex, { ...limits, viewsMax: 0 })
+    let position = 0
+    if ((result & ~FILL_EVENTS) > 0) {
+      this.#slots.claimOwn(slotIndex)
+      this.#reader.open(slotIndex)
+      for (let run = 0; run < this.#reader.runCount; run++) {
+        position = Math.max(position, this.#reader.run(run).coverTo)
+      }
+      this.#filter.process(slotIndex, matcher, () => this.#slots.release(slotIndex))
+    } else this.#slots.giveBack(slotIndex)
+    if ((result & FILL_EVENTS) !== 0) {
+      for (const event of bridge.consumerEvents(consumer)) {
+        if (event.kind === 'end' && event.assignmentId === assignmentId) position = Infinity
+      }
+    }
+    return position
+  }
+
+  #collect({ body, ends, runs }: MatchedBatch): void {
+    const { topic, partition, from, to } = this.#range
+    let first = 0
+    for (const { offsets, timestampsMs, timestampTypes, recordCount } of runs) {
+      this.#filteredCount += recordCount - offsets.length
+      for (const [index, offset] of offsets.entries()) {
+        const document = first + index
+        if (offset < from || offset >= to) this.#behindCount++
+        else {
+          this.#documents.push({
+            topic,
+            partition,
+            offset,
+            timestampMs: timestampsMs[index]!,
+            timestampType: TIMESTAMP_TYPES[timestampTypes[index]!] ?? 'none',
+            document: body.subarray(document === 0 ? 0 : ends[document - 1], ends[document]),
+          })
+        }
+      }
+      first += offsets.length
+    }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#parts.clock.after(delayMs, resolve))
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was read again')
+  }
+}
+
+/** Those of the first ingress thread, but no member of the group: it must not push that one out. */
+function propertiesOf({ properties }: KafkaSettings): KafkaSettings['properties'][number] {
+  return (properties[0] ?? []).filter(([name]) => name !== 'group.instance.id')
+}
+
+function codeOf(thrown: unknown): string {
+  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : ''
+  return typeof code === 'string' ? code : ''
+}

@@ -1,0 +1,211 @@
+/**
+ * What becomes of documents that the spill can no longer give: they are read from Kafka again, and
+ * sent; what Kafka has no more is counted as lost.
+ *
+ *   damage --ranges--> Refetcher --documents--> the output --settled--> resolveDamage
+ *
+ *   --commit-on index   the offsets are not committed and the documents not settled: one that is
+ *                       read again is settled in the place of the one that lay in the spill
+ *   --commit-on spill   the offsets are committed: this is the only way back. Until all is done the
+ *                       damaged files stay, so that the next start goes on
+ *
+ * Books. What is read again counts as fetched, and the entry that it replaces as fenced.
+ * Bound. One range at a time, and of it what one slot gives; the next is read when the output has
+ * let go of that. A broker that is away is asked again every RETRY_MS.
+ */
+import assert from 'node:assert/strict'
+import type { Clock } from '../core/clock.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { Book, Books } from '../offsets/books.ts'
+import { batchOf, type PlacedDocument } from '../sink/elasticsearch/replay-source.ts'
+import type { Outcome, Sink } from '../sink/sink.ts'
+import type { SourceRange, Spill, SpillDamage } from '../sink/spill/contract.ts'
+import type { OffsetRange } from '../sink/elasticsearch/moved-out.ts'
+import type { Refetched, Refetcher } from './refetch.ts'
+
+/** What the repair needs of the Elasticsearch output. */
+export interface RepairedSink extends Pick<Sink, 'write'> {
+  /** How to settle documents of a range that moved to the spill and are unsettled, by offset. */
+  movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void>
+  /** Where all of those lie. */
+  movedOutRanges(): readonly SourceRange[]
+}
+
+export interface RepairParts {
+  readonly commitOn: 'index' | 'spill'
+  readonly sink: RepairedSink
+  readonly spill: Pick<Spill, 'resolveDamage'>
+  readonly books: Books
+  readonly openRefetcher: () => Pick<Refetcher, 'read' | 'committed' | 'close'>
+  readonly warn: (message: string) => void
+  /** A bug: the pipeline ends. */
+  readonly fail: (error: Error) => void
+  readonly clock: Clock
+}
+
+interface Task {
+  readonly damage: SpillDamage
+  /** It was found at the start, in what an earlier process left. */
+  readonly isLeftover: boolean
+}
+
+const RETRY_MS = 5000
+
+export class SpillRepair {
+  readonly #parts: RepairParts
+  #tasks: Task[] = []
+  #refetcher: Pick<Refetcher, 'read' | 'committed' | 'close'> | null = null
+  #isClosed = false
+  /** The work under way; it never rejects. */
+  #working: Promise<void> | null = null
+  #endPause: () => void = () => undefined
+
+  constructor(parts: RepairParts) {
+    this.#parts = parts
+  }
+
+  /** Nothing is left to be read again. */
+  get isDone(): boolean {
+    return this.#working === null
+  }
+
+  add(damage: SpillDamage, isLeftover: boolean): void {
+    const where = `${damage.file}, bytes ${damage.bytesFrom} to ${damage.bytesTo}`
+    const what = damage.torn ? 'its end was never finished' : `${damage.lostCount} documents`
+    this.#parts.warn(`the spill is damaged: ${where}: ${what}; they are read from Kafka again`)
+    this.#tasks.push({ damage, isLeftover })
+    this.#working ??= this.#work().finally(() => (this.#working = null))
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#endPause()
+    this.#refetcher?.close()
+    await this.#working
+    if (this.#tasks.length === 0) return
+    const then = this.#parts.commitOn === 'spill' ? 'goes on with it' : 'reads them anyway'
+    this.#parts.warn(`not all that was damaged in the spill was read again: the next start ${then}`)
+  }
+
+  async #work(): Promise<void> {
+    // Let the caller finish: at the start the output is only just being made.
+    await Promise.resolve()
+    while (this.#tasks.length > 0 && !this.#isClosed) {
+      const task = this.#tasks[0]!
+      try {
+        this.#refetcher ??= this.#parts.openRefetcher()
+        await this.#repair(task)
+        this.#tasks.shift()
+      } catch (thrown) {
+        if (this.#isClosed) return
+        if (!(thrown instanceof LogpipeError)) {
+          this.#parts.fail(thrown instanceof Error ? thrown : assert.fail(String(thrown)))
+          return
+        }
+        this.#parts.warn(`${messageOf(thrown)}; asked again in ${RETRY_MS / 1000} s`)
+        await this.#pause()
+      }
+    }
+    this.#refetcher?.close()
+    this.#refetcher = null
+    if (!this.#isClosed) await this.#parts.spill.resolveDamage()
+  }
+
+  async #repair({ damage, isLeftover }: Task): Promise<void> {
+    const { commitOn, sink, books, warn } = this.#parts
+    const isAllKnown = damage.unattributedCount === 0
+    // What is unsettled and what was lost are known apart from the file only under `index`.
+    const ranges = isAllKnown || commitOn === 'spill' ? damage.ranges : sink.movedOutRanges()
+    for (const range of ranges) {
+      const wanted = damage.torn && isLeftover ? await this.#committedPart(range) : range
+      if (wanted !== null) await this.#repairRange(wanted, range.count, isLeftover)
+    }
+    if (isAllKnown || commitOn === 'index') return
+    const { file, unattributedCount } = damage
+    warn(`${unattributedCount} documents in ${file} are lost: nothing tells their offsets`)
+    books.loseSomewhere('spill', damage.unattributedCount)
+  }
+
+  /** At or above the committed offset records come again by themselves. */
+  async #committedPart(range: SourceRange): Promise<SourceRange | null> {
+    const committed = await this.#refetcher!.committed(range.topic, range.partition)
+    const to = Math.min(range.to, committed ?? 0)
+    return to > range.from ? { ...range, to } : null
+  }
+
+  async #repairRange(range: OffsetRange, lostCount: number, isLeftover: boolean): Promise<void> {
+    const { commitOn, warn, books } = this.#parts
+    const { topic, partition } = range
+    const book = books.of(topic, partition)
+    let foundCount = 0
+    const gone = await this.#refetcher!.read(range, async (refetched) => {
+      foundCount += refetched.documents.length
+      await this.#send(range, refetched)
+    })
+    if (commitOn === 'index') {
+      // Unsettled as they are, the next start finds that they have expired, and says so.
+      return
+    }
+    for (const { from, to } of gone) {
+      book.lose('spill', from, to)
+      const where = `${topic} [${partition}]: offsets ${from} to ${to - 1}`
+      warn(`${where} are lost: damaged in the spill, and no more in Kafka`)
+    }
+    const replacedCount = gone.length === 0 ? lostCount : Math.min(lostCount, foundCount)
+    if (isLeftover) book.add('carried_in', replacedCount)
+    else book.leaveSpill(replacedCount)
+    book.add('fenced', replacedCount)
+  }
+
+  /**
+   * Resolves when the documents are safe: settled, or (`index`) out of the memory, for then it is
+   * Kafka that keeps them.
+   */
+  async #send(range: OffsetRange, refetched: Refetched): Promise<void> {
+    const { commitOn, sink, books } = this.#parts
+    const { documents, filteredCount, behindCount } = refetched
+    const book = books.of(range.topic, range.partition)
+    book.refetch(filteredCount + behindCount)
+    book.filtered('pattern', filteredCount)
+    book.add('fenced', behindCount)
+    const movedOut = commitOn === 'index' ? sink.movedOutIn(range) : null
+    const wanted: PlacedDocument[] = []
+    for (const one of documents) {
+      if (movedOut === null || movedOut.has(one.offset)) wanted.push(one)
+      else bookReplaced(book)
+    }
+    if (wanted.length === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let leftCount = wanted.length
+    const batch = batchOf(wanted, (index, outcome) => {
+      leftCount--
+      if (movedOut === null) {
+        book.refetch()
+        book.settle(outcome)
+        if (leftCount === 0) resolve()
+      } else {
+        bookReplaced(book)
+        movedOut.get(wanted[index]!.offset)?.(outcome)
+      }
+    })
+    this.#endPause = resolve
+    sink.write({ ...batch, releaseBody: () => movedOut !== null && resolve() })
+    await promise
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#parts.clock.after(RETRY_MS, resolve)
+      this.#endPause = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+}
+
+/** Read again for nothing, or in the place of one that is in the books already. */
+function bookReplaced(book: Book): void {
+  book.refetch()
+  book.add('fenced')
+}

@@ -1,0 +1,134 @@
+/**
+ * Ranges of offsets read again from the embedded broker: exactly their matches come back, as the
+ * documents that they were, and nothing is committed.
+ */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { systemClock } from '../../src/core/clock.ts'
+import { Refetcher } from '../../src/run/refetch.ts'
+import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
+import type { PlacedDocument } from '../../src/sink/elasticsearch/replay-source.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../../src/sink/elasticsearch/settings.ts'
+import { bridge, openMock, produce } from './bridge/rig.ts'
+
+const RECORDS = 3000
+const MATCH_EVERY = 3
+
+async function openRefetcher(t: TestContext): Promise<Refetcher> {
+  const mock = openMock(t, 2)
+  const values = Array.from({ length: RECORDS }, (_, index) => ({
+    partition: 1,
+    value: `{"level":"${index % MATCH_EVERY === 0 ? 'ERROR' : 'INFO'}","index":${index}}`,
+  }))
+  await produce(mock, values)
+  const properties: (readonly [string, string])[] = [
+    ['bootstrap.servers', mock.bootstrapServers],
+    ['group.id', 'g'],
+    ['group.instance.id', 'g-0'],
+    ['enable.auto.commit', 'false'],
+    ['enable.auto.offset.store', 'false'],
+    ['enable.partition.eof', 'true'],
+    ['auto.offset.reset', 'earliest'],
+  ]
+  const refetcher = new Refetcher({
+    bridge,
+    settings: {
+      kafka: {
+        brokers: mock.bootstrapServers,
+        topics: ['t'],
+        groupId: 'g',
+        membership: 'group',
+        properties: [properties],
+        clientProperties: [],
+        tokenFile: null,
+        start: { kind: 'earliest' },
+        revokeDrainMs: 0,
+        stallPauseMs: 1000,
+        connectTimeoutMs: 5000,
+      },
+      filter: {
+        threadCount: 1,
+        patterns: [Buffer.from('ERROR')],
+        ignoreCase: false,
+        invertMatch: false,
+      },
+      pool: {
+        slotCount: 1,
+        bufferBytes: 16 * 1024,
+        readyMax: 1,
+        limits: { recordsMax: 100, bytesMax: 16 * 1024, pullMax: 100, timeoutMs: 10, viewsMax: 0 },
+        dropNewest: false,
+      },
+    },
+    encoder: new BulkEncoder(ELASTICSEARCH_DEFAULTS),
+    clock: systemClock,
+    warn: (message) => assert.fail(message),
+  })
+  t.after(() => refetcher.close())
+  return refetcher
+}
+
+const rangeOf = (from: number, to: number) => ({ topic: 't', partition: 1, from, to })
+
+test('a range gives its matches, whole, in order, and no others', async (t) => {
+  const refetcher = await openRefetcher(t)
+  for (const [from, to] of [
+    [100, 200],
+    [1500, 2999],
+    [0, 1],
+    [99, 101],
+  ] as const) {
+    const documents: PlacedDocument[] = []
+    const gone = await refetcher.read(rangeOf(from, to), (refetched) => {
+      documents.push(...refetched.documents)
+      return Promise.resolve()
+    })
+    assert.deepEqual(gone, [])
+    const expected = Array.from({ length: to - from }, (_, index) => from + index)
+    assert.deepEqual(
+      documents.map(({ offset }) => offset),
+      expected.filter((offset) => offset % MATCH_EVERY === 0),
+    )
+    const [first] = documents
+    if (first === undefined) continue
+    assert.equal(
+      Buffer.from(first.document).toString('utf8'),
+      `{"create":{"_index":"logs-filtered","_id":"t-1-${first.offset}"}}\n` +
+        `{"level":"ERROR","index":${first.offset}}\n`,
+    )
+    assert(first.timestampMs > 0)
+  }
+  assert.equal(await refetcher.committed('t', 1), null)
+})
+
+test('every record of what was read is told: matching, filtered out, or behind', async (t) => {
+  const refetcher = await openRefetcher(t)
+  let [found, filtered, behind] = [0, 0, 0]
+  await refetcher.read(rangeOf(300, 600), ({ documents, filteredCount, behindCount }) => {
+    found += documents.length
+    filtered += filteredCount
+    behind += behindCount
+    return Promise.resolve()
+  })
+  assert.equal(found, 100)
+  assert(
+    filtered >= 200 && Math.abs(filtered - (found + behind) * 2) <= 2,
+    `${filtered}, ${behind} behind`,
+  )
+})
+
+test('what lies beyond the end of the partition, or in no topic, is gone', async (t) => {
+  const refetcher = await openRefetcher(t)
+  const nothing = () => Promise.resolve()
+  assert.deepEqual(await refetcher.read(rangeOf(2990, 4000), nothing), [rangeOf(3000, 4000)])
+  assert.deepEqual(await refetcher.read(rangeOf(5000, 5010), nothing), [rangeOf(5000, 5010)])
+})
+
+test('a close ends what is under way', async (t) => {
+  const refetcher = await openRefetcher(t)
+  const reading = refetcher.read(rangeOf(0, RECORDS), () => {
+    refetcher.close()
+    return Promise.resolve()
+  })
+  await assert.rejects(reading, { code: 'DEADLINE' })
+})

@@ -1,0 +1,220 @@
+/**
+ * Goal: what the spill lost is read again and the books tell it, in both modes; what Kafka has no
+ * more is lost; a broker that is away is asked again.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { ManualClock } from '../../src/core/clock.ts'
+import { LogpipeError } from '../../src/core/errors.ts'
+import { Books } from '../../src/offsets/books.ts'
+import type { Refetched } from '../../src/run/refetch.ts'
+import { SpillRepair, type RepairParts } from '../../src/run/spill-repair.ts'
+import type { OffsetRange } from '../../src/sink/elasticsearch/moved-out.ts'
+import type { Outcome, SinkBatch } from '../../src/sink/sink.ts'
+import type { SpillDamage } from '../../src/sink/spill/contract.ts'
+
+const DAMAGE: SpillDamage = {
+  file: 'segment',
+  bytesFrom: 10,
+  bytesTo: 20,
+  lostCount: 3,
+  ranges: [{ topic: 'app', partition: 1, from: 10, to: 20, count: 3 }],
+  unattributedCount: 0,
+  torn: false,
+}
+
+class Rig {
+  readonly books = new Books()
+  readonly clock = new ManualClock()
+  readonly warnings: string[] = []
+  readonly asked: OffsetRange[] = []
+  readonly written: SinkBatch[] = []
+  readonly settled: [offset: number, outcome: Outcome][] = []
+  resolvedCount = 0
+  /** Kafka has what lies from here on. */
+  low = 0
+  committed: number | null = null
+  isAway = false
+  readonly repair: SpillRepair
+
+  constructor(commitOn: 'index' | 'spill', movedOut: readonly number[] = []) {
+    const parts: RepairParts = {
+      commitOn,
+      sink: {
+        write: (batch) => this.written.push(batch),
+        movedOutIn: () =>
+          new Map(
+            movedOut.map((offset) => [
+              offset,
+              (outcome: Outcome) => this.settled.push([offset, outcome]),
+            ]),
+          ),
+        movedOutRanges: () => [{ topic: 'app', partition: 1, from: 0, to: 99, count: 2 }],
+      },
+      spill: {
+        resolveDamage: () => {
+          this.resolvedCount++
+          return Promise.resolve()
+        },
+      },
+      books: this.books,
+      openRefetcher: () => ({
+        read: async (range, take) => await this.#read(range, take),
+        committed: () => Promise.resolve(this.committed),
+        close: () => undefined,
+      }),
+      warn: (message) => this.warnings.push(message),
+      fail: (error) => assert.fail(error),
+      clock: this.clock,
+    }
+    this.repair = new SpillRepair(parts)
+  }
+
+  /** Every second record of a range matches, and one more behind it. */
+  async #read(
+    range: OffsetRange,
+    take: (refetched: Refetched) => Promise<void>,
+  ): Promise<OffsetRange[]> {
+    this.asked.push(range)
+    if (this.isAway) throw new LogpipeError('KAFKA_UNREACHABLE', 'no broker')
+    const from = Math.max(range.from, this.low)
+    if (from >= range.to) return [range]
+    const offsets = Array.from({ length: range.to - from }, (_, index) => from + index)
+    const documents = offsets
+      .filter((offset) => offset % 2 === 0)
+      .map((offset) => ({
+        topic: range.topic,
+        partition: range.partition,
+        offset,
+        timestampMs: 1,
+        timestampType: 'create' as const,
+        document: Buffer.from(`{"create":{}}\n{"at":${offset}}\n`),
+      }))
+    const filteredCount = offsets.length - documents.length
+    await take({ documents, filteredCount, behindCount: 1 })
+    return from > range.from ? [{ ...range, to: from }] : []
+  }
+
+  async settle(outcome: Outcome): Promise<void> {
+    for (let turns = 0; turns < 5; turns++) await turn()
+    for (const batch of this.written.splice(0)) {
+      for (let index = 0; index < batch.ends.length; index++) batch.settle(index, outcome)
+      batch.releaseBody()
+    }
+    for (let turns = 0; turns < 5; turns++) await turn()
+  }
+
+  get book() {
+    return this.books.of('app', 1)
+  }
+
+  get statement() {
+    return this.books.state(() => 0)
+  }
+}
+
+test('under spill, what an earlier process lost is read and booked as carried in', async () => {
+  const rig = new Rig('spill')
+  rig.repair.add(DAMAGE, true)
+  assert(!rig.repair.isDone)
+  await rig.settle('indexed')
+  assert(rig.repair.isDone)
+  assert.equal(rig.resolvedCount, 1)
+  const counts = ['carried_in', 'fetched', 'indexed', 'fenced', 'filtered(pattern)'] as const
+  assert.deepEqual(
+    counts.map((entry) => rig.book.count(entry)),
+    // Ten records and one behind; five match; the entries replaced and the one behind are fenced.
+    [3, 11, 5, 3 + 1, 5],
+  )
+  assert.deepEqual(rig.statement.imbalances, [])
+  assert.equal(rig.statement.exitStatus, 0)
+})
+
+test('under spill, damage while it runs takes its entries out of the spill', async () => {
+  const rig = new Rig('spill')
+  rig.book.add('fetched', 3)
+  rig.book.add('spilled', 3)
+  rig.repair.add(DAMAGE, false)
+  await rig.settle('duplicate')
+  assert.equal(rig.book.count('spilled'), 0)
+  assert.deepEqual(rig.statement.imbalances, [])
+})
+
+test('until it is settled, the damaged files stay', async () => {
+  const rig = new Rig('spill')
+  rig.repair.add(DAMAGE, true)
+  for (let turns = 0; turns < 5; turns++) await turn()
+  assert.equal(rig.written.length, 1)
+  await rig.repair.close()
+  assert.equal(rig.resolvedCount, 0)
+  assert.deepEqual(rig.statement.imbalances, [])
+})
+
+test('what Kafka has no more is lost, with exit status 3', async () => {
+  const rig = new Rig('spill')
+  rig.low = 14
+  rig.repair.add(DAMAGE, true)
+  await rig.settle('indexed')
+  assert.deepEqual(rig.book.lost('spill'), { count: 4, ranges: [{ from: 10, to: 14 }] })
+  assert.match(rig.warnings.join('\n'), /app \[1\]: offsets 10 to 13 are lost/)
+  assert.equal(rig.statement.exitStatus, 3)
+  assert.deepEqual(rig.statement.imbalances, [])
+  assert.equal(rig.resolvedCount, 1)
+})
+
+test('entries that nothing tells the offsets of are lost, unless they are unsettled', async () => {
+  const damage = { ...DAMAGE, ranges: [], unattributedCount: 3 }
+  const spill = new Rig('spill')
+  spill.repair.add(damage, true)
+  await spill.settle('indexed')
+  assert.equal(spill.statement.total.lost('spill').count, 3)
+  assert.equal(spill.statement.exitStatus, 3)
+  const index = new Rig('index', [50, 52])
+  index.repair.add(damage, false)
+  await index.settle('indexed')
+  assert.deepEqual(index.asked, [{ topic: 'app', partition: 1, from: 0, to: 99, count: 2 }])
+  assert.deepEqual(index.settled, [
+    [50, 'indexed'],
+    [52, 'indexed'],
+  ])
+  assert.equal(index.statement.exitStatus, 0)
+})
+
+test('under index, only what is unsettled is sent, and settled in its old place', async () => {
+  const rig = new Rig('index', [12, 16])
+  rig.repair.add(DAMAGE, false)
+  await rig.settle('indexed')
+  assert.deepEqual(rig.settled, [
+    [12, 'indexed'],
+    [16, 'indexed'],
+  ])
+  assert.equal(rig.book.count('indexed'), 0, 'counted where it was pending')
+  assert.deepEqual(rig.statement.imbalances, [])
+})
+
+test('of an end that was never finished only what is committed is read', async () => {
+  const rig = new Rig('spill')
+  rig.committed = 14
+  rig.repair.add({ ...DAMAGE, torn: true }, true)
+  await rig.settle('indexed')
+  assert.deepEqual(rig.asked, [{ ...DAMAGE.ranges[0], to: 14 }])
+  const none = new Rig('spill')
+  none.repair.add({ ...DAMAGE, torn: true }, true)
+  await none.settle('indexed')
+  assert.deepEqual(none.asked, [])
+})
+
+test('a broker that is away is asked again', async () => {
+  const rig = new Rig('spill')
+  rig.isAway = true
+  rig.repair.add(DAMAGE, true)
+  for (let turns = 0; turns < 5; turns++) await turn()
+  assert.match(rig.warnings.at(-1) ?? '', /no broker; asked again in 5 s/)
+  assert(!rig.repair.isDone)
+  rig.isAway = false
+  rig.clock.advance(5000)
+  await rig.settle('indexed')
+  assert(rig.repair.isDone)
+  assert.equal(rig.asked.length, 2)
+})
