@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import { messageOf } from '../core/errors.ts'
-import type { Config } from '../options/config.ts'
+import { redactUrl, type Config } from '../options/config.ts'
 import type { Probe } from './check-report.ts'
 import { connectFault } from './probe-kafka.ts'
 
@@ -42,7 +42,7 @@ async function probeNode(
   config: ElasticsearchConfig,
   ca: string | undefined,
 ): Promise<Probe> {
-  const subject = `elasticsearch ${url}`
+  const subject = `elasticsearch ${redactUrl(url)}`
   try {
     const answer = await get(`${url}/`, config, ca)
     const wrong = statusFault(answer.status)

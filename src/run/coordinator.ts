@@ -294,7 +294,7 @@ export class Coordinator {
   #lose(range: LostRange): void {
     const { topic, partition, from, to } = range
     this.#options.books.of(topic, partition).lose('retention', from, to)
-    const what = `${topic} [${partition}]: offsets ${from} to ${to - 1} expired before they were read`
+    const what = `${topic} [${partition}]: offsets ${from} to ${to - 1} expired unread`
     this.#options.warn(`${what} (lost by retention; keep at least 3 days)`)
   }
 }

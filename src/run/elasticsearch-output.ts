@@ -6,8 +6,10 @@
 import type { Bridge } from '../bridge/bridge.ts'
 import { systemClock } from '../core/clock.ts'
 import type { Books } from '../offsets/books.ts'
+import type { CreditLimits } from '../pool/signals.ts'
 import type { Locks } from '../sink/disk.ts'
 import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
+import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { SinkEvents } from '../sink/sink.ts'
 import type { Spill, SpillDamage } from '../sink/spill/contract.ts'
 import { openSpill } from '../sink/spill/open.ts'
@@ -64,7 +66,7 @@ export async function openElasticsearchOutput(
   for (const damage of spill.damageAtOpen) repairing.add(damage, true)
   return {
     sink,
-    credit: { documents: settings.queueCap, bytes: settings.queueBytes },
+    credit: creditOf(settings),
     isBusy: () => !repairing.isDone,
     close: async () => {
       await repairing.close()
@@ -72,6 +74,29 @@ export async function openElasticsearchOutput(
       await spill.close()
     },
   }
+}
+
+/** Above the bound, so that the sink sees what comes when it is full, where that is dropped. */
+const DROP_CREDIT = 1.25
+
+function creditOf({ queueCap, queueBytes, dropWhenFull }: ElasticsearchSettings): CreditLimits {
+  const factor = dropWhenFull ? DROP_CREDIT : 1
+  return { documents: queueCap * factor, bytes: queueBytes * factor }
+}
+
+/** Names where documents go, without credentials: those change, and do not belong on the disk. */
+export function spillTarget({
+  urls,
+  index,
+}: Pick<ElasticsearchSettings, 'urls' | 'index'>): string {
+  const nodes = urls.map((text) => {
+    const url = new URL(text)
+    if (url.username === '' && url.password === '') return text
+    url.username = ''
+    url.password = ''
+    return url.href
+  })
+  return `${nodes.join(',')} ${index}`
 }
 
 function repairOf(
@@ -104,7 +129,7 @@ function openSpillOf(
     maxBytes: settings.spillBytesMax,
     commitOn: settings.commitOn,
     pipeline: `${kafka.groupId} ${kafka.topics.join(',')}`,
-    target: `${settings.urls.join(',')} ${settings.index}`,
+    target: spillTarget(settings),
     locks,
     events: { damaged, trouble: warn },
   })

@@ -9,6 +9,7 @@
  */
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import type { Clock } from '../../src/core/clock.ts'
@@ -110,12 +111,15 @@ export class FakeBulk {
     }
   }
 
-  /** Serves HTTP on loopback. @returns the URL. */
-  async listen(port = 0): Promise<string> {
-    const server = createServer((incoming, outgoing) => void this.#serve(incoming, outgoing))
+  /** Serves HTTP on loopback, or HTTPS with a certificate. @returns the URL. */
+  async listen(port = 0, tls?: { readonly key: Buffer; readonly cert: Buffer }): Promise<string> {
+    const serve = (incoming: IncomingMessage, outgoing: ServerResponse) =>
+      void this.#serve(incoming, outgoing)
+    const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve)
     this.#servers.push(server)
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const scheme = tls === undefined ? 'http' : 'https'
+    return `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`
   }
 
   async close(): Promise<void> {

@@ -57,6 +57,9 @@ const ANSWER_BYTES_MAX = 256 * 1024 * 1024
 /** The first wait before a dead node is asked again; doubled up to 2^5 of it by the pool. */
 const RESURRECT_MS = 1000
 
+/** What is shorter could not be told from the text around it (a user ":" gives "Og=="). */
+const SECRET_LENGTH_MIN = 4
+
 const gzipAsync = promisify(gzip)
 
 /** Leaves the answer's text alone: bulk-answer.ts reads it. */
@@ -72,6 +75,8 @@ export class ElasticTransport implements BulkTransport {
   readonly #clock: Clock
   readonly #underWay = new Set<AbortController>()
   #authorization: string | null
+  /** What may not be told; old ones too, for requests with them may be under way. */
+  readonly #secrets: Set<string>
   #isClosed = false
 
   constructor(settings: ElasticsearchSettings, clock: Clock) {
@@ -80,6 +85,7 @@ export class ElasticTransport implements BulkTransport {
     this.#timeoutMs = settings.timeoutMs
     this.#isCompressed = settings.compression === 'gzip'
     this.#clock = clock
+    this.#secrets = new Set([...settings.urls.flatMap(secretsOfUrl), ...secretsOf(settings.auth)])
     this.#pool = new ClusterConnectionPool({
       Connection: UndiciConnection,
       // A ping would have no time-out (see send), so a real request finds out.
@@ -131,6 +137,7 @@ export class ElasticTransport implements BulkTransport {
 
   setAuth(auth: Auth): void {
     this.#authorization = authorizationOf(auth)
+    for (const secret of secretsOf(auth)) this.#secrets.add(secret)
   }
 
   async #request(body: Buffer, signal: AbortSignal): Promise<BulkReply> {
@@ -149,23 +156,38 @@ export class ElasticTransport implements BulkTransport {
       { method: 'POST', path: '/_bulk', querystring: this.#path, bulkBody: payload },
       { meta: true, headers, signal },
     )
-    return answerOf(result, result.statusCode)
+    return this.#answerOf(result, result.statusCode)
   }
 
   #replyOf(error: unknown, isLate: boolean): BulkReply {
-    if (error instanceof errors.ResponseError) return answerOf(error.meta, error.statusCode ?? 0)
+    if (error instanceof errors.ResponseError) {
+      return this.#answerOf(error.meta, error.statusCode ?? 0)
+    }
     const isOurs =
       error instanceof errors.TimeoutError ||
       error instanceof errors.ConnectionError ||
       error instanceof errors.RequestAbortedError
     const meta = isOurs ? error.meta : undefined
     const node = nodeOf(meta)
-    if (!isLate) return { kind: 'unreachable', node, message: messageOf(error) }
+    if (!isLate) return { kind: 'unreachable', node, message: this.#redacted(messageOf(error)) }
     // A node that hangs must not get its share of the requests. When all of them do, the pool asks
     // all of them.
     const connection = meta?.meta.connection
     if (connection !== null && connection !== undefined) this.#pool.markDead(connection)
     return { kind: 'timeout', node, message: `no answer in ${this.#timeoutMs} ms` }
+  }
+
+  #answerOf(result: DiagnosticResult, status: number): BulkReply {
+    const body = typeof result.body === 'string' ? result.body : ''
+    // What is not written is told to people, and some proxies answer with the request's headers.
+    const text = status < 300 ? body : this.#redacted(body)
+    return { kind: 'answer', node: nodeOf(result), status, text }
+  }
+
+  #redacted(text: string): string {
+    let redacted = text
+    for (const secret of this.#secrets) redacted = redacted.replaceAll(secret, '(secret)')
+    return redacted
   }
 
   async close(): Promise<void> {
@@ -198,9 +220,20 @@ function authorizationOf(auth: Auth): string | null {
   }
 }
 
-function answerOf(result: DiagnosticResult, status: number): BulkReply {
-  const text = typeof result.body === 'string' ? result.body : ''
-  return { kind: 'answer', node: nodeOf(result), status, text }
+/** Credentials, as they are given and as they are sent. */
+function secretsOf(auth: Auth): string[] {
+  if (auth.kind === 'none') return []
+  const sent = authorizationOf(auth)?.replace(/^\w+ /, '') ?? ''
+  const secrets = auth.kind === 'apiKey' ? [auth.apiKey] : [sent, auth.password]
+  return secrets.filter((secret) => secret.length >= SECRET_LENGTH_MIN)
+}
+
+function secretsOfUrl(text: string): string[] {
+  const { username, password } = new URL(text)
+  if (password === '') return []
+  const [plainUser, plain] = [decodeURIComponent(username), decodeURIComponent(password)]
+  const auth = { kind: 'basic', username: plainUser, password: plain } as const
+  return [password, ...secretsOf(auth)].filter((secret) => secret.length >= SECRET_LENGTH_MIN)
 }
 
 function nodeOf(result: DiagnosticResult | undefined): string {
