@@ -50,7 +50,7 @@ export function accessGuard(
       const right = kind === 'worker' ? rules.workerToken : rules.controlToken
       if (kind === 'worker' || kind === 'control') {
         if (!tokensEqual(token, right)) {
-          failures.count(address)
+          failures.count(address, token)
           throw refusal(kind)
         }
         // No page of another origin can send this header: Host and Origin need no look.

@@ -73,8 +73,9 @@ function addSignIn(
     (c) => {
       const address = rules.remoteAddress(c) ?? 'unknown'
       failures.check(address)
-      if (!tokensEqual(c.req.valid('json').token, rules.controlToken)) {
-        failures.count(address)
+      const { token } = c.req.valid('json')
+      if (!tokensEqual(token, rules.controlToken)) {
+        failures.count(address, token)
         throw new Problem(401, 'This is not the token.')
       }
       setCookie(c, SESSION_COOKIE, sessions.open(), {

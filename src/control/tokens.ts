@@ -87,10 +87,15 @@ const FAILURES_MAX = 10
 const FAILURES_WINDOW_MS = 60_000
 const ADDRESSES_MAX = 10_000
 
-/** Counts wrong tokens by address; ten in a minute, and the address waits for the next. */
+/**
+ * Counts wrong tokens by address; ten different ones in a minute, and the address waits for the
+ * next. The same one again is no guess: one worker with an old token, which calls every second,
+ * must not shut out those that share its address.
+ */
 export class FailedTokens {
   readonly #clock: Clock
-  readonly #byAddress = new Map<string, { count: number; endsMs: number }>()
+  /** Of each address, digests of the tokens; FAILURES_MAX at most. */
+  readonly #byAddress = new Map<string, { tokens: Set<string>; endsMs: number }>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -100,22 +105,23 @@ export class FailedTokens {
   check(address: string): void {
     const found = this.#byAddress.get(keyOf(address))
     const waitMs = (found?.endsMs ?? 0) - this.#clock.monotonicMs()
-    if (found === undefined || waitMs <= 0 || found.count < FAILURES_MAX) return
+    if (found === undefined || waitMs <= 0 || found.tokens.size < FAILURES_MAX) return
     throw new Problem(429, 'Too many wrong tokens from this address.', {
       headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) },
     })
   }
 
-  count(address: string): void {
+  count(address: string, token: string): void {
     const key = keyOf(address)
     const nowMs = this.#clock.monotonicMs()
     const found = this.#byAddress.get(key)
     if (found !== undefined && found.endsMs > nowMs) {
-      found.count++
+      found.tokens.add(digestOf(token))
       return
     }
     this.#byAddress.delete(key)
-    this.#byAddress.set(key, { count: 1, endsMs: nowMs + FAILURES_WINDOW_MS })
+    const tokens = new Set([digestOf(token)])
+    this.#byAddress.set(key, { tokens, endsMs: nowMs + FAILURES_WINDOW_MS })
     const oldest = this.#byAddress.keys().next()
     if (this.#byAddress.size > ADDRESSES_MAX && oldest.done !== true) {
       this.#byAddress.delete(oldest.value)

@@ -129,10 +129,12 @@ test('a browser signs in for a cookie, and out again', async (t) => {
 
 test('who guesses tokens must wait, and nobody else must', async (t) => {
   const { call, clock } = controlFixture(t)
-  const guess = (more: Record<string, string>) =>
-    call('GET', '/api/pipelines', undefined, { ...more, ...bearer('guess') })
-  for (let index = 0; index < 10; index++) assert.equal((await guess(elsewhere)).status, 401)
-  const blocked = await guess(elsewhere)
+  const guess = (token: string) =>
+    call('GET', '/api/pipelines', undefined, { ...elsewhere, ...bearer(token) })
+  for (let index = 0; index < 10; index++) {
+    assert.equal((await guess(`guess-${index}`)).status, 401)
+  }
+  const blocked = await guess('guess-10')
   assert.equal(blocked.status, 429)
   assert.equal(blocked.headers.get('retry-after'), '60')
   assert.equal((await call('POST', '/api/session', { token: 'x' }, elsewhere)).status, 429)
@@ -141,6 +143,16 @@ test('who guesses tokens must wait, and nobody else must', async (t) => {
   clock.advance(60_000)
   const right = { ...elsewhere, ...bearer(CONTROL_TOKEN) }
   assert.equal((await call('GET', '/api/pipelines', undefined, right)).status, 200)
+})
+
+test('a worker with an old token shuts out nobody who shares its address', async (t) => {
+  const { call } = controlFixture(t)
+  const beat = async (token: string) => {
+    const headers = { ...elsewhere, ...bearer(token) }
+    return (await call('POST', '/api/workers/w1/heartbeat', { state: 'idle' }, headers)).status
+  }
+  for (let index = 0; index < 50; index++) assert.equal(await beat('an old token'), 401)
+  assert.equal(await beat(WORKER_TOKEN), 200)
 })
 
 test('every answer says what a browser may do with it', async (t) => {
