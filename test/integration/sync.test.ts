@@ -123,6 +123,13 @@ test('what the API is told to run runs, is watched, and is stopped', async (t) =
     }
   }
 
+  const checked = await until('the check', async () => {
+    const { body } = await call('GET', '/api/pipelines/1')
+    return ['done', 'failed'].includes(body.status.check?.state) ? body : undefined
+  })
+  assert.match(JSON.stringify(checked), /ES_PASSWORD/, 'the check shows every option')
+  assert.doesNotMatch(JSON.stringify(checked), /hunter2/)
+
   const answer = await fetch(`${fleet.url}/api/pipelines/1/tail`)
   const reader = answer.body?.getReader()
   assert.ok(reader !== undefined)
