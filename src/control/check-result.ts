@@ -7,6 +7,9 @@
 import type { Command } from './commands.ts'
 
 const WRONG = /^WRONG\s+(.+)$/
+const FINDING = /^(ok|WRONG|--)\s/
+/** Of a check that found nothing to say, what it said instead. */
+const LINES_MAX = 12
 /** A sentence has room for so many, and a line is cut by sync. */
 const WRONG_MAX = 5
 
@@ -18,4 +21,19 @@ export function wrongOf({ state, result }: Pick<Command, 'state' | 'result'>): r
   const wrong = lines.flatMap((line) => WRONG.exec(line)?.[1] ?? [])
   if (wrong.length > 0) return wrong.slice(0, WRONG_MAX)
   return [typeof message === 'string' ? message : (lines.at(-1) ?? 'it failed')]
+}
+
+/**
+ * The result without the configuration that the check tells first: a list of pipelines holds one of
+ * these for each. The whole is at /api/commands/ID.
+ */
+export function findingsOf(result: unknown): unknown {
+  const { output } = Object(result) as { output?: unknown }
+  if (!Array.isArray(output)) return result
+  const lines = output.map(String)
+  const found = lines.filter((line) => FINDING.test(line))
+  const verdict = lines.at(-1)
+  const kept =
+    found.length === 0 ? lines.slice(-LINES_MAX) : [...found, ...(verdict ? [verdict] : [])]
+  return { ...Object(result), output: kept }
 }

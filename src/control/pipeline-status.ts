@@ -10,7 +10,7 @@
  *   degraded  something runs, but not as wanted: a child crashes, or an older revision runs
  *   failed    nothing runs, because the child crashes again and again
  */
-import { wrongOf } from './check-result.ts'
+import { findingsOf, wrongOf } from './check-result.ts'
 import type { Command, CommandQueue } from './commands.ts'
 import type { Fleet, WorkerNow } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
@@ -38,11 +38,14 @@ export interface PipelineStatus {
   }[]
   /** The latest check of Kafka, Elasticsearch and the rest, made on a worker. */
   readonly check: {
+    /** Of the command, whose result is the whole of it. */
+    readonly id: string
     readonly state: string
     readonly worker_id: string
     readonly created_at: string
     /** One line for each thing that is wrong. */
     readonly wrong: readonly string[]
+    /** What was found, without the configuration. */
     readonly result: unknown
   } | null
 }
@@ -82,11 +85,12 @@ function withCheck(reason: string | null, check: Command | undefined): string | 
 
 function checkView(check: Command): PipelineStatus['check'] {
   return {
+    id: check.id,
     state: check.state,
     worker_id: check.workerId,
     created_at: new Date(check.createdMs).toISOString(),
     wrong: wrongOf(check),
-    result: check.result,
+    result: findingsOf(check.result),
   }
 }
 

@@ -160,6 +160,9 @@ test('a start has the worker check, and what is wrong there is told in words', a
   assert.equal(status.state, 'starting')
   assert.equal(status.reason, 'check on w1: kafka k:1: no answer')
   assert.deepEqual([status.check.worker_id, status.check.wrong], ['w1', ['kafka k:1: no answer']])
+  assert.deepEqual(status.check.result.output, output.slice(2), 'without the configuration')
+  const whole = (await call('GET', `/api/commands/${status.check.id}`)).body
+  assert.deepEqual(whole.result.output, output)
   assert.deepEqual(await checks(), [])
 
   await call('PUT', '/api/pipelines/1', { ...SEED_PIPELINE, kafka_brokers: 'k:2' })

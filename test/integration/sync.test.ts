@@ -125,7 +125,8 @@ test('what the API is told to run runs, is watched, and is stopped', async (t) =
 
   const checked = await until('the check', async () => {
     const { body } = await call('GET', '/api/pipelines/1')
-    return ['done', 'failed'].includes(body.status.check?.state) ? body : undefined
+    const { id, state } = body.status.check ?? {}
+    return ['done', 'failed'].includes(state) ? call('GET', `/api/commands/${id}`) : undefined
   })
   assert.match(JSON.stringify(checked), /ES_PASSWORD/, 'the check shows every option')
   assert.doesNotMatch(JSON.stringify(checked), /hunter2/)
