@@ -53,11 +53,16 @@ export function followHangups(
 
 function tell(log: Log, old: Config, next: Config): void {
   const changed = ROWS.filter((row) => !isDeepStrictEqual(valueOf(old, row), valueOf(next, row)))
-  const taken = changed.filter((row: OptionSpec) => row.reloads === true).map((row) => row.env)
+  const taken = changed.filter((row) => isTaken(row, next)).map((row) => row.env)
   const secrets = 'secrets were read again'
   log.info(`SIGHUP: ${taken.length === 0 ? secrets : `${taken.join(', ')} changed; ${secrets}`}`)
-  const waiting = changed.filter((row: OptionSpec) => row.reloads !== true).map((row) => row.env)
+  const waiting = changed.filter((row) => !isTaken(row, next)).map((row) => row.env)
   if (waiting.length > 0) log.warn(`SIGHUP: ${waiting.join(', ')} changed: needs a restart`)
+}
+
+/** Counts go on under the patterns with which they began. */
+function isTaken(row: OptionSpec, { productLine }: Config): boolean {
+  return row.reloads === true && !(productLine === 'metrics' && row.group === 'filter')
 }
 
 function valueOf(config: Config, row: OptionSpec): unknown {

@@ -4,6 +4,7 @@
  * A registry for each scrape: nothing is kept between two, so nothing can go stale.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
+import { PATTERN_METRIC, type PatternCount } from './pattern-counts.ts'
 import {
   PARTITION_METRICS,
   RUNTIME_METRICS,
@@ -20,6 +21,7 @@ export function prometheusText(
   metrics: RuntimeMetrics,
   labels: Readonly<Record<string, string>>,
   partitionLags: readonly PartitionLag[] = [],
+  patternCounts: readonly PatternCount[] = [],
 ): Promise<string> {
   const registry = new Registry()
   for (const [name, help] of Object.entries(RUNTIME_METRICS)) {
@@ -30,7 +32,20 @@ export function prometheusText(
     else new Gauge(options).set(labels, value)
   }
   if (partitionLags.length > 0) addPartitionLags(registry, labels, partitionLags)
+  if (patternCounts.length > 0) addPatternCounts(registry, labels, patternCounts)
   return registry.metrics()
+}
+
+/** Of the metrics product line: a series for each pattern in each partition. */
+function addPatternCounts(
+  registry: Registry,
+  labels: Readonly<Record<string, string>>,
+  patternCounts: readonly PatternCount[],
+): void {
+  const labelNames = [...Object.keys(labels), 'pattern', 'topic', 'partition']
+  const [name, help] = [PATTERN_METRIC, 'Records that hold a pattern.']
+  const counter = new Counter({ name, help, labelNames, registers: [registry] })
+  for (const { count, ...place } of patternCounts) counter.inc({ ...labels, ...place }, count)
 }
 
 /** A series for each partition that this process reads: as many as the group gave it. */

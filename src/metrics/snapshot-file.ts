@@ -13,6 +13,7 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
+import { PATTERN_METRIC, type PatternCount } from './pattern-counts.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { PARTITION_METRICS, type PartitionLag, type RuntimeMetrics } from './runtime-metrics.ts'
 
@@ -21,6 +22,8 @@ export interface SnapshotFileOptions {
   readonly read: () => RuntimeMetrics
   /** The furthest behind first. */
   readonly partitionLags: () => readonly PartitionLag[]
+  /** Of the metrics product line. */
+  readonly patternCounts?: () => readonly PatternCount[]
   readonly clock: Clock
   /** Told when writing begins to fail, and with null when it works again. */
   readonly onTrouble: (trouble: string | null) => void
@@ -38,6 +41,8 @@ const MODE = 0o644
  * metrics of at most 249 bytes of topic and 40 of number and value.
  */
 const PARTITIONS_MAX = 200
+/** Of the metrics product line; /metrics has all. */
+const SERIES_MAX = 1000
 
 /**
  * Writes the first snapshot, then one each second.
@@ -85,14 +90,29 @@ export async function openSnapshotFile(options: SnapshotFileOptions): Promise<Sn
 }
 
 /** Numbers only, and when they were read; what is not known is left out. */
-function snapshotJson({ read, partitionLags, clock }: SnapshotFileOptions): string {
+function snapshotJson(options: SnapshotFileOptions): string {
+  const { read, partitionLags, patternCounts, clock } = options
   const known = Object.entries(read()).filter(([, value]) => value !== null)
   const at = new Date(clock.wallMs()).toISOString()
   const lags = partitionLags().slice(0, PARTITIONS_MAX)
   const nested = Object.entries(PARTITION_METRICS)
-    .map(([name, { of }]) => [name, byTopic(lags, of)] as const)
+    .map(([name, { of }]): readonly [string, object] => [name, byTopic(lags, of)])
     .filter(([, values]) => Object.keys(values).length > 0)
+  const counts = patternCounts?.() ?? []
+  if (counts.length > 0) nested.push([PATTERN_METRIC, byPattern(counts.slice(0, SERIES_MAX))])
   return `${JSON.stringify({ at, ...Object.fromEntries([...known, ...nested]) })}\n`
+}
+
+type ByPattern = Record<string, Record<string, Record<string, number>>>
+
+function byPattern(counts: readonly PatternCount[]): ByPattern {
+  const values: ByPattern = {}
+  for (const { pattern, topic, partition, count } of counts) {
+    const ofPattern = (values[pattern] ??= {})
+    const ofTopic = (ofPattern[topic] ??= {})
+    ofTopic[partition] = count
+  }
+  return values
 }
 
 function byTopic(

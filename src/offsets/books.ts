@@ -2,7 +2,7 @@
  * The books: where every record went, per partition and in total.
  *
  *   carried_in + fetched = filtered(reason) + indexed + duplicate + failure_store + dead_lettered
- *                        + dropped(reason) + fenced + written + spilled + pending
+ *                        + dropped(reason) + fenced + written + spilled + counted + pending
  *
  * Owned by the main thread. Each number is counted where it happens: `fetched` by the reader of a
  * slot, `filtered` by its filter, the outcomes by the output. `pending` is not counted here but
@@ -45,6 +45,7 @@ export const PLAIN_ENTRIES = [
   'fenced',
   'written',
   'spilled',
+  'counted',
 ] as const
 export type PlainEntry = (typeof PLAIN_ENTRIES)[number]
 
@@ -63,6 +64,7 @@ export const DESTINATIONS = [
   'fenced',
   'written',
   'spilled',
+  'counted',
 ] as const
 export type Entry = (typeof SOURCES)[number] | (typeof DESTINATIONS)[number]
 

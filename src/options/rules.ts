@@ -137,6 +137,18 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'metrics-write-nothing',
+    reason: 'whoever names an output expects documents there',
+    options: ['PRODUCT_LINE', 'PIPELINE_OUTPUT', 'ES_ENABLED'],
+    broken: ({ config, sources }) => {
+      const names = (['PIPELINE_OUTPUT', 'ES_ENABLED'] as const).filter(
+        (name) => (sources.get(name) ?? DEFAULT).kind !== 'default',
+      )
+      if (config.productLine !== 'metrics' || names.length === 0) return undefined
+      return `metrics writes no documents, but ${names.join(' and ')} is set: leave it out`
+    },
+  },
+  {
     name: 'token-and-mechanism',
     reason: 'one without the other leaves every connection waiting',
     options: ['KAFKA_TOKEN_FILE', 'KAFKA_CONFIG'],

@@ -282,13 +282,12 @@ export const OPTIONS = [
     scope: 'remote',
     group: 'filter',
     commands: ['run', 'check'],
-    notBuilt: true,
     kind: 'choice',
     variable: 'NAME',
     choices: ['query', 'metrics'],
     default: 'query',
     short: 'query writes matching records; metrics counts them.',
-    long: 'query is the pipeline described here. metrics turns what matches into time series and writes no documents.',
+    long: 'metrics turns logs into time series: records are counted by pattern, topic and partition, and none is written. The counts are in the status line, the metrics snapshot and at --metrics-listen (pattern_matched_total). A record is done when it is counted; counts begin at 0 with the process, and what was counted but not committed when one was killed, a second at most, is counted again by the next. A record with two of the patterns counts under both.',
   },
 
   // Output

@@ -27,7 +27,8 @@ export async function openEndpoint(
     address,
     metrics: async () => {
       const now = view()
-      return now === null ? '' : prometheusText(now.metrics, {}, now.stats.lag.partitions)
+      if (now === null) return ''
+      return prometheusText(now.metrics, {}, now.stats.lag.partitions, now.stats.patternCounts)
     },
     faults: () => faultsOf(view()?.stats ?? null),
   })

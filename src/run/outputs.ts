@@ -1,12 +1,14 @@
 /**
  * Which output the settings name, and how much it may hold unsettled.
  */
+import type { PatternCount } from '../metrics/pattern-counts.ts'
 import type { CreditLimits } from '../pool/signals.ts'
 import { FILE_CREDIT, FileSink } from '../sink/file-sink.ts'
 import { NONE_CREDIT, NoneSink } from '../sink/none-sink.ts'
 import type { Sink } from '../sink/sink.ts'
 import { STDOUT_CREDIT, StdoutSink } from '../sink/stdout-sink.ts'
 import { bridgeLocks } from './bridge-locks.ts'
+import { COUNT_CREDIT, CountOutput } from './count-output.ts'
 import { openElasticsearchOutput, type OutputDeps } from './elasticsearch-output.ts'
 import type { OutputSettings } from './settings.ts'
 
@@ -17,6 +19,8 @@ export interface OutputParts {
   readonly isBusy?: () => boolean
   /** Lets go of what lies behind the sink, after the sink itself was closed. */
   readonly close: () => Promise<void>
+  /** Of the metrics product line. */
+  readonly counts?: () => readonly PatternCount[]
 }
 
 const NOTHING_BEHIND = async () => {
@@ -28,6 +32,10 @@ export async function openOutput(output: OutputSettings, deps: OutputDeps): Prom
   switch (output.kind) {
     case 'none':
       return { sink: new NoneSink(), credit: NONE_CREDIT, close: NOTHING_BEHIND }
+    case 'count': {
+      const sink = new CountOutput(output)
+      return { sink, credit: COUNT_CREDIT, close: NOTHING_BEHIND, counts: () => sink.counts() }
+    }
     case 'stdout':
       return { sink: new StdoutSink(deps.events), credit: STDOUT_CREDIT, close: NOTHING_BEHIND }
     case 'file':

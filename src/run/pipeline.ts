@@ -27,7 +27,7 @@ import { errorOf, Notices } from './notices.ts'
 import type { OutputParts } from './outputs.ts'
 import { openParts, type PipelineParts } from './pipeline-parts.ts'
 import { RecordTimes } from './record-times.ts'
-import type { PipelineResult, PipelineStats } from './result.ts'
+import { outcomesOf, type PipelineResult, type PipelineStats } from './result.ts'
 import { replayRecords, type PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
 import type { ToFilter } from './thread-data.ts'
@@ -142,13 +142,12 @@ export class Pipeline {
   }
 
   stats(): PipelineStats {
-    const { total } = this.#statement()
     return {
-      fenced: total.count('fenced'),
-      deadLetters: total.count('dead_lettered'),
+      ...outcomesOf(this.#statement()),
       counters: this.#shared.counters.read(),
       slots: this.#shared.slots.counts(),
       sink: this.#output.sink.gauges(),
+      patternCounts: this.#output.counts?.() ?? [],
       lag: this.#lags.report,
       replayRecords: replayRecords(this.#settings),
       ...this.#times.stats(),
@@ -157,10 +156,11 @@ export class Pipeline {
     }
   }
 
-  /** Takes over what may change while it runs: the patterns, and how to sign in. */
+  /** Takes over what may change: patterns (but not those counted by place), and how to sign in. */
   reload({ filter, output, kafka }: PipelineSettings): void {
     if (this.#isStopping) return
-    this.#toFilters({ kind: 'matcher', matcher: this.#matchers.renew(filter) })
+    const matcher = output.kind === 'count' ? null : this.#matchers.renew(filter)
+    if (matcher !== null) this.#toFilters({ kind: 'matcher', matcher })
     this.#output.sink.reopen?.()
     if (output.kind === 'elasticsearch') this.#output.sink.setAuth?.(output.settings.auth)
     for (let index = 0; index < this.#rows.ingressCount; index++) {
@@ -173,7 +173,7 @@ export class Pipeline {
   stop(): void {
     if (this.#isStopping) return
     this.#isStopping = true
-    // A bug in it is an uncaught exception: the process ends, nothing more is committed.
+    // A bug in it is an uncaught exception: nothing more is committed.
     void this.#shutDown()
   }
 

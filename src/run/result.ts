@@ -3,6 +3,7 @@
  */
 import type { LogpipeError } from '../core/errors.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
+import type { PatternCount } from '../metrics/pattern-counts.ts'
 import type { Statement } from '../offsets/books.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
@@ -12,6 +13,8 @@ export interface PipelineStats {
   readonly counters: CounterValues
   readonly slots: SlotCounts
   readonly sink: SinkGauges
+  /** Of the metrics product line; none otherwise. */
+  readonly patternCounts: readonly PatternCount[]
   /** As of the last second. */
   readonly lag: LagReport
   /** Of a replay: how much was to be read, in offsets; null: no replay. */
@@ -29,6 +32,11 @@ export interface PipelineStats {
   readonly first: { readonly atNs: bigint; readonly cpuMicros: number } | null
   /** The process's CPU time when records were last seen; to a tick (20 ms). */
   readonly lastCpuMicros: number
+}
+
+/** What of the books is a metric. */
+export function outcomesOf({ total }: Statement): Pick<PipelineStats, 'fenced' | 'deadLetters'> {
+  return { fenced: total.count('fenced'), deadLetters: total.count('dead_lettered') }
 }
 
 export interface PipelineResult {

@@ -9,6 +9,7 @@ import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
+import { totalsOf } from '../metrics/pattern-counts.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
 import { booksJson, renderBooks } from '../offsets/books-text.ts'
 import type { ListenAddress } from '../options/notations.ts'
@@ -77,6 +78,7 @@ async function runStarted(
         clock: systemClock,
         read: () => runtimeMetrics(pipeline.stats(), performance.now() - startedMs),
         partitionLags: () => pipeline.stats().lag.partitions,
+        patternCounts: () => pipeline.stats().patternCounts,
         onTrouble: (trouble) =>
           log.warn(trouble === null ? 'the metrics snapshot is written again' : trouble),
       })
@@ -131,6 +133,8 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       elapsedMs: nowMs - beforeMs,
       sink: now.sink,
       sinkBefore: before.sink,
+      counted: totalsOf(now.patternCounts),
+      countedBefore: totalsOf(before.patternCounts),
       lag: now.lag,
       replayRecords: now.replayRecords,
     })

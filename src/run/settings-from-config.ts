@@ -49,12 +49,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
       stallPauseMs: Math.min(STALL_PAUSE_MS, maxPollMs / 4),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     },
-    filter: {
-      threadCount: config.rustWorkers,
-      patterns: patternsOf(config),
-      ignoreCase: config.matchIgnoreCase,
-      invertMatch: config.matchInvert,
-    },
+    filter: { threadCount: config.rustWorkers, ...filterOf(config) },
     pool: {
       slotCount: config.poolSize,
       bufferBytes: config.bufferBytes,
@@ -108,8 +103,17 @@ export function embeddedSettings(
   return { ...settings, kafka: { ...settings.kafka, membership: 'static' } }
 }
 
+function filterOf(config: Config): Omit<PipelineSettings['filter'], 'threadCount'> {
+  return {
+    patterns: patternsOf(config),
+    ignoreCase: config.matchIgnoreCase,
+    invertMatch: config.matchInvert,
+  }
+}
+
 function outputSettings(config: Config): OutputSettings {
   const { pipelineOutput: target, pipelineFormat: format } = config
+  if (config.productLine === 'metrics') return { kind: 'count', ...filterOf(config) }
   switch (target.kind) {
     case 'none':
       return { kind: 'none' }

@@ -5,6 +5,7 @@
  */
 import type { FillLimits } from '../bridge/bridge.ts'
 import type { OffsetRange } from '../kafka/offset-ranges.ts'
+import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 
@@ -82,6 +83,8 @@ export interface PoolSettings {
 
 export type OutputSettings =
   | { readonly kind: 'none' }
+  /** The metrics product line: counted, not written. */
+  | ({ readonly kind: 'count' } & CountedPatterns)
   | { readonly kind: 'stdout'; readonly format: 'raw' | 'json' }
   | {
       readonly kind: 'file'

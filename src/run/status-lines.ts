@@ -21,6 +21,8 @@ export interface StatusInput {
   readonly elapsedMs: number
   readonly sink: SinkGauges
   readonly sinkBefore: SinkGauges
+  readonly counted: Readonly<Record<string, number>>
+  readonly countedBefore: Readonly<Record<string, number>>
   readonly lag: LagReport
   /** Of a replay: how much was to be read, in offsets; null: no replay. */
   readonly replayRecords: number | null
@@ -48,6 +50,8 @@ export interface Status {
   readonly spill_drain_seconds: number | null
   /** Of a replay: the share that was read, 0 to 1. */
   readonly progress: number | null
+  /** Of the metrics product line: records by pattern; empty otherwise. */
+  readonly counted: Readonly<Record<string, number>>
   readonly replaying: boolean
   readonly trouble: string | null
 }
@@ -69,6 +73,12 @@ export function statusOf(input: StatusInput): Status {
     queued: sink.queuedDocuments,
     spill_bytes: sink.spillBytes,
     ...lagOf(input),
+    counted: Object.fromEntries(
+      Object.entries(input.counted).map(([pattern, count]) => [
+        pattern,
+        count - (input.countedBefore[pattern] ?? 0),
+      ]),
+    ),
     replaying: sink.replaying,
     trouble: sink.trouble,
   }
@@ -103,7 +113,10 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
   const extras = [
     status.dropped > 0 ? `dropped=${status.dropped}` : null,
     status.queued > 0 ? `queued=${status.queued}` : null,
-    status.written_per_second > 0 ? `written=${status.written_per_second}/s` : null,
+    status.written_per_second > 0 && Object.keys(status.counted).length === 0
+      ? `written=${status.written_per_second}/s`
+      : null,
+    countedText(status),
     status.spill_bytes > 0 ? spillText(status) : null,
     status.replaying ? 'replaying the spill' : null,
     status.progress === null ? lagText(status) : progressText(status),
@@ -118,6 +131,17 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
       ...extras,
     ].join(' | '),
   ]
+}
+
+/** Patterns named in one line; the snapshot and /metrics have all. */
+const PATTERNS_SHOWN = 4
+
+/** `counted ERROR=12 FATAL=0`; null where records are written and not counted. */
+function countedText({ counted }: Status): string | null {
+  const parts = Object.entries(counted).map(([pattern, count]) => `${pattern}=${count}`)
+  if (parts.length === 0) return null
+  const more = parts.length > PATTERNS_SHOWN ? ' ...' : ''
+  return `counted ${parts.slice(0, PATTERNS_SHOWN).join(' ')}${more}`
 }
 
 /** `spill=1.2 GiB, empty in 3m 20s`. */

@@ -21,7 +21,14 @@ export type Auth =
 
 /** How a document ended. All of them resolve its offset. */
 export type Outcome =
-  'written' | 'indexed' | 'duplicate' | 'failure_store' | 'dead_lettered' | 'dropped' | 'spilled'
+  | 'written'
+  | 'indexed'
+  | 'duplicate'
+  | 'failure_store'
+  | 'dead_lettered'
+  | 'dropped'
+  | 'spilled'
+  | 'counted'
 
 export const OUTCOMES = [
   'written',
@@ -31,6 +38,7 @@ export const OUTCOMES = [
   'dead_lettered',
   'dropped',
   'spilled',
+  'counted',
 ] as const satisfies readonly Outcome[]
 
 /** The documents of one run of a slot: one partition, ascending offsets. */

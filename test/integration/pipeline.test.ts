@@ -276,3 +276,30 @@ test('a second process does not write into the same output file', async (t) => {
   assert.equal(ended.status, 1)
   await run.stop()
 })
+
+test('PRODUCT_LINE=metrics counts by pattern and partition, and writes nothing', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  await kafka.produce(['ERROR 1', 'FATAL 2', 'ERROR and FATAL', 'INFO', 'ERROR 5', 'INFO'])
+  const run = start(t, kafka, {
+    env: { MATCH_PATTERN: 'ERROR\nFATAL' },
+    options: { 'product-line': 'metrics', 'metrics-listen': '127.0.0.1:0' },
+  })
+  await run.until('it counted all', () => run.metric('written_total') === 4)
+  const [, url = ''] = /metrics at (http:\S+)/.exec(run.stderr) ?? []
+  const scraped = await (await fetch(url)).text()
+  const { stderr, stdout } = await run.stop()
+
+  assert.match(scraped, /^pattern_matched_total\{pattern="ERROR",topic="t",partition="0"\} 3$/m)
+  assert.match(scraped, /^pattern_matched_total\{pattern="FATAL",topic="t",partition="1"\} 1$/m)
+  const snapshot: unknown = JSON.parse(
+    readFileSync(path.join(run.folder, 'data/runtime_metrics.json'), 'utf8'),
+  )
+  assert.deepEqual(Object(snapshot).pattern_matched_total, {
+    ERROR: { t: { 0: 3, 1: 0 } },
+    FATAL: { t: { 0: 1, 1: 1 } },
+  })
+  assert.match(stderr, /\| counted ERROR=3 FATAL=2( |$)/m)
+  assert.match(stderr, /^total +6 .*\b4 +0$/m)
+  assert.equal(stdout.length, 0)
+  assert.deepEqual(kafka.committed(GROUP), [3, 3])
+})

@@ -129,6 +129,7 @@ test('the JSON has every entry, with reasons as objects', () => {
   assert.deepEqual(json.partitions[0], {
     topic: 'logs',
     partition: 2,
+    counted: 0,
     carried_in: 0,
     fetched: 50,
     indexed: 0,

@@ -33,6 +33,11 @@ const BROKEN: Readonly<
     '--kafka-config max.poll.interval.ms=10000',
     /^--revoke-drain-ms: 10000 ms must be below/,
   ],
+  'metrics-write-nothing': [
+    'run',
+    '--product-line=metrics --output=none',
+    /^--product-line: metrics writes no documents, but PIPELINE_OUTPUT is set/,
+  ],
   'token-and-mechanism': [
     'run',
     '--kafka-token-file=t',
