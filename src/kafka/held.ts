@@ -46,5 +46,9 @@ export function reachedStop(held: Held): boolean {
 export function endOf(held: Held, high: number): number {
   // A replay ends where it was told to; of a compacted tail there is nothing to read.
   if (held.finished) return held.offset
-  return held.stopOffset < Infinity ? held.stopOffset : Math.max(held.endOffset, high)
+  if (held.stopOffset < Infinity) return held.stopOffset
+  // What lies between the last record and an end that a read has met is no record: the marker of a
+  // transaction, or what compaction left. Nobody can read it, so it is no lag.
+  const unreadable = Math.max(0, held.metEnd - held.offset)
+  return Math.max(held.metEnd, high) - unreadable
 }

@@ -89,7 +89,7 @@ export class Membership {
   }
 
   noteEnd(assignmentId: number, endOffset: number): void {
-    this.#set(assignmentId, { endOffset, metEnd: endOffset })
+    this.#set(assignmentId, { metEnd: endOffset })
   }
 
   positions(): Position[] {

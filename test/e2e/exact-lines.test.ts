@@ -209,6 +209,9 @@ async function written(
     ...args,
   ])
   await run.until('all is read', () => run.metric('polled_total') >= topic.visibleCount)
+  // Also where the last thing in a partition is the end of a transaction.
+  const lag = () => /\| lag=(\d+)[^|]*$/.exec(run.stderr)?.[1]
+  await run.until('nothing is left to read', () => lag() === '0')
   const { stderr } = await run.stop()
   const read = `read ${topic.visibleCount} records`
   assert.ok(stderr.includes(read), `${read}:\n${stderr}`)
