@@ -5,6 +5,7 @@
  * Directory. ES_SPILL_PATH with `.d` behind it, or ES_SPILL_PATH itself when it ends in a slash.
  *   lock                            flock(2), exclusive, by the process that uses the directory
  *   manifest.json, progress.json    small-file.ts
+ *   segment-....spill.stored        what the segment held when its last write ended: stored-mark.ts
  *   segment-NNNNNNNNNN-SYNC.spill   NNNNNNNNNN: number, decimal, ascending with age; SYNC: 8 random
  *                                   bytes in hexadecimal, made for this segment alone
  * Numbers are little-endian; text is UTF-8; "crc" is zlib's CRC-32. u64 values are below 2^53.

@@ -11,6 +11,7 @@ import { listSegments, openSpillToDrain, spillDirectory, type SpillOptions } fro
 import { scanSegment, type SegmentFile } from './scan.ts'
 import { loadManifest, loadProgress, type Manifest } from './small-file.ts'
 import { spillError } from './store.ts'
+import { loadStoredMark } from './stored-mark.ts'
 
 export interface InspectedSegment {
   readonly file: string
@@ -97,7 +98,8 @@ async function inspectSegment(
     return null
   }
   try {
-    const scan = await scanSegment(handle, file, await handle.size())
+    const stored = await loadStoredMark(disk, path.join(directory, file.name), file.sync)
+    const scan = await scanSegment(handle, file, await handle.size(), stored)
     const { bytes, entryCount, sealed, foreignVersion, ranges, damage } = scan
     return { file: file.name, bytes, entryCount, sentBelow, sealed, foreignVersion, ranges, damage }
   } finally {

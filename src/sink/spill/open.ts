@@ -18,6 +18,7 @@ import { recoverSegment } from './recover.ts'
 import type { SegmentFile } from './scan.ts'
 import { loadManifest, loadProgress, saveManifest, type Manifest } from './small-file.ts'
 import { DirectorySpill } from './spill.ts'
+import { removeLoneMarks } from './stored-mark.ts'
 import { spillError, SpillStore } from './store.ts'
 
 export interface SpillOptions {
@@ -85,7 +86,7 @@ async function open(options: SpillOptions, isOwner: boolean): Promise<Spill> {
   }
   const held = lock
   try {
-    const store = new SpillStore(directory, disk, options.events)
+    const store = new SpillStore(directory, disk, options.events, options.commitOn === 'index')
     return await load(store, options, isOwner, () => options.locks.unlock(held))
   } catch (error) {
     options.locks.unlock(held)
@@ -116,6 +117,7 @@ async function load(
       recovered.push(await recoverSegment(store, file, progress.get(file.name) ?? 0))
     }
   }
+  await removeLoneMarks(disk, directory, isCache ? [] : files)
   await store.settled()
   if (isOwner && !isSame(found, ours)) await saveManifest(disk, directory, ours)
   return new DirectorySpill({

@@ -166,7 +166,7 @@ export class SpillReader {
     this.#known.set(segment, [...(this.#known.get(segment) ?? []), ...damaged])
     const readable = segment.readableBytes
     const intact: IntactEntry[] = []
-    const scan = await scanSegment(file, segment, readable, (entry, bytes) => {
+    const scan = await scanSegment(file, segment, readable, null, (entry, bytes) => {
       const { ordinal, topic, partition, index } = entry
       intact.push({ ordinal, topic, partition, index, bytes })
     })

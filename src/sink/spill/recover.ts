@@ -10,6 +10,7 @@ import { LogpipeError } from '../../core/errors.ts'
 import { scanSegment, type ScannedSegment, type SegmentFile } from './scan.ts'
 import { Segment } from './segment.ts'
 import type { SpillStore } from './store.ts'
+import { loadStoredMark, removeStoredMark } from './stored-mark.ts'
 
 export interface RecoveredSegment {
   readonly segment: Segment
@@ -30,7 +31,8 @@ export async function recoverSegment(
   let size: number
   try {
     size = await file.size()
-    scan = await scanSegment(file, found, size, (entry, bytes) => {
+    const stored = await loadStoredMark(store.disk, store.pathOf(segment), found.sync)
+    scan = await scanSegment(file, found, size, stored, (entry, bytes) => {
       // Ordinals ascend; a block that was copied over another one must not undo that.
       if (entry.ordinal < goneBelow || entry.ordinal < segment.entryCount) return
       const group = segment.groups.of(entry.topic, entry.partition, entry.index)
@@ -76,6 +78,8 @@ export async function finishRecovery(
       await file.write(seal, scan.intactEnd)
       await file.datasync()
       store.grow(segment, seal.length)
+      // Where it ends is known by its seal from now on.
+      await removeStoredMark(store.disk, store.pathOf(segment))
     } catch (error) {
       // On a full disk it stays unsealed; the next start tries again.
       store.events.trouble(store.error(`seal ${segment.name}`, error).message)

@@ -53,12 +53,14 @@ export interface SegmentFile {
 
 /**
  * Scans up to `end` (the file's size, or less where a writer is at work).
+ * @param stored what the mark beside the segment says (stored-mark.ts), or null.
  * @param visit called for each intact entry, in order; `bytes` is the length of its block.
  */
 export async function scanSegment(
   file: DiskFile,
   segment: SegmentFile,
   end: number,
+  stored: Ranges | null,
   visit?: (entry: EntryReader, bytes: number) => void,
 ): Promise<ScannedSegment> {
   const header = Buffer.alloc(Math.min(HEADER_BYTES, end))
@@ -90,7 +92,14 @@ export async function scanSegment(
   const damaged = [...cursor.damaged]
   if (verdict === 'damaged' && end > 0)
     damaged.unshift({ from: 0, to: Math.min(HEADER_BYTES, end) })
-  return account.result(segment.name, cursor.end, damaged, null)
+  const { ordinalEnd, storedRanges } = account
+  if (stored === null || stored.entryCount <= ordinalEnd) {
+    return account.result(segment.name, cursor.end, damaged, null)
+  }
+  account.seal(stored)
+  const result = account.result(segment.name, cursor.end, damaged, null)
+  // Its end is lost, and the segment is to end where it is intact.
+  return { ...result, sealed: false, ordinalEnd, storedRanges }
 }
 
 /** Adds up what a segment holds against what its ranges and its seal say it should. */
@@ -107,6 +116,18 @@ class SegmentAccount {
   /** Lost entries for which a ranges block speaks. */
   readonly #lost: SourceRange[] = []
   readonly #lostOrdinals: [number, number][] = []
+
+  get ordinalEnd(): number {
+    return this.#expected
+  }
+
+  /** What was seen, and what is known to be lost, by partition. */
+  get storedRanges(): readonly SourceRange[] {
+    const stored = new RangeTally()
+    stored.addAll(this.#seen.ranges)
+    stored.addAll(this.#lost)
+    return stored.ranges
+  }
 
   entry(entry: EntryReader): void {
     this.#gapBefore(entry.ordinal)

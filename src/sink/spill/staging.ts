@@ -6,8 +6,9 @@ import assert from 'node:assert/strict'
 import type { AppendPlan, EntryGroup } from './append-plan.ts'
 import type { SpillEntry } from './contract.ts'
 import type { DiskFile } from '../disk.ts'
-import { KIND_RANGES, type NameBytes, writeEntry, writeRanges } from './format.ts'
+import { KIND_RANGES, type NameBytes, sealBlock, writeEntry, writeRanges } from './format.ts'
 import type { RangeTally } from './range-tally.ts'
+import type { StoredMark } from './stored-mark.ts'
 import type { AppendPart, HeldEntry, Segment } from './segment.ts'
 
 /** Written and synced at a time: large enough that the sync is a small part of it. */
@@ -18,6 +19,8 @@ export interface OpenSegment {
   readonly segment: Segment
   readonly file: DiskFile
   readonly tally: RangeTally
+  /** Null: nothing is noted beside this segment. */
+  readonly mark: StoredMark | null
 }
 
 /** One append under way. */
@@ -73,6 +76,8 @@ export class Staging {
   closes = false
   /** Appends whose last byte is in it. */
   tickets: Ticket[] = []
+  /** What its segment will hold once this is written, as a seal. */
+  stored: Buffer | null = null
 
   constructor(size: number) {
     this.bytes = Buffer.allocUnsafeSlow(size)
@@ -88,11 +93,20 @@ export class Staging {
     assert.equal(this.open, open)
   }
 
+  /** Before it is written: what its segment will hold then. */
+  noteStored(names: NameBytes): void {
+    const { open } = this
+    if (open === null || open.mark === null) return
+    const { segment, tally } = open
+    this.stored = sealBlock(segment.sync, segment.entryCount, tally.ranges, names)
+  }
+
   reset(): void {
     this.used = 0
     this.open = null
     this.closes = false
     this.tickets = []
+    this.stored = null
   }
 }
 

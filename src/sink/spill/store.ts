@@ -7,11 +7,14 @@ import { LogpipeError, messageOf } from '../../core/errors.ts'
 import type { SpillEvents } from './contract.ts'
 import { errorCode, type Disk } from '../disk.ts'
 import type { Segment } from './segment.ts'
+import { removeStoredMark, StoredMark } from './stored-mark.ts'
 
 export class SpillStore {
   readonly directory: string
   readonly disk: Disk
   readonly events: SpillEvents
+  /** No later process reads it. */
+  readonly isCache: boolean
   /** Oldest first. */
   readonly segments: Segment[] = []
   /** What the segments take of the disk, or will once all that is encoded is written. */
@@ -19,14 +22,20 @@ export class SpillStore {
   /** Deletions under way. */
   readonly #removals = new Set<Promise<void>>()
 
-  constructor(directory: string, disk: Disk, events: SpillEvents) {
+  constructor(directory: string, disk: Disk, events: SpillEvents, isCache: boolean) {
     this.directory = directory
     this.disk = disk
     this.events = events
+    this.isCache = isCache
   }
 
   pathOf(segment: Segment): string {
     return path.join(this.directory, segment.name)
+  }
+
+  /** The mark of a segment that was just made; null: it gets none. */
+  async markFor(segment: Segment): Promise<StoredMark | null> {
+    return this.isCache ? null : StoredMark.create(this.disk, this.pathOf(segment), this.events)
   }
 
   add(segment: Segment): void {
@@ -68,6 +77,7 @@ export class SpillStore {
   async #remove(segment: Segment): Promise<void> {
     try {
       await this.disk.remove(this.pathOf(segment))
+      await removeStoredMark(this.disk, this.pathOf(segment))
       this.bytes -= segment.size
     } catch (error) {
       // Its bytes stay counted: they are on the disk. The next start deletes or resends it.

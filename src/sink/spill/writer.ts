@@ -158,7 +158,8 @@ export class SpillWriter {
       throw error
     }
     this.#store.add(segment)
-    this.#open = { segment, file, tally: new RangeTally() }
+    const mark = await this.#store.markFor(segment)
+    this.#open = { segment, file, tally: new RangeTally(), mark }
     this.#stage(this.#open, segmentHeader(segment.number, sync))
   }
 
@@ -215,6 +216,7 @@ export class SpillWriter {
     assert.equal(this.#flushing, null)
     const staging = this.#current
     this.#current = this.#spare
+    staging.noteStored(this.#names)
     this.#flushing = this.#flush(staging).then(() => {
       staging.reset()
       this.#spare = staging.bytes.length > STAGING_BYTES ? new Staging(0) : staging
@@ -234,6 +236,7 @@ export class SpillWriter {
       await this.#fail(staging, error)
       return
     }
+    if (staging.stored !== null) await open.mark?.write(staging.stored)
     for (const ticket of staging.tickets) {
       for (const part of ticket.parts) part.segment.publish(part)
       this.#settle(ticket)
@@ -285,6 +288,7 @@ export class SpillWriter {
   async #letGo(open: OpenSegment): Promise<void> {
     open.segment.closed = true
     this.#store.retire(open.segment)
+    await open.mark?.close()
     try {
       await open.file.close()
     } catch (error) {
