@@ -1,64 +1,64 @@
-// Bundles src/ into dist/: the program in one script, its threads in a second, shared code in chunks;
-// the dashboard's files into dist/web.
-//   npm run build      then: build/node dist/main.mjs --version
-// The add-ons stay where set-up has built them (build/, node_modules/): dist/ belongs to its checkout.
-import { build } from 'esbuild'
+// Builds dist/logpipe, the program in one file, and dist/maps/, the source maps of its scripts.
+//   npm run build      for x64 Linux, on x64 Linux; packaging/ has a file for each step
+// The same commit gives the same bytes in every folder.
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { bundleWeb } from './bin/bundle-web.mjs'
+import { buildAddons } from './packaging/addons.mjs'
+import { bundle } from './packaging/bundle.mjs'
+import { licensesText } from './packaging/licenses.mjs'
+import { pack } from './packaging/pack.mjs'
+import { root, say, work } from './packaging/toolchain.mjs'
 
-const root = import.meta.dirname
-const dist = path.join(root, 'dist')
-const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
+const read = (name) => fs.readFileSync(path.join(root, name), 'utf8')
 
-/** What names a file beside its source, and what the bundle has in its place. */
-const replacements = [
-  ['src/run/threads.ts', "'./thread-entry.ts'", "'./thread-entry.mjs'"],
-  ['src/bridge/load.ts', "'../../build/bridge.node'", "'../build/bridge.node'"],
-  ['src/cli/dashboard.ts', "'../../build/web/'", "'./web/'"],
-  ['src/cli/version.ts', "'../../package.json'", "'../package.json'"],
-]
-
-const replacePaths = {
-  name: 'replace-paths',
-  setup(builder) {
-    for (const [file, from, to] of replacements) {
-      const filter = new RegExp(`${file.replaceAll('.', '\\.')}$`)
-      builder.onLoad({ filter }, ({ path: name }) => {
-        const source = fs.readFileSync(name, 'utf8')
-        if (!source.includes(from)) throw new Error(`${file} no longer names ${from}`)
-        return { contents: source.replace(from, to), loader: 'ts' }
-      })
-    }
-  },
+/** The commit; `-dirty` behind it says that something else was built. */
+function commit() {
+  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim()
+  const name = git('rev-parse', '--short=12', 'HEAD')
+  if (name === undefined || name === '') return 'unknown'
+  return git('status', '--porcelain') === '' ? name : `${name}-dirty`
 }
 
+function facts() {
+  const sqlite = /^#define SQLITE_VERSION +"([\d.]+)"/m.exec(
+    read('node_modules/better-sqlite3/deps/sqlite3/sqlite3.h'),
+  )
+  return {
+    version: JSON.parse(read('package.json')).version,
+    commit: commit(),
+    librdkafka: JSON.parse(read('node_modules/@confluentinc/kafka-javascript/package.json'))
+      .librdkafka,
+    sqlite: sqlite?.[1] ?? 'unknown',
+  }
+}
+
+if (process.platform !== 'linux' || process.arch !== 'x64') {
+  say(`the executable is built on x64 Linux, not on ${process.arch} ${process.platform}`)
+  process.exit(1)
+}
+const dist = path.join(root, 'dist')
+const output = path.join(dist, 'logpipe')
+const scripts = path.join(work, 'js')
+const built = facts()
+const addons = await buildAddons()
+const web = path.join(work, 'web')
+const files = [...(await bundle(scripts)), ...(await bundleWeb(web))]
 fs.rmSync(dist, { recursive: true, force: true })
-await build({
-  absWorkingDir: root,
-  entryPoints: { main: 'src/cli/main.ts', 'thread-entry': 'src/run/thread-entry.ts' },
-  outdir: dist,
-  outExtension: { '.js': '.mjs' },
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node24',
-  sourcemap: true,
-  legalComments: 'none',
-  // Native code cannot be bundled; CommonJS packages call require.
-  external: ['@confluentinc/kafka-javascript', 'better-sqlite3'],
-  banner: {
-    js: "import { createRequire as $r } from 'node:module'; const require = $r(import.meta.url);",
+fs.mkdirSync(path.join(dist, 'maps'), { recursive: true })
+await pack(
+  {
+    scripts,
+    addons,
+    web,
+    facts: built,
+    licenses: licensesText(files, built),
   },
-  plugins: [replacePaths],
-  logLevel: 'warning',
-})
-await bundleWeb(path.join(dist, 'web'))
-const bytes = fs
-  .readdirSync(dist)
-  .filter((name) => name.endsWith('.mjs'))
-  .reduce((sum, name) => sum + fs.statSync(path.join(dist, name)).size, 0)
-process.stderr.write(
-  `build: logpipe ${version} in dist/, ${(bytes / 1e6).toFixed(1)} MB of script\n`,
+  output,
 )
+for (const name of fs.readdirSync(scripts).filter((one) => one.endsWith('.map'))) {
+  fs.copyFileSync(path.join(scripts, name), path.join(dist, 'maps', name))
+}
+const megabytes = (fs.statSync(output).size / 1e6).toFixed(1)
+say(`dist/logpipe: logpipe ${built.version} (commit ${built.commit}), ${megabytes} MB`)

@@ -1,6 +1,6 @@
 // Bundles the dashboard (src/control/web) into a folder of plain files: index.html, app.js, app.css, icon.svg.
 //   node bin/bundle-web.mjs FOLDER
-// Set-up calls it for build/web, build.mjs for dist/web; src/cli/dashboard.ts reads what it leaves.
+// Set-up calls it for build/web, build.mjs for the executable; src/cli/dashboard.ts reads what it leaves.
 import { build } from 'esbuild'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -9,9 +9,10 @@ import { pathToFileURL } from 'node:url'
 const root = path.resolve(import.meta.dirname, '..')
 const web = path.join(root, 'src/control/web')
 
+/** @returns {Promise<readonly string[]>} the files that went into it, from the checkout */
 export async function bundleWeb(folder) {
   fs.rmSync(folder, { recursive: true, force: true })
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: { app: path.join(web, 'main.tsx') },
     outdir: folder,
@@ -24,12 +25,14 @@ export async function bundleWeb(folder) {
     jsx: 'automatic',
     jsxImportSource: 'preact',
     sourcemap: false,
+    metafile: true,
     legalComments: 'none',
     logLevel: 'warning',
   })
   for (const name of ['index.html', 'icon.svg']) {
     fs.copyFileSync(path.join(web, name), path.join(folder, name))
   }
+  return Object.keys(metafile.inputs)
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

@@ -10,9 +10,12 @@ import { unitTests } from './suites.ts'
 
 const fix = process.argv.includes('--fix')
 const bin = (name: string) => `node_modules/.bin/${name}`
-const sources = globSync(['{src,test,bench,bin}/**/*.{ts,tsx,mjs,css,html}', '*.{json,mjs}'], {
-  exclude: (name) => /(^|\/)(lib|node_modules|run|output)(\/|$)|^test\/stack/.test(name),
-})
+const sources = globSync(
+  ['{src,test,bench,bin,packaging}/**/*.{ts,tsx,mjs,css,html}', '*.{json,mjs}'],
+  {
+    exclude: (name) => /(^|\/)(lib|node_modules|run|output)(\/|$)|^test\/stack/.test(name),
+  },
+)
 
 const steps: readonly (readonly [title: string, command: string, args: readonly string[]])[] = [
   ['format', bin('prettier'), [fix ? '--write' : '--check', '--log-level=warn', ...sources]],

@@ -34,6 +34,7 @@ const PLANS: Readonly<Record<SuiteName, Plan>> = {
   integration: { concurrency: 2, minutesMax: 4, servers: false },
   e2e: { concurrency: 1, minutesMax: 8, servers: true },
   chaos: { concurrency: 1, minutesMax: 4, servers: true },
+  binary: { concurrency: 1, minutesMax: 4, servers: false },
   browser: { concurrency: 1, minutesMax: 2, servers: false },
 }
 const NAMES: readonly SuiteName[] = ['unit', ...SUITES]
@@ -81,6 +82,10 @@ function missingFor(suite: SuiteName): string | null {
   }
   if (suite === 'browser' && !bringChromium()) {
     return 'Chromium is not there and could not be installed: apt-get install chromium'
+  }
+  const executable = process.env['LOGPIPE_BIN'] ?? 'dist/logpipe'
+  if (suite === 'binary' && !existsSync(executable)) {
+    return `the executable ${executable} is not built: npm run build`
   }
   return PLANS[suite].servers ? serversMissing(['kafka']) : null
 }

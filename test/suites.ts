@@ -3,12 +3,13 @@
  *   test/integration/  the embedded broker and the built add-on, no server
  *   test/e2e/          real Kafka and Elasticsearch (test/stack)
  *   test/chaos/        faults, in their short form
+ *   test/binary/       the executable, when it is built (dist/logpipe, or LOGPIPE_BIN)
  *   test/browser/      the dashboard in Chromium
  *   anything else      unit
  */
 import { globSync } from 'node:fs'
 
-export const SUITES = ['integration', 'e2e', 'chaos', 'browser'] as const
+export const SUITES = ['integration', 'e2e', 'chaos', 'binary', 'browser'] as const
 export type Suite = (typeof SUITES)[number]
 
 export function testsOf(suite: Suite): string[] {

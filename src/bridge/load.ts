@@ -8,6 +8,7 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { isPacked, packedAddon } from '../core/program-files.ts'
 import * as layout from '../pool/layout.ts'
 import { FILL_EVENTS, type Bridge } from './bridge.ts'
 
@@ -22,18 +23,18 @@ const EXPECTED: Readonly<Record<string, number>> = {
 }
 
 /**
- * Loads the add-on from `file`, or build/bridge.node of this checkout when it is undefined.
+ * Loads the add-on from `file`, or the program's own when it is undefined.
  *
  * Throws LogpipeError('BRIDGE_LOAD') when it is missing, cannot be loaded, or was compiled from
  * other sources than these.
  */
 export function loadBridge(file: string | undefined): Bridge {
-  const found = path.resolve(file ?? path.join(import.meta.dirname, '../../build/bridge.node'))
+  const found = bridgeFile(file)
   if (!existsSync(found)) throw failure(found, 'the file does not exist')
   if (isCutOff(found)) throw failure(found, 'the file is cut off')
   let loaded: unknown
   try {
-    loaded = createRequire(import.meta.url)(found)
+    loaded = createRequire(found)(found)
   } catch (cause) {
     throw failure(found, messageOf(cause), cause)
   }
@@ -41,6 +42,20 @@ export function loadBridge(file: string | undefined): Bridge {
   if (differences !== undefined) throw failure(found, differences)
   return loaded as Bridge
 }
+
+/**
+ * The full path of the add-on: `file`, or the program's own.
+ *
+ * Throws LogpipeError('CACHE') when the executable has no place for its own.
+ */
+export function bridgeFile(file: string | undefined): string {
+  if (file !== undefined) return path.resolve(file)
+  if (isPacked()) return packedAddon('bridge')
+  return path.join(import.meta.dirname, '../../build/bridge.node')
+}
+
+const HINT_CHECKOUT = 'Build it with: npm run setup'
+const HINT_PACKED = 'Without BRIDGE_LIB the one inside the program is used'
 
 /** Every linker puts the table of segments behind the header: a dozen entries of 56 bytes. */
 const HEAD_BYTES = 4096
@@ -100,7 +115,7 @@ function failure(file: string, why: string, cause?: unknown): LogpipeError {
   const line = why.split('\n')[0]?.replaceAll(`${file}: `, '') ?? ''
   return new LogpipeError(
     'BRIDGE_LOAD',
-    `cannot load the add-on ${file}: ${line}. Build it with: npm run setup`,
+    `cannot load the add-on ${file}: ${line}. ${isPacked() ? HINT_PACKED : HINT_CHECKOUT}`,
     { cause },
   )
 }

@@ -15,6 +15,14 @@ export async function dispatch(argv: readonly string[], host: Host): Promise<num
     const { help } = await import('./help.ts')
     return help({ ...host, args: argv })
   }
+  if (first === 'completion') {
+    const { completion } = await import('./completion.ts')
+    return completion({ ...host, args: argv.slice(1) })
+  }
+  if (first === 'licenses') {
+    const { licenses } = await import('./licenses.ts')
+    return licenses({ ...host, args: argv.slice(1) })
+  }
   const { runNamed } = await import('./program.ts')
   return runNamed(argv, host)
 }

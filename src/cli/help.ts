@@ -1,23 +1,33 @@
 /**
- * `logpipe help [COMMAND]`, `logpipe --help`, and `logpipe` alone.
+ * `logpipe help [COMMAND|TOPIC]`, `logpipe help --man`, `logpipe --help`, and `logpipe` alone.
  */
 import { LogpipeError } from '../core/errors.ts'
 import { COMMANDS } from '../options/commands.ts'
 import { didYouMean } from '../options/nearest.ts'
-import { renderHelp, renderOverview } from '../options/render-help.ts'
+import { renderHelp, renderOverview, renderTopic } from '../options/render-help.ts'
+import { renderMan } from '../options/render-man.ts'
 import { COMMAND_NAMES } from '../options/spec.ts'
+import { TOPICS, topicNamed } from '../options/topics.ts'
 import type { CommandContext } from './context.ts'
+import { programVersion } from './version.ts'
 
 export function help(context: CommandContext): number {
+  if (context.args.includes('--man')) {
+    context.print(renderMan(programVersion()))
+    return 0
+  }
   const words = context.args.filter((arg) => !arg.startsWith('-') && arg !== 'help')
   if (words.length === 0) {
     context.print(renderOverview(overview(), context.columns))
     return 0
   }
   const asked = words.join(' ')
+  const topic = topicNamed(asked)
+  if (topic !== undefined) context.print(`${renderTopic(topic, context.columns)}\n`)
   const name = COMMAND_NAMES.find((each) => each === (asked === 'bench' ? 'bench consume' : asked))
+  if (name === undefined && topic !== undefined) return 0
   if (name === undefined) {
-    const hint = didYouMean(asked, COMMAND_NAMES)
+    const hint = didYouMean(asked, [...COMMAND_NAMES, ...TOPICS.map(({ name: topic }) => topic)])
     throw new LogpipeError('USAGE', `there is no help on "${asked}"${hint}; see logpipe help`)
   }
   context.print(renderHelp(name, 'long', context.columns))
@@ -31,6 +41,8 @@ function overview(): readonly { readonly name: string; readonly summary: string 
       summary: notBuilt === true ? `${summary} (Not yet.)` : summary,
     })),
     { name: 'help', summary: 'Explain a command: logpipe help run.' },
+    { name: 'completion', summary: 'Print the completion for bash, zsh or fish.' },
+    { name: 'licenses', summary: 'Print the licences of all that is inside.' },
     { name: 'version', summary: 'Print the version.' },
   ]
 }

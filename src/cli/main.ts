@@ -8,6 +8,8 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { useCacheFolders } from '../core/program-files.ts'
+import { cacheFolders } from './cache-folders.ts'
 import type { Host } from './context.ts'
 import { dispatch } from './dispatch.ts'
 import { isStartedBySync } from './parent-link.ts'
@@ -106,13 +108,18 @@ const host: Host = {
   onHangup,
 }
 
-quietOnClosedPipes()
-process.on('uncaughtException', (error) => process.exit(report(error)))
-try {
-  process.exitCode = await dispatch(process.argv.slice(2), host)
-} catch (error) {
-  process.exitCode = report(error)
+async function main(): Promise<void> {
+  quietOnClosedPipes()
+  process.on('uncaughtException', (error) => process.exit(report(error)))
+  useCacheFolders(cacheFolders(process.env))
+  try {
+    process.exitCode = await dispatch(process.argv.slice(2), host)
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+  // Handles that a failed command left open must not keep the process alive; what was printed to a
+  // pipe is out when this callback runs.
+  process.stdout.write('', () => process.exit())
 }
-// Handles that a failed command left open must not keep the process alive; what was printed to a
-// pipe is out when this callback runs.
-process.stdout.write('', () => process.exit())
+
+void main()

@@ -36,6 +36,11 @@ export const ERRORS = {
     retryable: false,
     meaning: 'The add-on is missing, damaged or of another version.',
   },
+  CACHE: {
+    exitStatus: 1,
+    retryable: false,
+    meaning: 'The executable finds no folder that its add-ons can be loaded from.',
+  },
   BRIDGE_CALL: { exitStatus: 1, retryable: false, meaning: 'librdkafka refused a call.' },
   KAFKA_CONFIG: { exitStatus: 2, retryable: false, meaning: 'librdkafka refused a property.' },
   KAFKA_UNREACHABLE: { exitStatus: 1, retryable: true, meaning: 'No broker answered in time.' },

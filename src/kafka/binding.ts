@@ -33,6 +33,7 @@ export async function loadBinding(): Promise<Binding> {
     }
     return loaded.default
   } catch (cause) {
+    if (cause instanceof LogpipeError) throw cause
     const why = firstLine(messageOf(cause))
     const message = `the Kafka binding does not load (${why}); run: npm run setup`
     throw new LogpipeError('BRIDGE_LOAD', message, { cause })

@@ -7,6 +7,7 @@ import { fieldColumns, wrap } from './wrap.ts'
 import { flagOf, GROUPS, namesOf } from './spec.ts'
 import type { CommandName, GroupName, OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
+import { TOPICS, type Topic } from './topics.ts'
 
 /** Lines longer than this are hard to read however wide the terminal is. */
 const WIDTH_MAX = 100
@@ -35,7 +36,8 @@ export function defaultText(spec: OptionSpec): string {
   return spec.kind === 'switch' ? (spec.default === '1' ? 'on' : 'off') : spec.default
 }
 
-function usage(command: CommandName): string {
+/** The usage line of a command. */
+export function usage(command: CommandName): string {
   const operands = commandSpec(command)?.operands
   return `logpipe ${command} [OPTION]...${operands === undefined ? '' : ` ${operands}`}`
 }
@@ -95,7 +97,12 @@ function longOption(row: OptionSpec, width: number): string[] {
   ]
 }
 
-const FOOTER: readonly (readonly [heading: string, paragraphs: readonly string[]])[] = [
+export const INTRODUCTION =
+  'logpipe reads log records from Kafka at native speed, keeps those that match, ' +
+  'and writes them to Elasticsearch, a file or stdout without losing one.'
+
+/** What is said below the help of every command. */
+export const FOOTER: readonly (readonly [heading: string, paragraphs: readonly string[]])[] = [
   [
     'HOW OPTIONS ARE GIVEN',
     [
@@ -118,6 +125,14 @@ const FOOTER: readonly (readonly [heading: string, paragraphs: readonly string[]
   ],
 ]
 
+/** A topic as paragraphs: `logpipe help delivery`. */
+export function renderTopic({ name, summary, paragraphs }: Topic, width: number): string {
+  const columns = Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, width))
+  const lines = [name.toUpperCase(), ...wrap(summary, 0, columns), '']
+  for (const paragraph of paragraphs) lines.push(...wrap(paragraph, 0, columns), '')
+  return `${lines.join('\n').trimEnd()}\n`
+}
+
 /** The list of commands: `logpipe help`. */
 export function renderOverview(
   commands: readonly { readonly name: string; readonly summary: string }[],
@@ -125,16 +140,17 @@ export function renderOverview(
 ): string {
   const columns = Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, width))
   const lines = [
-    ...wrap(
-      'logpipe reads log records from Kafka at native speed, keeps those that match, ' +
-        'and writes them to Elasticsearch, a file or stdout without losing one.',
-      0,
-      columns,
-    ),
+    ...wrap(INTRODUCTION, 0, columns),
     '',
     'Usage: logpipe COMMAND [OPTION]...',
     '',
     ...commands.flatMap(({ name, summary }) => fieldColumns(`  ${name}`, summary, 18, columns)),
+    '',
+    ...wrap(
+      `Topics for logpipe help TOPIC: ${TOPICS.map(({ name }) => name).join(', ')}.`,
+      0,
+      columns,
+    ),
     '',
     'logpipe COMMAND -h lists the options; logpipe COMMAND --help explains them.',
     'logpipe demo shows it all, with nothing to install.',

@@ -4,7 +4,9 @@
  * A thread is a Worker with a port of its own. One that dies is reported once, with the reason.
  */
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
+import { bridgeFile } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
+import { packedText } from '../core/program-files.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import type { PipelineSettings } from './settings.ts'
 import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
@@ -12,8 +14,12 @@ import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
 export type FromThread = FromIngress | FromFilter
 export type ToThread = ToIngress | ToFilter
 
-/** The file that a thread runs. The bundle replaces it by its own (build.mjs). */
-const ENTRY = new URL('./thread-entry.ts', import.meta.url)
+/** What a thread runs: a file, or in the executable what loads the scripts inside it. */
+function threadScript(): { readonly script: string | URL; readonly eval: boolean } {
+  const loader = packedText('js/loader.cjs')
+  if (loader !== null) return { script: loader, eval: true }
+  return { script: new URL('./thread-entry.ts', import.meta.url), eval: false }
+}
 
 /** How long threads may take to end once they were told; then they are terminated. */
 const EXIT_TIMEOUT_MS = 3000
@@ -65,9 +71,16 @@ export class Threads {
   start(data: Omit<ThreadData, 'port'>): void {
     const name = `${data.role}-${data.index}`
     const { port1, port2 } = new MessageChannel()
-    const worker = new Worker(ENTRY, {
+    const { script, eval: isText } = threadScript()
+    // A thread is told where the add-on is: finding it means reading it.
+    const settings = {
+      ...data.settings,
+      bridgeFile: bridgeFile(data.settings.bridgeFile ?? undefined),
+    }
+    const worker = new Worker(script, {
       name,
-      workerData: { ...data, port: port2 } satisfies ThreadData,
+      eval: isText,
+      workerData: { ...data, settings, port: port2 } satisfies ThreadData,
       transferList: [port2],
       stdout: false,
       stderr: false,

@@ -37,6 +37,13 @@ test('help is printed, whatever else is wrong on the line', async () => {
     [['run', '-h'], /^Usage: logpipe run/m],
     [['help', 'bench'], /logpipe bench consume - /],
     [['help', 'bench', 'produce'], /logpipe bench produce - /],
+    [['help', 'delivery'], /^DELIVERY\nWhat is promised/],
+    [['help', 'dead', 'letters'], /^DEAD LETTERS\n/],
+    // Both a topic and a command.
+    [['help', 'spill'], /^SPILL\n[^]+^NAME\n {4}logpipe spill - /m],
+    [['help', '--man'], /^\.TH LOGPIPE 1 /],
+    [['completion', 'bash'], /^complete -F _logpipe logpipe$/m],
+    [['licenses'], /LICENSE/],
     [['bench', '-h'], /^Usage: logpipe bench consume/m],
     [['bench', 'produce', '-h'], /^Usage: logpipe bench produce/m],
   ] as const) {
@@ -46,7 +53,7 @@ test('help is printed, whatever else is wrong on the line', async () => {
 
 test('the version is printed by each of its names', async () => {
   for (const name of ['--version', '-V', 'version']) {
-    assert.match(await printed([name]), /^logpipe \d+\.\d+\.\d+ \(Node \d+\.\d+\.\d+\)\n$/)
+    assert.match(await printed([name]), /^logpipe \d+\.\d+\.\d+ \(.+\)\nNode \d+\.\d+\.\d+.*\n$/)
   }
 })
 

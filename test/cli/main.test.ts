@@ -5,11 +5,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-
-const PROGRAM = ['--disable-warning=ExperimentalWarning', 'src/cli/main.ts']
+import { ARGUMENTS, COMMAND, IS_PACKED } from '../helpers/program-command.ts'
 
 function logpipe(args: readonly string[], env: Record<string, string> = {}) {
-  return spawnSync(process.execPath, [...PROGRAM, ...args], {
+  return spawnSync(COMMAND, [...ARGUMENTS, ...args], {
     encoding: 'utf8',
     // Nothing of the machine that runs the tests may set an option.
     env: { PATH: process.env['PATH'] ?? '', ...env },
@@ -58,10 +57,14 @@ const WATCH = `
     },
   })`
 
-test('help and version load no package and no add-on', () => {
+test('help and version load no package and no add-on', (t) => {
+  if (IS_PACKED) {
+    t.skip('the executable has no packages that could be watched')
+    return
+  }
   const watch = `data:text/javascript,${encodeURIComponent(WATCH)}`
   const watched = (args: readonly string[]) =>
-    spawnSync(process.execPath, ['--import', watch, ...PROGRAM, ...args], { encoding: 'utf8' })
+    spawnSync(COMMAND, ['--import', watch, ...ARGUMENTS, ...args], { encoding: 'utf8' })
   for (const args of [['--version'], ['--help'], ['run', '--help']]) {
     const { status, stderr } = watched(args)
     assert.equal(status, 0, stderr)
@@ -70,7 +73,7 @@ test('help and version load no package and no add-on', () => {
 })
 
 test('a reader that goes away ends the program quietly', async () => {
-  const child = spawn(process.execPath, [...PROGRAM, 'run', '--help'], {
+  const child = spawn(COMMAND, [...ARGUMENTS, 'run', '--help'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   child.stdout.destroy()

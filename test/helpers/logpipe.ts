@@ -1,13 +1,13 @@
 /**
- * The program as a user starts it: bin/logpipe in a process of its own, in a folder of its own.
+ * The program in a process of its own, in a folder of its own.
  */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { ARGUMENTS, COMMAND } from './program-command.ts'
 
-const PROGRAM = path.resolve(import.meta.dirname, '../../bin/logpipe')
 /** Only a bug keeps a run that long: the shut-down has a deadline of 25 s. */
 const RUN_MS_MAX = 120_000
 const LOOK_EVERY_MS = 50
@@ -57,7 +57,7 @@ export class Logpipe {
 
   constructor(t: Hooks, args: readonly string[], options: LogpipeOptions = {}) {
     this.folder = options.folder ?? testFolder(t)
-    this.#child = spawn(PROGRAM, args, {
+    this.#child = spawn(COMMAND, [...ARGUMENTS, ...args], {
       cwd: this.folder,
       // Nothing of the machine that runs the tests may set an option.
       env: { PATH: process.env['PATH'] ?? '', ...options.env },

@@ -8,8 +8,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
+import { ARGUMENTS, COMMAND } from './program-command.ts'
 
-const MAIN = path.resolve('src/cli/main.ts')
 /** Far more than a busy machine needs; a test that waits so long has failed. */
 const PATIENCE_MS = 60_000
 const LOOK_EVERY_MS = 25
@@ -36,8 +36,7 @@ export function startProgram(
   env: Readonly<Record<string, string>> = {},
   through: readonly string[] = [],
 ): Program {
-  const program = [process.execPath, '--disable-warning=ExperimentalWarning', MAIN]
-  const [first = '', ...rest] = [...through, ...program, ...args]
+  const [first = '', ...rest] = [...through, COMMAND, ...ARGUMENTS, ...args]
   const child = spawn(first, rest, {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },

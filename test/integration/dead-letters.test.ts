@@ -13,8 +13,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { FakeBulk } from '../helpers/fake-bulk.ts'
+import { ARGUMENTS, COMMAND } from '../helpers/program-command.ts'
 
-const PROGRAM = ['--disable-warning=ExperimentalWarning', path.resolve('src/cli/main.ts')]
 const REFUSAL = { status: 400, type: 'document_parsing_exception', reason: 'no number' }
 
 test('what was refused is sent again, and twice makes no second document', async (t) => {
@@ -26,7 +26,7 @@ test('what was refused is sent again, and twice makes no second document', async
   const letters = path.join(folder, 'dead.ndjson')
   const env = { PATH: process.env['PATH'] ?? '', ES_URL: url, DLQ: `file:${letters}` }
   const logpipe = async (...args: string[]) => {
-    const child = spawn(process.execPath, [...PROGRAM, ...args], { env, cwd: folder })
+    const child = spawn(COMMAND, [...ARGUMENTS, ...args], { env, cwd: folder })
     t.after(() => child.kill('SIGKILL'))
     let out = ''
     let error = ''

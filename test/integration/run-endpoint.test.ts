@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
+import { ARGUMENTS, COMMAND } from '../helpers/program-command.ts'
 
-const PROGRAM = ['--disable-warning=ExperimentalWarning', 'src/cli/main.ts']
 const READY_MS_MAX = 60_000
 
 /** Asks until the answer has the status and says the words, or the time is up. */
@@ -33,7 +33,7 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
     POOL_SIZE: '16',
   }
   const args = ['run', '--embedded', '--output', 'none', '--metrics-listen']
-  const child = spawn(process.execPath, [...PROGRAM, ...args, '127.0.0.1:0'], { env })
+  const child = spawn(COMMAND, [...ARGUMENTS, ...args, '127.0.0.1:0'], { env })
   t.after(() => child.kill('SIGKILL'))
   let told = ''
   const port = await new Promise<string>((resolve, reject) => {
@@ -54,7 +54,7 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
 
   const refused = (more: Record<string, string>, address: string) => {
     const options = { env: { ...env, ...more }, encoding: 'utf8', timeout: READY_MS_MAX } as const
-    const { status, stderr } = spawnSync(process.execPath, [...PROGRAM, ...args, address], options)
+    const { status, stderr } = spawnSync(COMMAND, [...ARGUMENTS, ...args, address], options)
     return { status, lines: stderr.trimEnd().split('\n') }
   }
   assert.deepEqual(refused({}, '127.0.0.1:0'), {

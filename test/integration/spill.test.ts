@@ -10,8 +10,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { FakeBulk } from '../helpers/fake-bulk.ts'
-
-const PROGRAM = ['--disable-warning=ExperimentalWarning', path.resolve('src/cli/main.ts')]
+import { ARGUMENTS, COMMAND } from '../helpers/program-command.ts'
 
 test('what a pipeline left in the spill is drained once', async (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'logpipe-drain-'))
@@ -21,7 +20,7 @@ test('what a pipeline left in the spill is drained once', async (t) => {
   t.after(() => fake.close())
   const env = { PATH: process.env['PATH'] ?? '', ES_URL: url }
   const logpipe = async (...args: string[]) => {
-    const child = spawn(process.execPath, [...PROGRAM, ...args], { env, cwd: folder })
+    const child = spawn(COMMAND, [...ARGUMENTS, ...args], { env, cwd: folder })
     t.after(() => child.kill('SIGKILL'))
     let out = ''
     let error = ''

@@ -14,6 +14,7 @@ const COLUMNS_MAX = 100
 const TABLES = new Set([
   'src/options/table.ts',
   'src/options/commands.ts',
+  'src/options/topics.ts',
   'src/core/errors.ts',
   'src/bridge/bridge.ts',
 ])

@@ -1,0 +1,176 @@
+/**
+ * Where the executable puts its add-ons, since the dynamic linker loads files only.
+ *
+ * A folder for each set of add-ons, named by its content, below the first of several folders that
+ * can be used. Nobody else may write there: folders and files are the user's alone, and no folder
+ * above may be another user's. Every file is compared by its hash before it is loaded, at each
+ * start; what is missing or differs is written under a name of its own and renamed, so that two
+ * that start at once never see half a file, and one that has the old file mapped keeps it.
+ *
+ * Bound: SETS_KEPT sets stay; older ones go when a set is written.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
+import { LogpipeError } from './errors.ts'
+
+export interface AddonSet {
+  /** Names the content of all files. */
+  readonly id: string
+  /** SHA-256 of each file, in hex. */
+  readonly hashes: Readonly<Record<string, string>>
+  readonly read: (name: string) => Uint8Array
+}
+
+/** This version, the one before, and one that is being tried. */
+const SETS_KEPT = 3
+/** What a writer that died left behind goes after an hour: none writes that long. */
+const PARTIAL_MS_MAX = 3_600_000
+const OTHERS = 0o077
+
+/**
+ * Makes sure that these files of the set lie in one folder, and can be loaded.
+ * @param folders candidates, the best first. Each gets mode 0700.
+ * @returns the folder
+ * @throws LogpipeError CACHE when none of the folders can be used, with the reason for each
+ */
+export function placeAddons(
+  set: AddonSet,
+  names: readonly string[],
+  folders: readonly string[],
+): string {
+  const reasons: string[] = []
+  for (const folder of folders) {
+    try {
+      return placeIn(folder, set, names)
+    } catch (error) {
+      reasons.push(`${folder}: ${reasonOf(error)}`)
+    }
+  }
+  throw new LogpipeError(
+    'CACHE',
+    'expected a folder that can be written and executed from, for the add-ons; ' +
+      `${reasons.join('; ')}. Set XDG_CACHE_HOME or TMPDIR to one.`,
+  )
+}
+
+function placeIn(folder: string, set: AddonSet, names: readonly string[]): string {
+  const home = path.join(folder, set.id)
+  makePrivate(folder)
+  makePrivate(home)
+  const isNew = names.filter((name) => placeFile(path.join(home, name), set, name)).length > 0
+  if (isNew) removeOld(folder, home)
+  for (const name of names) assertExecutable(path.join(home, name))
+  return home
+}
+
+class Unusable extends LogpipeError {
+  constructor(message: string) {
+    super('CACHE', message)
+  }
+}
+
+/** Makes the folder the user's alone; refuses one that another user could exchange. */
+function makePrivate(folder: string): void {
+  makeFolder(folder)
+  const found = fs.lstatSync(folder)
+  const { uid, mode } = found
+  if (!found.isDirectory()) throw new Unusable('it is no folder')
+  if (uid !== ownId()) throw new Unusable('it belongs to another user')
+  if ((mode & OTHERS) !== 0) fs.chmodSync(folder, 0o700)
+  for (let at = path.dirname(fs.realpathSync(folder)); ; at = path.dirname(at)) {
+    const above = fs.statSync(at)
+    const isSticky = (above.mode & 0o1000) !== 0
+    if (above.uid !== ownId() && above.uid !== 0 && !isSticky) {
+      throw new Unusable(`${at} belongs to another user`)
+    }
+    if ((above.mode & 0o002) !== 0 && !isSticky) throw new Unusable(`everyone may write to ${at}`)
+    if (at === path.dirname(at)) return
+  }
+}
+
+/** Not by Node's own `recursive`, which never returns where mkdir(2) says ENOENT (below /proc). */
+function makeFolder(folder: string): void {
+  if (fs.existsSync(folder)) return
+  makeFolder(path.dirname(folder))
+  try {
+    fs.mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    // Another start was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+/** @returns whether it had to be written */
+function placeFile(file: string, set: AddonSet, name: string): boolean {
+  if (isIntact(file, set.hashes[name])) return false
+  const partial = `${file}.${process.pid}.${randomBytes(6).toString('hex')}.partial`
+  try {
+    // The mark of a program is what assertExecutable looks for: the loader itself does not need it.
+    fs.writeFileSync(partial, set.read(name), { flag: 'wx', mode: 0o700 })
+    fs.renameSync(partial, file)
+  } catch (error) {
+    fs.rmSync(partial, { force: true })
+    throw error
+  }
+  return true
+}
+
+function isIntact(file: string, hash: string | undefined): boolean {
+  const found = fs.lstatSync(file, { throwIfNoEntry: false })
+  if (found?.isFile() !== true || found.uid !== ownId() || (found.mode & OTHERS) !== 0) return false
+  return createHash('sha256').update(fs.readFileSync(file)).digest('hex') === hash
+}
+
+/** On a file system mounted noexec access(2) refuses what its mode allows. */
+function assertExecutable(file: string): void {
+  try {
+    fs.accessSync(file, fs.constants.X_OK)
+  } catch {
+    throw new Unusable('its file system is mounted noexec')
+  }
+}
+
+/** Removes the oldest sets and what dead writers left; whoever runs from them has them mapped. */
+function removeOld(folder: string, home: string): void {
+  const ageOf = (entry: string) => Date.now() - fs.statSync(entry).mtimeMs
+  try {
+    const partials = fs.readdirSync(home).filter((name) => name.endsWith('.partial'))
+    for (const name of partials) {
+      const partial = path.join(home, name)
+      if (ageOf(partial) > PARTIAL_MS_MAX) fs.rmSync(partial, { force: true })
+    }
+    const others = fs
+      .readdirSync(folder)
+      .filter((name) => /^[0-9a-f]{16,64}$/.test(name))
+      .map((name) => path.join(folder, name))
+      .filter((other) => other !== home)
+      .sort((one, two) => ageOf(one) - ageOf(two))
+    for (const old of others.slice(SETS_KEPT - 1)) {
+      fs.rmSync(old, { recursive: true, force: true })
+    }
+  } catch {
+    // Another start tidies up at the same time; the next one does what is left.
+  }
+}
+
+function ownId(): number {
+  return process.getuid?.() ?? -1
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Unusable) return error.message
+  const { code, syscall } = error as NodeJS.ErrnoException
+  return SAID[code ?? ''] ?? `${syscall ?? 'it'} failed (${code ?? String(error)})`
+}
+
+const SAID: Readonly<Record<string, string>> = {
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space is left',
+  EDQUOT: 'the quota is used up',
+  ENOENT: 'it cannot be made there',
+  ENOTDIR: 'a file is in the way',
+  EEXIST: 'a file is in the way',
+}

@@ -1,0 +1,15 @@
+/**
+ * The program under test, as a command: this checkout, or the executable that LOGPIPE_BIN names
+ * (`npm run test:binary`).
+ */
+import path from 'node:path'
+
+const executable = process.env['LOGPIPE_BIN'] ?? ''
+
+/** Whether the executable is tested. */
+export const IS_PACKED = executable !== ''
+
+/** The program, and what stands before its arguments. */
+export const [COMMAND, ...ARGUMENTS]: readonly [string, ...string[]] = IS_PACKED
+  ? [path.resolve(executable)]
+  : [process.execPath, '--disable-warning=ExperimentalWarning', path.resolve('src/cli/main.ts')]
