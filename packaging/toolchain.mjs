@@ -53,6 +53,9 @@ export async function toolchain() {
   const zig = path.join(work, 'zig/ziglang/zig')
   const requirements = path.join(import.meta.dirname, 'zig-requirements.txt')
   if (!fs.existsSync(zig)) {
+    await run('python3', ['-m', 'pip', '--version']).catch(() => {
+      throw new Error('python3 has no pip: apt-get install python3-pip')
+    })
     say('the compiler (zig, from PyPI, 100 MB) ...')
     const args = [
       'install',
