@@ -10,6 +10,9 @@ import { detailOf } from '../sync/control-client.ts'
 /** Five hundred pipelines are half a megabyte. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024
 const ANSWER_MS_MAX = 10_000
+/** As many as the API gives at once, and as it has at all. */
+const PAGE = 500
+const PIPELINES_MAX = 10_000
 /** 200 matches of 16,000 characters each. */
 const EVENT_CHARS_MAX = 4 * 1024 * 1024
 
@@ -38,6 +41,18 @@ export class ControlApi {
     } catch (error) {
       throw this.#failure(messageOf(error), error)
     }
+  }
+
+  /** Every pipeline, a page after the other. @throws LogpipeError CONTROL */
+  async pipelines<Item>(): Promise<Item[]> {
+    const all: Item[] = []
+    for (let cursor: number | null = 0; cursor !== null && all.length < PIPELINES_MAX;) {
+      const page = await this.get(`/api/pipelines?limit=${PAGE}&cursor=${cursor}`)
+      const { items, next_cursor: next } = page as { items: Item[]; next_cursor: number | null }
+      all.push(...items)
+      cursor = next
+    }
+    return all
   }
 
   /** Server-sent events, until the other side ends them. @throws LogpipeError CONTROL */

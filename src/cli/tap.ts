@@ -20,8 +20,6 @@ interface Batch {
   readonly dropped: number
 }
 
-/** As many as the API gives on a page. */
-const PAGE = 500
 /** The control plane is away: pauses of a second, for half a minute. */
 const FAILURES_MAX = 30
 const RETRY_MS = 1000
@@ -82,7 +80,7 @@ async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
 
 /** By id or name; without either, the one that runs. @throws LogpipeError USAGE */
 async function pipelineOf(api: ControlApi, asked: string | undefined): Promise<Pipeline> {
-  const { items } = (await api.get(`/api/pipelines?limit=${PAGE}`)) as { items: Pipeline[] }
+  const items = await api.pipelines<Pipeline>()
   if (asked !== undefined) {
     const found =
       items.find(({ name }) => name === asked) ?? items.find(({ id }) => String(id) === asked)

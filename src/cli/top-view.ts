@@ -76,14 +76,11 @@ export interface FleetAnswers {
       readonly rates: Numbers
     }[]
   }
-  readonly pipelines: {
-    readonly total: number
-    readonly items: readonly {
-      readonly id: number
-      readonly name: string
-      readonly status: { readonly state: string; readonly reason: string | null }
-    }[]
-  }
+  readonly pipelines: readonly {
+    readonly id: number
+    readonly name: string
+    readonly status: { readonly state: string; readonly reason: string | null }
+  }[]
   readonly workers: {
     readonly items: readonly {
       readonly id: string
@@ -99,7 +96,7 @@ export interface FleetAnswers {
 export function fleetText(url: string, { runtime, pipelines, workers }: FleetAnswers): string {
   const running = new Map(runtime.pipelines.map((each) => [each.pipeline_id, each]))
   const polled = (id: number) => running.get(id)?.rates['polled_per_second'] ?? 0
-  const items = pipelines.items.toSorted((a, b) => polled(b.id) - polled(a.id) || a.id - b.id)
+  const items = pipelines.toSorted((a, b) => polled(b.id) - polled(a.id) || a.id - b.id)
   const rows = items.map(({ id, name, status }) => {
     const { rates = {}, metrics = {}, workers: by = [] } = running.get(id) ?? {}
     return [
@@ -127,14 +124,14 @@ export function fleetText(url: string, { runtime, pipelines, workers }: FleetAns
   ])
   return [
     `${url}   ${live} of ${workers.items.length} workers live, ${idle} idle   ` +
-      `${running.size} of ${pipelines.total} pipelines run`,
+      `${running.size} of ${pipelines.length} pipelines run`,
     '',
     textTable([heading, ...rows], new Set([0, 4, 5, 6, 7, 8, 9, 10])),
     ...reasons(items),
   ].join('\n')
 }
 
-function reasons(items: FleetAnswers['pipelines']['items']): string[] {
+function reasons(items: FleetAnswers['pipelines']): string[] {
   return items
     .flatMap(({ id, name, status }) =>
       status.reason === null ? [] : [`${id} ${printable(name)}: ${printable(status.reason)}`],

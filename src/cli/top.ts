@@ -14,8 +14,6 @@ import { fitted, fleetText, pipelineText, ratesBetween, type FleetAnswers } from
 
 /** Snapshots and heartbeats come once a second. */
 const EVERY_MS = 1000
-/** Pipelines that are asked for: a page of the API, and far more than a screen. */
-const PAGE = 500
 
 const SCREEN = { enter: '\x1b[?1049h\x1b[?25l', leave: '\x1b[?25h\x1b[?1049l' }
 const HOME = '\x1b[H'
@@ -123,7 +121,7 @@ function fleetLook(api: ControlApi): Look {
   return async () => {
     const [runtime, pipelines, workers] = await Promise.all([
       api.get('/api/metrics/runtime'),
-      api.get(`/api/pipelines?limit=${PAGE}`),
+      api.pipelines<FleetAnswers['pipelines'][number]>(),
       api.get('/api/workers'),
     ])
     const answers = { runtime, pipelines, workers } as FleetAnswers

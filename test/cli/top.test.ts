@@ -55,10 +55,11 @@ test('a fleet is shown with the busiest pipeline first, and what is wrong beneat
       fleet: { rates: {} },
       pipelines: [runs(1, 10, ['a']), runs(2, 2000, ['b', 'c', 'd'])],
     },
-    pipelines: {
-      total: 3,
-      items: [item(1, 'running', null), item(2, 'running', null), item(3, 'pending', 'no\nworker')],
-    },
+    pipelines: [
+      item(1, 'running', null),
+      item(2, 'running', null),
+      item(3, 'pending', 'no\nworker'),
+    ],
     workers: { items: [worker('a', 1), worker('b', 2), worker('e', null), worker('f', 1, false)] },
   })
   const lines = text.split('\n')
@@ -122,5 +123,5 @@ test('a control plane that is named is shown, as text or as one object', async (
   assert.match(host.printed(), /0 of 0 workers live, 0 idle {3}0 of 0 pipelines run/)
   assert.equal(await top(host.context(['--once', '--json'])), 0)
   const data = JSON.parse(host.printed())
-  assert.deepEqual(data.pipelines, { items: [], total: 0, next_cursor: null })
+  assert.deepEqual(data.pipelines, [])
 })
