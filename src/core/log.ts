@@ -33,8 +33,9 @@ export class Log {
   readonly #options: LogOptions
   readonly #json: pino.Logger | null
   #leastLevel: number
-  /** Lines of the status that stand on the terminal now. */
+  /** Lines of the status: they stand on the terminal now, or will again after show(). */
   #statusLines: readonly string[] = []
+  #isHidden = false
 
   constructor(options: LogOptions) {
     this.#options = options
@@ -86,14 +87,36 @@ export class Log {
       return
     }
     const cut = lines.map((line) => line.slice(0, columns() - 1))
-    write(`${this.#eraseStatus()}${cut.map((line) => `${line}\n`).join('')}`)
+    const erase = this.#eraseStatus()
     this.#statusLines = cut
+    write(erase + this.#statusText())
+  }
+
+  /**
+   * Takes the status off the terminal while somebody else writes to it (the matches, on stdout):
+   * to refresh it in place would otherwise erase what was written below it. show() puts it back.
+   */
+  hide(): void {
+    const erase = this.#eraseStatus()
+    this.#isHidden = true
+    if (erase !== '') this.#options.write(erase)
+  }
+
+  /** The last status stays as it stands: what follows is written below it. */
+  settle(): void {
+    this.#statusLines = []
+  }
+
+  show(): void {
+    this.#isHidden = false
+    const text = this.#statusText()
+    if (text !== '') this.#options.write(text)
   }
 
   /** Lines for people alone, for example the books: machines get them as fields of an event. */
   lines(lines: readonly string[]): void {
     if (this.#options.quiet || this.#json !== null) return
-    this.#statusLines = []
+    this.settle()
     this.#options.write(lines.map((line) => `${line}\n`).join(''))
   }
 
@@ -104,12 +127,19 @@ export class Log {
       return
     }
     const label = level === 'info' ? '' : `${level}: `
-    const again = this.#statusLines.map((line) => `${line}\n`).join('')
-    this.#options.write(`${this.#eraseStatus()}logpipe: ${label}${message}\n${again}`)
+    this.#options.write(`${this.#eraseStatus()}logpipe: ${label}${message}\n${this.#statusText()}`)
+  }
+
+  get #shown(): readonly string[] {
+    return this.#isHidden ? [] : this.#statusLines
+  }
+
+  #statusText(): string {
+    return this.#shown.map((line) => `${line}\n`).join('')
   }
 
   /** Moves up over the status lines and clears them. */
   #eraseStatus(): string {
-    return this.#statusLines.map(() => `${UP_ONE_LINE}${ERASE_LINE}`).join('')
+    return this.#shown.map(() => `${UP_ONE_LINE}${ERASE_LINE}`).join('')
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The README's option tables, between <!-- options:GROUP --> and <!-- /options:GROUP -->.
+ * The READMEs' option tables, between <!-- options:GROUP --> and <!-- /options:GROUP -->.
  *
  * `build/node bin/write-readme.ts` writes them; a test compares.
  */
@@ -8,30 +8,45 @@ import { namesOf } from './spec.ts'
 import type { OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 
+/** In which language a README says what an option is for. */
+export interface ReadmeLanguage {
+  /** Of the columns but the last, which has none. */
+  readonly headings: readonly string[]
+  readonly shortOf: (row: OptionSpec) => string
+  readonly notBuilt: string
+}
+
+const ENGLISH: ReadmeLanguage = {
+  headings: ['Variable', 'Flag', 'Default'],
+  shortOf: (row) => row.short,
+  notBuilt: ' *(Not yet.)*',
+}
+
 /** The text with every option table replaced by what the table of options says. */
-export function fillOptionTables(readme: string): string {
+export function fillOptionTables(readme: string, language: ReadmeLanguage = ENGLISH): string {
   return readme.replaceAll(
     /(<!-- options:([a-z]+) -->\n)[\s\S]*?(<!-- \/options:\2 -->)/g,
-    (_, open: string, group: string, close: string) => `${open}\n${tableOf(group)}\n${close}`,
+    (_, open: string, group: string, close: string) =>
+      `${open}\n${tableOf(group, language)}\n${close}`,
   )
 }
 
-function tableOf(group: string): string {
+function tableOf(group: string, language: ReadmeLanguage): string {
   const rows = ROWS.filter((row) => row.group === group).map(
-    (row) => `| ${cells(row).map(escapeCell).join(' | ')} |\n`,
+    (row) => `| ${cells(row, language).map(escapeCell).join(' | ')} |\n`,
   )
-  return `| Variable | Flag | Default | |\n|---|---|---|---|\n${rows.join('')}`
+  return `| ${language.headings.join(' | ')} | |\n|---|---|---|---|\n${rows.join('')}`
 }
 
-function cells(row: OptionSpec): readonly string[] {
+function cells(row: OptionSpec, { shortOf, notBuilt }: ReadmeLanguage): readonly string[] {
   const variables = [row.env, ...(row.envAliases ?? [])].map(code).join(', ')
   const letter = row.letter === undefined ? '' : `${code(`-${row.letter}`)}, `
   const value = row.variable === undefined ? '' : ` ${row.variable}`
   const flag = letter + code(`--${namesOf(row)[0]}${value}`)
   const isText = row.default !== null && row.default !== ''
   const fallback = isText && row.kind !== 'switch' ? code(row.default) : defaultText(row)
-  const later = row.notBuilt === true ? ' *(Not yet.)*' : ''
-  return [variables, flag, fallback, `${row.short}${later}`]
+  const later = row.notBuilt === true ? notBuilt : ''
+  return [variables, flag, fallback, `${shortOf(row)}${later}`]
 }
 
 function code(text: string): string {

@@ -12,6 +12,7 @@ import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { SinkEvents } from '../sink/sink.ts'
 import type { Spill, SpillDamage } from '../sink/spill/contract.ts'
+import type { Screen } from '../sink/stdout-sink.ts'
 import { openSpill } from '../sink/spill/open.ts'
 import { bridgeLocks } from './bridge-locks.ts'
 import { openLetters, type OpenLetters } from './open-letters.ts'
@@ -29,6 +30,8 @@ export interface OutputDeps {
   readonly events: SinkEvents
   readonly books: Books
   readonly warn: (message: string) => void
+  /** The status lines, where they stand on the terminal that stdout writes to. */
+  readonly screen: Screen | undefined
 }
 
 export async function openElasticsearchOutput(

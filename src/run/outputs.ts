@@ -37,7 +37,11 @@ export async function openOutput(output: OutputSettings, deps: OutputDeps): Prom
       return { sink, credit: COUNT_CREDIT, close: NOTHING_BEHIND, counts: () => sink.counts() }
     }
     case 'stdout':
-      return { sink: new StdoutSink(deps.events), credit: STDOUT_CREDIT, close: NOTHING_BEHIND }
+      return {
+        sink: new StdoutSink(deps.events, deps.screen === undefined ? {} : { screen: deps.screen }),
+        credit: STDOUT_CREDIT,
+        close: NOTHING_BEHIND,
+      }
     case 'file':
       return {
         sink: new FileSink(output, deps.events, { locks: bridgeLocks(deps.bridge) }),

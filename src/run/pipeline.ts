@@ -117,6 +117,7 @@ export class Pipeline {
     const parts = await openParts(settings, {
       warn: (message) => deps.log.warn(message),
       fail: (error) => pipeline?.fail(error),
+      screen: deps.log,
     })
     pipeline = new Pipeline(settings, deps, parts)
     pipeline.#startThreads(parts.output.credit)

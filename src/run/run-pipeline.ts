@@ -101,6 +101,7 @@ function conclude(result: PipelineResult, log: Log): number {
   if (!closedPipe && (error === null || stats.counters.records > 0)) {
     const { records, bytes, matched } = stats.counters
     const rate = `${Math.round(records / Math.max(seconds, 0.001))} msg/s`
+    log.settle()
     log.info(
       `read ${records} records (${formatBytes(bytes)}) in ${formatDuration(seconds * 1000)}, ` +
         `${rate}; ${matched} matched`,

@@ -21,12 +21,21 @@ export const STDOUT_CREDIT: CreditLimits = { documents: 200_000, bytes: 16 * 102
 /** Small batches are written together up to this size: four times a pipe, some 10 us of copying. */
 const WRITE_BYTES = 256 * 1024
 
-const STDOUT_DESCRIPTOR = 1
+export const STDOUT_DESCRIPTOR = 1
+
+/** What stands on the terminal that stdout is, and must make way for each write. */
+export interface Screen {
+  hide(): void
+  show(): void
+}
+
+const NO_SCREEN: Screen = { hide: () => undefined, show: () => undefined }
 
 export class StdoutSink implements Sink {
   readonly #events: SinkEvents
   readonly #clock: Clock
   readonly #openWriter: () => DescriptorWriter
+  readonly #screen: Screen
   readonly #queue: BatchQueue
   #writer: DescriptorWriter | null = null
   #isWriting = false
@@ -36,11 +45,16 @@ export class StdoutSink implements Sink {
   /** @param options.openWriter how to open the output; the default opens descriptor 1. */
   constructor(
     events: SinkEvents,
-    options: { readonly clock?: Clock; readonly openWriter?: () => DescriptorWriter } = {},
+    options: {
+      readonly clock?: Clock
+      readonly openWriter?: () => DescriptorWriter
+      readonly screen?: Screen
+    } = {},
   ) {
     this.#events = events
     this.#clock = options.clock ?? systemClock
     this.#openWriter = options.openWriter ?? (() => openWriter(STDOUT_DESCRIPTOR, this.#clock))
+    this.#screen = options.screen ?? NO_SCREEN
     this.#queue = new BatchQueue(this.#clock)
   }
 
@@ -81,8 +95,10 @@ export class StdoutSink implements Sink {
     const group = this.#queue.take(WRITE_BYTES)
     if (group === null) return
     this.#isWriting = true
+    this.#screen.hide()
     writer.write(group.bytes, (error) => {
       this.#isWriting = false
+      this.#screen.show()
       if (this.#isEnded) return
       if (error !== null) {
         this.#fail(error)

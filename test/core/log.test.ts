@@ -61,3 +61,33 @@ test('on a terminal the status is refreshed in place, below the events, within t
   const first = `${'a'.repeat(19)}\nb\n`
   assert.deepEqual(written, [first, `${up}${up}logpipe: event\n${first}`, `${up}${up}c\nd\n`])
 })
+
+test('what somebody else writes to the terminal is not erased', () => {
+  const { log, written } = newLog({ isTerminal: true })
+  const up = '\u001B[1A\u001B[2K'
+  log.status(['a'], {})
+  log.hide()
+  log.status(['b'], {})
+  log.warn('w')
+  log.show()
+  log.status(['c'], {})
+  log.settle()
+  log.info('done')
+  assert.deepEqual(written, [
+    'a\n',
+    up,
+    '',
+    'logpipe: warn: w\n',
+    'b\n',
+    `${up}c\n`,
+    'logpipe: done\n',
+  ])
+})
+
+test('there is nothing to hide where the status is not refreshed', () => {
+  const { log, written } = newLog()
+  log.status(['a'], {})
+  log.hide()
+  log.show()
+  assert.deepEqual(written, ['a\n'])
+})

@@ -17,7 +17,7 @@ import { test, type TestContext } from 'node:test'
 import { ManualClock, systemClock } from '../../src/core/clock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { CallWriter, openWriter } from '../../src/sink/descriptor-writer.ts'
-import { StdoutSink } from '../../src/sink/stdout-sink.ts'
+import { StdoutSink, type Screen } from '../../src/sink/stdout-sink.ts'
 import { RecordedBatch, RecordedEvents, until } from './recorded-batch.ts'
 
 const PROGRAM = path.join(import.meta.dirname, 'stdout-program.ts')
@@ -53,9 +53,18 @@ function openFifo(t: TestContext) {
   return { writer, read, closeReader }
 }
 
-async function openSink(t: TestContext, descriptor: number, clock = new ManualClock()) {
+async function openSink(
+  t: TestContext,
+  descriptor: number,
+  clock = new ManualClock(),
+  screen?: Screen,
+) {
   const events = new RecordedEvents()
-  const sink = new StdoutSink(events, { clock, openWriter: () => openWriter(descriptor, clock) })
+  const sink = new StdoutSink(events, {
+    clock,
+    openWriter: () => openWriter(descriptor, clock),
+    ...(screen === undefined ? {} : { screen }),
+  })
   await sink.open()
   t.after(() => sink.close(0))
   return { sink, events, clock }
@@ -77,6 +86,19 @@ test('documents reach a pipe in order and are settled once they are in it', asyn
   assert.equal(read(), 'a\nb\nc\n')
   const { queuedDocuments, writtenDocuments, writtenBytes } = sink.gauges()
   assert.deepEqual([queuedDocuments, writtenDocuments, writtenBytes], [0, 3, 6])
+})
+
+test('what stands on the terminal makes way for each write and comes back', async (t) => {
+  const { writer, read } = openFifo(t)
+  const seen: string[] = []
+  const screen = {
+    hide: () => seen.push(`hide ${read()}`),
+    show: () => seen.push(`show ${read()}`),
+  }
+  const { sink } = await openSink(t, writer, new ManualClock(), screen)
+  sink.write(new RecordedBatch(['a']))
+  await sink.flush(1000)
+  assert.deepEqual(seen, ['hide ', 'show a'])
 })
 
 test('a reader that stops holds the rest back, and nothing is lost when it goes on', async (t) => {
