@@ -70,7 +70,7 @@ function addHealth(router: OpenAPIHono, context: ControlContext): void {
 function addRuntime(router: OpenAPIHono, context: ControlContext): void {
   const entry = z.object({
     workers: z.array(z.string()),
-    metrics: numbers.openapi({ description: 'Summed over the workers, as they report them.' }),
+    metrics: numbers.openapi({ description: 'Summed over the workers; of times, the longest.' }),
     rates: numbers.openapi({ description: 'Per second, over the last three seconds.' }),
   })
   router.openapi(
@@ -221,10 +221,14 @@ function addElasticsearch(router: OpenAPIHono, context: ControlContext): void {
   )
 }
 
+/** Of times, the longest: how far several workers are behind is how far the last of them is. */
 function sum(each: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const total: Record<string, number> = {}
   for (const metrics of each) {
-    for (const [name, value] of Object.entries(metrics)) total[name] = (total[name] ?? 0) + value
+    for (const [name, value] of Object.entries(metrics)) {
+      const before = total[name] ?? 0
+      total[name] = name.endsWith('_seconds') ? Math.max(before, value) : before + value
+    }
   }
   return total
 }

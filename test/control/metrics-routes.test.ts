@@ -35,6 +35,20 @@ test('the fleet and each pipeline are told, with rates, and what runs locally', 
   assert.deepEqual(later.pipelines, [])
 })
 
+test('several workers are as far behind as the last of them', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  for (const [id, seconds] of [
+    ['w1', 40],
+    ['w2', 7],
+  ] as const) {
+    const lag = { kafka_lag: 10, kafka_lag_seconds: seconds }
+    await beat(id, { state: 'running', pipeline_id: 1, revision: 1, metrics: lag })
+  }
+  const { body } = await call('GET', '/api/metrics/runtime')
+  assert.deepEqual(body.fleet.metrics, { kafka_lag: 20, kafka_lag_seconds: 40 })
+})
+
 test('history answers with named points, and refuses what it does not keep', async (t) => {
   const { call, beat, context, clock } = controlFixture(t)
   await beat('w1', { state: 'running', pipeline_id: 1, metrics })

@@ -2,7 +2,7 @@
  * The figures of a pipeline, or of all together, as they are now.
  */
 import type { RuntimeEntry } from './api-types.ts'
-import { bytes, perSecond, shortNumber, wholeNumber } from './format.ts'
+import { bytes, duration, perSecond, shortNumber, wholeNumber } from './format.ts'
 
 export function Figures({ entry }: { readonly entry: RuntimeEntry }) {
   const { rates, metrics } = entry
@@ -14,7 +14,7 @@ export function Figures({ entry }: { readonly entry: RuntimeEntry }) {
     ['Polled', perSecond(rate('polled')), `${bytes(rate('polled_bytes'))}/s`, false],
     ['Matched', perSecond(rate('matched')), `${wholeNumber(now('matched_total'))} in all`, false],
     ['Written', perSecond(rate('written')), `${wholeNumber(now('written_total'))} in all`, false],
-    ['Lag', shortNumber(now('kafka_lag')), 'records behind', false],
+    ['Lag', shortNumber(now('kafka_lag')), lagNote(metrics), false],
     ['Queued', shortNumber(now('es_mem_queue_len')), 'in memory', false],
     ['Spill', bytes(now('es_spill_queue_bytes')), 'waits on disk', now('es_spill_queue_bytes') > 0],
     ['429', shortNumber(rejected), 'too busy', rejected > 0],
@@ -31,4 +31,12 @@ export function Figures({ entry }: { readonly entry: RuntimeEntry }) {
       ))}
     </dl>
   )
+}
+
+/** In time where the worker tells it. */
+function lagNote(metrics: RuntimeEntry['metrics']): string {
+  const seconds = metrics['kafka_lag_seconds'] ?? 0
+  return (metrics['kafka_lag'] ?? 0) > 0 && seconds >= 1
+    ? `records, ${duration(seconds)} behind`
+    : 'records behind'
 }

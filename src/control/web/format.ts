@@ -59,11 +59,15 @@ const UNITS: readonly (readonly [seconds: number, unit: string])[] = [
 export function ago(iso: string, nowMs: number): string {
   const seconds = Math.max(0, Math.round((nowMs - Date.parse(iso)) / 1000))
   if (!Number.isFinite(seconds)) return 'never'
-  if (seconds < 3) return 'just now'
+  return seconds < 3 ? 'just now' : `${duration(seconds)} ago`
+}
+
+/** In the largest unit that fits: "42 s", "5 min". */
+export function duration(seconds: number): string {
   for (const [size, unit] of UNITS) {
-    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`
   }
-  return `${seconds} s ago`
+  return `${Math.round(seconds)} s`
 }
 
 /** 2026-11-25 22:13:39 in the reader's own zone. */
