@@ -17,7 +17,12 @@ export interface PipelineStatus {
   readonly state: PipelineState
   readonly reason: string | null
   readonly workers: readonly PipelineWorker[]
-  readonly check: { readonly state: string; readonly result: unknown } | null
+  readonly check: {
+    readonly state: string
+    readonly worker_id: string
+    readonly created_at: string
+    readonly result: unknown
+  } | null
 }
 
 export type FieldValue = string | number | boolean | readonly string[]

@@ -5,15 +5,14 @@ import { useState } from 'preact/hooks'
 import { messageOf, post } from './api.ts'
 import type { Pipeline } from './api-types.ts'
 import { findingsOf, outputLines } from './command-output.ts'
+import { ago } from './format.ts'
 import { useLive } from './live.tsx'
 import { useNotices } from './notices.tsx'
 import { StateBadge } from './state-badge.tsx'
 import type { Tone } from './states.ts'
 
-/** Of a check that found nothing to say, what it said instead. */
-const LINES_MAX = 12
-/** The whole configuration comes before the findings. */
-const OUTPUT_MAX = 500
+/** The control plane keeps what was found only, or as many lines of what was said instead. */
+const LINES_MAX = 500
 
 const WORDS: ReadonlyMap<string, readonly [word: string, tone: Tone]> = new Map([
   ['queued', ['waiting', 'busy']],
@@ -34,7 +33,7 @@ export function CheckResult({ pipeline }: { readonly pipeline: Pipeline }) {
   const [busy, setBusy] = useState(false)
   const { check, workers } = pipeline.status
   const [word, tone] = WORDS.get(check?.state ?? '') ?? ['', 'calm']
-  const lines = check === null ? [] : outputLines(check.result, OUTPUT_MAX)
+  const lines = check === null ? [] : outputLines(check.result, LINES_MAX)
   const findings = findingsOf(lines)
   const again = async (): Promise<void> => {
     setBusy(true)
@@ -52,6 +51,11 @@ export function CheckResult({ pipeline }: { readonly pipeline: Pipeline }) {
         <h2 id="check-title">Check</h2>
         {word !== '' && <StateBadge state={word} tone={tone} />}
       </div>
+      {check !== null && (
+        <p class="muted">
+          By {check.worker_id}, {ago(check.created_at, Date.now())}
+        </p>
+      )}
       {check === null && (
         <p class="muted">
           A worker checks Kafka, the topic and Elasticsearch when the pipeline starts.
@@ -71,7 +75,7 @@ export function CheckResult({ pipeline }: { readonly pipeline: Pipeline }) {
       )}
       {findings.length === 0 && lines.length > 0 && (
         <pre tabIndex={0} aria-label="What the check said">
-          {lines.slice(-LINES_MAX).join('\n')}
+          {lines.join('\n')}
         </pre>
       )}
       <button

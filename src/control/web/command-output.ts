@@ -16,7 +16,7 @@ export interface Finding {
   readonly text: string
 }
 
-/** What a check found; before that it tells the whole configuration. */
+/** What a check found, among what else it said. */
 export function findingsOf(lines: readonly string[]): readonly Finding[] {
   return lines.flatMap((line) => {
     const [, word, text] = /^(ok|WRONG|--)\s+(\S.*)$/.exec(line) ?? []
