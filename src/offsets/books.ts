@@ -50,7 +50,7 @@ export const PLAIN_ENTRIES = [
 export type PlainEntry = (typeof PLAIN_ENTRIES)[number]
 
 /** What an output says of a document. */
-export type OutputOutcome = Exclude<PlainEntry, 'carried_in' | 'fetched' | 'fenced'> | 'dropped'
+export type OutputOutcome = Exclude<PlainEntry, 'carried_in' | 'fetched'> | 'dropped'
 
 /** Entries in the order in which people read them; a reason is part of the name. */
 export const SOURCES = ['carried_in', 'fetched'] as const

@@ -203,9 +203,11 @@ export class Coordinator {
       this.#remember(id)
       // One that was superseded, by another thread that has its partition now, has ended before:
       // what is queued is its successor's, and would stay unsettled for ever.
-      if (ledger.isOpen(id)) this.#dropQueued(id)
+      const isLast = ledger.isOpen(id)
+      // Closed first: what the output then forgets is fenced.
       ledger.close(id)
       this.assignments.close(id)
+      if (isLast) this.#dropQueued(id)
     }
     toFilters({ kind: 'forget', assignmentIds })
   }
@@ -242,6 +244,7 @@ export class Coordinator {
     const { tile, run } = placed
     const { book } = this.assignments.get(run.assignmentId)
     const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
+    assert(!isOurs || outcome !== 'fenced', 'what is owned is not forgotten')
     if (!isOurs) book.add('fenced', count)
     else book.settle(outcome, count)
   }

@@ -19,7 +19,10 @@ export type Auth =
   /** The key as Elasticsearch prints it: base64 of id:secret. */
   | { readonly kind: 'apiKey'; readonly apiKey: string }
 
-/** How a document ended. All of them resolve its offset. */
+/**
+ * How a document ended. All of them resolve its offset, but `fenced`: its partition was given away
+ * (`dropPartition`), and what the output had of it on disk is forgotten.
+ */
 export type Outcome =
   | 'written'
   | 'indexed'
@@ -29,6 +32,7 @@ export type Outcome =
   | 'dropped'
   | 'spilled'
   | 'counted'
+  | 'fenced'
 
 export const OUTCOMES = [
   'written',
@@ -39,6 +43,7 @@ export const OUTCOMES = [
   'dropped',
   'spilled',
   'counted',
+  'fenced',
 ] as const satisfies readonly Outcome[]
 
 /** The documents of one run of a slot: one partition, ascending offsets. */

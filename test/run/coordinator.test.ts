@@ -5,6 +5,7 @@ import { Ledger } from '../../src/offsets/ledger.ts'
 import { Signals } from '../../src/pool/signals.ts'
 import { Coordinator } from '../../src/run/coordinator.ts'
 import { NoneSink } from '../../src/sink/none-sink.ts'
+import type { SinkBatch } from '../../src/sink/sink.ts'
 
 test('a partition is forgotten by the output when its own assignment ends, not later', () => {
   const dropped: string[] = []
@@ -39,4 +40,52 @@ test('a partition is forgotten by the output when its own assignment ends, not l
   assert.deepEqual(dropped, ['logs/3'], 'what is queued now is of the new assignment')
   coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 1, assignmentIds: [1] })
   assert.deepEqual(dropped, ['logs/3', 'logs/3'])
+})
+
+test('what the output forgets of a partition that was given away is fenced, not pending', () => {
+  const ledger = new Ledger({ unresolvedMax: 100 })
+  const books = new Books()
+  const batches: SinkBatch[] = []
+  const sink = Object.assign(new NoneSink(), {
+    write: (batch: SinkBatch) => void batches.push(batch),
+    dropPartition: () => batches.forEach((batch) => batch.settleAll('fenced')),
+  })
+  const coordinator = new Coordinator({
+    ledger,
+    books,
+    sink,
+    signals: new Signals(Signals.allocate()),
+    commits: true,
+    revokeDrainMs: 0,
+    nowMs: () => 0,
+    toIngress: () => undefined,
+    toFilters: () => undefined,
+    warn: () => undefined,
+  })
+  coordinator.handleIngress({
+    kind: 'assign',
+    ingressIndex: 0,
+    partitions: [{ topic: 'logs', partition: 3, offset: 0 }],
+    lost: [],
+  })
+  const cover = { assignmentId: 0, coverFrom: 0, coverTo: 2, recordCount: 2, lowWatermark: 0 }
+  coordinator.handleMatched({
+    body: new Uint8Array(2),
+    ends: Uint32Array.of(1, 2),
+    runs: [
+      {
+        ...cover,
+        reason: 0,
+        valueBytes: 2,
+        offsets: Float64Array.of(0, 1),
+        timestampsMs: Float64Array.of(-1, -1),
+        timestampTypes: new Uint8Array(2),
+      },
+    ],
+  })
+  coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
+  const statement = books.state((topic, partition) => ledger.pendingOf(topic, partition))
+  assert.equal(statement.total.count('fenced'), 2)
+  assert.equal(statement.pending, 0)
+  assert.equal(statement.exitStatus, 0)
 })

@@ -184,22 +184,15 @@ export class Load {
     return load
   }
 
-  /** Forgets the documents of a partition that moved out: nothing will ever settle them. */
+  /** The spill has forgotten the documents of a partition that moved out. */
   forgetMovedOut(topic: string, partition: number): void {
     let first = 0
     for (const run of this.#source.runs) {
       const end = first + run.offsets.length
-      if (run.topic === topic && run.partition === partition) this.#forget(first, end)
+      if (run.topic === topic && run.partition === partition) {
+        for (let index = first; index < end; index++) this.settleElsewhere(index, 'fenced')
+      }
       first = end
-    }
-  }
-
-  #forget(from: number, to: number): void {
-    for (let index = from; index < to; index++) {
-      if (this.#movedOut?.[index] !== 1) continue
-      this.#movedOut[index] = 0
-      this.#movedOutCount--
-      this.#unsettled--
     }
   }
 
