@@ -25,7 +25,7 @@ export interface AssignmentState {
   /** Bytes of the values read of it, and the time of the last one (ms since 1970; -1: none). */
   bytesRead: number
   lastTimestampMs: number
-  /** Paused for too many unresolved offsets. */
+  /** Paused (holds.ts). */
   held: boolean
 }
 

@@ -21,6 +21,7 @@ import type { Signals } from '../pool/signals.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
 import { Assignments, nameOf, type AssignmentState } from './assignments.ts'
 import { Drains } from './drains.ts'
+import { lookAtHolds } from './holds.ts'
 import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
 import type { ToFilter } from './thread-data.ts'
 
@@ -119,7 +120,7 @@ export class Coordinator {
   /** Everything that does not come by message: commits, full partitions, drains that end. */
   tick(): void {
     this.#drains.tick()
-    this.#holdFull()
+    lookAtHolds(this.assignments.all(), this.#options)
   }
 
   /** Sends the watermarks that moved to the threads that own the partitions. */
@@ -266,18 +267,6 @@ export class Coordinator {
       if (offset === state.startOffset) return []
       return [{ topic: state.topic, partition: state.partition, offset }]
     })
-  }
-
-  #holdFull(): void {
-    for (const state of this.assignments.all()) {
-      const { assignmentId, ingressIndex } = state
-      if (!this.#options.ledger.isOpen(assignmentId)) continue
-      const isFull = this.#options.ledger.isFull(assignmentId)
-      if (isFull === state.held) continue
-      state.held = isFull
-      const kind = isFull ? 'pause' : 'resume'
-      this.#options.toIngress(ingressIndex, { kind, assignmentIds: [assignmentId] })
-    }
   }
 
   #noteRun(state: AssignmentState, run: RunReport): void {

@@ -77,6 +77,8 @@ test('what the output forgets of a partition that was given away is fenced, not 
         ...cover,
         reason: 0,
         valueBytes: 2,
+        outsideTime: 0,
+        lastTimestampMs: -1,
         offsets: Float64Array.of(0, 1),
         timestampsMs: Float64Array.of(-1, -1),
         timestampTypes: new Uint8Array(2),
@@ -88,4 +90,38 @@ test('what the output forgets of a partition that was given away is fenced, not 
   assert.equal(statement.total.count('fenced'), 2)
   assert.equal(statement.pending, 0)
   assert.equal(statement.exitStatus, 0)
+})
+
+test('a partition that takes the room of others is paused until it does no longer', () => {
+  const told: string[] = []
+  let crowded = [{ topic: 'logs', partition: 3 }]
+  const sink = Object.assign(new NoneSink(), { crowdedPartitions: () => crowded })
+  const coordinator = new Coordinator({
+    ledger: new Ledger({ unresolvedMax: 100 }),
+    books: new Books(),
+    sink,
+    signals: new Signals(Signals.allocate()),
+    commits: true,
+    revokeDrainMs: 0,
+    nowMs: () => 0,
+    toIngress: (_, message) => {
+      if (message.kind === 'pause' || message.kind === 'resume') {
+        told.push(`${message.kind} ${message.assignmentIds.join(' ')}`)
+      }
+    },
+    toFilters: () => undefined,
+    warn: () => undefined,
+  })
+  coordinator.handleIngress({
+    kind: 'assign',
+    ingressIndex: 0,
+    partitions: [2, 3].map((partition) => ({ topic: 'logs', partition, offset: 0 })),
+    lost: [],
+  })
+  coordinator.tick()
+  coordinator.tick()
+  assert.deepEqual(told, ['pause 1'])
+  crowded = []
+  coordinator.tick()
+  assert.deepEqual(told, ['pause 1', 'resume 1'])
 })

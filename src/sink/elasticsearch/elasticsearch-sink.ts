@@ -12,8 +12,9 @@ import type { SourceRange } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
+import { crowdedPartitions } from './crowding.ts'
 import type { OffsetRange } from './moved-out.ts'
-import { Load, type LoadBooks } from './load.ts'
+import { Load, type LoadBooks, type Partition } from './load.ts'
 import type { DeadLetters, Overflow } from './outlets.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
@@ -143,6 +144,10 @@ export class ElasticsearchSink implements Sink, LoadBooks {
   /** Where all of those lie. */
   movedOutRanges(): readonly SourceRange[] {
     return this.#writer.overspill?.movedOutRanges() ?? []
+  }
+
+  crowdedPartitions(): readonly Partition[] {
+    return crowdedPartitions(this.#writer.schedule.lanes, this.#overflow, this.#settings)
   }
 
   async flush(timeoutMs: number): Promise<void> {

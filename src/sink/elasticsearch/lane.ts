@@ -13,6 +13,7 @@
  * goes to the spill, where there is one.
  */
 import { PROBE_TIMES, backoffMs, type BackoffTimes } from './backoff.ts'
+import type { Partition } from './load.ts'
 import { detached, partOf, type Parcel } from './parcel.ts'
 import { ParcelLine } from './waiting.ts'
 
@@ -31,10 +32,21 @@ export class Lane {
   nextProbeMs = 0
   /** A look is in flight. */
   isProbing = false
+  /** Where its documents come from, by `topic/partition`: what would be paused. */
+  readonly sources = new Map<string, Partition>()
+  /** It has used up its share of the room (crowding.ts). */
+  isCrowded = false
 
   constructor(index: string, reason: string) {
     this.index = index
     this.reason = reason
+  }
+
+  take(parcel: Parcel): void {
+    for (const source of parcel.load.sourcesOf(parcel.from, parcel.to)) {
+      this.sources.set(`${source.topic}/${source.partition}`, source)
+    }
+    this.line.push(detached(parcel))
   }
 }
 
@@ -69,7 +81,7 @@ export class Lanes {
     if (held === undefined && this.#lanes.size >= LANES_MAX) return false
     const lane = held ?? new Lane(index, reason)
     lane.reason = reason
-    lane.line.push(detached(parcel))
+    lane.take(parcel)
     if (held === undefined) {
       this.#lanes.set(index, lane)
       this.postpone(lane, nowMs)
@@ -137,7 +149,7 @@ export class Lanes {
       if (next === lane) continue
       const part = partOf(parcel, from, at)
       if (lane === undefined) passed.push(part)
-      else lane.line.push(detached(part))
+      else lane.take(part)
       from = at
       lane = next ?? undefined
     }

@@ -34,9 +34,12 @@ export interface LoadBooks {
   settled(documents: number, bytes: number, outcome: Outcome): void
 }
 
-export interface Origin {
+export interface Partition {
   readonly topic: string
   readonly partition: number
+}
+
+export interface Origin extends Partition {
   readonly offset: number
   readonly timestampMs: number
   readonly timestampType: TimestampType
@@ -99,6 +102,17 @@ export class Load {
   /** The bytes of a document, both lines: a view. */
   documentOf(documentIndex: number): Uint8Array {
     return this.body.subarray(this.startOf(documentIndex), this.startOf(documentIndex + 1))
+  }
+
+  /** The partitions of documents [from, to); one may come twice. */
+  sourcesOf(from: number, to: number): Partition[] {
+    const sources: Partition[] = []
+    let first = 0
+    for (const { topic, partition, offsets } of this.#source.runs) {
+      if (first < to && first + offsets.length > from) sources.push({ topic, partition })
+      first += offsets.length
+    }
+    return sources
   }
 
   originOf(documentIndex: number): Origin {

@@ -3,7 +3,7 @@
  *
  *   out    fresh documents, and those that wait for their next try, while the cluster is down or
  *          refuses us; fresh ones also while the memory is above OUT_SHARE of its bounds; and those
- *          of a held index above its share of the memory, until the index has half of the spill
+ *          of a held index above its share of the memory
  *   back   the oldest, one request's worth ahead of the sender, except those of held indices
  *
  * Under --commit-on index a document that moved out is still unsettled: its load waits here, found
@@ -150,12 +150,11 @@ export class Overspill {
 
   /** What should move out next. */
   #pick(): Parcel[] {
-    const { schedule, health, isAbove, overflow, settings } = this.#parts
+    const { schedule, health, isAbove } = this.#parts
     for (const lane of schedule.lanes.all) {
       const { documentCount, byteCount } = lane.line
       const keepCount = byteCount > this.#laneBytesMax ? 1 : LANE_DOCUMENTS
       if (documentCount <= keepCount) continue
-      if (overflow.bytesOfIndex(lane.index) >= settings.spillBytesMax / 2) continue
       const parcels = takeBytes(lane.line, documentCount - keepCount)
       const own = parcels.filter((parcel) => !parcel.load.isReplay)
       for (const { load, from, to } of parcels) if (load.isReplay) load.giveBack(from, to)
