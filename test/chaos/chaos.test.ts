@@ -18,7 +18,7 @@ test(
     const outcome = await runChaos({
       seed: SEED,
       faults: 30,
-      minutes: 1.5,
+      minutes: 1.2,
       brokers: 1,
       members: { cache: 2, durable: 1 },
       perSecond: 300,

@@ -58,7 +58,6 @@ class Run {
     const schedule = makeSchedule({
       ...this.#options,
       members: this.#world.members.length,
-      spills: this.#world.members.filter(({ settings }) => settings.commitOn === 'index').length,
       joiners: this.#world.joiners.length,
       indices: this.#world.indices.length,
     })

@@ -4,7 +4,17 @@
  *
  * Whatever needs a server that is away waits until it is there again, at most PATIENCE_MS.
  */
-import { openSync, rmSync, statSync, truncateSync, writeSync, closeSync, globSync } from 'node:fs'
+import {
+  closeSync,
+  globSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
 import path from 'node:path'
 import { seededRandom } from '../../src/core/random.ts'
 import type { Member } from './member.ts'
@@ -203,8 +213,13 @@ function stuffDisk(folder: string): string {
 /** A segment has a header of 32 bytes; less than this holds hardly an entry. */
 const SEGMENT_BYTES_LEAST = 512
 
+interface SegmentOnDisk {
+  readonly file: string
+  readonly size: number
+}
+
 /** The segments that hold something, oldest first. */
-function segmentsOf(folder: string): { file: string; size: number }[] {
+function segmentsOf(folder: string): SegmentOnDisk[] {
   return globSync('queue.bin.d/*.spill', { cwd: folder })
     .sort()
     .map((name) => path.join(folder, name))
@@ -212,26 +227,49 @@ function segmentsOf(folder: string): { file: string; size: number }[] {
     .filter(({ size }) => size >= SEGMENT_BYTES_LEAST)
 }
 
-const FLIPS = 3
+const SEGMENTS_FLIPPED = 3
 
-/** Flips some bytes in one segment. */
+/**
+ * Flips a byte in some segments. One in each: where both an entry and what tells its offset are
+ * damaged, nothing could bring it back.
+ */
 function flipBytes(folder: string, pick: number): boolean {
   const segments = segmentsOf(folder)
-  const segment = segments[pick % Math.max(1, segments.length)]
-  if (segment === undefined) return false
   const random = seededRandom(pick)
-  const handle = openSync(segment.file, 'r+')
-  for (let flip = 0; flip < FLIPS; flip++) {
-    writeSync(handle, Buffer.from([random.index(256)]), 0, 1, random.index(segment.size))
+  const flipCount = Math.min(SEGMENTS_FLIPPED, segments.length)
+  for (let flip = 0; flip < flipCount; flip++) {
+    const [{ file, size }] = segments.splice(random.index(segments.length), 1) as [SegmentOnDisk]
+    const position = random.index(size)
+    const handle = openSync(file, 'r+')
+    const byte = Buffer.alloc(1)
+    readSync(handle, byte, 0, 1, position)
+    byte[0] = (byte[0] ?? 0) ^ (1 + random.index(255))
+    writeSync(handle, byte, 0, 1, position)
+    closeSync(handle)
   }
-  closeSync(handle)
-  return true
+  return flipCount > 0
 }
 
-/** Cuts the newest segment somewhere. */
+/**
+ * Cuts the newest segment somewhere among the entries that its last ranges block tells of: what is
+ * cut together with the block that tells of it, nobody could miss.
+ */
 function cutTail(folder: string, pick: number): boolean {
   const segment = segmentsOf(folder).at(-1)
   if (segment === undefined) return false
-  truncateSync(segment.file, 32 + (pick % (segment.size - 32)))
+  const bytes = readFileSync(segment.file)
+  const entriesFrom = lastRangesEnd(bytes, path.basename(segment.file))
+  if (entriesFrom >= bytes.length) return false
+  truncateSync(segment.file, entriesFrom + (pick % (bytes.length - entriesFrom)))
   return true
+}
+
+/** Where the last ranges block (kind 2, src/sink/spill/format.ts) of a segment ends. */
+function lastRangesEnd(bytes: Buffer, name: string): number {
+  const sync = Buffer.from(/-([0-9a-f]{16})\.spill$/.exec(name)?.[1] ?? '', 'hex')
+  for (let at = bytes.lastIndexOf(sync); at > 0; at = bytes.lastIndexOf(sync, at - 1)) {
+    const isWhole = at + 18 <= bytes.length
+    if (isWhole && bytes.readUInt16LE(at + 16) === 2) return at + bytes.readUInt32LE(at + 12)
+  }
+  return bytes.length
 }

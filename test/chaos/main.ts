@@ -4,7 +4,7 @@
  *
  *   --seed N       repeats the schedule of a run; otherwise a new one, which is printed
  *   --faults N     200
- *   --minutes M    25: time for the faults, without the start and the check at the end
+ *   --minutes M    15: time for the faults, without the start and the check at the end
  *   --brokers N    3, or 1
  *   --rate N       400 records a second
  */
@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     faults: { type: 'string', default: '200' },
-    minutes: { type: 'string', default: '25' },
+    minutes: { type: 'string', default: '15' },
     brokers: { type: 'string', default: '3' },
     rate: { type: 'string', default: '400' },
   },

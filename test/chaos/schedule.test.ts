@@ -18,7 +18,6 @@ const anyOptions: fc.Arbitrary<ScheduleOptions> = fc.record({
   faults: fc.integer({ min: 40, max: 300 }),
   minutes: fc.constant(30),
   members: fc.integer({ min: 3, max: 5 }),
-  spills: fc.integer({ min: 1, max: 3 }),
   joiners: fc.integer({ min: 1, max: 2 }),
   indices: fc.integer({ min: 2, max: 4 }),
 })
@@ -43,7 +42,6 @@ test('two hundred faults hold what a long run promises', () => {
     faults: 200,
     minutes: 25,
     members: 4,
-    spills: 2,
     joiners: 1,
     indices: 4,
   })

@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict'
 import { seededRandom, type Random } from '../../src/core/random.ts'
 
-type Resource = 'member' | 'spill' | 'joiner' | 'kafka' | 'elasticsearch' | 'index' | 'answers'
+type Resource = 'member' | 'joiner' | 'kafka' | 'elasticsearch' | 'index' | 'answers'
 
 interface KindPlan {
   readonly resource: Resource
@@ -51,8 +51,8 @@ export const KINDS = {
   'index read-only': plan('index', 8, 2, [3, 15], 3),
   'index closed': plan('index', 8, 2, [3, 15], 3),
   'spill directory full': plan('member', 5, 1, [8, 15], 5),
-  'spill bytes flipped': plan('spill', 8, 1, [4, 8], 5),
-  'spill tail cut': plan('spill', 8, 1, [4, 8], 5),
+  'spill bytes flipped': plan('member', 8, 1, [4, 8], 5),
+  'spill tail cut': plan('member', 8, 1, [4, 8], 5),
 } as const satisfies Record<string, KindPlan>
 
 export type Kind = keyof typeof KINDS
@@ -80,8 +80,6 @@ export interface ScheduleOptions {
   readonly minutes: number
   /** How many of each there are. */
   readonly members: number
-  /** Of the members, counted from the first, those whose spill may be damaged. */
-  readonly spills: number
   readonly joiners: number
   readonly indices: number
   /** How long a stopped process is stopped; 60 if left out. */
@@ -107,10 +105,9 @@ export function leastOf(kind: Kind, faults: number): number {
   return Math.max(1, Math.floor((KINDS[kind].least * faults) / LEAST_OF))
 }
 
-/** Faults of one name follow one another. A member's spill is a part of the member. */
+/** Faults on one lane follow one another. */
 export function laneName({ kind, lane }: Pick<Fault, 'kind' | 'lane'>): string {
-  const { resource } = KINDS[kind]
-  return `${resource === 'spill' ? 'member' : resource} ${lane}`
+  return `${KINDS[kind].resource} ${lane}`
 }
 
 /** How long a lane is taken by a fault, from its start. */
@@ -172,8 +169,6 @@ function laneCount(resource: Resource, options: ScheduleOptions): number {
   switch (resource) {
     case 'member':
       return options.members
-    case 'spill':
-      return options.spills
     case 'joiner':
       return options.joiners
     case 'index':

@@ -5,21 +5,26 @@ import { TOPICS, type World } from './world.ts'
 /** How long the rest may take to be delivered. */
 const DELIVER_MS_MAX = 300_000
 /** What has not changed for so long will not: longer than a session and a rebalance take. */
-const STUCK_MS = 25_000
+const STUCK_MS = 60_000
 const LOOK_EVERY_MS = 1000
 
-/** What is damaged in a spill may be read again only by the next start. */
-const STARTS_MAX = 2
-
-/** @returns what was not delivered, or null. */
+/**
+ * Where something is left, all are started once more, to know whether that would help.
+ * @returns what was not delivered, or not by the first start; null when all was.
+ */
 export async function settle(world: World, say: (line: string) => void): Promise<string | null> {
-  for (let starts = 1; ; starts++) {
-    for (const member of world.everyone) member.start()
-    const left = await untilDelivered(world)
-    await Promise.all(world.everyone.map((member) => member.stopInOrder()))
-    say(left ?? 'all is delivered')
-    if (left === null || starts === STARTS_MAX) return left
-  }
+  const left = await runUntilDelivered(world)
+  say(left ?? 'all is delivered')
+  if (left === null) return null
+  const leftAgain = await runUntilDelivered(world)
+  return leftAgain ?? `delivered only by another start: ${left}`
+}
+
+async function runUntilDelivered(world: World): Promise<string | null> {
+  for (const member of world.everyone) member.start()
+  const left = await untilDelivered(world)
+  await Promise.all(world.everyone.map((member) => member.stopInOrder()))
+  return left
 }
 
 async function untilDelivered(world: World): Promise<string | null> {
