@@ -96,7 +96,7 @@ export class Overspill {
   }
 
   get isReplaying(): boolean {
-    return this.#inHandCount > 0
+    return this.#inHandCount > 0 && this.#parts.health.state === 'up'
   }
 
   /** No document that lies in the spill is unsettled. */
