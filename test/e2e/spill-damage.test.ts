@@ -1,0 +1,169 @@
+/**
+ * Damage in the spill, with a real Kafka: bytes flipped and ends cut off while logpipe runs or is
+ * down. What the spill can no longer give is read from Kafka again; only what Kafka has no more is
+ * lost, and then the exit status says so.
+ */
+import assert from 'node:assert/strict'
+import { globSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { FakeBulk } from '../helpers/fake-bulk.ts'
+import { flags, Logpipe, testFolder } from '../helpers/logpipe.ts'
+import { randomOf } from '../helpers/spills.ts'
+import type { KafkaClient } from '../servers/kafka.ts'
+import { sharedKafka, uniqueName } from '../servers/shared.ts'
+import { serversMissing } from '../servers/stack.ts'
+
+const skip = serversMissing(['kafka']) ?? false
+
+const RECORDS = 30_000
+const PARTITIONS = 3
+const MATCH_EVERY = 2
+const MATCHES = RECORDS / MATCH_EVERY
+/** Bytes flipped in each segment, and what is cut off its end: several blocks of ranges. */
+const FLIPS = 6
+const CUT_BYTES = 1_000_000
+
+type CommitOn = 'index' | 'spill'
+
+class Rig {
+  readonly #t: TestContext
+  readonly kafka: KafkaClient
+  readonly fake = new FakeBulk()
+  readonly topic = uniqueName('damage')
+  readonly group = uniqueName('damage')
+  readonly folder: string
+  #url = ''
+
+  constructor(t: TestContext, kafka: KafkaClient) {
+    this.#t = t
+    this.kafka = kafka
+    this.folder = testFolder(t)
+  }
+
+  static async open(t: TestContext): Promise<Rig> {
+    const rig = new Rig(t, await sharedKafka(t))
+    rig.#url = await rig.fake.listen()
+    t.after(() => rig.fake.close())
+    await rig.kafka.createTopic(rig.topic, PARTITIONS)
+    const values = Array.from({ length: RECORDS }, (_, index) => {
+      const level = index % MATCH_EVERY === 0 ? 'ERROR' : 'INFO'
+      return JSON.stringify({ level, index, message: 'x'.repeat(200 + (index % 300)) })
+    })
+    await rig.kafka.produce(rig.topic, values)
+    return rig
+  }
+
+  start(commitOn: CommitOn): Logpipe {
+    const { topic, group, folder } = this
+    const brokers = this.kafka.bootstrapServers
+    const given = flags({ brokers, topic, group, 'run-seconds': 0, 'commit-on': commitOn })
+    const env = { ES_ENABLED: '1', ES_URL: this.#url, RUST_WORKERS: '2' }
+    return new Logpipe(this.#t, ['run', ...given], { env, folder })
+  }
+
+  /** Elasticsearch is away until all matches lie in the spill. */
+  async fillSpill(commitOn: CommitOn): Promise<Logpipe> {
+    this.fake.script = () => ({ kind: 'status', status: 503 })
+    const logpipe = this.start(commitOn)
+    await logpipe.until(
+      'all is in the spill',
+      // A few are read back, to look with.
+      () => logpipe.metric('matched_total') >= MATCHES && logpipe.metric('es_mem_queue_len') < 500,
+    )
+    return logpipe
+  }
+
+  async untilCommitted(): Promise<void> {
+    for (;;) {
+      const offsets = await this.kafka.groupOffsets(this.group, this.topic)
+      if (offsets.reduce((sum, offset) => sum + Math.max(0, offset), 0) === RECORDS) return
+    }
+  }
+
+  get segments(): string[] {
+    return globSync(path.join(this.folder, 'data/**/*.spill')).sort()
+  }
+
+  /** @param seed picks the places. */
+  damage(seed: number, isCut: boolean): void {
+    const random = randomOf(seed)
+    for (const file of this.segments) {
+      const bytes = readFileSync(file)
+      for (let flip = 0; flip < FLIPS; flip++) {
+        const place = random(bytes.length)
+        bytes[place] = (bytes[place] ?? 0) ^ (1 + random(255))
+      }
+      writeFileSync(file, bytes, { flag: 'r+' })
+      if (isCut) truncateSync(file, Math.max(0, bytes.length - random(CUT_BYTES) - 1))
+    }
+  }
+
+  /** Whether each match was written once. */
+  assertAllWritten(): void {
+    const ids = new Set(this.fake.ids)
+    assert.equal(ids.size, MATCHES)
+    assert.ok([...this.fake.writes.values()].every((count) => count === 1))
+  }
+}
+
+test('under spill, the next start reads what is damaged from Kafka again', { skip }, async (t) => {
+  const rig = await Rig.open(t)
+  const first = await rig.fillSpill('spill')
+  await rig.untilCommitted()
+  first.signal('SIGKILL')
+  await first.ended
+  assert.ok(rig.segments.length > 0)
+  const seed = Date.now() % 1_000_000
+  rig.damage(seed, true)
+  rig.fake.script = () => ({ kind: 'items' })
+  const second = rig.start('spill')
+  await second.until(`all is there (seed ${seed})`, () => rig.fake.documents.size >= MATCHES)
+  const { stderr } = await second.stop()
+  rig.assertAllWritten()
+  assert.match(stderr, /the spill is damaged: segment-\d+-[0-9a-f]+\.spill, bytes \d+ to \d+/)
+  assert.equal(total(stderr, 'carried_in'), MATCHES)
+  assert.doesNotMatch(stderr, /lost\(/)
+  assert.deepEqual(rig.segments, [], 'what was dealt with is gone')
+})
+
+test('what neither the spill nor Kafka has is lost, and said to be', { skip }, async (t) => {
+  const rig = await Rig.open(t)
+  const first = await rig.fillSpill('spill')
+  await rig.untilCommitted()
+  first.signal('SIGKILL')
+  await first.ended
+  rig.damage(7, false)
+  await rig.kafka.deleteBelow(rig.topic, await rig.kafka.endOffsets(rig.topic))
+  rig.fake.script = () => ({ kind: 'items' })
+  const second = rig.start('spill')
+  await second.until('what is lost is told', () => /are lost: damaged/.test(second.stderr))
+  await second.until('the spill is empty', () => rig.segments.length === 0)
+  second.signal('SIGTERM')
+  const { status, stderr } = await second.ended
+  assert.equal(status, 3, stderr)
+  assert.match(stderr, /^lost\(spill\) damage-\w+\/\d [\d,]+: offsets \d+ to \d+/m)
+  assert.match(stderr, /^books balance$/m)
+  const written = rig.fake.documents.size
+  assert.ok(written > 0 && written < MATCHES, `${written} written`)
+})
+
+test('under index, what is damaged is read from Kafka while it runs', { skip }, async (t) => {
+  const rig = await Rig.open(t)
+  const logpipe = await rig.fillSpill('index')
+  rig.damage(Date.now() % 1_000_000, false)
+  rig.fake.script = () => ({ kind: 'items' })
+  await logpipe.until('all is there', () => rig.fake.documents.size >= MATCHES)
+  await logpipe.until('nothing waits', () => logpipe.metric('es_spill_queue_bytes') === 0)
+  const { stderr } = await logpipe.stop()
+  rig.assertAllWritten()
+  assert.equal(total(stderr, 'pending'), 0)
+  await rig.untilCommitted()
+})
+
+/** A number of the books in total; 0 when it is not in them. */
+function total(stderr: string, name: string): number {
+  const cells = (line: RegExp) => line.exec(stderr)?.[0].split(/ +/) ?? []
+  const column = cells(/^books {2}.*$/m).indexOf(name)
+  return column === -1 ? 0 : Number(cells(/^total .*$/m)[column]?.replaceAll(',', ''))
+}
