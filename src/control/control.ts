@@ -23,6 +23,7 @@ import { openDatabase, type LockFile } from './database.ts'
 import { EsCollector, type Fetch } from './es-collector.ts'
 import type { FieldOption } from './field-value.ts'
 import { Fleet, SILENT_POLLS_MAX } from './fleet.ts'
+import { GoodRevisions } from './good-revisions.ts'
 import { HistoryStore } from './history-store.ts'
 import { History } from './history.ts'
 import { PipelineFields } from './pipeline-fields.ts'
@@ -152,6 +153,7 @@ export function contextOf(
   const fleet = new Fleet(pipelines, new WorkerStore(db), clock, (workerId, pipelineId) =>
     order(workerId, pipelineId, 'check'),
   )
+  const goodRevisions = new GoodRevisions(pipelines, clock)
   const tail = new TailHub(clock, (pipelineId) => {
     for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'tail')
   })
@@ -169,7 +171,9 @@ export function contextOf(
       for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'check')
     },
     report,
-    onHeartbeat(workerId, { pipelineId, metrics, pollMs }, entries) {
+    onHeartbeat(workerId, heartbeat, entries) {
+      const { pipelineId, metrics, pollMs } = heartbeat
+      goodRevisions.hear(workerId, heartbeat)
       history.record(workerId, pipelineId, metrics, SILENT_POLLS_MAX * pollMs)
       if (pipelineId !== null) tail.publish(pipelineId, workerId, entries)
     },

@@ -51,4 +51,8 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX history_by_age ON history (step_ms, at_ms);
   `,
+  // 3: the last revision of each pipeline that ran well.
+  `
+  ALTER TABLE pipelines ADD COLUMN good_revision INTEGER;
+  `,
 ]

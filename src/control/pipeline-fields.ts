@@ -46,6 +46,7 @@ const READ_ONLY: ReadonlySet<string> = new Set([
   'id',
   'revision',
   'version',
+  'good_revision',
   'created_at',
   'updated_at',
   'status',

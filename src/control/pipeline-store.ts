@@ -27,6 +27,8 @@ export interface Pipeline extends PipelineContent {
   readonly enabled: boolean
   readonly revision: number
   readonly version: number
+  /** The last that ran well on a worker; null: none so far. */
+  readonly goodRevision: number | null
   readonly createdMs: number
   readonly updatedMs: number
 }
@@ -56,6 +58,7 @@ interface PipelineRow extends ContentRow {
   readonly id: number
   readonly enabled: number
   readonly version: number
+  readonly good_revision: number | null
   readonly updated_ms: number
 }
 
@@ -69,6 +72,7 @@ export class PipelineStore {
   readonly #wishes: Statement<{ id: number; enabled: number; replicas: number }>
   readonly #update: Statement
   readonly #setEnabled: Statement
+  readonly #setGood: Statement
   readonly #delete: Statement
   readonly #keepRevision: Statement
   readonly #trimRevisions: Statement
@@ -92,6 +96,9 @@ export class PipelineStore {
     )
     this.#setEnabled = db.prepare(
       'UPDATE pipelines SET enabled = ?, version = version + 1, updated_ms = ? WHERE id = ?',
+    )
+    this.#setGood = db.prepare(
+      'UPDATE pipelines SET good_revision = ? WHERE id = ? AND good_revision IS NOT ?',
     )
     this.#delete = db.prepare('DELETE FROM pipelines WHERE id = ?')
     this.#keepRevision = db.prepare(
@@ -158,6 +165,12 @@ export class PipelineStore {
     return this.#mustGet(id)
   }
 
+  /** Notes that a revision ran well; no change by anybody, so the version stays. */
+  setGood(id: number, revision: number): void {
+    if (this.get(id)?.goodRevision === revision) return
+    this.#setGood.run(revision, id, revision)
+  }
+
   /** Deletes the pipeline, its revisions, and every assignment of it. */
   delete(id: number): void {
     this.#delete.run(id)
@@ -222,6 +235,7 @@ function pipelineOf(row: PipelineRow): Pipeline {
     id: row.id,
     enabled: row.enabled === 1,
     version: row.version,
+    goodRevision: row.good_revision,
     updatedMs: row.updated_ms,
   }
 }

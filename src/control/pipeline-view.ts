@@ -23,6 +23,7 @@ export function pipelineView(
     desired_state: pipeline.enabled ? 'running' : 'stopped',
     revision: pipeline.revision,
     version: pipeline.version,
+    good_revision: pipeline.goodRevision,
     created_at: new Date(pipeline.createdMs).toISOString(),
     updated_at: new Date(pipeline.updatedMs).toISOString(),
     status,
@@ -66,6 +67,10 @@ export function viewSchema(fields: PipelineFields) {
       id: { type: 'integer' },
       revision: { type: 'integer', description: 'Counts changes of the configuration.' },
       version: { type: 'integer', description: 'Counts every change; shown by ETag.' },
+      good_revision: {
+        type: ['integer', 'null'],
+        description: 'The last that ran well: what a worker goes back to.',
+      },
       created_at: { type: 'string', format: 'date-time' },
       updated_at: { type: 'string', format: 'date-time' },
       status: {

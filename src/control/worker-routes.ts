@@ -9,6 +9,7 @@ import { RESULT_BYTES_MAX, type Command } from './commands.ts'
 import { newRouter, problems, type ControlContext } from './control-context.ts'
 import { WORKERS_MAX, type WorkerNow } from './fleet.ts'
 import type { Heartbeat } from './heartbeat.ts'
+import type { Pipeline } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
 import {
   assignmentSchema,
@@ -191,8 +192,24 @@ function assignmentOf(context: ControlContext, id: string) {
     name: pipeline.name,
     desired_state: 'running' as const,
     revision: pipeline.revision,
-    variables: context.fields.variables(pipeline.settings),
-    secrets: context.fields.secretVariables(pipeline.secrets),
+    ...childOf(context, pipeline),
+    fallback: fallbackOf(context, pipeline),
+  }
+}
+
+function fallbackOf(context: ControlContext, { id, revision, goodRevision }: Pipeline) {
+  if (goodRevision === null || goodRevision === revision) return null
+  const good = context.pipelines.revision(id, goodRevision)
+  return good === undefined ? null : { revision: goodRevision, ...childOf(context, good) }
+}
+
+function childOf(
+  { fields }: ControlContext,
+  { settings, secrets }: Pick<Pipeline, 'settings' | 'secrets'>,
+) {
+  return {
+    variables: fields.variables(settings),
+    secrets: fields.secretVariables(secrets),
   }
 }
 

@@ -65,6 +65,14 @@ export const assignmentSchema = z
     revision: z.number().int(),
     variables: z.record(z.string(), z.string()),
     secrets: z.record(z.string(), z.string()),
+    fallback: z
+      .object({
+        revision: z.number().int(),
+        variables: z.record(z.string(), z.string()),
+        secrets: z.record(z.string(), z.string()),
+      })
+      .nullable()
+      .openapi({ description: 'The last revision that ran well, when that is another.' }),
   })
   .openapi('Assignment')
 

@@ -13,6 +13,8 @@ export interface Assignment {
   readonly revision: number
   readonly variables: Readonly<Record<string, string>>
   readonly secrets: Readonly<Record<string, string>>
+  /** The last revision that ran well anywhere, when that is another. */
+  readonly fallback: Assignment | null
 }
 
 /** Kinds of order that this version knows; others are answered as failed. */
@@ -60,13 +62,27 @@ export function parseAssignment(given: unknown): Assignment | null {
       throw refused(`the variable ${name} may not be set by a control plane`)
     }
   }
-  return {
+  const assignment = {
     // A folder is named after it: a number cannot lead out of the home.
     pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
     name: typeof fields['name'] === 'string' ? fields['name'] : '',
     revision: countOf(fields['revision'], 'revision'),
     variables,
     secrets,
+  }
+  return { ...assignment, fallback: fallbackOf(fields['fallback'], assignment) }
+}
+
+/** None when it cannot be understood: it is not what shall run. */
+function fallbackOf(given: unknown, of: Omit<Assignment, 'fallback'>): Assignment | null {
+  if (given === null || given === undefined) return null
+  const { pipelineId, name } = of
+  try {
+    const more = { pipeline_id: pipelineId, name, desired_state: 'running', fallback: null }
+    return parseAssignment({ ...objectOf(given, 'the fallback'), ...more })
+  } catch (error) {
+    if (error instanceof LogpipeError) return null
+    throw error
   }
 }
 

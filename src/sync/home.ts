@@ -3,8 +3,8 @@
  * each pipeline it has run.
  *
  *   lock          flock: one sync process for each worker id on a machine
- *   state.json    what was assigned (without secrets), which process is its child, what an
- *                 earlier pipeline may have left, and the last revision that ran
+ *   state.json    what was assigned (without secrets), which process is its child, and what an
+ *                 earlier pipeline may have left
  *   PIPELINE_ID/  home of a child: spill, dead letters, snapshot of metrics
  */
 import {
@@ -30,8 +30,6 @@ export interface SavedState {
   readonly child: ChildIdentity | null
   /** The pipeline whose spill holds documents that are committed; secrets are missing. */
   readonly leftovers: Assignment | null
-  /** The last revision that ran well, unless it had secrets. */
-  readonly good: Assignment | null
 }
 
 export interface ChildIdentity {
@@ -46,7 +44,6 @@ const NOTHING: SavedState = {
   hadSecrets: false,
   child: null,
   leftovers: null,
-  good: null,
 }
 
 export class Home {
@@ -91,7 +88,6 @@ export class Home {
         hadSecrets: saved['had_secrets'] === true,
         child: identityOf(saved['child']),
         leftovers: assignmentIn('leftovers'),
-        good: assignmentIn('good'),
       }
     } catch {
       // A first start, or a file of another version: the control plane says again what to run.
@@ -101,13 +97,12 @@ export class Home {
 
   /** Saves, atomically and durably. @throws LogpipeError SYNC when the disk does not take it. */
   save(state: Omit<SavedState, 'hadSecrets'>): void {
-    const { assignment, child, leftovers, good } = state
+    const { assignment, child, leftovers } = state
     const text = JSON.stringify({
       assignment: assignment === null ? null : assignmentForFile(assignment),
       had_secrets: assignment !== null && hasSecrets(assignment),
       child,
       leftovers: leftovers === null ? null : assignmentForFile(leftovers),
-      good: good === null || hasSecrets(good) ? null : assignmentForFile(good),
     })
     const partial = `${this.#stateFile}.partial`
     try {

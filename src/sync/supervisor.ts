@@ -78,7 +78,7 @@ export class Supervisor {
   /** Whether anybody has said what shall run: until then what was left is left alone. */
   #isTold = false
   /** Ran for HEALTHY_MS. */
-  #good: Assignment | null
+  #good: Assignment | null = null
   /** Will not run; #good runs in its place. */
   #failed: Assignment | null = null
   /** Ran last and committed on spill: what it left is drained when it is not wanted any more. */
@@ -94,11 +94,10 @@ export class Supervisor {
   /** @param saved what an earlier sync process left: its child must end first. */
   constructor(
     dependencies: SupervisorDependencies,
-    saved: Pick<SavedState, 'child' | 'leftovers' | 'good'>,
+    saved: Pick<SavedState, 'child' | 'leftovers'>,
   ) {
     this.#deps = dependencies
     this.#leftovers = saved.leftovers
-    this.#good = saved.good
     this.#done = this.#loop(saved.child)
   }
 
@@ -208,7 +207,6 @@ export class Supervisor {
     this.#good = assignment
     this.#crashCount = 0
     if (this.#failed === null) this.#error = null
-    this.#save(this.#identity())
   }
 
   async #stop(child: Child): Promise<void> {
@@ -229,10 +227,11 @@ export class Supervisor {
     if (now === null || !runsTheSame(now, target)) return
     this.#crashCount = exit.code === EXIT_USAGE ? CRASHES_MAX : this.#crashCount + 1
     const isLoop = this.#crashCount >= CRASHES_MAX
-    const good = this.#good
-    if (isLoop && good?.pipelineId === now.pipelineId && !runsTheSame(good, now)) {
+    const good = this.#good?.pipelineId === now.pipelineId ? this.#good : now.fallback
+    if (isLoop && good !== null && !runsTheSame(good, now)) {
       const { log } = this.#deps
       log('error', `revision ${now.revision} will not run; going back to ${good.revision}`)
+      this.#good = good
       this.#failed = now
       this.#crashCount = 0
       return
@@ -275,8 +274,7 @@ export class Supervisor {
   /** Without it a restart of sync knows less, but the child need not suffer. */
   #save(child: ChildIdentity | null): void {
     try {
-      const [leftovers, good] = [this.#leftovers, this.#good]
-      this.#deps.home.save({ assignment: this.#wanted, child, leftovers, good })
+      this.#deps.home.save({ assignment: this.#wanted, child, leftovers: this.#leftovers })
     } catch (error) {
       this.#deps.log('error', messageOf(error))
     }

@@ -171,6 +171,35 @@ test('a start has the worker check, and what is wrong there is told in words', a
   assert.equal((await call('GET', '/api/pipelines/1')).body.status.reason, null, 'a new revision')
 })
 
+test('a revision that ran well for half a minute is what others go back to', async (t) => {
+  const { call, beat, clock } = controlFixture(t)
+  const secret = { ...SEED_PIPELINE, es_username: 'u', es_password: 'hunter2' }
+  await beat('w1')
+  await call('POST', '/api/pipelines', secret)
+  const runs = async (revision: number, more: object = {}) =>
+    (await beat('w1', { state: 'running', pipeline_id: 1, revision, ...more })).assignment
+  const good = async () => (await call('GET', '/api/pipelines/1')).body.good_revision
+  for (let second = 0; second < 30; second++) {
+    assert.equal((await runs(1)).fallback, null)
+    clock.advance(1000)
+  }
+  assert.equal(await good(), null, 'not yet')
+  await runs(1)
+  assert.equal(await good(), 1)
+
+  const { body } = await call('GET', '/api/pipelines/1')
+  assert.equal((await call('PUT', '/api/pipelines/1', { ...body, match_pattern: 'B' })).status, 200)
+  const { revision, variables, fallback } = await runs(1)
+  assert.deepEqual([revision, variables.MATCH_PATTERN], [2, 'B'])
+  assert.deepEqual([fallback.revision, fallback.variables.MATCH_PATTERN], [1, 'ERROR'])
+  assert.deepEqual(fallback.secrets, { ES_PASSWORD: 'hunter2' })
+  for (let second = 0; second < 40; second++) {
+    await runs(2, { error: { message: 'exit status 1', lines: [] } })
+    clock.advance(1000)
+  }
+  assert.equal(await good(), 1, 'with an error it does not run well')
+})
+
 test('only a lost worker can be forgotten', async (t) => {
   const { call, beat, clock, context } = controlFixture(t)
   await beat('w1')

@@ -59,6 +59,16 @@ test('what another version of the control plane adds does no harm', () => {
   assert.throws(() => parseOrders('no object'), isControl)
 })
 
+test('a fallback is taken under the same rules, and a wrong one is none', () => {
+  const fallback = { revision: 1, variables: { MATCH_PATTERN: 'A' }, secrets: {} }
+  const taken = parseOrders({ assignment: { ...good, fallback } }).assignment?.fallback
+  assert.deepEqual([taken?.pipelineId, taken?.revision], [1, 1])
+  const evil = { ...fallback, variables: { LD_PRELOAD: '/tmp/evil.so' } }
+  const orders = parseOrders({ assignment: { ...good, fallback: evil } })
+  assert.equal(orders.assignment?.revision, 2)
+  assert.equal(orders.assignment?.fallback, null)
+})
+
 test('a desired state of stopped is nothing to run', () => {
   const assignment = { ...good, desired_state: 'stopped' }
   assert.equal(parseOrders({ assignment, commands: [] }).assignment, null)
@@ -72,10 +82,7 @@ test('the saved state has no secret, and a damaged one is nothing', (t) => {
   const { assignment } = parseOrders({ assignment: good })
   const child = { pid: 7, startTime: '8' }
   assert.ok(assignment !== null)
-  const noSecrets = { ...assignment, revision: 1, secrets: {} }
-  home.save({ assignment, child, leftovers: assignment, good: assignment })
-  assert.equal(home.read().good, null, 'it would not run without its secrets')
-  home.save({ assignment, child, leftovers: assignment, good: noSecrets })
+  home.save({ assignment, child, leftovers: assignment })
   const file = path.join(folder, 'w1', 'state.json')
   const text = readFileSync(file, 'utf8')
   assert.doesNotMatch(text, /hunter2/)
@@ -84,17 +91,13 @@ test('the saved state has no secret, and a damaged one is nothing', (t) => {
     hadSecrets: true,
     child,
     leftovers: { ...assignment, secrets: {} },
-    good: noSecrets,
   })
   for (let length = 0; length < text.length; length++) {
     writeFileSync(file, text.slice(0, length))
     const nothing = { assignment: null, hadSecrets: false, child: null }
-    assert.deepEqual(home.read(), { ...nothing, leftovers: null, good: null })
+    assert.deepEqual(home.read(), { ...nothing, leftovers: null })
   }
-  writeFileSync(
-    file,
-    JSON.stringify({ ...JSON.parse(text), leftovers: undefined, good: undefined }),
-  )
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(text), leftovers: undefined }))
   assert.equal(home.read().assignment?.revision, 2, 'as an older version saved it')
 })
 

@@ -23,7 +23,7 @@ const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 function supervisorFixture(
   t: TestContext,
   orphan: ChildIdentity | null = null,
-  saved: { readonly leftovers?: Assignment; readonly good?: Assignment } = {},
+  leftovers: Assignment | null = null,
 ) {
   const folder = mkdtempSync(path.join(tmpdir(), 'logpipe-sync-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -68,7 +68,7 @@ function supervisorFixture(
       log: () => undefined,
       drainMs: 10_000,
     },
-    { child: orphan, leftovers: saved.leftovers ?? null, good: saved.good ?? null },
+    { child: orphan, leftovers },
   )
   /** Moves the time on in steps, letting things happen in between. */
   const pass = async (ms: number) => {
@@ -114,6 +114,7 @@ const assignment = (revision: number, more: Partial<Assignment> = {}): Assignmen
   revision,
   variables: { MATCH_PATTERN: `R${revision}` },
   secrets: {},
+  fallback: null,
   ...more,
 })
 
@@ -269,20 +270,25 @@ test('leftovers are sent too when nothing else is wanted, with longer pauses', a
   assert.deepEqual([supervisor.status().state, supervisor.status().error], ['idle', null])
 })
 
-test('what was left and what ran well are known to the next sync process', async (t) => {
+test('what was left is sent by the next sync process before anything starts', async (t) => {
   const left = assignment(4, { pipelineId: 9, variables: { COMMIT_ON: 'spill' } })
-  const { supervisor, children, drains, pass } = supervisorFixture(t, null, {
-    leftovers: left,
-    good: assignment(1),
-  })
+  const { supervisor, children, drains, pass } = supervisorFixture(t, null, left)
   await pass(2000)
   assert.deepEqual(drains.asked, [], 'it may be wanted again: nobody has said yet')
   supervisor.want(assignment(2))
   await settle()
-  assert.deepEqual(drains.asked, [9], 'before anything starts')
+  assert.deepEqual(drains.asked, [9])
+  assert.equal(children.length, 1)
+})
+
+test('who has run no revision well goes back to the one that ran well elsewhere', async (t) => {
+  const { supervisor, children, pass } = supervisorFixture(t)
+  supervisor.want(assignment(3, { fallback: assignment(1) }))
+  await settle()
   await children.at(-1)?.exit({ code: 2 })
-  await pass(1000)
-  assert.equal(children.at(-1)?.assignment.revision, 1)
+  await pass(HEALTHY_MS + 2000)
+  const { state, revision, failedRevision } = supervisor.status()
+  assert.deepEqual([state, revision, failedRevision], ['running', 1, 3])
 })
 
 test('closing stops the child at any moment, and never is there more than one', async (t) => {
