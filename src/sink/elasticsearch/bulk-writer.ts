@@ -106,10 +106,6 @@ export class BulkWriter {
     return this.#requeue.retryCount
   }
 
-  get inFlightCount(): number {
-    return this.#inFlight
-  }
-
   /** Takes documents in. */
   add(parcel: Parcel): void {
     this.schedule.fresh.push(parcel)
@@ -178,16 +174,16 @@ export class BulkWriter {
     let buffer: Buffer | null = null
     const body = bodyOf(request, (byteCount) => (buffer = this.#buffers.take(byteCount)))
     const reply = await this.#parts.transport.send(body)
-    // Whoever did not answer with success may not have read all, so that some is still to be sent.
-    const isRead = reply.kind === 'answer' && reply.status === 200
-    if (buffer !== null && isRead) this.#buffers.giveBack(buffer)
     this.#inFlight--
     if (this.#isStopped) return
-    this.#handle(flight, reply)
+    // Who does not account for every document may not have read them: some are still to be sent.
+    const isRead = this.#handle(flight, reply)
+    if (buffer !== null && isRead) this.#buffers.giveBack(buffer)
     this.pump()
   }
 
-  #handle(flight: Flight, reply: BulkReply): void {
+  /** @returns whether the server has accounted for every document. */
+  #handle(flight: Flight, reply: BulkReply): boolean {
     const nowMs = this.#clock.monotonicMs()
     const { request, startedMs } = flight
     if (reply.kind === 'timeout') {
@@ -199,9 +195,13 @@ export class BulkWriter {
       this.#requeue.again(request)
     } else {
       const answer = readBulkAnswer(reply.status, reply.text, request.documentCount)
-      if (answer.kind === 'refused') this.#refused(flight, reply.node, answer)
-      else this.#answered(flight, reply.node, answer)
+      if (answer.kind !== 'refused') {
+        this.#answered(flight, reply.node, answer)
+        return true
+      }
+      this.#refused(flight, reply.node, answer)
     }
+    return false
   }
 
   #answered(
