@@ -288,6 +288,7 @@ export class Pipeline {
       statement,
       stats,
       pendingRecords: statement.pending + inSlots,
+      isOutputBusy: this.#output.isBusy?.() === true,
       seconds: (performance.now() - this.#startedMs) / 1000,
     }
   }

@@ -45,5 +45,7 @@ export interface PipelineResult {
   readonly stats: PipelineStats
   /** Records read that were not settled in time; their offsets are not committed. */
   readonly pendingRecords: number
+  /** Something that lay damaged in the spill is still to be read again. */
+  readonly isOutputBusy: boolean
   readonly seconds: number
 }

@@ -95,7 +95,7 @@ async function runStarted(
 
 /** The summary, and the exit status or the error that the result stands for. */
 function conclude(result: PipelineResult, log: Log): number {
-  const { statement, stats, pendingRecords, error, seconds } = result
+  const { statement, stats, pendingRecords, isOutputBusy, error, seconds } = result
   const closedPipe = error?.code === 'OUTPUT_CLOSED'
   // An error before anything was read has no books to show.
   if (!closedPipe && (error === null || stats.counters.records > 0)) {
@@ -117,6 +117,10 @@ function conclude(result: PipelineResult, log: Log): number {
     const then = 'their offsets are not committed, and the next start reads them again'
     const advice = 'SHUTDOWN_DEADLINE_MS gives more time'
     throw new LogpipeError('DEADLINE', `${what}; ${then} (${advice})`)
+  }
+  if (isOutputBusy) {
+    const what = 'what was damaged in the spill was not all read again before the deadline'
+    throw new LogpipeError('DEADLINE', `${what}; the next start goes on with it`)
   }
   return 0
 }

@@ -66,7 +66,7 @@ export class SpillRepair {
 
   /** Nothing is left to be read again. */
   get isDone(): boolean {
-    return this.#working === null
+    return this.#tasks.length === 0 && this.#working === null
   }
 
   add(damage: SpillDamage, isLeftover: boolean): void {
@@ -191,6 +191,7 @@ export class SpillRepair {
     this.#endPause = resolve
     sink.write({ ...batch, releaseBody: () => movedOut !== null && resolve() })
     await promise
+    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was sent')
   }
 
   #pause(): Promise<void> {

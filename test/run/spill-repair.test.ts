@@ -148,6 +148,7 @@ test('until it is settled, the damaged files stay', async () => {
   assert.equal(rig.written.length, 1)
   await rig.repair.close()
   assert.equal(rig.resolvedCount, 0)
+  assert(!rig.repair.isDone, 'the exit status tells it')
   assert.deepEqual(rig.statement.imbalances, [])
 })
 
