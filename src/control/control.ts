@@ -12,7 +12,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import { listenError, LogpipeError, messageOf } from '../core/errors.ts'
 import { isLoopback, type AccessRules } from './access.ts'
 import { createApp } from './app.ts'
 import type { Assets } from './asset-routes.ts'
@@ -277,8 +277,7 @@ async function listen(server: Server, { host, port }: ControlSettings): Promise<
     server.listen(port, host)
     await once(server, 'listening')
   } catch (error) {
-    const message = `${host}:${port} cannot be listened on: ${messageOf(error)}`
-    throw new LogpipeError('LISTEN', message, { cause: error })
+    throw listenError('CONTROL_LISTEN', `${host}:${port}`, error)
   }
   return server.address() as AddressInfo
 }

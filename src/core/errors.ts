@@ -147,6 +147,16 @@ export class LogpipeError extends Error {
   }
 }
 
+/** Why an address cannot be listened on, and what to do. @param name of the option. */
+export function listenError(name: string, address: string, cause: unknown): LogpipeError {
+  const code = Object(cause) as { readonly code?: unknown }
+  const why =
+    code.code === 'EADDRINUSE'
+      ? `another process listens there; end it, or name another address with ${name}`
+      : `${messageOf(cause)}; name another address with ${name}`
+  return new LogpipeError('LISTEN', `${address} cannot be listened on: ${why}`, { cause })
+}
+
 /** The message of anything that was thrown; total, so that reporting an error cannot fail. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message

@@ -10,7 +10,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import { listenError } from '../core/errors.ts'
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus.ts'
 
 export interface MetricsServerOptions {
@@ -74,8 +74,7 @@ async function listen(
     server.listen({ port, ...(host === '' ? {} : { host }) })
     await once(server, 'listening')
   } catch (cause) {
-    const message = `METRICS_LISTEN ${host}:${port} cannot be listened on: ${messageOf(cause)}`
-    throw new LogpipeError('LISTEN', message, { cause })
+    throw listenError('METRICS_LISTEN', `${host}:${port}`, cause)
   }
 }
 

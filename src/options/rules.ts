@@ -215,7 +215,7 @@ function tokenFault(hasFile: boolean, properties: readonly KafkaProperty[]): str
   const isBuiltIn =
     valueOf(/^sasl\.oauthbearer\.method$/)?.toLowerCase() === 'oidc' ||
     valueOf(/^enable\.sasl\.oauthbearer\.unsecure\.jwt$/)?.toLowerCase() === 'true'
-  return isBearer && !isBuiltIn ? 'is missing: sasl.mechanism=OAUTHBEARER is set' : undefined
+  return isBearer && !isBuiltIn ? 'sasl.mechanism=OAUTHBEARER needs KAFKA_TOKEN_FILE' : undefined
 }
 
 function exceeds(name: OptionName, value: number, limitName: OptionName, limit: number): string {

@@ -113,7 +113,8 @@ function conclude(result: PipelineResult, log: Log): number {
   if (error !== null) throw error
   if (statement.exitStatus === 3) return 3
   if (pendingRecords > 0) {
-    const what = `${pendingRecords} records were read but not settled before the deadline`
+    const why = stats.sink.trouble === null ? '' : ` (${stats.sink.trouble})`
+    const what = `${pendingRecords} records were read but not settled before the deadline${why}`
     const then = 'their offsets are not committed, and the next start reads them again'
     const advice = 'SHUTDOWN_DEADLINE_MS gives more time'
     throw new LogpipeError('DEADLINE', `${what}; ${then} (${advice})`)
