@@ -28,6 +28,22 @@ const debianPackages = [
   ['libsasl2-dev', 'sasl/sasl.h'],
 ]
 
+/** How other distributions install the same, in the same order; `chromium` has this name everywhere. */
+const elsewhere = [
+  [
+    'dnf',
+    'dnf install -y',
+    'gcc-c++ make python3 libcurl-devel openssl-devel libzstd-devel zlib-devel cyrus-sasl-devel',
+  ],
+  [
+    'zypper',
+    'zypper install -y',
+    'gcc-c++ make python3 libcurl-devel libopenssl-devel libzstd-devel zlib-devel cyrus-sasl-devel',
+  ],
+  ['apk', 'apk add', 'g++ make python3 curl-dev openssl-dev zstd-dev zlib-dev cyrus-sasl-dev'],
+  ['pacman', 'pacman -S --needed', 'gcc make python curl openssl zstd zlib libsasl'],
+]
+
 /** For the tests of the dashboard only: `node bin/setup.mjs chromium`. */
 const browserPackages = [['chromium', '/usr/bin/chromium']]
 
@@ -83,18 +99,32 @@ function multiarchFolders() {
   return triple === undefined ? [] : [`/usr/include/${triple}`]
 }
 
+/** The command that brings what is missing where there is no apt-get. */
+function adviceElsewhere(missing) {
+  const found = elsewhere.find(([program]) => isPresent(`/usr/bin/${program}`))
+  if (found === undefined) {
+    return `Install what these packages of Debian hold, then try again: ${missing.join(' ')}`
+  }
+  const [, install, names] = found
+  const namesOf = names.split(' ')
+  const packages = missing.map((name) => {
+    const index = debianPackages.findIndex(([debian]) => debian === name)
+    return namesOf[index] ?? name
+  })
+  const sudo = process.getuid?.() === 0 ? '' : 'sudo '
+  return `Run this, then try again:\n  ${sudo}${install} ${packages.join(' ')}`
+}
+
 /** Installs Debian's packages where it may; says the exact command where it may not. */
 function installSystemPackages(packages) {
   if (process.platform !== 'linux') return // macOS: the compiler and the libraries come with its own tools.
   const missing = packages.filter(([, proof]) => !isPresent(proof)).map(([name]) => name)
   if (missing.length === 0) return
+  const isRoot = process.getuid?.() === 0
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
   if (!fs.existsSync('/usr/bin/apt-get')) {
-    fail(
-      `these are missing (Debian's names): ${missing.join(' ')}. Install them, then run this again.`,
-    )
+    fail(`this is not Debian or Ubuntu. ${adviceElsewhere(missing)}`)
   }
-  const isRoot = process.getuid?.() === 0
   const maySudo = !isRoot && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0
   if (!isRoot && !maySudo) {
     fail(`not root and no sudo without a password. Run this, then try again:\n  sudo ${command}`)
