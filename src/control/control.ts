@@ -16,21 +16,10 @@ import { listenError, LogpipeError, messageOf } from '../core/errors.ts'
 import { isLoopback, type AccessRules } from './access.ts'
 import { createApp } from './app.ts'
 import type { Assets } from './asset-routes.ts'
-import { workersOf } from './command-routes.ts'
-import { CommandQueue } from './commands.ts'
 import type { ControlContext } from './control-context.ts'
 import { openDatabase, type LockFile } from './database.ts'
-import { EsCollector, type Fetch } from './es-collector.ts'
-import type { FieldOption } from './field-value.ts'
-import { Fleet, SILENT_POLLS_MAX } from './fleet.ts'
-import { GoodRevisions } from './good-revisions.ts'
-import { HistoryStore } from './history-store.ts'
-import { History } from './history.ts'
-import { PipelineFields } from './pipeline-fields.ts'
-import { PipelineStore } from './pipeline-store.ts'
-import { TAIL_RENEW_MS, TailHub } from './tail.ts'
 import { tokenInFile } from './tokens.ts'
-import { WorkerStore } from './worker-store.ts'
+import { contextOf, type WiringDependencies } from './wiring.ts'
 
 export interface ControlSettings {
   /** Where to listen; port 0 takes a free one. */
@@ -46,17 +35,13 @@ export interface ControlSettings {
   readonly runtimeMetricsPath: string | undefined
 }
 
-export interface ControlDependencies {
-  readonly clock: Clock
+export interface ControlDependencies extends WiringDependencies {
   readonly lockFile: LockFile
-  /** Every option, with its parser. */
-  readonly options: readonly FieldOption[]
   /** The dashboard. */
   readonly assets: Assets
   readonly version: string
   /** How this program is called on a command line. */
   readonly program: string
-  readonly fetch: Fetch
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
 
@@ -108,8 +93,12 @@ export async function startControl(
       context.tail.close()
       await closeServer(server, clock)
       stopTicking()
-      context.history.flush()
-      context.fleet.flush()
+      try {
+        context.history.flush()
+        context.fleet.flush()
+      } catch (error) {
+        report(error)
+      }
       database.close()
     }
     return { address: { host: settings.host, port }, close: async () => (closing ??= close()) }
@@ -131,52 +120,6 @@ function onceAMinute(clock: Clock, log: (text: string) => void): (error: unknown
     last = text
     untilMs = nowMs + REPEAT_MS
     log(text)
-  }
-}
-
-/** The parts behind the routes, wired; tests do without the socket. */
-export function contextOf(
-  settings: Pick<ControlSettings, 'runtimeMetricsPath'>,
-  { clock, options, fetch }: Pick<ControlDependencies, 'clock' | 'options' | 'fetch'>,
-  db: ReturnType<typeof openDatabase>['db'],
-  report: (error: unknown) => void,
-): ControlContext {
-  const commands = new CommandQueue(clock)
-  const pipelines = new PipelineStore(db)
-  const history = new History(new HistoryStore(db), clock)
-  const order = (workerId: string, pipelineId: number, kind: 'check' | 'tail'): void => {
-    const tailMs = 2 * TAIL_RENEW_MS
-    const more =
-      kind === 'tail' ? { args: { seconds: tailMs / 1000 }, expiryMs: tailMs } : { args: {} }
-    commands.offer({ workerId, pipelineId, kind, ...more })
-  }
-  const fleet = new Fleet(pipelines, new WorkerStore(db), clock, (workerId, pipelineId) =>
-    order(workerId, pipelineId, 'check'),
-  )
-  const goodRevisions = new GoodRevisions(pipelines, clock)
-  const tail = new TailHub(clock, (pipelineId) => {
-    for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'tail')
-  })
-  return {
-    clock,
-    fields: new PipelineFields(options),
-    pipelines,
-    fleet,
-    commands,
-    tail,
-    history,
-    elasticsearch: new EsCollector(fetch, clock),
-    runtimeMetricsPath: settings.runtimeMetricsPath,
-    check(pipelineId) {
-      for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'check')
-    },
-    report,
-    onHeartbeat(workerId, heartbeat, entries) {
-      const { pipelineId, metrics, pollMs } = heartbeat
-      goodRevisions.hear(workerId, heartbeat)
-      history.record(workerId, pipelineId, metrics, SILENT_POLLS_MAX * pollMs)
-      if (pipelineId !== null) tail.publish(pipelineId, workerId, entries)
-    },
   }
 }
 

@@ -200,6 +200,21 @@ test('a revision that ran well for half a minute is what others go back to', asy
   assert.equal(await good(), 1, 'with an error it does not run well')
 })
 
+test('a database that takes nothing keeps no known worker from being heard', async (t) => {
+  const reported: unknown[] = []
+  const { call, beat, clock, db } = controlFixture(t, { report: (error) => reported.push(error) })
+  await beat('w1')
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  db.pragma('query_only = 1')
+  for (let second = 0; second < 40; second++) {
+    const { assignment } = await beat('w1', { state: 'running', pipeline_id: 1, revision: 1 })
+    assert.equal(assignment.pipeline_id, 1)
+    clock.advance(1000)
+  }
+  assert.ok(reported.length > 0, 'what could not be written was told')
+  db.pragma('query_only = 0')
+})
+
 test('only a lost worker can be forgotten', async (t) => {
   const { call, beat, clock, context } = controlFixture(t)
   await beat('w1')

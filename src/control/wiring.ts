@@ -1,0 +1,77 @@
+/**
+ * The parts behind the routes, made and tied together: who orders what of whom, and who hears of a
+ * heartbeat. control.ts puts them on a socket; tests do without.
+ */
+import type { Clock } from '../core/clock.ts'
+import { workersOf } from './command-routes.ts'
+import { CommandQueue } from './commands.ts'
+import type { ControlContext } from './control-context.ts'
+import type { ControlDatabase } from './database.ts'
+import { EsCollector, type Fetch } from './es-collector.ts'
+import type { FieldOption } from './field-value.ts'
+import { Fleet, SILENT_POLLS_MAX } from './fleet.ts'
+import { GoodRevisions } from './good-revisions.ts'
+import { HistoryStore } from './history-store.ts'
+import { History } from './history.ts'
+import { PipelineFields } from './pipeline-fields.ts'
+import { PipelineStore } from './pipeline-store.ts'
+import { TAIL_RENEW_MS, TailHub } from './tail.ts'
+import { WorkerStore } from './worker-store.ts'
+
+export interface WiringDependencies {
+  readonly clock: Clock
+  /** Every option, with its parser. */
+  readonly options: readonly FieldOption[]
+  readonly fetch: Fetch
+}
+
+/** @param report is told of what should not have happened. */
+export function contextOf(
+  settings: { readonly runtimeMetricsPath: string | undefined },
+  { clock, options, fetch }: WiringDependencies,
+  db: ControlDatabase['db'],
+  report: (error: unknown) => void,
+): ControlContext {
+  const commands = new CommandQueue(clock)
+  const pipelines = new PipelineStore(db)
+  const history = new History(new HistoryStore(db), clock)
+  const order = (workerId: string, pipelineId: number, kind: 'check' | 'tail'): void => {
+    const tailMs = 2 * TAIL_RENEW_MS
+    const more =
+      kind === 'tail' ? { args: { seconds: tailMs / 1000 }, expiryMs: tailMs } : { args: {} }
+    commands.offer({ workerId, pipelineId, kind, ...more })
+  }
+  const fleet = new Fleet(pipelines, new WorkerStore(db), clock, (workerId, pipelineId) =>
+    order(workerId, pipelineId, 'check'),
+  )
+  const goodRevisions = new GoodRevisions(pipelines, clock)
+  const tail = new TailHub(clock, (pipelineId) => {
+    for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'tail')
+  })
+  return {
+    clock,
+    fields: new PipelineFields(options),
+    pipelines,
+    fleet,
+    commands,
+    tail,
+    history,
+    elasticsearch: new EsCollector(fetch, clock),
+    runtimeMetricsPath: settings.runtimeMetricsPath,
+    check(pipelineId) {
+      for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'check')
+    },
+    report,
+    onHeartbeat(workerId, heartbeat, entries) {
+      const { pipelineId, metrics, pollMs } = heartbeat
+      try {
+        goodRevisions.hear(workerId, heartbeat)
+      } catch (error) {
+        // A full disk, say: the worker must be heard all the same.
+        report(error)
+      }
+      history.record(workerId, pipelineId, metrics, SILENT_POLLS_MAX * pollMs)
+      if (pipelineId !== null) tail.publish(pipelineId, workerId, entries)
+    },
+  }
+}
