@@ -1,0 +1,215 @@
+/**
+ * Question: how long does each route of the control plane take under a full fleet?
+ * Load: 1,000 pipelines, 200 workers that call once a second (WORKER_POLL_MS=1000), and each route
+ * RATE times a second, all in an open loop: a time counts from when the request was due.
+ * Method: `logpipe control` alone on core 0 (taskset), the load on another; a warm-up is left out.
+ * Elasticsearch is a stub that answers at once. Exits with 1 when a p99 is not below the goal.
+ *
+ *   build/node bench/control.ts [seconds]      BENCH_NODE_ARGS="--cpu-prof" profiles the server
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { messageOf } from '../src/core/errors.ts'
+import { RUNTIME_METRICS } from '../src/metrics/runtime-metrics.ts'
+import { pipelineBody, routeCalls, type Ask, type Call } from './control-calls.ts'
+
+const PIPELINES = 1000
+const WORKERS = 200
+const POLL_MS = 1000
+/** Ten dashboards that ask for each thing every two and a half seconds. */
+const RATE = 4
+const WARM_UP_MS = 10_000
+const GOAL_P99_MS = 50
+/** What `logpipe check` prints is as long. */
+const CHECK_OUTPUT = Array.from({ length: 98 }, (_, index) => `  OPTION_${index}`.padEnd(51, ' x'))
+const FAILURE_CHARS = 200
+const HEARTBEAT = '/api/workers/{id}/heartbeat'
+
+const seconds = Number(process.argv[2] ?? 60)
+const times = new Map<string, number[]>()
+/** Why requests failed, and how many did. */
+const failures = new Map<string, number>()
+
+const askAt =
+  (url: string): Ask =>
+  async (method, route, body) => {
+    const answer = await fetch(url + route, {
+      method,
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await answer.text()
+    assert.ok(answer.ok, `${method} ${route}: ${answer.status} ${text}`)
+    return text.startsWith('{') ? JSON.parse(text) : text
+  }
+
+/** The tail never ends: its first event is what is waited for. */
+async function askTail(url: string): Promise<void> {
+  const controller = new AbortController()
+  const answer = await fetch(url, { signal: controller.signal })
+  assert.ok(answer.ok && answer.body !== null)
+  await answer.body.getReader().read()
+  controller.abort()
+}
+
+/** Calls again and again, each at its due time, whatever became of the ones before. */
+async function openLoop(
+  everyMs: number,
+  startMs: number,
+  endMs: number,
+  call: (turn: number, dueMs: number) => Promise<void>,
+): Promise<void> {
+  const underWay: Promise<void>[] = []
+  for (let turn = 0; startMs + turn * everyMs < endMs; turn++) {
+    const dueMs = startMs + turn * everyMs
+    const waitMs = dueMs - performance.now()
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+    underWay.push(
+      call(turn, dueMs).catch((error: unknown) => {
+        const why = messageOf(error).slice(0, FAILURE_CHARS)
+        failures.set(why, (failures.get(why) ?? 0) + 1)
+      }),
+    )
+  }
+  await Promise.all(underWay)
+}
+
+interface Span {
+  readonly startMs: number
+  readonly warmMs: number
+  readonly endMs: number
+}
+
+/** A timer of the load that comes late counts against the server; it is a millisecond or two. */
+function note(name: string, dueMs: number, { warmMs }: Span): void {
+  if (dueMs < warmMs) return
+  const all = times.get(name) ?? []
+  all.push(performance.now() - dueMs)
+  times.set(name, all)
+}
+
+interface Orders {
+  readonly assignment: { readonly pipeline_id: number } | null
+  readonly commands: readonly { readonly id: string }[]
+}
+
+/** A worker: it runs what it is given, and has a result for every order. */
+function startWorker(ask: Ask, index: number, span: Span): Promise<void> {
+  const numbers = Object.fromEntries(Object.keys(RUNTIME_METRICS).map((name) => [name, 1000]))
+  let pipelineId: number | null = null
+  let results: { id: string; ok: true; result: object }[] = []
+  const startMs = span.startMs + (index * POLL_MS) / WORKERS
+  return openLoop(POLL_MS, startMs, span.endMs, async (turn, dueMs) => {
+    const answer = await ask('POST', HEARTBEAT.replace('{id}', `worker-${index}`), {
+      state: pipelineId === null ? 'idle' : 'running',
+      pid: 1000 + index,
+      pipeline_id: pipelineId,
+      revision: 1,
+      instance: `i${index}`,
+      poll_ms: POLL_MS,
+      metrics: { ...numbers, polled_total: 1000 * turn },
+      results,
+    })
+    note(`POST ${HEARTBEAT}`, dueMs, span)
+    const { assignment, commands } = answer as Orders
+    pipelineId = assignment?.pipeline_id ?? null
+    results = commands.map(({ id }) => ({ id, ok: true, result: { output: CHECK_OUTPUT } }))
+  })
+}
+
+async function load(url: string, calls: readonly Call[]): Promise<void> {
+  const ask = askAt(url)
+  const startMs = performance.now()
+  const warmMs = startMs + WARM_UP_MS
+  const span = { startMs, warmMs, endMs: warmMs + seconds * 1000 }
+  const workers = Array.from({ length: WORKERS }, (_, index) => startWorker(ask, index, span))
+  // The workers have their pipelines before anybody asks for them.
+  const askMs = startMs + 2 * POLL_MS
+  const everyMs = 1000 / RATE
+  const people = calls.map(({ method, route, make, before }, index) => {
+    const firstMs = askMs + (index * everyMs) / calls.length
+    return openLoop(everyMs, firstMs, span.endMs, async (turn, dueMs) => {
+      const preparedMs = performance.now()
+      await before?.(turn)
+      const tookMs = before === undefined ? 0 : performance.now() - preparedMs
+      const { path: target, body } = make(turn)
+      await (route.endsWith('/tail') ? askTail(url + target) : ask(method, target, body))
+      note(`${method} ${route}`, dueMs + tookMs, span)
+    })
+  })
+  await Promise.all([...workers, ...people])
+}
+
+function report(): boolean {
+  const at = (sorted: readonly number[], share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+  const rows = [...times]
+    .map(([name, all]) => ({ name, sorted: all.toSorted((a, b) => a - b) }))
+    .toSorted((a, b) => at(b.sorted, 0.99) - at(a.sorted, 0.99))
+  process.stdout.write('| route | requests | p50 | p99 | max |\n|---|---|---|---|---|\n')
+  for (const { name, sorted } of rows) {
+    const cells = [0.5, 0.99, 1].map((share) => `${at(sorted, share).toFixed(1)} ms`)
+    process.stdout.write(`| ${name} | ${sorted.length} | ${cells.join(' | ')} |\n`)
+  }
+  for (const [why, count] of failures) process.stdout.write(`${count} failed: ${why}\n`)
+  return failures.size === 0 && rows.every(({ sorted }) => at(sorted, 0.99) < GOAL_P99_MS)
+}
+
+/** Whatever the description has is called. */
+async function assertAllCalled(ask: Ask, calls: readonly Call[]): Promise<void> {
+  const { paths } = (await ask('GET', '/openapi.json')) as { paths: Record<string, object> }
+  for (const [route, methods] of Object.entries(paths)) {
+    for (const method of Object.keys(methods).map((name) => name.toUpperCase())) {
+      const isCalled = calls.some((call) => call.method === method && call.route === route)
+      assert.ok(isCalled || route === HEARTBEAT, `nobody calls ${method} ${route}`)
+    }
+  }
+}
+
+async function startServer(folder: string) {
+  const node = [path.resolve('build/node'), '--disable-warning=ExperimentalWarning']
+  const more = (process.env['BENCH_NODE_ARGS'] ?? '').split(' ').filter((word) => word !== '')
+  const args = [path.resolve('src/cli/main.ts'), 'control', '--listen', '127.0.0.1:0']
+  const server = spawn('taskset', ['-c', '0', ...node, ...more, ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'inherit', 'pipe'],
+  })
+  process.once('exit', () => server.kill('SIGKILL'))
+  const lines = createInterface({ input: server.stderr })
+  for (;;) {
+    const [line] = (await once(lines, 'line')) as [string]
+    const url = /control plane at (http:\S+\d)/.exec(line)?.[1]
+    if (url !== undefined) return { server, url }
+  }
+}
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'logpipe-bench-control-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+const stub = createServer((_request, response) => void response.end('{}'))
+stub.listen(0, '127.0.0.1')
+await once(stub, 'listening')
+const { server, url } = await startServer(folder)
+const fleet = {
+  ask: askAt(url),
+  pipelines: PIPELINES,
+  esUrl: `http://127.0.0.1:${(stub.address() as AddressInfo).port}`,
+  token: readFileSync(path.join(folder, 'data/control-token'), 'utf8').trim(),
+}
+const calls = routeCalls(fleet)
+await assertAllCalled(fleet.ask, calls)
+for (let index = 1; index <= PIPELINES; index++) {
+  const body = pipelineBody(fleet, `p${index}`, { enabled: index <= WORKERS })
+  await fleet.ask('POST', '/api/pipelines', body)
+}
+await load(url, calls)
+process.exitCode = report() ? 0 : 1
+server.kill('SIGTERM')
+await once(server, 'exit')
+stub.close()
