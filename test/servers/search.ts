@@ -1,6 +1,14 @@
 /** A real Elasticsearch or OpenSearch for tests: one node, no security. */
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { makeFolder, onFreePorts, removeFolder, runScript, type ServerKind } from './stack.ts'
+import {
+  makeFolder,
+  onFreePorts,
+  removeFolder,
+  runScript,
+  serversMissing,
+  type ServerKind,
+} from './stack.ts'
 
 export interface SearchServer {
   readonly url: string
@@ -16,6 +24,18 @@ export interface SearchServer {
 export interface SearchOptions {
   /** More lines for elasticsearch.yml, for example 'thread_pool.write.queue_size: 1'. */
   readonly opts?: readonly string[]
+  /** Of Elasticsearch, if it is not to be the stack's own. */
+  readonly version?: string
+}
+
+/** The last 8 when this was written. */
+export const ELASTICSEARCH_8 = '8.19.8'
+
+/** What keeps it from running here, with the command that would bring it; or null. */
+export function elasticsearch8Missing(): string | null {
+  const mark = path.resolve(import.meta.dirname, `../stack/es/lib/.es-${ELASTICSEARCH_8}`)
+  if (!existsSync(mark)) return `not fetched: ES_VERSION=${ELASTICSEARCH_8} test/stack/es/es setup`
+  return serversMissing(['elasticsearch'])
 }
 
 export function startElasticsearch(options: SearchOptions = {}): Promise<SearchServer> {
@@ -41,6 +61,7 @@ async function startSearch(
         [`${prefix}_RUN`]: folder,
         [`${prefix}_HEAP`]: '512m',
         [`${prefix}_OPTS`]: (options.opts ?? []).join(';'),
+        ...(options.version === undefined ? {} : { [`${prefix}_VERSION`]: options.version }),
       }
       const script = (...args: string[]) => runScript(kind, args, env, folder)
       await script('up')
