@@ -77,7 +77,13 @@ async function runEmbedded(
 ): Promise<number> {
   const [topic = DEMO_DEFAULTS.topic] = config.kafkaTopic
   const embedded = await openEmbedded(
-    { ...DEMO_DEFAULTS, topic, patterns: patternsOf(config) },
+    {
+      ...DEMO_DEFAULTS,
+      topic,
+      recordsPerSecond: config.demoRate,
+      errorShare: config.demoErrorShare,
+      patterns: patternsOf(config),
+    },
     {
       bridge: loadBridge(config.bridgeLib ?? undefined),
       clock: systemClock,

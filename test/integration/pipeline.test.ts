@@ -303,3 +303,12 @@ test('PRODUCT_LINE=metrics counts by pattern and partition, and writes nothing',
   assert.equal(stdout.length, 0)
   assert.deepEqual(kafka.committed(GROUP), [3, 3])
 })
+
+test('the embedded Kafka makes as many errors as it is told', async (t) => {
+  const options = ['--embedded', '--error-share', '1', '--run-seconds', '0']
+  const run = new Logpipe(t, ['run', ...options, '--output', 'none', '--filter-threads', '2'])
+  await run.until('some came', () => run.metric('polled_total') >= 1000)
+  const { stderr } = await run.stop()
+  const [, records, matched] = /read (\d+) records .*; (\d+) matched$/m.exec(stderr) ?? []
+  assert.equal(matched, records)
+})
