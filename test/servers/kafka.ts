@@ -16,6 +16,8 @@ export interface KafkaClient {
     partitions: number,
     config?: Readonly<Record<string, string>>,
   ): Promise<void>
+  /** With all that is in it. */
+  deleteTopic(topic: string): Promise<void>
   /** The next offset of each partition, by partition index. */
   endOffsets(topic: string): Promise<number[]>
   /** What the group has committed for each partition, by index; -1: nothing. */
@@ -59,6 +61,9 @@ export function connectKafka(bootstrapServers: string, brokerCount = 1): KafkaCl
       const spec = { topic, numPartitions: partitions, replicationFactor: brokerCount }
       await (await admin.get()).createTopics({ topics: [{ ...spec, configEntries }] })
       await untilLed(topic, partitions)
+    },
+    async deleteTopic(topic) {
+      await (await admin.get()).deleteTopics({ topics: [topic] })
     },
     endOffsets,
     async groupOffsets(group, topic) {
