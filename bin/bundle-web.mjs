@@ -20,8 +20,8 @@ export async function bundleWeb(folder) {
     minify: true,
     format: 'esm',
     platform: 'browser',
-    // What has <dialog>, :has and light-dark(): Chrome 123, Firefox 121, Safari 17.5 and later.
-    target: ['chrome123', 'firefox121', 'safari17.5'],
+    // What has light-dark() and AbortSignal.any: Chrome 123, Firefox 124, Safari 17.5 and later.
+    target: ['chrome123', 'firefox124', 'safari17.5'],
     jsx: 'automatic',
     jsxImportSource: 'preact',
     sourcemap: false,
