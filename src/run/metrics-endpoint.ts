@@ -2,8 +2,7 @@
  * METRICS_LISTEN: what a running pipeline tells Prometheus and the probes of a scheduler.
  */
 import type { Log } from '../core/log.ts'
-import { openMetricsServer, type MetricsServer } from '../metrics/metrics-server.ts'
-import { prometheusText } from '../metrics/prometheus.ts'
+import type { MetricsServer } from '../metrics/metrics-server.ts'
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
 import type { ListenAddress } from '../options/notations.ts'
 import type { PipelineStats } from './result.ts'
@@ -23,6 +22,9 @@ export async function openEndpoint(
   log: Log,
   view: () => PipelineView | null,
 ): Promise<MetricsServer> {
+  // Not before it is asked for: the packages behind it would make every start 30 ms longer.
+  const { openMetricsServer } = await import('../metrics/metrics-server.ts')
+  const { prometheusText } = await import('../metrics/prometheus.ts')
   const server = await openMetricsServer({
     address,
     metrics: async () => {

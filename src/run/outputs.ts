@@ -9,7 +9,7 @@ import type { Sink } from '../sink/sink.ts'
 import { STDOUT_CREDIT, StdoutSink } from '../sink/stdout-sink.ts'
 import { bridgeLocks } from './bridge-locks.ts'
 import { COUNT_CREDIT, CountOutput } from './count-output.ts'
-import { openElasticsearchOutput, type OutputDeps } from './elasticsearch-output.ts'
+import type { OutputDeps } from './elasticsearch-output.ts'
 import type { OutputSettings } from './settings.ts'
 
 export interface OutputParts {
@@ -48,7 +48,10 @@ export async function openOutput(output: OutputSettings, deps: OutputDeps): Prom
         credit: FILE_CREDIT,
         close: NOTHING_BEHIND,
       }
-    case 'elasticsearch':
+    case 'elasticsearch': {
+      // Loading the client takes longer than all else; other outputs start without.
+      const { openElasticsearchOutput } = await import('./elasticsearch-output.ts')
       return openElasticsearchOutput(output, deps)
+    }
   }
 }

@@ -125,17 +125,15 @@ export class Pipeline {
   }
 
   #startThreads(credit: { documents: number; bytes: number }): void {
-    for (let row = 0; row < this.#rows.count; row++) {
-      this.#threads.start({
-        ...this.#rows.roleOf(row),
-        row,
-        settings: this.#settings,
-        pool: this.#pool,
-        matcher: this.#matchers.current,
-        ...this.#shared.forThread(row),
-        credit,
-      })
-    }
+    this.#threads.startAll(this.#rows, (row) => ({
+      ...this.#rows.roleOf(row),
+      row,
+      settings: this.#settings,
+      pool: this.#pool,
+      matcher: this.#matchers.current,
+      ...this.#shared.forThread(row),
+      credit,
+    }))
     this.#timers.push(setInterval(() => this.#tick(), TICK_MS))
     this.#timers.push(setInterval(() => this.#everySecond(), EVERY_MS))
     const { runSeconds } = this.#settings
