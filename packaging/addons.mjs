@@ -35,35 +35,48 @@ const filesIn = (folder) =>
     .map((name) => path.join(folder, name))
 
 /**
- * Builds what has changed since the last time.
+ * Builds what has changed since the last time: the bridge changes often, the packages seldom.
  * @returns {Promise<ReadonlyMap<string, string>>} name and file of each add-on
  */
 export async function buildAddons() {
-  const result = new Map(ADD_ONS.map((name) => [name, path.join(out, name)]))
-  const stamp = path.join(out, 'stamp')
-  const key = digest()
-  const isDone = [...result.values()].every((file) => fs.existsSync(file))
-  if (isDone && fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === key) return result
-  fs.rmSync(out, { recursive: true, force: true })
   fs.mkdirSync(out, { recursive: true })
+  const packages = digest([path.join(root, 'package-lock.json'), ...recipe(), ...debian()])
+  const bridge = digest([...recipe(), ...filesIn(bridgeFolder), ...debian()])
   const tools = await toolchain()
-  stage()
-  await buildLibrdkafka(tools)
-  await inParallel([() => buildBinding(tools), () => buildSqlite(tools), () => buildBridge(tools)])
-  for (const file of result.values()) await checkNeeds(file)
-  fs.writeFileSync(stamp, key)
-  return result
+  const isOtherLibrary = await makeOnce('librdkafka.so.1', packages, async () => {
+    stage()
+    await buildLibrdkafka(tools)
+  })
+  if (isOtherLibrary) fs.rmSync(path.join(out, 'bridge.node'), { force: true })
+  await inParallel([
+    () => makeOnce('kafka.node', packages, () => buildBinding(tools)),
+    () => makeOnce('sqlite.node', packages, () => buildSqlite(tools)),
+    () => makeOnce('bridge.node', bridge, () => buildBridge(tools)),
+  ])
+  return new Map(ADD_ONS.map((name) => [name, path.join(out, name)]))
 }
 
-/** What the add-ons are made of: the packages, our sources, these scripts, Debian's libraries. */
-function digest() {
+/** @returns {Promise<boolean>} whether it had to be made */
+async function makeOnce(name, key, make) {
+  const file = path.join(out, name)
+  const stamp = `${file}.stamp`
+  const isMade = fs.existsSync(file) && fs.existsSync(stamp)
+  if (isMade && fs.readFileSync(stamp, 'utf8') === key) return false
+  fs.rmSync(stamp, { force: true })
+  await make()
+  await checkNeeds(file)
+  fs.writeFileSync(stamp, key)
+  return true
+}
+
+/** The scripts that say how it is done. */
+const recipe = () =>
+  filesIn(import.meta.dirname).filter((file) => /(addons|toolchain|zig)/.test(file))
+
+const debian = () => STATIC_LIBRARIES.map(debianLibrary)
+
+function digest(files) {
   const hash = createHash('sha256')
-  const files = [
-    path.join(root, 'package-lock.json'),
-    ...filesIn(import.meta.dirname).filter((file) => /(addons|toolchain|zig)/.test(file)),
-    ...filesIn(bridgeFolder),
-    ...STATIC_LIBRARIES.map(debianLibrary),
-  ]
   for (const file of files) hash.update(path.basename(file)).update(fs.readFileSync(file))
   return hash.digest('hex')
 }
