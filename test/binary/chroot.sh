@@ -41,11 +41,16 @@ done
 cp "$root/dist/logpipe" "$bare/logpipe"
 echo "$suite: glibc $(chroot "$full" dpkg-query -W -f '${Version}' libc6), $(find "$bare"/usr "$bare"/lib/ -type f | wc -l) files beside the executable"
 
+# What a test mounts below /tmp is to be seen inside, too.
+mount --bind /tmp /tmp
+mount --make-shared /tmp
 mount -t proc proc "$bare/proc"
 mount --bind /dev "$bare/dev"
 mount --bind /tmp "$bare/tmp"
-mkdir -p "$bare$root"
-mount --bind "$root" "$bare$root"
+if [[ $root != /tmp/* ]]; then
+  mkdir -p "$bare$root"
+  mount --bind "$root" "$bare$root"
+fi
 
 wrapper=$folder/logpipe-in-$suite
 printf '#!/bin/sh\nexec chroot %s /usr/bin/env -C "$PWD" /logpipe "$@"\n' "$bare" >"$wrapper"

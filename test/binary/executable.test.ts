@@ -41,7 +41,11 @@ function mounted(t: TestContext, options: string): string | null {
   return folder
 }
 
-test('it is smaller than 150 MB and needs the C and C++ libraries only', () => {
+test('it is smaller than 150 MB and needs the C and C++ libraries only', (t) => {
+  if (fs.readFileSync(EXECUTABLE).subarray(0, 4).toString('latin1') !== '\x7fELF') {
+    t.skip('LOGPIPE_BIN is a script that starts it')
+    return
+  }
   assert.ok(fs.statSync(EXECUTABLE).size < BYTES_MAX)
   const { stdout } = spawnSync('ldd', [EXECUTABLE], { encoding: 'utf8' })
   for (const line of stdout.trim().split('\n')) {
