@@ -83,7 +83,7 @@ function makePrivate(folder: string): void {
   for (let at = path.dirname(fs.realpathSync(folder)); ; at = path.dirname(at)) {
     const above = fs.statSync(at)
     const isSticky = (above.mode & 0o1000) !== 0
-    if (above.uid !== ownId() && above.uid !== 0 && !isSticky) {
+    if (!isTrusted(above.uid) && !isSticky) {
       throw new Unusable(`${at} belongs to another user`)
     }
     if ((above.mode & 0o002) !== 0 && !isSticky) throw new Unusable(`everyone may write to ${at}`)
@@ -153,6 +153,22 @@ function removeOld(folder: string, home: string): void {
     }
   } catch {
     // Another start tidies up at the same time; the next one does what is left.
+  }
+}
+
+/** Who may exchange a folder of ours: we, root, and who stands for root outside a container. */
+function isTrusted(uid: number): boolean {
+  return uid === ownId() || uid === 0 || (uid === UNMAPPED && isInUserNamespace())
+}
+
+/** Linux shows this id for owners that a user namespace does not know (user_namespaces(7)). */
+const UNMAPPED = 65_534
+
+function isInUserNamespace(): boolean {
+  try {
+    return !/^\s*0\s+0\s+4294967295\s*$/.test(fs.readFileSync('/proc/self/uid_map', 'utf8'))
+  } catch {
+    return false // Without /proc it cannot be told.
   }
 }
 

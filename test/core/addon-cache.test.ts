@@ -1,6 +1,6 @@
 /** Where the add-ons of the executable go: each file checked, each folder the user's alone. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -34,6 +34,18 @@ function temporary(t: TestContext): string {
   t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
   return folder
 }
+
+/** A process of its own that places the add-ons it is told of, and reads them back. */
+const PLACE = `
+  import { readFileSync } from 'node:fs'
+  import { placeAddons } from ${JSON.stringify(path.resolve('src/core/addon-cache.ts'))}
+  const { id, hashes, content, folder } = JSON.parse(process.argv[1])
+  const read = (name) => Buffer.from(content[name])
+  const home = placeAddons({ id, hashes, read }, Object.keys(content), [folder])
+  for (const [name, text] of Object.entries(content)) {
+    if (readFileSync(home + '/' + name, 'utf8') !== text) process.exit(9)
+  }`
+const NODE = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', PLACE]
 
 function refusal(folders: readonly string[]): string {
   try {
@@ -144,6 +156,26 @@ test('a folder of another user is not used', (t) => {
   assert.match(refusal([path.join(theirs, 'logpipe')]), /theirs belongs to another user/)
 })
 
+test('in a user namespace folders above of an unknown owner are those of the system', (t) => {
+  const unknown = ['unshare', '--user', '--map-root-user']
+  const [program = '', ...options] = unknown
+  if (process.getuid?.() !== 0 || spawnSync(program, [...options, 'true']).status !== 0) {
+    t.skip('needs root, and the right to make a user namespace')
+    return
+  }
+  const folder = temporary(t)
+  const above = path.join(folder, 'above')
+  const own = path.join(above, 'own')
+  fs.mkdirSync(own, { recursive: true })
+  const { id, hashes } = set()
+  const told = JSON.stringify({ id, hashes, content: CONTENT, folder: own })
+  const start = [...NODE, told]
+  fs.chownSync(above, 12_345, 12_345)
+  assert.notEqual(spawnSync(process.execPath, start).status, 0, 'outside it is a stranger')
+  const inside = spawnSync(program, [...options, process.execPath, ...start], { encoding: 'utf8' })
+  assert.equal(inside.status, 0, inside.stderr)
+})
+
 test('the oldest sets go when a new one is written', (t) => {
   const folder = temporary(t)
   const ids = ['1', '2', '3', '4', '5'].map((digit) => digit.repeat(32))
@@ -158,30 +190,14 @@ test('the oldest sets go when a new one is written', (t) => {
 
 test('many that start at once all find whole files, and leave nothing behind', async (t) => {
   const folder = temporary(t)
-  const script = `
-    import { readFileSync } from 'node:fs'
-    import { placeAddons } from ${JSON.stringify(path.resolve('src/core/addon-cache.ts'))}
-    const { id, hashes, content, folder } = JSON.parse(process.argv[1])
-    const read = (name) => Buffer.from(content[name])
-    const home = placeAddons({ id, hashes, read }, Object.keys(content), [folder])
-    for (const [name, text] of Object.entries(content)) {
-      if (readFileSync(home + '/' + name, 'utf8') !== text) process.exit(9)
-    }`
   const { id, hashes } = set()
   const told = JSON.stringify({ id, hashes, content: CONTENT, folder })
-  const options = [
-    '--disable-warning=ExperimentalWarning',
-    '--input-type=module',
-    '-e',
-    script,
-    told,
-  ]
   const statuses = await Promise.all(
     Array.from(
       { length: 8 },
       () =>
         new Promise((resolve) => {
-          spawn(process.execPath, options, { stdio: 'inherit' }).once('close', resolve)
+          spawn(process.execPath, [...NODE, told], { stdio: 'inherit' }).once('close', resolve)
         }),
     ),
   )
