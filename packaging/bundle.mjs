@@ -14,8 +14,9 @@ const ADD_ONS = [
   [/@confluentinc\/kafka-javascript\/librdkafka\.js$/, 'module.exports = addon("kafka")'],
   [/better-sqlite3\/lib\/binding\.js$/, 'exports.getBinding = () => addon("sqlite")'],
 ]
+/** By a path from the root: what is named becomes part of the bytes. */
 const FIND_ADDON = `
-  const { packedAddon } = require(${JSON.stringify(path.join(root, 'src/core/program-files.ts'))})
+  const { packedAddon } = require('./src/core/program-files.ts')
   const addon = (name) => {
     const file = packedAddon(name)
     return require('node:module').createRequire(file)(file)
