@@ -49,6 +49,7 @@ export class Member {
   #process: Logpipe | null = null
   #expects: 'killed' | 'in order' | null = null
   #isRetired = false
+  #hasRun = false
 
   constructor(settings: MemberSettings) {
     this.settings = settings
@@ -62,6 +63,11 @@ export class Member {
     return this.#process !== null && !this.#process.hasEnded
   }
 
+  /** It was started at some time: its spill may hold something. */
+  get hasRun(): boolean {
+    return this.#hasRun
+  }
+
   /** Of the process that runs; 0 when none does. */
   get pid(): number {
     return this.#process?.pid ?? 0
@@ -70,6 +76,7 @@ export class Member {
   start(): void {
     if (this.isRunning || this.#isRetired) return
     this.#expects = null
+    this.#hasRun = true
     const { hooks, folder, args } = this.settings
     const started = new Logpipe(hooks, args, { folder, runMsMax: RUN_MS_MAX })
     this.#process = started

@@ -21,9 +21,10 @@ export async function settle(world: World, say: (line: string) => void): Promise
 }
 
 async function runUntilDelivered(world: World): Promise<string | null> {
-  for (const member of world.everyone) member.start()
+  const members = world.everyone.filter((member) => member.hasRun)
+  for (const member of members) member.start()
   const left = await untilDelivered(world)
-  await Promise.all(world.everyone.map((member) => member.stopInOrder()))
+  await Promise.all(members.map((member) => member.stopInOrder()))
   return left
 }
 
