@@ -3,7 +3,7 @@
  * and the feed. One group commits on the word of Elasticsearch (`cache`: its spill is one), the
  * other on the spill (`durable`); both read the same topics into indices of their own.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -49,6 +49,7 @@ export function indexName(group: string, topic: string): string {
 
 export class World {
   readonly #closers: (() => void | Promise<void>)[] = []
+  readonly #disks: string[] = []
   readonly members: Member[] = []
   /** One a group that joins and leaves. */
   readonly joiners: Member[] = []
@@ -65,6 +66,9 @@ export class World {
     this.groups = groups
     this.folder = mkdtempSync(path.join(os.tmpdir(), 'logpipe-chaos-'))
     this.after(() => rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 }))
+    const abandon = () => this.#abandon()
+    process.once('exit', abandon)
+    this.after(() => void process.off('exit', abandon))
   }
 
   static async start(options: WorldOptions): Promise<World> {
@@ -90,6 +94,14 @@ export class World {
   /** All groups' indices. */
   get indices(): readonly string[] {
     return this.groups.flatMap(({ name }) => TOPICS.map((topic) => indexName(name, topic)))
+  }
+
+  /** The process is told to end in the middle of a run: nothing outlives it. */
+  #abandon(): void {
+    // The signal is sent at once; nobody is left to wait for the end.
+    for (const member of this.everyone) void member.kill()
+    for (const disk of this.#disks) spawnSync('umount', ['--lazy', disk])
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
   /** Members and joiners. */
@@ -185,6 +197,7 @@ export class World {
       execFileSync('mount', ['-t', 'tmpfs', '-o', size, 'logpipe-chaos', folder], {
         stdio: 'ignore',
       })
+      this.#disks.push(folder)
       this.after(() => void execFileSync('umount', ['--lazy', folder]))
     } catch {
       // Then only the bound of the spill makes it full.
