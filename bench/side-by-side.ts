@@ -22,9 +22,9 @@ import { startKafka } from '../test/servers/kafka.ts'
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 5)
 const PATTERN = 'ERROR'
-/** Records a size: about 1.5 s of work each, so that start-up and slow start do not show. */
+/** Records a size: one to three seconds of work, so that start-up and slow start do not show. */
 const RECORDS: ReadonlyMap<number, number> = new Map([
-  [100, 6_000_000],
+  [100, 12_000_000],
   [1024, 1_500_000],
   [10_240, 250_000],
   [102_400, 25_000],
