@@ -171,6 +171,8 @@ export interface KafkaOptions {
   readonly user?: { readonly name: string; readonly password: string }
   /** The same for OAUTHBEARER: any unsigned JWT will do that names a `sub` and has not ended. */
   readonly bearer?: true
+  /** More lines for the brokers' properties. */
+  readonly properties?: readonly string[]
 }
 
 /** Where a broker started with `user` or `bearer` listens for it. */
@@ -201,7 +203,7 @@ function saslProperties(port: number, user: KafkaOptions['user']): string {
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
   const count = options.brokers ?? 1
-  const { user, bearer } = options
+  const { user, bearer, properties = [] } = options
   const hasSasl = user !== undefined || bearer === true
   const numbers = Array.from({ length: count }, (_, index) => index)
   const folder = makeFolder('kafka')
@@ -214,7 +216,9 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
         KAFKA_PORT: String(port),
         KAFKA_DATA: folder,
         KAFKA_HEAP: '512m',
-        KAFKA_PROPERTIES: hasSasl ? saslProperties(port, user) : '',
+        KAFKA_PROPERTIES: [...properties, ...(hasSasl ? [saslProperties(port, user)] : [])].join(
+          ';',
+        ),
       }
       const script = (...args: string[]) => runScript('kafka', args, env, folder)
       await script('up', '--brokers', String(count))
