@@ -119,7 +119,7 @@ function recordAt(offset: number): Parameters<BulkEncoder['encode']>[0] {
   const byteCount = Number(options.bytes)
   const value = `${(head + text.repeat(1 + byteCount / text.length)).slice(0, byteCount - 2)}"}`
   const rest = { timestampMs: 1, timestampType: 'create' as const, key: null, headers: EMPTY }
-  return { topic: 'bench', partition: 0, offset, value: Buffer.from(value), ...rest }
+  return { topic: 'bench', partition: 0, offset, idPrefix: '', value: Buffer.from(value), ...rest }
 }
 
 /** @returns documents a second. */

@@ -32,6 +32,7 @@ export function filledSlot(count: number, bytes: number, partition: number): Mat
       topic: 'bench',
       partition,
       offset: 0,
+      idPrefix: '',
       timestampMs: Date.now(),
       timestampType: 'create' as const,
       value: memory.subarray(index * bytes, (index + 1) * bytes),

@@ -261,6 +261,19 @@ export interface Bridge {
     }[]
   }
   /**
+   * Kafka's ids of these topics, 32 hex digits each: a topic that was made anew has another. Null:
+   * the broker tells none.
+   */
+  consumerTopicIds(
+    consumer: BridgeId,
+    topics: readonly string[],
+    timeoutMs: number,
+  ): {
+    readonly topic: string
+    readonly topicId: string | null
+    readonly error: string | null
+  }[]
+  /**
    * Leaves the group and destroys the client; true when that was done within the time, false when
    * it goes on in the background.
    */

@@ -11,6 +11,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import { checkMemory } from '../options/memory.ts'
 import { resolve } from '../options/resolve.ts'
 import type { Config } from '../options/config.ts'
+import { refuseIndexNames } from '../run/settings-from-config.ts'
 import { describeConfig, describeMemory, describeProbes } from './check-report.ts'
 import type { Probe } from './check-report.ts'
 import { refuseOperands } from './context.ts'
@@ -42,7 +43,8 @@ export async function check(context: CommandContext, deps: CheckDeps = DEPS): Pr
   const limit = deps.memoryLimit()
   context.print(`\n${describeMemory(sum, limit)}`)
   const probes: readonly Probe[] = [
-    ...memoryProbe(() => checkMemory(sum, limit)),
+    ...probeOf('memory', () => checkMemory(sum, limit)),
+    ...probeOf('index names', () => refuseIndexNames(config)),
     ...kafka.probes,
     ...(await outputProbes(config)),
   ]
@@ -55,13 +57,14 @@ const EMBEDDED = {
   probes: [{ subject: 'kafka', state: 'untested', detail: 'embedded' }],
 } as const
 
-function memoryProbe(verify: () => void): readonly Probe[] {
+/** Nothing when it is well: that is shown elsewhere, or goes without saying. */
+function probeOf(subject: string, verify: () => void): readonly Probe[] {
   try {
     verify()
     return []
   } catch (error) {
     if (!(error instanceof LogpipeError)) throw error
-    return [{ subject: 'memory', state: 'wrong', detail: messageOf(error) }]
+    return [{ subject, state: 'wrong', detail: messageOf(error) }]
   }
 }
 

@@ -85,6 +85,11 @@ export const ERRORS = {
     retryable: false,
     meaning: 'Elasticsearch refused documents or the whole request.',
   },
+  INDEX_NAME: {
+    exitStatus: 2,
+    retryable: false,
+    meaning: 'Topics give index names that are not valid, or one name for two of them.',
+  },
   LOCKED: {
     exitStatus: 1,
     retryable: true,

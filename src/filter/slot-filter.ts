@@ -14,6 +14,8 @@ import type { RunEntry, SlotReader, TimestampType } from '../pool/slot-reader.ts
 export interface AssignmentName {
   readonly topic: string
   readonly partition: number
+  /** What stands before topic-partition-offset in the id of a document; empty for nothing. */
+  readonly idPrefix: string
 }
 
 /** What is wanted of a replay; pattern and span both decide. Times in ms since 1970. */
@@ -196,6 +198,7 @@ class SlotRecord implements MatchedRecord {
   #oversize: OversizeParts | undefined
   topic = ''
   partition = 0
+  idPrefix = ''
 
   constructor(reader: SlotReader) {
     this.#reader = reader
@@ -206,6 +209,7 @@ class SlotRecord implements MatchedRecord {
     this.#oversize = oversize
     this.topic = name.topic
     this.partition = name.partition
+    this.idPrefix = name.idPrefix
   }
 
   get offset(): number {

@@ -9,6 +9,7 @@
  * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
  */
 import type { Assignment, PartitionOffset } from '../bridge/bridge.ts'
+import type { TopicIds } from './topic-ids.ts'
 
 /** A committed offset that the topic no longer holds. */
 export interface LostRange {
@@ -31,13 +32,20 @@ export interface Position {
 
 export type FromIngress =
   /** A broker has answered, and the topics are there. Once, from the first thread. */
-  | { readonly kind: 'opened'; readonly ingressIndex: number }
+  | {
+      readonly kind: 'opened'
+      readonly ingressIndex: number
+      /** Those that are there now, an expression's matches among them. */
+      readonly topics: readonly string[]
+    }
   | {
       readonly kind: 'assign'
       readonly ingressIndex: number
       /** With the offset to start from, resolved. */
       readonly partitions: readonly PartitionOffset[]
       readonly lost: readonly LostRange[]
+      /** Of their topics, if they are wanted. */
+      readonly topicIds: TopicIds
     }
   /** A member of the group, with nothing more to read: others have the partitions. */
   | { readonly kind: 'standby'; readonly ingressIndex: number }
@@ -61,6 +69,8 @@ export type FromIngress =
       readonly kind: 'restart'
       readonly ingressIndex: number
       readonly partitions: readonly [PartitionOffset]
+      /** Of its topic, if they are wanted: one that was made anew has another. */
+      readonly topicIds: TopicIds
     }
   /** The partitions were given back; their ledgers may be closed. */
   | {
@@ -95,6 +105,12 @@ export type FromIngress =
       readonly level: number
       readonly facility: string
       readonly message: string
+    }
+  /** The last broker has gone, or one is back. */
+  | {
+      readonly kind: 'reachable'
+      readonly ingressIndex: number
+      readonly isReachable: boolean
     }
   | { readonly kind: 'commitFailed'; readonly ingressIndex: number; readonly error: string }
   | { readonly kind: 'paused' | 'resumed'; readonly ingressIndex: number }

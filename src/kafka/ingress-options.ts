@@ -23,6 +23,8 @@ export interface IngressOptions {
   readonly signals: Signals
   readonly limits: FillLimits
   readonly start: StartPosition
+  /** Whether the topics' ids are told with each assign. */
+  readonly wantsTopicIds: boolean
   readonly revokeDrainMs: number
   /** After so long without a free slot the partitions are paused. */
   readonly stallPauseMs: number

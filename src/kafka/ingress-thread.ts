@@ -5,8 +5,7 @@
  *   stall:  no slot came free: wait, and pause only if that lasts (stall.ts)
  *   drain:  no more filling; serve the group until main says finish
  *   finish: commit, leave the group, end
- *   replay: partitions are paused one by one at the end of their range; with the last one main is
- *           told, and ends it all once everything is written
+ *   replay: each partition is paused at the end of its range; with the last one main is told
  *
  * Rebalance. The bridge reports what the group wants; the thread resolves start offsets, asks main
  * for assignment ids (main opens the ledgers and tells the filter threads first), and only then
@@ -22,6 +21,8 @@ import type { ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
 import type { OffsetRange } from './offset-ranges.ts'
+import { EndsDue } from './partition-ends.ts'
+import { Reachability } from './reachability.ts'
 import { Stall } from './stall.ts'
 
 /** One wait for a slot or for room in the queue; then everything is looked at again. */
@@ -35,6 +36,8 @@ export class IngressThread {
   readonly #options: IngressOptions
   readonly #membership: Membership
   readonly #stall: Stall
+  readonly #reachability: Reachability
+  readonly #endsDue = new EndsDue()
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
   #sawRecord = false
   /** Main was told that the ranges of a replay were read. */
@@ -47,6 +50,7 @@ export class IngressThread {
     this.#options = options
     this.#membership = new Membership(options)
     this.#stall = new Stall(options, this.#membership)
+    this.#reachability = new Reachability(options)
   }
 
   /**
@@ -94,6 +98,7 @@ export class IngressThread {
 
   #fill(slotIndex: number): void {
     const { bridge, consumer, pool, limits, counters, reader, slots } = this.#options
+    this.#endsDue.noteFetch()
     const result = bridge.consumerFill(consumer, pool, slotIndex, limits)
     const records = result & ~FILL_EVENTS
     if (records > 0) {
@@ -172,13 +177,14 @@ export class IngressThread {
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
         break
       case 'error':
+        this.#reachability.noteError(event.code)
         send({ ...event, kind: 'trouble', ingressIndex })
         break
       case 'end':
         this.#membership.noteEnd(event.assignmentId, event.offset)
         break
       case 'commit':
-        this.#membership.noteCommit(event.partitions)
+        this.#membership.commits.note(event.partitions)
         if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
         break
       case 'rewind':
@@ -202,7 +208,6 @@ export class IngressThread {
     this.#pauseFinished()
   }
 
-  /** Of what lies behind the end of its range nothing more is fetched. */
   #pauseFinished(): void {
     const { bridge, consumer, ingressIndex, send } = this.#options
     const ids = this.#membership.takeFinished()
@@ -231,20 +236,21 @@ export class IngressThread {
     const { bridge, consumer } = this.#options
     switch (message.kind) {
       case 'commit':
-        this.#membership.want(message.commits)
+        this.#membership.commits.want(message.commits)
         break
       case 'pause':
         bridge.consumerPause(consumer, this.#membership.hold(message.assignmentIds))
         break
-      case 'resume':
-        this.#membership.letGo(message.assignmentIds)
-        if (!this.#stall.paused) this.#resume(message.assignmentIds)
+      case 'resume': {
+        const assignmentIds = this.#membership.letGo(message.assignmentIds)
+        if (!this.#stall.paused) bridge.consumerResume(consumer, assignmentIds)
         break
+      }
       case 'credentials':
         this.#options.signIn.renew(message.properties)
         break
       case 'finish':
-        this.#membership.want(message.commits)
+        this.#membership.commits.want(message.commits)
         this.#finish = message
         break
       case 'assigned':
@@ -252,15 +258,6 @@ export class IngressThread {
         // An answer that came after its wait had ended: what it was about is over.
         break
     }
-  }
-
-  #resume(assignmentIds: readonly number[]): void {
-    const { bridge, consumer } = this.#options
-    const resumable = new Set(this.#membership.resumable())
-    bridge.consumerResume(
-      consumer,
-      assignmentIds.filter((id) => resumable.has(id)),
-    )
   }
 
   #noteFirst(): void {
@@ -278,8 +275,11 @@ export class IngressThread {
     this.#housekeptMs = nowMs
     const { bridge, consumer, ingressIndex, send } = this.#options
     this.#options.signIn.look()
-    this.#membership.commitWanted(0)
-    send({ kind: 'positions', ingressIndex, positions: this.#membership.positionsWithEnds() })
+    this.#reachability.look()
+    this.#membership.lookAtTopicIds(nowMs, (message) => this.#handleMessage(message))
+    const isDue = this.#endsDue.look(nowMs, this.#membership.hasHeld)
+    this.#membership.commits.send(0)
+    send({ kind: 'positions', ingressIndex, positions: this.#membership.positionsWithEnds(isDue) })
     for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
   }
 
@@ -290,7 +290,7 @@ export class IngressThread {
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
     const deadlineMs = this.#options.nowMs() + timeoutMs
     if (this.#finish !== undefined) {
-      this.#membership.commitFinally(timeoutMs, () => this.#serve())
+      this.#membership.commits.sendFinally(timeoutMs, () => this.#serve())
     }
     const left = Math.max(FORCED_CLOSE_MS, deadlineMs - this.#options.nowMs())
     const inTime = bridge.consumerClose(consumer, Math.round(left))

@@ -8,41 +8,48 @@
  *
  * Used by ingress-thread.ts alone. Bound: one entry an assigned partition.
  */
-import type { ConsumerEvent, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
+import { OFFSET_BEGINNING, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
+import { Commits } from './commits.ts'
 import { endOf, heldFrom, positionOf, reachedStop, type Held } from './held.ts'
 import type { Position, ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import type { OffsetRange } from './offset-ranges.ts'
-import { resolveStartOffsets, type StartOffsets } from './start-offsets.ts'
+import { askEnds } from './partition-ends.ts'
+import {
+  askOffsets,
+  resolveStartOffsets,
+  type Deadline,
+  type StartOffsets,
+} from './start-offsets.ts'
+import { askTopicIds, TopicIdWatch, type TopicIds } from './topic-ids.ts'
 
 /**
  * A coordinator or leader that restarts is back by then; far below max.poll.interval.ms (5 min).
  */
 const ASSIGN_TIMEOUT_MS = 60_000
-/**
- * One attempt of the last commit. A group that is being rebalanced refuses commits until its
- * members have been served, which a longer attempt would keep from happening.
- */
-const COMMIT_ATTEMPT_MS = 1000
 /** Main answers an assign within one turn of its loop. */
 const ASSIGNED_TIMEOUT_MS = 10_000
 /**
  * What main may be late with its answer to a revoke, beyond the drain time that it keeps itself.
  */
 const REVOKED_GRACE_MS = 2000
-/** A synchronous commit: one request to the coordinator, and one more after it has moved. */
-const COMMIT_TIMEOUT_MS = 10_000
 
+type Rewind = Extract<ConsumerEvent, { kind: 'rewind' }>
 type Meanwhile = (message: ToIngress) => void
 
 export class Membership {
+  /** What is to be committed of them. */
+  readonly commits: Commits
   readonly #options: IngressOptions
   readonly #assignments = new Map<number, Held>()
+  readonly #topicIds: TopicIdWatch
 
   constructor(options: IngressOptions) {
     this.#options = options
+    this.commits = new Commits(options, this.#assignments)
+    this.#topicIds = new TopicIdWatch(options.bridge, options.consumer)
   }
 
   assignmentIds(): number[] {
@@ -70,14 +77,20 @@ export class Membership {
     return [...this.#assignments.values()].every((held) => held.finished)
   }
 
+  get hasHeld(): boolean {
+    return [...this.#assignments.values()].some((one) => one.held)
+  }
+
   /** @returns those that are still there: what main says may cross what the group says. */
   hold(assignmentIds: readonly number[]): number[] {
     for (const id of assignmentIds) this.#set(id, { held: true })
     return assignmentIds.filter((id) => this.#assignments.has(id))
   }
 
-  letGo(assignmentIds: readonly number[]): void {
+  /** @returns those that are read on. */
+  letGo(assignmentIds: readonly number[]): number[] {
     for (const id of assignmentIds) this.#set(id, { held: false })
+    return this.resumable().filter((id) => assignmentIds.includes(id))
   }
 
   /** A slot was filled: its runs say how far each assignment was read. */
@@ -96,9 +109,10 @@ export class Membership {
     return [...this.#assignments].map(([id, held]) => positionOf(id, held))
   }
 
-  /** With the partitions' ends as the last fetch told them; asks no broker. */
-  positionsWithEnds(): Position[] {
+  /** With the partitions' ends as the last fetch told them, or, `afresh`, as brokers tell them. */
+  positionsWithEnds(afresh: boolean): Position[] {
     const { bridge, consumer } = this.#options
+    if (afresh) askEnds(bridge, consumer, [...this.#assignments.values()])
     for (const held of this.#assignments.values()) {
       const { high } = bridge.consumerWatermarks(consumer, held, 0)
       held.endOffset = endOf(held, high)
@@ -114,16 +128,10 @@ export class Membership {
       send({ kind: 'standby', ingressIndex })
       return
     }
-    const deadline = { nowMs: this.#options.nowMs, atMs: this.#options.nowMs() + ASSIGN_TIMEOUT_MS }
-    let resolved
-    try {
-      resolved = resolveStartOffsets(bridge, consumer, partitions, start, deadline)
-    } catch (thrown) {
-      const code = thrown instanceof LogpipeError ? thrown.code : 'BRIDGE_CALL'
-      send({ kind: 'failed', ingressIndex, code, message: messageOf(thrown) })
-      return
-    }
-    this.#begin(resolved, meanwhile)
+    const resolved = this.#ask((deadline) =>
+      resolveStartOffsets(bridge, consumer, partitions, start, deadline),
+    )
+    if (resolved !== null) this.#begin(resolved, meanwhile)
   }
 
   /** Reads these ranges, none of them empty, without asking the group. */
@@ -144,7 +152,10 @@ export class Membership {
     stops: ReadonlyMap<string, number> = new Map(),
   ): void {
     const { bridge, consumer, ingressIndex, send } = this.#options
-    send({ kind: 'assign', ingressIndex, ...resolved })
+    const topics = [...new Set(resolved.partitions.map((one) => one.topic))]
+    const topicIds = this.#askTopicIds(topics)
+    if (topicIds === null) return
+    send({ kind: 'assign', ingressIndex, ...resolved, topicIds })
     const answer = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)
     // Without an answer main is ending the process; the group will hear of it when the consumer
     // closes.
@@ -156,6 +167,46 @@ export class Membership {
     bridge.consumerAssign(consumer, answer.assignments)
   }
 
+  /**
+   * A topic of another id than at its assign was made anew. librdkafka goes on at its offset where
+   * the new log has grown beyond it, and leaves out what lies below: that is read from its
+   * beginning, as after a rewind.
+   */
+  lookAtTopicIds(nowMs: number, meanwhile: Meanwhile): void {
+    const { bridge, consumer } = this.#options
+    const topic = this.#topicIds.look(nowMs)
+    if (topic === null) return
+    const own = this.positions().filter((one) => one.topic === topic)
+    const firsts = this.#ask((deadline) =>
+      askOffsets(bridge, consumer, 'first offsets', own, OFFSET_BEGINNING, deadline),
+    )
+    for (const [index, { assignmentId }] of own.entries()) {
+      const offset = firsts?.[index] ?? -1
+      if (offset >= 0) this.rewind({ assignmentId, offset }, meanwhile)
+    }
+  }
+
+  /** Empty where nobody wants them; null: main was told that no broker answers. */
+  #askTopicIds(topics: readonly string[]): TopicIds | null {
+    const { bridge, consumer, wantsTopicIds } = this.#options
+    if (!wantsTopicIds) return {}
+    const topicIds = this.#ask((deadline) => askTopicIds(bridge, consumer, topics, deadline))
+    if (topicIds !== null) this.#topicIds.note(topicIds)
+    return topicIds
+  }
+
+  /** Null: no broker answered in time; main was told, and ends the process. */
+  #ask<T>(question: (deadline: Deadline) => T): T | null {
+    const { ingressIndex, send, nowMs } = this.#options
+    try {
+      return question({ nowMs, atMs: nowMs() + ASSIGN_TIMEOUT_MS })
+    } catch (thrown) {
+      const code = thrown instanceof LogpipeError ? thrown.code : 'BRIDGE_CALL'
+      send({ kind: 'failed', ingressIndex, code, message: messageOf(thrown) })
+      return null
+    }
+  }
+
   revoke(event: Extract<ConsumerEvent, { kind: 'assign' | 'revoke' }>, meanwhile: Meanwhile): void {
     const { bridge, consumer, ingressIndex, send, revokeDrainMs } = this.#options
     const lost = event.lost || bridge.consumerAssignmentLost(consumer)
@@ -163,7 +214,7 @@ export class Membership {
     if (positions.length > 0) {
       send({ kind: 'revoke', ingressIndex, positions, lost })
       const answer = this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
-      if (!lost && answer !== undefined) this.#commitRevoked(answer.commits)
+      if (!lost && answer !== undefined) this.commits.sendRevoked(answer.commits)
     }
     bridge.consumerUnassign(consumer, event.partitions)
     const assignmentIds = positions.map((one) => one.assignmentId)
@@ -176,16 +227,20 @@ export class Membership {
    * assignment. What was read of the old log is settled first, for it cannot be read again; its
    * offsets say nothing about the new one, so none is committed.
    */
-  rewind(event: Extract<ConsumerEvent, { kind: 'rewind' }>, meanwhile: Meanwhile): void {
+  rewind(
+    { assignmentId, offset }: Pick<Rewind, 'assignmentId' | 'offset'>,
+    meanwhile: Meanwhile,
+  ): void {
     const { bridge, consumer, ingressIndex, send, revokeDrainMs } = this.#options
-    const { assignmentId, offset } = event
     const position = this.positions().find((one) => one.assignmentId === assignmentId)
     // Given back between the record and now.
     if (position === undefined) return
     send({ kind: 'rewind', ingressIndex, position, offset })
     this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
     const { topic, partition } = position
-    send({ kind: 'restart', ingressIndex, partitions: [{ topic, partition, offset }] })
+    const topicIds = this.#askTopicIds([topic])
+    if (topicIds === null) return
+    send({ kind: 'restart', ingressIndex, partitions: [{ topic, partition, offset }], topicIds })
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     // Without an answer main is ending the process.
     if (anew === undefined) return
@@ -193,75 +248,6 @@ export class Membership {
     this.#assignments.delete(assignmentId)
     this.#assignments.set(anew.assignmentId, heldFrom(anew, stopOffset))
     bridge.consumerRestart(consumer, assignmentId, anew.assignmentId, anew.offset)
-  }
-
-  /** Notes what is to be committed; commitWanted sends it. */
-  want(commits: readonly PartitionOffset[]): void {
-    for (const { topic, partition, offset } of commits) {
-      const held = this.#heldOf(topic, partition)
-      if (held !== undefined) held.wanted = Math.max(held.wanted, offset)
-    }
-  }
-
-  /** The group has answered a commit. */
-  noteCommit(partitions: readonly PartitionError[]): void {
-    for (const { topic, partition, offset, error } of partitions) {
-      const held = error === null ? this.#heldOf(topic, partition) : undefined
-      if (held !== undefined) held.committed = Math.max(held.committed, offset)
-    }
-  }
-
-  /**
-   * Commits what is wanted and was not acknowledged yet, also what an earlier attempt failed at.
-   * timeoutMs 0 does not wait: a `commit` event follows.
-   * @returns librdkafka's name of what went wrong, or null.
-   */
-  commitWanted(timeoutMs: number): string | null {
-    const { bridge, consumer } = this.#options
-    const commits = [...this.#assignments.values()]
-      .filter((held) => held.wanted > held.committed)
-      .map(({ topic, partition, wanted }) => ({ topic, partition, offset: wanted }))
-    if (commits.length === 0) return null
-    try {
-      const answers = bridge.consumerCommit(consumer, commits, timeoutMs)
-      if (timeoutMs > 0) this.noteCommit(answers)
-      return answers.find((one) => one.error !== null)?.error ?? null
-    } catch (thrown) {
-      return codeOf(thrown)
-    }
-  }
-
-  /**
-   * As commitWanted, again until it succeeds; between two attempts `serve` lets the group go on.
-   */
-  commitFinally(timeoutMs: number, serve: () => void): void {
-    const { ingressIndex, send, nowMs } = this.#options
-    const deadlineMs = nowMs() + timeoutMs
-    for (;;) {
-      const leftMs = Math.max(1, Math.round(deadlineMs - nowMs()))
-      const error = this.commitWanted(Math.min(COMMIT_ATTEMPT_MS, leftMs))
-      if (error === null) return
-      if (nowMs() >= deadlineMs) {
-        send({ kind: 'commitFailed', ingressIndex, error })
-        return
-      }
-      serve()
-    }
-  }
-
-  #heldOf(topic: string, partition: number): Held | undefined {
-    for (const held of this.#assignments.values()) {
-      if (held.partition === partition && held.topic === topic) return held
-    }
-    return undefined
-  }
-
-  /** The group waits for this member: one attempt. What fails is read again by the next owner. */
-  #commitRevoked(commits: readonly PartitionOffset[]): void {
-    const { ingressIndex, send } = this.#options
-    this.want(commits)
-    const error = this.commitWanted(COMMIT_TIMEOUT_MS)
-    if (error !== null) send({ kind: 'commitFailed', ingressIndex, error })
   }
 
   #positionsOf(partitions: readonly PartitionOffset[]): Position[] {
@@ -290,9 +276,4 @@ export class Membership {
       else this.#options.sleep(1)
     }
   }
-}
-
-function codeOf(thrown: unknown): string {
-  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
-  return typeof code === 'string' ? code : messageOf(thrown)
 }

@@ -16,6 +16,7 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError } from '../core/errors.ts'
+import { meansTopic, topicProblem } from './preflight.ts'
 import { askOffsets, type Deadline } from './start-offsets.ts'
 
 /** Offsets [from, to) of one partition; empty where the two are equal. */
@@ -77,7 +78,7 @@ function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): Part
   const counts = topics.some((topic) => topic.startsWith('^'))
     ? countsOf(bridge, consumer, null)
     : new Map(topics.flatMap((topic) => [...countsOf(bridge, consumer, topic)]))
-  const found = [...counts].filter(([name]) => topics.some((topic) => isNamed(topic, name)))
+  const found = [...counts].filter(([name]) => topics.some((topic) => meansTopic(topic, name)))
   const most = Math.max(0, ...found.map(([, count]) => count))
   const beyond = partitions?.find((partition) => partition >= most)
   if (beyond !== undefined) {
@@ -93,12 +94,6 @@ function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): Part
     .filter(({ partition }) => partitions?.includes(partition) ?? true)
 }
 
-/** Kafka's own topics begin with two underscores; an expression does not mean them. */
-function isNamed(topic: string, name: string): boolean {
-  if (!topic.startsWith('^')) return topic === name
-  return !name.startsWith('__') && new RegExp(topic).test(name)
-}
-
 /** How many partitions each topic has. @param topic null: all topics. */
 function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<string, number> {
   let topics
@@ -110,8 +105,8 @@ function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<
   }
   const failed = topics.find((one) => one.topic === topic && one.error !== null)
   if (failed !== undefined) {
-    const message = `topic ${failed.topic} cannot be read: ${failed.error}`
-    throw new LogpipeError('KAFKA_TOPIC', message)
+    const { code, message } = topicProblem(failed.topic, failed.error ?? '')
+    throw new LogpipeError(code, message)
   }
   return new Map(topics.map((one) => [one.topic, one.partitions]))
 }

@@ -18,6 +18,8 @@ export interface Preflight {
   readonly problem: Problem | null
   /** What came meanwhile, in order: it is still to be handled. */
   readonly events: readonly ConsumerEvent[]
+  /** The topics that are there now, an expression's matches among them. */
+  readonly topics: readonly string[]
 }
 
 interface Target {
@@ -37,43 +39,62 @@ const FIRST_ATTEMPTS_MS: readonly number[] = [1000, 2000]
 /** Takes at most the target's connectTimeoutMs for each topic. */
 export function checkTopics(bridge: Asked, consumer: BridgeId, target: Target): Preflight {
   const events: ConsumerEvent[] = []
+  const topics = new Set<string>()
   for (const topic of target.topics) {
     // A pattern may match nothing today and something tomorrow; one request still shows a broker
     // answers.
     const name = topic.startsWith('^') ? null : topic
-    const answer = ask(bridge, consumer, target, name, events)
-    if (typeof answer !== 'string') return { problem: answer, events }
-    if (answer !== '') return { problem: topicProblem(topic, answer), events }
+    const { found, problem } = ask(bridge, consumer, target, name, events)
+    if (problem !== null) return { problem, events, topics: [] }
+    const error = found.find((one) => one.topic === topic)?.error ?? null
+    if (error !== null) return { problem: topicProblem(topic, error), events, topics: [] }
+    for (const one of found) if (meansTopic(topic, one.topic)) topics.add(one.topic)
   }
-  return { problem: null, events }
+  return { problem: null, events, topics: [...topics] }
 }
 
-/** @returns the topic's error, '' for none; or why no broker could be asked. */
+/**
+ * Whether a name, or an expression that begins with ^, means this topic. Kafka's own topics begin
+ * with two underscores; an expression does not mean them.
+ */
+export function meansTopic(topic: string, name: string): boolean {
+  if (!topic.startsWith('^')) return topic === name
+  return !name.startsWith('__') && new RegExp(topic).test(name)
+}
+
+interface Answer {
+  readonly found: ReturnType<Bridge['consumerMetadata']>['topics']
+  /** Why no broker could be asked. */
+  readonly problem: Problem | null
+}
+
 function ask(
   bridge: Asked,
   consumer: BridgeId,
   target: Target,
   topic: string | null,
   events: ConsumerEvent[],
-): string | Problem {
+): Answer {
   let leftMs = target.connectTimeoutMs
   for (let attempt = 0; ; attempt++) {
     const timeoutMs = Math.min(leftMs, FIRST_ATTEMPTS_MS[attempt] ?? leftMs)
     leftMs -= timeoutMs
     try {
-      const { topics } = bridge.consumerMetadata(consumer, topic, timeoutMs)
-      return topics.find((one) => one.topic === topic)?.error ?? ''
+      return { found: bridge.consumerMetadata(consumer, topic, timeoutMs).topics, problem: null }
     } catch (thrown) {
       bridge.consumerPoll(consumer, 0)
       events.push(...bridge.consumerEvents(consumer))
       const refusal = refusalOf(events, target)
-      if (refusal !== null) return refusal
-      if (leftMs <= 0) return unreachable(events, target, messageOf(thrown))
+      if (refusal !== null) return { found: [], problem: refusal }
+      if (leftMs <= 0) {
+        return { found: [], problem: unreachable(events, target, messageOf(thrown)) }
+      }
     }
   }
 }
 
-function topicProblem(topic: string, error: string): Problem {
+/** @param error librdkafka's name of it. */
+export function topicProblem(topic: string, error: string): Problem {
   if (/AUTHORIZATION/.test(error)) {
     return { code: 'KAFKA_AUTH', message: `topic ${topic} may not be read (${error})` }
   }

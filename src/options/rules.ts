@@ -179,6 +179,15 @@ export const RULES: readonly Rule[] = [
     broken: ({ config }) => (isTopic(config.topic) ? undefined : 'is not a topic name'),
   },
   {
+    name: 'id-prefix',
+    reason: 'Elasticsearch takes an _id of at most 512 bytes, and the topic needs half of them',
+    options: ['ES_ID_PREFIX'],
+    broken: ({ config }) =>
+      /^[!-~]{1,64}$/.test(config.esIdPrefix)
+        ? undefined
+        : 'expected auto, none, or up to 64 letters, digits and signs without blanks',
+  },
+  {
     name: 'replay-span',
     reason: 'a span that ends before it starts holds nothing',
     options: ['REPLAY_TO', 'REPLAY_FROM'],

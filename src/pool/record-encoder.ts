@@ -12,6 +12,8 @@ export interface MatchedRecord {
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  /** What stands before topic-partition-offset in the id of a document; empty for nothing. */
+  readonly idPrefix: string
   /** Milliseconds since 1970; -1 when the record has none. */
   readonly timestampMs: number
   readonly timestampType: 'none' | 'create' | 'append'

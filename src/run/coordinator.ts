@@ -14,6 +14,7 @@ import assert from 'node:assert/strict'
 import type { PartitionOffset } from '../bridge/bridge.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress, LostRange, Position, ToIngress } from '../kafka/ingress-messages.ts'
+import type { TopicIds } from '../kafka/topic-ids.ts'
 import type { Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
 import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-log.ts'
@@ -32,6 +33,8 @@ export interface CoordinatorOptions {
   readonly signals: Signals
   readonly commits: boolean
   readonly revokeDrainMs: number
+  /** What stands in front of the ids of a topic's documents. */
+  readonly idPrefixOf: (topicId: string | null) => string
   readonly nowMs: () => number
   readonly toIngress: (ingressIndex: number, message: ToIngress) => void
   /** To every thread that filters. */
@@ -155,21 +158,22 @@ export class Coordinator {
       return { ...one, offset: Math.max(one.offset, remembered) }
     })
     for (const range of message.lost) this.#lose(range)
-    this.#give(message.ingressIndex, partitions)
+    this.#give(message.ingressIndex, partitions, message.topicIds)
   }
 
   /** What the group has committed, and what is remembered, are offsets of the old log. */
-  #restart({ ingressIndex, partitions }: Extract<FromIngress, { kind: 'restart' }>): void {
+  #restart(message: Extract<FromIngress, { kind: 'restart' }>): void {
+    const { ingressIndex, partitions, topicIds } = message
     const [{ topic, partition }] = partitions
     this.#remembered.delete(`${topic}/${partition}`)
-    this.#give(ingressIndex, partitions)
+    this.#give(ingressIndex, partitions, topicIds)
     const { commits, toIngress } = this.#options
     if (commits) toIngress(ingressIndex, { kind: 'commit', commits: partitions })
   }
 
   /** New ids, from these offsets on. First the names: no slot can hold an id that was not told. */
-  #give(ingressIndex: number, partitions: readonly PartitionOffset[]): void {
-    const { ledger, toFilters, toIngress } = this.#options
+  #give(ingressIndex: number, partitions: readonly PartitionOffset[], topicIds: TopicIds): void {
+    const { ledger, toFilters, toIngress, idPrefixOf } = this.#options
     const superseded: number[] = []
     const states = partitions.map((one) => {
       const state = this.assignments.add(ingressIndex, one)
@@ -181,7 +185,9 @@ export class Coordinator {
       this.assignments.close(id)
       this.#dropQueued(id)
     }
-    toFilters({ kind: 'names', names: states.map(nameOf) })
+    const prefixOf = (topic: string) => idPrefixOf(topicIds[topic] ?? null)
+    const names = states.map((one) => ({ ...nameOf(one), idPrefix: prefixOf(one.topic) }))
+    toFilters({ kind: 'names', names })
     if (superseded.length > 0) toFilters({ kind: 'forget', assignmentIds: superseded })
     toIngress(ingressIndex, {
       kind: 'assigned',

@@ -114,7 +114,13 @@ function repairOf(
     spill,
     books,
     openRefetcher: () =>
-      new Refetcher({ bridge, settings, encoder: encoderFor(output), clock: systemClock, warn }),
+      new Refetcher({
+        bridge,
+        settings: { ...settings, output },
+        encoder: encoderFor(output),
+        clock: systemClock,
+        warn,
+      }),
     warn,
     fail: (error) => events.fail(error),
     clock: systemClock,

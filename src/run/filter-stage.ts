@@ -85,8 +85,8 @@ export class FilterStage {
   handleMessage(message: ToFilter): void {
     switch (message.kind) {
       case 'names':
-        for (const { assignmentId, topic, partition } of message.names) {
-          this.#names.set(assignmentId, { topic, partition })
+        for (const { assignmentId, ...name } of message.names) {
+          this.#names.set(assignmentId, name)
           this.#highestId = Math.max(this.#highestId, assignmentId)
         }
         break

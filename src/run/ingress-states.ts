@@ -13,13 +13,20 @@ export class IngressStates {
   readonly #finished = new Set<number>()
   readonly #stopped = new Set<number>()
   readonly #closed = new Set<number>()
+  readonly #unreachable = new Set<number>()
+  #isMember = false
 
   constructor(count: number) {
     this.#count = count
   }
 
-  note({ kind, ingressIndex }: FromIngress): void {
-    if (kind === 'finished') this.#finished.add(ingressIndex)
+  note(message: FromIngress): void {
+    const { kind, ingressIndex } = message
+    if (kind === 'reachable') {
+      if (message.isReachable) this.#unreachable.delete(ingressIndex)
+      else this.#unreachable.add(ingressIndex)
+    } else if (kind === 'assign' || kind === 'standby') this.#isMember = true
+    else if (kind === 'finished') this.#finished.add(ingressIndex)
     else if (kind === 'stopped') this.#stopped.add(ingressIndex)
     else if (kind === 'closed') this.#closed.add(ingressIndex)
   }
@@ -33,6 +40,11 @@ export class IngressStates {
   /** Of a replay: everything that was asked for went into slots. */
   get haveFinished(): boolean {
     return this.#finished.size === this.#count
+  }
+
+  /** Whether the group has answered, and a broker answers all of them, as far as they know. */
+  kafka(): { readonly isMember: boolean; readonly canReachKafka: boolean } {
+    return { isMember: this.#isMember, canReachKafka: this.#unreachable.size === 0 }
   }
 
   /** They fetch no more. */

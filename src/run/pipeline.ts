@@ -19,8 +19,10 @@ import type { FromIngress } from '../kafka/ingress-messages.ts'
 import type { Books, Statement } from '../offsets/books.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
 import { Ledger } from '../offsets/ledger.ts'
+import type { RunReport } from '../pool/run-log.ts'
 import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { Coordinator } from './coordinator.ts'
+import { idPrefixOf } from './id-prefix.ts'
 import { IngressStates } from './ingress-states.ts'
 import { Matchers } from './matchers.ts'
 import { errorOf, Notices } from './notices.ts'
@@ -32,6 +34,7 @@ import { replayRecords, type PipelineSettings } from './settings.ts'
 import { SharedMemory } from './shared-memory.ts'
 import type { ToFilter } from './thread-data.ts'
 import { ThreadRows, Threads, type FromThread } from './threads.ts'
+import { TopicWatch } from './topic-watch.ts'
 
 /** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
@@ -54,6 +57,7 @@ export class Pipeline {
   readonly #settings: PipelineSettings
   readonly #log: Log
   readonly #notices: Notices
+  readonly #topics: TopicWatch
   readonly #bridge: Bridge
   readonly #output: OutputParts
   readonly #shared: SharedMemory
@@ -70,22 +74,20 @@ export class Pipeline {
   readonly #lags = new LagMeter()
   readonly #ingress: IngressStates
   #isStopping = false
-  #isMember = false
   #error: LogpipeError | null = null
-  #finish!: (result: PipelineResult) => void
+  readonly #finish: (result: PipelineResult) => void
 
   private constructor(settings: PipelineSettings, deps: PipelineDeps, parts: PipelineParts) {
     const { bridge, output } = parts
     this.#settings = settings
     this.#ingress = new IngressStates(settings.kafka.properties.length)
     this.#log = deps.log
+    this.#topics = new TopicWatch(settings.output, (notice) => deps.log.info(notice))
     this.#notices = new Notices(deps.log, () => performance.now())
     this.#bridge = bridge
     this.#output = output
     this.#books = parts.books
-    this.done = new Promise((resolve) => {
-      this.#finish = resolve
-    })
+    ;({ promise: this.done, resolve: this.#finish } = Promise.withResolvers<PipelineResult>())
     this.#rows = new ThreadRows(settings)
     this.#shared = new SharedMemory(settings, this.#rows.count)
     const { slots, shape, signals } = this.#shared
@@ -102,6 +104,7 @@ export class Pipeline {
       sink: output.sink,
       signals,
       commits: settings.commits,
+      idPrefixOf: (topicId) => idPrefixOf(settings.output, topicId),
       revokeDrainMs: settings.kafka.revokeDrainMs,
       nowMs: () => performance.now(),
       toIngress: (index, message) => this.#threads.send(index, message),
@@ -150,7 +153,7 @@ export class Pipeline {
       lag: this.#lags.report,
       replayRecords: replayRecords(this.#settings),
       ...this.#times.stats(),
-      isMember: this.#isMember,
+      ...this.#ingress.kafka(),
       isStopping: this.#isStopping,
     }
   }
@@ -180,8 +183,7 @@ export class Pipeline {
   fail(error: Error): void {
     const isKnown = error instanceof LogpipeError
     this.#error ??= isKnown ? error : new LogpipeError('THREAD', error.message, { cause: error })
-    // A stop that waits for the output sees the error at its next look.
-    this.stop()
+    this.stop() // One that waits for the output sees the error at its next look.
   }
 
   #onDeath(row: number, error: LogpipeError): void {
@@ -193,24 +195,22 @@ export class Pipeline {
     if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
     else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
     else {
+      this.#onIngress(message) // First: no record of a topic that is refused is read.
       this.#coordinator.handleIngress(message)
-      this.#onIngress(message)
     }
   }
 
   #onIngress(message: FromIngress): void {
     this.#notices.tell(message)
-    const error = errorOf(message)
+    const error = errorOf(message) ?? this.#topics.look(message)
     if (error !== null) this.fail(error)
-    if (message.kind === 'assign' || message.kind === 'standby') this.#isMember = true
     if (message.kind === 'first') this.#times.noteFirst(message)
     this.#ingress.note(message)
   }
 
   #tick(): void {
-    for (const runLog of this.#shared.runLogs) {
-      runLog.drain((report) => this.#coordinator.handleRun(report))
-    }
+    const take = (report: RunReport) => this.#coordinator.handleRun(report)
+    for (const runLog of this.#shared.runLogs) runLog.drain(take)
     this.#coordinator.tick()
     const { records, lastNs } = this.#shared.counters.read()
     this.#times.look(lastNs)
@@ -222,8 +222,8 @@ export class Pipeline {
 
   #everySecond(): void {
     this.#coordinator.commit()
-    const { spillBytes } = this.#output.sink.gauges()
-    this.#lags.look(this.#coordinator.assignments.all(), spillBytes, systemClock)
+    const { assignments } = this.#coordinator
+    this.#lags.look(assignments.all(), this.#output.sink.gauges().spillBytes, systemClock)
   }
 
   async #shutDown(): Promise<void> {

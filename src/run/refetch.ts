@@ -19,11 +19,12 @@ import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import type { OffsetRange } from '../sink/elasticsearch/moved-out.ts'
 import type { PlacedDocument } from '../sink/elasticsearch/replay-source.ts'
+import { askIdPrefix } from './id-prefix.ts'
 import type { KafkaSettings, PipelineSettings } from './settings.ts'
 
 export interface RefetchParts {
   readonly bridge: Bridge
-  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'pool'>
+  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'pool' | 'output'>
   readonly encoder: RecordEncoder
   readonly clock: Clock
   readonly warn: (message: string) => void
@@ -66,6 +67,7 @@ export class Refetcher {
   }
   #nextAssignmentId = FIRST_ASSIGNMENT_ID
   #range: OffsetRange = { topic: '', partition: 0, from: 0, to: 0 }
+  #idPrefix = ''
   #documents: PlacedDocument[] = []
   #filteredCount = 0
   #behindCount = 0
@@ -93,7 +95,7 @@ export class Refetcher {
       encoder,
       // Whoever asks for a range has seen in the spill that its records were wanted.
       span: null,
-      nameOf: () => this.#range,
+      nameOf: () => ({ ...this.#range, idPrefix: this.#idPrefix }),
       report: ({ recordCount }) => (this.#filteredCount += recordCount),
       deliver: (batch) => this.#collect(batch),
     })
@@ -114,7 +116,10 @@ export class Refetcher {
     const to = Math.min(range.to, held.high)
     if (from >= to) return [range]
     this.#range = range
-    const { bridge } = this.#parts
+    const { bridge, settings } = this.#parts
+    this.#idPrefix = await this.#ask(() =>
+      askIdPrefix(bridge, this.#ids.consumer, settings.output, range.topic, REQUEST_MS),
+    )
     const { topic, partition } = range
     const assignmentId = this.#nextAssignmentId++
     bridge.consumerAssign(this.#ids.consumer, [{ topic, partition, offset: from, assignmentId }])

@@ -21,6 +21,8 @@ export interface PipelineStats {
   readonly replayRecords: number | null
   /** The group has answered: with partitions, or that others have them all. */
   readonly isMember: boolean
+  /** A broker answers, as far as is known. */
+  readonly canReachKafka: boolean
   readonly isStopping: boolean
   /** Results of partitions that had been given away, and dead letters: sums since the start. */
   readonly fenced: number

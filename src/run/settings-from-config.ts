@@ -4,12 +4,14 @@
 import { readFileSync } from 'node:fs'
 import { consumerSettings } from '../kafka/consumer-settings.ts'
 import type { Config } from '../options/config.ts'
+import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { patternsOf } from '../options/patterns.ts'
 import { parseAnswerOverride } from '../sink/elasticsearch/judge.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
+import { indexNameError } from './topic-watch.ts'
 
 /**
  * Slots that may hold librdkafka's receive buffers, for each ingress thread: what the memory sum
@@ -27,8 +29,10 @@ const MAX_POLL_INTERVAL_MS = 300_000
 /** How to reach and enter the cluster; the rest of the user's properties are a consumer's. */
 const SHARED_PROPERTY = /^(security|sasl|ssl|client|socket|broker|debug|log_level|enable\.ssl)\b/
 
+/** @throws LogpipeError USAGE or INDEX_NAME when the topics that are named go to no index. */
 export function pipelineSettings(config: Config): PipelineSettings {
   const output = outputSettings(config)
+  refuseIndexNames(config)
   const maxPollMs = Number(
     propertyOf(config.kafkaConfig, 'max.poll.interval.ms') ?? MAX_POLL_INTERVAL_MS,
   )
@@ -72,6 +76,15 @@ export function pipelineSettings(config: Config): PipelineSettings {
     shutdownDeadlineMs: config.shutdownDeadlineMs,
     bridgeFile: config.bridgeLib,
   }
+}
+
+/** Does nothing where no index is written. @throws LogpipeError USAGE or INDEX_NAME. */
+export function refuseIndexNames(
+  config: Pick<Config, 'pipelineOutput' | 'esIndex' | 'kafkaTopic'>,
+): void {
+  if (config.pipelineOutput.kind !== 'elasticsearch') return
+  const fault = indexNameError(config.esIndex, config.kafkaTopic.filter(isTopic))
+  if (fault !== null) throw fault
 }
 
 /** The user's properties that every client takes, not only a consumer. */
@@ -131,6 +144,7 @@ function outputSettings(config: Config): OutputSettings {
       return {
         kind: 'elasticsearch',
         settings: elasticsearchSettings(config),
+        idPrefix: config.esIdPrefix,
         spillPath: config.esSpillPath,
         letters: config.dlq,
       }
@@ -144,7 +158,6 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
     index: config.esIndex,
     document: config.esDocument,
     documentId: config.esDocumentId,
-    idPrefixes: {},
     pipeline: config.esPipeline === '' ? null : config.esPipeline,
     bulkActions: config.esBulkActions,
     bulkBytes: config.esBulkBytes,

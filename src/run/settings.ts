@@ -96,6 +96,8 @@ export type OutputSettings =
   | {
       readonly kind: 'elasticsearch'
       readonly settings: ElasticsearchSettings
+      /** ES_ID_PREFIX: auto, none, or what stands before topic-partition-offset in `_id`. */
+      readonly idPrefix: string
       /** ES_SPILL_PATH. */
       readonly spillPath: string
       /** Null: a document that can never be indexed stops the pipeline. */

@@ -24,6 +24,7 @@ import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import { FilterStage } from './filter-stage.ts'
+import { needsTopicIds } from './id-prefix.ts'
 import type { ThreadData, ToFilter } from './thread-data.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
@@ -105,10 +106,10 @@ function runIngress(): void {
   const opened = openConsumer({ config, topics: isStatic ? [] : kafka.topics }, send)
   if (opened === null) return
   const { consumer, signIn } = opened
-  const { problem, events }: Preflight =
-    index === 0 ? checkTopics(bridge, consumer, kafka) : { problem: null, events: [] }
+  const { problem, events, topics }: Preflight =
+    index === 0 ? checkTopics(bridge, consumer, kafka) : { problem: null, events: [], topics: [] }
   if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
-  else if (index === 0) send({ kind: 'opened', ingressIndex: index })
+  else if (index === 0) send({ kind: 'opened', ingressIndex: index, topics })
   awaitOthers()
   new IngressThread({
     ingressIndex: index,
@@ -121,6 +122,7 @@ function runIngress(): void {
     signals,
     limits: pool.limits,
     start: kafka.start,
+    wantsTopicIds: needsTopicIds(settings.output),
     revokeDrainMs: kafka.revokeDrainMs,
     stallPauseMs: kafka.stallPauseMs,
     dropNewest: pool.dropNewest,

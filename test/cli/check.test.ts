@@ -146,3 +146,17 @@ test('a container that is too small is named with the largest part', async (t) =
   assert.match(printed.join(''), /^WRONG +memory: .*80 % of the limit of 1\.0 GiB.*consumers/m)
   assert.equal(status, 1)
 })
+
+test('topics that would mix in one index are wrong', async (t) => {
+  const port = await listen(t, net.createServer())
+  const printed: string[] = []
+  const to = ['--es-enabled', '--es-url', `http://127.0.0.1:${port}`, '--es-timeout-ms', '100']
+  const args = ['--topic', 'Logs,logs', '--es-index', 'app-{topic}', ...to]
+  const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
+  const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => null })
+  assert.match(
+    printed.join(''),
+    /^WRONG +index names: .*Logs and logs would both go to .*app-logs/m,
+  )
+  assert.equal(status, 1)
+})

@@ -171,7 +171,9 @@ test('a replay writes what matches and lies in the span', { skip: missing ?? fal
     // The very name that a replay gives to librdkafka.
     const group = 'logpipe-replay'
     const args = [...flags({ brokers: kafka.bootstrapServers, topic, group }), '--run-seconds', '0']
-    const member = [...args, '--group-instance-id', 'm', '--output', 'file:live']
+    // One member: a second one that joins late would be given partitions of the first.
+    const one = ['--ingress-threads', '1', '--group-instance-id', 'm']
+    const member = [...args, ...one, '--output', 'file:live']
     const live = new Logpipe(t, ['run', ...member, '--pool-size', '16', '--filter-threads', '1'])
     await live.until('all is read', () => live.metric('polled_total') >= sent.length)
     const committed = await untilCommitted(kafka, group, topic)
@@ -243,7 +245,8 @@ test(
     const { topic, sent } = await fill(kafka)
     const index = uniqueName('replayed')
     const args = ['--from', at(10), '--to', at(40), '--output', 'elasticsearch']
-    const to = flags({ 'es-url': url, 'es-index': index })
+    // A cold server may take seconds to make an index.
+    const to = flags({ 'es-url': url, 'es-index': index, 'es-timeout-ms': 20_000 })
     const wanted = sent.filter(isError).filter(within(10, 40))
     const count = async () => {
       await fetch(`${url}/${index}/_refresh`, { method: 'POST' })

@@ -23,6 +23,7 @@ export function recordOf(
     topic: 'orders',
     partition: 0,
     offset: 0,
+    idPrefix: '',
     timestampMs: SOME_TIME_MS,
     timestampType: 'create',
     key: null,

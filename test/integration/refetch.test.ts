@@ -33,6 +33,7 @@ async function openRefetcher(t: TestContext): Promise<Refetcher> {
   const refetcher = new Refetcher({
     bridge,
     settings: {
+      output: { kind: 'none' },
       kafka: {
         brokers: mock.bootstrapServers,
         topics: ['t'],

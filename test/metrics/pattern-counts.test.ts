@@ -11,7 +11,7 @@ import { BodyBuilder, type MatchedRecord } from '../../src/pool/record-encoder.t
 
 function recordOf(value: Buffer | null): MatchedRecord {
   const empty = Buffer.alloc(0)
-  const place = { topic: 't', partition: 0, offset: 0, timestampMs: 0 }
+  const place = { topic: 't', partition: 0, offset: 0, idPrefix: '', timestampMs: 0 }
   return { ...place, timestampType: 'create', value, key: null, headers: empty }
 }
 

@@ -46,6 +46,7 @@ const BROKEN: Readonly<
   'embedded-has-no-brokers': ['run', '--embedded --brokers=a:1', /^--embedded: .*exclude/],
   'embedded-makes-topics': ['run', '--embedded --topic=^a', /^--embedded: .*by name/],
   'topic-to-produce-to': ['bench produce', '--topic=a,b', /^--topic: is not a topic name/],
+  'id-prefix': ['run', '--id-prefix=äöü', /^--id-prefix: expected auto, none, or up to 64/],
   'replay-span': [
     'replay',
     '--from=2026-01-02T00:00Z --to=2026-01-01T00:00Z',

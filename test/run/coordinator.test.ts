@@ -20,6 +20,7 @@ test('a partition is forgotten by the output when its own assignment ends, not l
     commits: true,
     revokeDrainMs: 0,
     nowMs: () => 0,
+    idPrefixOf: () => '',
     toIngress: () => undefined,
     toFilters: () => undefined,
     warn: () => undefined,
@@ -30,6 +31,7 @@ test('a partition is forgotten by the output when its own assignment ends, not l
       ingressIndex,
       partitions: [{ topic: 'logs', partition: 3, offset: 0 }],
       lost: [],
+      topicIds: {},
     })
   assign(0)
   assert.deepEqual(dropped, [])
@@ -58,6 +60,7 @@ test('what the output forgets of a partition that was given away is fenced, not 
     commits: true,
     revokeDrainMs: 0,
     nowMs: () => 0,
+    idPrefixOf: () => '',
     toIngress: () => undefined,
     toFilters: () => undefined,
     warn: () => undefined,
@@ -67,6 +70,7 @@ test('what the output forgets of a partition that was given away is fenced, not 
     ingressIndex: 0,
     partitions: [{ topic: 'logs', partition: 3, offset: 0 }],
     lost: [],
+    topicIds: {},
   })
   const cover = { assignmentId: 0, coverFrom: 0, coverTo: 2, recordCount: 2, lowWatermark: 0 }
   coordinator.handleMatched({
@@ -104,6 +108,7 @@ test('a partition that takes the room of others is paused until it does no longe
     commits: true,
     revokeDrainMs: 0,
     nowMs: () => 0,
+    idPrefixOf: () => '',
     toIngress: (_, message) => {
       if (message.kind === 'pause' || message.kind === 'resume') {
         told.push(`${message.kind} ${message.assignmentIds.join(' ')}`)
@@ -117,6 +122,7 @@ test('a partition that takes the room of others is paused until it does no longe
     ingressIndex: 0,
     partitions: [2, 3].map((partition) => ({ topic: 'logs', partition, offset: 0 })),
     lost: [],
+    topicIds: {},
   })
   coordinator.tick()
   coordinator.tick()

@@ -4,13 +4,19 @@ import { test } from 'node:test'
 import { faultsOf } from '../../src/run/metrics-endpoint.ts'
 import { NoneSink } from '../../src/sink/none-sink.ts'
 
-const WELL = { isMember: true, isStopping: false, sink: new NoneSink().gauges() }
+const WELL = {
+  isMember: true,
+  canReachKafka: true,
+  isStopping: false,
+  sink: new NoneSink().gauges(),
+}
 
 test('a pipeline is ready when it is in its group and its output works', () => {
   assert.deepEqual(faultsOf(WELL), [])
   assert.deepEqual(faultsOf(null), ['starting'])
   assert.match(faultsOf({ ...WELL, isMember: false }).join(), /^kafka: .*partitions yet$/)
   assert.deepEqual(faultsOf({ ...WELL, isStopping: true }), ['stopping'])
+  assert.deepEqual(faultsOf({ ...WELL, canReachKafka: false }), ['kafka: no broker can be reached'])
   const sink = { ...WELL.sink, trouble: 'no Elasticsearch node answers' }
   assert.deepEqual(faultsOf({ ...WELL, sink }), ['output: no Elasticsearch node answers'])
 })

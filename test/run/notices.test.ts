@@ -33,14 +33,14 @@ test('before a broker has answered, trouble is left to the one line of the start
   const { notices, written } = newNotices()
   notices.tell(TROUBLE)
   assert.deepEqual(written, [])
-  notices.tell({ kind: 'opened', ingressIndex: 0 })
+  notices.tell({ kind: 'opened', ingressIndex: 0, topics: [] })
   notices.tell(TROUBLE)
   assert.equal(written.length, 1)
 })
 
 test('the same trouble is told once in ten seconds, with how often it was not told', () => {
   const { notices, written, clock } = newNotices()
-  notices.tell({ kind: 'opened', ingressIndex: 0 })
+  notices.tell({ kind: 'opened', ingressIndex: 0, topics: [] })
   for (let count = 0; count < 5; count++) notices.tell(TROUBLE)
   notices.tell({ ...TROUBLE, code: '_TRANSPORT' })
   clock.nowMs = 10_000

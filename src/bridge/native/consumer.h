@@ -86,6 +86,13 @@ class Consumer {
   void setPassword(const std::string& username, const std::string& password);
   void setToken(const std::string& token, int64_t expiresMs, const std::string& principal);
 
+  struct TopicId {
+    std::string topic;
+    std::string id;  // 32 hex digits, or empty: the broker tells none.
+    std::string error;
+  };
+  std::vector<TopicId> topicIds(const std::vector<std::string>& topics, int timeoutMs);
+
   // Gives the consumer up; see Client::close.
   static bool close(std::unique_ptr<Consumer> consumer, int timeoutMs);
 

@@ -303,6 +303,27 @@ Value consumerMetadata(Call& call) {
   return value;
 }
 
+Value consumerTopicIds(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  std::vector<std::string> topics;
+  for (Value topic : call.array(call.at(1), "topics")) {
+    const std::string what = "topics[" + std::to_string(topics.size()) + "]";
+    topics.push_back(call.text(topic, what));
+    if (topics.back().empty()) throw Misuse(what + " must not be empty");
+  }
+  const auto ids = consumer->topicIds(topics, call.timeout(2, REQUEST_MS_MAX));
+  Value list = call.newArray(ids.size());
+  for (size_t index = 0; index < ids.size(); index++) {
+    Value row = call.newObject();
+    call.set(row, "topic", call.of(ids[index].topic));
+    call.set(row, "topicId", call.ofName(ids[index].id));
+    call.set(row, "error", call.ofName(ids[index].error));
+    call.set(list, index, row);
+  }
+  return list;
+}
+
 constexpr Row ROWS[] = {
     {"consumerOpen", consumerOpen},
     {"consumerFill", consumerFill},
@@ -325,6 +346,7 @@ constexpr Row ROWS[] = {
     {"consumerOffsetsForTimes", consumerOffsetsForTimes},
     {"consumerWatermarks", consumerWatermarks},
     {"consumerMetadata", consumerMetadata},
+    {"consumerTopicIds", consumerTopicIds},
     {"consumerClose", consumerClose},
 };
 

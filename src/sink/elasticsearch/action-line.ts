@@ -27,8 +27,11 @@ export class ActionHead {
   readonly #create: Buffer
   readonly #index: Buffer
   readonly #documentId: DocumentId
+  readonly idPrefix: string
 
-  constructor(index: string, idPrefix: string, record: MatchedRecord, documentId: DocumentId) {
+  constructor(index: string, record: MatchedRecord, documentId: DocumentId) {
+    const { idPrefix } = record
+    this.idPrefix = idPrefix
     const prefix = idPrefix === '' ? '' : `${idPrefix}-`
     const id = JSON.stringify(`${prefix}${record.topic}-${record.partition}-`).slice(0, -1)
     this.#documentId = documentId

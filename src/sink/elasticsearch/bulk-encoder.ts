@@ -18,7 +18,6 @@ const LINE_END = 0x0a
 export class BulkEncoder implements RecordEncoder {
   readonly #settings: DocumentSettings
   readonly #pattern: IndexPattern
-  readonly #idPrefixes: Map<string, string>
   readonly #nowMs: () => number
   /** By topic, then partition, then bucket of time. */
   readonly #heads = new Map<string, Map<number, ActionHead>[]>()
@@ -28,14 +27,7 @@ export class BulkEncoder implements RecordEncoder {
   constructor(settings: DocumentSettings, nowMs: () => number = Date.now) {
     this.#settings = settings
     this.#pattern = parseIndexPattern(settings.index)
-    this.#idPrefixes = new Map(Object.entries(settings.idPrefixes))
     this.#nowMs = nowMs
-  }
-
-  /** Sets what is put in front of a topic's ids, once the broker has told the topic's id. */
-  setIdPrefix(topic: string, prefix: string): void {
-    this.#idPrefixes.set(topic, prefix)
-    this.#forgetHeads()
   }
 
   encode(record: MatchedRecord, body: BodyBuilder): void {
@@ -47,15 +39,15 @@ export class BulkEncoder implements RecordEncoder {
   #headOf(record: MatchedRecord): ActionHead {
     const bucket = dateBucketOf(this.#pattern, record.timestampMs)
     const head = this.#heads.get(record.topic)?.[record.partition]?.get(bucket)
-    return head ?? this.#makeHead(record, bucket)
+    // A topic that was made anew has another prefix.
+    return head?.idPrefix === record.idPrefix ? head : this.#makeHead(record, bucket)
   }
 
   #makeHead(record: MatchedRecord, bucket: number): ActionHead {
     if (this.#headCount === HEADS_MAX) this.#forgetHeads()
     const { topic, partition, timestampMs } = record
     const index = indexNameOf(this.#pattern, topic, timestampMs)
-    const prefix = this.#idPrefixes.get(topic) ?? ''
-    const head = new ActionHead(index, prefix, record, this.#settings.documentId)
+    const head = new ActionHead(index, record, this.#settings.documentId)
     const partitions = this.#heads.get(topic) ?? []
     const buckets = partitions[partition] ?? new Map<number, ActionHead>()
     this.#heads.set(topic, partitions)

@@ -16,8 +16,6 @@ export interface DocumentSettings {
   readonly index: string
   readonly document: DocumentMode
   readonly documentId: DocumentId
-  /** Put in front of `_id`, by topic: 8 hex digits of Kafka's topic id. None: no prefix. */
-  readonly idPrefixes: Readonly<Record<string, string>>
 }
 
 export interface ElasticsearchSettings extends DocumentSettings {
@@ -56,7 +54,6 @@ export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
   index: 'logs-filtered',
   document: 'auto',
   documentId: 'offset',
-  idPrefixes: {},
   pipeline: null,
   bulkActions: 5000,
   bulkBytes: 16 * 1024 * 1024,

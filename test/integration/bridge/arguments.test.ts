@@ -122,6 +122,13 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     consumerOffsetsForTimes: [[], [gone, [], 0], ...timed.map((row) => [consumer, ...row])],
     consumerWatermarks: [[], [gone, place, 0], [consumer, null, 0], [consumer, place, -1]],
     consumerMetadata: [[], [gone, null, 0], [consumer, 1, 0], [consumer, '', 0], [consumer, null]],
+    consumerTopicIds: [
+      [],
+      [gone, ['t'], 0],
+      [consumer, 't', 0],
+      [consumer, [''], 0],
+      [consumer, [1], 0],
+    ],
     consumerClose: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 'x']],
     matcherOpen: [
       [],

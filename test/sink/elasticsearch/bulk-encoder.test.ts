@@ -36,7 +36,7 @@ test('the action creates a document whose id is where the record lies', () => {
     '{"create":{"_index":"logs-filtered","_id":"orders-7-9007199254740991"}}',
   )
   assert.equal(
-    encodeOne(record, { idPrefixes: { orders: '0a1b2c3d' } }).action,
+    encodeOne({ ...record, idPrefix: '0a1b2c3d' }).action,
     '{"create":{"_index":"logs-filtered","_id":"0a1b2c3d-orders-7-9007199254740991"}}',
   )
   assert.equal(
@@ -78,8 +78,7 @@ test('one encoder keeps partitions, days and a new prefix apart', () => {
       body.endDocument()
     }
   }
-  encoder.setIdPrefix('orders', 'ffff0000')
-  encoder.encode(recordOf('{}', { offset: 9 }), body)
+  encoder.encode(recordOf('{}', { offset: 9, idPrefix: 'ffff0000' }), body)
   body.endDocument()
   const lines = Buffer.from(body.take().body).toString().split('\n')
   assert.deepEqual(

@@ -1,0 +1,102 @@
+/**
+ * What an ingress thread commits: the watermarks that main tells, until the group has acknowledged
+ * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
+ */
+import type { PartitionError, PartitionOffset } from '../bridge/bridge.ts'
+import { messageOf } from '../core/errors.ts'
+import type { Held } from './held.ts'
+import type { IngressOptions } from './ingress-options.ts'
+
+/**
+ * One attempt of the last commit. A group that is being rebalanced refuses commits until its
+ * members have been served, which a longer attempt would keep from happening.
+ */
+const COMMIT_ATTEMPT_MS = 1000
+/** A synchronous commit: one request to the coordinator, and one more after it has moved. */
+const COMMIT_TIMEOUT_MS = 10_000
+
+type Options = Pick<IngressOptions, 'bridge' | 'consumer' | 'ingressIndex' | 'send' | 'nowMs'>
+
+export class Commits {
+  readonly #options: Options
+  readonly #held: ReadonlyMap<number, Held>
+
+  constructor(options: Options, held: ReadonlyMap<number, Held>) {
+    this.#options = options
+    this.#held = held
+  }
+
+  /** Notes what is to be committed; send sends it. */
+  want(commits: readonly PartitionOffset[]): void {
+    for (const { topic, partition, offset } of commits) {
+      const held = this.#heldOf(topic, partition)
+      if (held !== undefined) held.wanted = Math.max(held.wanted, offset)
+    }
+  }
+
+  /** The group has answered a commit. */
+  note(partitions: readonly PartitionError[]): void {
+    for (const { topic, partition, offset, error } of partitions) {
+      const held = error === null ? this.#heldOf(topic, partition) : undefined
+      if (held !== undefined) held.committed = Math.max(held.committed, offset)
+    }
+  }
+
+  /**
+   * Commits what is wanted and was not acknowledged yet, also what an earlier attempt failed at.
+   * timeoutMs 0 does not wait: a `commit` event follows.
+   * @returns librdkafka's name of what went wrong, or null.
+   */
+  send(timeoutMs: number): string | null {
+    const { bridge, consumer } = this.#options
+    const commits = [...this.#held.values()]
+      .filter((held) => held.wanted > held.committed)
+      .map(({ topic, partition, wanted }) => ({ topic, partition, offset: wanted }))
+    if (commits.length === 0) return null
+    try {
+      const answers = bridge.consumerCommit(consumer, commits, timeoutMs)
+      if (timeoutMs > 0) this.note(answers)
+      return answers.find((one) => one.error !== null)?.error ?? null
+    } catch (thrown) {
+      return codeOf(thrown)
+    }
+  }
+
+  /**
+   * As send, again until it succeeds; between two attempts `serve` lets the group go on.
+   */
+  sendFinally(timeoutMs: number, serve: () => void): void {
+    const { ingressIndex, nowMs } = this.#options
+    const deadlineMs = nowMs() + timeoutMs
+    for (;;) {
+      const leftMs = Math.max(1, Math.round(deadlineMs - nowMs()))
+      const error = this.send(Math.min(COMMIT_ATTEMPT_MS, leftMs))
+      if (error === null) return
+      if (nowMs() >= deadlineMs) {
+        this.#options.send({ kind: 'commitFailed', ingressIndex, error })
+        return
+      }
+      serve()
+    }
+  }
+
+  /** The group waits for this member: one attempt. What fails is read again by the next owner. */
+  sendRevoked(commits: readonly PartitionOffset[]): void {
+    const { ingressIndex } = this.#options
+    this.want(commits)
+    const error = this.send(COMMIT_TIMEOUT_MS)
+    if (error !== null) this.#options.send({ kind: 'commitFailed', ingressIndex, error })
+  }
+
+  #heldOf(topic: string, partition: number): Held | undefined {
+    for (const held of this.#held.values()) {
+      if (held.partition === partition && held.topic === topic) return held
+    }
+    return undefined
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  return typeof code === 'string' ? code : messageOf(thrown)
+}

@@ -1,0 +1,64 @@
+/**
+ * What the topics that are read mean for the output, looked at as ingress threads tell of them.
+ *
+ * Names. Elasticsearch knows no capitals, so `Orders` and `orders` would mix in one index although
+ * the index is named by topic: that is refused, for the topics that were named, for those that an
+ * expression matches at the start, and for those of every assign.
+ * Ids. Without Kafka's id of a topic, `_id` does not tell it from an earlier topic of its name:
+ * that is said once.
+ */
+import { LogpipeError } from '../core/errors.ts'
+import type { FromIngress } from '../kafka/ingress-messages.ts'
+import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
+import { needsTopicIds } from './id-prefix.ts'
+import type { OutputSettings } from './settings.ts'
+
+export class TopicWatch {
+  readonly #output: OutputSettings
+  readonly #tell: (notice: string) => void
+  readonly #topics = new Set<string>()
+  #toldOfIds = false
+
+  constructor(output: OutputSettings, tell: (notice: string) => void) {
+    this.#output = output
+    this.#tell = tell
+  }
+
+  /** @returns the error with which the pipeline must end, or null. */
+  look(message: FromIngress): LogpipeError | null {
+    if (message.kind === 'opened') return this.#add(message.topics)
+    if (message.kind !== 'assign') return null
+    this.#lookAtIds(message.topicIds)
+    return this.#add(message.partitions.map(({ topic }) => topic))
+  }
+
+  #add(topics: readonly string[]): LogpipeError | null {
+    const knownCount = this.#topics.size
+    for (const topic of topics) this.#topics.add(topic)
+    if (this.#topics.size === knownCount || this.#output.kind !== 'elasticsearch') return null
+    return indexNameError(this.#output.settings.index, this.#topics)
+  }
+
+  #lookAtIds(topicIds: Readonly<Record<string, string | null>>): void {
+    if (this.#toldOfIds || !needsTopicIds(this.#output)) return
+    const [without] = Object.entries(topicIds).find(([, id]) => id === null) ?? []
+    if (without === undefined) return
+    this.#toldOfIds = true
+    this.#tell(
+      `the broker tells no id of topic ${without}: _id has no prefix, and a topic that is ` +
+        'deleted and made anew meets its own past (--id-prefix TEXT gives one)',
+    )
+  }
+}
+
+/**
+ * What is wrong with the index names that these topics give; null: nothing.
+ * @param index ES_INDEX.
+ * @throws LogpipeError USAGE when no topic could make a valid name of it.
+ */
+export function indexNameError(index: string, topics: Iterable<string>): LogpipeError | null {
+  const [fault] = indexNameFaults(parseIndexPattern(index), [...topics])
+  if (fault === undefined) return null
+  const advice = 'read them by pipelines of their own, or give ES_INDEX without {topic}'
+  return new LogpipeError('INDEX_NAME', `ES_INDEX is "${index}": ${fault}; ${advice}`)
+}

@@ -1,0 +1,39 @@
+/** Whether a broker can be reached: told when the last one goes, and when one is back. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Reachability } from '../../src/kafka/reachability.ts'
+import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
+
+test('the change is told once each way, and brokers are asked only in between', () => {
+  const told: boolean[] = []
+  let isUp = false
+  let askedCount = 0
+  const bridge = {
+    consumerMetadata: () => {
+      askedCount++
+      if (!isUp) throw new RangeError('Local: Timed out')
+      return { brokers: [], topics: [] }
+    },
+  }
+  const reachability = new Reachability({
+    bridge: bridge as unknown as IngressOptions['bridge'],
+    consumer: 1,
+    ingressIndex: 0,
+    send: (message) => {
+      assert(message.kind === 'reachable')
+      told.push(message.isReachable)
+    },
+  })
+  reachability.look()
+  reachability.noteError('_TRANSPORT')
+  assert.deepEqual([told, askedCount], [[], 0])
+  reachability.noteError('_ALL_BROKERS_DOWN')
+  reachability.noteError('_ALL_BROKERS_DOWN')
+  reachability.look()
+  reachability.look()
+  assert.deepEqual([told, askedCount], [[false], 2])
+  isUp = true
+  reachability.look()
+  reachability.look()
+  assert.deepEqual([told, askedCount], [[false, true], 3])
+})
