@@ -15,7 +15,7 @@ import {
   type BridgeId,
   type PartitionOffset,
 } from '../bridge/bridge.ts'
-import { LogpipeError } from '../core/errors.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
 import { meansTopic, topicProblem } from './preflight.ts'
 import { askOffsets, type Deadline } from './start-offsets.ts'
 
@@ -100,7 +100,8 @@ function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<
   try {
     ;({ topics } = bridge.consumerMetadata(consumer, topic, METADATA_TIMEOUT_MS))
   } catch (cause) {
-    const message = 'no broker told the partitions of the topics; check --kafka-brokers'
+    const why = `no broker told the partitions of the topics: ${messageOf(cause)}`
+    const message = `${why}; check --kafka-brokers, and that they run`
     throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
   }
   const failed = topics.find((one) => one.topic === topic && one.error !== null)

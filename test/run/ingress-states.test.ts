@@ -1,0 +1,33 @@
+/** How far the ingress threads have come, from what they say. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { IngressStates } from '../../src/run/ingress-states.ts'
+
+const said = (kind: 'finished' | 'stopped', ingressIndex: number) =>
+  ({ kind, ingressIndex, positions: [] }) as const
+
+test('all of them count, and the dead have stopped', () => {
+  const states = new IngressStates(2)
+  states.note(said('finished', 0))
+  states.note(said('finished', 0))
+  assert.equal(states.haveFinished, false)
+  states.note(said('finished', 1))
+  assert.equal(states.haveFinished, true)
+  states.note(said('stopped', 0))
+  states.noteDeath(1)
+  assert.deepEqual([states.haveStopped, states.haveClosed], [true, false])
+  states.note({ kind: 'closed', ingressIndex: 0, inTime: true })
+  assert.equal(states.haveClosed, true)
+})
+
+test('Kafka can be reached while no thread says otherwise', () => {
+  const states = new IngressStates(2)
+  assert.deepEqual(states.kafka(), { isMember: false, canReachKafka: true })
+  states.note({ kind: 'standby', ingressIndex: 1 })
+  states.note({ kind: 'reachable', ingressIndex: 0, isReachable: false })
+  states.note({ kind: 'reachable', ingressIndex: 1, isReachable: false })
+  states.note({ kind: 'reachable', ingressIndex: 0, isReachable: true })
+  assert.deepEqual(states.kafka(), { isMember: true, canReachKafka: false })
+  states.note({ kind: 'reachable', ingressIndex: 1, isReachable: true })
+  assert.deepEqual(states.kafka(), { isMember: true, canReachKafka: true })
+})
