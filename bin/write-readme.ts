@@ -1,9 +1,15 @@
 /**
- * Writes the generated parts of README.md: the option tables.
+ * Writes the generated parts of README.md and README.zh-CN.md: the option tables.
  *   build/node bin/write-readme.ts
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { fillOptionTables } from '../src/options/render-readme.ts'
+import { fillOptionTables, type ReadmeLanguage } from '../src/options/render-readme.ts'
+import { CHINESE } from './readme-languages.ts'
 
-const readme = new URL('../README.md', import.meta.url)
-writeFileSync(readme, fillOptionTables(readFileSync(readme, 'utf8')))
+function write(name: string, language?: ReadmeLanguage): void {
+  const readme = new URL(`../${name}`, import.meta.url)
+  writeFileSync(readme, fillOptionTables(readFileSync(readme, 'utf8'), language))
+}
+
+write('README.md')
+write('README.zh-CN.md', CHINESE)

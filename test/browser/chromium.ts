@@ -36,7 +36,7 @@ selectors.setTestIdAttribute('data-test')
 /** One for a whole test file: it takes a second to start. Its profile is a new, empty folder. */
 let running: Promise<Browser> | undefined
 
-async function browser(): Promise<Browser> {
+export async function browser(): Promise<Browser> {
   running ??= chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGUMENTS })
   return await running
 }

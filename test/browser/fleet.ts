@@ -9,7 +9,7 @@ import { makeLogLines } from '../../src/core/log-lines.ts'
 import { EMBEDDED_KAFKA_CONFIG } from '../../src/demo/embedded.ts'
 import { openBulkProducer } from '../../src/kafka/bulk-producer.ts'
 import { FakeBulk } from '../helpers/fake-bulk.ts'
-import { startControlProgram, startProgram, temporaryFolder } from '../helpers/program.ts'
+import { startControlProgram, startProgram, temporaryFolder, until } from '../helpers/program.ts'
 
 const TOPIC = 'app-logs'
 const PARTITIONS = 2
@@ -17,6 +17,7 @@ const PARTITIONS = 2
 const LINES = 200
 const FEED_MS = 100
 const PRODUCE_MS = 20_000
+const LETTERS = 8
 /** What the mock's clock needs; sync passes its environment on. */
 const KAFKA_ENV = Object.fromEntries(
   EMBEDDED_KAFKA_CONFIG.map(([name, value]) => [
@@ -98,6 +99,39 @@ export async function startFleet(
     fault: () => (refusals > 0 ? (refusals--, REFUSAL) : null),
   })
   return fleet
+}
+
+/**
+ * Three pipelines: one that runs and has dead letters, one that waits, one that is stopped.
+ * @param secondsSeen until so many seconds with records in them are kept
+ */
+export async function fillFleet(fleet: Fleet, secondsSeen: number): Promise<void> {
+  const running = {
+    name: 'app-errors',
+    kafka_brokers: fleet.brokers,
+    kafka_topic: fleet.topic,
+    kafka_group_id: 'app-errors',
+    es_url: fleet.esUrl,
+    es_index: 'app-errors',
+    ingress_threads: 1,
+    rust_workers: 1,
+    pool_size: 8,
+  }
+  const changed = { match_pattern: ['ERROR', 'FATAL'], kafka_config: { 'client.id': 'dashboard' } }
+  const nginx = { name: 'nginx-5xx', kafka_topic: 'nginx', es_index: 'nginx-5xx', enabled: true }
+  const audit = { name: 'audit-trail', kafka_topic: 'audit', es_index: 'audit' }
+  await fleet.call('POST', '/api/pipelines', { ...running, enabled: true })
+  await fleet.call('PUT', '/api/pipelines/1', { ...running, ...changed })
+  await fleet.call('POST', '/api/pipelines', nginx)
+  await fleet.call('POST', '/api/pipelines', audit)
+  fleet.refuseNext(LETTERS)
+  fleet.startWorker('worker-1')
+  fleet.feed()
+  await until('some seconds of records', async () => {
+    const { body } = await fleet.call('GET', '/api/metrics/runtime/history?seconds=300')
+    const points = body.points as { polled_per_second: number }[]
+    return points.filter(({ polled_per_second: rate }) => rate > 0).length >= secondsSeen
+  })
 }
 
 async function feedOf(t: TestContext, brokers: string): Promise<() => void> {

@@ -10,9 +10,9 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import type { Locator, Page } from 'playwright-core'
-import { startControlProgram, temporaryFolder, until } from '../helpers/program.ts'
+import { startControlProgram, temporaryFolder } from '../helpers/program.ts'
 import { DESK, PHONE, picture, visit } from './chromium.ts'
-import { startFleet, type Fleet } from './fleet.ts'
+import { fillFleet, startFleet } from './fleet.ts'
 
 const RULES = readFileSync(path.join(import.meta.dirname, 'page-rules.mjs'), 'utf8')
 
@@ -36,9 +36,8 @@ const PAGES: readonly PageCase[] = [
   ['metrics', '#/metrics', (page) => page.getByText('Over time')],
   ['unknown', '#/elsewhere', (page) => page.getByText('belongs to no page')],
 ]
-/** Seconds with records in them, before pictures are taken: the curves shall show something. */
+/** Before pictures are taken: the curves shall show something. */
 const SECONDS_SEEN = 10
-const LETTERS = 8
 
 /** One page in every look: what takes time is to bring it up. */
 async function keepsRules(page: Page, name: string): Promise<void> {
@@ -51,39 +50,9 @@ async function keepsRules(page: Page, name: string): Promise<void> {
   await page.setViewportSize(DESK)
 }
 
-/** Three pipelines: one that runs and has dead letters, one that waits, one that is stopped. */
-async function fillFleet(fleet: Fleet): Promise<void> {
-  const running = {
-    name: 'app-errors',
-    kafka_brokers: fleet.brokers,
-    kafka_topic: fleet.topic,
-    kafka_group_id: 'app-errors',
-    es_url: fleet.esUrl,
-    es_index: 'app-errors',
-    ingress_threads: 1,
-    rust_workers: 1,
-    pool_size: 8,
-  }
-  const changed = { match_pattern: ['ERROR', 'FATAL'], kafka_config: { 'client.id': 'dashboard' } }
-  const nginx = { name: 'nginx-5xx', kafka_topic: 'nginx', es_index: 'nginx-5xx', enabled: true }
-  const audit = { name: 'audit-trail', kafka_topic: 'audit', es_index: 'audit' }
-  await fleet.call('POST', '/api/pipelines', { ...running, enabled: true })
-  await fleet.call('PUT', '/api/pipelines/1', { ...running, ...changed })
-  await fleet.call('POST', '/api/pipelines', nginx)
-  await fleet.call('POST', '/api/pipelines', audit)
-  fleet.refuseNext(LETTERS)
-  fleet.startWorker('worker-1')
-  fleet.feed()
-  await until('some seconds of records', async () => {
-    const { body } = await fleet.call('GET', '/api/metrics/runtime/history?seconds=60')
-    const points = body.points as { polled_per_second: number }[]
-    return points.filter(({ polled_per_second: rate }) => rate > 0).length >= SECONDS_SEEN
-  })
-}
-
 test('every page keeps the rules, light, dark and at phone width', async (t) => {
   const fleet = await startFleet(t)
-  await fillFleet(fleet)
+  await fillFleet(fleet, SECONDS_SEEN)
   const { page, faults } = await visit(t, fleet.url)
   for (const [name, hash, ready] of PAGES) {
     await page.goto(`${fleet.url}/${hash}`)
