@@ -94,9 +94,17 @@ function answer(key: number, version: number, port: number): Buffer | null {
     case METADATA: {
       const partition = [int16(0), int32(0), int32(1), int32(1), int32(1), int32(1), int32(1)]
       return Buffer.concat([
-        ...[int32(1), int32(1), ...host, int16(-1)],
-        ...[int32(1), int32(1), int16(0), text('startup'), Buffer.from([0])],
-        ...[int32(1), ...partition],
+        int32(1),
+        int32(1),
+        ...host,
+        int16(-1),
+        int32(1),
+        int32(1),
+        int16(0),
+        text('startup'),
+        Buffer.from([0]),
+        int32(1),
+        ...partition,
       ])
     }
     case FIND_COORDINATOR:
