@@ -18,7 +18,9 @@ test('bench consume counts what bench produce made', { skip: missing ?? false },
     options: Readonly<Record<string, string | number>>,
   ): Promise<Record<string, unknown>> => {
     const { status, stdout, stderr } = await new Logpipe(t, [
-      ...['bench', word, '--json'],
+      'bench',
+      word,
+      '--json',
       ...flags(options),
     ]).ended
     assert.equal(status, 0, stderr)
