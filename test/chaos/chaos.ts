@@ -113,7 +113,8 @@ class Run {
     if (resource === 'answers') return await this.#carry(fault)
     const lane = laneName(fault)
     const carried = (this.#lanes.get(lane) ?? Promise.resolve()).then(() => this.#carry(fault))
-    this.#lanes.set(lane, carried)
+    const recovered = carried.then(() => pause(KINDS[fault.kind].recoverSeconds * 1000))
+    this.#lanes.set(lane, recovered)
     return await carried
   }
 
