@@ -141,7 +141,7 @@ function onMember(carry: (member: Member, fault: Fault) => Promise<void>): Carry
 }
 
 /** Seconds to wait for a request, of a member that is dead or has no partition just then. */
-const HIT_WAITS_MAX = 20
+const HIT_WAITS_MAX = 60
 
 /** @param make gets the number of the request that it treats, from 0. */
 function onAnswers(chance: number, make: (turn: number) => Treatment): Carry {

@@ -12,7 +12,7 @@ export interface Outcome {
   /** Faults that hit something, and those that found nothing to hit. */
   readonly injected: ReadonlyMap<Kind, number>
   readonly missed: ReadonlyMap<Kind, number>
-  /** Faults that could not be carried out, with why. */
+  /** Faults that could not be carried out, with why: no fault of logpipe. */
   readonly failures: readonly string[]
   readonly acknowledged: number
   readonly refused: number
@@ -24,7 +24,7 @@ export interface Outcome {
 
 /** What is wrong with a run, one line each; empty: nothing. */
 export function faultsOf(outcome: Outcome): string[] {
-  const faults = outcome.failures.map((failure) => `not carried out: ${failure}`)
+  const faults: string[] = []
   if (outcome.undelivered !== null) faults.push(outcome.undelivered)
   for (const [group, findings] of outcome.groups) {
     for (const key of ['lost', 'duplicated', 'wrong', 'lettersMissing', 'lettersWrong'] as const) {
@@ -74,6 +74,7 @@ export function render(outcome: Outcome): string[] {
     `source: ${outcome.acknowledged} acknowledged, ${outcome.refused} refused`,
     ...[...groups].map(([name, findings]) => groupLine(name, findings)),
     ...bookLines(outcome.endings),
+    ...outcome.failures.map((failure) => `not carried out: ${failure}`),
     ...faults.map((fault) => `FAULT ${fault}`),
     faults.length === 0 ? 'all is well' : `${faults.length} faults of logpipe`,
   ]
