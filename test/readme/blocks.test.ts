@@ -23,6 +23,12 @@ test('commands are told apart, comments left out and continued lines kept togeth
   assert.deepEqual(commandsOf({ text }), ['a 1', "b \\\n  -d '{' \\\n  c", 'd'])
 })
 
+test('a quote that goes over several lines belongs to its command', () => {
+  const text = 'curl x \\\n  -d \'{\n  "a": 1\n}\'\n# c\necho "it\'s"'
+  assert.deepEqual(commandsOf({ text }), ['curl x \\\n  -d \'{\n  "a": 1\n}\'', 'echo "it\'s"'])
+  assert.throws(() => commandsOf({ text: "echo 'x" }), /has no end/)
+})
+
 test('every shell block of the README can be run', () => {
   assert.ok(shellBlocks(readFileSync('README.md', 'utf8')).length > 5)
 })

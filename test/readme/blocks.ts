@@ -46,10 +46,29 @@ export function shellBlocks(markdown: string): Block[] {
   return blocks
 }
 
-/** The commands of a block: its lines, but for comments, with those that a backslash continues. */
+/**
+ * The commands of a block: its lines, but for comments, with those that a backslash or an open quote
+ * continues.
+ */
 export function commandsOf({ text }: Pick<Block, 'text'>): string[] {
-  const joined = text.replaceAll(/\\\n/g, '\\\u0000').split('\n')
-  return joined
-    .map((line) => line.replaceAll('\\\u0000', '\\\n'))
-    .filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
+  const commands: string[] = []
+  let command = ''
+  for (const line of text.split('\n')) {
+    if (command === '' && (line.trim() === '' || line.trimStart().startsWith('#'))) continue
+    command += command === '' ? line : `\n${line}`
+    if (line.endsWith('\\') || isQuoteOpen(command)) continue
+    commands.push(command)
+    command = ''
+  }
+  if (command !== '') throw new Error(`the command has no end: ${command}`)
+  return commands
+}
+
+function isQuoteOpen(command: string): boolean {
+  let open: string | null = null
+  for (const character of command) {
+    if (open === character) open = null
+    else if (open === null && (character === "'" || character === '"')) open = character
+  }
+  return open !== null
 }
