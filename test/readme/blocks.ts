@@ -47,8 +47,8 @@ export function shellBlocks(markdown: string): Block[] {
 }
 
 /**
- * The commands of a block: its lines, but for comments, with those that a backslash or an open quote
- * continues.
+ * The commands of a block: its lines, but for comments, with those that a backslash or an open
+ * quote continues.
  */
 export function commandsOf({ text }: Pick<Block, 'text'>): string[] {
   const commands: string[] = []
