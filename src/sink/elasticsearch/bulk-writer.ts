@@ -188,6 +188,7 @@ export class BulkWriter {
     const { request, startedMs } = flight
     if (reply.kind === 'timeout') {
       this.concurrency.timedOut(startedMs, nowMs)
+      this.health.timedOut(reply.message)
       this.#requeue.again(request)
     } else if (reply.kind === 'unreachable') {
       this.concurrency.broken()

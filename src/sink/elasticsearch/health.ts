@@ -4,7 +4,8 @@
  *   UP --three failures in a row on every node--> DOWN --any answer--> UP
  *   UP --the request is refused for who we are--> HALTED --an answer that is not that--> UP
  *
- * Unless it is up, one small request at a time is sent to look, at growing intervals.
+ * Unless it is up, one small request at a time is sent to look, at growing intervals. A server that
+ * does not answer in time is up, and slow (concurrency.ts); when that goes on, it is told.
  */
 import { PROBE_TIMES, backoffMs, type BackoffTimes } from './backoff.ts'
 
@@ -12,6 +13,8 @@ export type HealthState = 'up' | 'down' | 'halted'
 
 /** Failures in a row after which a node counts as down. */
 const FAILURES_DOWN = 3
+/** Requests in a row without an answer in time: some ten seconds with the default time-out. */
+const TIMEOUTS_TOLD = 3
 
 export class Health {
   readonly #nodeCount: number
@@ -22,6 +25,9 @@ export class Health {
   #trouble: string | null = null
   #probes = 0
   #nextProbeMs = 0
+  /** Requests in a row that were not answered in time. */
+  #timeoutCount = 0
+  #timeoutMessage = ''
 
   constructor(nodeCount: number, random: () => number, times: BackoffTimes = PROBE_TIMES) {
     this.#nodeCount = nodeCount
@@ -33,9 +39,10 @@ export class Health {
     return this.#state
   }
 
-  /** What is wrong, in one line; null while it is up. */
+  /** What is wrong, in one line; null while it is up and answers. */
   get trouble(): string | null {
-    return this.#trouble
+    if (this.#trouble !== null || this.#timeoutCount < TIMEOUTS_TOLD) return this.#trouble
+    return `Elasticsearch is slow: ${this.#timeoutMessage}, ${this.#timeoutCount} times in a row`
   }
 
   /** When the next look is due; only while it is not up. */
@@ -49,6 +56,13 @@ export class Health {
     this.#state = 'up'
     this.#trouble = null
     this.#probes = 0
+    this.#timeoutCount = 0
+  }
+
+  /** No answer in time: it may still do what it was asked. */
+  timedOut(message: string): void {
+    this.#timeoutCount++
+    this.#timeoutMessage = message
   }
 
   /** No usable answer from a node. */
