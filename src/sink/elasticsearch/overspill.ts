@@ -169,7 +169,7 @@ export class Overspill {
   }
 
   async #moveOut(parcels: readonly Parcel[]): Promise<void> {
-    const { overflow, settings, schedule, fail, wake } = this.#parts
+    const { overflow, settings, schedule, books, fail, wake } = this.#parts
     const isCache = settings.commitOn === 'index'
     const tags = isCache ? this.#movedOut.begin(parcels) : null
     const entries = parcels.flatMap((parcel) => entriesOf(parcel, tags?.get(parcel.load) ?? null))
@@ -178,7 +178,11 @@ export class Overspill {
     this.#isWriting = false
     if (this.#isStopped) return
     if (answer instanceof Error) return fail(answer)
-    if (isCache) this.#movedOut.end(parcels, answer === 'stored')
+    if (isCache) {
+      this.#movedOut.end(parcels, answer === 'stored')
+      // What was given away meanwhile may have been all that was unsettled: who waits looks again.
+      books.held(0, 0)
+    }
     if (answer === 'full') {
       this.#writeMs = this.#nowMs + PAUSE_MS
       // To the queue, even from a lane: it may have been released meanwhile.
