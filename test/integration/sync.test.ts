@@ -230,6 +230,8 @@ test('kill -9 of sync at any instant leaves one pipeline at most, and then none'
   await until('the end of all', () => pipelinesBelow(fleet.folder).length === 0)
   assert.equal(most, 1)
   const last = fleet.startSync()
+  // The documents may all be there already: then it has hardly begun, and hears no signal yet.
+  await last.heard(/files in/)
   await fleet.documents(MATCHES)
   last.signal('SIGTERM')
   assert.equal(await last.ended, 0, last.said())
