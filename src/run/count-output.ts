@@ -11,7 +11,7 @@ import {
   type PatternCount,
 } from '../metrics/pattern-counts.ts'
 import type { CreditLimits } from '../pool/signals.ts'
-import type { Sink, SinkBatch, SinkGauges } from '../sink/sink.ts'
+import { NOTHING_HELD, type Sink, type SinkBatch, type SinkGauges } from '../sink/sink.ts'
 
 /** Never reached but by what is on its way from the filter threads, for nothing is held. */
 export const COUNT_CREDIT: CreditLimits = { documents: 1_000_000, bytes: 64 * 1024 * 1024 }
@@ -50,17 +50,7 @@ export class CountOutput implements Sink {
   }
 
   gauges(): SinkGauges {
-    return {
-      queuedDocuments: 0,
-      queuedBytes: 0,
-      spillBytes: 0,
-      writtenDocuments: this.#documents,
-      writtenBytes: 0,
-      retries: 0,
-      rejected429: 0,
-      replaying: false,
-      trouble: null,
-    }
+    return { ...NOTHING_HELD, writtenDocuments: this.#documents }
   }
 
   close(): Promise<void> {

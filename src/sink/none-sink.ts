@@ -5,7 +5,7 @@
  * nothing with it.
  */
 import type { CreditLimits } from '../pool/signals.ts'
-import type { Sink, SinkBatch, SinkGauges } from './sink.ts'
+import { NOTHING_HELD, type Sink, type SinkBatch, type SinkGauges } from './sink.ts'
 
 /** Never reached but by what is on its way from the filter threads, for nothing is held. */
 export const NONE_CREDIT: CreditLimits = { documents: 1_000_000, bytes: 64 * 1024 * 1024 }
@@ -29,17 +29,7 @@ export class NoneSink implements Sink {
   }
 
   gauges(): SinkGauges {
-    return {
-      queuedDocuments: 0,
-      queuedBytes: 0,
-      spillBytes: 0,
-      writtenDocuments: this.#documents,
-      writtenBytes: this.#bytes,
-      retries: 0,
-      rejected429: 0,
-      replaying: false,
-      trouble: null,
-    }
+    return { ...NOTHING_HELD, writtenDocuments: this.#documents, writtenBytes: this.#bytes }
   }
 
   close(): Promise<void> {

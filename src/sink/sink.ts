@@ -96,6 +96,19 @@ export interface SinkGauges {
   readonly trouble: string | null
 }
 
+/** Of an output that holds nothing, and has written nothing yet. */
+export const NOTHING_HELD: SinkGauges = {
+  queuedDocuments: 0,
+  queuedBytes: 0,
+  spillBytes: 0,
+  writtenDocuments: 0,
+  writtenBytes: 0,
+  retries: 0,
+  rejected429: 0,
+  replaying: false,
+  trouble: null,
+}
+
 export interface Sink {
   /** Opens files or connections; throws LogpipeError when that cannot work. */
   open(): Promise<void>
