@@ -50,7 +50,35 @@ test('a session that ends does not cost what was being typed', async (t) => {
   await signIn()
   await token.waitFor({ state: 'detached' })
   assert.equal(await page.getByLabel('Topic').inputValue(), 'typed')
-  assert.equal(await page.title(), 'New pipeline · logpipe')
+  await page.waitForFunction('document.title === "New pipeline · logpipe"')
+})
+
+test('an answer from before the sign-in does not end the session that it began', async (t) => {
+  const env = { CONTROL_TOKEN: TOKEN }
+  const { url } = await startControlProgram(t, temporaryFolder(t), env)
+  const { page } = await visit(t, `${url}/`)
+  const token = page.getByLabel('Control token')
+  const signIn = async () => {
+    await token.fill(TOKEN)
+    await page.keyboard.press('Enter')
+    await token.waitFor({ state: 'detached' })
+  }
+  await signIn()
+  await page.context().clearCookies()
+  await token.waitFor()
+  const { promise: released, resolve: release } = Promise.withResolvers<undefined>()
+  await page.route(/api\/(pipelines|workers|metrics)/, async (route) => {
+    const response = await route.fetch()
+    await released
+    await route.fulfill({ response })
+  })
+  const late = page.waitForResponse((response) => response.status() === 401)
+  await page.waitForRequest(/api\/workers/)
+  await signIn()
+  release(undefined)
+  await late
+  await page.waitForResponse((answer) => /workers/.test(answer.url()) && answer.status() === 200)
+  assert.equal(await token.count(), 0)
 })
 
 /** Everything that a page can try without asking: forms, text, JSON, deletion. */

@@ -1,7 +1,7 @@
 /**
  * The frame: who may come in, the header, and the page of the address.
  */
-import { useCallback, useState } from 'preact/hooks'
+import { useCallback, useRef, useState } from 'preact/hooks'
 import type { Session } from './api-types.ts'
 import { Header } from './header.tsx'
 import { LiveProvider } from './live.tsx'
@@ -36,7 +36,9 @@ function Gate() {
   const { value: session, error, again } = useRequest<Session>('/api/session')
   const [hasEnded, setHasEnded] = useState(false)
   const onEnded = useCallback(() => setHasEnded(true), [])
+  const signIns = useRef(0)
   const onSignedIn = useCallback(() => {
+    signIns.current++
     setHasEnded(false)
     again()
   }, [again])
@@ -47,7 +49,12 @@ function Gate() {
   return (
     <>
       <div hidden={hasEnded}>
-        <Inside canSignOut={session.token_needed} onEnded={onEnded} onSignedOut={again} />
+        <Inside
+          canSignOut={session.token_needed}
+          signIns={signIns}
+          onEnded={onEnded}
+          onSignedOut={again}
+        />
       </div>
       {hasEnded && <SignInPage onSignedIn={onSignedIn} />}
     </>
@@ -56,15 +63,16 @@ function Gate() {
 
 interface InsideProps {
   readonly canSignOut: boolean
+  readonly signIns: { readonly current: number }
   /** The session is over, by time or by a restart of the control plane. */
   readonly onEnded: () => void
   readonly onSignedOut: () => void
 }
 
-function Inside({ canSignOut, onEnded, onSignedOut }: InsideProps) {
+function Inside({ canSignOut, signIns, onEnded, onSignedOut }: InsideProps) {
   const route = useRoute()
   return (
-    <LiveProvider onEnded={onEnded}>
+    <LiveProvider signIns={signIns} onEnded={onEnded}>
       <OptionsProvider>
         <a class="skip" href="#main" onClick={skipToMain}>
           Skip to the content

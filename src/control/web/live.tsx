@@ -47,16 +47,19 @@ const NOTHING: State = { pipelines: undefined, workers: [], runtime: undefined, 
 const LiveContext = createContext<Live | undefined>(undefined)
 
 interface Props {
+  /** How often somebody signed in: what was asked before the last time says nothing of now. */
+  readonly signIns: { readonly current: number }
   readonly onEnded: () => void
   readonly children: ComponentChildren
 }
 
-export function LiveProvider({ onEnded, children }: Props) {
+export function LiveProvider({ signIns, onEnded, children }: Props) {
   const { announce } = useNotices()
   const [state, setState] = useState(NOTHING)
   const sparks = useMemo(() => new Sparks(), [])
   const before = useRef(NOTHING)
   const refresh = useCallback(async () => {
+    const asked = signIns.current
     try {
       const next = await ask()
       for (const { pipeline_id: id, rates } of next.runtime?.pipelines ?? []) {
@@ -66,12 +69,14 @@ export function LiveProvider({ onEnded, children }: Props) {
       before.current = next
       setState(next)
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return onEnded()
+      if (error instanceof ApiError && error.status === 401) {
+        return asked === signIns.current ? onEnded() : undefined
+      }
       const sinceMs = before.current.failure?.sinceMs ?? Date.now()
       before.current = { ...before.current, failure: { message: messageOf(error), sinceMs } }
       setState(before.current)
     }
-  }, [announce, onEnded, sparks])
+  }, [announce, onEnded, signIns, sparks])
   useEffect(() => keepAsking(refresh, () => before.current.pipelines?.length ?? 0), [refresh])
   const live = useMemo(() => ({ ...state, sparks, refresh }), [state, sparks, refresh])
   return <LiveContext.Provider value={live}>{children}</LiveContext.Provider>
