@@ -47,7 +47,7 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
   const base = `http://127.0.0.1:${port}`
   assert.equal(await until(`${base}/health`, 200), 'ok\n')
   assert.equal(await until(`${base}/ready`, 200), 'ready\n')
-  const metrics = await until(`${base}/metrics`, 200, /^kafka_partition_lag_bytes\{/m)
+  const metrics = await until(`${base}/metrics`, 200, /^kafka_lag_bytes /m)
   assert.match(metrics, /^polled_total \d+$/m)
   assert.match(metrics, /^kafka_lag \d+$/m)
   assert.match(metrics, /^kafka_lag_bytes [\d.]+$/m)
