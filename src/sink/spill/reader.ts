@@ -10,9 +10,11 @@ import type { StoredEntry } from './contract.ts'
 import type { DiskFile } from '../disk.ts'
 import { EntryReader } from './entry-reader.ts'
 import { HEADER_BYTES, KIND_ENTRY } from './format.ts'
+import { damageOf } from './damage.ts'
 import { scanSegment } from './scan.ts'
 import type { HeldEntry, IntactEntry, Segment } from './segment.ts'
 import type { SpillStore } from './store.ts'
+import { loadStoredMark } from './stored-mark.ts'
 
 /** Of one read of the disk; less when the caller wants less. */
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024
@@ -116,9 +118,8 @@ export class SpillReader {
     }
     compact(take.entries, chunkFirst, cursor.bytes.length)
     if (cursor.end < end) cursor.damaged.push({ from: cursor.end, to: end })
-    if (cursor.damaged.some((bytes) => !this.#isKnown(segment, bytes))) {
-      await this.#reportDamage(segment, file, cursor.damaged)
-    }
+    const damaged = cursor.damaged.filter((bytes) => !this.#isKnown(segment, bytes))
+    if (damaged.length > 0) await this.#reportDamage(segment, file, damaged)
   }
 
   #takeEntry(segment: Segment, cursor: BlockCursor, take: Take): void {
@@ -164,9 +165,11 @@ export class SpillReader {
     damaged: readonly DamagedBytes[],
   ): Promise<void> {
     this.#known.set(segment, [...(this.#known.get(segment) ?? []), ...damaged])
+    const { disk, events } = this.#store
     const readable = segment.readableBytes
     const intact: IntactEntry[] = []
-    const scan = await scanSegment(file, segment, readable, null, (entry, bytes) => {
+    const stored = await loadStoredMark(disk, this.#store.pathOf(segment), segment.sync)
+    const scan = await scanSegment(file, segment, readable, stored, (entry, bytes) => {
       const { ordinal, topic, partition, index } = entry
       intact.push({ ordinal, topic, partition, index, bytes })
     })
@@ -178,10 +181,11 @@ export class SpillReader {
       return
     }
     // The reader ends before a seal, so what is lost at the end is known by its ordinals alone.
-    const lost = [...scan.lostOrdinals, [scan.ordinalEnd, segment.readableCount] as const]
-    if (segment.keepIntact(intact, lost) === 0) return
+    const missing = [...scan.lostOrdinals, [scan.ordinalEnd, segment.readableCount] as const]
+    const lost = segment.keepIntact(intact, missing)
+    if (lost.counts.length === 0) return
     segment.pinned = true
-    for (const damage of scan.damage) this.#store.events.damaged({ ...damage, torn: false })
+    events.damaged(damageOf(segment.name, damaged, lost, scan.lostRanges))
   }
 
   #isKnown(segment: Segment, bytes: DamagedBytes): boolean {

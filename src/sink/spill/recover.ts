@@ -67,9 +67,10 @@ export async function finishRecovery(
   store: SpillStore,
   { segment, scan }: RecoveredSegment,
 ): Promise<void> {
-  segment.pinned = false
   if (segment.removed) return
   if (!scan.sealed && segment.liveCount > 0) {
+    // The file stays until it is sealed, whatever is released meanwhile.
+    segment.readerCount++
     const seal = sealBlock(segment.sync, scan.ordinalEnd, scan.storedRanges, new NameBytes())
     const file = await store.disk.open(store.pathOf(segment), 'update')
     try {
@@ -78,12 +79,14 @@ export async function finishRecovery(
       await file.write(seal, scan.intactEnd)
       await file.datasync()
       store.grow(segment, seal.length)
+      segment.readableBytes = segment.size
       // Where it ends is known by its seal from now on.
       await removeStoredMark(store.disk, store.pathOf(segment))
     } catch (error) {
       // On a full disk it stays unsealed; the next start tries again.
       store.events.trouble(store.error(`seal ${segment.name}`, error).message)
     } finally {
+      segment.readerCount--
       await file.close()
     }
   }

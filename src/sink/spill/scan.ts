@@ -41,7 +41,18 @@ export interface ScannedSegment {
   readonly storedRanges: readonly SourceRange[]
   readonly damage: readonly SpillDamage[]
   /** Ordinals [from, to) that are lost. */
-  readonly lostOrdinals: readonly (readonly [from: number, to: number])[]
+  readonly lostOrdinals: readonly OrdinalSpan[]
+  /** The ranges that speak for entries that are not there, damaged or torn. */
+  readonly lostRanges: readonly LostRange[]
+}
+
+/** Ordinals [from, to). */
+export type OrdinalSpan = readonly [from: number, to: number]
+
+export interface LostRange {
+  readonly range: SourceRange
+  /** The range speaks for entries of these ordinals. */
+  readonly ordinals: OrdinalSpan
 }
 
 /** What is wanted of a segment to scan it. */
@@ -94,6 +105,7 @@ export async function scanSegment(
     damaged.unshift({ from: 0, to: Math.min(HEADER_BYTES, end) })
   const { ordinalEnd, storedRanges } = account
   if (stored === null || stored.entryCount <= ordinalEnd) {
+    if (stored?.entryCount === ordinalEnd) account.nameStored(stored)
     return account.result(segment.name, cursor.end, damaged, null)
   }
   account.seal(stored)
@@ -109,13 +121,15 @@ class SegmentAccount {
   /** The next ordinal. */
   #expected = 0
   #seal: Ranges | null = null
+  /** What the entries up to the last intact one were, where no seal says it. */
+  #stored: Ranges | null = null
   #announced: Ranges | null = null
   /** Of the entries announced last. */
   #announcedSeen = new RangeTally()
   readonly #seen = new RangeTally()
   /** Lost entries for which a ranges block speaks. */
-  readonly #lost: SourceRange[] = []
-  readonly #lostOrdinals: [number, number][] = []
+  readonly #lost: LostRange[] = []
+  readonly #lostOrdinals: OrdinalSpan[] = []
 
   get ordinalEnd(): number {
     return this.#expected
@@ -125,7 +139,7 @@ class SegmentAccount {
   get storedRanges(): readonly SourceRange[] {
     const stored = new RangeTally()
     stored.addAll(this.#seen.ranges)
-    stored.addAll(this.#lost)
+    stored.addAll(this.#lost.map(({ range }) => range))
     return stored.ranges
   }
 
@@ -160,6 +174,11 @@ class SegmentAccount {
     this.#seal = content
   }
 
+  /** Names what is lost together with its ranges block; says nothing of what lies behind. */
+  nameStored(content: Ranges): void {
+    this.#stored = content
+  }
+
   result(
     file: string,
     bytes: number,
@@ -168,7 +187,8 @@ class SegmentAccount {
   ): ScannedSegment {
     const torn = this.#tornRanges()
     const lostCount = this.#lostOrdinals.reduce((sum, [from, to]) => sum + to - from, 0)
-    const lost = [...this.#lost, ...this.#sealLost()]
+    const lostRanges = [...this.#lost, ...this.#sealLost()]
+    const lost = lostRanges.map(({ range }) => range)
     const attributed = lost.reduce((sum, range) => sum + range.count, 0)
     const stored = new RangeTally()
     stored.addAll(this.#seen.ranges)
@@ -190,13 +210,13 @@ class SegmentAccount {
       })
     }
     if (tornTail || torn.length > 0) {
-      const tornCount = torn.reduce((sum, range) => sum + range.count, 0)
+      const tornCount = torn.reduce((sum, { range }) => sum + range.count, 0)
       damage.push({
         file,
         bytesFrom: tornTail ? tail.from : bytes,
         bytesTo: bytes,
         lostCount: tornCount,
-        ranges: torn,
+        ranges: torn.map(({ range }) => range),
         unattributedCount: 0,
         torn: true,
       })
@@ -213,6 +233,7 @@ class SegmentAccount {
       storedRanges: stored.ranges,
       damage,
       lostOrdinals: this.#lostOrdinals,
+      lostRanges: [...new Set([...lostRanges, ...torn])],
     }
   }
 
@@ -223,20 +244,18 @@ class SegmentAccount {
 
   /** What was announced and did not come is lost. */
   #endAnnounced(): void {
-    if (this.#announced !== null) {
-      this.#lost.push(...missingRanges(this.#announced.ranges, this.#announcedSeen))
-    }
+    if (this.#announced !== null) this.#lost.push(...this.#missingOf(this.#announced))
     this.#announced = null
   }
 
   /** Announced, not there, and nothing intact behind: the end of an unfinished segment. */
-  #tornRanges(): SourceRange[] {
+  #tornRanges(): LostRange[] {
     const announced = this.#announced
     if (announced === null || announced.firstOrdinal + announced.entryCount <= this.#expected) {
       this.#endAnnounced()
       return []
     }
-    const missing = missingRanges(announced.ranges, this.#announcedSeen)
+    const missing = this.#missingOf(announced)
     // Entries are missing before the last intact one as well: the ranges speak for both.
     if (this.#lostOrdinals.some(([, to]) => to > announced.firstOrdinal))
       this.#lost.push(...missing)
@@ -244,12 +263,19 @@ class SegmentAccount {
     return missing
   }
 
-  /** What only the seal knows of: entries lost together with their ranges block. */
-  #sealLost(): SourceRange[] {
-    if (this.#seal === null) return []
+  #missingOf({ firstOrdinal, entryCount, ranges }: Ranges): LostRange[] {
+    const ordinals: OrdinalSpan = [firstOrdinal, firstOrdinal + entryCount]
+    return missingRanges(ranges, this.#announcedSeen).map((range) => ({ range, ordinals }))
+  }
+
+  /** What only the seal or the mark knows of: entries lost together with their ranges block. */
+  #sealLost(): LostRange[] {
+    const seal = this.#seal ?? this.#stored
+    if (seal === null) return []
     const known = new RangeTally()
     known.addAll(this.#seen.ranges)
-    known.addAll(this.#lost)
-    return missingRanges(this.#seal.ranges, known)
+    known.addAll(this.#lost.map(({ range }) => range))
+    const ordinals: OrdinalSpan = [0, seal.entryCount]
+    return missingRanges(seal.ranges, known).map((range) => ({ range, ordinals }))
   }
 }

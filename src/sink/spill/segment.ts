@@ -12,8 +12,9 @@
  */
 import assert from 'node:assert/strict'
 import { HEADER_BYTES, segmentName } from './format.ts'
-import type { StoredEntry } from './contract.ts'
+import type { SpillCount, StoredEntry } from './contract.ts'
 import { childMap, type Group, GroupTable } from './groups.ts'
+import type { OrdinalSpan } from './scan.ts'
 
 const WAITING = 0
 const IN_HAND = 1
@@ -216,9 +217,9 @@ export class Segment {
 
   /**
    * After damage: of what waits, only the intact entries are left. What is in hand was read before.
-   * @returns how many entries are lost.
+   * @param missing ordinals that are not there, whatever became of them.
    */
-  keepIntact(intact: readonly IntactEntry[], lost: readonly (readonly [number, number])[]): number {
+  keepIntact(intact: readonly IntactEntry[], missing: readonly OrdinalSpan[]): LostEntries {
     const left = new Map<Group, { count: number; bytes: number }>()
     for (const { ordinal, topic, partition, index, bytes } of intact) {
       if (!this.isWaiting(ordinal, topic, partition)) continue
@@ -226,22 +227,24 @@ export class Segment {
       const sum = left.get(group) ?? { count: 0, bytes: 0 }
       left.set(group, { count: sum.count + 1, bytes: sum.bytes + bytes })
     }
-    let lostCount = 0
+    const counts: SpillCount[] = []
     for (const group of this.groups.all()) {
       const { count, bytes } = left.get(group) ?? { count: 0, bytes: 0 }
       const [gone, goneBytes] = [group.waitingCount - count, group.waitingBytes - bytes]
       this.#addWaiting(group, -gone, -goneBytes)
       this.#addLive(group, -gone, -goneBytes)
-      lostCount += gone
+      if (gone > 0) counts.push({ topic: group.topic, partition: group.partition, count: gone })
     }
-    for (const [from, to] of lost) {
-      for (let ordinal = from; ordinal < to; ordinal++) {
+    const ordinals: number[] = []
+    for (const [from, to] of missing) {
+      for (let ordinal = from; ordinal < Math.min(to, this.readableCount); ordinal++) {
         if (this.#states[ordinal] !== WAITING) continue
         this.#states[ordinal] = GONE
-        this.lostFrom = Math.min(this.lostFrom, ordinal)
+        ordinals.push(ordinal)
       }
     }
-    return lostCount
+    this.lostFrom = Math.min(this.lostFrom, ordinals[0] ?? Infinity)
+    return { counts, ordinals }
   }
 
   /** Bytes of the live entries of one index. */
@@ -269,6 +272,14 @@ export class Segment {
     grown.set(this.#states)
     this.#states = grown
   }
+}
+
+/** Entries that waited and can no longer be read. */
+export interface LostEntries {
+  /** By partition and index. */
+  readonly counts: readonly SpillCount[]
+  /** Ascending; those of dropped partitions among them. */
+  readonly ordinals: readonly number[]
 }
 
 /** An entry that a scan found. */

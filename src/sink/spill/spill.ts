@@ -123,11 +123,12 @@ export class DirectorySpill implements Spill {
   async resolveDamage(): Promise<void> {
     const unfinished = this.#unfinished
     this.#unfinished = []
-    for (const one of unfinished) await finishRecovery(this.#store, one)
+    // At once: what is reported from here on is not dealt with yet.
     for (const segment of this.#store.segments.slice()) {
       segment.pinned = false
       this.#store.retire(segment)
     }
+    for (const one of unfinished) await finishRecovery(this.#store, one)
     await this.#store.settled()
   }
 

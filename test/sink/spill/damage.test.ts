@@ -7,10 +7,12 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import type { SpillDamage, SpillEntry } from '../../../src/sink/spill/contract.ts'
+import { setImmediate as immediate } from 'node:timers/promises'
+import * as fc from 'fast-check'
+import type { SpillDamage, SpillEntry, StoredEntry } from '../../../src/sink/spill/contract.ts'
 import type { MemoryDisk } from '../../helpers/memory-disk.ts'
 import { readSegment } from '../../helpers/second-spill-reader.ts'
-import { entryOf, openTestSpill } from '../../helpers/spills.ts'
+import { entryOf, openTestSpill, randomOf } from '../../helpers/spills.ts'
 
 const BATCHES: readonly (readonly SpillEntry[])[] = [
   [entryOf(0, 10), entryOf(1, 70), entryOf(0, 17)],
@@ -172,6 +174,142 @@ test('damage while the program runs is reported once, and the rest is read', asy
   spill.release(read.slice(1))
   await spill.close()
 })
+
+/** Changes a byte of an entry's document, as it lies on the disk. */
+function flip(disk: MemoryDisk, entry: SpillEntry): void {
+  for (const file of disk.files.filter((name) => name.endsWith('.spill'))) {
+    const bytes = disk.bytesOf(file)
+    const at = bytes.indexOf(entry.document)
+    if (at === -1) continue
+    bytes[at] = 0
+    disk.put(file, bytes)
+    return
+  }
+  assert.fail(`no segment holds ${entry.partition}/${entry.offset}`)
+}
+
+test('what was sent before it was damaged is not lost', async () => {
+  const { spill, disk, damage } = await openTestSpill()
+  await spill.append(ENTRIES)
+  const [first, second, third] = ENTRIES
+  assert(first !== undefined && second !== undefined && third !== undefined)
+  spill.release((await spill.read(1)).slice(0, 1))
+  flip(disk, first)
+  flip(disk, third)
+  const [held] = await spill.read(1)
+  assert.equal(held?.offset, second.offset)
+  spill.unread([held])
+  // From the start of the file, over both.
+  await spill.read(Number.MAX_SAFE_INTEGER)
+  // Of the same partition, and announced together: only one of them is in the spill still.
+  assert.deepEqual([first.partition, third.partition], [0, 0])
+  const lost = damage.map(({ lostCount, ranges }) => [lostCount, ranges.map(({ count }) => count)])
+  assert.deepEqual(lost, [[1, [1]]])
+  await spill.close()
+})
+
+test('damage to a segment that was damaged before names only what is newly lost', async () => {
+  const { spill, disk, damage } = await openTestSpill()
+  for (const batch of BATCHES) await spill.append(batch)
+  flip(disk, ENTRIES[0]!)
+  spill.unread(await spill.read(Number.MAX_SAFE_INTEGER))
+  flip(disk, ENTRIES[3]!)
+  await spill.read(Number.MAX_SAFE_INTEGER)
+  assert.equal(damage.length, 2)
+  assertNamed([ENTRIES[0]!], damage.slice(0, 1), 'first')
+  assertNamed([ENTRIES[3]!], damage.slice(1), 'second')
+  assert.deepEqual(damage[1]?.ranges, [{ topic: 'app', partition: 0, from: 20, to: 21, count: 1 }])
+  await spill.close()
+})
+
+test('damage to a leftover that the start found damaged names only what is newly lost', async () => {
+  const sample = await makeSample(true)
+  flip(sample.disk, ENTRIES[0]!)
+  const { spill, damage } = await openTestSpill({ disk: sample.disk })
+  assertNamed([ENTRIES[0]!], spill.damageAtOpen, 'at the start')
+  flip(sample.disk, ENTRIES[3]!)
+  await spill.read(Number.MAX_SAFE_INTEGER)
+  assertNamed([ENTRIES[3]!], damage, 'while running')
+  await spill.close()
+})
+
+test('damage that is found while earlier damage is dealt with keeps its file', async () => {
+  for (let turns = 0; turns < 20; turns++) {
+    const sample = await makeSample(false)
+    flip(sample.disk, ENTRIES[0]!)
+    const { spill, disk, damage } = await openTestSpill({ disk: sample.disk })
+    const later = entryOf(3, 1)
+    await spill.append([later])
+    flip(disk, later)
+    const reading = spill.read(Number.MAX_SAFE_INTEGER)
+    for (let turn = 0; turn < turns; turn++) await immediate()
+    const wasTold = damage.length === 1
+    const resolving = spill.resolveDamage()
+    spill.release(await reading)
+    await resolving
+    await spill.close()
+    assert.equal(damage.length, 1)
+    const again = await openTestSpill({ disk: disk.kill() })
+    const toldAgain = again.spill.damageAtOpen.length
+    assert.equal(toldAgain, wasTold ? 0 : 1, `the next start, ${turns} turns`)
+  }
+})
+
+const step = fc.record({
+  do: fc.constantFrom('append', 'append', 'read', 'release', 'unread', 'flip'),
+  count: fc.nat(4000),
+})
+
+test('of random damage exactly what was in the spill is told, once, with its source', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 5, maxLength: 80 }),
+      fc.nat(),
+      async (steps, seed) => {
+        const random = randomOf(seed)
+        const { spill, disk, damage } = await openTestSpill({ maxBytes: 200_000 })
+        const live = new Map<number, SpillEntry>()
+        let held: StoredEntry[] = []
+        let offset = 0
+        for (const { do: action, count } of steps) {
+          if (action === 'append') {
+            const entries = Array.from({ length: 1 + (count % 12) }, () =>
+              entryOf(offset % 3, offset++),
+            )
+            await spill.append(entries)
+            for (const entry of entries) live.set(entry.offset, entry)
+          } else if (action === 'read') held.push(...(await spill.read(count)))
+          else if (action === 'unread') spill.unread(held.splice(0, count % 8))
+          else if (action === 'release') {
+            const released = held.splice(0, count % 8)
+            spill.release(released)
+            for (const one of released) live.delete(one.offset)
+          } else flipAny(disk, random)
+        }
+        for (let before = -1; before < held.length;) {
+          before = held.length
+          held.push(...(await spill.read(Number.MAX_SAFE_INTEGER)))
+        }
+        for (const one of held) live.delete(one.offset)
+        assertNamed([...live.values()], damage, 'what is not there')
+        held = []
+        await spill.close()
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
+
+/** Changes one byte of a random segment. */
+function flipAny(disk: MemoryDisk, random: (limit: number) => number): void {
+  const files = disk.files.filter((name) => name.endsWith('.spill'))
+  const file = files[random(files.length)]
+  if (file === undefined) return
+  const bytes = disk.bytesOf(file)
+  const at = random(bytes.length)
+  bytes[at] = (bytes[at] ?? 0) ^ 0x40
+  disk.put(file, bytes)
+}
 
 test('a whole page lost with its ranges is named by the seal', async () => {
   const sample = await makeSample(true)
