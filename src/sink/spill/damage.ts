@@ -23,9 +23,11 @@ export function damageOf(
   const named: SourceRange[] = []
   for (const { range, ordinals: span } of ranges) {
     const key = `${range.topic}/${range.partition}`
-    const count = Math.min(range.count, left.get(key) ?? 0)
-    if (count === 0 || !ordinals.some((ordinal) => isWithin(ordinal, span))) continue
-    left.set(key, (left.get(key) ?? 0) - count)
+    const leftCount = left.get(key)
+    if (leftCount === undefined || !ordinals.some((ordinal) => isWithin(ordinal, span))) continue
+    // What was sent counts in the range too, so others may name what this one seems to: all stay.
+    const count = Math.min(range.count, leftCount)
+    left.set(key, leftCount - count)
     named.push({ ...range, count })
   }
   const [first, last] = [damaged[0], damaged.at(-1)]

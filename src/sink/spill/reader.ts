@@ -31,8 +31,6 @@ interface Take {
 export class SpillReader {
   readonly #store: SpillStore
   readonly #entry = new EntryReader()
-  /** Damage that was reported, by segment: it is passed over in silence from then on. */
-  readonly #known = new WeakMap<Segment, DamagedBytes[]>()
   #reading = false
 
   constructor(store: SpillStore) {
@@ -118,7 +116,7 @@ export class SpillReader {
     }
     compact(take.entries, chunkFirst, cursor.bytes.length)
     if (cursor.end < end) cursor.damaged.push({ from: cursor.end, to: end })
-    const damaged = cursor.damaged.filter((bytes) => !this.#isKnown(segment, bytes))
+    const damaged = cursor.damaged.filter((bytes) => !isKnown(segment, bytes))
     if (damaged.length > 0) await this.#reportDamage(segment, file, damaged)
   }
 
@@ -164,7 +162,7 @@ export class SpillReader {
     file: DiskFile,
     damaged: readonly DamagedBytes[],
   ): Promise<void> {
-    this.#known.set(segment, [...(this.#known.get(segment) ?? []), ...damaged])
+    segment.knownDamage = [...segment.knownDamage, ...damaged]
     const { disk, events } = this.#store
     const readable = segment.readableBytes
     const intact: IntactEntry[] = []
@@ -176,7 +174,7 @@ export class SpillReader {
     // More was published while the scan was under way: it was just written, so it is intact, and
     // the next read looks again.
     if (segment.readableBytes !== readable) {
-      this.#known.delete(segment)
+      segment.knownDamage = []
       segment.readPosition = HEADER_BYTES
       return
     }
@@ -187,11 +185,10 @@ export class SpillReader {
     segment.pinned = true
     events.damaged(damageOf(segment.name, damaged, lost, scan.lostRanges))
   }
+}
 
-  #isKnown(segment: Segment, bytes: DamagedBytes): boolean {
-    const known = this.#known.get(segment) ?? []
-    return known.some((one) => one.from <= bytes.from && bytes.to <= one.to)
-  }
+function isKnown({ knownDamage }: Segment, bytes: DamagedBytes): boolean {
+  return knownDamage.some((one) => one.from <= bytes.from && bytes.to <= one.to)
 }
 
 function isFilled(take: Take): boolean {

@@ -13,6 +13,8 @@
 import assert from 'node:assert/strict'
 import { HEADER_BYTES, segmentName } from './format.ts'
 import type { SpillCount, StoredEntry } from './contract.ts'
+import type { AppendPart } from './append-part.ts'
+import type { DamagedBytes } from './block-cursor.ts'
 import { childMap, type Group, GroupTable } from './groups.ts'
 import type { OrdinalSpan } from './scan.ts'
 
@@ -22,24 +24,6 @@ const GONE = 2
 
 /** First size of the states; doubled as needed. */
 const STATES_INITIAL = 1024
-
-/** Entries of one append within one segment: published or discarded together. */
-export class AppendPart {
-  readonly segment: Segment
-  readonly firstOrdinal: number
-  /** Ends of the part: the next ordinal, and the file position behind it. */
-  endOrdinal: number
-  endBytes: number
-  /** Runs of entries of one group, in order. */
-  readonly runs: { readonly group: Group; count: number; bytes: number }[] = []
-
-  constructor(segment: Segment) {
-    this.segment = segment
-    this.firstOrdinal = segment.entryCount
-    this.endOrdinal = segment.entryCount
-    this.endBytes = segment.size
-  }
-}
 
 export class Segment {
   readonly number: number
@@ -69,6 +53,8 @@ export class Segment {
   pinned = false
   /** The first lost entry, while pinned: the progress must not pass it. */
   lostFrom = Number.POSITIVE_INFINITY
+  /** Damage whose losses were reported: it is passed over in silence. */
+  knownDamage: readonly DamagedBytes[] = []
   /** Where the next read begins. */
   readPosition = HEADER_BYTES
   /** Ordinals below it are gone: the progress that is saved. */
@@ -199,6 +185,8 @@ export class Segment {
     if (group.dropped) return false
     this.#addWaiting(group, 1, bytes)
     this.readPosition = Math.min(this.readPosition, position)
+    // It may have been damaged while it was in hand, and then it was not among what was lost.
+    this.knownDamage = []
     return true
   }
 

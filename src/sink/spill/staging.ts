@@ -9,7 +9,8 @@ import type { DiskFile } from '../disk.ts'
 import { KIND_RANGES, type NameBytes, sealBlock, writeEntry, writeRanges } from './format.ts'
 import type { RangeTally } from './range-tally.ts'
 import type { StoredMark } from './stored-mark.ts'
-import type { AppendPart, HeldEntry, Segment } from './segment.ts'
+import type { AppendPart } from './append-part.ts'
+import type { HeldEntry, Segment } from './segment.ts'
 
 /** Written and synced at a time: large enough that the sync is a small part of it. */
 export const STAGING_BYTES = 4 * 1024 * 1024

@@ -222,7 +222,7 @@ test('damage to a segment that was damaged before names only what is newly lost'
   await spill.close()
 })
 
-test('damage to a leftover that the start found damaged names only what is newly lost', async () => {
+test('damage to a leftover that was damaged at the start names only what is new', async () => {
   const sample = await makeSample(true)
   flip(sample.disk, ENTRIES[0]!)
   const { spill, damage } = await openTestSpill({ disk: sample.disk })
@@ -230,6 +230,24 @@ test('damage to a leftover that the start found damaged names only what is newly
   flip(sample.disk, ENTRIES[3]!)
   await spill.read(Number.MAX_SAFE_INTEGER)
   assertNamed([ENTRIES[3]!], damage, 'while running')
+  await spill.close()
+})
+
+test('what was damaged while it was in hand is told when it is given back', async () => {
+  const { spill, disk, damage } = await openTestSpill()
+  await spill.append(ENTRIES)
+  const held = await spill.read(1)
+  flip(disk, ENTRIES[0]!)
+  flip(disk, ENTRIES[2]!)
+  // From the start again, for an earlier entry comes back.
+  held.push(...(await spill.read(1)))
+  spill.unread(held.splice(1))
+  held.push(...(await spill.read(Number.MAX_SAFE_INTEGER)))
+  assertNamed([ENTRIES[2]!], damage.splice(0), 'while it is in hand')
+  spill.unread(held.splice(0))
+  await spill.read(Number.MAX_SAFE_INTEGER)
+  assertNamed([ENTRIES[0]!], damage, 'given back')
+  assert.equal(spill.waitingCount, 0)
   await spill.close()
 })
 
