@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict'
 import { FILL_EVENTS, type Bridge, type BridgeId } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import { LogpipeError } from '../core/errors.ts'
 import { SlotFilter, type MatchedBatch } from '../filter/slot-filter.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
@@ -19,6 +19,7 @@ import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import type { OffsetRange } from '../sink/elasticsearch/moved-out.ts'
 import type { PlacedDocument } from '../sink/elasticsearch/replay-source.ts'
+import { HeldOffsets, REQUEST_MS } from './held-offsets.ts'
 import { askIdPrefix } from './id-prefix.ts'
 import type { KafkaSettings, PipelineSettings } from './settings.ts'
 
@@ -45,15 +46,10 @@ const FILL_MS = 10
 const IDLE_MS = 50
 /** Nothing comes: a broker is away. The caller tries again later. */
 const STALL_MS = 20_000
-const REQUEST_MS = 2000
-/** A topic that is just being made known is unknown for a moment. */
-const ATTEMPTS_MAX = 5
-const ATTEMPT_PAUSE_MS = 1000
 const CLOSE_MS = 1000
 const RECORDS_MAX = 4096
 /** Far from the ids of the group's assignments, which count from 0. */
 const FIRST_ASSIGNMENT_ID = 1 << 30
-const TOPIC_IS_GONE = /UNKNOWN_TOPIC|UNKNOWN_PARTITION|UNKNOWN_TOPIC_OR_PART/
 
 export class Refetcher {
   readonly #parts: RefetchParts
@@ -65,6 +61,7 @@ export class Refetcher {
     readonly matcher: BridgeId
     readonly consumer: BridgeId
   }
+  readonly #held: HeldOffsets
   #nextAssignmentId = FIRST_ASSIGNMENT_ID
   #range: OffsetRange = { topic: '', partition: 0, from: 0, to: 0 }
   #idPrefix = ''
@@ -86,6 +83,7 @@ export class Refetcher {
     const matcher = bridge.matcherOpen(settings.filter)
     const config = propertiesOf(settings.kafka)
     this.#ids = { pool, matcher, consumer: bridge.consumerOpen({ config, topics: [] }) }
+    this.#held = new HeldOffsets({ ...parts, consumer: this.#ids.consumer })
     this.#signIn()
     this.#filter = new SlotFilter({
       bridge,
@@ -102,7 +100,7 @@ export class Refetcher {
   }
 
   /**
-   * Reads a range, as far as Kafka has it.
+   * Reads a range, as far as Kafka has it; waits long when it has no such end.
    * @param take is given what a slot held, and waited for.
    * @returns the parts of the range that Kafka has no more.
    * @throws LogpipeError KAFKA_UNREACHABLE when no broker answers for long; DEADLINE after close.
@@ -111,13 +109,13 @@ export class Refetcher {
     range: OffsetRange,
     take: (refetched: Refetched) => Promise<void>,
   ): Promise<readonly OffsetRange[]> {
-    const held = await this.#held(range)
+    const held = await this.#held.believed(range)
     const from = Math.max(range.from, held.low)
     const to = Math.min(range.to, held.high)
     if (from >= to) return [range]
     this.#range = range
     const { bridge, settings } = this.#parts
-    this.#idPrefix = await this.#ask(() =>
+    this.#idPrefix = await this.#held.ask(() =>
       askIdPrefix(bridge, this.#ids.consumer, settings.output, range.topic, REQUEST_MS),
     )
     const { topic, partition } = range
@@ -136,21 +134,15 @@ export class Refetcher {
   }
 
   /** What the group has committed; null: nothing. */
-  async committed(topic: string, partition: number): Promise<number | null> {
-    const asked = { topic, partition, offset: 0 }
-    const [answer] = await this.#ask(() => {
-      const answers = this.#parts.bridge.consumerCommitted(this.#ids.consumer, [asked], REQUEST_MS)
-      const error = answers[0]?.error ?? null
-      if (error !== null) throw new LogpipeError('KAFKA_UNREACHABLE', error)
-      return answers
-    })
-    return answer === undefined || answer.offset < 0 ? null : answer.offset
+  committed(topic: string, partition: number): Promise<number | null> {
+    return this.#held.committed(topic, partition)
   }
 
   /** Idempotent; a `read` under way ends. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#held.close()
     const { bridge } = this.#parts
     bridge.consumerClose(this.#ids.consumer, CLOSE_MS)
     bridge.poolClose(this.#ids.pool)
@@ -167,35 +159,6 @@ export class Refetcher {
     } catch (error) {
       this.close()
       throw error
-    }
-  }
-
-  /** The offsets that Kafka has: none of a topic that is gone. */
-  async #held({ topic, partition }: OffsetRange): Promise<{ low: number; high: number }> {
-    const asked = { topic, partition, offset: 0 }
-    try {
-      return await this.#ask(() =>
-        this.#parts.bridge.consumerWatermarks(this.#ids.consumer, asked, REQUEST_MS),
-      )
-    } catch (thrown) {
-      const cause = thrown instanceof Error ? thrown.cause : null
-      if (!TOPIC_IS_GONE.test(`${codeOf(cause)} ${messageOf(cause)}`)) throw thrown
-      return { low: 0, high: 0 }
-    }
-  }
-
-  async #ask<Answer>(call: () => Answer): Promise<Answer> {
-    for (let attempt = 1; ; attempt++) {
-      this.#assertOpen()
-      try {
-        return call()
-      } catch (cause) {
-        if (attempt === ATTEMPTS_MAX) {
-          const message = `no broker told what it has of the spill's offsets: ${messageOf(cause)}`
-          throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
-        }
-      }
-      await this.#pause(ATTEMPT_PAUSE_MS)
     }
   }
 
@@ -227,7 +190,7 @@ export class Refetcher {
     }
   }
 
-  /** @returns below which offset all was read; 0: nothing came. Infinity: the end was reached. */
+  /** @returns below which offset all was read; 0: nothing came. */
   #fill(assignmentId: number): number {
     const { bridge, settings } = this.#parts
     const { consumer, pool, matcher } = this.#ids
@@ -247,7 +210,9 @@ export class Refetcher {
     } else this.#slots.giveBack(slotIndex)
     if ((result & FILL_EVENTS) !== 0) {
       for (const event of bridge.consumerEvents(consumer)) {
-        if (event.kind === 'end' && event.assignmentId === assignmentId) position = Infinity
+        // The end as the leader knows it: one that leads no more knows too little.
+        const isEnd = event.kind === 'end' && event.assignmentId === assignmentId
+        if (isEnd) position = Math.max(position, event.offset)
       }
     }
     return position
@@ -288,9 +253,4 @@ export class Refetcher {
 /** Those of the first ingress thread, but no member of the group: it must not push that one out. */
 function propertiesOf({ properties }: KafkaSettings): KafkaSettings['properties'][number] {
   return (properties[0] ?? []).filter(([name]) => name !== 'group.instance.id')
-}
-
-function codeOf(thrown: unknown): string {
-  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : ''
-  return typeof code === 'string' ? code : ''
 }

@@ -47,6 +47,8 @@ interface Task {
   readonly damage: SpillDamage
   /** It was found at the start, in what an earlier process left. */
   readonly isLeftover: boolean
+  /** Of the damage's ranges, so many are read and in the books: another try goes on behind them. */
+  doneCount: number
 }
 
 const RETRY_MS = 5000
@@ -56,6 +58,7 @@ export class SpillRepair {
   #tasks: Task[] = []
   #refetcher: Pick<Refetcher, 'read' | 'committed' | 'close'> | null = null
   #isClosed = false
+  #hasFailed = false
   /** The work under way; it never rejects. */
   #working: Promise<void> | null = null
   #endPause: () => void = () => undefined
@@ -73,7 +76,7 @@ export class SpillRepair {
     const where = `${damage.file}, bytes ${damage.bytesFrom} to ${damage.bytesTo}`
     const what = damage.torn ? 'its end was never finished' : `${damage.lostCount} documents`
     this.#parts.warn(`the spill is damaged: ${where}: ${what}; they are read from Kafka again`)
-    this.#tasks.push({ damage, isLeftover })
+    this.#tasks.push({ damage, isLeftover, doneCount: 0 })
     this.#working ??= this.#work().finally(() => (this.#working = null))
   }
 
@@ -90,6 +93,17 @@ export class SpillRepair {
   async #work(): Promise<void> {
     // Let the caller finish: at the start the output is only just being made.
     await Promise.resolve()
+    // More may be found while what was reported is resolved.
+    while (this.#tasks.length > 0) {
+      await this.#workOff()
+      this.#refetcher?.close()
+      this.#refetcher = null
+      if (this.#isClosed || this.#hasFailed) return
+      await this.#parts.spill.resolveDamage()
+    }
+  }
+
+  async #workOff(): Promise<void> {
     while (this.#tasks.length > 0 && !this.#isClosed) {
       const task = this.#tasks[0]!
       try {
@@ -99,6 +113,7 @@ export class SpillRepair {
       } catch (thrown) {
         if (this.#isClosed) return
         if (!(thrown instanceof LogpipeError)) {
+          this.#hasFailed = true
           this.#parts.fail(thrown instanceof Error ? thrown : assert.fail(String(thrown)))
           return
         }
@@ -106,19 +121,19 @@ export class SpillRepair {
         await this.#pause()
       }
     }
-    this.#refetcher?.close()
-    this.#refetcher = null
-    if (!this.#isClosed) await this.#parts.spill.resolveDamage()
   }
 
-  async #repair({ damage, isLeftover }: Task): Promise<void> {
+  async #repair(task: Task): Promise<void> {
+    const { damage, isLeftover } = task
     const { commitOn, sink, books, warn } = this.#parts
     const isAllKnown = damage.unattributedCount === 0
     // What is unsettled and what was lost are known apart from the file only under `index`.
-    const ranges = isAllKnown || commitOn === 'spill' ? damage.ranges : sink.movedOutRanges()
+    const isListed = isAllKnown || commitOn === 'spill'
+    const ranges = isListed ? damage.ranges.slice(task.doneCount) : sink.movedOutRanges()
     for (const range of ranges) {
       const wanted = damage.torn && isLeftover ? await this.#committedPart(range) : range
       if (wanted !== null) await this.#repairRange(wanted, range.count, isLeftover)
+      task.doneCount++
     }
     if (isAllKnown || commitOn === 'index') return
     const { file, unattributedCount } = damage

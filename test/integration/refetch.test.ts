@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { systemClock } from '../../src/core/clock.ts'
+import { setTimeout } from 'node:timers/promises'
+import { systemClock, type Clock } from '../../src/core/clock.ts'
 import { Refetcher } from '../../src/run/refetch.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
 import type { PlacedDocument } from '../../src/sink/elasticsearch/replay-source.ts'
@@ -14,8 +15,30 @@ import { bridge, openMock, produce } from './bridge/rig.ts'
 const RECORDS = 3000
 const MATCH_EVERY = 3
 
-async function openRefetcher(t: TestContext): Promise<Refetcher> {
+interface Opened {
+  readonly refetcher: Refetcher
+  readonly mock: ReturnType<typeof openMock>
+  readonly warnings: string[]
+}
+
+/** Its minutes pass in a moment: each wait counts whole, and takes a fortieth of its time. */
+function hastyClock(): Clock {
+  let waitedMs = 0
+  return {
+    ...systemClock,
+    monotonicMs: () => waitedMs,
+    wallMs: () => systemClock.wallMs(),
+    after: (delayMs, callback) =>
+      systemClock.after(delayMs / 40, () => {
+        waitedMs += delayMs
+        callback()
+      }),
+  }
+}
+
+async function openRefetcher(t: TestContext): Promise<Opened> {
   const mock = openMock(t, 2)
+  const warnings: string[] = []
   const values = Array.from({ length: RECORDS }, (_, index) => ({
     partition: 1,
     value: `{"level":"${index % MATCH_EVERY === 0 ? 'ERROR' : 'INFO'}","index":${index}}`,
@@ -62,17 +85,17 @@ async function openRefetcher(t: TestContext): Promise<Refetcher> {
       },
     },
     encoder: new BulkEncoder(ELASTICSEARCH_DEFAULTS),
-    clock: systemClock,
-    warn: (message) => assert.fail(message),
+    clock: hastyClock(),
+    warn: (message) => warnings.push(message),
   })
   t.after(() => refetcher.close())
-  return refetcher
+  return { refetcher, mock, warnings }
 }
 
 const rangeOf = (from: number, to: number) => ({ topic: 't', partition: 1, from, to })
 
 test('a range gives its matches, whole, in order, and no others', async (t) => {
-  const refetcher = await openRefetcher(t)
+  const { refetcher } = await openRefetcher(t)
   for (const [from, to] of [
     [100, 200],
     [1500, 2999],
@@ -103,7 +126,7 @@ test('a range gives its matches, whole, in order, and no others', async (t) => {
 })
 
 test('every record of what was read is told: matching, filtered out, or behind', async (t) => {
-  const refetcher = await openRefetcher(t)
+  const { refetcher } = await openRefetcher(t)
   let [found, filtered, behind] = [0, 0, 0]
   await refetcher.read(rangeOf(300, 600), ({ documents, filteredCount, behindCount }) => {
     found += documents.length
@@ -119,14 +142,35 @@ test('every record of what was read is told: matching, filtered out, or behind',
 })
 
 test('what lies beyond the end of the partition, or in no topic, is gone', async (t) => {
-  const refetcher = await openRefetcher(t)
+  const { refetcher, warnings } = await openRefetcher(t)
   const nothing = () => Promise.resolve()
   assert.deepEqual(await refetcher.read(rangeOf(2990, 4000), nothing), [rangeOf(3000, 4000)])
   assert.deepEqual(await refetcher.read(rangeOf(5000, 5010), nothing), [rangeOf(5000, 5010)])
+  assert.match(warnings.join('\n'), /t \[1\]: Kafka tells of offsets up to 2999, but 3999 was read/)
+  assert.equal(warnings.length, 2)
+})
+
+test('a broker that knows less than was read before is not believed at once', async (t) => {
+  const { refetcher, mock } = await openRefetcher(t)
+  const documents: PlacedDocument[] = []
+  const reading = refetcher.read(rangeOf(RECORDS, RECORDS + 2), (refetched) => {
+    documents.push(...refetched.documents)
+    return Promise.resolve()
+  })
+  await setTimeout(500)
+  await produce(mock, [
+    { partition: 1, value: 'ERROR 1' },
+    { partition: 1, value: 'ERROR 2' },
+  ])
+  assert.deepEqual(await reading, [])
+  assert.deepEqual(
+    documents.map(({ offset }) => offset),
+    [RECORDS, RECORDS + 1],
+  )
 })
 
 test('a close ends what is under way', async (t) => {
-  const refetcher = await openRefetcher(t)
+  const { refetcher } = await openRefetcher(t)
   const reading = refetcher.read(rangeOf(0, RECORDS), () => {
     refetcher.close()
     return Promise.resolve()

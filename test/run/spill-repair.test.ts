@@ -32,10 +32,12 @@ class Rig {
   readonly written: SinkBatch[] = []
   readonly settled: [offset: number, outcome: Outcome][] = []
   resolvedCount = 0
+  resolving = Promise.resolve()
   /** Kafka has what lies from here on. */
   low = 0
   committed: number | null = null
-  isAway = false
+  /** No broker answers for this partition. */
+  awayPartition: number | null = null
   readonly repair: SpillRepair
 
   constructor(commitOn: 'index' | 'spill', movedOut: readonly number[] = []) {
@@ -55,7 +57,7 @@ class Rig {
       spill: {
         resolveDamage: () => {
           this.resolvedCount++
-          return Promise.resolve()
+          return this.resolving
         },
       },
       books: this.books,
@@ -77,7 +79,8 @@ class Rig {
     take: (refetched: Refetched) => Promise<void>,
   ): Promise<OffsetRange[]> {
     this.asked.push(range)
-    if (this.isAway) throw new LogpipeError('KAFKA_UNREACHABLE', 'no broker')
+    if (range.partition === this.awayPartition)
+      throw new LogpipeError('KAFKA_UNREACHABLE', 'no broker')
     const from = Math.max(range.from, this.low)
     if (from >= range.to) return [range]
     const offsets = Array.from({ length: range.to - from }, (_, index) => from + index)
@@ -208,14 +211,57 @@ test('of an end that was never finished only what is committed is read', async (
 
 test('a broker that is away is asked again', async () => {
   const rig = new Rig('spill')
-  rig.isAway = true
+  rig.awayPartition = 1
   rig.repair.add(DAMAGE, true)
   for (let turns = 0; turns < 5; turns++) await turn()
   assert.match(rig.warnings.at(-1) ?? '', /no broker; asked again in 5 s/)
   assert(!rig.repair.isDone)
-  rig.isAway = false
+  rig.awayPartition = null
   rig.clock.advance(5000)
   await rig.settle('indexed')
   assert(rig.repair.isDone)
   assert.equal(rig.asked.length, 2)
+})
+
+test('a broker that leaves half way through has what was read before booked once', async () => {
+  for (const isLeftover of [false, true]) {
+    const rig = new Rig('spill')
+    for (const partition of [1, 2]) {
+      const book = rig.books.of('app', partition)
+      if (!isLeftover) book.carryIn(3)
+    }
+    rig.awayPartition = 2
+    const [range] = DAMAGE.ranges
+    const ranges = [range!, { ...range!, partition: 2 }]
+    rig.repair.add({ ...DAMAGE, lostCount: 6, ranges }, isLeftover)
+    await rig.settle('indexed')
+    assert.match(rig.warnings.at(-1) ?? '', /no broker/)
+    rig.awayPartition = null
+    rig.clock.advance(5000)
+    await rig.settle('indexed')
+    assert(rig.repair.isDone)
+    assert.deepEqual(
+      rig.asked.map(({ partition }) => partition),
+      [1, 2, 2],
+    )
+    const { total } = rig.statement
+    assert.deepEqual([total.count('carried_in'), total.count('spilled')], [6, 0])
+    assert.deepEqual(rig.statement.imbalances, [])
+  }
+})
+
+test('damage that comes while earlier damage is being resolved is worked on', async () => {
+  const rig = new Rig('spill')
+  rig.book.carryIn(6)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  rig.resolving = promise
+  rig.repair.add(DAMAGE, false)
+  await rig.settle('indexed')
+  rig.repair.add(DAMAGE, false)
+  resolve()
+  await rig.settle('indexed')
+  await rig.settle('indexed')
+  assert(rig.repair.isDone)
+  assert.equal(rig.resolvedCount, 2)
+  assert.equal(rig.book.count('spilled'), 0)
 })
