@@ -252,8 +252,9 @@ export class Coordinator {
     const { book } = this.assignments.get(run.assignmentId)
     const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
     assert(!isOurs || outcome !== 'fenced', 'what is owned is not forgotten')
-    if (!isOurs) book.add('fenced', count)
-    else book.settle(outcome, count)
+    // What lies in the spill is sent from there, whoever owns its partition, and leaves it then.
+    if (isOurs || outcome === 'spilled') book.settle(outcome, count)
+    else book.add('fenced', count)
   }
 
   #isSettled({ assignmentId, position }: AssignmentState): boolean {

@@ -44,13 +44,14 @@ test('a partition is forgotten by the output when its own assignment ends, not l
   assert.deepEqual(dropped, ['logs/3', 'logs/3'])
 })
 
-test('what the output forgets of a partition that was given away is fenced, not pending', () => {
+/** Two documents of a partition are with the output, and then the partition is given away. */
+function giveAway(dropPartition: (batches: readonly SinkBatch[]) => void) {
   const ledger = new Ledger({ unresolvedMax: 100 })
   const books = new Books()
   const batches: SinkBatch[] = []
   const sink = Object.assign(new NoneSink(), {
     write: (batch: SinkBatch) => void batches.push(batch),
-    dropPartition: () => batches.forEach((batch) => batch.settleAll('fenced')),
+    dropPartition: () => dropPartition(batches),
   })
   const coordinator = new Coordinator({
     ledger,
@@ -90,10 +91,30 @@ test('what the output forgets of a partition that was given away is fenced, not 
     ],
   })
   coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
-  const statement = books.state((topic, partition) => ledger.pendingOf(topic, partition))
+  const state = () => books.state((topic, partition) => ledger.pendingOf(topic, partition))
+  return { batches, book: books.of('logs', 3), state }
+}
+
+test('what the output forgets of a partition that was given away is fenced, not pending', () => {
+  const { state } = giveAway((batches) => batches.forEach((batch) => batch.settleAll('fenced')))
+  const statement = state()
   assert.equal(statement.total.count('fenced'), 2)
   assert.equal(statement.pending, 0)
   assert.equal(statement.exitStatus, 0)
+})
+
+test('what reaches the spill after its partition was given away counts as spilled', () => {
+  const { batches, book, state } = giveAway(() => undefined)
+  const [batch] = batches
+  assert(batch !== undefined)
+  batch.settle(0, 'spilled')
+  batch.settle(1, 'indexed')
+  assert.deepEqual([book.count('spilled'), book.count('fenced')], [1, 1])
+  // It is sent from there, whoever owns its partition now.
+  book.leaveSpill()
+  book.settle('duplicate')
+  assert.deepEqual(state().imbalances, [])
+  assert.equal(state().exitStatus, 0)
 })
 
 test('a partition that takes the room of others is paused until it does no longer', () => {
