@@ -93,7 +93,9 @@ function groupLine(name: string, findings: Findings): string {
 function bookLines(endings: readonly Ending[]): string[] {
   const count = (how: Ending['how']) => endings.filter((ending) => ending.how === how).length
   const inOrder = endings.filter((ending) => ending.how === 'in order')
-  const balanced = inOrder.filter((ending) => ending.books?.balanced === true).length
+  // A start that finds no broker ends without books, as faultOfEnding has it.
+  const withBooks = inOrder.filter((ending) => ending.books !== null)
+  const balanced = withBooks.filter((ending) => ending.books?.balanced === true).length
   const total = new Map<string, number>()
   for (const { books } of inOrder) {
     for (const [entry, value] of flatEntries(books?.total ?? {})) {
@@ -104,7 +106,7 @@ function bookLines(endings: readonly Ending[]): string[] {
   return [
     `processes: ${count('killed')} killed, ${inOrder.length} ended in order, ` +
       `${count('by itself')} ended by themselves`,
-    `books: ${balanced} of ${inOrder.length} balance: ` +
+    `books: ${balanced} of ${withBooks.length} balance: ` +
       entries.map(([entry, value]) => `${entry} ${value}`).join(', '),
   ]
 }
