@@ -38,6 +38,8 @@ const TOPIC_IS_GONE = /UNKNOWN_TOPIC|UNKNOWN_PARTITION|UNKNOWN_TOPIC_OR_PART/
 
 export class HeldOffsets {
   readonly #parts: HeldOffsetsParts
+  /** Since when Kafka tells of too little, by partition: its next range need not wait again. */
+  readonly #shortSinceMs = new Map<string, number>()
   #isClosed = false
 
   constructor(parts: HeldOffsetsParts) {
@@ -54,20 +56,16 @@ export class HeldOffsets {
    * @throws LogpipeError KAFKA_UNREACHABLE when no broker answers for long; DEADLINE after close.
    */
   async believed({ topic, partition, to }: OffsetRange): Promise<Watermarks> {
-    const { clock, warn } = this.#parts
-    const sinceMs = clock.monotonicMs()
-    for (let isFirst = true; ; isFirst = false) {
+    const { clock } = this.#parts
+    const key = `${topic}/${partition}`
+    for (;;) {
       const held = await this.#told(topic, partition)
-      // Of two answers one may say nothing, and then librdkafka takes the other for both.
-      const isWhole = to <= held.high && held.low < held.high
-      if (isWhole || clock.monotonicMs() - sinceMs >= BELIEVED_MS) return held
-      if (isFirst) {
-        const told = held.high === 0 ? 'no offsets' : `offsets up to ${held.high - 1}`
-        warn(
-          `${topic} [${partition}]: Kafka tells of ${told}, but ${to - 1} was read before: ` +
-            `believed when it says so for ${BELIEVED_MS / 1000} s`,
-        )
-      }
+      const isShort = held.high < to
+      if (!isShort) this.#shortSinceMs.delete(key)
+      const sinceMs = this.#shortSinceMs.get(key) ?? clock.monotonicMs()
+      if (!isShort || clock.monotonicMs() - sinceMs >= BELIEVED_MS) return held
+      if (!this.#shortSinceMs.has(key)) this.#tellShort(topic, partition, held, to)
+      this.#shortSinceMs.set(key, sinceMs)
       await this.#pause()
     }
   }
@@ -99,6 +97,14 @@ export class HeldOffsets {
       }
       await this.#pause()
     }
+  }
+
+  #tellShort(topic: string, partition: number, { high }: Watermarks, to: number): void {
+    const told = high === 0 ? 'no offsets' : `offsets up to ${high - 1}`
+    this.#parts.warn(
+      `${topic} [${partition}]: Kafka tells of ${told}, but ${to - 1} was read before: ` +
+        `believed when it says so for ${BELIEVED_MS / 1000} s`,
+    )
   }
 
   /** The offsets that a broker tells of: none of a topic that it does not know. */
