@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Page } from 'playwright-core'
+import { IS_PACKED } from '../helpers/program-command.ts'
 import { until } from '../helpers/program.ts'
 import { picture, visit } from './chromium.ts'
 import { startFleet, type Fleet } from './fleet.ts'
@@ -32,7 +33,8 @@ test('a pipeline is made, started, watched and stopped', async (t) => {
   await createAndStart(page, fleet)
   await state(page, 'pending').waitFor()
   const command = await page.getByTestId('start-worker').locator('code').textContent()
-  assert.equal(command, `bin/logpipe sync --worker-id worker-1 --control-plane-url ${fleet.url}`)
+  const program = IS_PACKED ? 'logpipe' : 'bin/logpipe'
+  assert.equal(command, `${program} sync --worker-id worker-1 --control-plane-url ${fleet.url}`)
   const { body } = await fleet.call('GET', '/api/pipelines/1')
   assert.equal(body.kafka_group_id, 'logpipe-app-logs-to-app-errors', 'a group of its own')
 

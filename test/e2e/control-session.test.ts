@@ -137,8 +137,10 @@ test('the README session leads from nothing to documents by curl alone', { skip 
   assert.deepEqual(assigned.assignment, { pipeline_id: 1, desired_state: 'running', pinned: true })
   await produce()
   await documents(matches())
-  const [one] = (await ask(workers)).items
-  assert.equal(one.pipeline_id, 1, 'by the worker that was named')
+  await until('the word of the worker that was named', async () => {
+    const [one] = (await ask(workers)).items
+    return one.pipeline_id === 1
+  })
   assert.equal(await indexed(), matches(), 'and each once')
 
   for (const program of [...syncs, control]) {

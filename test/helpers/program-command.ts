@@ -9,6 +9,9 @@ const executable = process.env['LOGPIPE_BIN'] ?? ''
 /** Whether the executable is tested. */
 export const IS_PACKED = executable !== ''
 
+/** What to do about a BRIDGE_LIB that is no add-on: the executable has one inside. */
+export const ADD_ON_ADVICE = IS_PACKED ? 'Without BRIDGE_LIB' : 'npm run setup'
+
 /** The program, and what stands before its arguments. */
 export const [COMMAND, ...ARGUMENTS]: readonly [string, ...string[]] = IS_PACKED
   ? [path.resolve(executable)]

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { loadBridge } from '../../src/bridge/load.ts'
 import { flags, Logpipe, testFolder } from '../helpers/logpipe.ts'
+import { ADD_ON_ADVICE } from '../helpers/program-command.ts'
 
 const BUILT = readFileSync('build/bridge.node')
 
@@ -39,6 +40,7 @@ async function assertRefused(t: TestContext, file: string, says: RegExp): Promis
   const run = new Logpipe(t, ['run', '--quiet', ...flags({ 'bridge-lib': file, output: 'none' })])
   const { status, stderr } = await run.ended
   assert.match(stderr, says)
-  assert.match(stderr, /^logpipe: cannot load the add-on [^\n]+npm run setup\n$/)
+  assert.match(stderr, /^logpipe: cannot load the add-on [^\n]+\n$/)
+  assert.ok(stderr.includes(ADD_ON_ADVICE), stderr)
   assert.equal(status, 1)
 }
