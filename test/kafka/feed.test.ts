@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../src/core/clock.ts'
-import { feed, type FeedOptions, type FeedTotals } from '../../src/kafka/feed.ts'
+import { feed, turnOf, type FeedOptions, type FeedTotals } from '../../src/kafka/feed.ts'
 
 /** Runs a feed whose clock moves `stepMs` whenever the feed waits, until it ends. */
 async function run(given: Partial<FeedOptions>, aborts: (totals: FeedTotals) => boolean) {
@@ -96,4 +96,15 @@ test('a record that a full producer refused is sent again, and none is skipped',
 test('an aborted feed ends although nobody reads', async () => {
   const { totals } = await run({ sentMax: () => 0 }, () => true)
   assert.equal(totals.records, 0)
+})
+
+test('matches at a fixed distance go to every partition, and partitions get as much', () => {
+  for (const distance of [100, 1000, 25_000]) {
+    const numbers = Array.from({ length: 40 }, (_, index) => (index + 1) * distance - 1)
+    const partitions = new Set(numbers.map((number) => turnOf(number, 4)))
+    assert.equal(partitions.size, 4, `each ${distance}th`)
+  }
+  const counts = [0, 0, 0, 0]
+  for (let number = 0; number < 100_000; number++) counts[turnOf(number, 4)]!++
+  assert.deepEqual(counts, [25_000, 25_000, 25_000, 25_000])
 })
