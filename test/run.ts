@@ -44,6 +44,10 @@ const NAMES: readonly SuiteName[] = ['unit', ...SUITES]
 /** What one test file may print and have shown when it fails. */
 const OUTPUT_CHARS_MAX = 20_000
 
+const SLOWEST_SHOWN = 12
+/** Of the tests of each file. */
+const secondsOf = new Map<string, number>()
+
 interface Result {
   readonly suite: SuiteName
   passed: number
@@ -147,6 +151,12 @@ async function runSuite(suite: SuiteName, files: readonly string[]): Promise<Res
     if (printed !== undefined) say(`its output:\n${printed}`)
     output.delete(file)
   })
+  for (const end of ['test:pass', 'test:fail'] as const) {
+    stream.on(end, ({ file = '', nesting, details }) => {
+      if (nesting > 0) return
+      secondsOf.set(file, (secondsOf.get(file) ?? 0) + details.duration_ms / 1000)
+    })
+  }
   // The runner reports a file that defined no test as one passed test of the file's name.
   let empty = 0
   stream.on('test:pass', ({ name, file = '' }) => {
@@ -187,6 +197,15 @@ function table(results: readonly Result[]): void {
   say(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
 }
 
+/** Where the time went: who has to make the tests faster looks there first. */
+function slowest(): void {
+  const files = [...secondsOf]
+    .sort(([, left], [, right]) => right - left)
+    .slice(0, SLOWEST_SHOWN)
+    .map(([file, seconds]) => `${path.relative('.', file)} ${seconds.toFixed(0)} s`)
+  say(`slowest: ${files.join(', ')}`)
+}
+
 const results: Result[] = []
 let serversFailed = false
 let serversUp = false
@@ -214,5 +233,6 @@ for (const [suite, files] of selection(process.argv.slice(2))) {
   results.push(await runSuite(suite, files))
 }
 table(results)
+slowest()
 // At once: the servers' 'exit' hook ends what was started here.
 process.exit(results.some((result) => result.failed > 0) ? 1 : 0)
