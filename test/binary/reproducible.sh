@@ -4,12 +4,15 @@
 #   test/binary/reproducible.sh
 set -euo pipefail
 root=$(realpath "$(dirname "$0")/../..")
+# The second folder gets the same, whatever is committed meanwhile.
+commit=$(git -C "$root" rev-parse HEAD)
 # Beside each other and on the file system of the checkout, so that packages can be linked.
 base=$(mktemp -d "$root/build/reproducible.XXXXXX")
 trap 'rm -rf "$base"' EXIT
 for name in one another-folder; do
   folder=$base/$name
   git clone --quiet --no-hardlinks "$root" "$folder"
+  git -C "$folder" checkout --quiet --detach "$commit"
   cp -al "$root/node_modules" "$folder/node_modules"
   mkdir -p "$folder/build/release"
   cp -al "$root/build/release/zig" "$folder/build/release/zig"
