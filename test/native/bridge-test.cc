@@ -336,6 +336,78 @@ void retention() {
   CHECK(Consumer::close(std::move(consumer), 30000));
 }
 
+// Pops so many messages of a consumer that is fed by hand, without the bridge's own.
+std::vector<rd_kafka_message_t*> popped(rd_kafka_queue_t* queue, size_t count) {
+  std::vector<rd_kafka_message_t*> messages(count);
+  const auto started = Clock::now();
+  for (size_t have = 0; have < count;) {
+    deadline(started);
+    const ssize_t more =
+        rd_kafka_consume_batch_queue(queue, 100, messages.data() + have, count - have);
+    CHECK(more >= 0);
+    have += static_cast<size_t>(more);
+  }
+  return messages;
+}
+
+// Messages wait for their broker's next answer to a Fetch, as many as there may, and no answer of
+// another kind takes them.
+void returns() {
+  Mock mock(1, {{"t", 1}});
+  produce(mock, "t", 1, 400);
+  Returns returns(100);
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  for (const auto& [name, value] : config(mock, "returns")) {
+    CHECK(rd_kafka_conf_set(conf, name.c_str(), value.c_str(), nullptr, 0) == RD_KAFKA_CONF_OK);
+  }
+  returns.attach(conf);
+  rd_kafka_t* handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, nullptr, 0);
+  CHECK(handle != nullptr);
+  rd_kafka_poll_set_consumer(handle);
+  rd_kafka_queue_t* queue = rd_kafka_queue_get_consumer(handle);
+  // Destroyed before the client, which waits for what its lists refer to.
+  auto list = std::make_unique<PartitionList>();
+  list->add("t", 0, 0);
+  rd_kafka_assign(handle, list->get());
+  std::vector<rd_kafka_message_t*> messages = popped(queue, 400);
+  const auto take = [&messages](size_t count) {
+    std::vector<rd_kafka_message_t*> taken(messages.end() - static_cast<ptrdiff_t>(count),
+                                           messages.end());
+    messages.resize(messages.size() - count);
+    return taken;
+  };
+
+  // While a partition is paused nothing is fetched; what was on its way comes within the time that
+  // a broker waits for records.
+  rd_kafka_pause_partitions(handle, list->get());
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  std::vector<rd_kafka_message_t*> some = take(60);
+  returns.give(some);
+  CHECK(some.empty() && returns.waiting() == 60);
+  std::vector<rd_kafka_message_t*> more = take(60);
+  returns.give(more);
+  CHECK(more.empty() && returns.waiting() == 60);  // Over the bound: destroyed at once.
+  int64_t low;
+  int64_t high;
+  CHECK(rd_kafka_query_watermark_offsets(handle, "t", 0, &low, &high, 10000) == 0);
+  CHECK(returns.waiting() == 60);
+  rd_kafka_resume_partitions(handle, list->get());
+  list.reset();
+  for (const auto started = Clock::now(); returns.waiting() > 0;) {
+    deadline(started);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+
+  std::vector<rd_kafka_message_t*> rest = take(100);
+  returns.give(rest);
+  returns.clear();
+  CHECK(returns.waiting() == 0);
+  returns.give(messages);  // Too many: all of them at once.
+  CHECK(messages.empty() && returns.waiting() == 0);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_destroy(handle);
+}
+
 void locks() {
   const std::string path = "/tmp/bridge-test-" + std::to_string(getpid()) + ".lock";
   auto first = FileLock::take(path);
@@ -376,6 +448,7 @@ int main(int argc, char** argv) {
   run("a topic made anew is told", madeAnew);
   run("slots outlive their consumer", closeWithHeldSlots);
   run("retention is told from compaction", retention);
+  run("messages return to their broker", returns);
   run("locks exclude", locks);
   // Closings that went on in the background.
   std::this_thread::sleep_for(std::chrono::milliseconds(500));

@@ -53,6 +53,7 @@ void Client::configure(rd_kafka_conf_t* conf, const Properties& config) {
       case RD_KAFKA_CONF_INVALID: throw Refused("_INVALID_ARG", text);
     }
   }
+  returns.attach(conf);
   rd_kafka_conf_set_opaque(conf, this);
   rd_kafka_conf_set_rebalance_cb(conf, [](rd_kafka_t*, rd_kafka_resp_err_t error,
                                           rd_kafka_topic_partition_list_t* list, void* opaque) {
@@ -179,6 +180,7 @@ void Client::takeDown() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return holds_ == 0; });
   }
+  returns.clear();
   if (queue_ != nullptr) rd_kafka_queue_destroy(queue_);
   rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
   std::lock_guard lock(mutex_);

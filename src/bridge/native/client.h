@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "events.h"
+#include "returns.h"
 
 namespace logpipe {
 
@@ -47,6 +48,7 @@ class Client {
 
   EventQueue events;
   LogQueue logs;
+  Returns returns;
   // The latest statistics, or empty when none came since they were taken.
   std::optional<std::string> statistics;
 

@@ -108,6 +108,7 @@ class Consumer {
   std::shared_ptr<Client> client_;
   Assignments assignments_;
   Stash stash_;
+  std::vector<rd_kafka_message_t*> copied_;  // By the fill that is at it.
   // Mean bytes of a record's value, key and headers lately.
   double meanBytes_ = 1000;
 };

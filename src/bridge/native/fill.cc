@@ -8,8 +8,7 @@ namespace logpipe {
 namespace {
 
 // Records smaller than this on average are copied: a view's price is per record (each message is
-// kept and then destroyed by another thread), a copy's is per byte, and the two meet at a few
-// hundred.
+// kept until the scan), a copy's is per byte, and the two meet at a few hundred.
 constexpr double VIEW_MEAN_BYTES_MIN = 512;
 
 // Records that polls may take without a slot to put them in. The caller polls some 20 times a
@@ -30,7 +29,7 @@ int32_t Consumer::fill(Pool& pool, double slotIndex, const FillLimits& limits) {
   }
   pool.release(use.held());  // What the caller left in it gives its view back first.
   const bool view = meanBytes_ >= VIEW_MEAN_BYTES_MIN && pool.tryAddView(limits.viewsMax);
-  SlotWriter writer(pool, use, {limits.recordsMax, limits.bytesMax}, view);
+  SlotWriter writer(pool, use, {limits.recordsMax, limits.bytesMax}, view, copied_);
   bool mayWait = true;
   size_t popped = 0;
   for (;;) {
@@ -49,11 +48,15 @@ int32_t Consumer::fill(Pool& pool, double slotIndex, const FillLimits& limits) {
       if (!mayWait || writer.records() > 0 || !client_->events.empty()) break;
       mayWait = false;
       count = stash_.pull(client_->queue(), 1, limits.timeoutMs);
-      if (count == 0) break;
+      if (count == 0) {
+        client_->returns.clear();  // No answer of a broker may come for long.
+        break;
+      }
     }
     popped += count;
   }
   writer.finish();
+  client_->returns.give(copied_);
   if (writer.records() > 0) {
     const double mean =
         static_cast<double>(writer.bytes()) / static_cast<double>(writer.records());

@@ -37,12 +37,18 @@ Value version(Call& call) {
 // librdkafka's receive buffers are megabytes: by glibc's defaults each is mapped, cleared by the
 // kernel and unmapped for every fetch. The threshold is glibc's maximum; the rest keeps freed
 // memory in the heap, which the memory sum counts.
+//
+// By default all threads share 8 arenas for each processor. Node's threads, ours and those of
+// librdkafka are more than that on a small machine; the threads of two brokers that then share an
+// arena wait for its lock at every record. So each thread may have its own: 256 is more threads
+// than there are with a dozen of brokers for each of eight consumers.
 Value tuneAllocator(Call& call) {
   call.expect(0);
 #if defined(__GLIBC__)
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
+  mallopt(M_ARENA_MAX, 256);
 #endif
   return call.undefined();
 }

@@ -79,8 +79,7 @@ bool Pool::tryAddView(size_t viewsMax) {
 void Pool::release(Held& held) {
   held.oversizeHit = false;
   if (held.messages.empty()) return;
-  for (rd_kafka_message_t* message : held.messages) rd_kafka_message_destroy(message);
-  held.messages.clear();
+  held.client->returns.give(held.messages);
   held.client->unhold();
   held.client.reset();
   dropView();

@@ -79,7 +79,7 @@ class Pool {
   Oversize copyOversize(double slotIndex);
   void discard(double slotIndex);
 
-  // Destroys the messages that a slot holds.
+  // Returns the messages that a slot holds.
   void release(Held& held);
 
  private:

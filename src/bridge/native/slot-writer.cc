@@ -40,12 +40,14 @@ void Payload::finish() const {
   slot_.word(layout::HEADER_BACK) = static_cast<int32_t>(end_ - back_);
 }
 
-SlotWriter::SlotWriter(Pool& pool, const Pool::Use& use, const Limits& limits, bool view)
+SlotWriter::SlotWriter(Pool& pool, const Pool::Use& use, const Limits& limits, bool view,
+                       std::vector<rd_kafka_message_t*>& copied)
     : pool_(pool),
       use_(use),
       slot_(use.slot()),
       limits_(limits),
       payload_(use.slot(), pool.shape().bufferBytes),
+      copied_(copied),
       view_(view) {
   pool_.release(use.held());
   use.held().hitsOnly = false;
@@ -97,7 +99,7 @@ void SlotWriter::add(rd_kafka_message_t* message, const Headers& headers, const 
     held.messages.push_back(message);
   } else {
     payload_.put(*message, headers, records_);
-    rd_kafka_message_destroy(message);
+    copied_.push_back(message);
   }
   records_++;
 }

@@ -4,6 +4,7 @@
 #include <rdkafka.h>
 
 #include <memory>
+#include <vector>
 
 #include "headers.h"
 #include "layout.h"
@@ -38,8 +39,10 @@ class SlotWriter {
     size_t bytesMax;
   };
 
-  // Empties the slot. `view`: the messages are kept, and the caller has counted the view already.
-  SlotWriter(Pool& pool, const Pool::Use& use, const Limits& limits, bool view);
+  // Empties the slot. `view`: the messages are kept, and the caller has counted the view already;
+  // otherwise those whose bytes are in the slot are put into `copied`, for the caller to return.
+  SlotWriter(Pool& pool, const Pool::Use& use, const Limits& limits, bool view,
+             std::vector<rd_kafka_message_t*>& copied);
   SlotWriter(const SlotWriter&) = delete;
   SlotWriter& operator=(const SlotWriter&) = delete;
 
@@ -74,6 +77,7 @@ class SlotWriter {
   layout::Slot slot_;
   Limits limits_;
   Payload payload_;
+  std::vector<rd_kafka_message_t*>& copied_;
   bool view_;
   bool isSealed_ = false;  // An oversize record is alone in its slot.
   size_t records_ = 0;
