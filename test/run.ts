@@ -38,7 +38,7 @@ const PLANS: Readonly<Record<SuiteName, Plan>> = {
   e2e: { concurrency: 1, minutesMax: 20, servers: true },
   chaos: { concurrency: 1, minutesMax: 12, servers: true },
   binary: { concurrency: 1, minutesMax: 10, servers: false },
-  browser: { concurrency: 1, minutesMax: 6, servers: false },
+  browser: { concurrency: 2, minutesMax: 6, servers: false },
 }
 const NAMES: readonly SuiteName[] = ['unit', ...SUITES]
 /** What one test file may print and have shown when it fails. */

@@ -30,6 +30,8 @@ const PARTITIONS = 4
 const RECORDS = 12_000
 /** The records' times are years ago. */
 const KEPT = { 'retention.ms': '-1' }
+/** A run of them mostly waits, for its group and for the second that tells of the lag. */
+const RUNS_AT_ONCE = 3
 /** Below, at and above a slot (1 MiB), and the 5 MB that the topic allows. */
 const LARGE_BYTES = [300_000, 1_048_570, 1_048_576, 2_000_000, 5_000_000, 5_000_000]
 
@@ -52,9 +54,12 @@ function topicOf(name: string, visible: readonly SentRecord[]): Topic {
 
 const missing = serversMissing(['kafka'])
 
-test('what is written is exactly what matches', { skip: missing ?? false }, async (t) => {
+const together = { skip: missing ?? false, concurrency: RUNS_AT_ONCE }
+
+test('what is written is exactly what matches', together, async (t) => {
   const kafka = await sharedKafka(t)
   const topics = new Map<string, Topic>()
+  const runs: Promise<void>[] = []
   for (const [index, codec] of CODECS.entries()) {
     topics.set(codec, await fillTopic(kafka, codec, index))
   }
@@ -62,22 +67,25 @@ test('what is written is exactly what matches', { skip: missing ?? false }, asyn
   for (const [index, codec] of CODECS.entries()) {
     for (const mode of ['worker', 'direct']) {
       const ingress = String(1 + ((index + (mode === 'direct' ? 1 : 0)) % 2))
-      await t.test(`${codec} in ${mode} mode with ${ingress} ingress threads`, async (t) => {
+      const name = `${codec} in ${mode} mode with ${ingress} ingress threads`
+      const run = t.test(name, async (t) => {
         const topic = topics.get(codec)!
         const args = ['--pattern', 'ERROR', '--mode', mode, '--ingress-threads', ingress]
         assertSame(await written(t, kafka, topic, args), valuesThat(topic, has('ERROR')))
       })
+      runs.push(run)
     }
   }
 
   for (const [index, { args, matches }] of FILTERS.entries()) {
-    await t.test(`what matches with ${args.join(' ')}`, async (t) => {
+    const run = t.test(`what matches with ${args.join(' ')}`, async (t) => {
       const topic = topics.get(CODECS[index % CODECS.length]!)!
       assertSame(await written(t, kafka, topic, args), valuesThat(topic, matches))
     })
+    runs.push(run)
   }
 
-  await t.test('JSON lines give each record back, whatever its bytes', async (t) => {
+  const asJson = t.test('JSON lines give each record back, whatever its bytes', async (t) => {
     const topic = topics.get('zstd')!
     const text = await written(t, kafka, topic, ['--pattern', '', '--format', 'json'])
     const lines = text.toString('utf8').split('\n').slice(0, -1)
@@ -89,26 +97,30 @@ test('what is written is exactly what matches', { skip: missing ?? false }, asyn
     )
   })
 
-  await t.test('after --run-seconds it ends by itself, with everything written', async (t) => {
-    const topic = topics.get('lz4')!
-    const run = new Logpipe(t, [
-      'run',
-      '--brokers',
-      kafka.bootstrapServers,
-      '--topic',
-      topic.name,
-      '--group',
-      uniqueName('exact'),
-      '--run-seconds',
-      '10',
-      '--output',
-      'file:out',
-    ])
-    const { status, stderr } = await run.ended
-    assert.equal(status, 0, stderr)
-    const out = readFileSync(path.join(run.folder, 'out'))
-    assertSame(out, valuesThat(topic, has('ERROR')))
-  })
+  const bounded = t.test(
+    'after --run-seconds it ends by itself, with everything written',
+    async (t) => {
+      const topic = topics.get('lz4')!
+      const run = new Logpipe(t, [
+        'run',
+        '--brokers',
+        kafka.bootstrapServers,
+        '--topic',
+        topic.name,
+        '--group',
+        uniqueName('exact'),
+        '--run-seconds',
+        '10',
+        '--output',
+        'file:out',
+      ])
+      const { status, stderr } = await run.ended
+      assert.equal(status, 0, stderr)
+      const out = readFileSync(path.join(run.folder, 'out'))
+      assertSame(out, valuesThat(topic, has('ERROR')))
+    },
+  )
+  await Promise.all([...runs, asJson, bounded])
 })
 
 /** Minutes and gigabytes: asked for by LOGPIPE_TEST_FULL=1. */
