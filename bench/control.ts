@@ -69,7 +69,8 @@ async function openLoop(
   const underWay: Promise<void>[] = []
   for (let turn = 0; startMs + turn * everyMs < endMs; turn++) {
     const dueMs = startMs + turn * everyMs
-    const waitMs = dueMs - performance.now()
+    // A timer cuts off the part of a millisecond, and would fire before the call is due.
+    const waitMs = Math.ceil(dueMs - performance.now())
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
     underWay.push(
       call(turn, dueMs).catch((error: unknown) => {
