@@ -139,6 +139,8 @@ async function runSuite(suite: SuiteName, files: readonly string[]): Promise<Res
   }
   stream.on('test:stdout', keep)
   stream.on('test:stderr', keep)
+  // What fails a file behind the end of its tests is told here alone.
+  stream.on('test:diagnostic', ({ file, message }) => keep({ file, message: `${message}\n` }))
   stream.on('test:fail', ({ name, file = '', details, todo }) => {
     if (todo !== undefined && todo !== false) return
     // A file fails as a whole when its process did not end well: then this says how.

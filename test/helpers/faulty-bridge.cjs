@@ -1,7 +1,7 @@
 // The add-on, with a call that fails in its time: for tests of threads that die. Given to the
-// program as BRIDGE_LIB; FAULTY_CALL names the call, FAULTY_AT the time it is made, from 1.
-const path = require('node:path')
-const real = require(path.resolve(__dirname, '../../build/bridge.node'))
+// program as BRIDGE_LIB; REAL_BRIDGE is the add-on, FAULTY_CALL names the call, FAULTY_AT the time it
+// is made, from 1.
+const real = require(process.env.REAL_BRIDGE)
 const name = process.env.FAULTY_CALL
 let calls = 0
 module.exports = {

@@ -9,6 +9,9 @@ const executable = process.env['LOGPIPE_BIN'] ?? ''
 /** Whether the executable is tested. */
 export const IS_PACKED = executable !== ''
 
+/** The add-on: the executable's own needs no library but those of the C runtime. */
+export const ADD_ON = IS_PACKED ? 'build/release/addons/bridge.node' : 'build/bridge.node'
+
 /** What to do about a BRIDGE_LIB that is no add-on: the executable has one inside. */
 export const ADD_ON_ADVICE = IS_PACKED ? 'Without BRIDGE_LIB' : 'npm run setup'
 

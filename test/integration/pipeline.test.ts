@@ -10,6 +10,7 @@ import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { flags, Logpipe, testFolder, type Ended, type LogpipeOptions } from '../helpers/logpipe.ts'
 import { API, MockKafka } from '../helpers/mock-kafka.ts'
+import { ADD_ON } from '../helpers/program-command.ts'
 
 const GROUP = 'g'
 /** Few and small, so that a stalled output is felt after kilobytes. */
@@ -163,6 +164,7 @@ for (const [what, call, thread] of [
     await kafka.produce(linesUpTo(5000))
     const env = {
       BRIDGE_LIB: path.resolve('test/helpers/faulty-bridge.cjs'),
+      REAL_BRIDGE: path.resolve(ADD_ON),
       FAULTY_CALL: call,
       FAULTY_AT: '9',
     }
