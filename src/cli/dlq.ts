@@ -158,7 +158,7 @@ async function stats({ config, context, box, file, filter }: Job): Promise<numbe
 
 async function drop({ config, context, box, file, filter, isNarrowed }: Job): Promise<number> {
   if (!isNarrowed) {
-    const advice = "--where 'status=400', for example; since=1970-01-01 is all of them"
+    const advice = "--where 'status=400', for example; since=1970-01-01Z is all of them"
     throw new LogpipeError('USAGE', `logpipe dlq drop needs IDs or --where: ${advice}`)
   }
   if (limitOf(config) !== Infinity) {

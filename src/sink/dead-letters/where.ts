@@ -5,9 +5,11 @@
  *   offset=100  offset=100..200 (both included)  since=TIME  until=TIME (when it was stored)
  *   recordSince=TIME  recordUntil=TIME (the record's own time; one without a time is not meant)
  *
- * TIME is ISO 8601; `=` compares all of the text, `~` looks for it without regard to case.
+ * TIME is ISO 8601 with its zone; `=` compares all of the text, `~` looks for it without regard to
+ * case.
  */
 import { LogpipeError } from '../../core/errors.ts'
+import { parseTime } from '../../options/notations.ts'
 import type { StoredLetter } from './letter-line.ts'
 
 export type LetterFilter = (letter: StoredLetter) => boolean
@@ -60,16 +62,16 @@ function parseClause(clause: string): LetterFilter {
       return (letter) => numberOf(letter) >= low && numberOf(letter) <= high
     }
   }
-  const timeMs = Date.parse(value)
-  if (operator === '=' && isKey(TIMES, field) && !Number.isNaN(timeMs)) {
+  const timeMs = parseTime(value)
+  if (operator === '=' && isKey(TIMES, field) && timeMs !== undefined) {
     const isMeant = TIMES[field]
     return (letter) => isMeant(letter, timeMs)
   }
   throw new LogpipeError(
     'USAGE',
     `--where: expected reason~TEXT, errorType=, index=, topic=, status=, partition=, ` +
-      `offset=FROM..TO, since=TIME, until=TIME, recordSince=TIME or recordUntil=TIME, ` +
-      `got "${clause}"`,
+      `offset=FROM..TO, since=TIME, until=TIME, recordSince=TIME or recordUntil=TIME ` +
+      `(a time with its zone, as 2026-09-01T00:00Z), got "${clause}"`,
   )
 }
 

@@ -181,7 +181,18 @@ test('letters are found by each field', async () => {
   ]
   for (const [clause, wanted] of cases) assert.deepEqual(await offsetsIn(box, [clause]), wanted)
   assert.deepEqual(await offsetsIn(box, ['topic=app', 'partition=3']), [2])
-  for (const wrong of ['', 'offset=x', 'offset~1', 'color=red', 'since=yesterday', 'topic']) {
+  for (const wrong of [
+    '',
+    'offset=x',
+    'offset~1',
+    'color=red',
+    'topic',
+    'since=yesterday',
+    // What Date.parse takes for a year, for another day, and for a time of this machine's zone.
+    'since=1',
+    'since=2026-02-31T00:00Z',
+    'since=2026-09-01T00:00',
+  ]) {
     assert.throws(() => parseWhere([wrong]), { code: 'USAGE' })
   }
 })
