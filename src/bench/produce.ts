@@ -56,7 +56,7 @@ export async function benchProduce(
 ): Promise<BenchReport> {
   const { recordBytes, errorShare, seed } = settings
   const lines = makeLogLines({ seed, errorShare, recordBytes, multiLine: false })
-  await makeTopic(settings, deps)
+  await unlessStopped(deps.signal, makeTopic(settings, deps))
   const producer = await deps.openProducer(settings.kafka)
   try {
     return await produceAll(settings, deps, lines, producer)
@@ -110,6 +110,20 @@ async function produceAll(
     cpu_seconds: usage.cpuSeconds - startUsage.cpuSeconds,
     peak_rss_bytes: usage.peakRssBytes,
   })
+}
+
+/** What was asked for, or the end when it is asked for first: an answer may be long in coming. */
+async function unlessStopped<T>(signal: AbortSignal, asked: Promise<T>): Promise<T> {
+  const { promise: stopped, reject } = Promise.withResolvers<never>()
+  const stop = () =>
+    reject(new LogpipeError('KAFKA_UNREACHABLE', 'stopped before a broker had answered'))
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    return await Promise.race([asked, stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }
 
 /** Makes the topic if there is none, and waits until it is known. */

@@ -19,7 +19,7 @@ import { memoryLimit, planMemory } from './memory-plan.ts'
 import { openLog } from './run-log.ts'
 
 /** How long the brokers may take to answer the producer. */
-const PRODUCE_TIMEOUT_MS = 30_000
+const PRODUCE_TIMEOUT_MS = 10_000
 
 export async function consume(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'bench consume', args: context.args, env: context.env })

@@ -96,6 +96,21 @@ test('a topic that never appears is an error after a bounded time', async () => 
   assert.ok(clock.monotonicMs() < 11_000)
 })
 
+test('it can be stopped while no broker answers', async () => {
+  const stop = new AbortController()
+  const never = () => new Promise<never>(() => undefined)
+  const result = benchProduce(SETTINGS, {
+    clock: new ManualClock(),
+    openAdmin: never,
+    openProducer: never,
+    usage: () => ({ cpuSeconds: 0, peakRssBytes: 0 }),
+    progress: () => undefined,
+    signal: stop.signal,
+  })
+  stop.abort()
+  await assert.rejects(result, { code: 'KAFKA_UNREACHABLE', message: /^stopped before/ })
+})
+
 test('a record too small for a match is refused before anything is opened', async () => {
   const { result, state, closed } = await run({ recordBytes: 4 }, 0)
   await assert.rejects(result, { code: 'USAGE' })
