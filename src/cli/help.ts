@@ -9,6 +9,7 @@ import { renderMan } from '../options/render-man.ts'
 import { COMMAND_NAMES } from '../options/spec.ts'
 import { TOPICS, topicNamed } from '../options/topics.ts'
 import type { CommandContext } from './context.ts'
+import { PLAIN_COMMANDS, plainHelp } from './plain-commands.ts'
 import { programVersion } from './version.ts'
 
 export function help(context: CommandContext): number {
@@ -16,18 +17,31 @@ export function help(context: CommandContext): number {
     context.print(renderMan(programVersion()))
     return 0
   }
+  const unknown = context.args.find((arg) => arg.startsWith('-') && !/^(-h|--help)$/.test(arg))
+  if (unknown !== undefined) {
+    throw new LogpipeError(
+      'USAGE',
+      `logpipe help: unknown option ${unknown}; --man is the only one`,
+    )
+  }
   const words = context.args.filter((arg) => !arg.startsWith('-') && arg !== 'help')
   if (words.length === 0) {
     context.print(renderOverview(overview(), context.columns))
     return 0
   }
   const asked = words.join(' ')
+  const plain = plainHelp(asked)
+  if (plain !== undefined) {
+    context.print(plain)
+    return 0
+  }
   const topic = topicNamed(asked)
   if (topic !== undefined) context.print(`${renderTopic(topic, context.columns)}\n`)
   const name = COMMAND_NAMES.find((each) => each === (asked === 'bench' ? 'bench consume' : asked))
   if (name === undefined && topic !== undefined) return 0
   if (name === undefined) {
-    const hint = didYouMean(asked, [...COMMAND_NAMES, ...TOPICS.map(({ name: topic }) => topic)])
+    const names = [...COMMANDS, ...PLAIN_COMMANDS, ...TOPICS].map((each) => each.name)
+    const hint = didYouMean(asked, names)
     throw new LogpipeError('USAGE', `there is no help on "${asked}"${hint}; see logpipe help`)
   }
   context.print(renderHelp(name, 'long', context.columns))
@@ -40,9 +54,6 @@ function overview(): readonly { readonly name: string; readonly summary: string 
       name,
       summary: notBuilt === true ? `${summary} (Not yet.)` : summary,
     })),
-    { name: 'help', summary: 'Explain a command: logpipe help run.' },
-    { name: 'completion', summary: 'Print the completion for bash, zsh or fish.' },
-    { name: 'licenses', summary: 'Print the licences of all that is inside.' },
-    { name: 'version', summary: 'Print the version.' },
+    ...PLAIN_COMMANDS,
   ]
 }
