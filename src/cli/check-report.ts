@@ -8,7 +8,9 @@ import type { Source } from '../options/given.ts'
 import { isSecretProperty } from '../options/kafka-properties.ts'
 import type { OptionValue } from '../options/kinds.ts'
 import type { MemorySum } from '../options/memory.ts'
+import { answerText } from '../options/notations.ts'
 import type {
+  AnswerOverride,
   DeadLetterTarget,
   ListenAddress,
   OutputTarget,
@@ -60,8 +62,8 @@ function valueText(row: OptionSpec, resolved: Resolved): string {
   if (value === null) return defaultText(row)
   if (value === '') return '(empty)'
   if (typeof value === 'boolean') return value ? 'on' : 'off'
-  if (isList(value)) return value.length === 0 ? 'none' : value.map(String).join(', ')
-  return typeof value === 'object' ? objectText(value) : String(value)
+  if (isList(value)) return value.length === 0 ? 'none' : value.map(itemText).join(', ')
+  return itemText(value)
 }
 
 /** TypeScript's own Array.isArray does not narrow readonly arrays. */
@@ -69,11 +71,20 @@ function isList(value: unknown): value is readonly unknown[] {
   return Array.isArray(value)
 }
 
+/** An element of a list, or a value alone; a pair is typed with "=". */
+function itemText(value: unknown): string {
+  if (isList(value)) return value.map(String).join('=')
+  return typeof value === 'object' && value !== null
+    ? objectText(value as Structured)
+    : String(value)
+}
+
+type Structured = AnswerOverride | ListenAddress | OutputTarget | DeadLetterTarget | StartPosition
+
 /** The structured values as they are typed: file:PATH, HOST:PORT, a time. */
-function objectText(
-  value: ListenAddress | OutputTarget | DeadLetterTarget | StartPosition,
-): string {
+function objectText(value: Structured): string {
   if ('port' in value) return `${value.host}:${value.port}`
+  if ('action' in value) return answerText(value)
   switch (value.kind) {
     case 'file':
       return `file:${value.path}`

@@ -3,11 +3,11 @@
  * credentials, and the ingest pipeline where one is named. Only GET requests; no redirect is
  * followed.
  */
-import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import { messageOf } from '../core/errors.ts'
 import { redactUrl, type Config } from '../options/config.ts'
+import { readCertificates } from '../run/ca-file.ts'
 import type { Probe } from './check-report.ts'
 import { connectFault } from './probe-kafka.ts'
 
@@ -27,9 +27,9 @@ const BODY_BYTES_MAX = 64 * 1024
 export async function probeElasticsearch(config: ElasticsearchConfig): Promise<readonly Probe[]> {
   let ca: string | undefined
   try {
-    if (config.esCaFile !== null) ca = readFileSync(config.esCaFile, 'utf8')
+    if (config.esCaFile !== null) ca = readCertificates(config.esCaFile)
   } catch (error) {
-    return [{ subject: 'elasticsearch', state: 'wrong', detail: `ES_CA_FILE: ${messageOf(error)}` }]
+    return [{ subject: 'elasticsearch', state: 'wrong', detail: messageOf(error) }]
   }
   const nodes = await Promise.all(config.esUrl.map((url) => probeNode(url, config, ca)))
   const answering = config.esUrl.find((_, index) => nodes[index]?.state === 'fine')

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'
 import { expected, parseValue } from '../options/kinds.ts'
+import { decidedBySync } from '../options/remote-options.ts'
 import { resolve } from '../options/resolve.ts'
 import { ROWS } from '../options/table.ts'
 import type { FieldOption } from './field-value.ts'
@@ -24,7 +25,7 @@ export function faultTogether(variables: Readonly<Record<string, string>>): stri
     resolve({
       command: 'run',
       args: [],
-      env: { ...variables, RUN_SECONDS: '0', ES_ENABLED: '1' },
+      env: { ...variables, ...decidedBySync(variables['PRODUCT_LINE']) },
       // No variable of a pipeline names a file.
       readText: () => assert.fail('a pipeline reads no file'),
     })

@@ -6,7 +6,6 @@
  * the option as the user typed it, what came, and what is allowed.
  */
 import { LogpipeError } from '../core/errors.ts'
-import { redactUrl } from './config.ts'
 import { expected, parseValue } from './kinds.ts'
 import type { OptionValue } from './kinds.ts'
 import { flagOf, namesOf } from './spec.ts'
@@ -42,10 +41,19 @@ const SHOWN_MAX = 80
 export function give(spec: OptionSpec, text: string, source: Source): Given {
   const value = parseValue(spec, text)
   if (value === undefined) {
-    const came = spec.secret === true ? 'something else' : quote(redactUrl(text))
+    const came = shown(spec, text)
     throw new LogpipeError('USAGE', `${nameOf(source)}: expected ${expected(spec)}, got ${came}`)
   }
   return { spec, source, value, text }
+}
+
+/** A wrong value without what may be a secret in it: nobody knows how it was meant. */
+function shown(spec: OptionSpec, text: string): string {
+  if (text === '') return 'nothing'
+  if (spec.secret === true) return 'something else'
+  // A value without its name, or a name and something that is not "=" behind it.
+  if (spec.env === 'KAFKA_CONFIG') return `${quote(/^[\w.-]*/.exec(text)?.[0] ?? '')} and no "="`
+  return quote(text.replaceAll(/:\/\/\S*@/g, '://(secret)@'))
 }
 
 /** A value that lies in a file; it is read when the options are resolved. */

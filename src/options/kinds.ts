@@ -7,7 +7,9 @@
  */
 import { parseBytes, parseDurationMs } from '../core/units.ts'
 import {
+  ANSWER_ACTIONS,
   parseAddress,
+  parseAnswer,
   parseBrokers,
   parseDeadLetters,
   parseHex,
@@ -21,7 +23,13 @@ import {
   parseUrl,
   parseUrls,
 } from './notations.ts'
-import type { DeadLetterTarget, ListenAddress, OutputTarget, StartPosition } from './notations.ts'
+import type {
+  AnswerOverride,
+  DeadLetterTarget,
+  ListenAddress,
+  OutputTarget,
+  StartPosition,
+} from './notations.ts'
 import type { Kind, OptionSpec } from './spec.ts'
 
 /** What a value of each kind is in the Config. A choice is narrowed further, to its words. */
@@ -44,6 +52,7 @@ export interface KindValues {
   literal: string
   hex: string
   pair: readonly [name: string, value: string]
+  answer: AnswerOverride
   output: OutputTarget
   letters: DeadLetterTarget
   start: StartPosition
@@ -68,7 +77,8 @@ type Parsers = {
 
 const PARSERS: Parsers = {
   switch: (text) => SWITCH_WORDS.get(text.toLowerCase()),
-  string: (text) => text,
+  // An empty secret is one that was not filled in, and would let in whoever sends nothing.
+  string: (text, spec) => (spec.secret === true && text === '' ? undefined : text),
   path: (text) => (text === '' || text.includes('\0') ? undefined : text),
   count: (text, spec) => within(parseCount(text), spec),
   bytes: (text, spec) => within(parseBytes(text), spec),
@@ -86,6 +96,7 @@ const PARSERS: Parsers = {
   literal: (text) => (text.includes('\uFFFD') ? undefined : text),
   hex: parseHex,
   pair: parsePair,
+  answer: parseAnswer,
   output: parseOutput,
   letters: parseDeadLetters,
   start: parseStart,
@@ -105,7 +116,7 @@ export function expected(spec: OptionSpec): string {
     path: 'a path',
     count: `a whole number${range(spec)}`,
     bytes: `a size in bytes${range(spec)}, as 1048576, 1MiB or 16m`,
-    duration: `a duration${range(spec)} ${unitOf(spec).name}, as 1500ms, 20s or 10m`,
+    duration: `a duration${range(spec)} ${unitOf(spec).name}, as ${unitOf(spec).examples}`,
     share: `a share${range(spec)}, as 0.01 or 1%`,
     choice: oneOf(spec.choices ?? []),
     url: 'a URL as http://HOST:PORT',
@@ -118,6 +129,7 @@ export function expected(spec: OptionSpec): string {
     literal: 'valid UTF-8 (give other bytes with --pattern-hex)',
     hex: 'pairs of hexadecimal digits, as 0a00ff',
     pair: spec.variable ?? 'NAME=VALUE',
+    answer: `an error type or a status, "=", and ${oneOf(ANSWER_ACTIONS)}`,
     output: 'stdout, file:PATH, none or elasticsearch',
     letters: 'file:PATH or topic:NAME',
     start: 'earliest, latest or a time with its zone, as 2026-09-01T00:00Z',
@@ -127,8 +139,14 @@ export function expected(spec: OptionSpec): string {
 }
 
 /** The unit of a duration's plain number: the end of the variable's name says it. */
-export function unitOf(spec: OptionSpec): { readonly name: string; readonly ms: number } {
-  return spec.env.endsWith('_SECONDS') ? { name: 'seconds', ms: 1000 } : { name: 'ms', ms: 1 }
+export function unitOf(spec: OptionSpec): {
+  readonly name: string
+  readonly ms: number
+  readonly examples: string
+} {
+  return spec.env.endsWith('_SECONDS')
+    ? { name: 'seconds', ms: 1000, examples: '30, 20s or 10m' }
+    : { name: 'ms', ms: 1, examples: '1500ms, 20s or 10m' }
 }
 
 function parseCount(text: string): number | undefined {

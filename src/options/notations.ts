@@ -23,6 +23,16 @@ export type DeadLetterTarget =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'topic'; readonly topic: string }
 
+/** What an answer to one document may be taken for; anything else would lose documents. */
+export const ANSWER_ACTIONS = ['retry', 'hold', 'dead-letter', 'drop', 'duplicate'] as const
+export type AnswerAction = (typeof ANSWER_ACTIONS)[number]
+
+/** An answer to one document, by its error type or its status, and what to do about it. */
+export interface AnswerOverride {
+  readonly answer: { readonly errorType: string } | { readonly status: number }
+  readonly action: AnswerAction
+}
+
 /** Where a group without a committed offset starts. */
 export type StartPosition =
   | { readonly kind: 'earliest' }
@@ -133,6 +143,20 @@ export function parsePair(text: string): [name: string, value: string] | undefin
   const at = text.indexOf('=')
   const name = text.slice(0, at).trim()
   return at < 1 || name === '' ? undefined : [name, text.slice(at + 1)]
+}
+
+/** ERROR_TYPE=ACTION or STATUS=ACTION. */
+export function parseAnswer(text: string): AnswerOverride | undefined {
+  const [, left = '', right = ''] = /^([1-5]\d\d|[a-z][a-z0-9_]*)=([a-z-]+)$/.exec(text) ?? []
+  const action = ANSWER_ACTIONS.find((each) => each === right)
+  if (action === undefined) return undefined
+  const status = Number(left)
+  return { answer: Number.isNaN(status) ? { errorType: left } : { status }, action }
+}
+
+/** As it is typed. */
+export function answerText({ answer, action }: AnswerOverride): string {
+  return `${'status' in answer ? answer.status : answer.errorType}=${action}`
 }
 
 export function parseOutput(text: string): OutputTarget | undefined {

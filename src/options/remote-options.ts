@@ -11,6 +11,14 @@ import { ROWS } from './table.ts'
 /** Decided by sync: it runs until stopped, into Elasticsearch, in a home of its own. */
 const OWNED_BY_SYNC: ReadonlySet<string> = new Set(['RUN_SECONDS', 'ES_ENABLED', 'PIPELINE_OUTPUT'])
 
+/**
+ * What is decided for a pipeline with these variables: it runs until it is stopped, and writes to
+ * Elasticsearch, or nowhere when it counts.
+ */
+export function decidedBySync(productLine: string | undefined): Readonly<Record<string, string>> {
+  return { RUN_SECONDS: '0', ES_ENABLED: productLine === 'metrics' ? '0' : '1' }
+}
+
 export interface RemoteRow {
   readonly env: string
   readonly scope: 'remote' | 'local'

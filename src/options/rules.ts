@@ -120,9 +120,7 @@ export const RULES: readonly Rule[] = [
     options: ['ES_PASSWORD', 'ES_USERNAME'],
     broken: ({ config }) => {
       if ((config.esUsername === null) === (config.esPassword === null)) return undefined
-      return config.esPassword === null
-        ? 'is missing: ES_USERNAME is set'
-        : 'needs ES_USERNAME beside it'
+      return `needs ${config.esPassword === null ? 'ES_PASSWORD' : 'ES_USERNAME'} beside it`
     },
   },
   {
@@ -141,11 +139,10 @@ export const RULES: readonly Rule[] = [
     reason: 'whoever names an output expects documents there',
     options: ['PRODUCT_LINE', 'PIPELINE_OUTPUT', 'ES_ENABLED'],
     broken: ({ config, sources }) => {
-      const names = (['PIPELINE_OUTPUT', 'ES_ENABLED'] as const).filter(
-        (name) => (sources.get(name) ?? DEFAULT).kind !== 'default',
-      )
-      if (config.productLine !== 'metrics' || names.length === 0) return undefined
-      return `metrics writes no documents, but ${names.join(' and ')} is set: leave it out`
+      // ES_ENABLED=1 is the output's source, too; ES_ENABLED=0 asks for none.
+      const source = sources.get('PIPELINE_OUTPUT') ?? DEFAULT
+      if (config.productLine !== 'metrics' || source.kind === 'default') return undefined
+      return `metrics writes no documents, but ${nameOf(source)} is set: leave it out`
     },
   },
   {
@@ -171,6 +168,20 @@ export const RULES: readonly Rule[] = [
       config.kafkaEmbedded && !config.kafkaTopic.every(isTopic)
         ? 'the embedded Kafka needs topics by name, not a ^REGEX'
         : undefined,
+  },
+  {
+    name: 'group-by-name',
+    reason: 'librdkafka would refuse it only after everything else is open',
+    options: ['KAFKA_GROUP_ID'],
+    broken: ({ config }) =>
+      config.kafkaGroupId === '' ? 'expected a name, got nothing' : undefined,
+  },
+  {
+    name: 'rate-to-produce-at',
+    reason: 'at no records a second it would never end',
+    options: ['THROUGHPUT'],
+    broken: ({ config }) =>
+      config.throughput === 0 ? 'expected -1 or a number from 1, got 0' : undefined,
   },
   {
     name: 'topic-to-produce-to',

@@ -87,6 +87,7 @@ export type Kind =
   | 'literal'
   | 'hex'
   | 'pair'
+  | 'answer'
   | 'output'
   | 'letters'
   | 'start'

@@ -598,12 +598,12 @@ export const OPTIONS = [
     group: 'elasticsearch',
     commands: WRITERS,
     repeatable: true,
-    kind: 'pair',
+    kind: 'answer',
     variable: 'TYPE=ACTION',
     default: null,
     defaultText: 'none',
     short: 'Treat an error type differently; may be repeated.',
-    long: 'TYPE is an error type of Elasticsearch, as document_parsing_exception; ACTION is retry, hold, dead-letter or drop.',
+    long: 'TYPE is the error type that Elasticsearch gives for a document, as document_parsing_exception, or its status, as 400. ACTION is retry (again, as long as it takes), hold (the index waits, others flow), dead-letter, drop, or duplicate (the document is there already).',
   },
 
   // Delivery
@@ -1060,7 +1060,7 @@ export const OPTIONS = [
     variable: 'HOST:PORT,...',
     default: '127.0.0.1:29092',
     short: 'Brokers to produce to.',
-    long: 'The broker of KAFKA_BROKERS by default.',
+    long: 'KAFKA_BROKERS has no say in it, so that no test load ends up where a pipeline reads.',
   },
   {
     env: 'TOPIC',

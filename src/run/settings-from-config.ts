@@ -1,13 +1,13 @@
 /**
  * From the resolved Config to what a pipeline is told.
  */
-import { readFileSync } from 'node:fs'
 import { consumerSettings } from '../kafka/consumer-settings.ts'
 import type { Config } from '../options/config.ts'
 import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { patternsOf } from '../options/patterns.ts'
-import { parseAnswerOverride } from '../sink/elasticsearch/judge.ts'
+import { readCertificates } from './ca-file.ts'
+import { overrideRow } from '../sink/elasticsearch/judge.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
@@ -168,11 +168,9 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
     timeoutMs: config.esTimeoutMs,
     compression: config.esCompression,
     auth: authOf(config),
-    caPem: config.esCaFile === null ? null : readFileSync(config.esCaFile, 'utf8'),
+    caPem: config.esCaFile === null ? null : readCertificates(config.esCaFile),
     concurrencyMax: config.esConcurrency,
-    answerOverrides: (config.esAnswer ?? []).map(([what, verdict]) =>
-      parseAnswerOverride(`${what}=${verdict}`),
-    ),
+    answerOverrides: config.esAnswer.map(overrideRow),
     spillBytesMax: config.esSpillMaxBytes,
     commitOn: config.commitOn,
   }

@@ -2,6 +2,7 @@
  * How a child is started: program, arguments, environment, home.
  */
 import path from 'node:path'
+import { decidedBySync } from '../options/remote-options.ts'
 import type { Assignment } from './assignment.ts'
 import type { Launch } from './child.ts'
 
@@ -24,7 +25,7 @@ const NOT_INHERITED =
 /** The name of the snapshot in a child's home. */
 export const SNAPSHOT_NAME = 'runtime_metrics.json'
 
-/** The child itself: runs until it is stopped, into Elasticsearch. */
+/** The child itself. */
 export function runLaunch(
   settings: LaunchSettings,
   assignment: Assignment,
@@ -49,8 +50,7 @@ export function toolLaunch(
     environment: {
       ...inherited,
       ...assignment.variables,
-      RUN_SECONDS: '0',
-      ES_ENABLED: '1',
+      ...decidedBySync(assignment.variables['PRODUCT_LINE'] ?? inherited['PRODUCT_LINE']),
       ES_SPILL_PATH: path.join(folder, 'es_spill.bin'),
       RUNTIME_METRICS_PATH: path.join(folder, SNAPSHOT_NAME),
       ...settings.homeVariables?.(folder),

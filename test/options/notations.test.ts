@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
+  answerText,
   parseAddress,
+  parseAnswer,
   parseBrokers,
   parseDeadLetters,
   parseHex,
@@ -99,4 +101,18 @@ test('a pair is split at its first equals sign', () => {
   assert.deepEqual(parsePair('a=b=c'), ['a', 'b=c'])
   assert.deepEqual(parsePair('a='), ['a', ''])
   for (const text of ['', '=', '=a', 'a']) assert.equal(parsePair(text), undefined, text)
+})
+
+test('an answer is named by its error type or its status, with an action for it', () => {
+  assert.deepEqual(parseAnswer('mapper_parsing_exception=dead-letter'), {
+    answer: { errorType: 'mapper_parsing_exception' },
+    action: 'dead-letter',
+  })
+  assert.deepEqual(parseAnswer('400=retry'), { answer: { status: 400 }, action: 'retry' })
+  for (const text of ['a_b=hold', '409=duplicate', '404=drop']) {
+    const read = parseAnswer(text)
+    assert.equal(read && answerText(read), text)
+  }
+  const wrong = ['', '400', '400=', '400=indexed', '=drop', '99=drop', 'A b=drop', '4000=drop']
+  for (const text of wrong) assert.equal(parseAnswer(text), undefined, text)
 })

@@ -148,6 +148,24 @@ test('the error line names the option as it was typed, what came and what is all
       ['--start', '2026-09-01T00:00'],
       {},
     ],
+    [
+      '--run-seconds: expected a duration from 0 to 31536000 seconds, as 30, 20s or 10m, ' +
+        'got "1500ms"',
+      ['--run-seconds', '1500ms'],
+      {},
+    ],
+    [
+      '--es-answer: expected an error type or a status, "=", and ' +
+        'retry, hold, dead-letter, drop or duplicate, got "a=b"',
+      ['--es-answer', 'a=b'],
+      {},
+    ],
+    ['--control-token: expected text, got nothing', ['--control-token='], { command: 'control' }],
+    [
+      'c.yaml:1:1: worker-token: expected text, got nothing',
+      ['-c', 'c.yaml'],
+      { command: 'control', env: {}, files: { 'c.yaml': 'worker-token: ""\n' } },
+    ],
     ['unknown option --patern of logpipe run (did you mean --pattern?)', ['--patern', 'x'], {}],
     ['unknown option --listen of logpipe run; see logpipe run --help', ['--listen', ':1'], {}],
     ['unknown option -x of logpipe run; see logpipe run --help', ['-x'], {}],
@@ -333,7 +351,12 @@ test('secrets come from variables, flags and files, and are never printed', () =
   )
   assert.match(refusal([], { files, env: { ES_PASSWORD_FILE: '/empty' } }), /\/empty is empty/)
   assert.match(refusal([], { env: { ES_API_KEY_FILE: '/none' } }), /cannot read \/none/)
-  assert.match(refusal(['--es-url', 'http://u:hunter5@h?x']), /got "http:\/\/u:\(secret\)@h\?x"$/)
+  assert.match(refusal(['--es-url', 'http://u:hunter5@h?x']), /got "http:\/\/\(secret\)@h\?x"$/)
+  assert.match(refusal(['--es-url', 'http://u:hun/ter@h']), /got "http:\/\/\(secret\)@h"$/)
+  assert.match(
+    refusal(['--kafka-config', 'sasl.password:hunter6']),
+    /got "sasl\.password" and no "="$/,
+  )
 })
 
 test('the configuration is frozen, also inside', () => {

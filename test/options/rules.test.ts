@@ -27,7 +27,7 @@ const BROKEN: Readonly<
     '--es-api-key=x --es-username=y',
     /^--es-api-key: ES_API_KEY and ES_USER/,
   ],
-  'user-and-password': ['run', '--es-username=y', /^--es-username: is missing|ES_PASSWORD/],
+  'user-and-password': ['run', '--es-username=y', /^--es-username: needs ES_PASSWORD beside it$/],
   'drain-within-poll-interval': [
     'run',
     '--kafka-config max.poll.interval.ms=10000',
@@ -36,7 +36,7 @@ const BROKEN: Readonly<
   'metrics-write-nothing': [
     'run',
     '--product-line=metrics --output=none',
-    /^--product-line: metrics writes no documents, but PIPELINE_OUTPUT is set/,
+    /^--product-line: metrics writes no documents, but --output is set/,
   ],
   'token-and-mechanism': [
     'run',
@@ -45,6 +45,8 @@ const BROKEN: Readonly<
   ],
   'embedded-has-no-brokers': ['run', '--embedded --brokers=a:1', /^--embedded: .*exclude/],
   'embedded-makes-topics': ['run', '--embedded --topic=^a', /^--embedded: .*by name/],
+  'group-by-name': ['run', '--group=', /^--group: expected a name, got nothing$/],
+  'rate-to-produce-at': ['bench produce', '--throughput=0', /^--throughput: expected -1 or a/],
   'topic-to-produce-to': ['bench produce', '--topic=a,b', /^--topic: is not a topic name/],
   'id-prefix': ['run', '--id-prefix=äöü', /^--id-prefix: expected auto, none, or up to 64/],
   'replay-span': [

@@ -1,8 +1,8 @@
 /**
- * Finds the row of the table of answers (answers.ts) that an answer falls under, and reads the
- * overrides that an option may put before it.
+ * Finds the row of the table of answers (answers.ts) that an answer falls under, and makes rows of
+ * the overrides that an option may put before it.
  */
-import { LogpipeError } from '../../core/errors.ts'
+import { answerText, type AnswerAction, type AnswerOverride } from '../../options/notations.ts'
 import { ANSWERS, type AnswerRow, type Verdict } from './answers.ts'
 
 /** One answer, as far as the table looks at it. */
@@ -29,29 +29,24 @@ function matches(row: AnswerRow, answer: Answer): boolean {
   return answer.status >= first && answer.status <= last
 }
 
-/** What an override may ask for. Others would lose documents or make no sense for an item. */
-const OVERRIDE_VERDICTS: ReadonlyMap<string, Verdict> = new Map([
-  ['retry', 'retry'],
-  ['hold', 'hold'],
-  ['dead-letter', 'dead_letter'],
-  ['drop', 'drop'],
-  ['duplicate', 'duplicate'],
-])
+const VERDICTS = {
+  retry: 'retry',
+  hold: 'hold',
+  'dead-letter': 'dead_letter',
+  drop: 'drop',
+  duplicate: 'duplicate',
+} as const satisfies Readonly<Record<AnswerAction, Verdict>>
 
-/**
- * Reads one override: `ERROR_TYPE=VERDICT` or `STATUS=VERDICT`, for items.
- * @throws LogpipeError USAGE
- */
-export function parseAnswerOverride(text: string): AnswerRow {
-  const [left = '', right = ''] = text.split('=')
-  const verdict = OVERRIDE_VERDICTS.get(right)
-  if (verdict === undefined || !/^([1-5]\d\d|[a-z][a-z0-9_]*)$/.test(left)) {
-    const verdicts = [...OVERRIDE_VERDICTS.keys()].join('|')
-    throw new LogpipeError('USAGE', `"${text}" is not ERROR_TYPE=VERDICT or STATUS=${verdicts}`)
-  }
-  const row = { name: text, scope: 'item', verdict, meaning: 'Set by an option.' } as const
-  const status = Number(left)
-  return Number.isNaN(status)
-    ? { ...row, errorType: new RegExp(`^${left}$`) }
-    : { ...row, status: [status, status] }
+/** The row that an override puts before the table; it is about items only. */
+export function overrideRow(override: AnswerOverride): AnswerRow {
+  const { answer, action } = override
+  const row = {
+    name: answerText(override),
+    scope: 'item',
+    verdict: VERDICTS[action],
+    meaning: 'Set by an option.',
+  } as const
+  return 'status' in answer
+    ? { ...row, status: [answer.status, answer.status] }
+    : { ...row, errorType: new RegExp(`^${answer.errorType}$`) }
 }
