@@ -38,7 +38,10 @@ export class Commits {
   note(partitions: readonly PartitionError[]): void {
     for (const { topic, partition, offset, error } of partitions) {
       const held = error === null ? this.#heldOf(topic, partition) : undefined
-      if (held !== undefined) held.committed = Math.max(held.committed, offset)
+      // What was not wanted was asked by an assignment before this one, of the log before a rewind:
+      // taken for our own, it would keep this log's lower offsets from being committed.
+      if (held === undefined || offset > held.wanted) continue
+      held.committed = Math.max(held.committed, offset)
     }
   }
 

@@ -46,8 +46,8 @@ const OWNED: ConsumerProperties = [
   ['auto.offset.reset', 'earliest'],
   // The end of a partition is an event: replay ends there, and compacted tails are accounted for.
   ['enable.partition.eof', 'true'],
-  // Logs come by a queue, so that no foreign thread calls into JavaScript.
-  ['log.queue', 'true'],
+  // The bridge keeps the last lines of the log itself: librdkafka's own queue has no bound.
+  ['log.queue', 'false'],
 ]
 
 /**

@@ -48,7 +48,7 @@ export class IngressThread {
 
   constructor(options: IngressOptions) {
     this.#options = options
-    this.#membership = new Membership(options)
+    this.#membership = new Membership(options, (id) => this.#readOn([id]))
     this.#stall = new Stall(options, this.#membership)
     this.#reachability = new Reachability(options)
   }
@@ -58,12 +58,16 @@ export class IngressThread {
    * @param events that the consumer had before.
    */
   run(events: readonly ConsumerEvent[] = []): void {
-    const { signals, send, ingressIndex, staticPartitions, ranges } = this.#options
+    const { bridge, consumer, signals, send } = this.#options
+    const { ingressIndex, staticPartitions, ranges } = this.#options
     for (const event of events) this.#handleEvent(event)
     if (ranges !== null) this.#assignRanges(ranges)
     else if (staticPartitions !== null) this.#assign(staticPartitions)
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
+    // Unread records would fill what a poll may put aside, and one that can take none neither waits
+    // nor serves the group.
+    bridge.consumerPause(consumer, this.#membership.assignmentIds())
     send({ kind: 'stopped', ingressIndex, positions: this.#membership.positions() })
     while (signals.phase !== PHASE_END && this.#finish === undefined) this.#serve()
     this.#close()
@@ -241,11 +245,9 @@ export class IngressThread {
       case 'pause':
         bridge.consumerPause(consumer, this.#membership.hold(message.assignmentIds))
         break
-      case 'resume': {
-        const assignmentIds = this.#membership.letGo(message.assignmentIds)
-        if (!this.#stall.paused) bridge.consumerResume(consumer, assignmentIds)
+      case 'resume':
+        this.#readOn(this.#membership.letGo(message.assignmentIds))
         break
-      }
       case 'credentials':
         this.#options.signIn.renew(message.properties)
         break
@@ -258,6 +260,13 @@ export class IngressThread {
         // An answer that came after its wait had ended: what it was about is over.
         break
     }
+  }
+
+  /** Not while nothing is read at all; the end of a stall resumes whatever is not held. */
+  #readOn(assignmentIds: readonly number[]): void {
+    const { bridge, consumer, signals } = this.#options
+    if (this.#stall.paused || signals.phase !== PHASE_RUN) return
+    bridge.consumerResume(consumer, [...assignmentIds])
   }
 
   #noteFirst(): void {

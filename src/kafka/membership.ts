@@ -45,9 +45,12 @@ export class Membership {
   readonly #options: IngressOptions
   readonly #assignments = new Map<number, Held>()
   readonly #topicIds: TopicIdWatch
+  readonly #readOn: (assignmentId: number) => void
 
-  constructor(options: IngressOptions) {
+  /** @param readOn of an assignment that was not read while main had it held. */
+  constructor(options: IngressOptions, readOn: (assignmentId: number) => void) {
     this.#options = options
+    this.#readOn = readOn
     this.commits = new Commits(options, this.#assignments)
     this.#topicIds = new TopicIdWatch(options.bridge, options.consumer)
   }
@@ -157,9 +160,7 @@ export class Membership {
     if (topicIds === null) return
     send({ kind: 'assign', ingressIndex, ...resolved, topicIds })
     const answer = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)
-    // Without an answer main is ending the process; the group will hear of it when the consumer
-    // closes.
-    if (answer === undefined) return
+    if (answer === undefined) return this.#giveUp()
     for (const one of answer.assignments) {
       const stopOffset = stops.get(`${one.topic}/${one.partition}`) ?? Infinity
       this.#assignments.set(one.assignmentId, heldFrom(one, stopOffset))
@@ -193,6 +194,16 @@ export class Membership {
     const topicIds = this.#ask((deadline) => askTopicIds(bridge, consumer, topics, deadline))
     if (topicIds !== null) this.#topicIds.note(topicIds)
     return topicIds
+  }
+
+  /**
+   * Main has opened the ledgers, or will, for partitions that nobody is going to read: it was held
+   * up for longer than it may be. Once the process ends anyway, nobody listens.
+   */
+  #giveUp(): void {
+    const { ingressIndex, send } = this.#options
+    const message = 'the main thread gave no answer about an assignment'
+    send({ kind: 'failed', ingressIndex, code: 'THREAD', message })
   }
 
   /** Null: no broker answered in time; main was told, and ends the process. */
@@ -242,12 +253,13 @@ export class Membership {
     if (topicIds === null) return
     send({ kind: 'restart', ingressIndex, partitions: [{ topic, partition, offset }], topicIds })
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
-    // Without an answer main is ending the process.
-    if (anew === undefined) return
-    const stopOffset = this.#assignments.get(assignmentId)?.stopOffset ?? Infinity
+    if (anew === undefined) return this.#giveUp()
+    const before = this.#assignments.get(assignmentId)
     this.#assignments.delete(assignmentId)
-    this.#assignments.set(anew.assignmentId, heldFrom(anew, stopOffset))
+    this.#assignments.set(anew.assignmentId, heldFrom(anew, before?.stopOffset ?? Infinity))
     bridge.consumerRestart(consumer, assignmentId, anew.assignmentId, anew.offset)
+    // Main takes the new assignment for one that is read, and would never ask for that.
+    if (before?.held === true) this.#readOn(anew.assignmentId)
   }
 
   #positionsOf(partitions: readonly PartitionOffset[]): Position[] {

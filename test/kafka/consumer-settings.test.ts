@@ -55,3 +55,7 @@ test('the consumer protocol goes without the properties that it forbids', () => 
     assert.equal(map.has(name), false, name)
   }
 })
+
+test('the log of librdkafka stays out of its queue, which has no bound', () => {
+  assert.equal(settings('--group g').get('log.queue'), 'false')
+})

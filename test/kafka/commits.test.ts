@@ -1,0 +1,47 @@
+/** What is committed of an assignment, whatever the group answers and when. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Commits } from '../../src/kafka/commits.ts'
+import { heldFrom, type Held } from '../../src/kafka/held.ts'
+import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
+
+const at = (offset: number) => ({ topic: 't', partition: 0, offset })
+
+/** The assignments that are held, and what was sent of them. */
+function commitsOf(held: Map<number, Held>) {
+  const sent: number[] = []
+  const bridge = {
+    consumerCommit: (_: unknown, partitions: readonly { offset: number }[]) => {
+      sent.push(...partitions.map(({ offset }) => offset))
+      return []
+    },
+  }
+  const options = { bridge, consumer: {}, ingressIndex: 0, nowMs: () => 0 }
+  return { sent, commits: new Commits(options as unknown as IngressOptions, held) }
+}
+
+test('what the group has acknowledged is not committed again', () => {
+  const { sent, commits } = commitsOf(new Map([[1, heldFrom(at(0), Infinity)]]))
+  commits.want([at(50)])
+  commits.send(0)
+  commits.send(0)
+  commits.note([{ ...at(50), error: null }])
+  commits.send(0)
+  assert.deepEqual(sent, [50, 50])
+})
+
+test('an answer about the log before a rewind keeps nothing of the new one uncommitted', () => {
+  const held = new Map([[1, heldFrom(at(0), Infinity)]])
+  const { sent, commits } = commitsOf(held)
+  commits.want([at(5000)])
+  commits.send(0)
+  held.delete(1)
+  held.set(2, heldFrom(at(4800), Infinity))
+  commits.note([{ ...at(5000), error: null }])
+  commits.want([at(4800)])
+  commits.send(0)
+  commits.note([{ ...at(4800), error: null }])
+  commits.want([at(4900)])
+  commits.send(0)
+  assert.deepEqual(sent, [5000, 4800, 4900])
+})
