@@ -52,8 +52,8 @@ export async function openLetters(
   return {
     letters,
     close: async () => {
-      await letters.close()
-      await producer.close(LETTER_CONNECT_MS)
+      // What the brokers do not confirm in this time fails, and with it the wait for it.
+      await Promise.all([producer.close(LETTER_CONNECT_MS), letters.close()])
     },
   }
 }

@@ -252,9 +252,13 @@ export class BulkWriter {
       case 'retry':
         this.rejectedCount += request.documentCount
         this.concurrency.refused(startedMs, nowMs)
+        // It answers; that it wants less is the business of the backoff.
+        this.health.succeeded(node)
         break
       case 'congestion':
         this.concurrency.timedOut(startedMs, nowMs)
+        // A look that is not answered as it should be is followed by the next in its time.
+        if (this.health.state !== 'up') this.health.failed(node, message, nowMs)
         break
       case 'too_large':
         this.concurrency.tooLarge(request.byteCount)

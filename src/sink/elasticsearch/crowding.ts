@@ -44,6 +44,7 @@ function usedPart(
   { spillBytesMax, queueCap, queueBytes }: ElasticsearchSettings,
 ): number {
   const inMemory = Math.max(line.documentCount / queueCap, line.byteCount / queueBytes)
-  const onDisk = overflow === null ? 0 : overflow.bytesOfIndex(index) / spillBytesMax
+  const hasDisk = overflow !== null && spillBytesMax > 0
+  const onDisk = hasDisk ? overflow.bytesOfIndex(index) / spillBytesMax : 0
   return Math.max(inMemory, onDisk)
 }

@@ -198,6 +198,8 @@ export class Overspill {
     this.#isReading = true
     const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
     const bytesMax = health.state === 'up' ? settings.bulkBytes : LOOK_BYTES
+    // By when the entries are there, documents of a load that was refused may count once more.
+    assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')
     const entries = await overflow.read(bytesMax, isFlowing).catch(asError)
     this.#isReading = false
     if (this.#isStopped) return
@@ -209,7 +211,6 @@ export class Overspill {
         settled: (entry, outcome) => this.#settled(entry, outcome),
         givenBack: (entry) => this.#givenBack(entry),
       })
-      assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')
       const load = new Load(source, this.#replayBooks)
       const sinceMs = clock.monotonicMs()
       schedule.replay.push({ load, from: 0, to: load.documentCount, tries: 0, sinceMs })

@@ -276,6 +276,26 @@ test('a cluster that goes down while only a held index waits is still looked at'
   assert(await bench.until(() => batch.unsettledCount() === 0, 60_000))
 })
 
+test('a server that comes back busy is asked at growing intervals', async () => {
+  for (const status of [429, 408]) {
+    const bench = new SinkBench()
+    bench.fake.script = () => ({ kind: 'status', status: 503 })
+    const batch = batchOf(recordsOf(5, 0))
+    bench.sink.write(batch)
+    await bench.pass(60_000, 500)
+    assert.match(bench.sink.gauges().trouble ?? '', /is down/)
+    let asked = 0
+    bench.fake.script = () => {
+      asked++
+      return { kind: 'status', status }
+    }
+    await bench.pass(60_000, 10)
+    assert(asked > 0 && asked < 60, `${status}: ${asked} times in a minute`)
+    bench.fake.script = () => ({ kind: 'items' })
+    assert(await bench.until(() => batch.unsettledCount() === 0, 60_000))
+  }
+})
+
 test('more blocked indices than lanes are retried, and all arrive in the end', async () => {
   const bench = new SinkBench(BY_TOPIC)
   let isBlocked = true

@@ -181,8 +181,11 @@ test('a held index goes to the spill, and at half of it asks for no more', async
 })
 
 test('without a spill a held index asks for no more at half of the memory', async () => {
-  const settings = { index: '{topic}', queueCap: 1000 }
-  const bench = new SinkBench(settings)
+  // As the pipeline opens it: ES_SPILL_MAX_BYTES=0 is a spill that takes nothing.
+  const settings = { index: '{topic}', queueCap: 1000, spillBytesMax: 0 }
+  const overflow = new FakeOverflow()
+  overflow.bytesMax = 0
+  const bench = new SinkBench(settings, { overflow })
   let isBlocked = true
   bench.fake.script = () => ({
     kind: 'items',
