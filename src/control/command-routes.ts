@@ -135,6 +135,8 @@ function addTail(router: OpenAPIHono, context: ControlContext): void {
     }),
     (c) => {
       const { id } = mustPipeline(context, c.req.valid('param').id)
+      // HEAD comes here, too, and its stream is thrown away unread: it would be watched for ever.
+      if (c.req.raw.method === 'HEAD') return c.body(null)
       const watcher = context.tail.watch(id)
       return streamSSE(c, async (stream) => {
         stream.onAbort(() => watcher.close())

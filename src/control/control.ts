@@ -150,7 +150,9 @@ function rulesOf(settings: ControlSettings, { assets }: ControlDependencies): Ac
     controlTokenBinds: settings.controlToken !== undefined,
     workerToken: settings.workerToken ?? tokenInFile(files.worker),
     workerTokenBinds: settings.workerToken !== undefined,
-    allowedHosts: new Set(settings.allowedHosts.map((host) => host.toLowerCase())),
+    allowedHosts: new Set(
+      [...settings.allowedHosts, settings.host].map((host) => host.toLowerCase()),
+    ),
     isAsset: (name) => assets.has(name),
     remoteAddress: (c) => getConnInfo(c).remote.address,
   }

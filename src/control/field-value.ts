@@ -44,7 +44,7 @@ export type Checked =
 const TEXT_CHARS_MAX = 8192
 /** Patterns, say: all of them go into one variable, which Linux limits to 128 KiB. */
 const LIST_MAX = 100
-const LIST_CHARS_MAX = 100_000
+const LIST_BYTES_MAX = 100_000
 
 /** Where nothing at all is never meant, although it is a text. */
 const NOT_EMPTY: ReadonlySet<string> = new Set(['KAFKA_GROUP_ID', 'ES_INDEX', 'MATCH_PATTERN'])
@@ -59,8 +59,8 @@ export function checkValue(option: FieldOption, given: unknown): Checked {
     if (!checked.ok) return checked
     values.push(variableText(checked.value))
   }
-  if (values.join('').length > LIST_CHARS_MAX) {
-    return fault(`expected at most ${LIST_CHARS_MAX} characters in all`)
+  if (Buffer.byteLength(values.join('\n')) > LIST_BYTES_MAX) {
+    return fault(`expected at most ${LIST_BYTES_MAX} bytes in all`)
   }
   return { ok: true, value: values }
 }

@@ -11,6 +11,7 @@
  */
 import { spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
+import { messageOf } from '../core/errors.ts'
 
 export interface Launch {
   /** The program, then its arguments. */
@@ -51,7 +52,29 @@ const LINE_CHARS_MAX = 4096
 /** Of a reply: a batch of tail entries. */
 const REPLY_CHARS_MAX = 1024 * 1024
 
-export const spawnChild: SpawnChild = (launch, { onLine, onReply }) => {
+export const spawnChild: SpawnChild = (launch, events) => {
+  try {
+    return startChild(launch, events)
+  } catch (error) {
+    // Node throws where the system has no memory or no descriptor for it, where its environment is
+    // too long, or where a folder on the way to the program is none.
+    return unstarted(messageOf(error))
+  }
+}
+
+/** A child that ended before it began. */
+function unstarted(why: string): Child {
+  return {
+    pid: undefined,
+    exited: Promise.resolve({ code: null, signal: null, error: why }),
+    lastLines: () => [],
+    send: () => false,
+    terminate: () => undefined,
+    kill: () => undefined,
+  }
+}
+
+function startChild(launch: Launch, { onLine, onReply }: ChildEvents): Child {
   const [program = '', ...args] = launch.command
   const started = spawn(program, args, {
     env: {

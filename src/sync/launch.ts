@@ -43,7 +43,9 @@ export function toolLaunch(
 ): Launch {
   const inherited: Record<string, string> = {}
   for (const [name, value] of Object.entries(settings.environment)) {
-    if (value !== undefined && !NOT_INHERITED.test(name)) inherited[name] = value
+    // A pipeline's own secret comes by a pipe, over which the environment would win.
+    const isOwn = Object.hasOwn(assignment.secrets, name)
+    if (value !== undefined && !isOwn && !NOT_INHERITED.test(name)) inherited[name] = value
   }
   return {
     command: [...settings.command, ...args],

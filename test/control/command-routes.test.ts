@@ -66,6 +66,14 @@ test('the live tail orders matches while somebody watches, and only then', async
   assert.equal((await beat('w1', running)).commands.length, 0, 'nobody watches')
 })
 
+test('whoever asks for the headers of a live tail alone does not watch it', async (t) => {
+  const { call, app, context } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  const answer = await app.request('/api/pipelines/1/tail', { method: 'HEAD' })
+  assert.equal(answer.status, 200)
+  assert.equal(context.tail.watcherCount, 0)
+})
+
 test('a slow watcher loses entries and is told how many', async (t) => {
   const { context, clock } = controlFixture(t)
   const watcher = context.tail.watch(1)
