@@ -155,3 +155,10 @@ export type ToIngress =
       readonly commits: readonly PartitionOffset[]
       readonly timeoutMs: number
     }
+
+/** librdkafka told more than the bridge could keep until it was asked. */
+export function droppedEvents(ingressIndex: number, count: number): FromIngress {
+  const message = `${count} events of librdkafka were dropped`
+  const where = { topic: null, partition: -1 } as const
+  return { kind: 'trouble', ingressIndex, code: 'DROPPED', message, fatal: false, ...where }
+}

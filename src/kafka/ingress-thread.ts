@@ -17,7 +17,7 @@
  */
 import { FILL_EVENTS, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
-import type { ToIngress } from './ingress-messages.ts'
+import { droppedEvents, type ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
 import type { OffsetRange } from './offset-ranges.ts'
@@ -58,8 +58,7 @@ export class IngressThread {
    * @param events that the consumer had before.
    */
   run(events: readonly ConsumerEvent[] = []): void {
-    const { bridge, consumer, signals, send } = this.#options
-    const { ingressIndex, staticPartitions, ranges } = this.#options
+    const { signals, send, ingressIndex, staticPartitions, ranges } = this.#options
     for (const event of events) this.#handleEvent(event)
     if (ranges !== null) this.#assignRanges(ranges)
     else if (staticPartitions !== null) this.#assign(staticPartitions)
@@ -67,7 +66,7 @@ export class IngressThread {
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
     // Unread records would fill what a poll may put aside, and one that can take none neither waits
     // nor serves the group.
-    bridge.consumerPause(consumer, this.#membership.assignmentIds())
+    this.#pauseAll()
     send({ kind: 'stopped', ingressIndex, positions: this.#membership.positions() })
     while (signals.phase !== PHASE_END && this.#finish === undefined) this.#serve()
     this.#close()
@@ -195,16 +194,18 @@ export class IngressThread {
         this.#membership.rewind(event, (message) => this.#handleMessage(message))
         break
       case 'dropped':
-        this.#sendDropped(event.count)
+        send(droppedEvents(ingressIndex, event.count))
         break
     }
   }
 
   #assign(partitions: readonly PartitionOffset[]): void {
     this.#membership.assign(partitions, (message) => this.#handleMessage(message))
-    if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) {
-      this.#options.bridge.consumerPause(this.#options.consumer, this.#membership.assignmentIds())
-    }
+    if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) this.#pauseAll()
+  }
+
+  #pauseAll(): void {
+    this.#options.bridge.consumerPause(this.#options.consumer, this.#membership.assignmentIds())
   }
 
   #assignRanges(ranges: readonly OffsetRange[]): void {
@@ -221,18 +222,9 @@ export class IngressThread {
     send({ kind: 'finished', ingressIndex, positions: this.#membership.positions() })
   }
 
-  #sendDropped(count: number): void {
-    const { ingressIndex, send } = this.#options
-    const message = `${count} events of librdkafka were dropped`
-    const where = { topic: null, partition: -1 } as const
-    send({ kind: 'trouble', ingressIndex, code: 'DROPPED', message, fatal: false, ...where })
-  }
-
   #readMessages(): void {
-    for (;;) {
-      const message = this.#options.receive()
-      if (message === undefined) return
-      this.#handleMessage(message)
+    for (let next = this.#options.receive(); next; next = this.#options.receive()) {
+      this.#handleMessage(next)
     }
   }
 
@@ -273,9 +265,8 @@ export class IngressThread {
     if (this.#sawRecord) return
     this.#sawRecord = true
     const { user, system } = process.cpuUsage()
-    const { ingressIndex, send } = this.#options
-    const atNs = process.hrtime.bigint()
-    send({ kind: 'first', ingressIndex, atNs, cpuMicros: user + system })
+    const first = { atNs: process.hrtime.bigint(), cpuMicros: user + system }
+    this.#options.send({ kind: 'first', ingressIndex: this.#options.ingressIndex, ...first })
   }
 
   #everySecond(): void {

@@ -252,12 +252,10 @@ export class BulkWriter {
       case 'retry':
         this.rejectedCount += request.documentCount
         this.concurrency.refused(startedMs, nowMs)
-        // It answers; that it wants less is the business of the backoff.
         this.health.succeeded(node)
         break
       case 'congestion':
         this.concurrency.timedOut(startedMs, nowMs)
-        // A look that is not answered as it should be is followed by the next in its time.
         if (this.health.state !== 'up') this.health.failed(node, message, nowMs)
         break
       case 'too_large':
@@ -292,13 +290,11 @@ export class BulkWriter {
    */
   #bisect(request: BulkRequest, refusal: Refusal, isCertain: boolean): boolean {
     const since = request.suspectSince ?? this.#goodCount
-    if (request.documentCount === 1) {
-      if (!isCertain && this.#goodCount === since) return false
-      this.#requeue.deadLetterAll(request, refusal)
-      return true
-    }
-    if (this.health.state === 'halted') return false
-    this.#requeue.split(request, since)
+    const isAlone = request.documentCount === 1
+    const isInDoubt = isAlone && !isCertain && this.#goodCount === since
+    if (isInDoubt || (!isAlone && this.health.state === 'halted')) return false
+    if (isAlone) this.#requeue.deadLetterAll(request, refusal)
+    else this.#requeue.split(request, since)
     return true
   }
 }

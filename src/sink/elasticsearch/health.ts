@@ -4,6 +4,9 @@
  *   UP --three failures in a row on every node--> DOWN --any answer--> UP
  *   UP --the request is refused for who we are--> HALTED --an answer that is not that--> UP
  *
+ * That it wants fewer requests (429) is an answer, too, and left to the backoff; a time-out that a
+ * server tells (408) is none.
+ *
  * Unless it is up, one small request at a time is sent to look, at growing intervals. A server that
  * does not answer in time is up, and slow (concurrency.ts); when that goes on, it is told.
  */
