@@ -2,7 +2,7 @@
  * /api/workers: who is there, what each shall run, and the heartbeat by which workers call.
  *
  * The heartbeat is the only route whose answer holds secrets: those of the one pipeline that this
- * worker shall run.
+ * worker shall run, and of the one whose spill it must send first.
  */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { RESULT_BYTES_MAX, type Command } from './commands.ts'
@@ -14,6 +14,7 @@ import { Problem } from './problem.ts'
 import {
   assignmentSchema,
   heartbeatSchema,
+  leftoversSchema,
   workerIdParam,
   workerSchema,
   type WorkerView,
@@ -133,6 +134,7 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
             'application/json': {
               schema: z.object({
                 assignment: assignmentSchema.nullable(),
+                leftovers: leftoversSchema.nullable(),
                 commands: z.array(
                   z.object({
                     id: z.string(),
@@ -161,7 +163,8 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
       }
       context.onHeartbeat(id, heartbeat, body.tail)
       const commands = context.commands.take(id).map(commandView)
-      return c.json({ assignment: assignmentOf(context, id), commands }, 200)
+      const assignment = assignmentOf(context, id)
+      return c.json({ assignment, leftovers: leftoversOf(context, body.leftovers), commands }, 200)
     },
   )
 }
@@ -195,6 +198,12 @@ function assignmentOf(context: ControlContext, id: string) {
     ...childOf(context, pipeline),
     fallback: fallbackOf(context, pipeline),
   }
+}
+
+function leftoversOf(context: ControlContext, pipelineId: number | null) {
+  const pipeline = pipelineId === null ? undefined : context.pipelines.get(pipelineId)
+  if (pipeline === undefined) return null
+  return { pipeline_id: pipeline.id, secrets: context.fields.secretVariables(pipeline.secrets) }
 }
 
 function fallbackOf(context: ControlContext, { id, revision, goodRevision }: Pipeline) {

@@ -47,6 +47,10 @@ export const heartbeatSchema = z
       .default({}),
     tail: z.array(z.string().max(TAIL_CHARS_MAX)).max(TAIL_ENTRIES_MAX).default([]),
     dead_letters: count.default(0),
+    leftovers: count.nullable().default(null).openapi({
+      description:
+        'The pipeline whose spill waits, since a restart of sync, for secrets to be sent with.',
+    }),
     results: z
       .array(z.object({ id: z.string().max(64), ok: z.boolean(), result: z.unknown().optional() }))
       .max(32)
@@ -75,6 +79,12 @@ export const assignmentSchema = z
       .openapi({ description: 'The last revision that ran well, when that is another.' }),
   })
   .openapi('Assignment')
+
+export const leftoversSchema = z
+  .object({ pipeline_id: z.number().int(), secrets: z.record(z.string(), z.string()) })
+  .openapi('Leftovers', {
+    description: 'What was asked for; null when it was not, or when there is no such pipeline.',
+  })
 
 export const workerSchema = z
   .object({

@@ -33,21 +33,56 @@ export interface Orders {
    * one does not know: what runs goes on, and the control plane is told.
    */
   readonly refusal: string | null
+  /** Which pipeline it was about, where that could be read. */
+  readonly refusedPipelineId: number | null
+  /**
+   * The secrets of the leftovers that were asked for; null: there is no such pipeline any more;
+   * undefined: nothing was said.
+   */
+  readonly leftovers: Readonly<Pick<Assignment, 'pipelineId' | 'secrets'>> | null | undefined
   readonly commands: readonly Command[]
 }
 
 /** A heartbeat's answer. @throws LogpipeError CONTROL when it is not one. */
 export function parseOrders(answer: unknown): Orders {
-  const { assignment, commands } = objectOf(answer, 'the answer')
-  const orders = Array.isArray(commands) ? commands.flatMap(parseCommand) : []
-  if (assignment === null || assignment === undefined) {
-    return { assignment: null, refusal: null, commands: orders }
+  const { assignment, leftovers, commands } = objectOf(answer, 'the answer')
+  const orders = {
+    assignment: null,
+    refusal: null,
+    refusedPipelineId: null,
+    leftovers: parseLeftovers(leftovers),
+    commands: Array.isArray(commands) ? commands.flatMap(parseCommand) : [],
   }
+  if (assignment === null || assignment === undefined) return orders
   try {
-    return { assignment: parseAssignment(assignment), refusal: null, commands: orders }
+    return { ...orders, assignment: parseAssignment(assignment) }
   } catch (error) {
     if (!(error instanceof LogpipeError)) throw error
-    return { assignment: null, refusal: error.message, commands: orders }
+    return { ...orders, refusal: error.message, refusedPipelineId: pipelineIdOf(assignment) }
+  }
+}
+
+/** Null also for what this version may not take: it cannot be drained with that. */
+function parseLeftovers(given: unknown): Orders['leftovers'] {
+  if (given === null || given === undefined) return given
+  try {
+    const fields = objectOf(given, 'leftovers')
+    return {
+      pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
+      secrets: variablesOf(fields['secrets'], 'secrets'),
+    }
+  } catch (error) {
+    if (error instanceof LogpipeError) return null
+    throw error
+  }
+}
+
+function pipelineIdOf(assignment: unknown): number | null {
+  try {
+    return countOf(objectOf(assignment, 'the assignment')['pipeline_id'], 'pipeline_id')
+  } catch (error) {
+    if (error instanceof LogpipeError) return null
+    throw error
   }
 }
 
@@ -55,13 +90,8 @@ export function parseOrders(answer: unknown): Orders {
 export function parseAssignment(given: unknown): Assignment | null {
   const fields = objectOf(given, 'the assignment')
   if (fields['desired_state'] !== 'running') return null
-  const variables = textsOf(fields['variables'], 'variables')
-  const secrets = textsOf(fields['secrets'], 'secrets')
-  for (const [name, value] of [...Object.entries(variables), ...Object.entries(secrets)]) {
-    if (!isRemoteVariable(name, value)) {
-      throw refused(`the variable ${name} may not be set by a control plane`)
-    }
-  }
+  const variables = variablesOf(fields['variables'], 'variables')
+  const secrets = variablesOf(fields['secrets'], 'secrets')
   const assignment = {
     // A folder is named after it: a number cannot lead out of the home.
     pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
@@ -147,12 +177,17 @@ function objectOf(given: unknown, what: string): Readonly<Record<string, unknown
   throw refused(`expected ${what} to be an object`)
 }
 
-function textsOf(given: unknown, what: string): Readonly<Record<string, string>> {
-  const fields = objectOf(given, what)
-  for (const value of Object.values(fields)) {
+/** Names of variables and their values, each of which a control plane may set. */
+function variablesOf(given: unknown, what: string): Readonly<Record<string, string>> {
+  const variables: Record<string, string> = {}
+  for (const [name, value] of Object.entries(objectOf(given, what))) {
     if (typeof value !== 'string') throw refused(`expected ${what} to be texts`)
+    if (!isRemoteVariable(name, value)) {
+      throw refused(`the variable ${name} may not be set by a control plane`)
+    }
+    variables[name] = value
   }
-  return fields as Readonly<Record<string, string>>
+  return variables
 }
 
 function countOf(given: unknown, what: string): number {

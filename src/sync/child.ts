@@ -52,17 +52,20 @@ const LINE_CHARS_MAX = 4096
 /** Of a reply: a batch of tail entries. */
 const REPLY_CHARS_MAX = 1024 * 1024
 
-export const spawnChild: SpawnChild = (launch, events) => {
+export const spawnChild: SpawnChild = (launch, events) =>
+  // Node throws where the system has no memory or no descriptor for it, where its environment is
+  // too long, or where a folder on the way to the program is none.
+  startedBy(() => startChild(launch, events))
+
+/** What `start` gives; a child that ended before it began when it throws. */
+export function startedBy(start: () => Child): Child {
   try {
-    return startChild(launch, events)
+    return start()
   } catch (error) {
-    // Node throws where the system has no memory or no descriptor for it, where its environment is
-    // too long, or where a folder on the way to the program is none.
     return unstarted(messageOf(error))
   }
 }
 
-/** A child that ended before it began. */
 function unstarted(why: string): Child {
   return {
     pid: undefined,

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import type { Command } from './assignment.ts'
-import type { Exit } from './child.ts'
+import { exitText, type Exit } from './child.ts'
 
 export interface CommandResult {
   readonly id: string
@@ -98,7 +98,7 @@ export class CommandRunner {
       room -= line.length + 1
     }
     const exit = await this.#runTool(pipelineId, toolArgs, onLine, timeoutMs)
-    const message = exit.error ?? (exit.signal === null ? undefined : 'it took too long')
+    const message = exit.error ?? (exit.signal === null ? undefined : exitText(exit))
     return {
       ok: exit.code === 0,
       result: {

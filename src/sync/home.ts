@@ -28,8 +28,14 @@ export interface SavedState {
   /** Whether it had secrets: then only the control plane can give it again. */
   readonly hadSecrets: boolean
   readonly child: ChildIdentity | null
-  /** The pipeline whose spill holds documents that are committed; secrets are missing. */
-  readonly leftovers: Assignment | null
+  readonly leftovers: Leftovers | null
+}
+
+/** A pipeline whose spill may hold documents that are committed. */
+export interface Leftovers {
+  readonly assignment: Assignment
+  /** It had secrets, which are not on disk: only the control plane can give them again. */
+  readonly lacksSecrets: boolean
 }
 
 export interface ChildIdentity {
@@ -67,9 +73,14 @@ export class Home {
     this.#unlock = unlock
   }
 
-  /** The folder of a pipeline, made if need be. */
+  /** Where the folder of a pipeline is, or will be. */
+  pathOf(pipelineId: number): string {
+    return path.join(this.#folder, String(pipelineId))
+  }
+
+  /** The folder of a pipeline, made if need be. @throws LogpipeError SYNC when it cannot be. */
   pipelineFolder(pipelineId: number): string {
-    const folder = path.join(this.#folder, String(pipelineId))
+    const folder = this.pathOf(pipelineId)
     makeFolder(folder)
     return folder
   }
@@ -87,7 +98,7 @@ export class Home {
         assignment: assignmentIn('assignment'),
         hadSecrets: saved['had_secrets'] === true,
         child: identityOf(saved['child']),
-        leftovers: assignmentIn('leftovers'),
+        leftovers: leftoversOf(assignmentIn('leftovers'), saved['leftovers_had_secrets'] === true),
       }
     } catch {
       // A first start, or a file of another version: the control plane says again what to run.
@@ -102,7 +113,9 @@ export class Home {
       assignment: assignment === null ? null : assignmentForFile(assignment),
       had_secrets: assignment !== null && hasSecrets(assignment),
       child,
-      leftovers: leftovers === null ? null : assignmentForFile(leftovers),
+      leftovers: leftovers === null ? null : assignmentForFile(leftovers.assignment),
+      leftovers_had_secrets:
+        leftovers !== null && (leftovers.lacksSecrets || hasSecrets(leftovers.assignment)),
     })
     const partial = `${this.#stateFile}.partial`
     try {
@@ -126,6 +139,10 @@ export class Home {
   get #stateFile(): string {
     return path.join(this.#folder, 'state.json')
   }
+}
+
+function leftoversOf(assignment: Assignment | null, lacksSecrets: boolean): Leftovers | null {
+  return assignment === null ? null : { assignment, lacksSecrets }
 }
 
 function identityOf(given: unknown): ChildIdentity | null {

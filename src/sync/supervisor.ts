@@ -17,10 +17,12 @@
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { runsTheSame, type Assignment } from './assignment.ts'
-import { exitText, type Child, type Exit, type Launch, type SpawnChild } from './child.ts'
+import { backoffMs, BACKOFF_MS_MAX } from './backoff.ts'
+import { exitText, type Child, type ChildEvents, type Exit } from './child.ts'
 import type { ChildIdentity, Home, SavedState } from './home.ts'
-import { orphanGone } from './orphan.ts'
+import { LeftoverSpill, type DrainSpill } from './leftovers.ts'
 import type { Processes } from './processes.ts'
+import { childGone, orphanGone } from './stopping.ts'
 
 export type SupervisorState =
   'idle' | 'starting' | 'running' | 'stopping' | 'backoff' | 'crash_loop'
@@ -38,16 +40,10 @@ export interface SupervisorDependencies {
   readonly clock: Clock
   readonly home: Home
   readonly processes: Processes
-  readonly spawn: SpawnChild
-  readonly launch: (assignment: Assignment) => Launch
+  readonly start: (assignment: Assignment, events: ChildEvents) => Child
   /** Whether documents of it may lie in the spill alone. */
   readonly commitsOnSpill: (assignment: Assignment) => boolean
-  /** Sends what an earlier pipeline left in its spill, telling how far it is; false: not all. */
-  readonly drainLeftovers: (
-    assignment: Assignment,
-    signal: AbortSignal,
-    tell: (message: string) => void,
-  ) => Promise<boolean>
+  readonly drainLeftovers: DrainSpill
   readonly onReply: (reply: unknown) => void
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
   /** How long a child may drain before it is killed. */
@@ -66,8 +62,6 @@ const STARTED_MS = 2000
 /** Alive for so long, its revision has shown that it works. */
 export const HEALTHY_MS = 30_000
 export const CRASHES_MAX = 5
-const BACKOFF_MS_MIN = 1000
-const BACKOFF_MS_MAX = 60_000
 /** logpipe's exit status for wrong options: trying again changes nothing. */
 const EXIT_USAGE = 2
 
@@ -81,9 +75,10 @@ export class Supervisor {
   #good: Assignment | null = null
   /** Will not run; #good runs in its place. */
   #failed: Assignment | null = null
-  /** Ran last and committed on spill: what it left is drained when it is not wanted any more. */
-  #leftovers: Assignment | null
+  readonly #leftovers: LeftoverSpill
   #drainFailures = 0
+  /** The child of an earlier sync process, until it is gone. */
+  #orphan: ChildIdentity | null
   #state: SupervisorState = 'idle'
   #running: Run | null = null
   #crashCount = 0
@@ -97,8 +92,9 @@ export class Supervisor {
     saved: Pick<SavedState, 'child' | 'leftovers'>,
   ) {
     this.#deps = dependencies
-    this.#leftovers = saved.leftovers
-    this.#done = this.#loop(saved.child)
+    this.#leftovers = new LeftoverSpill(dependencies.drainLeftovers, saved.leftovers)
+    this.#orphan = saved.child
+    this.#done = this.#loop()
   }
 
   /** Says what shall run from now on; null: nothing. */
@@ -119,7 +115,20 @@ export class Supervisor {
       this.#failed = null
       this.#error = null
     } else if (this.#failed !== null) this.#failed = assignment
-    this.#save(this.#identity())
+    this.#save()
+    if (assignment?.pipelineId === this.#leftovers.pipelineId) this.#leftovers.interrupt()
+    this.#wake?.()
+  }
+
+  /** The pipeline without whose secrets what it left cannot be sent; null: there is none. */
+  get lacksSecretsOf(): number | null {
+    return this.#leftovers.lacksSecretsOf
+  }
+
+  /** Answers `lacksSecretsOf`; null: nobody has them any more, and the spill stays as it is. */
+  giveSecrets(secrets: Assignment['secrets'] | null): void {
+    this.#leftovers.giveSecrets(secrets)
+    this.#save()
     this.#wake?.()
   }
 
@@ -147,18 +156,19 @@ export class Supervisor {
     await this.#done
   }
 
-  async #loop(orphan: ChildIdentity | null): Promise<void> {
-    if (orphan !== null) {
-      await orphanGone(orphan, { ...this.#deps, onWait: () => (this.#state = 'stopping') })
+  async #loop(): Promise<void> {
+    if (this.#orphan !== null) {
+      await orphanGone(this.#orphan, { ...this.#deps, onWait: () => (this.#state = 'stopping') })
+      this.#orphan = null
     }
     while (!this.#closed) {
       const target = this.#target()
-      const leftovers = this.#leftovers
-      if (!this.#isTold || (target === null && leftovers === null)) {
+      const leftId = this.#leftovers.pipelineId
+      if (!this.#isTold || (target === null && leftId === null)) {
         this.#state = 'idle'
         await this.#woken()
-      } else if (leftovers !== null && leftovers.pipelineId !== target?.pipelineId) {
-        await this.#drain(leftovers)
+      } else if (leftId !== null && leftId !== target?.pipelineId) {
+        await this.#drain()
       } else if (target !== null) {
         const exit = await this.#runOnce(target)
         if (exit !== undefined) await this.#afterCrash(target, exit)
@@ -174,15 +184,15 @@ export class Supervisor {
 
   /** Runs a child until it exits (its exit) or is not wanted any more (undefined). */
   async #runOnce(target: Assignment): Promise<Exit | undefined> {
-    const { clock, spawn, launch, onReply, log } = this.#deps
+    const { clock, start, onReply, log } = this.#deps
     this.#state = 'starting'
     log('info', `starting pipeline ${target.pipelineId}, revision ${target.revision}`)
     const onLine = (line: string): void => log('info', `child: ${line.replace(/^logpipe: /, '')}`)
-    const child = spawn(launch(target), { onLine, onReply })
+    const child = start(target, { onLine, onReply })
     const run: Run = { child, assignment: target, exit: undefined }
     this.#running = run
-    this.#leftovers = this.#deps.commitsOnSpill(target) ? target : null
-    this.#save(this.#identity())
+    this.#leftovers.hold(this.#deps.commitsOnSpill(target) ? target : null)
+    this.#save()
     const cancels = [
       clock.after(STARTED_MS, () => (this.#state = 'running')),
       clock.after(HEALTHY_MS, () => this.#isHealthy(run.assignment)),
@@ -196,10 +206,12 @@ export class Supervisor {
     }
     for (const cancel of cancels) cancel()
     const { exit } = run
-    if (exit === undefined) await this.#stop(child)
-    else this.#error = { message: exitText(exit), lines: child.lastLines() }
+    if (exit === undefined) {
+      this.#state = 'stopping'
+      await childGone(child, this.#deps)
+    } else this.#error = { message: exitText(exit), lines: child.lastLines() }
     this.#running = null
-    this.#save(null)
+    this.#save()
     return exit
   }
 
@@ -207,18 +219,6 @@ export class Supervisor {
     this.#good = assignment
     this.#crashCount = 0
     if (this.#failed === null) this.#error = null
-  }
-
-  async #stop(child: Child): Promise<void> {
-    const { clock, drainMs, log } = this.#deps
-    this.#state = 'stopping'
-    child.terminate()
-    const cancel = clock.after(drainMs, () => {
-      log('warn', `the child did not drain within ${drainMs} ms and is killed`)
-      child.kill()
-    })
-    await child.exited
-    cancel()
   }
 
   async #afterCrash(target: Assignment, exit: Exit): Promise<void> {
@@ -249,17 +249,21 @@ export class Supervisor {
     cancel()
   }
 
-  /** Under COMMIT_ON=spill documents lie in the spill alone: they are sent before all else. */
-  async #drain(leftovers: Assignment): Promise<void> {
+  async #drain(): Promise<void> {
     this.#state = 'stopping'
     const tell = (message: string): void => void (this.#error = { message, lines: [] })
-    const isDone = await this.#deps.drainLeftovers(leftovers, this.#closing.signal, tell)
-    if (this.#closed) return
-    if (!isDone) return this.#pause('stopping', backoffMs(++this.#drainFailures))
+    const lacking = this.lacksSecretsOf
+    if (lacking !== null) {
+      tell(`the spill of pipeline ${lacking} waits for its passwords from the control plane`)
+      await this.#woken()
+      this.#error = null
+      return
+    }
+    const outcome = await this.#leftovers.send(this.#closing.signal, tell)
+    if (outcome === 'failed') return this.#pause('stopping', backoffMs(++this.#drainFailures))
     this.#error = null
     this.#drainFailures = 0
-    this.#leftovers = null
-    this.#save(null)
+    this.#save()
   }
 
   get #closed(): boolean {
@@ -267,14 +271,16 @@ export class Supervisor {
   }
 
   #identity(): ChildIdentity | null {
+    if (this.#orphan !== null) return this.#orphan
     const pid = this.#running?.child.pid
     return pid === undefined ? null : (this.#deps.processes.identify(pid) ?? null)
   }
 
   /** Without it a restart of sync knows less, but the child need not suffer. */
-  #save(child: ChildIdentity | null): void {
+  #save(): void {
     try {
-      this.#deps.home.save({ assignment: this.#wanted, child, leftovers: this.#leftovers })
+      const child = this.#identity()
+      this.#deps.home.save({ assignment: this.#wanted, child, leftovers: this.#leftovers.held })
     } catch (error) {
       this.#deps.log('error', messageOf(error))
     }
@@ -287,10 +293,4 @@ export class Supervisor {
     })
     this.#wake = undefined
   }
-}
-
-/** Longer after each failure. */
-function backoffMs(failureCount: number): number {
-  const power = Math.max(0, Math.min(failureCount - 1, 10))
-  return Math.min(BACKOFF_MS_MIN * 2 ** power, BACKOFF_MS_MAX)
 }

@@ -10,21 +10,16 @@ import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
-import type { Assignment } from './assignment.ts'
-import type { Exit, SpawnChild } from './child.ts'
+import type { Assignment, Orders } from './assignment.ts'
+import { startedBy, type SpawnChild } from './child.ts'
 import { CommandRunner } from './command-runner.ts'
 import { ControlClient, type Fetch } from './control-client.ts'
 import { Home, type LockFile } from './home.ts'
-import {
-  commitsOnSpill,
-  runLaunch,
-  SNAPSHOT_NAME,
-  toolLaunch,
-  type LaunchSettings,
-} from './launch.ts'
+import { commitsOnSpill, runLaunch, SNAPSHOT_NAME, type LaunchSettings } from './launch.ts'
 import type { Processes } from './processes.ts'
 import { Supervisor } from './supervisor.ts'
 import { TailBuffer } from './tail-buffer.ts'
+import { Tools } from './tools.ts'
 
 export interface SyncSettings extends LaunchSettings {
   readonly controlPlaneUrl: string
@@ -67,9 +62,6 @@ export interface SyncView {
 }
 
 const WORKER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
-/** Of a failed drain, in the heartbeat. */
-const FAILURE_LINES_MAX = 5
-const SPILL_DRAIN_MS = 300_000
 
 /** @throws LogpipeError USAGE for a wrong worker id, LOCKED or SYNC for its folder. */
 export async function startSync(
@@ -128,17 +120,22 @@ class Agent {
       fetch,
     )
     const saved = home.read()
+    const folderOf = (pipelineId: number): string => home.pipelineFolder(pipelineId)
+    const tools = new Tools(settings, { clock, spawn, folderOf })
     this.#supervisor = new Supervisor(
       {
         clock,
         home,
         processes,
-        spawn,
         log,
         drainMs: settings.drainMs,
-        launch: (assignment) => runLaunch(settings, assignment, this.#folderOf(assignment)),
+        start: (assignment, events) =>
+          startedBy(() => {
+            const folder = folderOf(assignment.pipelineId)
+            return spawn(runLaunch(settings, assignment, folder), events)
+          }),
         commitsOnSpill: (assignment) => commitsOnSpill(settings, assignment),
-        drainLeftovers: async (assignment, stop, tell) => this.#drainSpill(assignment, stop, tell),
+        drainLeftovers: async (assignment, stop, tell) => tools.drainSpill(assignment, stop, tell),
         onReply: (reply) => this.#tail.take(reply),
       },
       saved,
@@ -147,7 +144,7 @@ class Agent {
       clock,
       async (pipelineId, args, onLine, timeoutMs) =>
         this.#assignment?.pipelineId === pipelineId
-          ? this.#runTool(this.#assignment, args, onLine, timeoutMs)
+          ? tools.run(this.#assignment, { args, onLine, timeoutMs })
           : { code: null, signal: null, error: 'this worker has another pipeline now' },
       (command) => this.#supervisor.send(command),
     )
@@ -204,9 +201,7 @@ class Agent {
       const body = await this.#body(this.#supervisor.status().state)
       const orders = await this.#client.heartbeat({ ...body, results }, this.#abort.signal)
       this.#commands.reported(results)
-      if (orders.refusal === null) this.#take(orders.assignment)
-      else if (orders.refusal !== this.#refusal) this.#deps.log('error', orders.refusal)
-      this.#refusal = orders.refusal
+      this.#follow(orders)
       this.#commands.take(orders.commands)
       if (this.#away !== null) this.#deps.log('info', 'the control plane is back')
       this.#away = null
@@ -216,6 +211,32 @@ class Agent {
       if (this.#away === null && !this.#abort.signal.aborted) this.#deps.log('warn', message)
       this.#away = message
     }
+  }
+
+  #follow({ assignment, refusal, refusedPipelineId, leftovers }: Orders): void {
+    const lacking = this.#supervisor.lacksSecretsOf
+    // It was asked for them; an older version never says a word.
+    if (lacking !== null) this.#giveSecrets(lacking, leftovers)
+    if (refusal === null) this.#take(assignment)
+    else {
+      if (refusal !== this.#refusal) this.#deps.log('error', refusal)
+      // What runs is not wanted here any more, though its successor cannot be taken.
+      const runs = this.#assignment?.pipelineId
+      if (refusedPipelineId !== null && refusedPipelineId !== runs) this.#take(null)
+    }
+    this.#refusal = refusal
+  }
+
+  #giveSecrets(pipelineId: number, given: Orders['leftovers']): void {
+    const isKnown = given?.pipelineId === pipelineId
+    if (!isKnown) {
+      const message =
+        `what pipeline ${pipelineId} left in its spill stays in ` +
+        `${this.#home.pathOf(pipelineId)}: the control plane does not have its passwords any ` +
+        'more; send it by hand with `logpipe spill drain`'
+      this.#deps.log('error', message)
+    }
+    this.#supervisor.giveSecrets(isKnown ? given.secrets : null)
   }
 
   #take(assignment: Assignment | null): void {
@@ -234,6 +255,7 @@ class Agent {
       failed_revision: status.failedRevision,
       error: this.#refusal === null ? status.error : { message: this.#refusal, lines: [] },
       metrics,
+      leftovers: this.#supervisor.lacksSecretsOf,
       dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
       tail: this.#tail.drain(),
       poll_ms: this.#settings.pollMs,
@@ -244,48 +266,7 @@ class Agent {
 
   async #metrics(pipelineId: number | null): Promise<Readonly<Record<string, number>>> {
     if (pipelineId === null) return {}
-    const file = path.join(this.#home.pipelineFolder(pipelineId), SNAPSHOT_NAME)
+    const file = path.join(this.#home.pathOf(pipelineId), SNAPSHOT_NAME)
     return (await readMetricsSnapshot(file, this.#deps.clock.wallMs()))?.metrics ?? {}
-  }
-
-  #folderOf({ pipelineId }: Assignment): string {
-    return this.#home.pipelineFolder(pipelineId)
-  }
-
-  async #runTool(
-    assignment: Assignment,
-    args: readonly string[],
-    onLine: (line: string) => void,
-    timeoutMs: number,
-    stop?: AbortSignal,
-  ): Promise<Exit> {
-    const launch = toolLaunch(this.#settings, assignment, this.#folderOf(assignment), args)
-    const tool = this.#deps.spawn(launch, { onLine, onReply: () => undefined })
-    const cancel = this.#deps.clock.after(timeoutMs, () => tool.kill())
-    const end = (): void => tool.terminate()
-    stop?.addEventListener('abort', end, { once: true })
-    const exit = await tool.exited
-    cancel()
-    stop?.removeEventListener('abort', end)
-    return exit
-  }
-
-  async #drainSpill(
-    assignment: Assignment,
-    stop: AbortSignal,
-    tell: (message: string) => void,
-  ): Promise<boolean> {
-    const spill = `the spill of pipeline ${assignment.pipelineId}`
-    const lines: string[] = []
-    // The last ones say why it failed; what comes before is progress.
-    const onLine = (line: string): void => {
-      lines.push(line)
-      if (lines.length > FAILURE_LINES_MAX) lines.shift()
-      tell(`${spill} is sent before all else: ${line}`)
-    }
-    const exit = await this.#runTool(assignment, ['spill', 'drain'], onLine, SPILL_DRAIN_MS, stop)
-    if (exit.code === 0) return true
-    tell(`${spill} cannot be drained: ${lines.join('; ') || (exit.error ?? 'it failed')}`)
-    return false
   }
 }

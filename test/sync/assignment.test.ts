@@ -82,7 +82,7 @@ test('the saved state has no secret, and a damaged one is nothing', (t) => {
   const { assignment } = parseOrders({ assignment: good })
   const child = { pid: 7, startTime: '8' }
   assert.ok(assignment !== null)
-  home.save({ assignment, child, leftovers: assignment })
+  home.save({ assignment, child, leftovers: { assignment, lacksSecrets: false } })
   const file = path.join(folder, 'w1', 'state.json')
   const text = readFileSync(file, 'utf8')
   assert.doesNotMatch(text, /hunter2/)
@@ -90,7 +90,7 @@ test('the saved state has no secret, and a damaged one is nothing', (t) => {
     assignment: { ...assignment, secrets: {} },
     hadSecrets: true,
     child,
-    leftovers: { ...assignment, secrets: {} },
+    leftovers: { assignment: { ...assignment, secrets: {} }, lacksSecrets: true },
   })
   for (let length = 0; length < text.length; length++) {
     writeFileSync(file, text.slice(0, length))

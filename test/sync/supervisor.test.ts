@@ -1,9 +1,10 @@
 /** The supervisor, with a clock that stands still and children that do as they are told. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import type { Assignment } from '../../src/sync/assignment.ts'
 import type { Child, Exit } from '../../src/sync/child.ts'
-import { Home, type ChildIdentity } from '../../src/sync/home.ts'
+import { Home, type ChildIdentity, type Leftovers } from '../../src/sync/home.ts'
 import { HEALTHY_MS, Supervisor } from '../../src/sync/supervisor.ts'
 import { ManualClock } from '../../src/core/clock.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -23,21 +24,28 @@ const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 function supervisorFixture(
   t: TestContext,
   orphan: ChildIdentity | null = null,
-  leftovers: Assignment | null = null,
+  leftovers: Leftovers | null = null,
 ) {
   const folder = mkdtempSync(path.join(tmpdir(), 'logpipe-sync-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const home = new Home(folder, 'w1', () => () => undefined)
   const clock = new ManualClock()
   const children: FakeChild[] = []
   const alive = new Map<number, string>(orphan === null ? [] : [[orphan.pid, orphan.startTime]])
   const signals: string[] = []
-  const drains: { answer: string | undefined; asked: number[] } = { answer: undefined, asked: [] }
+  const drains = {
+    /** What goes wrong. */
+    answer: undefined as string | undefined,
+    /** It lasts until it is told to end. */
+    hang: false,
+    asked: [] as number[],
+    secrets: {} as Assignment['secrets'],
+  }
   const control = { stubborn: false }
-  let launching: Assignment | undefined
   const supervisor = new Supervisor(
     {
       clock,
-      home: new Home(folder, 'w1', () => () => undefined),
+      home,
       processes: {
         identify(pid) {
           const startTime = alive.get(pid)
@@ -48,21 +56,19 @@ function supervisorFixture(
           if (signal === 'SIGKILL') alive.delete(identity.pid)
         },
       },
-      launch: (assignment) => {
-        launching = assignment
-        return { command: ['x'], environment: {}, secrets: {} }
-      },
-      spawn: () => {
-        assert.ok(launching !== undefined)
-        const child = fakeChild(launching, 1000 + children.length, control)
+      start: (assignment) => {
+        const child = fakeChild(assignment, 1000 + children.length, control)
         children.push(child)
+        alive.set(1000 + children.length - 1, 'child')
         return child
       },
       commitsOnSpill: ({ variables }) => variables['COMMIT_ON'] === 'spill',
-      drainLeftovers: async ({ pipelineId }, _signal, tell) => {
+      drainLeftovers: async ({ pipelineId, secrets }, signal, tell) => {
         drains.asked.push(pipelineId)
+        drains.secrets = secrets
         if (drains.answer !== undefined) tell(`pipeline ${pipelineId}: ${drains.answer}`)
-        return drains.answer === undefined
+        if (drains.hang) await once(signal, 'abort')
+        return drains.answer === undefined && !signal.aborted
       },
       onReply: () => undefined,
       log: () => undefined,
@@ -78,7 +84,7 @@ function supervisorFixture(
     }
   }
   const running = () => children.filter((child) => child.signals.at(-1) !== 'gone')
-  return { supervisor, clock, children, running, pass, alive, signals, drains, control }
+  return { supervisor, clock, children, running, pass, alive, signals, drains, control, home }
 }
 
 function fakeChild(assignment: Assignment, pid: number, control: { stubborn: boolean }): FakeChild {
@@ -116,6 +122,12 @@ const assignment = (revision: number, more: Partial<Assignment> = {}): Assignmen
   secrets: {},
   fallback: null,
   ...more,
+})
+
+/** Of pipeline 9, as an earlier sync process saved them. */
+const leftovers = ({ lacksSecrets }: { lacksSecrets: boolean }): Leftovers => ({
+  assignment: assignment(4, { pipelineId: 9, variables: { COMMIT_ON: 'spill' } }),
+  lacksSecrets,
 })
 
 test('what is wanted runs, and stops when it is not wanted any more', async (t) => {
@@ -271,7 +283,7 @@ test('leftovers are sent too when nothing else is wanted, with longer pauses', a
 })
 
 test('what was left is sent by the next sync process before anything starts', async (t) => {
-  const left = assignment(4, { pipelineId: 9, variables: { COMMIT_ON: 'spill' } })
+  const left = leftovers({ lacksSecrets: false })
   const { supervisor, children, drains, pass } = supervisorFixture(t, null, left)
   await pass(2000)
   assert.deepEqual(drains.asked, [], 'it may be wanted again: nobody has said yet')
@@ -279,6 +291,55 @@ test('what was left is sent by the next sync process before anything starts', as
   await settle()
   assert.deepEqual(drains.asked, [9])
   assert.equal(children.length, 1)
+})
+
+test('what was left waits for its passwords, which are not on disk', async (t) => {
+  const left = leftovers({ lacksSecrets: true })
+  const { supervisor, children, drains, pass, home } = supervisorFixture(t, null, left)
+  supervisor.want(assignment(2))
+  await pass(2000)
+  assert.deepEqual([drains.asked, children.length, supervisor.lacksSecretsOf], [[], 0, 9])
+  assert.match(supervisor.status().error?.message ?? '', /pipeline 9 waits for its passwords/)
+  assert.equal(home.read().leftovers?.lacksSecrets, true, 'a third process must ask as well')
+  supervisor.giveSecrets({ ES_PASSWORD: 'x' })
+  await pass(1000)
+  assert.deepEqual([drains.asked, drains.secrets], [[9], { ES_PASSWORD: 'x' }])
+  assert.deepEqual([children.length, supervisor.lacksSecretsOf], [1, null])
+  assert.equal(supervisor.status().error, null)
+})
+
+test('what nobody has the passwords of any more does not hold up what is wanted', async (t) => {
+  const left = leftovers({ lacksSecrets: true })
+  const { supervisor, children, drains, pass, home } = supervisorFixture(t, null, left)
+  supervisor.want(assignment(2))
+  await pass(1000)
+  supervisor.giveSecrets(null)
+  await pass(1000)
+  assert.deepEqual([drains.asked, children.length, home.read().leftovers], [[], 1, null])
+})
+
+test('what was left is not sent apart when its pipeline is wanted again', async (t) => {
+  const left = leftovers({ lacksSecrets: false })
+  const { supervisor, children, drains, pass } = supervisorFixture(t, null, left)
+  drains.hang = true
+  supervisor.want(null)
+  await pass(5000)
+  assert.deepEqual([drains.asked, children.length], [[9], 0])
+  supervisor.want(assignment(5, { pipelineId: 9 }))
+  await pass(1000)
+  assert.deepEqual([drains.asked, children.length], [[9], 1])
+  assert.equal(supervisor.status().error, null)
+})
+
+test('an orphan that drains is not forgotten when something is asked for meanwhile', async (t) => {
+  const orphan = { pid: 77, startTime: '5' }
+  const { supervisor, alive, pass, home, children } = supervisorFixture(t, orphan)
+  await pass(500)
+  supervisor.want(assignment(1))
+  assert.deepEqual(home.read().child, orphan, 'a third process must wait for it too')
+  alive.delete(77)
+  await pass(1000)
+  assert.deepEqual([children.length, home.read().child?.pid], [1, 1000])
 })
 
 test('who has run no revision well goes back to the one that ran well elsewhere', async (t) => {

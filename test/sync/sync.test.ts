@@ -1,7 +1,7 @@
 /** Sync with real processes: a fake child script, and a real control plane on loopback. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -11,7 +11,7 @@ import { systemClock } from '../../src/core/clock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { spawnChild } from '../../src/sync/child.ts'
 import { systemProcesses } from '../../src/sync/processes.ts'
-import { startSync, type SyncSettings } from '../../src/sync/sync.ts'
+import { startSync, type SyncDependencies, type SyncSettings } from '../../src/sync/sync.ts'
 
 const FAKE_CHILD = path.resolve('test/sync/fake-child.mjs')
 /** Far more than a busy machine needs; a test that waits so long has failed. */
@@ -78,10 +78,13 @@ async function syncFixture(t: TestContext) {
     command: [process.execPath, FAKE_CHILD],
     environment: { PATH: process.env['PATH'], WORKER_TOKEN: 'hunter3', KAFKA_TOPIC: 'overridden' },
   }
-  const startTestSync = async (more: Partial<SyncSettings> = {}) => {
+  const startTestSync = async (
+    more: Partial<SyncSettings> = {},
+    others: Partial<SyncDependencies> = {},
+  ) => {
     const sync = await startSync(
       { ...settings, ...more },
-      { ...dependencies, spawn: spawnChild, processes: systemProcesses },
+      { ...dependencies, spawn: spawnChild, processes: systemProcesses, ...others },
     )
     t.after(() => sync.close())
     return sync
@@ -239,6 +242,76 @@ test('a program that is not there is an error to be told, not a crash of sync', 
     return found.reason !== null ? found : undefined
   })
   assert.match(status.reason, /could not be started/)
+})
+
+test('a folder that cannot be made is an error to be told, not a crash of sync', async (t) => {
+  const { call, folder, startTestSync } = await syncFixture(t)
+  await startTestSync()
+  writeFileSync(path.join(folder, 'w1', '1'), 'no folder')
+  await call('POST', '/api/pipelines', pipeline)
+  const status = await until('the error', async () => {
+    const found = (await call('GET', '/api/pipelines/1')).status
+    return found.reason !== null ? found : undefined
+  })
+  assert.match(status.reason, /could not be started: the folder .*w1\/1 cannot be used/)
+})
+
+/** A worker's folder as a sync left it that was killed while a pipeline committed on spill. */
+function leave(folder: string, pipelineId: number) {
+  const leftovers = { desired_state: 'running', pipeline_id: pipelineId, name: 'x', revision: 1 }
+  mkdirSync(path.join(folder, 'w1'))
+  writeFileSync(
+    path.join(folder, 'w1', 'state.json'),
+    JSON.stringify({
+      assignment: null,
+      had_secrets: false,
+      child: null,
+      leftovers: { ...leftovers, variables: { COMMIT_ON: 'spill' }, secrets: {} },
+      leftovers_had_secrets: true,
+    }),
+  )
+}
+
+test('what a pipeline left is sent with its passwords, though another is given', async (t) => {
+  const { call, folder, notes, startTestSync } = await syncFixture(t)
+  await call('POST', '/api/pipelines', pipeline)
+  const other = { ...pipeline, name: 'y', enabled: false, es_username: 'u' }
+  await call('POST', '/api/pipelines', { ...other, es_password: 'hunter2' })
+  leave(folder, 2)
+  await startTestSync()
+  await until('the child', () => notes()[0] !== '')
+  assert.equal(textOf(path.join(folder, 'w1', '2', 'notes')), 'spill drain hunter2\n')
+})
+
+test('what a pipeline left that is forgotten holds nobody up', async (t) => {
+  const { call, folder, notes, startTestSync } = await syncFixture(t)
+  await call('POST', '/api/pipelines', pipeline)
+  leave(folder, 99)
+  const log: string[] = []
+  await startTestSync({}, { log: (_level, message) => log.push(message) })
+  await until('the child', () => notes()[0] !== '')
+  assert.match(log.join('\n'), /what pipeline 99 left in its spill stays in .*w1\/99/)
+  assert.equal(textOf(path.join(folder, 'w1', '99', 'notes')), '')
+})
+
+test('what is not wanted any more stops, though its successor cannot be taken', async (t) => {
+  const { notes, startTestSync } = await syncFixture(t)
+  const assignment = {
+    pipeline_id: 1,
+    revision: 1,
+    desired_state: 'running',
+    variables: { KAFKA_TOPIC: 'logs' },
+    secrets: {},
+  }
+  let given: unknown = assignment
+  const answers = async () => Response.json({ assignment: given, commands: [] })
+  await startTestSync({}, { fetch: answers })
+  await until('the child', () => notes()[0] !== '')
+  given = { ...assignment, revision: 2, variables: { OF_THE_NEXT_VERSION: '1' } }
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  assert.equal(notes().length, 1, 'its own next revision is no reason to stop')
+  given = { ...assignment, pipeline_id: 2, variables: { OF_THE_NEXT_VERSION: '1' } }
+  await until('the drain', () => notes()[1]?.startsWith('drained'))
 })
 
 test('a second sync of one name on one machine is refused', async (t) => {

@@ -1,7 +1,9 @@
 /**
- * The child of an earlier sync process: nothing is started before it is gone.
+ * How a child comes to its end, one's own and that of an earlier sync process: told to drain, given
+ * its time, and killed when that is over. Nothing is started before it is gone.
  */
 import type { Clock } from '../core/clock.ts'
+import type { Child } from './child.ts'
 import type { ChildIdentity } from './home.ts'
 import { isRunning, type Processes } from './processes.ts'
 
@@ -9,14 +11,30 @@ const LOOK_EVERY_MS = 100
 /** A killed process is gone at once, unless the kernel holds it in a call. */
 const KILLED_MS = 5000
 
-export interface OrphanDependencies {
+interface StopDependencies {
   readonly clock: Clock
-  readonly processes: Processes
   /** How long it may drain before it is killed. */
   readonly drainMs: number
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+}
+
+interface OrphanDependencies extends StopDependencies {
+  readonly processes: Processes
   /** Told when there is one to wait for. */
   readonly onWait: () => void
+}
+
+export async function childGone(
+  child: Child,
+  { clock, drainMs, log }: StopDependencies,
+): Promise<void> {
+  child.terminate()
+  const cancel = clock.after(drainMs, () => {
+    log('warn', `the child did not drain within ${drainMs} ms and is killed`)
+    child.kill()
+  })
+  await child.exited
+  cancel()
 }
 
 /** The end of its stdin has told it to drain; it has as long as any other child. */

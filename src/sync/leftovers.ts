@@ -1,0 +1,75 @@
+/**
+ * What a pipeline may have left in its spill under COMMIT_ON=spill: Kafka will not give it again,
+ * so it is sent before another pipeline is taken.
+ *
+ *   none --a pipeline runs that commits on spill--> held --sent, or its secrets are gone--> none
+ *
+ * Held across a restart of sync, it lacks its secrets, which are not on disk: the control plane is
+ * asked for them. Where that has forgotten the pipeline the spill stays as it is, for an operator.
+ */
+import type { Assignment } from './assignment.ts'
+import type { Leftovers } from './home.ts'
+
+/** Sends what lies in the spill of a pipeline, telling how far it is; false: not all. */
+export type DrainSpill = (
+  assignment: Assignment,
+  signal: AbortSignal,
+  tell: (message: string) => void,
+) => Promise<boolean>
+
+export class LeftoverSpill {
+  readonly #drain: DrainSpill
+  #held: Leftovers | null
+  #interrupt: AbortController | null = null
+
+  /** @param saved by an earlier sync process. */
+  constructor(drain: DrainSpill, saved: Leftovers | null) {
+    this.#drain = drain
+    this.#held = saved
+  }
+
+  /** As it is saved. */
+  get held(): Leftovers | null {
+    return this.#held
+  }
+
+  get pipelineId(): number | null {
+    return this.#held?.assignment.pipelineId ?? null
+  }
+
+  /** Without whose secrets nothing can be sent; null: nothing waits for secrets. */
+  get lacksSecretsOf(): number | null {
+    return this.#held?.lacksSecrets === true ? this.pipelineId : null
+  }
+
+  /** From now on this one's spill may hold documents; null: none does. */
+  hold(assignment: Assignment | null): void {
+    this.#held = assignment === null ? null : { assignment, lacksSecrets: false }
+  }
+
+  /** Null: nobody has them any more. */
+  giveSecrets(secrets: Assignment['secrets'] | null): void {
+    if (this.#held === null) return
+    this.hold(secrets === null ? null : { ...this.#held.assignment, secrets })
+  }
+
+  /** Its pipeline is wanted again: the child will send what is left. */
+  interrupt(): void {
+    this.#interrupt?.abort()
+  }
+
+  /** Sends it; nothing is held when all of it went. @returns stopped when it was told to end. */
+  async send(
+    signal: AbortSignal,
+    tell: (message: string) => void,
+  ): Promise<'sent' | 'failed' | 'stopped'> {
+    if (this.#held === null) return 'sent'
+    this.#interrupt = new AbortController()
+    const stop = AbortSignal.any([signal, this.#interrupt.signal])
+    const isDone = await this.#drain(this.#held.assignment, stop, tell)
+    this.#interrupt = null
+    if (isDone) this.#held = null
+    else if (stop.aborted) return 'stopped'
+    return isDone ? 'sent' : 'failed'
+  }
+}

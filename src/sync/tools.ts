@@ -1,0 +1,91 @@
+/**
+ * Sub-commands of logpipe in a pipeline's home, beside its child: check, dead letters, the drain of
+ * a spill.
+ *
+ * Each has its time. When that is over, or when nobody waits for it any more, it is told to end,
+ * which it does after the request it is in; killed is only what does not.
+ */
+import type { Clock } from '../core/clock.ts'
+import type { Assignment } from './assignment.ts'
+import { startedBy, type Exit, type SpawnChild } from './child.ts'
+import { toolLaunch, type LaunchSettings } from './launch.ts'
+
+export interface ToolDependencies {
+  readonly clock: Clock
+  readonly spawn: SpawnChild
+  /** The home of a pipeline. @throws LogpipeError SYNC when there can be none. */
+  readonly folderOf: (pipelineId: number) => string
+}
+
+export interface ToolCall {
+  readonly args: readonly string[]
+  /** Told each line that it prints. */
+  readonly onLine: (line: string) => void
+  readonly timeoutMs: number
+  readonly stop?: AbortSignal
+}
+
+/** Between being told to end and being killed. */
+const END_MS = 10_000
+/** Of a failed drain, in the heartbeat. */
+const FAILURE_LINES_MAX = 5
+const SPILL_DRAIN_MS = 300_000
+
+export class Tools {
+  readonly #settings: LaunchSettings
+  readonly #deps: ToolDependencies
+
+  constructor(settings: LaunchSettings, dependencies: ToolDependencies) {
+    this.#settings = settings
+    this.#deps = dependencies
+  }
+
+  /** Runs one to its end. */
+  async run(assignment: Assignment, call: ToolCall): Promise<Exit> {
+    const { clock, spawn, folderOf } = this.#deps
+    const { args, onLine, timeoutMs, stop } = call
+    const tool = startedBy(() => {
+      const folder = folderOf(assignment.pipelineId)
+      const launch = toolLaunch(this.#settings, assignment, folder, args)
+      return spawn(launch, { onLine, onReply: () => undefined })
+    })
+    let why: string | undefined
+    let cancelKill = (): void => undefined
+    const end = (reason: string): void => {
+      if (why !== undefined) return
+      why = reason
+      tool.terminate()
+      cancelKill = clock.after(END_MS, () => tool.kill())
+    }
+    const cancelEnd = clock.after(timeoutMs, () => end(`it did not end within ${timeoutMs} ms`))
+    const onStop = (): void => end('it was told to stop')
+    stop?.addEventListener('abort', onStop, { once: true })
+    if (stop?.aborted === true) onStop()
+    const exit = await tool.exited
+    cancelEnd()
+    cancelKill()
+    stop?.removeEventListener('abort', onStop)
+    return exit.code === 0 ? exit : { ...exit, error: exit.error ?? why ?? null }
+  }
+
+  /** Sends what lies in the spill of a pipeline, telling how far it is; false: not all. */
+  async drainSpill(
+    assignment: Assignment,
+    stop: AbortSignal,
+    tell: (message: string) => void,
+  ): Promise<boolean> {
+    const spill = `the spill of pipeline ${assignment.pipelineId}`
+    const lines: string[] = []
+    // The last ones say why it failed; what comes before is progress.
+    const onLine = (line: string): void => {
+      lines.push(line)
+      if (lines.length > FAILURE_LINES_MAX) lines.shift()
+      tell(`${spill} is sent before all else: ${line}`)
+    }
+    const call = { args: ['spill', 'drain'], onLine, timeoutMs: SPILL_DRAIN_MS, stop }
+    const exit = await this.run(assignment, call)
+    if (exit.code === 0) return true
+    tell(`${spill} cannot be drained: ${lines.join('; ') || (exit.error ?? 'it failed')}`)
+    return false
+  }
+}
