@@ -39,7 +39,7 @@ export interface CommandResult {
 
 /** More than a person clicks; a worker does them one after another. */
 const PER_WORKER_MAX = 16
-/** Finished ones are kept to be asked for: 64 KiB each at most makes 64 MiB. */
+/** Finished ones are kept to be asked for, and go first: 64 KiB each at most makes 64 MiB. */
 const KEPT_MAX = 1000
 export const RESULT_BYTES_MAX = 65_536
 /** Replaying many dead letters takes a while; a check takes seconds. */
@@ -145,13 +145,18 @@ export class CommandQueue {
     if (open.size === 0) this.#byWorker.delete(workerId)
   }
 
+  /** One at most: an order is added at a time. */
   #forgetOldest(): void {
-    for (const [id, command] of this.#commands) {
-      if (this.#commands.size <= KEPT_MAX) return
-      this.#commands.delete(id)
-      const key = `${command.pipelineId} ${command.kind}`
-      if (this.#latest.get(key) === id) this.#latest.delete(key)
-      this.#byWorker.get(command.workerId)?.delete(id)
-    }
+    if (this.#commands.size <= KEPT_MAX) return
+    const all = [...this.#commands.values()]
+    const over = all.filter(({ state }) => state !== 'queued' && state !== 'sent')
+    // A watched pipeline is asked for its tail every few seconds, and nobody asks what came of it.
+    const command = over.find(({ kind }) => kind === 'tail') ?? over[0] ?? all[0]
+    if (command === undefined) return
+    const { id, pipelineId, kind, workerId } = command
+    this.#commands.delete(id)
+    const key = `${pipelineId} ${kind}`
+    if (this.#latest.get(key) === id) this.#latest.delete(key)
+    this.#byWorker.get(workerId)?.delete(id)
   }
 }

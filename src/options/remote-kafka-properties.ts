@@ -88,6 +88,10 @@ export function propertyFault(name: string, value: unknown): string | undefined 
   const text = String(value)
   if (text.length > VALUE_CHARS_MAX) return `expected at most ${VALUE_CHARS_MAX} characters`
   if (text.includes('\0')) return 'expected no NUL character'
+  // A field of one line makes a certificate one line, which librdkafka refuses in the end.
+  if (name.endsWith('.pem') && !/-----\r?\n/.test(text)) {
+    return 'expected a PEM text with its line breaks, from -----BEGIN to -----END'
+  }
   // GSSAPI makes librdkafka run kinit through a shell.
   if (name.startsWith('sasl.mechanism') && /gssapi/i.test(text)) {
     return 'GSSAPI is not supported; use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512'

@@ -48,6 +48,23 @@ test('a wrong field is told at its place, also when it is folded away', async (t
   assert.deepEqual(unexpected(faults), [])
 })
 
+test('a certificate keeps its lines', async (t) => {
+  const { page, faults, save, now } = await settingsOf(t)
+  const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----'
+  const add = page.locator('#field-kafka_config')
+  await add.evaluate((button: { closest: (tag: string) => { open: boolean } | null }) => {
+    const folded = button.closest('details')
+    if (folded !== null) folded.open = true
+  })
+  await add.click()
+  await page.getByLabel('Name', { exact: true }).last().fill('ssl.ca.pem')
+  await page.getByLabel('Value', { exact: true }).last().fill(pem)
+  await save.click()
+  await page.getByText('Saved as revision 2').waitFor()
+  assert.deepEqual((await now()).kafka_config, { 'ssl.ca.pem': pem })
+  assert.deepEqual(unexpected(faults), [])
+})
+
 test('an earlier revision is put in force again', async (t) => {
   const { page, faults, save, now } = await settingsOf(t, { kafka_topic: 'first' })
   await page.getByLabel('Topic').fill('second')

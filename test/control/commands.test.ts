@@ -58,3 +58,16 @@ test('a worker has at most sixteen unfinished orders, and a thousand are kept', 
   assert.equal(queue.get(first.id), undefined)
   assert.deepEqual(queue.take('w1'), [])
 })
+
+test('the orders of an open tail do not push out what came of a check', () => {
+  const queue = new CommandQueue(new ManualClock())
+  const check = queue.add({ ...order, workerId: 'w2' })
+  queue.finish('w2', { id: check.id, ok: true, result: 'fine' })
+  const waiting = queue.add({ ...order, workerId: 'w3' })
+  for (let index = 0; index < 3000; index++) {
+    const { id } = queue.add({ ...order, kind: 'tail' })
+    queue.finish('w1', { id, ok: true, result: {} })
+  }
+  assert.equal(queue.latest(1, 'check')?.id, waiting.id)
+  assert.equal(queue.get(check.id)?.result, 'fine')
+})

@@ -37,3 +37,13 @@ test('a worker takes remote options and allowed properties, and nothing else', (
   }
   assert.ok(!isRemoteVariable('KAFKA_CONFIG_SASL_MECHANISM', 'GSSAPI'))
 })
+
+test('a certificate without its line breaks is refused, before librdkafka does', () => {
+  const lines = ['-----BEGIN CERTIFICATE-----', 'MIIB', '-----END CERTIFICATE-----']
+  for (const name of ['KAFKA_CONFIG_SSL_CA_PEM', 'KAFKA_CONFIG_SSL_KEY_PEM']) {
+    assert.ok(isRemoteVariable(name, lines.join('\n')))
+    assert.ok(isRemoteVariable(name, lines.join('\r\n')))
+    assert.ok(!isRemoteVariable(name, lines.join('')))
+    assert.ok(!isRemoteVariable(name, lines.join(' ')), 'as an input of one line gives it')
+  }
+})

@@ -1,23 +1,26 @@
 /**
  * Orders to the workers of a pipeline, waited for until all of them have an answer.
  *
- * Bound: an order expires on the control plane after EXPIRES_SECONDS; so does the waiting.
+ * Bound: an order expires on the control plane after its seconds; so does the waiting.
  */
 import { get, post } from './api.ts'
 import type { Command } from './api-types.ts'
 import { isFinished } from './states.ts'
 
+/** A check or a list takes seconds, after the worker's next call and what runs there. */
 const EXPIRES_SECONDS = 60
+/** Sending many dead letters again, as long as a worker lets a tool run. */
+const REPLAY_EXPIRES_SECONDS = 600
 const ASK_MS = 700
 
 export async function order(
   pipelineId: number,
-  body: Readonly<Record<string, unknown>>,
+  body: { readonly kind: 'check' | 'dlq-list' | 'dlq-replay' } & Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): Promise<readonly Command[]> {
   const { items } = await post<{ items: Command[] }>(`/api/pipelines/${pipelineId}/commands`, {
     ...body,
-    expires_seconds: EXPIRES_SECONDS,
+    expires_seconds: body.kind === 'dlq-replay' ? REPLAY_EXPIRES_SECONDS : EXPIRES_SECONDS,
   })
   let commands: readonly Command[] = items
   while (!commands.every(isFinished)) {

@@ -83,7 +83,7 @@ function PropertyRow({ property, isSecret, fault, onChange, onRemove }: RowProps
     value,
     'aria-invalid': fault !== undefined,
     'aria-describedby': fault === undefined ? undefined : `${id}-fault`,
-    onInput: (event: { readonly currentTarget: HTMLInputElement }) =>
+    onInput: (event: { readonly currentTarget: { readonly value: string } }) =>
       onChange({ value: event.currentTarget.value }),
   }
   return (
@@ -99,7 +99,7 @@ function PropertyRow({ property, isSecret, fault, onChange, onRemove }: RowProps
         onInput={(event) => onChange({ name: event.currentTarget.value })}
       />
       <label for={`${id}-value`}>Value</label>
-      {isSecret ? <input {...shared} type="password" /> : <input {...shared} type="text" />}
+      {valueControl(name, isSecret, shared)}
       <button type="button" class="button" aria-label={`Remove ${name}`} onClick={onRemove}>
         Remove
       </button>
@@ -110,4 +110,17 @@ function PropertyRow({ property, isSecret, fault, onChange, onRemove }: RowProps
       )}
     </div>
   )
+}
+
+interface ValueProps {
+  readonly id: string
+  readonly value: string
+}
+
+/** A PEM text has lines, which an input would join. */
+function valueControl(name: string, isSecret: boolean, shared: ValueProps) {
+  if (name.endsWith('.pem')) {
+    return <textarea {...shared} class={isSecret ? 'masked' : ''} rows={4} />
+  }
+  return isSecret ? <input {...shared} type="password" /> : <input {...shared} type="text" />
 }
