@@ -19,7 +19,7 @@ import { PHASE_END, Signals } from '../src/pool/signals.ts'
 import { BulkEncoder } from '../src/sink/elasticsearch/bulk-encoder.ts'
 import { ElasticsearchSink } from '../src/sink/elasticsearch/elasticsearch-sink.ts'
 import { ELASTICSEARCH_DEFAULTS, type DocumentMode } from '../src/sink/elasticsearch/settings.ts'
-import type { SinkBatch } from '../src/sink/sink.ts'
+import { NO_HOLD, type SinkBatch } from '../src/sink/sink.ts'
 import { filledSlot, type EncodedBatch, type EncoderData } from './encoder-thread.ts'
 
 const ROUND_MS = 2000
@@ -143,5 +143,6 @@ function batchOf({ body, ends, offsets }: EncodedBatch, released: () => void): S
     settle: () => settledCount++,
     settleAll: () => (settledCount += ends.length),
     releaseBody: released,
+    splitOff: () => NO_HOLD,
   }
 }

@@ -17,7 +17,7 @@ import { BodyBuilder } from '../src/pool/record-encoder.ts'
 import { BulkEncoder } from '../src/sink/elasticsearch/bulk-encoder.ts'
 import { ElasticsearchSink } from '../src/sink/elasticsearch/elasticsearch-sink.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../src/sink/elasticsearch/settings.ts'
-import type { SinkBatch } from '../src/sink/sink.ts'
+import { NO_HOLD, type SinkBatch } from '../src/sink/sink.ts'
 import { startKafka } from '../test/servers/kafka.ts'
 import { startElasticsearch } from '../test/servers/search.ts'
 
@@ -151,7 +151,7 @@ async function writeAll(name: string): Promise<number> {
       runs: [{ ...run, offsets: numbers, timestampsMs: numbers }],
       settle: () => settled(1),
       settleAll: () => settled(ends.length),
-      releaseBody: () => undefined,
+      ...NO_HOLD,
     })
   }
   await promise

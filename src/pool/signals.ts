@@ -29,7 +29,8 @@ export interface CreditLimits {
 }
 
 /** Bytes are counted in KiB, rounded up, so that 2 TiB fit the word. */
-const kibibytes = (bytes: number) => Math.ceil(bytes / 1024)
+export const CREDIT_BYTES = 1024
+const kibibytes = (bytes: number) => Math.ceil(bytes / CREDIT_BYTES)
 
 export class Signals {
   readonly memory: SharedArrayBuffer
@@ -68,7 +69,10 @@ export class Signals {
     Atomics.add(this.#words, KIBIBYTES, kibibytes(bytes))
   }
 
-  /** The output has settled this much: the same numbers as they were taken with. */
+  /**
+   * The output has let go of this much: the same numbers as they were taken with, or parts of them
+   * in whole CREDIT_BYTES and the rest.
+   */
   settle(documents: number, bytes: number): void {
     Atomics.sub(this.#words, DOCUMENTS, documents)
     Atomics.sub(this.#words, KIBIBYTES, kibibytes(bytes))

@@ -8,7 +8,8 @@
 import assert from 'node:assert/strict'
 import type { MatchedBatch, MatchedRun } from '../filter/slot-filter.ts'
 import type { Tile } from '../offsets/ledger.ts'
-import type { Outcome, SinkBatch, SinkRun } from '../sink/sink.ts'
+import type { BodyHold, Outcome, SinkBatch, SinkRun } from '../sink/sink.ts'
+import { CreditShare } from './credit-share.ts'
 
 /** A run with its place in the ledger. */
 export interface PlacedRun {
@@ -22,7 +23,8 @@ export interface BatchOwner {
   /** `count` documents of a tile ended: one by one with their index, or (null) all of them. */
   settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void
   /**
-   * The output holds nothing of a batch's body any more. Once for each batch of a filter thread.
+   * The output let go of so much. In all what a batch of a filter thread has, in whole CREDIT_BYTES
+   * but for the last.
    */
   released(documents: number, bytes: number): void
 }
@@ -39,20 +41,25 @@ export function sinkBatches(
   assert.equal(placed.length, batch.runs.length)
   const offsetCount = batch.runs.reduce((sum, { offsets }) => sum + offsets.length, 0)
   assert.equal(batch.ends.length, offsetCount, 'a document for each offset')
-  const release = () => owner.released(batch.ends.length, batch.body.byteLength)
+  const share = new CreditShare(batch.ends.length, batch.body.byteLength, (documents, bytes) =>
+    owner.released(documents, bytes),
+  )
   const live = placed.filter((one) => one !== null)
   if (live.length === 0) {
-    release()
+    share.releaseBody()
     return []
   }
   if (live.length === placed.length) {
-    return [new PlacedBatch(batch.body, batch.ends, live, owner, release)]
+    return [new PlacedBatch(batch.body, batch.ends, live, owner, share)]
   }
   // The body is one piece of memory, and is given back with the last of its parts.
   let parts = live.length
-  return liveParts(batch, placed, owner, () => {
-    parts--
-    if (parts === 0) release()
+  return liveParts(batch, placed, owner, {
+    releaseBody: () => {
+      parts--
+      if (parts === 0) share.releaseBody()
+    },
+    splitOff: (documents, bytes) => share.splitOff(documents, bytes),
   })
 }
 
@@ -61,7 +68,7 @@ function liveParts(
   batch: MatchedBatch,
   placed: readonly (PlacedRun | null)[],
   owner: BatchOwner,
-  releasePart: () => void,
+  hold: BodyHold,
 ): SinkBatch[] {
   const parts: SinkBatch[] = []
   let first = 0
@@ -71,7 +78,7 @@ function liveParts(
       const start = first === 0 ? 0 : batch.ends[first - 1]!
       const ends = batch.ends.slice(first, first + count).map((end) => end - start)
       const body = batch.body.subarray(start, start + (ends.at(-1) ?? 0))
-      parts.push(new PlacedBatch(body, ends, [one], owner, releasePart))
+      parts.push(new PlacedBatch(body, ends, [one], owner, hold))
     }
     first += count
   }
@@ -85,7 +92,7 @@ class PlacedBatch implements SinkBatch {
   readonly runs: readonly SinkRun[]
   readonly #placed: readonly PlacedRun[]
   readonly #owner: BatchOwner
-  readonly #release: () => void
+  readonly #hold: BodyHold
   #body: Uint8Array
   /** Documents not settled, and whether the body is still held. */
   #left: number
@@ -96,14 +103,14 @@ class PlacedBatch implements SinkBatch {
     ends: Uint32Array,
     placed: readonly PlacedRun[],
     owner: BatchOwner,
-    release: () => void,
+    hold: BodyHold,
   ) {
     this.#body = body
     this.ends = ends
     this.#left = ends.length
     this.#placed = placed
     this.#owner = owner
-    this.#release = release
+    this.#hold = hold
     this.runs = placed.map(({ run, topic, partition }) => ({
       topic,
       partition,
@@ -143,7 +150,12 @@ class PlacedBatch implements SinkBatch {
     if (!this.#holdsBody) return
     this.#holdsBody = false
     this.#body = NO_BYTES
-    this.#release()
+    this.#hold.releaseBody()
+  }
+
+  splitOff(documents: number, bytes: number): BodyHold {
+    assert(this.#holdsBody)
+    return this.#hold.splitOff(documents, bytes)
   }
 
   #settled(count: number): void {

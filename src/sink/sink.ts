@@ -59,8 +59,25 @@ export interface SinkRun {
   readonly timestampTypes: Uint8Array
 }
 
-export interface SinkBatch {
-  /** All documents, one after another, as the output's encoder wrote them. */
+/** The memory of a batch's bytes, held for the output until it lets go of them. */
+export interface BodyHold {
+  /**
+   * The output needs the bytes no more (they lie in the spill, or were written): whoever made them
+   * lets go of them. Settling goes on as before.
+   */
+  releaseBody(): void
+  /**
+   * The output has copied so many documents and bytes out, and holds these beyond the rest: what is
+   * returned is released by itself.
+   */
+  splitOff(documents: number, bytes: number): BodyHold
+}
+
+/** Of bytes that nobody counts. */
+export const NO_HOLD: BodyHold = { releaseBody: () => undefined, splitOff: () => NO_HOLD }
+
+export interface SinkBatch extends BodyHold {
+  /** All documents, one after another, as the output's encoder wrote them; empty once released. */
   readonly body: Uint8Array
   /** Where each document ends in `body` (exclusive); document i starts where i - 1 ends. */
   readonly ends: Uint32Array
@@ -70,11 +87,6 @@ export interface SinkBatch {
   settle(documentIndex: number, outcome: Outcome): void
   /** Settles all of them at once; none may have been settled before. */
   settleAll(outcome: Outcome): void
-  /**
-   * The output needs the body no more (it lies in the spill): whoever made the batch lets go of the
-   * bytes, `body` is empty from then on. Settling goes on as before.
-   */
-  releaseBody(): void
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   ELASTICSEARCH_DEFAULTS,
   type DocumentSettings,
 } from '../../src/sink/elasticsearch/settings.ts'
+import { CreditShare } from '../../src/run/credit-share.ts'
 import type { Outcome, SinkBatch, SinkRun } from '../../src/sink/sink.ts'
 
 export const SOME_TIME_MS = Date.UTC(2026, 8, 1, 12, 30, 15, 250)
@@ -53,6 +54,8 @@ export interface TestBatch extends SinkBatch {
   /** By document. */
   readonly outcomes: (Outcome | undefined)[]
   readonly isReleased: () => boolean
+  /** What the output holds of it in memory, copies included: as its credit has it. */
+  readonly heldDocuments: () => number
   readonly unsettledCount: () => number
 }
 
@@ -70,12 +73,17 @@ export function batchOf(
   const { body, ends } = builder.take()
   const outcomes = Array.from<Outcome | undefined>({ length: records.length })
   let isReleased = false
+  let heldDocuments = records.length
+  const share = new CreditShare(records.length, body.length, (documents) => {
+    heldDocuments -= documents
+  })
   return {
     body,
     ends,
     runs: runsOf(records),
     outcomes,
     isReleased: () => isReleased,
+    heldDocuments: () => heldDocuments,
     unsettledCount: () => outcomes.filter((outcome) => outcome === undefined).length,
     settle(index, outcome) {
       const before = outcomes[index]
@@ -91,7 +99,9 @@ export function batchOf(
     releaseBody() {
       assert(!isReleased, 'the body is released twice')
       isReleased = true
+      share.releaseBody()
     },
+    splitOff: (documents, bytes) => share.splitOff(documents, bytes),
   }
 }
 

@@ -1,11 +1,15 @@
 /** A batch that remembers how its documents were settled; shared by the tests of the outputs. */
 import assert from 'node:assert/strict'
-import type { Outcome, SinkBatch, SinkEvents } from '../../src/sink/sink.ts'
+import type { BodyHold, Outcome, SinkBatch, SinkEvents } from '../../src/sink/sink.ts'
 
 export class RecordedBatch implements SinkBatch {
   /** These outputs keep a batch's bytes until it is settled. */
   releaseBody(): void {
     assert.fail('the body was let go')
+  }
+
+  splitOff(): BodyHold {
+    return assert.fail('documents were copied out')
   }
 
   readonly body: Uint8Array

@@ -7,21 +7,20 @@
  * what the memory holds.
  *
  * A few documents that must wait do not hold the body of a whole batch: `detach` gives them a load
- * of their own, with a copy of their bytes.
+ * of their own, with a copy of their bytes and their part of the batch's credit.
  */
 import assert from 'node:assert/strict'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
-import type { Outcome, SinkRun } from '../sink.ts'
+import type { BodyHold, Outcome, SinkRun } from '../sink.ts'
 import { indexAt } from './action-line.ts'
 
 /** What a load is made of: a SinkBatch, or what was read from the spill. */
-export interface LoadSource {
+export interface LoadSource extends BodyHold {
   readonly body: Uint8Array
   readonly ends: Uint32Array
   readonly runs: readonly SinkRun[]
   settle(documentIndex: number, outcome: Outcome): void
   settleAll(outcome: Outcome): void
-  releaseBody(): void
   /** Only for what was read from the spill: the document waits there again. */
   giveBack?(documentIndex: number): void
 }
@@ -184,13 +183,16 @@ export class Load {
     const count = to - from
     assert(count > 0 && count < this.documentCount)
     const start = this.startOf(from)
+    const body = Buffer.from(this.body.subarray(start, this.startOf(to)))
+    const hold = this.#source.splitOff(count, body.length)
     const source: LoadSource = {
-      body: Buffer.from(this.body.subarray(start, this.startOf(to))),
+      body,
       ends: this.#ends.slice(from, to).map((end) => end - start),
       runs: runsWithin(this.#source.runs, from, to),
       settle: (index, outcome) => this.#settleAtSource(from + index, from + index + 1, outcome),
       settleAll: (outcome) => this.#settleAtSource(from, to, outcome),
-      releaseBody: () => undefined,
+      releaseBody: () => hold.releaseBody(),
+      splitOff: (documents, bytes) => hold.splitOff(documents, bytes),
       ...(this.isReplay ? { giveBack: (index) => this.#giveBackOne(from + index) } : {}),
     }
     const load = new Load(source, this.#books)

@@ -3,7 +3,7 @@
  * its origins as runs.
  */
 import { TIMESTAMP_TYPES } from '../../pool/slot-reader.ts'
-import type { Outcome, SinkBatch, SinkRun } from '../sink.ts'
+import { NO_HOLD, type Outcome, type SinkBatch, type SinkRun } from '../sink.ts'
 import type { LoadSource } from './load.ts'
 import type { OverflowEntry, ReturnedEntry } from './outlets.ts'
 
@@ -49,7 +49,7 @@ export function batchOf(
     settleAll: (outcome) => {
       for (let index = 0; index < documents.length; index++) settled(index, outcome)
     },
-    releaseBody: () => undefined,
+    ...NO_HOLD,
   }
 }
 

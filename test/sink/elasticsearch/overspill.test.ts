@@ -211,6 +211,7 @@ test('the few documents of a held index do not hold the memory of those beside t
     kind: 'items',
     fault: (item) => (item.index === 'a' ? BLOCKED : null),
   })
+  const batches: TestBatch[] = []
   for (let at = 0; at < 30; at++) {
     const others = recordsOf(50, at * 50, { topic: 'b' })
     const batch = batchOf([...recordsOf(1, at, { topic: 'a' }), ...others], settings)
@@ -218,8 +219,13 @@ test('the few documents of a held index do not hold the memory of those beside t
     await bench.pass(200)
     assert.equal(batch.unsettledCount(), 1)
     assert(batch.isReleased(), `batch ${at} is held for one document`)
+    assert.equal(batch.heldDocuments(), 1, 'filter threads wait for what is in memory')
+    batches.push(batch)
   }
   assert.equal(bench.sink.gauges().queuedDocuments, 30)
+  bench.fake.script = FINE
+  assert(await bench.until(allSettled(batches), 60_000))
+  for (const batch of batches) assert.equal(batch.heldDocuments(), 0)
 })
 
 test('fresh documents and those of the spill take turns', async () => {
