@@ -13,7 +13,7 @@
 import assert from 'node:assert/strict'
 import type { PartitionOffset } from '../bridge/bridge.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { FromIngress, LostRange, Position, ToIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, Position, ToIngress } from '../kafka/ingress-messages.ts'
 import type { TopicIds } from '../kafka/topic-ids.ts'
 import type { Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
@@ -23,6 +23,7 @@ import type { Outcome, Sink } from '../sink/sink.ts'
 import { Assignments, nameOf, type AssignmentState } from './assignments.ts'
 import { Drains } from './drains.ts'
 import { lookAtHolds } from './holds.ts'
+import { bookGap, bookLoss } from './losses.ts'
 import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
 import type { ToFilter } from './thread-data.ts'
 
@@ -157,8 +158,10 @@ export class Coordinator {
       const remembered = this.#remembered.get(`${one.topic}/${one.partition}`) ?? 0
       return { ...one, offset: Math.max(one.offset, remembered) }
     })
-    for (const range of message.lost) this.#lose(range)
-    this.#give(message.ingressIndex, partitions, message.topicIds)
+    for (const range of message.lost) bookLoss(this.#options, range)
+    // What was read of these is read again from where the new ones begin.
+    const superseded = this.#give(message.ingressIndex, partitions, message.topicIds)
+    for (const id of superseded) this.#dropQueued(id)
   }
 
   /** What the group has committed, and what is remembered, are offsets of the old log. */
@@ -166,13 +169,21 @@ export class Coordinator {
     const { ingressIndex, partitions, topicIds } = message
     const [{ topic, partition }] = partitions
     this.#remembered.delete(`${topic}/${partition}`)
-    this.#give(ingressIndex, partitions, topicIds)
+    const superseded = this.#give(ingressIndex, partitions, topicIds)
+    for (const id of superseded) this.assignments.get(id).isOfFormerLog = true
     const { commits, toIngress } = this.#options
     if (commits) toIngress(ingressIndex, { kind: 'commit', commits: partitions })
   }
 
-  /** New ids, from these offsets on. First the names: no slot can hold an id that was not told. */
-  #give(ingressIndex: number, partitions: readonly PartitionOffset[], topicIds: TopicIds): void {
+  /**
+   * New ids, from these offsets on. First the names: no slot can hold an id that was not told.
+   * @returns the ids that these take the place of, closed.
+   */
+  #give(
+    ingressIndex: number,
+    partitions: readonly PartitionOffset[],
+    topicIds: TopicIds,
+  ): readonly number[] {
     const { ledger, toFilters, toIngress, idPrefixOf } = this.#options
     const superseded: number[] = []
     const states = partitions.map((one) => {
@@ -181,10 +192,7 @@ export class Coordinator {
       if (older !== null) superseded.push(older)
       return state
     })
-    for (const id of superseded) {
-      this.assignments.close(id)
-      this.#dropQueued(id)
-    }
+    for (const id of superseded) this.assignments.close(id)
     const prefixOf = (topic: string) => idPrefixOf(topicIds[topic] ?? null)
     const names = states.map((one) => ({ ...nameOf(one), idPrefix: prefixOf(one.topic) }))
     toFilters({ kind: 'names', names })
@@ -193,6 +201,7 @@ export class Coordinator {
       kind: 'assigned',
       assignments: states.map((state) => ({ ...nameOf(state), offset: state.startOffset })),
     })
+    return superseded
   }
 
   /** Answers 'revoked' when what was read of these is settled, or after drainMs. */
@@ -249,9 +258,10 @@ export class Coordinator {
   #settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void {
     const { ledger } = this.#options
     const { tile, run } = placed
-    const { book } = this.assignments.get(run.assignmentId)
-    const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
-    assert(!isOurs || outcome !== 'fenced', 'what is owned is not forgotten')
+    const { book, isOfFormerLog } = this.assignments.get(run.assignmentId)
+    const isOpen = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
+    const isOurs = isOpen || isOfFormerLog
+    assert(!isOpen || outcome !== 'fenced', 'what is owned is not forgotten')
     // What lies in the spill is sent from there, whoever owns its partition, and leaves it then.
     if (isOurs || outcome === 'spilled') book.settle(outcome, count)
     else book.add('fenced', count)
@@ -277,23 +287,9 @@ export class Coordinator {
   }
 
   #noteRun(state: AssignmentState, run: RunReport): void {
-    this.#noteGap(state, run)
+    bookGap(this.#options, state, run)
     state.book.add('fetched', run.recordCount)
     state.bytesRead += run.valueBytes
     state.lastTimestampMs = run.lastTimestampMs
-  }
-
-  /** A gap that ends at the low watermark was not compaction: those records expired unread. */
-  #noteGap(state: AssignmentState, run: RunReport): void {
-    if (run.lowWatermark <= run.coverFrom) return
-    const to = Math.min(run.lowWatermark, run.coverTo)
-    this.#lose({ topic: state.topic, partition: state.partition, from: run.coverFrom, to })
-  }
-
-  #lose(range: LostRange): void {
-    const { topic, partition, from, to } = range
-    this.#options.books.of(topic, partition).lose('retention', from, to)
-    const what = `${topic} [${partition}]: offsets ${from} to ${to - 1} expired unread`
-    this.#options.warn(`${what} (lost by retention; keep at least 3 days)`)
   }
 }

@@ -44,8 +44,15 @@ test('a partition is forgotten by the output when its own assignment ends, not l
   assert.deepEqual(dropped, ['logs/3', 'logs/3'])
 })
 
-/** Two documents of a partition are with the output, and then the partition is given away. */
-function giveAway(dropPartition: (batches: readonly SinkBatch[]) => void) {
+interface Ended {
+  /** Called when the output is told to forget the partition. */
+  readonly dropPartition: (batches: readonly SinkBatch[]) => void
+  /** Its log was made anew, instead of being given away. */
+  readonly isRewound?: boolean
+}
+
+/** Two documents of a partition are with the output, and then its assignment ends. */
+function endAssignment({ dropPartition, isRewound = false }: Ended) {
   const ledger = new Ledger({ unresolvedMax: 100 })
   const books = new Books()
   const batches: SinkBatch[] = []
@@ -90,13 +97,22 @@ function giveAway(dropPartition: (batches: readonly SinkBatch[]) => void) {
       },
     ],
   })
-  coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
+  if (isRewound) {
+    coordinator.handleIngress({
+      kind: 'restart',
+      ingressIndex: 0,
+      partitions: [{ topic: 'logs', partition: 3, offset: 0 }],
+      topicIds: {},
+    })
+  } else coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
   const state = () => books.state((topic, partition) => ledger.pendingOf(topic, partition))
   return { batches, book: books.of('logs', 3), state }
 }
 
 test('what the output forgets of a partition that was given away is fenced, not pending', () => {
-  const { state } = giveAway((batches) => batches.forEach((batch) => batch.settleAll('fenced')))
+  const { state } = endAssignment({
+    dropPartition: (batches) => batches.forEach((batch) => batch.settleAll('fenced')),
+  })
   const statement = state()
   assert.equal(statement.total.count('fenced'), 2)
   assert.equal(statement.pending, 0)
@@ -104,7 +120,7 @@ test('what the output forgets of a partition that was given away is fenced, not 
 })
 
 test('what reaches the spill after its partition was given away counts as spilled', () => {
-  const { batches, book, state } = giveAway(() => undefined)
+  const { batches, book, state } = endAssignment({ dropPartition: () => undefined })
   const [batch] = batches
   assert(batch !== undefined)
   batch.settle(0, 'spilled')
@@ -151,4 +167,15 @@ test('a partition that takes the room of others is paused until it does no longe
   crowded = []
   coordinator.tick()
   assert.deepEqual(told, ['pause 1', 'resume 1'])
+})
+
+test('what was read of a log that is gone is sent, for nobody can read it again', () => {
+  const { batches, book, state } = endAssignment({
+    dropPartition: () => assert.fail('it was forgotten'),
+    isRewound: true,
+  })
+  assert.equal(state().pending, 2)
+  batches[0]?.settle(1, 'indexed')
+  assert.deepEqual([book.count('indexed'), book.count('fenced')], [1, 0])
+  assert.equal(state().pending, 1)
 })

@@ -37,7 +37,7 @@ export interface AnswerRow {
   /** First and last status, inclusive. */
   readonly status?: readonly [first: number, last: number]
   readonly verdict: Verdict
-  /** So many tries, then the document is dead-lettered; absent: as long as it takes. */
+  /** So many answers of this kind, then it is dead-lettered; absent: as long as it takes. */
   readonly triesMax?: number
   /** For people, and for `explain`. */
   readonly meaning: string

@@ -103,6 +103,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       from: 0,
       to: load.documentCount,
       tries: 0,
+      faults: 0,
       sinceMs: this.#clock.monotonicMs(),
     })
   }

@@ -212,8 +212,8 @@ export class Overspill {
         givenBack: (entry) => this.#givenBack(entry),
       })
       const load = new Load(source, this.#replayBooks)
-      const sinceMs = clock.monotonicMs()
-      schedule.replay.push({ load, from: 0, to: load.documentCount, tries: 0, sinceMs })
+      const counts = { tries: 0, faults: 0, sinceMs: clock.monotonicMs() }
+      schedule.replay.push({ load, from: 0, to: load.documentCount, ...counts })
     }
     wake()
   }

@@ -12,6 +12,8 @@ export interface Parcel {
   readonly to: number
   /** Times these documents were sent and refused. */
   readonly tries: number
+  /** Of these, with an answer that a document may give but so often (triesMax in answers.ts). */
+  readonly faults: number
   /** When they came into the queue, by the monotonic clock. */
   readonly sinceMs: number
 }

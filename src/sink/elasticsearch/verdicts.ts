@@ -93,8 +93,10 @@ function applyRange(
   } else if (row.verdict === 'hold') {
     tally.heldCount += count
     actions.hold(parcel, item)
-  } else if (row.triesMax !== undefined && parcel.tries + 1 >= row.triesMax) {
-    actions.deadLetter(parcel, item)
+  } else if (row.triesMax !== undefined) {
+    const faulty = { ...parcel, faults: parcel.faults + 1 }
+    if (faulty.faults >= row.triesMax) actions.deadLetter(faulty, item)
+    else actions.retry(faulty, item)
   } else {
     // What a row says of a request (down, congestion, halt, ...) is, for an item, to try it again.
     actions.retry(parcel, item)

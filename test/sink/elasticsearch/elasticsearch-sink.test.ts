@@ -186,6 +186,21 @@ test('a server fault on one document is tried for a while, then dead-lettered', 
   assert.deepEqual(batch.outcomes, ['dead_lettered'])
 })
 
+test('a full queue brings no document nearer to its dead letter', async () => {
+  const box = new LetterBox()
+  const bench = new SinkBench({}, { deadLetters: box })
+  bench.fake.script = faulty(() => REJECTED)
+  const batch = batchOf(recordsOf(1))
+  bench.sink.write(batch)
+  assert(await bench.until(() => bench.fake.requests.length > 25, 3_600_000, 1000))
+  let faultsLeft = 19
+  bench.fake.script = faulty(() =>
+    faultsLeft-- > 0 ? { status: 500, type: 'null_pointer_exception', reason: '' } : null,
+  )
+  assert(await bench.until(() => batch.unsettledCount() === 0, 3_600_000, 1000))
+  assert.deepEqual(batch.outcomes, ['indexed'])
+})
+
 test('an override of the table is obeyed', async () => {
   const row = {
     name: 'x',

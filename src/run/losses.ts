@@ -1,0 +1,30 @@
+/** Records that nobody can read any more, told and counted once. */
+import type { LostRange } from '../kafka/ingress-messages.ts'
+import type { Books } from '../offsets/books.ts'
+import type { RunReport } from '../pool/run-log.ts'
+
+export interface LossReport {
+  readonly books: Books
+  readonly warn: (message: string) => void
+}
+
+/** Offsets that expired before they were read. */
+export function bookLoss(
+  { books, warn }: LossReport,
+  { topic, partition, from, to }: LostRange,
+): void {
+  books.of(topic, partition).lose('retention', from, to)
+  const what = `${topic} [${partition}]: offsets ${from} to ${to - 1} expired unread`
+  warn(`${what} (lost by retention; keep at least 3 days)`)
+}
+
+/** A gap that ends at the low watermark was not compaction: those records expired unread. */
+export function bookGap(
+  report: LossReport,
+  { topic, partition }: Pick<LostRange, 'topic' | 'partition'>,
+  run: RunReport,
+): void {
+  if (run.lowWatermark <= run.coverFrom) return
+  const to = Math.min(run.lowWatermark, run.coverTo)
+  bookLoss(report, { topic, partition, from: run.coverFrom, to })
+}
