@@ -2,7 +2,7 @@
  * What an ingress thread and main say to each other. All of it is rare: per rebalance, per second,
  * or per error; records never travel this way.
  *
- *   ingress --> main    opened, assign, revoke, rewind, restart, positions, trouble, logs, closed
+ *   ingress --> main    opened, assign, revoke, restart, positions, trouble, logs, closed
  *   main --> ingress    assigned (answers assign), revoked (answers revoke), commit, pause,
  *   resume, credentials, finish
  *
@@ -56,18 +56,13 @@ export type FromIngress =
       /** The group has given them away already: nothing may be committed. */
       readonly lost: boolean
     }
-  /** The log was truncated or made anew below `position`: what was read is to be settled first. */
-  | {
-      readonly kind: 'rewind'
-      readonly ingressIndex: number
-      readonly position: Position
-      /** The first offset of the new log that came. */
-      readonly offset: number
-    }
-  /** That is done, or its time is over: the partition is to be read on as a new assignment. */
+  /** The log was truncated or made anew: the partition is to be read on as a new assignment. */
   | {
       readonly kind: 'restart'
       readonly ingressIndex: number
+      /** How far the old log was read. */
+      readonly position: Position
+      /** The first offset of the new log that came. */
       readonly partitions: readonly [PartitionOffset]
       /** Of its topic, if they are wanted: one that was made anew has another. */
       readonly topicIds: TopicIds

@@ -4,7 +4,7 @@
  *
  *   assign   start offsets are resolved -> main opens ledgers and gives ids -> consumerAssign
  *   revoke   main is told the positions -> it settles what it can -> commit -> consumerUnassign
- *   rewind   as revoke, but nothing is committed -> main gives a new id -> consumerRestart
+ *   rewind   the log is gone: main is told, and gives a new id -> consumerRestart
  *
  * Used by ingress-thread.ts alone. Bound: one entry an assigned partition.
  */
@@ -235,23 +235,21 @@ export class Membership {
 
   /**
    * The offsets of this partition come again, with other records: they belong to another
-   * assignment. What was read of the old log is settled first, for it cannot be read again; its
-   * offsets say nothing about the new one, so none is committed.
+   * assignment. What was read of the old log is settled beside it (run/former-logs.ts).
    */
   rewind(
     { assignmentId, offset }: Pick<Rewind, 'assignmentId' | 'offset'>,
     meanwhile: Meanwhile,
   ): void {
-    const { bridge, consumer, ingressIndex, send, revokeDrainMs } = this.#options
+    const { bridge, consumer, ingressIndex, send } = this.#options
     const position = this.positions().find((one) => one.assignmentId === assignmentId)
     // Given back between the record and now.
     if (position === undefined) return
-    send({ kind: 'rewind', ingressIndex, position, offset })
-    this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
     const { topic, partition } = position
     const topicIds = this.#askTopicIds([topic])
     if (topicIds === null) return
-    send({ kind: 'restart', ingressIndex, partitions: [{ topic, partition, offset }], topicIds })
+    const partitions = [{ topic, partition, offset }] as const
+    send({ kind: 'restart', ingressIndex, position, partitions, topicIds })
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     if (anew === undefined) return this.#giveUp()
     const before = this.#assignments.get(assignmentId)

@@ -8,8 +8,11 @@
  * tile-list.ts. Nothing is kept per resolved offset.
  *
  * Fencing. An assignment id is used once. After its close, tiles are refused and settles change
- * nothing but the count of what is still out: the new owner reads those offsets again. A log that
- * was truncated (the bridge's `rewind`) is a new assignment too, for offsets then come twice.
+ * nothing but the count of what is still out: the new owner reads those offsets again.
+ *
+ * A log that was truncated (the bridge's `rewind`) is a new assignment too, for offsets then come
+ * twice. The old one is retired: nobody reads its offsets again, so its tiles and settles count as
+ * before, until its close, but its watermarks are not given out.
  *
  * Bound. An assignment is full at `unresolvedMax` pending offsets, or when tiles that are not
  * finished hold HELD_FACTOR times as many; the caller then pauses the partition. What was in slots
@@ -68,6 +71,7 @@ interface Assignment {
   readonly partition: AssignedPartition
   readonly home: Home
   isOpen: boolean
+  isRetired: boolean
   isFull: boolean
   readonly tiles: TileList<Assignment>
   pendingCount: number
@@ -112,6 +116,7 @@ export class Ledger {
       partition,
       home,
       isOpen: true,
+      isRetired: false,
       isFull: false,
       tiles: new TileList(startOffset),
       pendingCount: 0,
@@ -139,11 +144,19 @@ export class Ledger {
     // A set iterates in the order of insertion: the first is the oldest.
     const [oldest] = this.#closedIds.size > CLOSED_IDS_MAX ? this.#closedIds : []
     if (oldest !== undefined) this.#closedIds.delete(oldest)
-    assert(assignment.home.open === assignment)
-    assignment.home.open = null
+    assert(assignment.isRetired || assignment.home.open === assignment)
+    if (!assignment.isRetired) assignment.home.open = null
     assignment.isOpen = false
     assignment.tiles.clear()
     return assignment.pendingCount
+  }
+
+  /** The log of this open assignment is gone; its partition may be opened anew. Once. */
+  retire(assignmentId: number): void {
+    const assignment = this.#get(assignmentId)
+    assert(assignment.home.open === assignment)
+    assignment.home.open = null
+    assignment.isRetired = true
   }
 
   /**
@@ -252,7 +265,7 @@ export class Ledger {
     for (const assignment of this.#open.values()) {
       const offset = assignment.tiles.watermark
       assert(offset >= assignment.taken, 'a watermark never decreases')
-      if (offset === assignment.taken) continue
+      if (offset === assignment.taken || assignment.isRetired) continue
       assignment.taken = offset
       const { assignmentId, topic, partition } = assignment.partition
       moved.push({ assignmentId, topic, partition, offset })

@@ -27,8 +27,6 @@ export interface AssignmentState {
   lastTimestampMs: number
   /** Paused (holds.ts). */
   held: boolean
-  /** It read a log that is gone: what it had unsettled nobody can read again. */
-  isOfFormerLog: boolean
 }
 
 /** Given-away assignments that are remembered, to book what comes late: as the ledger does. */
@@ -66,7 +64,6 @@ export class Assignments {
       bytesRead: 0,
       lastTimestampMs: -1,
       held: false,
-      isOfFormerLog: false,
     }
     this.#states.set(state.assignmentId, state)
     return state

@@ -4,7 +4,7 @@
  *   ingress: assign   -> ids, ledgers, names to the filter threads, answer
  *            revoke   -> wait until everything read is settled, or the time is up -> answer with
  *            watermarks
- *            rewind   -> as revoke; then restart -> a new id for the same partition
+ *            restart  -> a new id for the same partition, whose log is gone (former-logs.ts)
  *   filter:  run logs and matched batches -> ledger, output
  *   output:  settled documents -> ledger -> commits, once a second
  *
@@ -22,6 +22,7 @@ import type { Signals } from '../pool/signals.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
 import { Assignments, nameOf, type AssignmentState } from './assignments.ts'
 import { Drains } from './drains.ts'
+import { FormerLogs } from './former-logs.ts'
 import { lookAtHolds } from './holds.ts'
 import { bookGap, bookLoss } from './losses.ts'
 import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
@@ -49,6 +50,7 @@ export class Coordinator {
   readonly assignments: Assignments
   readonly #options: CoordinatorOptions
   readonly #drains: Drains
+  readonly #former: FormerLogs
   /**
    * Without commits the group forgets what was read, so this process remembers it: by partition.
    */
@@ -66,6 +68,10 @@ export class Coordinator {
         options.toIngress(ingressIndex, { kind: 'revoked', commits })
       },
     })
+    this.#former = new FormerLogs({
+      ledger: options.ledger,
+      ended: (assignmentIds) => options.toFilters({ kind: 'forget', assignmentIds }),
+    })
     this.#owner = {
       settled: (placed, index, count, outcome) => this.#settled(placed, index, count, outcome),
       released: (documents, bytes) => options.signals.settle(documents, bytes),
@@ -80,9 +86,6 @@ export class Coordinator {
         break
       case 'revoke':
         this.#drain(message.ingressIndex, message.positions, message.lost ? 0 : revokeDrainMs)
-        break
-      case 'rewind':
-        this.#drain(message.ingressIndex, [message.position], revokeDrainMs)
         break
       case 'restart':
         this.#restart(message)
@@ -124,6 +127,7 @@ export class Coordinator {
   /** Everything that does not come by message: commits, full partitions, drains that end. */
   tick(): void {
     this.#drains.tick()
+    this.#former.tick()
     lookAtHolds(this.assignments.all(), this.#options)
   }
 
@@ -150,7 +154,8 @@ export class Coordinator {
 
   /** Whether everything that went into slots has reached the ledger and is settled. */
   isDrained(): boolean {
-    return [...this.assignments.all()].every((state) => this.#isSettled(state))
+    const states = [...this.assignments.all()]
+    return states.every((state) => this.#isSettled(state)) && this.#former.isSettled()
   }
 
   #assign(message: Extract<FromIngress, { kind: 'assign' }>): void {
@@ -159,31 +164,24 @@ export class Coordinator {
       return { ...one, offset: Math.max(one.offset, remembered) }
     })
     for (const range of message.lost) bookLoss(this.#options, range)
-    // What was read of these is read again from where the new ones begin.
-    const superseded = this.#give(message.ingressIndex, partitions, message.topicIds)
-    for (const id of superseded) this.#dropQueued(id)
+    this.#give(message.ingressIndex, partitions, message.topicIds)
   }
 
   /** What the group has committed, and what is remembered, are offsets of the old log. */
   #restart(message: Extract<FromIngress, { kind: 'restart' }>): void {
-    const { ingressIndex, partitions, topicIds } = message
-    const [{ topic, partition }] = partitions
+    const { ledger, commits, toIngress } = this.#options
+    const { ingressIndex, position, partitions, topicIds } = message
+    const { assignmentId, topic, partition } = position
+    this.assignments.note([position])
+    if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
+    this.assignments.close(assignmentId)
     this.#remembered.delete(`${topic}/${partition}`)
-    const superseded = this.#give(ingressIndex, partitions, topicIds)
-    for (const id of superseded) this.assignments.get(id).isOfFormerLog = true
-    const { commits, toIngress } = this.#options
+    this.#give(ingressIndex, partitions, topicIds)
     if (commits) toIngress(ingressIndex, { kind: 'commit', commits: partitions })
   }
 
-  /**
-   * New ids, from these offsets on. First the names: no slot can hold an id that was not told.
-   * @returns the ids that these take the place of, closed.
-   */
-  #give(
-    ingressIndex: number,
-    partitions: readonly PartitionOffset[],
-    topicIds: TopicIds,
-  ): readonly number[] {
+  /** New ids, from these offsets on. First the names: no slot can hold an id that was not told. */
+  #give(ingressIndex: number, partitions: readonly PartitionOffset[], topicIds: TopicIds): void {
     const { ledger, toFilters, toIngress, idPrefixOf } = this.#options
     const superseded: number[] = []
     const states = partitions.map((one) => {
@@ -192,7 +190,10 @@ export class Coordinator {
       if (older !== null) superseded.push(older)
       return state
     })
-    for (const id of superseded) this.assignments.close(id)
+    for (const id of superseded) {
+      this.assignments.close(id)
+      this.#dropQueued(id)
+    }
     const prefixOf = (topic: string) => idPrefixOf(topicIds[topic] ?? null)
     const names = states.map((one) => ({ ...nameOf(one), idPrefix: prefixOf(one.topic) }))
     toFilters({ kind: 'names', names })
@@ -201,7 +202,6 @@ export class Coordinator {
       kind: 'assigned',
       assignments: states.map((state) => ({ ...nameOf(state), offset: state.startOffset })),
     })
-    return superseded
   }
 
   /** Answers 'revoked' when what was read of these is settled, or after drainMs. */
@@ -230,6 +230,7 @@ export class Coordinator {
 
   #dropQueued(assignmentId: number): void {
     const { topic, partition } = this.assignments.get(assignmentId)
+    this.#former.giveAway(topic, partition)
     this.#options.sink.dropPartition?.(topic, partition)
   }
 
@@ -258,19 +259,19 @@ export class Coordinator {
   #settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void {
     const { ledger } = this.#options
     const { tile, run } = placed
-    const { book, isOfFormerLog } = this.assignments.get(run.assignmentId)
-    const isOpen = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
-    const isOurs = isOpen || isOfFormerLog
-    assert(!isOpen || outcome !== 'fenced', 'what is owned is not forgotten')
+    const { book } = this.assignments.get(run.assignmentId)
+    const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
+    assert(!isOurs || outcome !== 'fenced', 'what is owned is not forgotten')
     // What lies in the spill is sent from there, whoever owns its partition, and leaves it then.
     if (isOurs || outcome === 'spilled') book.settle(outcome, count)
     else book.add('fenced', count)
   }
 
-  #isSettled({ assignmentId, position }: AssignmentState): boolean {
+  #isSettled(state: AssignmentState): boolean {
     const { ledger } = this.#options
+    const { assignmentId, position } = state
     if (!ledger.isOpen(assignmentId)) return true
-    return ledger.watermark(assignmentId) >= position
+    return ledger.watermark(assignmentId) >= position && this.#former.isSettled(state)
   }
 
   #watermarks(assignmentIds: readonly number[]): PartitionOffset[] {

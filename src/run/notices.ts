@@ -67,8 +67,8 @@ export class Notices {
       case 'revoke':
         log.info(partitionsText(message.lost ? 'lost' : 'revoked', message.positions))
         break
-      case 'rewind':
-        log.warn(rewindText(message))
+      case 'restart':
+        log.warn(restartText(message))
         break
       case 'paused':
         log.warn('no free slot for too long: reading is paused until the output catches up')
@@ -117,7 +117,9 @@ function partitionsText(
   return `${what} ${names.length} partitions: ${names.slice(0, PARTITIONS_SHOWN).join(', ')}${more}`
 }
 
-function rewindText({ position, offset }: Extract<FromIngress, { kind: 'rewind' }>): string {
+function restartText(message: Extract<FromIngress, { kind: 'restart' }>): string {
+  const { position, partitions } = message
+  const [{ offset }] = partitions
   const { topic, partition, offset: expected } = position
   const came = `offset ${offset} came where ${expected} was expected`
   const why = 'the log was truncated or made anew'

@@ -166,3 +166,29 @@ test('assignments that were never opened, or twice, are assertions', () => {
   ledger.close(1)
   assert.throws(() => ledger.open(again), assert.AssertionError)
 })
+
+test('a retired assignment settles as before, and gives no watermark beside its successor', () => {
+  const ledger = new Ledger({ unresolvedMax: 100 })
+  ledger.open(LOGS)
+  const tile = ledger.cover(LOGS.assignmentId, LOGS.startOffset, LOGS.startOffset + 2, null)
+  assert.equal(tile, 'resolved')
+  ledger.retire(LOGS.assignmentId)
+  const next = { ...LOGS, assignmentId: LOGS.assignmentId + 1, epoch: LOGS.epoch + 1 }
+  assert.equal(ledger.open({ ...next, startOffset: 0 }), null, 'nothing is superseded')
+  const late = ledger.cover(
+    LOGS.assignmentId,
+    LOGS.startOffset + 2,
+    LOGS.startOffset + 3,
+    Float64Array.of(LOGS.startOffset + 2),
+  )
+  assert(late !== 'fenced' && late !== 'resolved')
+  assert.equal(ledger.settle(late, 0), true)
+  assert.equal(ledger.watermark(LOGS.assignmentId), LOGS.startOffset + 3)
+  assert.deepEqual(ledger.takeCommits(), [])
+  ledger.close(LOGS.assignmentId)
+  assert.equal(ledger.cover(next.assignmentId, 0, 5, null), 'resolved')
+  assert.deepEqual(
+    ledger.takeCommits().map(({ offset }) => offset),
+    [5],
+  )
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { PartitionOffset } from '../../src/bridge/bridge.ts'
 import { Books } from '../../src/offsets/books.ts'
 import { Ledger } from '../../src/offsets/ledger.ts'
 import { Signals } from '../../src/pool/signals.ts'
@@ -44,6 +45,8 @@ test('a partition is forgotten by the output when its own assignment ends, not l
   assert.deepEqual(dropped, ['logs/3', 'logs/3'])
 })
 
+const RUN = { reason: 0, valueBytes: 2, outsideTime: 0, lastTimestampMs: -1 }
+
 interface Ended {
   /** Called when the output is told to forget the partition. */
   readonly dropPartition: (batches: readonly SinkBatch[]) => void
@@ -56,6 +59,8 @@ function endAssignment({ dropPartition, isRewound = false }: Ended) {
   const ledger = new Ledger({ unresolvedMax: 100 })
   const books = new Books()
   const batches: SinkBatch[] = []
+  const commits: PartitionOffset[] = []
+  const forgotten: number[] = []
   const sink = Object.assign(new NoneSink(), {
     write: (batch: SinkBatch) => void batches.push(batch),
     dropPartition: () => dropPartition(batches),
@@ -69,8 +74,12 @@ function endAssignment({ dropPartition, isRewound = false }: Ended) {
     revokeDrainMs: 0,
     nowMs: () => 0,
     idPrefixOf: () => '',
-    toIngress: () => undefined,
-    toFilters: () => undefined,
+    toIngress: (_index, message) => {
+      if (message.kind === 'commit') commits.push(...message.commits)
+    },
+    toFilters: (message) => {
+      if (message.kind === 'forget') forgotten.push(...message.assignmentIds)
+    },
     warn: () => undefined,
   })
   coordinator.handleIngress({
@@ -87,10 +96,7 @@ function endAssignment({ dropPartition, isRewound = false }: Ended) {
     runs: [
       {
         ...cover,
-        reason: 0,
-        valueBytes: 2,
-        outsideTime: 0,
-        lastTimestampMs: -1,
+        ...RUN,
         offsets: Float64Array.of(0, 1),
         timestampsMs: Float64Array.of(-1, -1),
         timestampTypes: new Uint8Array(2),
@@ -101,12 +107,16 @@ function endAssignment({ dropPartition, isRewound = false }: Ended) {
     coordinator.handleIngress({
       kind: 'restart',
       ingressIndex: 0,
+      position: { assignmentId: 0, topic: 'logs', partition: 3, offset: 4, endOffset: 4 },
       partitions: [{ topic: 'logs', partition: 3, offset: 0 }],
       topicIds: {},
     })
   } else coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
+  /** Two more records of the first assignment, of which none matched. */
+  const late = () =>
+    coordinator.handleRun({ ...RUN, ...cover, coverFrom: 2, coverTo: 4, assignmentId: 0 })
   const state = () => books.state((topic, partition) => ledger.pendingOf(topic, partition))
-  return { batches, book: books.of('logs', 3), state }
+  return { batches, book: books.of('logs', 3), state, late, coordinator, commits, forgotten }
 }
 
 test('what the output forgets of a partition that was given away is fenced, not pending', () => {
@@ -170,12 +180,32 @@ test('a partition that takes the room of others is paused until it does no longe
 })
 
 test('what was read of a log that is gone is sent, for nobody can read it again', () => {
-  const { batches, book, state } = endAssignment({
+  const { batches, book, state, late, coordinator, commits, forgotten } = endAssignment({
     dropPartition: () => assert.fail('it was forgotten'),
     isRewound: true,
   })
   assert.equal(state().pending, 2)
+  assert.deepEqual(forgotten, [], 'slots of it are still to be filtered')
+  late()
   batches[0]?.settle(1, 'indexed')
-  assert.deepEqual([book.count('indexed'), book.count('fenced')], [1, 0])
-  assert.equal(state().pending, 1)
+  assert.equal(coordinator.isDrained(), false)
+  batches[0]?.settle(0, 'indexed')
+  assert.equal(coordinator.isDrained(), true)
+  coordinator.tick()
+  coordinator.commit()
+  assert.deepEqual(forgotten, [0])
+  assert.deepEqual([book.count('indexed'), book.count('fenced')], [2, 0])
+  assert.deepEqual(commits, [{ topic: 'logs', partition: 3, offset: 0 }], 'of the new log alone')
+  assert.equal(state().exitStatus, 0)
+})
+
+test('a log that is gone is forgotten with its partition', () => {
+  const { batches, book, coordinator, forgotten } = endAssignment({
+    dropPartition: ([batch]) => batch?.settleAll('fenced'),
+    isRewound: true,
+  })
+  coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [1] })
+  assert.equal(batches.length, 1)
+  assert.equal(book.count('fenced'), 2)
+  assert.deepEqual(new Set(forgotten), new Set([0, 1]))
 })
