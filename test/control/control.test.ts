@@ -88,6 +88,8 @@ test('over TLS the cookie is for TLS only', async (t) => {
   const body = path.join(folder, 'body.json')
   writeFileSync(body, JSON.stringify({ token }))
   const { stdout } = await run('curl', [
+    // A user's .curlrc says nothing here.
+    '-q',
     '-sSi',
     '--cacert',
     certificate,

@@ -91,7 +91,7 @@ test('a worker on another machine is heard with TLS trust and the token', async 
   await tokenless.heard(/status 401: .*WORKER_TOKEN/)
   const trusted = startWorker('w3', { ...trust, WORKER_TOKEN_FILE: tokenFile })
   const token = readFileSync(path.join(folder, 'data', 'control-token'), 'utf8').trim()
-  const curl = ['-sS', '--cacert', certificate, '-H', `authorization: Bearer ${token}`]
+  const curl = ['-q', '-sS', '--cacert', certificate, '-H', `authorization: Bearer ${token}`]
   await until('the worker', () => {
     const said = execFileSync('curl', [...curl, `https://${neighbour.here}:${port}/api/workers`])
     const { items } = JSON.parse(said.toString()) as { items: { id: string }[] }
@@ -128,7 +128,7 @@ test('from another machine only what is open answers without a token', async (t)
       ...more,
     ]
     const url = `http://${neighbour.here}:${port}${route}`
-    const said = execFileSync('ip', ['netns', 'exec', neighbour.name, 'curl', ...args, url], {
+    const said = execFileSync('ip', ['netns', 'exec', neighbour.name, 'curl', '-q', ...args, url], {
       encoding: 'utf8',
     })
     const cut = said.lastIndexOf('\n')

@@ -1,6 +1,6 @@
 /** Add-ons that cannot be loaded: each is one clear error, and none ends the process. */
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { loadBridge } from '../../src/bridge/load.ts'
@@ -27,7 +27,10 @@ for (const [what, bytes, says] of ADD_ONS) {
 }
 
 test('an add-on that is none of ours is refused', async (t) => {
-  const file = 'node_modules/better-sqlite3/prebuilds/linux-x64.node'
+  // The one of the executable runs with an older libc than the package's own.
+  const forExecutable = 'build/release/addons/sqlite.node'
+  const isBuilt = process.env['LOGPIPE_BIN'] !== undefined && existsSync(forExecutable)
+  const file = isBuilt ? forExecutable : 'node_modules/better-sqlite3/prebuilds/linux-x64.node'
   await assertRefused(t, path.resolve(file), /it is no bridge/)
 })
 
