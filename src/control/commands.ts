@@ -149,7 +149,10 @@ export class CommandQueue {
   #forgetOldest(): void {
     if (this.#commands.size <= KEPT_MAX) return
     const all = [...this.#commands.values()]
-    const over = all.filter(({ state }) => state !== 'queued' && state !== 'sent')
+    const nowMs = this.#clock.wallMs()
+    const isOpen = ({ state, expiresMs }: Command): boolean =>
+      (state === 'queued' || state === 'sent') && expiresMs > nowMs
+    const over = all.filter((each) => !isOpen(each))
     // A watched pipeline is asked for its tail every few seconds, and nobody asks what came of it.
     const command = over.find(({ kind }) => kind === 'tail') ?? over[0] ?? all[0]
     if (command === undefined) return

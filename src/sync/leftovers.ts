@@ -7,7 +7,7 @@
  * Held across a restart of sync, it lacks its secrets, which are not on disk: the control plane is
  * asked for them. Where that has forgotten the pipeline the spill stays as it is, for an operator.
  */
-import type { Assignment } from './assignment.ts'
+import { hasSecrets, type Assignment } from './assignment.ts'
 import type { Leftovers } from './home.ts'
 
 /** Sends what lies in the spill of a pipeline, telling how far it is; false: not all. */
@@ -68,8 +68,14 @@ export class LeftoverSpill {
     const stop = AbortSignal.any([signal, this.#interrupt.signal])
     const isDone = await this.#drain(this.#held.assignment, stop, tell)
     this.#interrupt = null
-    if (isDone) this.#held = null
-    else if (stop.aborted) return 'stopped'
-    return isDone ? 'sent' : 'failed'
+    if (isDone) {
+      this.#held = null
+      return 'sent'
+    }
+    if (stop.aborted) return 'stopped'
+    // They may be what is wrong: those of now are asked for before the next try.
+    const { assignment } = this.#held
+    this.#held = { assignment, lacksSecrets: hasSecrets(assignment) }
+    return 'failed'
   }
 }

@@ -71,3 +71,14 @@ test('the orders of an open tail do not push out what came of a check', () => {
   assert.equal(queue.latest(1, 'check')?.id, waiting.id)
   assert.equal(queue.get(check.id)?.result, 'fine')
 })
+
+test('the orders of workers that are gone do not push out what came of a check', () => {
+  const clock = new ManualClock()
+  const queue = new CommandQueue(clock)
+  for (let index = 0; index < 1000; index++) queue.add({ ...order, workerId: `gone${index}` })
+  clock.advance(120_000)
+  const check = queue.add(order)
+  queue.finish('w1', { id: check.id, ok: true, result: 'fine' })
+  for (let index = 0; index < 900; index++) queue.add({ ...order, workerId: `w${index}` })
+  assert.equal(queue.get(check.id)?.result, 'fine')
+})

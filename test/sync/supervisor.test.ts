@@ -308,6 +308,20 @@ test('what was left waits for its passwords, which are not on disk', async (t) =
   assert.equal(supervisor.status().error, null)
 })
 
+test('a drain that failed asks for the passwords of now', async (t) => {
+  const left = leftovers({ lacksSecrets: true })
+  const { supervisor, children, drains, pass } = supervisorFixture(t, null, left)
+  supervisor.want(assignment(2))
+  drains.answer = 'status 401'
+  supervisor.giveSecrets({ ES_PASSWORD: 'old' })
+  await pass(3000)
+  assert.deepEqual([drains.asked, supervisor.lacksSecretsOf], [[9], 9])
+  drains.answer = undefined
+  supervisor.giveSecrets({ ES_PASSWORD: 'new' })
+  await pass(3000)
+  assert.deepEqual([drains.secrets, children.length], [{ ES_PASSWORD: 'new' }, 1])
+})
+
 test('what nobody has the passwords of any more does not hold up what is wanted', async (t) => {
   const left = leftovers({ lacksSecrets: true })
   const { supervisor, children, drains, pass, home } = supervisorFixture(t, null, left)
