@@ -61,6 +61,8 @@ export interface SyncView {
   readonly metrics: Readonly<Record<string, number>>
 }
 
+/** Of an error's message: the control plane refuses a heartbeat with a longer one. */
+const MESSAGE_CHARS = 4096
 const WORKER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 /** @throws LogpipeError USAGE for a wrong worker id, LOCKED or SYNC for its folder. */
@@ -246,6 +248,7 @@ class Agent {
 
   async #body(state: string): Promise<Record<string, unknown>> {
     const status = this.#supervisor.status()
+    const error = this.#refusal === null ? status.error : { message: this.#refusal, lines: [] }
     const metrics = await this.#metrics(status.pipelineId)
     return {
       state,
@@ -253,7 +256,7 @@ class Agent {
       pipeline_id: status.pipelineId,
       revision: status.revision,
       failed_revision: status.failedRevision,
-      error: this.#refusal === null ? status.error : { message: this.#refusal, lines: [] },
+      error: error === null ? null : { ...error, message: error.message.slice(0, MESSAGE_CHARS) },
       metrics,
       leftovers: this.#supervisor.lacksSecretsOf,
       dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
