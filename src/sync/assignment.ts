@@ -64,26 +64,20 @@ export function parseOrders(answer: unknown): Orders {
 
 /** Null also for what this version may not take: it cannot be drained with that. */
 function parseLeftovers(given: unknown): Orders['leftovers'] {
-  if (given === null || given === undefined) return given
-  try {
+  if (given === undefined) return undefined
+  return unlessRefused(() => {
     const fields = objectOf(given, 'leftovers')
     return {
       pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
       secrets: variablesOf(fields['secrets'], 'secrets'),
     }
-  } catch (error) {
-    if (error instanceof LogpipeError) return null
-    throw error
-  }
+  })
 }
 
 function pipelineIdOf(assignment: unknown): number | null {
-  try {
-    return countOf(objectOf(assignment, 'the assignment')['pipeline_id'], 'pipeline_id')
-  } catch (error) {
-    if (error instanceof LogpipeError) return null
-    throw error
-  }
+  return unlessRefused(() =>
+    countOf(objectOf(assignment, 'the assignment')['pipeline_id'], 'pipeline_id'),
+  )
 }
 
 /** Also from a file. Null where nothing shall run. */
@@ -107,13 +101,8 @@ export function parseAssignment(given: unknown): Assignment | null {
 function fallbackOf(given: unknown, of: Omit<Assignment, 'fallback'>): Assignment | null {
   if (given === null || given === undefined) return null
   const { pipelineId, name } = of
-  try {
-    const more = { pipeline_id: pipelineId, name, desired_state: 'running', fallback: null }
-    return parseAssignment({ ...objectOf(given, 'the fallback'), ...more })
-  } catch (error) {
-    if (error instanceof LogpipeError) return null
-    throw error
-  }
+  const more = { pipeline_id: pipelineId, name, desired_state: 'running', fallback: null }
+  return unlessRefused(() => parseAssignment({ ...objectOf(given, 'the fallback'), ...more }))
 }
 
 export function hasSecrets({ secrets }: Assignment): boolean {
@@ -153,19 +142,25 @@ function sameTexts(
 
 /** None for what cannot be understood: the control plane lets it expire. */
 function parseCommand(given: unknown): Command[] {
-  try {
+  const command = unlessRefused(() => {
     const fields = objectOf(given, 'a command')
-    return [
-      {
-        id: String(fields['id']),
-        kind: String(fields['kind']),
-        pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
-        args: objectOf(fields['args'] ?? {}, 'args'),
-        expiresMs: Date.parse(String(fields['expires_at'])),
-      },
-    ]
+    return {
+      id: String(fields['id']),
+      kind: String(fields['kind']),
+      pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
+      args: objectOf(fields['args'] ?? {}, 'args'),
+      expiresMs: Date.parse(String(fields['expires_at'])),
+    }
+  })
+  return command === null ? [] : [command]
+}
+
+/** Null for what is not as expected. */
+function unlessRefused<Value>(parse: () => Value): Value | null {
+  try {
+    return parse()
   } catch (error) {
-    if (error instanceof LogpipeError) return []
+    if (error instanceof LogpipeError) return null
     throw error
   }
 }

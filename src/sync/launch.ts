@@ -25,17 +25,8 @@ const NOT_INHERITED =
 /** The name of the snapshot in a child's home. */
 export const SNAPSHOT_NAME = 'runtime_metrics.json'
 
-/** The child itself. */
-export function runLaunch(
-  settings: LaunchSettings,
-  assignment: Assignment,
-  folder: string,
-): Launch {
-  return toolLaunch(settings, assignment, folder, ['run'])
-}
-
-/** Another sub-command with the same environment, as check. */
-export function toolLaunch(
+/** @param args the sub-command, as `run`, and what belongs to it. */
+export function launchOf(
   settings: LaunchSettings,
   assignment: Assignment,
   folder: string,

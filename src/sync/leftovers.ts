@@ -5,9 +5,11 @@
  *   none --a pipeline runs that commits on spill--> held --sent, or its secrets are gone--> none
  *
  * Held across a restart of sync, it lacks its secrets, which are not on disk: the control plane is
- * asked for them. Where that has forgotten the pipeline the spill stays as it is, for an operator.
+ * asked for them, and nothing is sent without. Where that has forgotten the pipeline the spill
+ * stays as it is, for an operator. After a failure it is asked, too, for the secrets may be what is
+ * wrong, but those at hand are tried again meanwhile.
  */
-import { hasSecrets, type Assignment } from './assignment.ts'
+import type { Assignment } from './assignment.ts'
 import type { Leftovers } from './home.ts'
 
 /** Sends what lies in the spill of a pipeline, telling how far it is; false: not all. */
@@ -20,6 +22,7 @@ export type DrainSpill = (
 export class LeftoverSpill {
   readonly #drain: DrainSpill
   #held: Leftovers | null
+  #hasFailed = false
   #interrupt: AbortController | null = null
 
   /** @param saved by an earlier sync process. */
@@ -42,15 +45,23 @@ export class LeftoverSpill {
     return this.#held?.lacksSecrets === true ? this.pipelineId : null
   }
 
+  /** Whose secrets the control plane is asked for; null: nobody's. */
+  get asksSecretsOf(): number | null {
+    return this.#hasFailed ? this.pipelineId : this.lacksSecretsOf
+  }
+
   /** From now on this one's spill may hold documents; null: none does. */
   hold(assignment: Assignment | null): void {
     this.#held = assignment === null ? null : { assignment, lacksSecrets: false }
+    this.#hasFailed = false
   }
 
-  /** Null: nobody has them any more. */
+  /** Null: nobody has them any more. Those at hand are kept; without any nothing is held. */
   giveSecrets(secrets: Assignment['secrets'] | null): void {
     if (this.#held === null) return
-    this.hold(secrets === null ? null : { ...this.#held.assignment, secrets })
+    const { assignment, lacksSecrets } = this.#held
+    if (secrets !== null) this.hold({ ...assignment, secrets })
+    else this.hold(lacksSecrets ? null : assignment)
   }
 
   /** Its pipeline is wanted again: the child will send what is left. */
@@ -69,13 +80,11 @@ export class LeftoverSpill {
     const isDone = await this.#drain(this.#held.assignment, stop, tell)
     this.#interrupt = null
     if (isDone) {
-      this.#held = null
+      this.hold(null)
       return 'sent'
     }
     if (stop.aborted) return 'stopped'
-    // They may be what is wrong: those of now are asked for before the next try.
-    const { assignment } = this.#held
-    this.#held = { assignment, lacksSecrets: hasSecrets(assignment) }
+    this.#hasFailed = true
     return 'failed'
   }
 }

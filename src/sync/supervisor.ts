@@ -66,6 +66,7 @@ export const CRASHES_MAX = 5
 const EXIT_USAGE = 2
 
 export class Supervisor {
+  readonly leftovers: LeftoverSpill
   readonly #deps: SupervisorDependencies
   readonly #done: Promise<void>
   #wanted: Assignment | null = null
@@ -75,7 +76,6 @@ export class Supervisor {
   #good: Assignment | null = null
   /** Will not run; #good runs in its place. */
   #failed: Assignment | null = null
-  readonly #leftovers: LeftoverSpill
   #drainFailures = 0
   /** The child of an earlier sync process, until it is gone. */
   #orphan: ChildIdentity | null
@@ -92,7 +92,7 @@ export class Supervisor {
     saved: Pick<SavedState, 'child' | 'leftovers'>,
   ) {
     this.#deps = dependencies
-    this.#leftovers = new LeftoverSpill(dependencies.drainLeftovers, saved.leftovers)
+    this.leftovers = new LeftoverSpill(dependencies.drainLeftovers, saved.leftovers)
     this.#orphan = saved.child
     this.#done = this.#loop()
   }
@@ -116,18 +116,13 @@ export class Supervisor {
       this.#error = null
     } else if (this.#failed !== null) this.#failed = assignment
     this.#save()
-    if (assignment?.pipelineId === this.#leftovers.pipelineId) this.#leftovers.interrupt()
+    if (assignment?.pipelineId === this.leftovers.pipelineId) this.leftovers.interrupt()
     this.#wake?.()
   }
 
-  /** The pipeline without whose secrets what it left cannot be sent; null: there is none. */
-  get lacksSecretsOf(): number | null {
-    return this.#leftovers.lacksSecretsOf
-  }
-
-  /** Answers `lacksSecretsOf`; null: nobody has them any more, and the spill stays as it is. */
+  /** Answers what the leftovers ask for; null: nobody has them any more. */
   giveSecrets(secrets: Assignment['secrets'] | null): void {
-    this.#leftovers.giveSecrets(secrets)
+    this.leftovers.giveSecrets(secrets)
     this.#save()
     this.#wake?.()
   }
@@ -163,7 +158,7 @@ export class Supervisor {
     }
     while (!this.#closed) {
       const target = this.#target()
-      const leftId = this.#leftovers.pipelineId
+      const leftId = this.leftovers.pipelineId
       if (!this.#isTold || (target === null && leftId === null)) {
         this.#state = 'idle'
         await this.#woken()
@@ -191,7 +186,7 @@ export class Supervisor {
     const child = start(target, { onLine, onReply })
     const run: Run = { child, assignment: target, exit: undefined }
     this.#running = run
-    this.#leftovers.hold(this.#deps.commitsOnSpill(target) ? target : null)
+    this.leftovers.hold(this.#deps.commitsOnSpill(target) ? target : null)
     this.#save()
     const cancels = [
       clock.after(STARTED_MS, () => (this.#state = 'running')),
@@ -252,14 +247,14 @@ export class Supervisor {
   async #drain(): Promise<void> {
     this.#state = 'stopping'
     const tell = (message: string): void => void (this.#error = { message, lines: [] })
-    const lacking = this.lacksSecretsOf
+    const lacking = this.leftovers.lacksSecretsOf
     if (lacking !== null) {
       tell(`the spill of pipeline ${lacking} waits for its passwords from the control plane`)
       await this.#woken()
       this.#error = null
       return
     }
-    const outcome = await this.#leftovers.send(this.#closing.signal, tell)
+    const outcome = await this.leftovers.send(this.#closing.signal, tell)
     if (outcome === 'failed') return this.#pause('stopping', backoffMs(++this.#drainFailures))
     this.#error = null
     this.#drainFailures = 0
@@ -280,7 +275,7 @@ export class Supervisor {
   #save(): void {
     try {
       const child = this.#identity()
-      this.#deps.home.save({ assignment: this.#wanted, child, leftovers: this.#leftovers.held })
+      this.#deps.home.save({ assignment: this.#wanted, child, leftovers: this.leftovers.held })
     } catch (error) {
       this.#deps.log('error', messageOf(error))
     }

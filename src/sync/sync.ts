@@ -11,15 +11,15 @@ import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
 import type { Assignment, Orders } from './assignment.ts'
-import { startedBy, type SpawnChild } from './child.ts'
+import type { SpawnChild } from './child.ts'
 import { CommandRunner } from './command-runner.ts'
 import { ControlClient, type Fetch } from './control-client.ts'
 import { Home, type LockFile } from './home.ts'
-import { commitsOnSpill, runLaunch, SNAPSHOT_NAME, type LaunchSettings } from './launch.ts'
+import { commitsOnSpill, SNAPSHOT_NAME, type LaunchSettings } from './launch.ts'
 import type { Processes } from './processes.ts'
+import { Programs } from './programs.ts'
 import { Supervisor } from './supervisor.ts'
 import { TailBuffer } from './tail-buffer.ts'
-import { Tools } from './tools.ts'
 
 export interface SyncSettings extends LaunchSettings {
   readonly controlPlaneUrl: string
@@ -123,7 +123,7 @@ class Agent {
     )
     const saved = home.read()
     const folderOf = (pipelineId: number): string => home.pipelineFolder(pipelineId)
-    const tools = new Tools(settings, { clock, spawn, folderOf })
+    const programs = new Programs(settings, { clock, spawn, folderOf })
     this.#supervisor = new Supervisor(
       {
         clock,
@@ -131,13 +131,10 @@ class Agent {
         processes,
         log,
         drainMs: settings.drainMs,
-        start: (assignment, events) =>
-          startedBy(() => {
-            const folder = folderOf(assignment.pipelineId)
-            return spawn(runLaunch(settings, assignment, folder), events)
-          }),
+        start: (assignment, events) => programs.start(assignment, ['run'], events),
         commitsOnSpill: (assignment) => commitsOnSpill(settings, assignment),
-        drainLeftovers: async (assignment, stop, tell) => tools.drainSpill(assignment, stop, tell),
+        drainLeftovers: async (assignment, stop, tell) =>
+          programs.drainSpill(assignment, stop, tell),
         onReply: (reply) => this.#tail.take(reply),
       },
       saved,
@@ -146,7 +143,7 @@ class Agent {
       clock,
       async (pipelineId, args, onLine, timeoutMs) =>
         this.#assignment?.pipelineId === pipelineId
-          ? tools.run(this.#assignment, { args, onLine, timeoutMs })
+          ? programs.runTool(this.#assignment, { args, onLine, timeoutMs })
           : { code: null, signal: null, error: 'this worker has another pipeline now' },
       (command) => this.#supervisor.send(command),
     )
@@ -216,9 +213,9 @@ class Agent {
   }
 
   #follow({ assignment, refusal, refusedPipelineId, leftovers }: Orders): void {
-    const lacking = this.#supervisor.lacksSecretsOf
-    // It was asked for them; an older version never says a word.
-    if (lacking !== null) this.#giveSecrets(lacking, leftovers)
+    const asked = this.#supervisor.leftovers.asksSecretsOf
+    // An older version never says a word.
+    if (asked !== null) this.#giveSecrets(asked, leftovers)
     if (refusal === null) this.#take(assignment)
     else {
       if (refusal !== this.#refusal) this.#deps.log('error', refusal)
@@ -231,7 +228,7 @@ class Agent {
 
   #giveSecrets(pipelineId: number, given: Orders['leftovers']): void {
     const isKnown = given?.pipelineId === pipelineId
-    if (!isKnown) {
+    if (!isKnown && this.#supervisor.leftovers.lacksSecretsOf !== null) {
       const message =
         `what pipeline ${pipelineId} left in its spill stays in ` +
         `${this.#home.pathOf(pipelineId)}: the control plane does not have its passwords any ` +
@@ -258,7 +255,7 @@ class Agent {
       failed_revision: status.failedRevision,
       error: error === null ? null : { ...error, message: error.message.slice(0, MESSAGE_CHARS) },
       metrics,
-      leftovers: this.#supervisor.lacksSecretsOf,
+      leftovers: this.#supervisor.leftovers.asksSecretsOf,
       dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
       tail: this.#tail.drain(),
       poll_ms: this.#settings.pollMs,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { resolve } from '../../src/options/resolve.ts'
 import { spawnChild } from '../../src/sync/child.ts'
-import { runLaunch } from '../../src/sync/launch.ts'
+import { launchOf } from '../../src/sync/launch.ts'
 
 function variablesOf(
   variables: Readonly<Record<string, string>>,
@@ -18,7 +18,7 @@ function variablesOf(
     secrets,
     fallback: null,
   }
-  return runLaunch({ command: ['logpipe'], environment }, assignment, '/home').environment
+  return launchOf({ command: ['logpipe'], environment }, assignment, '/home', ['run']).environment
 }
 
 test('a pipeline writes to Elasticsearch, and one that counts writes nowhere', () => {

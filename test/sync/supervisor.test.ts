@@ -298,28 +298,34 @@ test('what was left waits for its passwords, which are not on disk', async (t) =
   const { supervisor, children, drains, pass, home } = supervisorFixture(t, null, left)
   supervisor.want(assignment(2))
   await pass(2000)
-  assert.deepEqual([drains.asked, children.length, supervisor.lacksSecretsOf], [[], 0, 9])
+  assert.deepEqual([drains.asked, children.length, supervisor.leftovers.lacksSecretsOf], [[], 0, 9])
   assert.match(supervisor.status().error?.message ?? '', /pipeline 9 waits for its passwords/)
   assert.equal(home.read().leftovers?.lacksSecrets, true, 'a third process must ask as well')
   supervisor.giveSecrets({ ES_PASSWORD: 'x' })
   await pass(1000)
   assert.deepEqual([drains.asked, drains.secrets], [[9], { ES_PASSWORD: 'x' }])
-  assert.deepEqual([children.length, supervisor.lacksSecretsOf], [1, null])
+  assert.deepEqual([children.length, supervisor.leftovers.lacksSecretsOf], [1, null])
   assert.equal(supervisor.status().error, null)
 })
 
-test('a drain that failed asks for the passwords of now', async (t) => {
+test('a drain that failed asks for other passwords, and goes on with those at hand', async (t) => {
   const left = leftovers({ lacksSecrets: true })
   const { supervisor, children, drains, pass } = supervisorFixture(t, null, left)
   supervisor.want(assignment(2))
   drains.answer = 'status 401'
   supervisor.giveSecrets({ ES_PASSWORD: 'old' })
+  await pass(500)
+  assert.deepEqual([drains.asked, supervisor.leftovers.asksSecretsOf], [[9], 9])
   await pass(3000)
-  assert.deepEqual([drains.asked, supervisor.lacksSecretsOf], [[9], 9])
+  assert.deepEqual(drains.asked, [9, 9, 9], 'the control plane may be away')
+  supervisor.giveSecrets(null)
+  await pass(4000)
+  assert.deepEqual([drains.asked, drains.secrets], [[9, 9, 9, 9], { ES_PASSWORD: 'old' }])
   drains.answer = undefined
   supervisor.giveSecrets({ ES_PASSWORD: 'new' })
-  await pass(3000)
+  await pass(1000)
   assert.deepEqual([drains.secrets, children.length], [{ ES_PASSWORD: 'new' }, 1])
+  assert.equal(supervisor.leftovers.asksSecretsOf, null)
 })
 
 test('what nobody has the passwords of any more does not hold up what is wanted', async (t) => {

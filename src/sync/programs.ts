@@ -1,16 +1,16 @@
 /**
- * Sub-commands of logpipe in a pipeline's home, beside its child: check, dead letters, the drain of
- * a spill.
+ * The program in a pipeline's home: its child, and beside that the sub-commands for check, for dead
+ * letters and for the drain of a spill.
  *
- * Each has its time. When that is over, or when nobody waits for it any more, it is told to end,
- * which it does after the request it is in; killed is only what does not.
+ * A sub-command has its time. When that is over, or when nobody waits for it any more, it is told
+ * to end, which it does after the request it is in; killed is only what does not.
  */
 import type { Clock } from '../core/clock.ts'
 import type { Assignment } from './assignment.ts'
-import { startedBy, type Exit, type SpawnChild } from './child.ts'
-import { toolLaunch, type LaunchSettings } from './launch.ts'
+import { startedBy, type Child, type ChildEvents, type Exit, type SpawnChild } from './child.ts'
+import { launchOf, type LaunchSettings } from './launch.ts'
 
-export interface ToolDependencies {
+export interface ProgramDependencies {
   readonly clock: Clock
   readonly spawn: SpawnChild
   /** The home of a pipeline. @throws LogpipeError SYNC when there can be none. */
@@ -31,24 +31,29 @@ const END_MS = 10_000
 const FAILURE_LINES_MAX = 5
 const SPILL_DRAIN_MS = 300_000
 
-export class Tools {
+export class Programs {
   readonly #settings: LaunchSettings
-  readonly #deps: ToolDependencies
+  readonly #deps: ProgramDependencies
 
-  constructor(settings: LaunchSettings, dependencies: ToolDependencies) {
+  constructor(settings: LaunchSettings, dependencies: ProgramDependencies) {
     this.#settings = settings
     this.#deps = dependencies
   }
 
-  /** Runs one to its end. */
-  async run(assignment: Assignment, call: ToolCall): Promise<Exit> {
-    const { clock, spawn, folderOf } = this.#deps
-    const { args, onLine, timeoutMs, stop } = call
-    const tool = startedBy(() => {
+  /** Starts it with these arguments. */
+  start(assignment: Assignment, args: readonly string[], events: ChildEvents): Child {
+    const { spawn, folderOf } = this.#deps
+    return startedBy(() => {
       const folder = folderOf(assignment.pipelineId)
-      const launch = toolLaunch(this.#settings, assignment, folder, args)
-      return spawn(launch, { onLine, onReply: () => undefined })
+      return spawn(launchOf(this.#settings, assignment, folder, args), events)
     })
+  }
+
+  /** Runs a sub-command to its end. */
+  async runTool(assignment: Assignment, call: ToolCall): Promise<Exit> {
+    const { clock } = this.#deps
+    const { args, onLine, timeoutMs, stop } = call
+    const tool = this.start(assignment, args, { onLine, onReply: () => undefined })
     let why: string | undefined
     let cancelKill = (): void => undefined
     const end = (reason: string): void => {
@@ -83,7 +88,7 @@ export class Tools {
       tell(`${spill} is sent before all else: ${line}`)
     }
     const call = { args: ['spill', 'drain'], onLine, timeoutMs: SPILL_DRAIN_MS, stop }
-    const exit = await this.run(assignment, call)
+    const exit = await this.runTool(assignment, call)
     if (exit.code === 0) return true
     tell(`${spill} cannot be drained: ${lines.join('; ') || (exit.error ?? 'it failed')}`)
     return false
