@@ -9,7 +9,7 @@
  * stays as it is, for an operator. After a failure it is asked, too, for the secrets may be what is
  * wrong, but those at hand are tried again meanwhile.
  */
-import type { Assignment } from './assignment.ts'
+import { runsTheSame, type Assignment } from './assignment.ts'
 import type { Leftovers } from './home.ts'
 
 /** Sends what lies in the spill of a pipeline, telling how far it is; false: not all. */
@@ -56,12 +56,17 @@ export class LeftoverSpill {
     this.#hasFailed = false
   }
 
-  /** Null: nobody has them any more. Those at hand are kept; without any nothing is held. */
-  giveSecrets(secrets: Assignment['secrets'] | null): void {
-    if (this.#held === null) return
+  /**
+   * Null: nobody has them any more. Those at hand are kept; without any nothing is held.
+   * @returns whether that makes a difference.
+   */
+  giveSecrets(secrets: Assignment['secrets'] | null): boolean {
+    if (this.#held === null) return false
     const { assignment, lacksSecrets } = this.#held
-    if (secrets !== null) this.hold({ ...assignment, secrets })
-    else this.hold(lacksSecrets ? null : assignment)
+    const isGone = secrets === null && lacksSecrets
+    const next = { ...assignment, secrets: secrets ?? assignment.secrets }
+    this.hold(isGone ? null : next)
+    return lacksSecrets || !runsTheSame(assignment, next)
   }
 
   /** Its pipeline is wanted again: the child will send what is left. */

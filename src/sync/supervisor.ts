@@ -122,7 +122,7 @@ export class Supervisor {
 
   /** Answers what the leftovers ask for; null: nobody has them any more. */
   giveSecrets(secrets: Assignment['secrets'] | null): void {
-    this.leftovers.giveSecrets(secrets)
+    if (!this.leftovers.giveSecrets(secrets)) return
     this.#save()
     this.#wake?.()
   }
