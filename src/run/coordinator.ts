@@ -170,8 +170,12 @@ export class Coordinator {
   /** What the group has committed, and what is remembered, are offsets of the old log. */
   #restart(message: Extract<FromIngress, { kind: 'restart' }>): void {
     const { ledger, commits, toIngress } = this.#options
-    const { ingressIndex, position, partitions, topicIds } = message
+    const { ingressIndex, position, topicIds } = message
     const { assignmentId, topic, partition } = position
+    // A log that was cut off has what lies below the cut: what of it is unsettled comes again.
+    const unsettled = ledger.isOpen(assignmentId) ? ledger.watermark(assignmentId) : Infinity
+    const [{ offset }] = message.partitions
+    const partitions = [{ topic, partition, offset: Math.min(offset, unsettled) }]
     this.assignments.note([position])
     if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
     this.assignments.close(assignmentId)

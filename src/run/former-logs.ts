@@ -1,7 +1,7 @@
 /**
- * Assignments whose log is gone, made anew or cut off while it was read. Nobody can read again what
- * they had unsettled, so it is sent and booked like any other; only nothing of it is committed, for
- * its offsets say nothing about the new log.
+ * Assignments whose log is gone, made anew or cut off while it was read. What they had unsettled of
+ * it nobody can read again, so it is sent and booked like any other; only nothing of it is
+ * committed, for its offsets say nothing about the new log.
  *
  *   held --the log is gone--> retired --all settled, or the partition is given away--> closed
  *

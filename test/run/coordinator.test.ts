@@ -52,10 +52,12 @@ interface Ended {
   readonly dropPartition: (batches: readonly SinkBatch[]) => void
   /** Its log was made anew, instead of being given away. */
   readonly isRewound?: boolean
+  /** The offset that came again. */
+  readonly rewoundTo?: number
 }
 
 /** Two documents of a partition are with the output, and then its assignment ends. */
-function endAssignment({ dropPartition, isRewound = false }: Ended) {
+function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0 }: Ended) {
   const ledger = new Ledger({ unresolvedMax: 100 })
   const books = new Books()
   const batches: SinkBatch[] = []
@@ -108,7 +110,7 @@ function endAssignment({ dropPartition, isRewound = false }: Ended) {
       kind: 'restart',
       ingressIndex: 0,
       position: { assignmentId: 0, topic: 'logs', partition: 3, offset: 4, endOffset: 4 },
-      partitions: [{ topic: 'logs', partition: 3, offset: 0 }],
+      partitions: [{ topic: 'logs', partition: 3, offset: rewoundTo }],
       topicIds: {},
     })
   } else coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
@@ -208,4 +210,13 @@ test('a log that is gone is forgotten with its partition', () => {
   assert.equal(batches.length, 1)
   assert.equal(book.count('fenced'), 2)
   assert.deepEqual(new Set(forgotten), new Set([0, 1]))
+})
+
+test('of a log that was cut off, what is unsettled below the cut is read again', () => {
+  const { commits } = endAssignment({
+    dropPartition: () => assert.fail('it was forgotten'),
+    isRewound: true,
+    rewoundTo: 3,
+  })
+  assert.deepEqual(commits, [{ topic: 'logs', partition: 3, offset: 0 }])
 })
