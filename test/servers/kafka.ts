@@ -24,6 +24,8 @@ export interface KafkaClient {
   groupOffsets(group: string, topic: string): Promise<number[]>
   /** Sends these values (null: a tombstone) and waits until all are acknowledged. */
   produce(topic: string, values: readonly (string | Buffer | null)[]): Promise<void>
+  /** As `produce`, the first to partition 0, the next to 1, and so on in turns. */
+  produceInTurns(topic: string, values: readonly string[], partitionCount: number): Promise<void>
   /** Forgets what lies below these offsets, by partition index, as retention would. */
   deleteBelow(topic: string, offsets: readonly number[]): Promise<void>
   close(): Promise<void>
@@ -72,6 +74,10 @@ export function connectKafka(bootstrapServers: string, brokerCount = 1): KafkaCl
     },
     async produce(topic, values) {
       await (await producer.get()).send({ topic, messages: values.map((value) => ({ value })) })
+    },
+    async produceInTurns(topic, values, partitionCount) {
+      const messages = values.map((value, index) => ({ value, partition: index % partitionCount }))
+      await (await producer.get()).send({ topic, messages })
     },
     async deleteBelow(topic, offsets) {
       const partitions = offsets.map((offset, partition) => ({
