@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { insertInto, insertionSources } from '../src/bridge/librdkafka/insert.mjs'
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 export const nodeBinary = path.join(root, 'build/node')
@@ -159,7 +160,13 @@ function nodeHome() {
   return path.resolve(path.dirname(fs.realpathSync(nodeBinary)), '..')
 }
 
+/** Inserts what logpipe needs into librdkafka, and compiles it with its binding. */
 function buildBinding() {
+  try {
+    insertInto(path.join(binding, 'deps/librdkafka/src'))
+  } catch (error) {
+    fail(error.message)
+  }
   const env = {
     ...process.env,
     PATH: `${path.dirname(fs.realpathSync(nodeBinary))}:${process.env.PATH ?? ''}`,
@@ -212,7 +219,7 @@ function filesBelow(folder, pattern) {
     .map((name) => path.join(folder, name))
 }
 
-/** Debian's and npm's packages, Node, and librdkafka. */
+/** Debian's and npm's packages, and Node. */
 function bringPackages() {
   // npm ci empties the folder: through a link that would be somebody else's.
   if (fs.lstatSync(path.join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
@@ -221,7 +228,6 @@ function bringPackages() {
   installSystemPackages(debianPackages)
   run('npm packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund'])
   linkNode()
-  buildBinding()
 }
 
 function bundleDashboard() {
@@ -233,13 +239,16 @@ function bundleDashboard() {
 export async function setUp() {
   const nativeSources = filesBelow(nativeFolder, /\.(cc|h)$/)
   const webSources = filesBelow(webFolder, /\.(tsx?|css|html|svg)$/)
-  const packagesKey = digest([path.join(root, 'package-lock.json')])
-  const bridgeKey = digest([fileURLToPath(import.meta.url), ...nativeSources])
+  const lockFile = path.join(root, 'package-lock.json')
+  const packagesKey = digest([lockFile])
+  const libraryKey = digest([lockFile, ...insertionSources])
+  const bridgeKey = digest([fileURLToPath(import.meta.url), ...insertionSources, ...nativeSources])
   const webKey = digest([path.join(root, 'bin/bundle-web.mjs'), ...webSources])
   const stamp = readStamp()
   const isThere = (file) => fs.existsSync(path.join(root, file))
   const packagesDone = stamp.packages === packagesKey && fs.existsSync(nodeBinary)
-  const bridgeDone = packagesDone && stamp.bridge === bridgeKey && isThere('build/bridge.node')
+  const libraryDone = packagesDone && stamp.librdkafka === libraryKey
+  const bridgeDone = libraryDone && stamp.bridge === bridgeKey && isThere('build/bridge.node')
   const webDone = packagesDone && stamp.web === webKey && isThere('build/web/index.html')
   if (bridgeDone && webDone) return
   fs.mkdirSync(path.join(root, 'build'), { recursive: true })
@@ -250,6 +259,10 @@ export async function setUp() {
   if (!packagesDone) {
     bringPackages()
     save('packages', packagesKey)
+  }
+  if (!libraryDone) {
+    buildBinding()
+    save('librdkafka', libraryKey)
   }
   if (!bridgeDone) {
     buildBridge(nativeSources)

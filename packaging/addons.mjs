@@ -12,6 +12,7 @@
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { insertInto, insertionSources } from '../src/bridge/librdkafka/insert.mjs'
 import { GLIBC, inParallel, root, run, say, toolchain, work } from './toolchain.mjs'
 
 const modules = path.join(root, 'node_modules')
@@ -69,9 +70,11 @@ async function makeOnce(name, key, make) {
   return true
 }
 
-/** The scripts that say how it is done. */
-const recipe = () =>
-  filesIn(import.meta.dirname).filter((file) => /(addons|toolchain|zig)/.test(file))
+/** The scripts that say how it is done, and what is inserted into librdkafka. */
+const recipe = () => [
+  ...filesIn(import.meta.dirname).filter((file) => /(addons|toolchain|zig)/.test(file)),
+  ...insertionSources,
+]
 
 const debian = () => STATIC_LIBRARIES.map(debianLibrary)
 
@@ -123,6 +126,7 @@ async function buildLibrdkafka({ cc, cxx, env }) {
     LDFLAGS: `-L${staged}/lib`,
   }
   const options = { cwd: folder, env: { ...env, ...flags } }
+  insertInto(path.join(folder, 'src'))
   await run('./configure', ['--disable-curl', '--disable-gssapi', '--disable-lz4-ext'], options)
   await run('make', ['-j2', '-C', 'src', 'librdkafka.a'], options)
   await run('make', ['-j2', '-C', 'src-cpp', 'librdkafka++.a'], options)

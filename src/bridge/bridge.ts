@@ -1,8 +1,8 @@
 /**
  * The typed face of the add-on: what the C++ bridge offers, and nothing more.
  *
- * The bridge is mechanism without policy. It moves batches of records from librdkafka into slots,
- * scans slots for patterns, and passes on what librdkafka says. Which partition starts where, when
+ * The bridge is mechanism without policy. It moves record batches from librdkafka into slots, scans
+ * slots for patterns, and passes on what librdkafka says. Which partition starts where, when
  * to commit, when to pause: all of that is decided in TypeScript.
  *
  * Threads. The add-on is loaded in every thread, and its registries are process-wide: an id made in
@@ -34,6 +34,8 @@ export interface PartitionOffset {
  */
 export interface Assignment extends PartitionOffset {
   readonly assignmentId: number
+  /** Nothing from this offset on is delivered; the last run, or an `end`, says that it was met. */
+  readonly stopOffset?: number
 }
 
 export interface PartitionError extends PartitionOffset {
@@ -100,26 +102,21 @@ export interface ConsumerOptions {
 
 /** How much a fill may take. */
 export interface FillLimits {
-  /** Records of one slot at most (BATCH_MSGS). */
+  /** A slot is closed when it has as many records (BATCH_MSGS) ... */
   readonly recordsMax: number
-  /**
-   * Bytes of values, keys and headers at which a slot is closed (BATCH_BYTES, at most
-   * BUFFER_BYTES).
-   */
+  /** ... or bytes of batches (BATCH_BYTES); it takes a batch that goes beyond as a whole. */
   readonly bytesMax: number
-  /** Records asked of librdkafka in one call at most (BATCH_PULL_SIZE). */
+  /** Batches asked of librdkafka in one call at most (BATCH_PULL_SIZE). */
   readonly pullMax: number
-  /** How long to wait for the first record, in ms, 0 to 50. */
+  /** How long to wait for the first batch, in ms, 0 to 50. */
   readonly timeoutMs: number
-  /** Slots that may hold librdkafka's own memory at one time in the whole pool; 0 copies always. */
-  readonly viewsMax: number
 }
 
 export interface PoolShape {
   readonly slotCount: number
   /** Payload bytes of a slot (BUFFER_BYTES). */
   readonly bufferBytes: number
-  /** Records a slot can index (BATCH_MSGS). */
+  /** Hits that a slot can index (BATCH_MSGS). */
   readonly recordsMax: number
 }
 
@@ -142,10 +139,14 @@ export interface OversizeRecord {
 
 export interface Bridge {
   /**
-   * librdkafka's version and the layout constants the add-on was compiled with (pool/layout.ts
-   * compares).
+   * librdkafka's version, whether it hands on whole batches (src/bridge/librdkafka), and the layout
+   * constants the add-on was compiled with (pool/layout.ts compares).
    */
-  version(): { readonly librdkafka: string; readonly layout: Readonly<Record<string, number>> }
+  version(): {
+    readonly librdkafka: string
+    readonly wholeBatches: boolean
+    readonly layout: Readonly<Record<string, number>>
+  }
 
   /**
    * Tunes malloc for librdkafka's receive buffers (glibc only; elsewhere it does nothing). Once,
@@ -160,15 +161,15 @@ export interface Bridge {
    * uses it.
    */
   poolClose(pool: BridgeId): void
-  /** Slots that hold librdkafka's memory now. */
-  poolViews(pool: BridgeId): number
+  /** Bytes of batches that slots hold now. */
+  poolBytes(pool: BridgeId): number
 
   consumerOpen(options: ConsumerOptions): BridgeId
   /**
-   * Moves records into a slot that the caller owns (state FILLING). Waits at most timeoutMs for the
-   * first record and not at all for more: what is there by then is taken, up to the limits.
+   * Moves batches into a slot that the caller owns (state FILLING). Waits at most timeoutMs for the
+   * first one and not at all for more: what is there by then is taken, up to the limits.
    * @returns records put in the slot (0 or more), plus FILL_EVENTS when consumerEvents has
-   * something.
+   * something, plus FILL_FULL when the slots of the pool hold as many bytes as they may.
    */
   consumerFill(consumer: BridgeId, pool: BridgeId, slotIndex: number, limits: FillLimits): number
   /** Serves librdkafka without taking records: keeps the group membership while no slot is free. */
@@ -282,16 +283,14 @@ export interface Bridge {
   matcherOpen(options: MatcherOptions): BridgeId
   matcherClose(matcher: BridgeId): void
   /**
-   * Scans a slot that the caller owns (state FILTERING, or FILLING in direct mode), releases what
-   * it held of librdkafka's memory, and leaves the bytes of every hit in the slot.
-   * @param hits receives the indexes of the matching records, ascending; at least recordsMax long.
-   * @returns how many.
+   * Scans a slot that the caller owns (state FILTERING, or FILLING in direct mode), and leaves in
+   * it the hits, by runs, and the runs as far as the scan came. With SLOT_FLAG_MORE it has to be
+   * called again, for the rest, by the same matcher; otherwise what the slot held of librdkafka's
+   * memory was given back.
+   * @returns how many hits.
    */
-  slotScan(pool: BridgeId, slotIndex: number, matcher: BridgeId, hits: Int32Array): number
-  /**
-   * Copies out the only record of a slot whose OVERSIZE flag is set, and which slotScan found; then
-   * forgets it.
-   */
+  slotScan(pool: BridgeId, slotIndex: number, matcher: BridgeId): number
+  /** Copies out the only hit of a scan that set the OVERSIZE flag; until the next one. */
   slotOversize(pool: BridgeId, slotIndex: number): OversizeRecord
   /**
    * Gives up what the slot holds, unscanned. Always legal for the owner; slotScan then sees no
@@ -325,6 +324,8 @@ export interface Bridge {
 
 /** Added to consumerFill's and consumerPoll's result when consumerEvents has something to tell. */
 export const FILL_EVENTS = 0x4000_0000
+/** Added to consumerFill's result when it took nothing because slots hold too many bytes. */
+export const FILL_FULL = 0x2000_0000
 
 /** librdkafka's logical offsets (rdkafka.h). */
 export const OFFSET_BEGINNING = -2

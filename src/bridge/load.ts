@@ -10,7 +10,7 @@ import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { isPacked, packedAddon } from '../core/program-files.ts'
 import * as layout from '../pool/layout.ts'
-import { FILL_EVENTS, type Bridge } from './bridge.ts'
+import { FILL_EVENTS, FILL_FULL, type Bridge } from './bridge.ts'
 
 /** What the add-on must have been compiled with: every number that C++ and TypeScript share. */
 const EXPECTED: Readonly<Record<string, number>> = {
@@ -20,6 +20,7 @@ const EXPECTED: Readonly<Record<string, number>> = {
     ),
   ),
   FILL_EVENTS,
+  FILL_FULL,
 }
 
 /**
@@ -101,7 +102,15 @@ function differencesOf(loaded: unknown): string | undefined {
     const has = `${name} is ${String(actual[name])} there and ${String(EXPECTED[name])} here`
     return `it was built from other sources (${has})`
   }
-  return undefined
+  return hasWholeBatches(answer)
+    ? undefined
+    : 'the librdkafka it runs on was built without what logpipe inserts into it'
+}
+
+function hasWholeBatches(version: unknown): boolean {
+  return typeof version === 'object' && version !== null && 'wholeBatches' in version
+    ? version.wholeBatches === true
+    : false
 }
 
 function layoutOf(version: unknown): Readonly<Record<string, unknown>> {

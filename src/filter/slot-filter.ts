@@ -1,8 +1,11 @@
 /**
- * One pass over one slot: scan it, build the output of what matched, report every run.
+ * Filters one slot: scans it, builds the output of what matched, reports every run.
  *
  * Used by a filter thread (worker mode) and by an ingress thread (direct mode). The slot is in
  * state FILTERING and belongs to the caller from before `process` until after it.
+ *
+ * Where the matches of a slot have no room in its payload they come in several scans, each of which
+ * is handed on before the next: what that costs of memory does not depend on how much matches.
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
@@ -23,8 +26,6 @@ export interface TimeSpan {
   readonly fromMs: number
   /** Exclusive. */
   readonly toMs: number
-  /** Records of the partition from this offset on were not asked for. */
-  readonly endOf: (name: AssignmentName) => number
 }
 
 /** What a run's documents were made of: one entry for each, in the order of their offsets. */
@@ -75,99 +76,90 @@ export interface SlotResult {
 
 export class SlotFilter {
   readonly #options: SlotFilterOptions
-  readonly #hits: Int32Array
+  /** Of a run: where its hits that are wanted lie in the slot's index. */
+  readonly #wanted: Int32Array
   readonly #body = new BodyBuilder()
   readonly #record: SlotRecord
 
   constructor(options: SlotFilterOptions) {
     this.#options = options
-    this.#hits = new Int32Array(options.recordsMax)
+    this.#wanted = new Int32Array(options.recordsMax)
     this.#record = new SlotRecord(options.reader)
   }
 
   /**
    * Scans the slot and hands on what became of its runs. `release` is called as soon as the slot's
-   * bytes are no longer needed, before anything that may wait for the output.
+   * bytes are no longer needed, before the last part is handed on, which may wait for the output.
    */
   process(slotIndex: number, matcher: BridgeId, release: () => void): SlotResult {
     const { bridge, pool, reader } = this.#options
     reader.open(slotIndex)
-    const records = reader.recordCount
-    const matched = bridge.slotScan(pool, slotIndex, matcher, this.#hits)
+    let records = 0
+    let matched = 0
+    for (let hasMore = true; hasMore;) {
+      const hits = bridge.slotScan(pool, slotIndex, matcher)
+      hasMore = reader.hasMore
+      records += reader.recordCount
+      const { plain, runs } = this.#encodeScan(slotIndex, hits)
+      if (!hasMore) release()
+      for (const run of plain) this.#options.report(run)
+      if (runs.length > 0) this.#options.deliver({ ...this.#body.take(), runs })
+      for (const run of runs) matched += run.offsets.length
+    }
+    return { records, matched }
+  }
+
+  /** The runs of one scan, without and with documents; those are in the body. */
+  #encodeScan(slotIndex: number, hits: number): { plain: RunReport[]; runs: MatchedRun[] } {
+    const { reader } = this.#options
     const plain: RunReport[] = []
     const runs: MatchedRun[] = []
-    let hitIndex = 0
-    let kept = 0
+    let hitCount = 0
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
       const run = reader.run(runIndex)
-      const hitEnd = this.#hitsBelow(run.firstRecord + run.recordCount, hitIndex, matched)
-      const keptEnd = this.#keepInSpan(run, hitIndex, hitEnd)
-      const origins = this.#encodeRun(run, slotIndex, hitIndex, keptEnd)
-      const report = { ...run, reason: RUN_FILTERED, outsideTime: hitEnd - keptEnd }
+      hitCount += run.hitCount
+      const wantedCount = this.#findWanted(run)
+      const report = { ...run, reason: RUN_FILTERED, outsideTime: run.hitCount - wantedCount }
+      const origins = this.#encodeRun(run, slotIndex, wantedCount)
       if (origins === undefined) plain.push(report)
       else runs.push({ ...report, ...origins })
-      kept += keptEnd - hitIndex
-      hitIndex = hitEnd
     }
-    assert.equal(hitIndex, matched, 'a hit lies in no run')
-    release()
-    for (const run of plain) this.#options.report(run)
-    if (runs.length > 0) this.#options.deliver({ ...this.#body.take(), runs })
-    return { records, matched: kept }
+    assert.equal(hitCount, hits, 'a hit lies in no run')
+    return { plain, runs }
   }
 
-  /** The first hit at or behind a record. */
-  #hitsBelow(record: number, from: number, hitCount: number): number {
-    let index = from
-    while (index < hitCount && this.#hits[index]! < record) index++
-    return index
-  }
-
-  /**
-   * Moves the run's hits within the span of time to the front of its part of #hits.
-   * @returns where they end.
-   */
-  #keepInSpan(run: RunEntry, from: number, to: number): number {
-    const { span, reader, nameOf } = this.#options
-    const name = span === null || from === to ? undefined : nameOf(run.assignmentId)
-    if (span === null || name === undefined) return to
-    const endOffset = span.endOf(name)
-    let end = from
-    for (let index = from; index < to; index++) {
-      const recordIndex = this.#hits[index]!
-      const timestampMs = reader.timestampMs(recordIndex)
-      if (timestampMs < span.fromMs || timestampMs >= span.toMs) continue
-      if (reader.offset(recordIndex) >= endOffset) continue
-      this.#hits[end++] = recordIndex
+  /** Puts those of the run's hits that are within the span into #wanted. @returns how many. */
+  #findWanted(run: RunEntry): number {
+    const { span, reader } = this.#options
+    const end = run.firstHit + run.hitCount
+    let count = 0
+    for (let recordIndex = run.firstHit; recordIndex < end; recordIndex++) {
+      const timestampMs = span === null ? 0 : reader.timestampMs(recordIndex)
+      const isOutside = span !== null && (timestampMs < span.fromMs || timestampMs >= span.toMs)
+      if (!isOutside) this.#wanted[count++] = recordIndex
     }
-    return end
+    return count
   }
 
   /**
    * Appends the run's documents to the body. @returns their origins, or undefined when nothing
    * matched.
    */
-  #encodeRun(
-    run: RunEntry,
-    slotIndex: number,
-    from: number,
-    to: number,
-  ): MatchedOrigins | undefined {
-    const name = from === to ? undefined : this.#options.nameOf(run.assignmentId)
+  #encodeRun(run: RunEntry, slotIndex: number, count: number): MatchedOrigins | undefined {
+    const name = count === 0 ? undefined : this.#options.nameOf(run.assignmentId)
     // Unknown: given away so long ago that the name is gone. Its ledger is closed: nothing may be
     // sent.
     if (name === undefined) return undefined
-    const count = to - from
     const offsets = new Float64Array(count)
     const timestampsMs = new Float64Array(count)
     const timestampTypes = new Uint8Array(count)
     const { reader, encoder } = this.#options
     const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
-    for (let index = from; index < to; index++) {
-      const recordIndex = this.#hits[index]!
-      offsets[index - from] = reader.offset(recordIndex)
-      timestampsMs[index - from] = reader.timestampMs(recordIndex)
-      timestampTypes[index - from] = reader.timestampTypeCode(recordIndex)
+    for (let index = 0; index < count; index++) {
+      const recordIndex = this.#wanted[index]!
+      offsets[index] = reader.offset(recordIndex)
+      timestampsMs[index] = reader.timestampMs(recordIndex)
+      timestampTypes[index] = reader.timestampTypeCode(recordIndex)
       this.#record.point(recordIndex, name, oversize)
       encoder.encode(this.#record, this.#body)
       this.#body.endDocument()

@@ -15,7 +15,12 @@
  *
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
-import { FILL_EVENTS, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
+import {
+  FILL_EVENTS,
+  FILL_FULL,
+  type ConsumerEvent,
+  type PartitionOffset,
+} from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
 import { droppedEvents, type ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
@@ -95,7 +100,6 @@ export class IngressThread {
     }
     const slotIndex = slots.acquire(WAIT_MS)
     if (slotIndex === undefined) this.#stalled()
-    else this.#stall.end()
     return slotIndex
   }
 
@@ -103,7 +107,10 @@ export class IngressThread {
     const { bridge, consumer, pool, limits, counters, reader, slots } = this.#options
     this.#endsDue.noteFetch()
     const result = bridge.consumerFill(consumer, pool, slotIndex, limits)
-    const records = result & ~FILL_EVENTS
+    const records = result & ~(FILL_EVENTS | FILL_FULL)
+    // Slots that wait for the output hold all the memory there is: as if none were free.
+    if ((result & FILL_FULL) !== 0) this.#stalled()
+    else this.#stall.end()
     if (records > 0) {
       this.#noteFirst()
       reader.open(slotIndex)

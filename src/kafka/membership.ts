@@ -165,7 +165,11 @@ export class Membership {
       const stopOffset = stops.get(`${one.topic}/${one.partition}`) ?? Infinity
       this.#assignments.set(one.assignmentId, heldFrom(one, stopOffset))
     }
-    bridge.consumerAssign(consumer, answer.assignments)
+    const withStops = answer.assignments.map((one) => {
+      const stopOffset = stops.get(`${one.topic}/${one.partition}`)
+      return stopOffset === undefined ? one : { ...one, stopOffset }
+    })
+    bridge.consumerAssign(consumer, withStops)
   }
 
   /**

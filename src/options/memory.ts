@@ -54,6 +54,11 @@ export function memorySum(config: Config, poolBytes: number, brokerCount: number
       formula: `${config.poolSize} slots of ${formatBytes(config.bufferBytes)} and their index`,
     },
     {
+      name: 'batches in slots',
+      bytes: config.poolSize * config.bufferBytes,
+      formula: `${config.poolSize} slots x ${formatBytes(config.bufferBytes)}, held until searched`,
+    },
+    {
       name: 'consumers',
       bytes: config.ingressThreads * consumerBytes,
       formula: `${config.ingressThreads} threads x (${formatBytes(queuedBytes)} + ${fetched})`,

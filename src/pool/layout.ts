@@ -4,12 +4,18 @@
  * One SharedArrayBuffer holds every slot, one after another. src/bridge/native/layout.h says the
  * same for C++; a test compares the two through `bridge.version().layout`.
  *
- *   slot       = header | runs | records | payload          slotBytes(shape) bytes, a multiple of
- *   64
- *   header     = 16 Int32 words                             HEADER_*
- *   run        = records of one assignment, one after another in offset order   RUN_BYTES each
- *   record     = one entry of the index                     RECORD_BYTES each
- *   payload    = values from the front; keys and headers from the back
+ * ```
+ * slot     = header | runs | records | payload      slotBytes(shape), a multiple of 64
+ * header   = 16 Int32 words                         HEADER_*
+ * run      = batches of one assignment              RUN_BYTES each
+ * record   = the place of one hit                   RECORD_BYTES each
+ * payload  = hits: value, key, headers              one behind the other
+ * ```
+ *
+ * A fill leaves batches of records with the bridge, in librdkafka's own memory, and the runs here.
+ * A scan copies the records that match into the payload, and says in the runs which are whose. If
+ * there is no room for all, the runs end where the scan got to, and the next scan goes on there
+ * (SLOT_FLAG_MORE): whoever scans takes each scan for a slot of its own.
  *
  * A run says which offsets the slot speaks for: every offset of [coverFrom, coverTo) was fetched
  * into this slot or does not exist (compaction, transaction markers). Runs of one assignment tile
@@ -22,25 +28,27 @@
  * Slot states. Each slot has one Int32 state word (HEADER_STATE); all its other bytes are plain
  * memory that belongs to whoever owns the state.
  *
- *   FREE --acquire--> FILLING --seal--> READY --claim--> FILTERING --release--> FREE
- *        ingress      |  ingress         filter           filter
- *                     +--return--> FREE   (nothing came)
- *                     +--claim---> FILTERING   (direct mode: the same thread goes on)
+ * ```
+ * FREE --acquire--> FILLING --seal--> READY --claim--> FILTERING --release--> FREE
+ *      ingress      |  ingress         filter           filter
+ *                   +--return--> FREE        (nothing came)
+ *                   +--claim---> FILTERING   (direct mode: the same thread goes on)
+ * ```
  *
  * Rule 1. Bytes may be touched only between taking a state and leaving it. The atomic store that
- * leaves
- *         the state publishes them; the compareExchange that takes it sees them.
+ * leaves the state publishes them; the compareExchange that takes it sees them.
+ *
  * Rule 2. Every transition is a compareExchange that must succeed: a slot's index is handed on
- * through a
- *         ring (pool/ring.ts), whose pop gives it to one thread only, so a failure is a bug and
- *         asserts.
+ * through a ring (pool/ring.ts), whose pop gives it to one thread only, so a failure is a bug and
+ * asserts.
+ *
  * Rule 3. Waits carry a time-out and look again; a notify is a hint, never proof.
- * Bound.  FREE + FILLING + READY + FILTERING == slotCount at every moment, asserted at shutdown.
- * Race.   A filter thread dies in FILTERING: (1) its slot is never released; (2) main hears 'exit'
- * and
- *         takes the process down in order; (3) the runs of that slot never reach the ledger, so
- *         the low
- *         watermark stays below them and nothing of it is committed.
+ *
+ * Bound. FREE + FILLING + READY + FILTERING == slotCount at every moment.
+ *
+ * Race. A filter thread dies in FILTERING: (1) its slot is never released; (2) main hears 'exit'
+ * and takes the process down in order; (3) the runs of that slot never reach the ledger, so the low
+ * watermark stays below them and nothing of it is committed.
  */
 
 export const SLOT_FREE = 0
@@ -56,52 +64,48 @@ export const HEADER_RECORDS = 1
 export const HEADER_RUNS = 2
 /** SLOT_FLAG_* */
 export const HEADER_FLAGS = 3
-/**
- * Bytes of the values of all records, low and high 32 bits (an oversize record may pass 2 GiB in a
- * sum).
- */
+/** Bytes of all records as they lie in their batches, low and high 32 bits. */
 export const HEADER_BYTES_LOW = 4
 export const HEADER_BYTES_HIGH = 5
-/** Payload bytes in use, from the front and from the back. */
-export const HEADER_FRONT = 6
-export const HEADER_BACK = 7
 export const HEADER_WORDS = 16
 export const HEADER_BYTES = HEADER_WORDS * 4
 
-/** The slot holds librdkafka's memory until it is scanned or discarded. */
-export const SLOT_FLAG_VIEW = 1
-/** The slot's only record is larger than its payload: read it with slotOversize. */
+/** The scan has not come to the end of the slot. */
+export const SLOT_FLAG_MORE = 1
+/** The scan's only hit is larger than the payload: read it with slotOversize. */
 export const SLOT_FLAG_OVERSIZE = 2
 
 /** Runs a slot can hold: more changes of partition than this close the slot. */
 export const RUNS_MAX = 64
-/** A run: Int32 words 0 to 3, then Float64 (aligned to 8) from byte 16. */
-export const RUN_BYTES = 40
+/** A run: Int32 words 0 to 4, then Float64 (aligned to 8) from byte 24. */
+export const RUN_BYTES = 56
 export const RUN_ASSIGNMENT = 0
-export const RUN_FIRST_RECORD = 1
-export const RUN_RECORDS = 2
-/** Bytes of the run's values; an oversize record's own length is clamped to 2^31 - 1. */
-export const RUN_VALUE_BYTES = 3
-/**
- * Float64 index within the run: bytes 16 and 24; byte 32 is the low watermark known at that moment.
- */
-export const RUN_COVER_FROM = 2
-export const RUN_COVER_TO = 3
-export const RUN_LOW_WATERMARK = 4
+export const RUN_RECORDS = 1
+/** Bytes of the run's records as they lie in their batches. */
+export const RUN_VALUE_BYTES = 2
+/** After a scan: the run's hits, one behind the other in the index. */
+export const RUN_FIRST_HIT = 3
+export const RUN_HITS = 4
+/** Float64 index within the run: bytes 24 and 32. */
+export const RUN_COVER_FROM = 3
+export const RUN_COVER_TO = 4
+/** The low watermark known when there was a gap before the run; -1 otherwise. */
+export const RUN_LOW_WATERMARK = 5
+/** The latest time in the run's last batch, in ms since 1970; -1: none. */
+export const RUN_LAST_TIMESTAMP = 6
 
-/** A record: Int32 words 0 to 5, then Float64 from byte 24. */
+/** A hit: Int32 words 0 to 4, then Float64 from byte 24. */
 export const RECORD_BYTES = 40
-export const RECORD_VALUE_START = 0
+/** Where its value begins in the payload; the key follows, then the headers. */
+export const RECORD_START = 0
 /** -1: a null value (tombstone). */
 export const RECORD_VALUE_BYTES = 1
-/** Keys and headers lie together: key first, headers behind it. */
-export const RECORD_META_START = 2
 /** -1: no key. */
-export const RECORD_KEY_BYTES = 3
+export const RECORD_KEY_BYTES = 2
 /** 0: no headers. */
-export const RECORD_HEADERS_BYTES = 4
+export const RECORD_HEADERS_BYTES = 3
 /** 0 none, 1 create time, 2 log append time. */
-export const RECORD_TIMESTAMP_TYPE = 5
+export const RECORD_TIMESTAMP_TYPE = 4
 /** Float64 index within the record: bytes 24 and 32. */
 export const RECORD_OFFSET = 3
 /** Milliseconds since 1970; -1: none. */

@@ -14,20 +14,22 @@ import {
   RECORD_BYTES,
   RECORD_HEADERS_BYTES,
   RECORD_KEY_BYTES,
-  RECORD_META_START,
   RECORD_OFFSET,
+  RECORD_START,
   RECORD_TIMESTAMP,
   RECORD_TIMESTAMP_TYPE,
   RECORD_VALUE_BYTES,
-  RECORD_VALUE_START,
   RUN_ASSIGNMENT,
   RUN_BYTES,
   RUN_COVER_FROM,
   RUN_COVER_TO,
-  RUN_FIRST_RECORD,
+  RUN_FIRST_HIT,
+  RUN_HITS,
+  RUN_LAST_TIMESTAMP,
   RUN_LOW_WATERMARK,
   RUN_RECORDS,
   RUN_VALUE_BYTES,
+  SLOT_FLAG_MORE,
   SLOT_FLAG_OVERSIZE,
   slotLayout,
   type SlotShape,
@@ -40,15 +42,18 @@ export const TIMESTAMP_TYPES: readonly TimestampType[] = ['none', 'create', 'app
 /** Records of one assignment, and the offsets they speak for. */
 export interface RunEntry {
   readonly assignmentId: number
-  readonly firstRecord: number
   readonly recordCount: number
+  /** Bytes of the records as they lie in their batches. */
   readonly valueBytes: number
+  /** After a scan: its hits, in the order of their offsets. */
+  readonly firstHit: number
+  readonly hitCount: number
   /** The run covers every offset of [coverFrom, coverTo). */
   readonly coverFrom: number
   readonly coverTo: number
   /** The partition's low watermark when there was a gap before the run; -1 otherwise. */
   readonly lowWatermark: number
-  /** The time of the last record, in ms since 1970; -1: none. */
+  /** The latest time in its last batch, in ms since 1970; -1: none. */
   readonly lastTimestampMs: number
 }
 
@@ -89,7 +94,12 @@ export class SlotReader {
     return (this.#header(HEADER_FLAGS) & SLOT_FLAG_OVERSIZE) !== 0
   }
 
-  /** Bytes of the values of all records. */
+  /** The scan has to go on. */
+  get hasMore(): boolean {
+    return (this.#header(HEADER_FLAGS) & SLOT_FLAG_MORE) !== 0
+  }
+
+  /** Bytes of all records as they lie in their batches. */
   get valueBytes(): number {
     const low = this.#header(HEADER_BYTES_LOW) >>> 0
     return this.#header(HEADER_BYTES_HIGH) * 2 ** 32 + low
@@ -99,17 +109,16 @@ export class SlotReader {
     assert(runIndex >= 0 && runIndex < this.runCount)
     const word = (this.#base + this.#layout.runsAt + runIndex * RUN_BYTES) / 4
     const double = word / 2
-    const firstRecord = this.#words[word + RUN_FIRST_RECORD]!
-    const recordCount = this.#words[word + RUN_RECORDS]!
     return {
       assignmentId: this.#words[word + RUN_ASSIGNMENT]!,
-      firstRecord,
-      recordCount,
-      lastTimestampMs: this.timestampMs(firstRecord + recordCount - 1),
+      recordCount: this.#words[word + RUN_RECORDS]!,
+      firstHit: this.#words[word + RUN_FIRST_HIT]!,
+      hitCount: this.#words[word + RUN_HITS]!,
       valueBytes: this.#words[word + RUN_VALUE_BYTES]!,
       coverFrom: this.#doubles[double + RUN_COVER_FROM]!,
       coverTo: this.#doubles[double + RUN_COVER_TO]!,
       lowWatermark: this.#doubles[double + RUN_LOW_WATERMARK]!,
+      lastTimestampMs: this.#doubles[double + RUN_LAST_TIMESTAMP]!,
     }
   }
 
@@ -131,41 +140,28 @@ export class SlotReader {
     return this.#word(recordIndex, RECORD_TIMESTAMP_TYPE)
   }
 
-  /** -1: the value is null. */
-  valueSize(recordIndex: number): number {
-    return this.#word(recordIndex, RECORD_VALUE_BYTES)
-  }
-
-  /** Where the value begins in `payload`. */
-  valueStart(recordIndex: number): number {
-    return this.#word(recordIndex, RECORD_VALUE_START)
-  }
-
-  /**
-   * The bytes that valueStart counts in: a view of the slot's payload, to be dropped with the slot.
-   */
-  get payload(): Buffer {
-    const from = this.#base + this.#layout.payloadAt
-    return this.#bytes.subarray(from, this.#base + this.#layout.slotBytes)
-  }
-
   /** A view of the value, or null for a tombstone. */
   value(recordIndex: number): Buffer | null {
-    const size = this.valueSize(recordIndex)
-    return size < 0 ? null : this.#slice(this.valueStart(recordIndex), size)
+    const size = this.#word(recordIndex, RECORD_VALUE_BYTES)
+    return size < 0 ? null : this.#slice(this.#word(recordIndex, RECORD_START), size)
   }
 
   /** A view of the key, or null where there is none. */
   key(recordIndex: number): Buffer | null {
     const size = this.#word(recordIndex, RECORD_KEY_BYTES)
-    return size < 0 ? null : this.#slice(this.#word(recordIndex, RECORD_META_START), size)
+    return size < 0 ? null : this.#slice(this.#keyStart(recordIndex), size)
   }
 
   /** A view of the encoded headers (layout.ts); empty where there are none. */
   headers(recordIndex: number): Buffer {
     const keySize = Math.max(0, this.#word(recordIndex, RECORD_KEY_BYTES))
-    const start = this.#word(recordIndex, RECORD_META_START) + keySize
+    const start = this.#keyStart(recordIndex) + keySize
     return this.#slice(start, this.#word(recordIndex, RECORD_HEADERS_BYTES))
+  }
+
+  #keyStart(recordIndex: number): number {
+    const valueSize = Math.max(0, this.#word(recordIndex, RECORD_VALUE_BYTES))
+    return this.#word(recordIndex, RECORD_START) + valueSize
   }
 
   #header(word: number): number {

@@ -134,13 +134,6 @@ export class FilterStage {
   }
 }
 
-/** The span of time that a replay wants, and where it ends in each partition. */
 function spanOf({ replay }: PipelineSettings): TimeSpan | null {
-  if (replay === null) return null
-  const ends = new Map(replay.ranges.map((one) => [`${one.topic}/${one.partition}`, one.to]))
-  return {
-    fromMs: replay.fromMs,
-    toMs: replay.toMs ?? Infinity,
-    endOf: ({ topic, partition }) => ends.get(`${topic}/${partition}`) ?? 0,
-  }
+  return replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity }
 }

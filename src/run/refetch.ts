@@ -198,7 +198,7 @@ export class Refetcher {
     assert(slotIndex !== undefined, 'its only slot')
     const bytesMax = settings.pool.bufferBytes
     const limits = { recordsMax: RECORDS_MAX, bytesMax, pullMax: 1024, timeoutMs: FILL_MS }
-    const result = bridge.consumerFill(consumer, pool, slotIndex, { ...limits, viewsMax: 0 })
+    const result = bridge.consumerFill(consumer, pool, slotIndex, limits)
     let position = 0
     if ((result & ~FILL_EVENTS) > 0) {
       this.#slots.claimOwn(slotIndex)

@@ -13,11 +13,6 @@ import type { Auth } from '../sink/sink.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
 import { indexNameError } from './topic-watch.ts'
 
-/**
- * Slots that may hold librdkafka's receive buffers, for each ingress thread: what the memory sum
- * counts for fetches on their way (options/memory.ts). More than these are copied.
- */
-const VIEWS_PER_INGRESS = 8
 /** At most so long may a fill wait for its first record: nothing can interrupt it. */
 const FILL_TIMEOUT_MS = 50
 /** Connecting, TLS, SASL and one request, across a continent, with one retry. */
@@ -63,7 +58,6 @@ export function pipelineSettings(config: Config): PipelineSettings {
         bytesMax: config.batchBytes,
         pullMax: config.batchPullSize,
         timeoutMs: FILL_TIMEOUT_MS,
-        viewsMax: config.ingressThreads * VIEWS_PER_INGRESS,
       },
       dropNewest: config.overflowDropNewest,
     },

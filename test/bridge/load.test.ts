@@ -3,13 +3,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { FILL_EVENTS } from '../../src/bridge/bridge.ts'
+import { FILL_EVENTS, FILL_FULL } from '../../src/bridge/bridge.ts'
 import { loadBridge } from '../../src/bridge/load.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import * as layout from '../../src/pool/layout.ts'
 
 const CONSTANTS = Object.fromEntries(
-  Object.entries({ ...layout, FILL_EVENTS }).filter(([, value]) => typeof value === 'number'),
+  Object.entries({ ...layout, FILL_EVENTS, FILL_FULL }).filter(
+    ([, value]) => typeof value === 'number',
+  ),
 )
 
 function fileWith(t: TestContext, name: string, text: string): string {
@@ -21,8 +23,8 @@ function fileWith(t: TestContext, name: string, text: string): string {
 }
 
 /** A module that says it was compiled with these constants. */
-function moduleWith(t: TestContext, constants: object): string {
-  const version = JSON.stringify({ librdkafka: '2.0.0', layout: constants })
+function moduleWith(t: TestContext, constants: object, wholeBatches = true): string {
+  const version = JSON.stringify({ librdkafka: '2.0.0', wholeBatches, layout: constants })
   return fileWith(t, 'bridge.cjs', `exports.version = () => (${version})`)
 }
 
@@ -60,6 +62,10 @@ test('a module without a version is no bridge', (t) => {
 
 test('an add-on with the same layout is loaded', (t) => {
   assert.equal(loadBridge(moduleWith(t, CONSTANTS)).version().librdkafka, '2.0.0')
+})
+
+test('an add-on on a librdkafka that hands on no whole batches is refused', (t) => {
+  assertRefused(moduleWith(t, CONSTANTS, false), /librdkafka .* built without what logpipe inserts/)
 })
 
 test('any constant that differs, is missing or is unknown refuses the add-on', (t) => {

@@ -80,7 +80,7 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
         slotCount: 1,
         bufferBytes: 16 * 1024,
         readyMax: 1,
-        limits: { recordsMax: 100, bytesMax: 16 * 1024, pullMax: 100, timeoutMs: 10, viewsMax: 0 },
+        limits: { recordsMax: 100, bytesMax: 16 * 1024, pullMax: 100, timeoutMs: 10 },
         dropNewest: false,
       },
     },

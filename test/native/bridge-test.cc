@@ -22,8 +22,7 @@ std::atomic<int32_t> nextAssignmentId{1};
 // rebalances must meet those too.
 FillLimits limits(std::minstd_rand& random) {
   const size_t bytesMax = random() % 4 == 0 ? BUFFER_BYTES : 1000 + random() % 6000;
-  return {1 + random() % 500, bytesMax, 1 + random() % 200, static_cast<int>(random() % 20),
-          random() % 3 == 0 ? 0U : 8U};
+  return {1 + random() % 500, bytesMax, 1 + random() % 200, static_cast<int>(random() % 20)};
 }
 
 void deadline(Clock::time_point started) {
@@ -196,20 +195,15 @@ void closeWithHeldSlots() {
     consumer->assign({row});
     const int slot = line.take();
     const auto started = Clock::now();
-    while (line.pool().views() == 0) {
+    while (line.pool().bytes() == 0) {
       deadline(started);
-      consumer->fill(line.pool(), slot, {200, BUFFER_BYTES, 50, 20, 1});
+      consumer->fill(line.pool(), slot, {200, BUFFER_BYTES, 50, 20});
     }
-    CHECK(line.slot(slot).word(layout::HEADER_FLAGS) & layout::SLOT_FLAG_VIEW);
     CHECK(!Consumer::close(std::move(consumer), 300));
-    if (scans) {
-      std::vector<int32_t> hits(500);
-      const size_t count = line.pool().scan(slot, Matcher({}, false, false), hits.data());
-      CHECK(count == static_cast<size_t>(line.slot(slot).word(layout::HEADER_RECORDS)));
-    } else {
-      line.pool().discard(slot);
-    }
-    CHECK(line.pool().views() == 0);
+    const Matcher all({}, false, false);
+    while (scans && line.pool().bytes() > 0) line.pool().scan(slot, [&] { return all; });
+    if (!scans) line.pool().discard(slot);
+    CHECK(line.pool().bytes() == 0);
     line.giveBack(slot);
   }
 }
@@ -238,7 +232,7 @@ void assignAgain() {
     for (int fills = 0; fills < 3 && books.next(0) < 400;) {
       deadline(started);
       const int slot = line.take();
-      const int32_t count = consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1});
+      const int32_t count = consumer->fill(line.pool(), slot, {50, 3000, 50, 20});
       CHECK(consumer->events().empty());
       if (count > 0) {
         line.pass(slot);
@@ -269,7 +263,7 @@ void madeAnew() {
   while (books.next(0) < 200) {
     deadline(started);
     const int slot = line.take();
-    if (consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1}) > 0) {
+    if (consumer->fill(line.pool(), slot, {50, 3000, 50, 20}) > 0) {
       line.pass(slot);
     } else {
       line.giveBack(slot);
@@ -281,7 +275,7 @@ void madeAnew() {
   while (!isRewound) {
     deadline(started);
     const int slot = line.take();
-    CHECK((consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1}) & ~layout::FILL_EVENTS) == 0);
+    CHECK((consumer->fill(line.pool(), slot, {50, 3000, 50, 20}) & ~layout::FILL_EVENTS) == 0);
     line.giveBack(slot);
     for (const Event& event : consumer->events()) {
       if (event.kind != Event::Kind::Rewind) continue;
@@ -296,7 +290,7 @@ void madeAnew() {
   while (anew.next(0) < 50) {
     deadline(started);
     const int slot = second.take();
-    if (consumer->fill(second.pool(), slot, {50, 3000, 50, 20, 1}) > 0) {
+    if (consumer->fill(second.pool(), slot, {50, 3000, 50, 20}) > 0) {
       second.pass(slot);
     } else {
       second.giveBack(slot);
@@ -325,87 +319,15 @@ void retention() {
   int32_t count = 0;
   while (count == 0) {
     deadline(started);
-    count = consumer->fill(line.pool(), slot, {400, BUFFER_BYTES, 50, 20, 0}) &
+    count = consumer->fill(line.pool(), slot, {400, BUFFER_BYTES, 50, 20}) &
             ~layout::FILL_EVENTS;
   }
   const layout::Run& run = line.slot(slot).run(0);
   CHECK(run.coverFrom == 50 && run.coverTo > 200 && run.lowWatermark >= 200);
-  CHECK(run.firstRecord == 0 && run.coverTo - run.records >= 200);
+  CHECK(run.coverTo - run.records >= 200);
   line.pool().discard(slot);
   line.giveBack(slot);
   CHECK(Consumer::close(std::move(consumer), 30000));
-}
-
-// Pops so many messages of a consumer that is fed by hand, without the bridge's own.
-std::vector<rd_kafka_message_t*> popped(rd_kafka_queue_t* queue, size_t count) {
-  std::vector<rd_kafka_message_t*> messages(count);
-  const auto started = Clock::now();
-  for (size_t have = 0; have < count;) {
-    deadline(started);
-    const ssize_t more =
-        rd_kafka_consume_batch_queue(queue, 100, messages.data() + have, count - have);
-    CHECK(more >= 0);
-    have += static_cast<size_t>(more);
-  }
-  return messages;
-}
-
-// Messages wait for their broker's next answer to a Fetch, as many as there may, and no answer of
-// another kind takes them.
-void returns() {
-  Mock mock(1, {{"t", 1}});
-  produce(mock, "t", 1, 400);
-  Returns returns(100);
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  for (const auto& [name, value] : config(mock, "returns")) {
-    CHECK(rd_kafka_conf_set(conf, name.c_str(), value.c_str(), nullptr, 0) == RD_KAFKA_CONF_OK);
-  }
-  returns.attach(conf);
-  rd_kafka_t* handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, nullptr, 0);
-  CHECK(handle != nullptr);
-  rd_kafka_poll_set_consumer(handle);
-  rd_kafka_queue_t* queue = rd_kafka_queue_get_consumer(handle);
-  // Destroyed before the client, which waits for what its lists refer to.
-  auto list = std::make_unique<PartitionList>();
-  list->add("t", 0, 0);
-  rd_kafka_assign(handle, list->get());
-  std::vector<rd_kafka_message_t*> messages = popped(queue, 400);
-  const auto take = [&messages](size_t count) {
-    std::vector<rd_kafka_message_t*> taken(messages.end() - static_cast<ptrdiff_t>(count),
-                                           messages.end());
-    messages.resize(messages.size() - count);
-    return taken;
-  };
-
-  // While a partition is paused nothing is fetched; what was on its way comes within the time that
-  // a broker waits for records.
-  rd_kafka_pause_partitions(handle, list->get());
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  std::vector<rd_kafka_message_t*> some = take(60);
-  returns.give(some);
-  CHECK(some.empty() && returns.waiting() == 60);
-  std::vector<rd_kafka_message_t*> more = take(60);
-  returns.give(more);
-  CHECK(more.empty() && returns.waiting() == 60);  // Over the bound: destroyed at once.
-  int64_t low;
-  int64_t high;
-  CHECK(rd_kafka_query_watermark_offsets(handle, "t", 0, &low, &high, 10000) == 0);
-  CHECK(returns.waiting() == 60);
-  rd_kafka_resume_partitions(handle, list->get());
-  list.reset();
-  for (const auto started = Clock::now(); returns.waiting() > 0;) {
-    deadline(started);
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-
-  std::vector<rd_kafka_message_t*> rest = take(100);
-  returns.give(rest);
-  returns.clear();
-  CHECK(returns.waiting() == 0);
-  returns.give(messages);  // Too many: all of them at once.
-  CHECK(messages.empty() && returns.waiting() == 0);
-  rd_kafka_queue_destroy(queue);
-  rd_kafka_destroy(handle);
 }
 
 void locks() {
@@ -448,7 +370,6 @@ int main(int argc, char** argv) {
   run("a topic made anew is told", madeAnew);
   run("slots outlive their consumer", closeWithHeldSlots);
   run("retention is told from compaction", retention);
-  run("messages return to their broker", returns);
   run("locks exclude", locks);
   // Closings that went on in the background.
   std::this_thread::sleep_for(std::chrono::milliseconds(500));

@@ -1,11 +1,11 @@
-// Tests of the matcher: against a search written as plainly as can be, on records made by chance.
+// Tests of the matcher: against a search written as plainly as can be, on bytes made by chance.
 //
 //   matcher-test [SEED] [ROUNDS]      bash test/native/matcher.sh builds and runs it
 //
-// Each round lays records out in memory whose last byte lies right before a page that nobody may
-// read, and whose first lies right behind one: a kernel that reads too far crashes. With gapMax 0,
-// AddressSanitizer also forbids every gap. Small alphabets make near misses, overlaps and places
-// across two records frequent.
+// Each round searches stretches of a memory whose last byte lies right before a page that nobody
+// may read, and whose first lies right behind one: a kernel that reads too far crashes, and
+// AddressSanitizer forbids what is beside the stretch. Small alphabets make near misses and
+// overlaps frequent.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -30,7 +30,7 @@
 namespace {
 
 using logpipe::Matcher;
-using logpipe::Span;
+using logpipe::Place;
 using Random = std::mt19937_64;
 
 const char* const KERNELS[] = {"avx2", "ssse3", "neon", "portable"};
@@ -72,40 +72,34 @@ class Fenced {
 
 uint8_t lower(uint8_t byte) { return byte >= 'A' && byte <= 'Z' ? byte + 32 : byte; }
 
-bool holds(const Span& record, const std::string& pattern, bool ignoreCase) {
-  for (size_t at = 0; at + pattern.size() <= record.size; at++) {
-    size_t same = 0;
-    while (same < pattern.size()) {
-      const uint8_t a = record.data[at + same];
-      const uint8_t b = static_cast<uint8_t>(pattern[same]);
-      if (ignoreCase ? lower(a) != lower(b) : a != b) break;
-      same++;
-    }
-    if (same == pattern.size()) return true;
+struct Stretch {
+  const uint8_t* begin;
+  const uint8_t* end;
+};
+
+bool isAt(const Stretch& stretch, const uint8_t* at, const std::string& pattern, bool ignoreCase) {
+  if (static_cast<size_t>(stretch.end - at) < pattern.size()) return false;
+  for (size_t i = 0; i < pattern.size(); i++) {
+    const auto wanted = static_cast<uint8_t>(pattern[i]);
+    if (ignoreCase ? lower(at[i]) != lower(wanted) : at[i] != wanted) return false;
   }
-  return false;
+  return true;
 }
 
-std::vector<int32_t> plainly(const std::vector<Span>& records,
-                             const std::vector<std::string>& patterns, bool ignoreCase,
-                             bool invert) {
-  std::vector<int32_t> hits;
-  for (size_t i = 0; i < records.size(); i++) {
-    bool matches = patterns.empty();
+Place plainly(const Stretch& stretch, const std::vector<std::string>& patterns, bool ignoreCase) {
+  for (const uint8_t* at = stretch.begin; at < stretch.end; at++) {
+    Place place{nullptr, SIZE_MAX};
     for (const auto& pattern : patterns) {
-      matches = matches || (records[i].data != nullptr && holds(records[i], pattern, ignoreCase));
+      if (!isAt(stretch, at, pattern, ignoreCase)) continue;
+      place = Place{at, std::min(place.size, pattern.size())};
     }
-    if (matches != invert) hits.push_back(static_cast<int32_t>(i));
+    if (place.at != nullptr) return place;
   }
-  return hits;
+  return {nullptr, 0};
 }
 
-std::vector<int32_t> scan(const Matcher& matcher, const std::vector<Span>& records, size_t gapMax) {
-  std::vector<int32_t> hits(records.size() + 1, -7);
-  const size_t count = matcher.scan(records.data(), records.size(), hits.data(), gapMax);
-  expect(count <= records.size() && hits[records.size()] == -7, "more hits than records");
-  hits.resize(count);
-  return hits;
+bool isSame(const Place& a, const Place& b) {
+  return a.at == b.at && (a.at == nullptr || a.size == b.size);
 }
 
 // One round's letters: sometimes two of them, sometimes every byte there is.
@@ -125,18 +119,8 @@ struct Alphabet {
   char pick(Random& random) const { return letters[below(random, letters.size())]; }
 };
 
-size_t anySize(Random& random) {
-  switch (below(random, 8)) {
-    case 0: return 0;
-    case 1: return below(random, 4);
-    case 2: return 60 + below(random, 80);
-    case 3: return below(random, 2000);
-    default: return below(random, 64);
-  }
-}
-
 std::vector<std::string> anyPatterns(Random& random, const Alphabet& alphabet) {
-  std::vector<std::string> patterns(below(random, 3) == 0 ? below(random, 20) : below(random, 3));
+  std::vector<std::string> patterns(1 + below(random, below(random, 3) == 0 ? 20 : 2));
   for (auto& pattern : patterns) {
     const size_t size = 1 + below(random, below(random, 4) == 0 ? 70 : 6);
     while (pattern.size() < size) pattern += alphabet.pick(random);
@@ -144,110 +128,72 @@ std::vector<std::string> anyPatterns(Random& random, const Alphabet& alphabet) {
   return patterns;
 }
 
-size_t anyGap(Random& random) {
-  switch (below(random, 5)) {
-    case 0: return below(random, 12);
-    case 1: return below(random, 40) == 0 ? below(random, 65536) : 0;
-    default: return below(random, 2) * below(random, 30);
+void fillWith(Random& random, Fenced& memory, const Alphabet& alphabet,
+              const std::vector<std::string>& patterns) {
+  for (uint8_t* byte = memory.begin(); byte < memory.end(); byte++) {
+    *byte = static_cast<uint8_t>(alphabet.pick(random));
+  }
+  for (size_t i = below(random, 6); i > 0; i--) {
+    const auto& pattern = patterns[below(random, patterns.size())];
+    uint8_t* place = memory.begin() + below(random, memory.size());
+    const auto room = static_cast<size_t>(memory.end() - place);
+    std::copy_n(pattern.begin(), std::min(pattern.size(), room), place);
   }
 }
 
-// Lays records out from the front, or so that the last one ends at the last byte there is.
-std::vector<Span> layOut(Random& random, Fenced& memory, const Alphabet& alphabet,
-                         const std::vector<std::string>& patterns) {
-  std::vector<Span> records;
-  uint8_t* at = memory.begin();
-  for (uint8_t* byte = at; byte < memory.end(); byte++) {
-    *byte = static_cast<uint8_t>(alphabet.pick(random));
+// Often right at an end of the memory.
+Stretch anyStretch(Random& random, Fenced& memory) {
+  const size_t size = below(random, below(random, 2) == 0 ? 200 : memory.size() + 1);
+  const size_t from = below(random, memory.size() - size + 1);
+  switch (below(random, 4)) {
+    case 0: return {memory.begin(), memory.begin() + size};
+    case 1: return {memory.end() - size, memory.end()};
+    default: return {memory.begin() + from, memory.begin() + from + size};
   }
-  const size_t wanted = below(random, 50);
-  while (records.size() < wanted) {
-    const size_t size = anySize(random);
-    const size_t gap = anyGap(random);
-    if (static_cast<size_t>(memory.end() - at) < size + gap) break;
-    at += gap;
-    const bool isNull = below(random, 20) == 0;
-    records.push_back(isNull ? Span{nullptr, 0} : Span{at, size});
-    at += size;
-  }
-  const size_t left = static_cast<size_t>(memory.end() - at);
-  if (below(random, 2) == 0) {
-    for (auto& record : records) record.data += record.data == nullptr ? 0 : left;
-  }
-  // Patterns where they hurt: anywhere, so also in gaps and across the ends of records.
-  for (size_t i = below(random, 6); i > 0 && !patterns.empty(); i--) {
-    const auto& pattern = patterns[below(random, patterns.size())];
-    uint8_t* place = memory.begin() + below(random, memory.size() - pattern.size());
-    if (below(random, 2) == 0 && !records.empty()) {
-      const Span& record = records[below(random, records.size())];
-      const uint8_t* near = record.data == nullptr ? memory.begin() : record.data;
-      const std::ptrdiff_t shift = static_cast<std::ptrdiff_t>(below(random, record.size + 16)) - 8;
-      const auto last = static_cast<std::ptrdiff_t>(memory.size() - 1);
-      place = memory.begin() + std::clamp<std::ptrdiff_t>(near - memory.begin() + shift, 0, last);
-    }
-    const size_t room = static_cast<size_t>(memory.end() - place);
-    std::copy_n(pattern.begin(), std::min(pattern.size(), room), place);
-  }
-  // Order is not promised: now and then the batch is not in the order of memory.
-  if (below(random, 8) == 0) std::shuffle(records.begin(), records.end(), random);
-  return records;
 }
 
 void oneRound(Random& random) {
   const Alphabet alphabet(random);
   const auto patterns = anyPatterns(random, alphabet);
   Fenced memory(below(random, 12000));
-  const auto records = layOut(random, memory, alphabet, patterns);
+  fillWith(random, memory, alphabet, patterns);
   const bool ignoreCase = below(random, 2) == 0;
-  const bool invert = below(random, 4) == 0;
-  const auto wanted = plainly(records, patterns, ignoreCase, invert);
-  const Matcher matcher(patterns, ignoreCase, invert);
-  const auto scanWithoutGaps = [&](const Matcher& with) {
-    ASAN_POISON_MEMORY_REGION(memory.begin(), memory.size());
-    for (const Span& record : records) ASAN_UNPOISON_MEMORY_REGION(record.data, record.size);
-    const auto hits = scan(with, records, 0);
-    ASAN_UNPOISON_MEMORY_REGION(memory.begin(), memory.size());
-    return hits;
-  };
+  const Matcher matcher(patterns, ignoreCase, false);
+  const Stretch stretch = anyStretch(random, memory);
+  const Place wanted = plainly(stretch, patterns, ignoreCase);
+  ASAN_POISON_MEMORY_REGION(memory.begin(), memory.size());
+  ASAN_UNPOISON_MEMORY_REGION(stretch.begin, static_cast<size_t>(stretch.end - stretch.begin));
   for (const char* kernel : KERNELS) {
     try {
       const Matcher same = matcher.withKernel(kernel);
-      for (const size_t gapMax : {size_t{0}, size_t{16}, Matcher::PAGE_GAP}) {
-        if ((gapMax == 0 ? scanWithoutGaps(same) : scan(same, records, gapMax)) == wanted) continue;
-        fail(std::string(kernel) + ": " + std::to_string(patterns.size()) + " patterns, " +
-             std::to_string(records.size()) + " records, gapMax " + std::to_string(gapMax));
-      }
+      if (isSame(same.find(stretch.begin, stretch.end), wanted)) continue;
+      fail(std::string(kernel) + ": " + std::to_string(patterns.size()) + " patterns, " +
+           std::to_string(stretch.end - stretch.begin) + " bytes");
     } catch (const std::invalid_argument&) {
       continue;  // Not on this machine.
     }
   }
+  ASAN_UNPOISON_MEMORY_REGION(memory.begin(), memory.size());
 }
 
-Span spanOf(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+// Where the patterns are found first in the text; -1: nowhere.
+std::ptrdiff_t firstIn(const std::string& text, const Matcher& matcher) {
+  const auto* begin = reinterpret_cast<const uint8_t*>(text.data());
+  const Place place = matcher.find(begin, begin + text.size());
+  return place.at == nullptr ? -1 : place.at - begin;
 }
 
 void examples() {
-  const std::string text = "xxERRORxxERRxORxxERROR";
-  const Span whole = spanOf(text);
-  const auto part = [&](size_t from, size_t size) { return Span{whole.data + from, size}; };
-  const std::vector<Span> records = {part(0, 9),  part(9, 3),   part(12, 5),
-                                     part(17, 3), {nullptr, 0}, part(20, 2)};
-  using Ints = std::vector<int32_t>;
-  expect(scan(Matcher({"ERROR"}, false, false), records, 0) == Ints{0},
-         "no hit across two records");
-  expect(scan(Matcher({"ERROR"}, false, true), records, 0) == Ints({1, 2, 3, 4, 5}), "inverted");
-  expect(scan(Matcher({"error"}, true, false), records, 0) == Ints{0}, "case folded");
-  expect(scan(Matcher({"error"}, false, false), records, 0).empty(), "case kept");
-  expect(scan(Matcher({}, false, false), records, 0) == Ints({0, 1, 2, 3, 4, 5}), "no pattern");
-  expect(scan(Matcher({}, false, true), records, 0).empty(), "no pattern, inverted");
-  expect(scan(Matcher({"ERRxOR", "OR", "RR"}, false, false), records, 0) == Ints({0, 1, 2, 3, 5}),
-         "a long pattern across an end does not hide a short one within");
-  expect(scan(Matcher({"ERROR"}, false, false), {}, 0).empty(), "no records");
+  const std::string text = "xxERRxORxxERROR";
+  expect(firstIn(text, Matcher({"ERROR"}, false, false)) == 10, "found at the end");
+  expect(firstIn(text, Matcher({"error"}, true, false)) == 10, "case folded");
+  expect(firstIn(text, Matcher({"error"}, false, false)) == -1, "case kept");
+  expect(firstIn(text, Matcher({"ERROR", "OR"}, false, false)) == 6, "the first of two");
+  expect(firstIn("", Matcher({"ERROR"}, false, false)) == -1, "no bytes");
   // A kernel that folded more than letters would find these.
   const std::string odd = "[\\]^@ {|}~`";
-  expect(scan(Matcher({"{|}~"}, true, false), {spanOf(odd)}, 0).size() == 1, "found as it is");
-  expect(scan(Matcher({"[\\]^"}, true, false), {spanOf(odd.substr(6))}, 0).empty(), "only letters");
+  expect(firstIn(odd, Matcher({"{|}~"}, true, false)) == 6, "found as it is");
+  expect(firstIn(odd.substr(6), Matcher({"[\\]^"}, true, false)) == -1, "only letters");
   try {
     Matcher({"a", ""}, false, false);
     fail("an empty pattern was accepted");
@@ -258,17 +204,18 @@ void examples() {
 // A matcher is shared by threads: ThreadSanitizer or a wrong result would show a hidden state.
 void shared() {
   Random random(7);
-  const std::vector<std::string> patterns = {"ab", "bba", "aaaa"};
-  const Alphabet alphabet(random);
+  const std::vector<std::string> patterns = {"abbab", "bbabb", "aaaabb"};
   Fenced memory(8000);
-  const auto records = layOut(random, memory, alphabet, patterns);
+  fillWith(random, memory, Alphabet(random), patterns);
   const Matcher matcher(patterns, false, false);
-  const auto wanted = plainly(records, patterns, false, false);
+  const Place wanted = plainly({memory.begin(), memory.end()}, patterns, false);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; i++) {
     threads.emplace_back([&] {
       for (int turn = 0; turn < 200; turn++) {
-        if (scan(matcher, records, Matcher::PAGE_GAP) != wanted) fail("threads disturb each other");
+        if (!isSame(matcher.find(memory.begin(), memory.end()), wanted)) {
+          fail("threads disturb each other");
+        }
       }
     });
   }

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Builds the bridge's core with the harness, once for each set of sanitizers, and runs it.
+# Builds the bridge's core with the harness, once for each set of sanitizers, and runs it; and the
+# fuzzer of record batches (batch-test.cc), for 5 seconds with each set.
 #   bash test/native/run.sh [SEED] [RECORDS]        SANITIZERS="address,undefined" for one only
+#   FUZZ_SECONDS=150 bash test/native/run.sh        the fuzzer for longer
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -26,7 +28,7 @@ for sanitizers in ${SANITIZERS:-address,undefined thread}; do
   echo "bridge core under -fsanitize=$sanitizers"
   objects=()
   compile=()
-  sources=("${core[@]}" test/native/world.cc test/native/bridge-test.cc)
+  sources=("${core[@]}" test/native/world.cc test/native/bridge-test.cc test/native/batch-test.cc)
   if [ "$sanitizers" = thread ]; then sources+=(test/native/c11-threads.cc); fi
   for file in "${sources[@]}"; do
     object="$out/${sanitizers//,/-}-$(basename "$file" .cc).o"
@@ -37,7 +39,16 @@ for sanitizers in ${SANITIZERS:-address,undefined thread}; do
     exec "${CXX:-g++}" -std=c++20 -O1 -g -fno-omit-frame-pointer "-fsanitize=$1" \
       -Wall -Wextra -Wconversion -Werror -pthread -Isrc/bridge/native -isystem "$2" -c "$3" -o "$4"
   ' compile "$sanitizers" "$deps/include/librdkafka"
-  "${CXX:-g++}" "-fsanitize=$sanitizers" "${objects[@]}" -pthread -L"$deps" -lrdkafka \
-    -Wl,-rpath,"$PWD/$deps" -o "$out/bridge-test-${sanitizers//,/-}"
+  for main in batch-test bridge-test; do
+    other=batch-test
+    if [ "$main" = batch-test ]; then other=bridge-test; fi
+    linked=()
+    for object in "${objects[@]}"; do
+      case $object in *-"$other".o) ;; *) linked+=("$object") ;; esac
+    done
+    "${CXX:-g++}" "-fsanitize=$sanitizers" "${linked[@]}" -pthread -L"$deps" -lrdkafka \
+      -Wl,-rpath,"$PWD/$deps" -o "$out/$main-${sanitizers//,/-}"
+  done
+  "$out/batch-test-${sanitizers//,/-}" "${1:-1}" "${FUZZ_SECONDS:-5}"
   "$out/bridge-test-${sanitizers//,/-}" "$@"
 done

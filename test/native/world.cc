@@ -152,7 +152,7 @@ int64_t Books::covered() {
 }
 
 Line::Line(Books& books, size_t slots, int scanners)
-    : books_(books), shape_{slots, BUFFER_BYTES, 500}, memory_(slots * shape_.slotBytes() / 8) {
+    : books_(books), shape_{slots, BUFFER_BYTES, 100}, memory_(slots * shape_.slotBytes() / 8) {
   pool_ = std::make_unique<Pool>(reinterpret_cast<uint8_t*>(memory_.data()), memory_.size() * 8,
                                  shape_);
   for (size_t slot = 0; slot < slots; slot++) free_.push_back(static_cast<int>(slot));
@@ -168,7 +168,7 @@ Line::~Line() {
   }
   changed_.notify_all();
   for (std::thread& scanner : scanners_) scanner.join();
-  CHECK(pool_->views() == 0);
+  CHECK(pool_->bytes() == 0);
 }
 
 layout::Slot Line::slot(int index) {
@@ -213,7 +213,6 @@ void Line::scanLoop(unsigned seed) {
   std::minstd_rand random(seed);
   const Matcher errors({"ERROR"}, false, false);
   const Matcher all({}, false, false);
-  std::vector<int32_t> hits(500);
   for (;;) {
     int index;
     {
@@ -224,32 +223,35 @@ void Line::scanLoop(unsigned seed) {
       ready_.pop_front();
       setState(index, layout::SLOT_FILTERING);
     }
-    if (random() % 10 != 0) {
-      const bool wantsAll = random() % 2 == 0;
-      const size_t count = pool_->scan(index, wantsAll ? all : errors, hits.data());
-      verify(index, hits.data(), count, wantsAll);
-    } else {
-      pool_->discard(index);
+    const bool wantsAll = random() % 2 == 0;
+    for (bool hasMore = true; hasMore;) {
+      if (random() % 10 == 0) {
+        pool_->discard(index);
+        break;
+      }
+      const size_t count = pool_->scan(index, [&] { return wantsAll ? all : errors; });
+      verify(index, count, wantsAll);
+      hasMore = (slot(index).word(layout::HEADER_FLAGS) & layout::SLOT_FLAG_MORE) != 0;
     }
     giveBack(index);
   }
 }
 
-void Line::verify(int index, const int32_t* found, size_t count, bool all) {
+void Line::verify(int index, size_t count, bool all) {
   const layout::Slot scanned = slot(index);
   const bool isOversize = (scanned.word(layout::HEADER_FLAGS) & layout::SLOT_FLAG_OVERSIZE) != 0;
   size_t at = 0;
-  int64_t valueBytes = 0;
   for (int row = 0; row < scanned.word(layout::HEADER_RUNS); row++) {
     const layout::Run& run = scanned.run(static_cast<size_t>(row));
     const int32_t partition = books_.partitionOf(run.assignmentId);
+    CHECK(run.firstHit == static_cast<int32_t>(at));
+    CHECK(run.records == static_cast<int32_t>(run.coverTo - run.coverFrom));
     for (int32_t record = 0; record < run.records; record++) {
       const int64_t offset = static_cast<int64_t>(run.coverFrom) + record;
       const Record expected = recordAt(partition, offset);
-      valueBytes += static_cast<int64_t>(expected.value.size());
       if (!all && !expected.isHit) continue;
-      CHECK(at < count && found[at] == run.firstRecord + record);
-      const layout::Record& entry = scanned.record(static_cast<size_t>(found[at++]));
+      CHECK(at < count);
+      const layout::Record& entry = scanned.record(at++);
       CHECK(entry.offset == static_cast<double>(offset));
       CHECK(entry.valueBytes ==
             (expected.hasValue ? static_cast<int32_t>(expected.value.size()) : -1));
@@ -261,15 +263,15 @@ void Line::verify(int index, const int32_t* found, size_t count, bool all) {
         CHECK(copy.headers == expected.headers && copy.hasKey == expected.hasKey);
         continue;
       }
-      const char* payload = reinterpret_cast<const char*>(scanned.payload());
-      const char* meta = payload + entry.metaStart;
-      CHECK(expected.value == std::string(payload + entry.valueStart, expected.value.size()));
-      CHECK(expected.key == std::string(meta, expected.key.size()));
-      CHECK(expected.headers == std::string(meta + expected.key.size(), expected.headers.size()));
+      const char* value = reinterpret_cast<const char*>(scanned.payload()) + entry.start;
+      const char* key = value + expected.value.size();
+      CHECK(expected.value == std::string(value, expected.value.size()));
+      CHECK(expected.key == std::string(key, expected.key.size()));
+      CHECK(expected.headers == std::string(key + expected.key.size(), expected.headers.size()));
     }
+    CHECK(run.firstHit + run.hits == static_cast<int32_t>(at));
   }
   CHECK(at == count);
-  CHECK(scanned.word(layout::HEADER_BYTES_LOW) == static_cast<int32_t>(valueBytes));
   hits += static_cast<int64_t>(count);
 }
 

@@ -85,7 +85,7 @@ class Line {
 
  private:
   void scanLoop(unsigned seed);
-  void verify(int slot, const int32_t* hits, size_t count, bool all);
+  void verify(int slot, size_t count, bool all);
   void setState(int slot, int32_t state);
 
   Books& books_;

@@ -46,6 +46,8 @@ Client::~Client() {
 
 void Client::configure(rd_kafka_conf_t* conf, const Properties& config) {
   char text[512] = "";
+  // First, so that the configuration may turn it off: then records come as librdkafka parses them.
+  rd_kafka_conf_set(conf, "logpipe.whole.batches", "true", text, sizeof text);
   for (const auto& [name, value] : config) {
     switch (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text)) {
       case RD_KAFKA_CONF_OK: break;
@@ -53,7 +55,6 @@ void Client::configure(rd_kafka_conf_t* conf, const Properties& config) {
       case RD_KAFKA_CONF_INVALID: throw Refused("_INVALID_ARG", text);
     }
   }
-  returns.attach(conf);
   rd_kafka_conf_set_opaque(conf, this);
   rd_kafka_conf_set_rebalance_cb(conf, [](rd_kafka_t*, rd_kafka_resp_err_t error,
                                           rd_kafka_topic_partition_list_t* list, void* opaque) {
@@ -180,7 +181,6 @@ void Client::takeDown() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return holds_ == 0; });
   }
-  returns.clear();
   if (queue_ != nullptr) rd_kafka_queue_destroy(queue_);
   rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
   std::lock_guard lock(mutex_);

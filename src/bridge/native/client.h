@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "events.h"
-#include "returns.h"
 
 namespace logpipe {
 
@@ -48,7 +47,6 @@ class Client {
 
   EventQueue events;
   LogQueue logs;
-  Returns returns;
   // The latest statistics, or empty when none came since they were taken.
   std::optional<std::string> statistics;
 

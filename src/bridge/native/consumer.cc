@@ -37,6 +37,18 @@ std::optional<std::string> Consumer::statistics() {
   return std::exchange(client_->statistics, std::nullopt);
 }
 
+std::vector<Event> Consumer::events() {
+  std::vector<Event> events = client_->events.take();
+  for (const Event& event : events) {
+    Assignment* assignment =
+        event.stopsAssignment ? assignments_.find(event.assignmentId) : nullptr;
+    if (assignment == nullptr) continue;
+    assignment->isStopped = true;
+    stash_.purge(*assignment);
+  }
+  return events;
+}
+
 Assignment& Consumer::assignmentOf(int32_t id) const {
   Assignment* assignment = assignments_.find(id);
   if (assignment == nullptr) throw Misuse("no such assignment: " + std::to_string(id));
@@ -73,6 +85,7 @@ void Consumer::assign(const std::vector<AssignedPartition>& partitions) {
     assignment->topic = partition.topic;
     assignment->partition = partition.partition;
     assignment->expected = partition.offset >= 0 ? partition.offset : -1;
+    assignment->stop = partition.stopOffset;
     assignments_.add(std::move(assignment));
   }
 }

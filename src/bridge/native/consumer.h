@@ -1,7 +1,7 @@
-// A consumer: which partitions it reads, from where, and its records on their way into slots.
+// A consumer: which partitions it reads, from where, and its batches on their way into slots.
 //
 // Used by one thread at a time (the registry sees to it). Owns the tiling: each run it writes
-// begins at the assignment's expected offset and ends behind its last record, so runs of one
+// begins at the assignment's expected offset and ends behind its last batch, so runs of one
 // assignment cover the offsets without overlap and without a hole, whatever librdkafka redelivers.
 #pragma once
 
@@ -15,7 +15,6 @@
 #include "client.h"
 #include "partition-list.h"
 #include "pool.h"
-#include "slot-writer.h"
 #include "stash.h"
 
 namespace logpipe {
@@ -25,7 +24,6 @@ struct FillLimits {
   size_t bytesMax;
   size_t pullMax;
   int timeoutMs;
-  size_t viewsMax;
 };
 
 class Consumer {
@@ -35,10 +33,10 @@ class Consumer {
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;
 
-  // Records put in the slot, plus layout::FILL_EVENTS. Throws Misuse.
+  // Records put in the slot, plus layout::FILL_EVENTS and FILL_FULL. Throws Misuse.
   int32_t fill(Pool& pool, double slotIndex, const FillLimits& limits);
   int32_t poll(int timeoutMs);
-  std::vector<Event> events() { return client_->events.take(); }
+  std::vector<Event> events();
   std::vector<LogLine> logs() { return client_->logs.take(); }
   std::optional<std::string> statistics();
 
@@ -98,7 +96,9 @@ class Consumer {
 
  private:
   int32_t eventsFlag() const;
-  bool place(SlotWriter& writer, Stash::Entry& entry, size_t bufferBytes);
+  size_t pullCount(const Pool::Held& held, const FillLimits& limits) const;
+  bool place(Pool& pool, Pool::Held& held, Stash::Entry& entry);
+  void pushEnd(const Assignment& assignment, int64_t offset);
   int64_t lowWatermark(Assignment& assignment);
   Assignment& assignmentOf(int32_t id) const;
   void seekPartitions(const PartitionList& list, const char* doing);
@@ -108,9 +108,9 @@ class Consumer {
   std::shared_ptr<Client> client_;
   Assignments assignments_;
   Stash stash_;
-  std::vector<rd_kafka_message_t*> copied_;  // By the fill that is at it.
-  // Mean bytes of a record's value, key and headers lately.
-  double meanBytes_ = 1000;
+  // Of a batch, lately.
+  double meanBytes_ = 16384;
+  double meanRecords_ = 1;
 };
 
 }  // namespace logpipe

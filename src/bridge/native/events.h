@@ -24,23 +24,27 @@ struct Event {
   int32_t partition = -1;
   int64_t offset = RD_KAFKA_OFFSET_INVALID;
   int32_t assignmentId = 0;
+  bool stopsAssignment = false;  // Nothing of it is delivered any more: see Consumer::events.
   int64_t expected = 0;
   std::vector<PartitionResult> partitions;
   int64_t count = 0;
 };
 
-// Used by the consumer's thread alone: librdkafka's callbacks run inside its calls.
+// Filled by the consumer's thread, within whose calls librdkafka's callbacks run, and by threads
+// that scan its batches.
 class EventQueue {
  public:
   // Reports (errors, ends, commits) beyond this are counted and dropped. Enough for a report about
   // each of a thousand partitions between two calls; 300 KB at most. Assign, revoke and rewind are
   // never dropped, because somebody must answer them, and are bounded by that: one rebalance is
-  // open at a time, and a rewind stops its assignment.
+  // open at a time, and a rewind stops its assignment, as does a batch that is damaged.
   static constexpr size_t EVENTS_MAX = 1024;
 
   void push(Event event) {
+    const std::lock_guard lock(mutex_);
     const bool mustArrive = event.kind == Event::Kind::Assign ||
-                            event.kind == Event::Kind::Revoke || event.kind == Event::Kind::Rewind;
+                            event.kind == Event::Kind::Revoke || event.kind == Event::Kind::Rewind ||
+                            event.stopsAssignment;
     if (!mustArrive && events_.size() >= EVENTS_MAX) {
       dropped_++;
       return;
@@ -48,9 +52,13 @@ class EventQueue {
     events_.push_back(std::move(event));
   }
 
-  bool empty() const { return events_.empty() && dropped_ == 0; }
+  bool empty() const {
+    const std::lock_guard lock(mutex_);
+    return events_.empty() && dropped_ == 0;
+  }
 
   std::vector<Event> take() {
+    const std::lock_guard lock(mutex_);
     std::vector<Event> taken = std::move(events_);
     events_.clear();
     if (dropped_ > 0) {
@@ -64,6 +72,7 @@ class EventQueue {
   }
 
  private:
+  mutable std::mutex mutex_;
   std::vector<Event> events_;
   int64_t dropped_ = 0;
 };

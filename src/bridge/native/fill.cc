@@ -1,4 +1,4 @@
-// Filling of a slot: how much to take, in which form, and what it covers.
+// Filling of a slot: how much to take, and what it covers.
 #include <algorithm>
 
 #include "consumer.h"
@@ -7,108 +7,111 @@
 namespace logpipe {
 namespace {
 
-// Records smaller than this on average are copied: a view's price is per record (each message is
-// kept until the scan), a copy's is per byte, and the two meet at a few hundred.
-constexpr double VIEW_MEAN_BYTES_MIN = 512;
+// Batches of one call: a pull takes a queue's lock for each of them, so more would gain nothing,
+// and what does not fit into the slot is kept in the stash, with the memory it holds.
+constexpr size_t PULL_MAX = 128;
 
-// Records that polls may take without a slot to put them in. The caller polls some 20 times a
-// second while it stalls, and pauses its partitions after seconds: two hundred is what it takes.
-constexpr size_t STASH_POLL_MAX = 1024;
+// Batches that polls may take without a slot to put them in. They are made while the partitions
+// are paused, when nothing comes.
+constexpr size_t STASH_POLL_MAX = 64;
 
 }  // namespace
 
 int32_t Consumer::eventsFlag() const { return client_->events.empty() ? 0 : layout::FILL_EVENTS; }
 
-// rd_kafka_consume_batch_queue() waits until its batch is full or the time is over, so it is asked
-// without a time-out, but for one record when there is nothing.
+// rd_kafka_consume_batch_queue() waits until as many as were asked for came, or the time is over.
+// So it is asked without a time-out, and for one alone when there is nothing.
 int32_t Consumer::fill(Pool& pool, double slotIndex, const FillLimits& limits) {
   const Pool::Use use(pool, slotIndex);
   use.require(layout::SLOT_FILLING, layout::SLOT_FILLING);
-  if (limits.recordsMax > pool.shape().recordsMax || limits.bytesMax > pool.shape().bufferBytes) {
-    throw Misuse("the limits are larger than the pool's slots");
-  }
-  pool.release(use.held());  // What the caller left in it gives its view back first.
-  const bool view = meanBytes_ >= VIEW_MEAN_BYTES_MIN && pool.tryAddView(limits.viewsMax);
-  SlotWriter writer(pool, use, {limits.recordsMax, limits.bytesMax}, view, copied_);
+  Pool::Held& held = use.held();
+  pool.release(held);  // What the caller left in it.
+  use.slot().clear();
+  if (!pool.waitForRoom(limits.timeoutMs)) return layout::FILL_FULL + eventsFlag();
   bool mayWait = true;
   size_t popped = 0;
   for (;;) {
+    const size_t want = pullCount(held, limits);
+    if (want == 0) break;
     if (!stash_.empty()) {
-      if (!place(writer, stash_.front(), pool.shape().bufferBytes)) break;
+      if (!place(pool, held, stash_.front())) break;
       stash_.pop();
       continue;
     }
-    // What is thrown away (records of an assignment that ended) must not keep the call for ever.
-    if (writer.isFull() || popped >= 2 * limits.recordsMax) break;
-    const auto byBytes = static_cast<size_t>(static_cast<double>(writer.bytesLeft()) / meanBytes_);
-    const size_t want =
-        std::max<size_t>(1, std::min({limits.pullMax, writer.recordsLeft(), byBytes}));
+    // What is thrown away (batches of an assignment that ended) must not keep the call for ever.
+    if (popped >= 2 * limits.recordsMax) break;
     size_t count = stash_.pull(client_->queue(), want, 0);
     if (count == 0) {
-      if (!mayWait || writer.records() > 0 || !client_->events.empty()) break;
+      if (!mayWait || !held.batches.empty() || !client_->events.empty()) break;
       mayWait = false;
       count = stash_.pull(client_->queue(), 1, limits.timeoutMs);
-      if (count == 0) {
-        client_->returns.clear();  // No answer of a broker may come for long.
-        break;
-      }
+      if (count == 0) break;
     }
     popped += count;
   }
-  writer.finish();
-  client_->returns.give(copied_);
-  if (writer.records() > 0) {
-    const double mean =
-        static_cast<double>(writer.bytes()) / static_cast<double>(writer.records());
-    meanBytes_ = std::max(1.0, 0.8 * meanBytes_ + 0.2 * mean);
+  pool.finish(use);
+  const auto count = static_cast<double>(held.batches.size());
+  if (count > 0) {
+    meanBytes_ = std::max(1.0, 0.8 * meanBytes_ + 0.2 * static_cast<double>(held.bytes) / count);
+    meanRecords_ = std::max(1.0, 0.8 * meanRecords_ + 0.2 * held.records / count);
   }
-  return static_cast<int32_t>(writer.records()) + eventsFlag();
+  return held.records + eventsFlag();
 }
 
-// False: it does not fit, and is the first of the next slot.
-bool Consumer::place(SlotWriter& writer, Stash::Entry& entry, size_t bufferBytes) {
-  rd_kafka_message_t* message = entry.message;
+// How many batches may fill the rest of the slot; 0: it is full.
+size_t Consumer::pullCount(const Pool::Held& held, const FillLimits& limits) const {
+  const auto records = static_cast<size_t>(held.records);
+  if (records >= limits.recordsMax || held.bytes >= limits.bytesMax) return 0;
+  const double byRecords = static_cast<double>(limits.recordsMax - records) / meanRecords_;
+  const double byBytes = static_cast<double>(limits.bytesMax - held.bytes) / meanBytes_;
+  const auto want = static_cast<size_t>(std::min(byRecords, byBytes));
+  return std::clamp<size_t>(want, 1, std::min(limits.pullMax, PULL_MAX));
+}
+
+// False: it begins a run, and the slot has as many as it may: it is the first of the next slot.
+bool Consumer::place(Pool& pool, Pool::Held& held, Stash::Entry& entry) {
+  Batch& batch = entry.batch;
   Assignment& assignment = *entry.assignment;
-  if (message->err) {  // Only the end of a partition gets into the stash, to keep its place.
-    Event event;
-    event.kind = Event::Kind::End;
-    event.assignmentId = assignment.id;
-    event.offset = message->offset;
-    client_->events.push(std::move(event));
-    rd_kafka_message_destroy(message);
+  if (batch.message->err) {  // Only the end of a partition gets into the stash.
+    pushEnd(assignment, batch.message->offset);
+    rd_kafka_message_destroy(batch.message);
     return true;
   }
-  const Headers headers = headersOf(message);
-  const size_t recordBytes = message->len + message->key_len + headers.bytes;
-  if (recordBytes > bufferBytes && writer.records() > 0) return false;
+  batch.narrow(assignment.expected, assignment.stop);
+  const bool isLast = batch.to >= assignment.stop;
+  if (batch.records == 0) {
+    if (isLast && !assignment.isStopped) pushEnd(assignment, assignment.stop);
+    assignment.isStopped |= isLast;
+    rd_kafka_message_destroy(batch.message);
+    return true;
+  }
   // Offsets that do not exist belong to the run behind them. Those below the low watermark were
   // deleted by retention, which the caller counts as loss: they begin a run that says so.
-  const bool hasGap = message->offset > assignment.expected;
+  const bool hasGap = batch.from > assignment.expected;
   const int64_t low = hasGap ? lowWatermark(assignment) : -1;
-  const bool newRun = !writer.continues(assignment.id) || (hasGap && low > assignment.expected);
-  if (!writer.fits(recordBytes, newRun)) return false;
-  if (!headers.wellFormed) {
-    Event event;
-    event.kind = Event::Kind::Error;
-    event.code = rd_kafka_err2name(RD_KAFKA_RESP_ERR__BAD_MSG);
-    event.message = "the headers of a record cannot be parsed: it is delivered without";
-    event.hasTopic = true;
-    event.topic = assignment.topic;
-    event.partition = assignment.partition;
-    event.offset = message->offset;
-    client_->events.push(std::move(event));
-  }
-  const int64_t next = message->offset + 1;
-  writer.add(message, headers,
-             SlotWriter::Cover{assignment.id, static_cast<double>(assignment.expected),
-                               static_cast<double>(next), static_cast<double>(low), newRun},
-             client_);
-  assignment.expected = next;
+  const bool isOther = held.runs.empty() || held.runs.back().assignmentId != assignment.id;
+  const bool isNew = isOther || (hasGap && low > assignment.expected);
+  if (isNew && held.runs.size() == layout::RUNS_MAX) return false;
+  layout::Run run{};
+  run.assignmentId = assignment.id;
+  run.coverFrom = static_cast<double>(assignment.expected);
+  run.lowWatermark = static_cast<double>(low);
+  pool.add(held, batch, client_, isNew ? &run : nullptr);
+  assignment.expected = batch.to;
+  assignment.isStopped |= isLast;
   return true;
 }
 
-// Read after the pull that brought the record behind the gap, and once for each pull: librdkafka
-// updates it before it hands the records of the same response on.
+void Consumer::pushEnd(const Assignment& assignment, int64_t offset) {
+  Event event;
+  event.kind = Event::Kind::End;
+  event.assignmentId = assignment.id;
+  event.offset = offset;
+  client_->events.push(std::move(event));
+}
+
+// Read after the pull that brought the batch behind the gap, and once for each pull: librdkafka
+// updates it before it hands on the batches of the same response.
 int64_t Consumer::lowWatermark(Assignment& assignment) {
   if (assignment.lowPull == stash_.pulls()) return assignment.low;
   int64_t low = -1;
@@ -120,7 +123,7 @@ int64_t Consumer::lowWatermark(Assignment& assignment) {
   return assignment.low;
 }
 
-// Takes one record at most, into the stash. With the stash full it only tells librdkafka that the
+// Takes one batch at most, into the stash. With the stash full it only tells librdkafka that the
 // member lives (a pop of none); a rebalance then waits for a free slot, or for the caller to pause.
 int32_t Consumer::poll(int timeoutMs) {
   const size_t want = stash_.size() < STASH_POLL_MAX ? 1 : 0;

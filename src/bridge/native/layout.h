@@ -21,43 +21,43 @@ constexpr int32_t HEADER_RUNS = 2;
 constexpr int32_t HEADER_FLAGS = 3;
 constexpr int32_t HEADER_BYTES_LOW = 4;
 constexpr int32_t HEADER_BYTES_HIGH = 5;
-constexpr int32_t HEADER_FRONT = 6;
-constexpr int32_t HEADER_BACK = 7;
 constexpr int32_t HEADER_WORDS = 16;
 constexpr int32_t HEADER_BYTES = HEADER_WORDS * 4;
 
-constexpr int32_t SLOT_FLAG_VIEW = 1;
+constexpr int32_t SLOT_FLAG_MORE = 1;
 constexpr int32_t SLOT_FLAG_OVERSIZE = 2;
 
 constexpr int32_t RUNS_MAX = 64;
-constexpr int32_t RUN_BYTES = 40;
+constexpr int32_t RUN_BYTES = 56;
 constexpr int32_t RUN_ASSIGNMENT = 0;
-constexpr int32_t RUN_FIRST_RECORD = 1;
-constexpr int32_t RUN_RECORDS = 2;
-constexpr int32_t RUN_VALUE_BYTES = 3;
-constexpr int32_t RUN_COVER_FROM = 2;
-constexpr int32_t RUN_COVER_TO = 3;
-constexpr int32_t RUN_LOW_WATERMARK = 4;
+constexpr int32_t RUN_RECORDS = 1;
+constexpr int32_t RUN_VALUE_BYTES = 2;
+constexpr int32_t RUN_FIRST_HIT = 3;
+constexpr int32_t RUN_HITS = 4;
+constexpr int32_t RUN_COVER_FROM = 3;
+constexpr int32_t RUN_COVER_TO = 4;
+constexpr int32_t RUN_LOW_WATERMARK = 5;
+constexpr int32_t RUN_LAST_TIMESTAMP = 6;
 
 constexpr int32_t RECORD_BYTES = 40;
-constexpr int32_t RECORD_VALUE_START = 0;
+constexpr int32_t RECORD_START = 0;
 constexpr int32_t RECORD_VALUE_BYTES = 1;
-constexpr int32_t RECORD_META_START = 2;
-constexpr int32_t RECORD_KEY_BYTES = 3;
-constexpr int32_t RECORD_HEADERS_BYTES = 4;
-constexpr int32_t RECORD_TIMESTAMP_TYPE = 5;
+constexpr int32_t RECORD_KEY_BYTES = 2;
+constexpr int32_t RECORD_HEADERS_BYTES = 3;
+constexpr int32_t RECORD_TIMESTAMP_TYPE = 4;
 constexpr int32_t RECORD_OFFSET = 3;
 constexpr int32_t RECORD_TIMESTAMP = 4;
 
 // Added to a fill's result: src/bridge/bridge.ts.
 constexpr int32_t FILL_EVENTS = 0x40000000;
+constexpr int32_t FILL_FULL = 0x20000000;
 
 struct Entry {
   const char* name;
   int32_t value;
 };
 
-// What version().layout holds; each name is an export of src/pool/layout.ts (FILL_EVENTS:
+// What version().layout holds; each name is an export of src/pool/layout.ts (FILL_*:
 // bridge.ts).
 constexpr Entry ENTRIES[] = {
     {"SLOT_FREE", SLOT_FREE},
@@ -70,57 +70,63 @@ constexpr Entry ENTRIES[] = {
     {"HEADER_FLAGS", HEADER_FLAGS},
     {"HEADER_BYTES_LOW", HEADER_BYTES_LOW},
     {"HEADER_BYTES_HIGH", HEADER_BYTES_HIGH},
-    {"HEADER_FRONT", HEADER_FRONT},
-    {"HEADER_BACK", HEADER_BACK},
     {"HEADER_WORDS", HEADER_WORDS},
     {"HEADER_BYTES", HEADER_BYTES},
-    {"SLOT_FLAG_VIEW", SLOT_FLAG_VIEW},
+    {"SLOT_FLAG_MORE", SLOT_FLAG_MORE},
     {"SLOT_FLAG_OVERSIZE", SLOT_FLAG_OVERSIZE},
     {"RUNS_MAX", RUNS_MAX},
     {"RUN_BYTES", RUN_BYTES},
     {"RUN_ASSIGNMENT", RUN_ASSIGNMENT},
-    {"RUN_FIRST_RECORD", RUN_FIRST_RECORD},
     {"RUN_RECORDS", RUN_RECORDS},
     {"RUN_VALUE_BYTES", RUN_VALUE_BYTES},
+    {"RUN_FIRST_HIT", RUN_FIRST_HIT},
+    {"RUN_HITS", RUN_HITS},
     {"RUN_COVER_FROM", RUN_COVER_FROM},
     {"RUN_COVER_TO", RUN_COVER_TO},
     {"RUN_LOW_WATERMARK", RUN_LOW_WATERMARK},
+    {"RUN_LAST_TIMESTAMP", RUN_LAST_TIMESTAMP},
     {"RECORD_BYTES", RECORD_BYTES},
-    {"RECORD_VALUE_START", RECORD_VALUE_START},
+    {"RECORD_START", RECORD_START},
     {"RECORD_VALUE_BYTES", RECORD_VALUE_BYTES},
-    {"RECORD_META_START", RECORD_META_START},
     {"RECORD_KEY_BYTES", RECORD_KEY_BYTES},
     {"RECORD_HEADERS_BYTES", RECORD_HEADERS_BYTES},
     {"RECORD_TIMESTAMP_TYPE", RECORD_TIMESTAMP_TYPE},
     {"RECORD_OFFSET", RECORD_OFFSET},
     {"RECORD_TIMESTAMP", RECORD_TIMESTAMP},
     {"FILL_EVENTS", FILL_EVENTS},
+    {"FILL_FULL", FILL_FULL},
 };
 
 // The rows of the memory as structs: their layout is the constants above, checked below.
 struct Run {
   int32_t assignmentId;
-  int32_t firstRecord;
   int32_t records;
   int32_t valueBytes;
+  int32_t firstHit;
+  int32_t hits;
+  int32_t unused;
   double coverFrom;
   double coverTo;
   double lowWatermark;
+  double lastTimestamp;
 };
-static_assert(sizeof(Run) == RUN_BYTES && offsetof(Run, coverFrom) == RUN_COVER_FROM * 8 &&
-              offsetof(Run, lowWatermark) == RUN_LOW_WATERMARK * 8);
+static_assert(sizeof(Run) == RUN_BYTES && offsetof(Run, hits) == RUN_HITS * 4 &&
+              offsetof(Run, coverFrom) == RUN_COVER_FROM * 8 &&
+              offsetof(Run, lastTimestamp) == RUN_LAST_TIMESTAMP * 8);
 
 struct Record {
-  int32_t valueStart;
+  int32_t start;
   int32_t valueBytes;
-  int32_t metaStart;
   int32_t keyBytes;
   int32_t headersBytes;
   int32_t timestampType;
+  int32_t unused;
   double offset;
   double timestamp;
 };
-static_assert(sizeof(Record) == RECORD_BYTES && offsetof(Record, offset) == RECORD_OFFSET * 8 &&
+static_assert(sizeof(Record) == RECORD_BYTES &&
+              offsetof(Record, timestampType) == RECORD_TIMESTAMP_TYPE * 4 &&
+              offsetof(Record, offset) == RECORD_OFFSET * 8 &&
               offsetof(Record, timestamp) == RECORD_TIMESTAMP * 8);
 
 constexpr size_t alignUp(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }

@@ -116,4 +116,7 @@ class Any {
   const narrow::Any<FOLD> narrow_;
 };
 
-#include "matcher-scan.h"
+template <typename Search>
+TARGET Place find(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end) {
+  return Search(plan).find(at, end);
+}

@@ -43,16 +43,9 @@ struct MatcherPlan {
   std::array<std::vector<uint32_t>, BUCKETS> buckets;
 
   std::string_view kernel;
-  size_t (*scan)(const MatcherPlan&, const Span*, size_t, int32_t*, size_t) = nullptr;
+  Place (*find)(const MatcherPlan&, const uint8_t* at, const uint8_t* end) = nullptr;
 
   size_t shortest() const { return patterns.front().bytes.size(); }
-};
-
-// A place where a pattern was found; at == nullptr: nowhere. Of several patterns at one place it
-// is the shortest: if that one does not end within the record, none does.
-struct Place {
-  const uint8_t* at;
-  size_t size;
 };
 
 // The pattern is at `at`, where as many bytes as it has may be read.
@@ -65,32 +58,5 @@ inline bool isAt(const Pattern& pattern, const uint8_t* at) {
   }
   return true;
 }
-
-// Collects indexes, or, inverted, those between them.
-class Hits {
- public:
-  Hits(int32_t* out, bool invert) : out_(out), invert_(invert) {}
-  void add(size_t index) {
-    if (invert_) {
-      fillTo(index);
-      next_ = index + 1;
-    } else {
-      out_[size_++] = static_cast<int32_t>(index);
-    }
-  }
-  size_t finish(size_t count) {
-    if (invert_) fillTo(count);
-    return size_;
-  }
-
- private:
-  void fillTo(size_t end) {
-    while (next_ < end) out_[size_++] = static_cast<int32_t>(next_++);
-  }
-  int32_t* out_;
-  size_t size_ = 0;
-  size_t next_ = 0;  // inverted: the first index not yet decided
-  bool invert_;
-};
 
 }  // namespace logpipe

@@ -19,11 +19,6 @@
 namespace logpipe {
 namespace {
 
-// A record in which nothing can be found: null, or empty (its address then means nothing).
-inline bool isBlank(const Span& record) { return record.data == nullptr || record.size == 0; }
-inline const uint8_t* endOf(const Span& record) { return record.data + record.size; }
-inline uintptr_t addressOf(const uint8_t* byte) { return reinterpret_cast<uintptr_t>(byte); }
-
 // The first of the places in the mask where the pattern is.
 template <bool FOLD, int BIT_STRIDE>
 const uint8_t* confirm(const Pattern& pattern, const uint8_t* at, uint64_t mask) {
@@ -105,7 +100,10 @@ class Any {
   const size_t shortest_;
 };
 
-#include "matcher-scan.h"
+template <typename Search>
+Place find(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end) {
+  return Search(plan).find(at, end);
+}
 #undef TARGET
 }  // namespace portable
 
@@ -193,23 +191,17 @@ TARGET inline uint64_t bits(Vec a) {
 
 #endif
 
-size_t scanEverything(const MatcherPlan& plan, const Span*, size_t count, int32_t* out, size_t) {
-  if (plan.invert) return 0;
-  for (size_t i = 0; i < count; i++) out[i] = static_cast<int32_t>(i);
-  return count;
-}
-
-using Scan = decltype(MatcherPlan::scan);
+using Find = decltype(MatcherPlan::find);
 
 struct Kernel {
   std::string_view name;
   bool (*isHere)();
-  Scan scans[2][2];  // [several][fold]
+  Find finds[2][2];  // [several][fold]
 };
 
-#define SCANS(isa)                                           \
-  {{isa::scan<isa::One<false>>, isa::scan<isa::One<true>>}, \
-   {isa::scan<isa::Any<false>>, isa::scan<isa::Any<true>>}}
+#define FINDS(isa)                                          \
+  {{isa::find<isa::One<false>>, isa::find<isa::One<true>>}, \
+   {isa::find<isa::Any<false>>, isa::find<isa::Any<true>>}}
 
 #if defined(__x86_64__)
 // Asked of the processor itself: __builtin_cpu_supports is always 0 with Zig's run-time library,
@@ -234,18 +226,17 @@ bool hasAvx2() {
 // The fastest first.
 const Kernel KERNELS[] = {
 #if defined(__x86_64__)
-    {"avx2", hasAvx2, SCANS(avx2)},
-    {"ssse3", hasSsse3, SCANS(ssse3)},
+    {"avx2", hasAvx2, FINDS(avx2)},
+    {"ssse3", hasSsse3, FINDS(ssse3)},
 #elif defined(__aarch64__)
-    {"neon", [] { return true; }, SCANS(neon)},
+    {"neon", [] { return true; }, FINDS(neon)},
 #endif
-    {"portable", [] { return true; }, SCANS(portable)},
+    {"portable", [] { return true; }, FINDS(portable)},
 };
 
 void useKernel(MatcherPlan& plan, const Kernel& kernel) {
   plan.kernel = kernel.name;
-  plan.scan = plan.patterns.empty() ? scanEverything
-                                    : kernel.scans[plan.patterns.size() > 1][plan.fold];
+  plan.find = kernel.finds[plan.patterns.size() > 1][plan.fold];
 }
 
 Pattern patternOf(const std::string& text, bool ignoreCase) {
@@ -339,16 +330,20 @@ Matcher::Matcher(std::vector<std::string> patterns, bool ignoreCase, bool invert
   if (plan->patterns.size() == 1) chooseRare(*plan);
   if (plan->patterns.size() > 1) fillBuckets(*plan);
   for (const Kernel& kernel : KERNELS) {
-    if (plan->scan == nullptr && kernel.isHere()) useKernel(*plan, kernel);
+    if (plan->find == nullptr && kernel.isHere()) useKernel(*plan, kernel);
   }
   plan_ = std::move(plan);
 }
 
 Matcher::Matcher(std::shared_ptr<const MatcherPlan> plan) : plan_(std::move(plan)) {}
 
-size_t Matcher::scan(const Span* records, size_t count, int32_t* hits, size_t gapMax) const {
-  return plan_->scan(*plan_, records, count, hits, gapMax);
+Place Matcher::find(const uint8_t* at, const uint8_t* end) const {
+  return plan_->find(*plan_, at, end);
 }
+
+bool Matcher::isInverted() const { return plan_->invert; }
+
+bool Matcher::hasPatterns() const { return !plan_->patterns.empty(); }
 
 std::string_view Matcher::kernel() const { return plan_->kernel; }
 

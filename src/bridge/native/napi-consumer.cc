@@ -62,8 +62,7 @@ Value consumerFill(Call& call) {
   const FillLimits read{
       limit(call, limits, "recordsMax", 1), limit(call, limits, "bytesMax", 1),
       limit(call, limits, "pullMax", 1),
-      call.int32(call.field(limits, "timeoutMs"), "limits.timeoutMs", 0, WAIT_MS_MAX),
-      limit(call, limits, "viewsMax", 0)};
+      call.int32(call.field(limits, "timeoutMs"), "limits.timeoutMs", 0, WAIT_MS_MAX)};
   return call.of(static_cast<double>(consumer->fill(*pool, slot, read)));
 }
 
@@ -164,6 +163,11 @@ Value consumerAssign(Call& call) {
     static_cast<PartitionOffset&>(row) = call.partitionOffset(element, what);
     row.assignmentId =
         call.int32(call.field(element, "assignmentId"), what + ".assignmentId", 0, INT32_MAX);
+    Value stop = call.field(element, "stopOffset");
+    if (!call.isUndefined(stop)) {
+      row.stopOffset =
+          static_cast<int64_t>(call.number(stop, what + ".stopOffset", 0, OFFSET_MAX));
+    }
     partitions.push_back(std::move(row));
   }
   consumer->assign(partitions);

@@ -32,10 +32,10 @@ Value poolClose(Call& call) {
   return call.undefined();
 }
 
-Value poolViews(Call& call) {
+Value poolBytes(Call& call) {
   call.expect(1);
   const auto pool = pools().lease(call.id(0, "pool"));
-  return call.of(static_cast<double>(pool->views()));
+  return call.of(static_cast<double>(pool->bytes()));
 }
 
 Value matcherOpen(Call& call) {
@@ -63,16 +63,12 @@ Value matcherClose(Call& call) {
 double slotIndex(const Call& call) { return call.number(call.at(1), "slotIndex", 0, SLOTS_MAX); }
 
 Value slotScan(Call& call) {
-  call.expect(4);
+  call.expect(3);
   const auto pool = pools().lease(call.id(0, "pool"));
   const double slot = slotIndex(call);
-  const auto matcher = matchers().lease(call.id(2, "matcher"));
-  const Call::Memory hits = call.typedArray(call.at(3), "hits", napi_int32_array);
-  if (hits.count < pool->shape().recordsMax) {
-    throw Misuse("hits must have room for " + std::to_string(pool->shape().recordsMax));
-  }
-  return call.of(
-      static_cast<double>(pool->scan(slot, *matcher, static_cast<int32_t*>(hits.data))));
+  const double id = call.id(2, "matcher");
+  const size_t hits = pool->scan(slot, [id]() -> Matcher { return *matchers().lease(id); });
+  return call.of(static_cast<double>(hits));
 }
 
 Value slotOversize(Call& call) {
@@ -94,7 +90,7 @@ Value slotDiscard(Call& call) {
 }
 
 constexpr Row ROWS[] = {
-    {"poolOpen", poolOpen},         {"poolClose", poolClose},       {"poolViews", poolViews},
+    {"poolOpen", poolOpen},         {"poolClose", poolClose},       {"poolBytes", poolBytes},
     {"matcherOpen", matcherOpen},   {"matcherClose", matcherClose}, {"slotScan", slotScan},
     {"slotOversize", slotOversize}, {"slotDiscard", slotDiscard},
 };

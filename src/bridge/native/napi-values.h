@@ -54,6 +54,7 @@ class Call {
   // Null for null.
   std::optional<std::string> textOrNull(Value value, const std::string& what) const;
   bool isNull(Value value) const { return typeOf(value) == napi_null; }
+  bool isUndefined(Value value) const { return typeOf(value) == napi_undefined; }
   std::vector<Value> array(Value value, const std::string& what) const;
   Value object(Value value, const std::string& what) const;
   Value field(Value object, const char* name) const;

@@ -22,10 +22,16 @@ constexpr int32_t PARTITIONS_MAX = 10000;
 // testing.
 constexpr int32_t DELAY_MS_MAX = 60000;
 
+// A librdkafka without the insertion (src/bridge/librdkafka) loads, and is refused by version().
+#pragma weak rd_kafka_whole_batches_version
+
 Value version(Call& call) {
   call.expect(0);
   Value value = call.newObject();
   call.set(value, "librdkafka", call.of(rd_kafka_version_str()));
+  const bool hasBatches = rd_kafka_whole_batches_version != nullptr &&
+                          rd_kafka_whole_batches_version(nullptr) == RD_KAFKA_WHOLE_BATCHES_VERSION;
+  call.set(value, "wholeBatches", call.of(hasBatches));
   Value constants = call.newObject();
   for (const layout::Entry& entry : layout::ENTRIES) {
     call.set(constants, entry.name, call.of(static_cast<double>(entry.value)));

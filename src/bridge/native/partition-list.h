@@ -16,6 +16,7 @@ struct PartitionOffset {
 
 struct AssignedPartition : PartitionOffset {
   int32_t assignmentId = 0;
+  int64_t stopOffset = INT64_MAX;  // Nothing from here on is delivered.
 };
 
 // `error`: librdkafka's name of it, or empty.

@@ -1,35 +1,146 @@
-// Slots after they are filled: scan, copy out, give up. See pool.h.
+// Slots: what they hold, and their scan. See pool.h.
 #include "pool.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
 #include "failure.h"
-#include "headers.h"
-#include "slot-writer.h"
 
 namespace logpipe {
 namespace {
 
-// An empty value is no null value, wherever its pointer points.
-const uint8_t EMPTY[1] = {0};
-
-Span spanOf(const void* data, size_t size) {
-  return Span{static_cast<const uint8_t*>(data), size};
+int32_t sizeOrNull(const Bytes& bytes) {
+  return bytes.data == nullptr ? -1 : static_cast<int32_t>(bytes.size);
 }
 
-// How far apart two values of fetched messages may lie and still be searched as one stretch: what
-// is between them is the next record's head, within one block of librdkafka's (see matcher.h). The
-// sanitizers cannot know that.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr size_t VIEW_GAP_MAX = 0;
-#else
-constexpr size_t VIEW_GAP_MAX = Matcher::PAGE_GAP;
-#endif
-
-// Reused by every scan of a thread: nothing is allocated for each slot.
-std::vector<Span>& spansOfThread(size_t count) {
-  thread_local std::vector<Span> spans;
-  spans.resize(count);
-  return spans;
+uint8_t* put(uint8_t* out, const Bytes& bytes) {
+  if (bytes.size > 0) std::memcpy(out, bytes.data, bytes.size);
+  return out + bytes.size;
 }
+
+std::string textOf(const Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data), bytes.size};
+}
+
+// An event of the partition that a message is of.
+Event eventAt(const rd_kafka_message_t& message, int64_t offset) {
+  Event event;
+  event.kind = Event::Kind::Error;
+  event.code = rd_kafka_err2name(RD_KAFKA_RESP_ERR__BAD_MSG);
+  event.hasTopic = true;
+  event.topic = rd_kafka_topic_name(message.rkt);
+  event.partition = message.partition;
+  event.offset = offset;
+  return event;
+}
+
+// Copies hits into a slot, one behind the other: value, key, headers; and their index.
+class HitWriter {
+ public:
+  HitWriter(layout::Slot slot, const layout::Shape& shape) : slot_(slot), shape_(shape) {}
+
+  size_t count() const { return count_; }
+  bool isOversize() const { return isOversize_; }
+
+  // False: it does not fit. The first one always does, if it must, as an oversize one.
+  bool put(const BatchRecord& record, const Batch& batch, Client& client) {
+    if (count_ == shape_.recordsMax || isOversize_) return false;
+    bool isWellFormed = true;
+    const size_t headerBytes = record.headerBytes(isWellFormed);
+    const size_t bytes = record.value.size + record.key.size + headerBytes;
+    const bool fits = bytes <= shape_.bufferBytes - used_;
+    if (!fits && count_ > 0) return false;
+    if (!isWellFormed) {
+      Event event = eventAt(*batch.message, record.offset);
+      event.message = "the headers of a record cannot be parsed: it is delivered without";
+      client.events.push(std::move(event));
+    }
+    slot_.record(count_++) = {static_cast<int32_t>(used_), sizeOrNull(record.value),
+                              sizeOrNull(record.key), static_cast<int32_t>(headerBytes),
+                              batch.timestampType, 0, static_cast<double>(record.offset),
+                              static_cast<double>(record.timestamp)};
+    isOversize_ = !fits;
+    if (!fits) return true;
+    uint8_t* out = logpipe::put(slot_.payload() + used_, record.value);
+    out = logpipe::put(out, record.key);
+    if (headerBytes > 0) record.encodeHeaders(out);
+    used_ += bytes;
+    return true;
+  }
+
+ private:
+  layout::Slot slot_;
+  const layout::Shape& shape_;
+  size_t count_ = 0;
+  size_t used_ = 0;
+  bool isOversize_ = false;
+};
+
+enum class RunEnd { Done, Cut, Broken };
+
+// One run of a slot in one scan.
+class RunScan {
+ public:
+  RunScan(Pool::Held& held, HitWriter& out) : held_(held), scan_(*held.scan), out_(out) {}
+
+  // Takes hits until the run ends or there is no room.
+  RunEnd go() {
+    const size_t end = held_.runEnds[scan_.run];
+    for (; scan_.batch < end; scan_.batch++) {
+      const Batch& batch = held_.batches[scan_.batch];
+      if (!scan_.hits.has_value()) scan_.hits.emplace(batch, scan_.matcher);
+      BatchScan& hits = *scan_.hits;
+      while (scan_.isHitLeft || hits.next()) {
+        const int64_t offset = hits.record().offset;
+        scan_.isHitLeft = !out_.put(hits.record(), batch, *held_.client);
+        if (scan_.isHitLeft) return cut(offset, hits.index());
+        if (out_.isOversize()) return cut(offset + 1, hits.index() + 1);
+      }
+      if (hits.isBroken()) return breakOff(batch);
+      scan_.recordsBefore += batch.records;
+      scan_.hits.reset();
+    }
+    return RunEnd::Done;
+  }
+
+  // Where the run was left, and how many of its records came before.
+  int64_t offset() const { return offset_; }
+  int32_t records() const { return records_; }
+
+ private:
+  RunEnd cut(int64_t offset, int32_t recordsOfBatch) {
+    offset_ = offset;
+    records_ = scan_.recordsBefore + recordsOfBatch;
+    return RunEnd::Cut;
+  }
+
+  // Nothing of the partition is read any more: what lies behind belongs to nobody, and is asked for
+  // again by whoever reads on.
+  RunEnd breakOff(const Batch& batch) {
+    BatchReader reader(batch);
+    offset_ = batch.from;
+    records_ = scan_.recordsBefore;
+    while (reader.next()) {
+      offset_ = reader.record().offset + 1;
+      records_++;
+    }
+    Event event = eventAt(*batch.message, offset_);
+    event.message = "the record batch at offset " + std::to_string(batch.base) +
+                    " is damaged: its records cannot be told apart";
+    event.assignmentId = held_.runs[scan_.run].assignmentId;
+    event.stopsAssignment = true;
+    held_.client->events.push(std::move(event));
+    return RunEnd::Broken;
+  }
+
+  Pool::Held& held_;
+  Pool::Scan& scan_;
+  HitWriter& out_;
+  int64_t offset_ = 0;
+  int32_t records_ = 0;
+};
 
 }  // namespace
 
@@ -68,109 +179,143 @@ Pool::~Pool() {
   for (Held& held : held_) release(held);
 }
 
-bool Pool::tryAddView(size_t viewsMax) {
-  size_t views = views_.load(std::memory_order_relaxed);
-  while (views < viewsMax) {
-    if (views_.compare_exchange_weak(views, views + 1, std::memory_order_relaxed)) return true;
+bool Pool::waitForRoom(int timeoutMs) {
+  if (bytes() < bytesMax()) return true;
+  std::unique_lock lock(mutex_);
+  waiting_++;
+  const bool isThere = changed_.wait_for(lock, std::chrono::milliseconds(timeoutMs),
+                                         [this] { return bytes() < bytesMax(); });
+  waiting_--;
+  return isThere;
+}
+
+void Pool::add(Held& held, const Batch& batch, const std::shared_ptr<Client>& client,
+               const layout::Run* newRun) {
+  if (held.batches.empty()) {
+    held.client = client;
+    client->hold();
   }
-  return false;
+  if (newRun != nullptr) {
+    held.runs.push_back(*newRun);
+    held.runEnds.push_back(0);
+  }
+  held.batches.push_back(batch);
+  held.runEnds.back() = held.batches.size();
+  layout::Run& run = held.runs.back();
+  const auto runBytes = static_cast<uint64_t>(run.valueBytes) + batch.bytes.size;
+  run.records += batch.records;
+  run.valueBytes = static_cast<int32_t>(std::min<uint64_t>(runBytes, INT32_MAX));
+  run.coverTo = static_cast<double>(batch.to);
+  run.lastTimestamp = static_cast<double>(batch.maxTimestamp);
+  held.records += batch.records;
+  held.wantedBytes += batch.bytes.size;
+  held.bytes += batch.message->len;
+  bytes_.fetch_add(batch.message->len, std::memory_order_relaxed);
+}
+
+void Pool::finish(const Use& use) const {
+  const layout::Slot slot = use.slot();
+  const Held& held = use.held();
+  for (size_t index = 0; index < held.runs.size(); index++) slot.run(index) = held.runs[index];
+  slot.word(layout::HEADER_RECORDS) = held.records;
+  slot.word(layout::HEADER_RUNS) = static_cast<int32_t>(held.runs.size());
+  slot.setBytes(held.wantedBytes);
 }
 
 void Pool::release(Held& held) {
-  held.oversizeHit = false;
-  if (held.messages.empty()) return;
-  held.client->returns.give(held.messages);
+  held.scan.reset();
+  held.isScanned = false;
+  if (held.batches.empty()) return;
+  for (const Batch& batch : held.batches) rd_kafka_message_destroy(batch.message);
+  held.batches.clear();
+  held.runs.clear();
+  held.runEnds.clear();
+  held.records = 0;
+  held.wantedBytes = 0;
   held.client->unhold();
   held.client.reset();
-  dropView();
+  bytes_.fetch_sub(std::exchange(held.bytes, 0));
+  // Whoever waits counts itself before it looks, so that one of the two sees the other.
+  if (waiting_ == 0) return;
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
 }
 
-size_t Pool::scan(double slotIndex, const Matcher& matcher, int32_t* hits) {
+size_t Pool::scan(double slotIndex, const std::function<Matcher()>& matcher) {
   const Use use(*this, slotIndex);
   use.require(layout::SLOT_FILTERING, layout::SLOT_FILLING);
   Held& held = use.held();
-  if (held.oversizeHit || held.hitsOnly) throw Misuse("the slot was scanned already");
-  if (held.messages.empty()) return scanCopy(use, matcher, hits);
-  const bool isOversize = (use.slot().word(layout::HEADER_FLAGS) & layout::SLOT_FLAG_OVERSIZE) != 0;
-  size_t count = 0;
-  if (isOversize) {
-    const rd_kafka_message_t* message = held.messages[0];
-    const Span span = spanOf(message->payload, message->len);
-    count = matcher.scan(&span, 1, hits);
-    held.oversizeHit = count == 1;
-  } else {
-    count = scanView(use, matcher, hits);
-    held.hitsOnly = true;
-  }
-  if (held.oversizeHit) return count;
-  release(held);
-  use.slot().word(layout::HEADER_FLAGS) &= ~layout::SLOT_FLAG_VIEW;
-  return count;
-}
-
-// The index lies in memory that TypeScript can write: what is out of bounds is refused, not read.
-size_t Pool::scanCopy(const Use& use, const Matcher& matcher, int32_t* hits) const {
+  if (held.isScanned) throw Misuse("the slot was scanned already");
+  if (!held.scan.has_value()) held.scan.emplace(matcher());
+  Scan& scan = *held.scan;
+  scan.isOversize = false;
   const layout::Slot slot = use.slot();
-  const auto count = static_cast<size_t>(static_cast<uint32_t>(slot.word(layout::HEADER_RECORDS)));
-  if (count > shape_.recordsMax) throw Misuse("the slot's header is damaged");
-  if (count > 0 && (slot.word(layout::HEADER_FLAGS) & layout::SLOT_FLAG_OVERSIZE) != 0) return 0;
-  std::vector<Span>& spans = spansOfThread(count);
-  for (size_t index = 0; index < count; index++) {
-    const layout::Record& record = slot.record(index);
-    if (record.valueBytes < 0) {
-      spans[index] = Span{nullptr, 0};
-      continue;
+  HitWriter out(slot, shape_);
+  size_t rows = 0;
+  int32_t records = 0;
+  RunEnd end = RunEnd::Done;
+  while (scan.run < held.runs.size() && end != RunEnd::Cut) {
+    layout::Run row = held.runs[scan.run];
+    row.firstHit = static_cast<int32_t>(out.count());
+    RunScan run(held, out);
+    end = run.go();
+    if (end != RunEnd::Done) {
+      row.coverTo = std::max(row.coverFrom, static_cast<double>(run.offset()));
+      row.records = std::clamp(run.records() - scan.recordsReported, 0, row.records);
     }
-    const auto start = static_cast<size_t>(static_cast<uint32_t>(record.valueStart));
-    const auto bytes = static_cast<size_t>(record.valueBytes);
-    if (start > shape_.bufferBytes || bytes > shape_.bufferBytes - start) {
-      throw Misuse("the slot's index is damaged");
+    row.hits = static_cast<int32_t>(out.count()) - row.firstHit;
+    const bool hasRow = row.coverTo > row.coverFrom;
+    if (hasRow) {
+      records += row.records;
+      slot.run(rows++) = row;
     }
-    spans[index] = Span{slot.payload() + start, bytes};
+    if (end != RunEnd::Cut) {
+      scan.batch = held.runEnds[scan.run++];
+      scan.hits.reset();
+      scan.recordsBefore = scan.recordsReported = 0;
+    } else if (hasRow) {
+      layout::Run& rest = held.runs[scan.run];
+      rest.coverFrom = row.coverTo;
+      rest.records -= row.records;
+      rest.valueBytes = 0;
+      rest.lowWatermark = -1;
+      scan.recordsReported += row.records;
+    }
   }
-  return matcher.scan(spans.data(), count, hits);
-}
-
-size_t Pool::scanView(const Use& use, const Matcher& matcher, int32_t* hits) const {
-  const std::vector<rd_kafka_message_t*>& messages = use.held().messages;
-  std::vector<Span>& spans = spansOfThread(messages.size());
-  for (size_t index = 0; index < messages.size(); index++) {
-    const rd_kafka_message_t& message = *messages[index];
-    const bool isEmpty = message.payload != nullptr && message.len == 0;
-    spans[index] = isEmpty ? spanOf(EMPTY, 0) : spanOf(message.payload, message.len);
-  }
-  const size_t count = matcher.scan(spans.data(), messages.size(), hits, VIEW_GAP_MAX);
-  Payload payload(use.slot(), shape_.bufferBytes);
-  for (size_t hit = 0; hit < count; hit++) {
-    const auto index = static_cast<size_t>(hits[hit]);
-    payload.put(*messages[index], headersOf(messages[index]), index);
-  }
-  payload.finish();
-  return count;
+  scan.isOversize = out.isOversize();
+  slot.word(layout::HEADER_RECORDS) = records;
+  slot.word(layout::HEADER_RUNS) = static_cast<int32_t>(rows);
+  slot.word(layout::HEADER_FLAGS) = (end == RunEnd::Cut ? layout::SLOT_FLAG_MORE : 0) |
+                                    (out.isOversize() ? layout::SLOT_FLAG_OVERSIZE : 0);
+  if (end == RunEnd::Cut) return out.count();
+  release(held);
+  held.isScanned = true;
+  return out.count();
 }
 
 Pool::Oversize Pool::copyOversize(double slotIndex) {
   const Use use(*this, slotIndex);
-  Held& held = use.held();
-  if (!held.oversizeHit) throw Misuse("the slot holds no oversize record that the scan found");
-  const rd_kafka_message_t& message = *held.messages[0];
-  Oversize record;
-  record.hasValue = message.payload != nullptr;
-  if (record.hasValue) record.value.assign(static_cast<char*>(message.payload), message.len);
-  record.hasKey = message.key != nullptr;
-  if (record.hasKey) record.key.assign(static_cast<char*>(message.key), message.key_len);
-  const Headers headers = headersOf(&message);
-  record.headers.resize(headers.bytes);
-  encodeHeaders(headers, reinterpret_cast<uint8_t*>(record.headers.data()));
-  release(held);
-  use.slot().word(layout::HEADER_FLAGS) &= ~layout::SLOT_FLAG_VIEW;
-  return record;
+  const Held& held = use.held();
+  if (!held.scan.has_value() || !held.scan->isOversize) {
+    throw Misuse("the slot holds no oversize record that the scan found");
+  }
+  const BatchRecord& record = held.scan->hits->record();
+  Oversize copy;
+  copy.hasValue = record.value.data != nullptr;
+  if (copy.hasValue) copy.value = textOf(record.value);
+  copy.hasKey = record.key.data != nullptr;
+  if (copy.hasKey) copy.key = textOf(record.key);
+  bool isWellFormed = true;
+  copy.headers.resize(record.headerBytes(isWellFormed));
+  if (!copy.headers.empty()) {
+    record.encodeHeaders(reinterpret_cast<uint8_t*>(copy.headers.data()));
+  }
+  return copy;
 }
 
 void Pool::discard(double slotIndex) {
   const Use use(*this, slotIndex);
   release(use.held());
-  use.held().hitsOnly = false;
   use.slot().clear();
 }
 

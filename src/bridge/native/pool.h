@@ -1,11 +1,16 @@
-// The pool: shared memory that TypeScript owns, and what its slots hold of librdkafka's memory.
+// The pool: shared memory that TypeScript owns, and the batches that its slots hold.
 //
-// A slot is in one of two forms, and TypeScript sees no difference after the scan:
-//   copy   value, key and headers of every record are in its payload; the index speaks of all
-//   view   the messages are kept here until the scan, which reads librdkafka's memory and copies
-//          only the hits; until then no entry of the index is written
-// An oversize record (larger than a payload) is a slot of its own, always a view, kept until
-// copyOversize or discard.
+// A slot that was filled holds batches: librdkafka's memory, pinned by its messages, and nothing of
+// it is in the slot's own memory but the runs. A scan copies what the matcher keeps into the slot's
+// payload. When that is full the scan ends with SLOT_FLAG_MORE: its runs then end with what it got
+// to, and the next scan goes on from there. The last one gives the batches back.
+//
+// A hit larger than the payload is the only one of its scan (SLOT_FLAG_OVERSIZE): copyOversize
+// hands it out until the next scan.
+//
+// Bound: bytesMax(), as many as the payloads have, in batches that slots hold; a fill that finds
+// them held waits. What is in hand of a fill goes over it: BATCH_BYTES and one batch for each
+// consumer.
 //
 // Threads: slots are used by whoever owns their state word; `Use` turns two at once into an error.
 #pragma once
@@ -13,24 +18,50 @@
 #include <rdkafka.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "batch.h"
 #include "client.h"
 #include "layout.h"
 #include "matcher.h"
+#include "scan.h"
 
 namespace logpipe {
 
 class Pool {
  public:
+  // What a scan needs to go on.
+  struct Scan {
+    explicit Scan(const Matcher& with) : matcher(with) {}
+    Matcher matcher;
+    size_t run = 0;
+    size_t batch = 0;
+    std::optional<BatchScan> hits;  // Of the batch.
+    bool isHitLeft = false;         // Its hit did not fit.
+    bool isOversize = false;        // Its hit was handed out as such.
+    // Of the run: in batches before this one, and in runs that were written already.
+    int32_t recordsBefore = 0;
+    int32_t recordsReported = 0;
+  };
+
+  // The batches of a slot. `runs` has the rest that is still to be reported, and where each ends.
   struct Held {
     std::atomic<bool> inUse{false};
-    std::vector<rd_kafka_message_t*> messages;  // Empty: it holds nothing of librdkafka's.
-    std::shared_ptr<Client> client;             // Whose messages they are.
-    bool oversizeHit = false;                   // The scan found the oversize record.
-    bool hitsOnly = false;                      // Scanned as a view: other entries are not written.
+    std::vector<Batch> batches;
+    std::vector<layout::Run> runs;
+    std::vector<size_t> runEnds;
+    std::shared_ptr<Client> client;  // Whose messages they are.
+    int32_t records = 0;
+    size_t bytes = 0;  // As librdkafka holds them.
+    uint64_t wantedBytes = 0;
+    std::optional<Scan> scan;
+    bool isScanned = false;
   };
 
   // For the time of one call on one slot. Throws Misuse when the index is out of range or another
@@ -59,15 +90,20 @@ class Pool {
   ~Pool();
 
   const layout::Shape& shape() const { return shape_; }
-  size_t views() const { return views_.load(std::memory_order_relaxed); }
+  // Bytes of the batches that slots hold, and how many there may be.
+  size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  size_t bytesMax() const { return shape_.slotCount * shape_.bufferBytes; }
+  // Waits until there are fewer; false when there are not.
+  bool waitForRoom(int timeoutMs);
 
-  // Counts one more slot as a view; false when there are viewsMax already.
-  bool tryAddView(size_t viewsMax);
-  void addView() { views_.fetch_add(1, std::memory_order_relaxed); }
-  void dropView() { views_.fetch_sub(1, std::memory_order_relaxed); }
+  // Puts a batch into the slot: behind the last run, or into a new one.
+  void add(Held& held, const Batch& batch, const std::shared_ptr<Client>& client,
+           const layout::Run* newRun);
+  // Writes the runs and the header.
+  void finish(const Use& use) const;
 
-  // Indexes of matching records, ascending, into hits (room for shape().recordsMax).
-  size_t scan(double slotIndex, const Matcher& matcher, int32_t* hits);
+  // Hits, now in the slot's index. `matcher` is asked for by the first scan of a slot.
+  size_t scan(double slotIndex, const std::function<Matcher()>& matcher);
 
   struct Oversize {
     bool hasValue = false;
@@ -79,17 +115,17 @@ class Pool {
   Oversize copyOversize(double slotIndex);
   void discard(double slotIndex);
 
-  // Returns the messages that a slot holds.
+  // Gives back what a slot holds.
   void release(Held& held);
 
  private:
-  size_t scanCopy(const Use& use, const Matcher& matcher, int32_t* hits) const;
-  size_t scanView(const Use& use, const Matcher& matcher, int32_t* hits) const;
-
   uint8_t* memory_;
   layout::Shape shape_;
   std::vector<Held> held_;
-  std::atomic<size_t> views_{0};
+  std::atomic<size_t> bytes_{0};
+  std::atomic<int> waiting_{0};
+  std::mutex mutex_;
+  std::condition_variable changed_;
 };
 
 }  // namespace logpipe

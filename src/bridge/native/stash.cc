@@ -4,6 +4,14 @@
 #include <algorithm>
 
 namespace logpipe {
+namespace {
+
+// Errors behind which librdkafka goes on with the next batch: it would be lost without a trace.
+bool skips(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR__BAD_MSG || error == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED;
+}
+
+}  // namespace
 
 Assignment* Assignments::find(const char* topic, int32_t partition) const {
   const auto byPartition = byTopic_.find(std::string_view(topic));
@@ -45,7 +53,7 @@ std::vector<Assignment*> Assignments::all() const {
 }
 
 Stash::~Stash() {
-  for (; !empty(); pop()) rd_kafka_message_destroy(front().message);
+  for (; !empty(); pop()) rd_kafka_message_destroy(front().batch.message);
 }
 
 size_t Stash::pull(rd_kafka_queue_t* queue, size_t want, int timeoutMs) {
@@ -71,7 +79,7 @@ void Stash::purge(const Assignment& assignment) {
   for (size_t index = head_; index < entries_.size(); index++) {
     const Entry entry = entries_[index];
     if (entry.assignment == &assignment) {
-      rd_kafka_message_destroy(entry.message);
+      rd_kafka_message_destroy(entry.batch.message);
     } else {
       entries_[kept++] = entry;
     }
@@ -84,11 +92,6 @@ void Stash::purge(const Assignment& assignment) {
 }
 
 void Stash::admit(rd_kafka_message_t* message) {
-  if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-    reportError(*message);
-    rd_kafka_message_destroy(message);
-    return;
-  }
   if (message->rkt != lastTopic_ || message->partition != lastPartition_) {
     lastTopic_ = message->rkt;
     lastPartition_ = message->partition;
@@ -99,51 +102,59 @@ void Stash::admit(rd_kafka_message_t* message) {
     }
   }
   Assignment* assignment = lastAssignment_;
-  const bool isWanted = assignment != nullptr && !assignment->isStopped &&
-                        (message->err ? !assignment->isPaused : isInOrder(*message, *assignment));
-  if (isWanted && !assignment->isPaused) {
-    entries_.push_back(Entry{message, assignment});
-  } else {
-    rd_kafka_message_destroy(message);
+  const bool isEnd = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+  if (message->err && !isEnd) {
+    if (assignment == nullptr || !assignment->isStopped) reportError(*message);
+    if (assignment != nullptr && skips(message->err)) assignment->isStopped = true;
+  } else if (assignment != nullptr && !assignment->isStopped) {
+    const Batch batch = isEnd ? Batch{} : Batch::of(message);
+    const bool isWanted = (isEnd || isInOrder(batch, *assignment)) && !assignment->isPaused;
+    if (isWanted) {
+      entries_.push_back(Entry{batch, assignment});
+      entries_.back().batch.message = message;
+      return;
+    }
   }
+  rd_kafka_message_destroy(message);
 }
 
-// A record below one that was popped already comes for one of two reasons.
+// A batch below one that was popped already comes for one of two reasons.
 //
-// Redelivery, by a race within librdkafka: (1) this thread takes records out of its queue; (2)
+// Redelivery, by a race within librdkafka: (1) this thread takes batches out of its queue; (2)
 // before they are counted as consumed, librdkafka's main thread pauses the partition for a
 // rebalance and notes the position from before them; (3) the partition is resumed there, and they
-// come again. Then the first is the very record with which the last pull began, and all up to
-// poppedNext are dropped.
+// come again. Then the first is the very batch with which the last pull began, and all up to
+// poppedNext is dropped.
 //
 // A rewind: the log was truncated, or the topic deleted and made anew. Everything after it is
 // another log's, so nothing is delivered until the caller, told by the event, says where to go on.
-bool Stash::isInOrder(const rd_kafka_message_t& message, Assignment& assignment) {
-  rd_kafka_timestamp_type_t type;
-  const Assignment::First now{pulls_, message.offset, rd_kafka_message_timestamp(&message, &type),
-                              message.len, message.key_len};
+bool Stash::isInOrder(const Batch& batch, Assignment& assignment) {
+  const Assignment::First now{pulls_, batch.from, batch.baseTimestamp, batch.bytes.size,
+                              batch.records};
   // Before the first one, the start counts: a group may have committed offsets of an older log.
   const int64_t next = std::max(assignment.poppedNext, assignment.expected);
-  if (message.offset < next) {
+  if (batch.from < next) {
     const Assignment::First& first = assignment.first;
     if (first.pull != 0 && first.offset == now.offset && first.timestamp == now.timestamp &&
-        first.valueBytes == now.valueBytes && first.keyBytes == now.keyBytes) {
+        first.bytes == now.bytes && first.records == now.records) {
       assignment.isRedelivering = true;
     }
-    if (assignment.isRedelivering) return false;
-    Event event;
-    event.kind = Event::Kind::Rewind;
-    event.assignmentId = assignment.id;
-    event.expected = next;
-    event.offset = message.offset;
-    events_.push(std::move(event));
-    assignment.isStopped = true;
-    return false;
+    if (!assignment.isRedelivering) {
+      Event event;
+      event.kind = Event::Kind::Rewind;
+      event.assignmentId = assignment.id;
+      event.expected = next;
+      event.offset = batch.from;
+      events_.push(std::move(event));
+      assignment.isStopped = true;
+      return false;
+    }
+    if (batch.to <= next) return false;
   }
   assignment.isRedelivering = false;
-  if (assignment.expected < 0) assignment.expected = message.offset;
+  if (assignment.expected < 0) assignment.expected = batch.from;
   if (assignment.first.pull != pulls_) assignment.first = now;
-  assignment.poppedNext = message.offset + 1;
+  assignment.poppedNext = batch.to;
   return true;
 }
 

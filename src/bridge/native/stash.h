@@ -1,8 +1,8 @@
 // What was popped from librdkafka and is not yet in a slot, and whether it may get there.
 //
-// Bound: pullMax records of one fill, plus STASH_POLL_MAX from polls. Purged of an assignment's
-// records when that is paused, sought or unassigned: a later assignment of the same partition must
-// not get them, because they would look like a gap before them.
+// Bound: PULL_MAX batches of one fill, plus STASH_POLL_MAX from polls. Purged of an assignment's
+// batches when that is paused, sought, stopped or unassigned: a later assignment of the same
+// partition must not get them, because they would look like a gap before them.
 #pragma once
 
 #include <rdkafka.h>
@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "batch.h"
 #include "events.h"
 
 namespace logpipe {
@@ -25,18 +26,21 @@ struct Assignment {
   int32_t partition = -1;
   // The offset that the next tile begins with; -1: known with the first record.
   int64_t expected = -1;
-  int64_t poppedNext = -1;  // The offset after the last one popped; -1: none popped yet.
+  int64_t stop = INT64_MAX;  // Nothing from this offset on is delivered.
+  int64_t poppedNext = -1;   // The offset after the last one popped; -1: none popped yet.
   bool isPaused = false;
-  bool isStopped = false;  // After a rewind, until it is sought or assigned anew.
+  // After a rewind, at the stop, or at a batch that is damaged: until it is sought or assigned
+  // again.
+  bool isStopped = false;
   bool isRedelivering = false;
 
-  // The first record of the last pull that had any of this partition.
+  // The first batch of the last pull that had any of this partition.
   struct First {
     uint64_t pull = 0;  // 0: there is none.
     int64_t offset = -1;
     int64_t timestamp = -1;
-    size_t valueBytes = 0;
-    size_t keyBytes = 0;
+    size_t bytes = 0;
+    int32_t records = 0;
   } first;
 
   // The partition's low watermark as librdkafka knew it after that pull.
@@ -61,8 +65,8 @@ class Assignments {
 class Stash {
  public:
   struct Entry {
-    rd_kafka_message_t* message;
-    Assignment* assignment;  // Null: purged.
+    Batch batch;  // Without records: the end of a partition, which keeps its place in between.
+    Assignment* assignment;
   };
 
   Stash(const Assignments& assignments, EventQueue& events)
@@ -85,7 +89,7 @@ class Stash {
 
  private:
   void admit(rd_kafka_message_t* message);
-  bool isInOrder(const rd_kafka_message_t& message, Assignment& assignment);
+  bool isInOrder(const Batch& batch, Assignment& assignment);
   void reportError(const rd_kafka_message_t& message);
 
   const Assignments& assignments_;

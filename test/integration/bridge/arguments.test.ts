@@ -10,9 +10,8 @@ test('every function refuses wrong arguments and closed ids', (t) => {
   t.after(() => bridge.matcherClose(matcher))
   const { pool } = rig
   const gone = 999_999
-  const limits = { recordsMax: 8, bytesMax: 1024, pullMax: 8, timeoutMs: 0, viewsMax: 0 }
+  const limits = { recordsMax: 8, bytesMax: 1024, pullMax: 8, timeoutMs: 0 }
   const place = { topic: 't', partition: 0, offset: 0 }
-  const hits = new Int32Array(8)
   const shape = { slotCount: 1, bufferBytes: 64, recordsMax: 1 }
   const literal = { patterns: [], ignoreCase: false, invertMatch: false }
   const places = [
@@ -46,7 +45,7 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [new SharedArrayBuffer(65_536), { ...shape, recordsMax: '1' }],
     ],
     poolClose: [[], [gone], ['1'], [0], [1.5], [null], [{}]],
-    poolViews: [[], [gone], ['1'], [-1], [pool, 1]],
+    poolBytes: [[], [gone], ['1'], [-1], [pool, 1]],
     consumerOpen: [
       [],
       [null],
@@ -70,11 +69,10 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [consumer, pool, 0, null],
       [consumer, pool, 0, {}],
       [consumer, pool, 0, limits], // The slot is FREE.
-      [consumer, pool, 1, { ...limits, recordsMax: 9 }],
-      [consumer, pool, 1, { ...limits, bytesMax: 1025 }],
+      [consumer, pool, 1, { ...limits, recordsMax: 0 }],
+      [consumer, pool, 1, { ...limits, bytesMax: 0 }],
       [consumer, pool, 1, { ...limits, timeoutMs: 51 }],
       [consumer, pool, 1, { ...limits, pullMax: 0 }],
-      [consumer, pool, 1, { ...limits, viewsMax: -1 }],
     ],
     consumerPoll: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 51], [consumer, '0']],
     consumerEvents: [[], [gone], ['1']],
@@ -143,13 +141,11 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     matcherClose: [[], [gone], ['1']],
     slotScan: [
       [],
-      [gone, 0, matcher, hits],
-      [pool, 2, matcher, hits],
-      [pool, 0, gone, hits],
-      [pool, 0, matcher, new Int32Array(7)],
-      [pool, 0, matcher, new Uint32Array(8)],
-      [pool, 0, matcher, []],
-      [pool, 0, matcher, hits], // The slot is FREE.
+      [gone, 0, matcher],
+      [pool, 2, matcher],
+      [pool, 1, gone],
+      [pool, 1, '1'],
+      [pool, 0, matcher], // The slot is FREE.
     ],
     slotOversize: [[], [gone, 0], [pool, 0], [pool, 2], [pool, '0']],
     slotDiscard: [[], [gone, 0], [pool, 2], [pool, -1], [pool, {}]],

@@ -81,6 +81,10 @@ export function openConsumer(
 
 export interface Run {
   readonly assignmentId: number
+  readonly records: number
+  readonly hits: number
+  readonly lowWatermark: number
+  readonly lastTimestamp: number
   readonly coverFrom: number
   readonly coverTo: number
 }
@@ -99,13 +103,11 @@ export class Rig {
   readonly pool: BridgeId
   readonly shape: PoolShape
   readonly memory: SharedArrayBuffer
-  readonly #hits: Int32Array
 
   constructor(t: TestContext, shape: PoolShape) {
     this.shape = shape
     this.memory = new SharedArrayBuffer(layout.slotLayout(shape).slotBytes * shape.slotCount)
     this.pool = bridge.poolOpen(this.memory, shape)
-    this.#hits = new Int32Array(shape.recordsMax)
     t.after(() => bridge.poolClose(this.pool))
   }
 
@@ -125,7 +127,6 @@ export class Rig {
       bytesMax: this.shape.bufferBytes,
       pullMax: 100,
       timeoutMs: 20,
-      viewsMax: 0,
       ...limits,
     })
     if (result >= FILL_EVENTS) events.push(...bridge.consumerEvents(consumer))
@@ -136,21 +137,34 @@ export class Rig {
     const { runsAt } = layout.slotLayout(this.shape)
     return Array.from({ length: this.words[layout.HEADER_RUNS] ?? 0 }, (_, index) => {
       const at = runsAt + index * layout.RUN_BYTES
-      const ints = new Int32Array(this.memory, at, 4)
-      const floats = new Float64Array(this.memory, at, 5)
+      const ints = new Int32Array(this.memory, at, 6)
+      const floats = new Float64Array(this.memory, at, layout.RUN_BYTES / 8)
       return {
         assignmentId: ints[layout.RUN_ASSIGNMENT] ?? -1,
+        records: ints[layout.RUN_RECORDS] ?? -1,
+        hits: ints[layout.RUN_HITS] ?? -1,
+        lowWatermark: floats[layout.RUN_LOW_WATERMARK] ?? -1,
+        lastTimestamp: floats[layout.RUN_LAST_TIMESTAMP] ?? -1,
         coverFrom: floats[layout.RUN_COVER_FROM] ?? -1,
         coverTo: floats[layout.RUN_COVER_TO] ?? -1,
       }
     })
   }
 
-  /** Scans slot 0 and copies the hits out. */
-  scan(matcher: BridgeId): Found[] {
+  /**
+   * Scans slot 0 to its end and copies the hits out.
+   * @param each is called after every scan of it.
+   */
+  scan(matcher: BridgeId, each: () => void = () => undefined): Found[] {
     this.setState(layout.SLOT_FILTERING)
-    const count = bridge.slotScan(this.pool, 0, matcher, this.#hits)
-    return [...this.#hits.subarray(0, count)].map((index) => this.#record(index))
+    const found: Found[] = []
+    for (let hasMore = true; hasMore;) {
+      const count = bridge.slotScan(this.pool, 0, matcher)
+      hasMore = ((this.words[layout.HEADER_FLAGS] ?? 0) & layout.SLOT_FLAG_MORE) !== 0
+      for (let index = 0; index < count; index++) found.push(this.#record(index))
+      each()
+    }
+    return found
   }
 
   #record(index: number): Found {
@@ -174,12 +188,13 @@ export class Rig {
       Buffer.from(this.memory, payloadAt + start, bytes).toString('latin1')
     const valueBytes = word(layout.RECORD_VALUE_BYTES)
     const keyBytes = word(layout.RECORD_KEY_BYTES)
-    const meta = word(layout.RECORD_META_START)
+    const start = word(layout.RECORD_START)
+    const keyStart = start + Math.max(valueBytes, 0)
     return {
       ...common,
-      value: valueBytes < 0 ? null : text(word(layout.RECORD_VALUE_START), valueBytes),
-      key: keyBytes < 0 ? null : text(meta, keyBytes),
-      headers: text(meta + Math.max(keyBytes, 0), word(layout.RECORD_HEADERS_BYTES)),
+      value: valueBytes < 0 ? null : text(start, valueBytes),
+      key: keyBytes < 0 ? null : text(keyStart, keyBytes),
+      headers: text(keyStart + Math.max(keyBytes, 0), word(layout.RECORD_HEADERS_BYTES)),
     }
   }
 }

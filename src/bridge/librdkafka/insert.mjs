@@ -1,0 +1,114 @@
+// What logpipe inserts into librdkafka 2.15.1, in one place for set-up and for the release:
+//   whole batches   a consumer may be handed record batches as they are (whole-batches.c)
+//   the CRC skip    behind a batch whose CRC fails, the next batch is read and not a place within it
+//
+// Each insertion stands before or behind an anchor, a text that must be there exactly once: a
+// librdkafka that was changed there has to be looked at before this may go on. What was inserted by
+// an earlier call is taken out first, so that a second call changes nothing.
+// Plain JavaScript for any Node from 20: set-up runs it before there is another.
+import fs from 'node:fs'
+import path from 'node:path'
+
+const folder = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname)
+const textOf = (name) => fs.readFileSync(path.join(folder, name), 'utf8')
+
+/** What librdkafka's own build must be told of: a change of these builds it again. */
+export const insertionSources = ['insert.mjs', 'whole-batches.c', 'whole-batches.h'].map((name) =>
+  path.join(folder, name),
+)
+
+const BEGIN = '/* logpipe inserts: */\n'
+const END = '/* logpipe ends. */\n'
+
+const INSERTIONS = [
+  {
+    file: 'rdkafka.h',
+    before:
+      '\n/**@}*/\n\n/* @cond NO_DOC */\n#ifdef __cplusplus\n}\n#endif\n#endif /* _RDKAFKA_H_ */\n',
+    text: () => textOf('whole-batches.h'),
+  },
+  {
+    file: 'rdkafka_conf.h',
+    behind: '        int check_crcs;\n',
+    text: () => '        int whole_batches;\n',
+  },
+  {
+    file: 'rdkafka_conf.c',
+    before: '    {_RK_GLOBAL | _RK_CONSUMER | _RK_MED, "check.crcs", _RK_C_BOOL,\n',
+    text: () =>
+      '    {_RK_GLOBAL | _RK_CONSUMER, "logpipe.whole.batches", _RK_C_BOOL, _RK(whole_batches),\n' +
+      '     "Record batches of message format v2 come as one message each.", 0, 1, 0},\n',
+  },
+  {
+    file: 'rdkafka_msgset_reader.c',
+    before:
+      '/**\n * @brief Read v2 messages from current buffer position.\n */\nstatic rd_kafka_resp_err_t\n' +
+      'rd_kafka_msgset_reader_msgs_v2(rd_kafka_msgset_reader_t *msetr) {\n',
+    text: () => textOf('whole-batches.c'),
+  },
+  {
+    // Behind the look at aborted transactions. Control batches and empty ones, which compaction
+    // leaves, take librdkafka's own way.
+    file: 'rdkafka_msgset_reader.c',
+    before:
+      '        while (rd_kafka_buf_read_remain(msetr->msetr_rkbuf)) {\n' +
+      '                rd_kafka_resp_err_t err;\n' +
+      '                err = rd_kafka_msgset_reader_msg_v2(msetr);\n',
+    text: () =>
+      '        if (msetr->msetr_rkb->rkb_rk->rk_conf.whole_batches &&\n' +
+      '            !(msetr->msetr_v2_hdr->Attributes & RD_KAFKA_MSGSET_V2_ATTR_CONTROL) &&\n' +
+      '            msetr->msetr_v2_hdr->RecordCount > 0)\n' +
+      '                return rd_kafka_msgset_reader_batch_v2(msetr);\n',
+  },
+  {
+    // rd_kafka_buf_skip_to() takes a position, and crc_len is a length: right by chance only for
+    // what lies at the beginning of a response.
+    file: 'rdkafka_msgset_reader.c',
+    before: '                                rd_kafka_buf_skip_to(rkbuf, crc_len);\n',
+    text: () => '                                crc_len = len_start + hdr.Length;\n',
+  },
+]
+
+/**
+ * Makes the insertions in librdkafka's sources.
+ * @param {string} sources the folder of rdkafka.h
+ * @throws {Error} when an anchor is not there exactly once; then nothing has been changed
+ */
+export function insertInto(sources) {
+  const texts = new Map()
+  for (const { file, before, behind, text } of INSERTIONS) {
+    const known =
+      texts.get(file) ?? withoutInsertions(fs.readFileSync(path.join(sources, file), 'utf8'))
+    const anchor = before ?? behind
+    const count = known.split(anchor).length - 1
+    if (count !== 1) {
+      const head = anchor.trim().split('\n')[0]
+      throw new Error(
+        `${file} of librdkafka has the place "${head}" ${count} times, and 1 is expected: ` +
+          'this librdkafka is not the one that logpipe knows (src/bridge/librdkafka/insert.mjs)',
+      )
+    }
+    const inserted = `${BEGIN}${text()}${END}`
+    const parts = before === undefined ? [anchor, inserted] : [inserted, anchor]
+    texts.set(
+      file,
+      known.replace(anchor, () => parts.join('')),
+    )
+  }
+  for (const [file, text] of texts) writeIfOther(path.join(sources, file), text)
+}
+
+function withoutInsertions(text) {
+  let rest = text
+  for (let from = rest.indexOf(BEGIN); from >= 0; from = rest.indexOf(BEGIN)) {
+    const to = rest.indexOf(END, from)
+    if (to < 0) throw new Error('an insertion of logpipe in librdkafka has no end: run npm ci')
+    rest = rest.slice(0, from) + rest.slice(to + END.length)
+  }
+  return rest
+}
+
+/** An unchanged file keeps its time, so that make does not compile it again. */
+function writeIfOther(file, text) {
+  if (fs.readFileSync(file, 'utf8') !== text) fs.writeFileSync(file, text)
+}

@@ -1,0 +1,277 @@
+// Record batches made by chance, whole and damaged: what a scan finds in them, and that it never
+// reads beside them.
+//
+//   batch-test [SEED] [SECONDS]       bash test/native/run.sh builds and runs it
+//
+// A batch lies in a block of its own size, so that AddressSanitizer sees a read outside. Of a whole
+// one each hit is compared with a search written as plainly as can be. In a damaged one (bytes
+// changed, cut off, counts made up) any answer is right that keeps the promises: offsets rise
+// within the batch's, what is found is really there, and what cannot be read is told.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "scan.h"
+
+#define CHECK(condition)                                                                  \
+  do {                                                                                    \
+    if (!(condition)) {                                                                   \
+      std::fprintf(stderr, "%s:%d: not true: %s (seed %llu)\n", __FILE__, __LINE__,       \
+                   #condition, static_cast<unsigned long long>(seedOfRound));             \
+      std::abort();                                                                       \
+    }                                                                                     \
+  } while (0)
+
+namespace {
+
+using namespace logpipe;
+using Random = std::mt19937_64;
+using Text = std::optional<std::string>;
+
+uint64_t seedOfRound = 0;
+
+size_t below(Random& random, size_t limit) { return random() % limit; }
+
+struct Record {
+  int64_t offset = 0;
+  int64_t timestamp = 0;
+  Text key;
+  Text value;
+  std::vector<std::pair<std::string, Text>> headers;
+};
+
+void putVarint(std::string& out, int64_t value) {
+  auto bits = (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+  for (; bits >= 0x80; bits >>= 7) out += static_cast<char>(bits | 0x80);
+  out += static_cast<char>(bits);
+}
+
+void putText(std::string& out, const Text& text) {
+  putVarint(out, text.has_value() ? static_cast<int64_t>(text->size()) : -1);
+  if (text.has_value()) out += *text;
+}
+
+void putRecord(std::string& out, const Record& record, int64_t base, int64_t baseTimestamp) {
+  std::string body(1, '\0');
+  putVarint(body, record.timestamp - baseTimestamp);
+  putVarint(body, record.offset - base);
+  putText(body, record.key);
+  putText(body, record.value);
+  putVarint(body, static_cast<int64_t>(record.headers.size()));
+  for (const auto& [name, value] : record.headers) {
+    putText(body, name);
+    putText(body, value);
+  }
+  putVarint(out, static_cast<int64_t>(body.size()));
+  out += body;
+}
+
+// Few letters, so that patterns stand in keys, headers and framing too, and across their ends.
+Text anyText(Random& random, bool mayBeNull) {
+  if (mayBeNull && below(random, 8) == 0) return std::nullopt;
+  std::string text(below(random, below(random, 6) == 0 ? 300 : 12), '\0');
+  for (char& letter : text) letter = static_cast<char>("ab\x02\x04\x0a"[below(random, 5)]);
+  return text;
+}
+
+std::vector<Record> anyRecords(Random& random, int64_t base, int64_t baseTimestamp) {
+  std::vector<Record> records(1 + below(random, 30));
+  int64_t offset = base;
+  for (Record& record : records) {
+    offset += static_cast<int64_t>(below(random, 5) == 0 ? below(random, 200) : 0);
+    record.offset = offset++;
+    record.timestamp = baseTimestamp + static_cast<int64_t>(below(random, 5000)) - 2000;
+    record.key = anyText(random, true);
+    record.value = anyText(random, true);
+    record.headers.resize(below(random, 4) == 0 ? below(random, 4) : 0);
+    for (auto& [name, value] : record.headers) {
+      name = *anyText(random, false);
+      value = anyText(random, true);
+    }
+  }
+  return records;
+}
+
+// The batch's bytes in memory of exactly their size.
+struct Block {
+  explicit Block(const std::string& text) : bytes(new uint8_t[text.size()]), size(text.size()) {
+    std::copy(text.begin(), text.end(), bytes.get());
+  }
+  std::unique_ptr<uint8_t[]> bytes;
+  size_t size;
+};
+
+Batch batchOf(const Block& block, int64_t base, int64_t to, int64_t baseTimestamp, size_t count) {
+  Batch batch;
+  batch.bytes = Bytes{block.bytes.get(), block.size};
+  batch.base = batch.from = base;
+  batch.to = to;
+  batch.baseTimestamp = baseTimestamp;
+  batch.maxTimestamp = baseTimestamp + 3000;
+  batch.records = static_cast<int32_t>(count);
+  batch.timestampType = RD_KAFKA_TIMESTAMP_CREATE_TIME;
+  return batch;
+}
+
+Text textOf(const Bytes& bytes) {
+  if (bytes.data == nullptr) return std::nullopt;
+  return std::string(bytes.data, bytes.end());
+}
+
+std::string encoded(const std::vector<std::pair<std::string, Text>>& headers) {
+  std::string out;
+  if (headers.empty()) return out;
+  const auto putU32 = [&out](size_t value) {
+    for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(value >> shift);
+  };
+  putU32(headers.size());
+  for (const auto& [name, value] : headers) {
+    putU32(name.size());
+    out += name;
+    putU32(value.has_value() ? value->size() : UINT32_MAX);
+    out += value.value_or("");
+  }
+  return out;
+}
+
+std::vector<std::string> anyPatterns(Random& random) {
+  std::vector<std::string> patterns(below(random, 4));
+  for (std::string& pattern : patterns) {
+    do {
+      pattern = *anyText(random, false);
+    } while (pattern.empty());
+    pattern.resize(std::min<size_t>(pattern.size(), 1 + below(random, 5)));
+  }
+  return patterns;
+}
+
+bool matches(const Record& record, const std::vector<std::string>& patterns, bool invert) {
+  bool holds = patterns.empty();
+  for (const std::string& pattern : patterns) {
+    holds = holds || (record.value.has_value() && record.value->find(pattern) != std::string::npos);
+  }
+  return holds != invert;
+}
+
+std::string headersOf(const BatchRecord& record, bool& isWellFormed) {
+  std::string out(record.headerBytes(isWellFormed), '\0');
+  if (!out.empty()) record.encodeHeaders(reinterpret_cast<uint8_t*>(out.data()));
+  return out;
+}
+
+void checkHit(const BatchRecord& hit, const Record& record) {
+  CHECK(hit.offset == record.offset && hit.timestamp == record.timestamp);
+  CHECK(textOf(hit.key) == record.key && textOf(hit.value) == record.value);
+  bool isWellFormed = false;
+  CHECK(headersOf(hit, isWellFormed) == encoded(record.headers) && isWellFormed);
+}
+
+constexpr int64_t BASE_TIMESTAMP = 1'700'000'000'000;
+
+void wholeBatch(Random& random) {
+  const auto base = static_cast<int64_t>(random() % (uint64_t{1} << 40));
+  const auto records = anyRecords(random, base, BASE_TIMESTAMP);
+  std::string text;
+  for (const Record& record : records) putRecord(text, record, base, BASE_TIMESTAMP);
+  const Block block(text);
+  const int64_t to = records.back().offset + 1 + static_cast<int64_t>(below(random, 3));
+  Batch batch = batchOf(block, base, to, BASE_TIMESTAMP, records.size());
+  // Half of them begin or end within the batch.
+  const auto span = static_cast<size_t>(to - base) + 10;
+  const int64_t from = base - 5 + static_cast<int64_t>(below(random, 2) * below(random, span));
+  const int64_t stop = to + 5 - static_cast<int64_t>(below(random, 2) * below(random, span));
+  batch.narrow(from, stop);
+  std::vector<const Record*> wanted;
+  for (const Record& record : records) {
+    if (record.offset >= from && record.offset < stop) wanted.push_back(&record);
+  }
+  CHECK(batch.records == static_cast<int32_t>(wanted.size()));
+  const auto patterns = anyPatterns(random);
+  const bool invert = below(random, 2) == 0;
+  const Matcher matcher(patterns, false, invert);
+  BatchScan scan(batch, matcher);
+  for (size_t index = 0; index < wanted.size(); index++) {
+    if (!matches(*wanted[index], patterns, invert)) continue;
+    CHECK(scan.next());
+    CHECK(scan.index() == static_cast<int32_t>(index));
+    checkHit(scan.record(), *wanted[index]);
+  }
+  CHECK(!scan.next() && !scan.isBroken());
+}
+
+void damage(Random& random, std::string& text) {
+  for (size_t times = 1 + below(random, 4); times > 0 && !text.empty(); times--) {
+    const size_t at = below(random, text.size());
+    switch (below(random, 5)) {
+      case 0: text.resize(at); break;
+      case 1: text.insert(at, std::string(1 + below(random, 12), static_cast<char>(random()))); break;
+      case 2: text[at] = static_cast<char>(0xff); break;
+      default: text[at] = static_cast<char>(random());
+    }
+  }
+}
+
+void damagedBatch(Random& random) {
+  const int64_t base = 1000;
+  const auto records = anyRecords(random, base, BASE_TIMESTAMP);
+  std::string text;
+  for (const Record& record : records) putRecord(text, record, base, BASE_TIMESTAMP);
+  damage(random, text);
+  const Block block(text);
+  const int64_t to = records.back().offset + 1;
+  const size_t count = below(random, 3) == 0 ? below(random, 100) : records.size();
+  Batch batch = batchOf(block, base, to, BASE_TIMESTAMP, count);
+  if (below(random, 2) == 0) {
+    const int64_t from = base + static_cast<int64_t>(below(random, 20));
+    batch.narrow(from, from + static_cast<int64_t>(below(random, 30)));
+  }
+  const auto patterns = anyPatterns(random);
+  const bool invert = below(random, 2) == 0;
+  const Matcher matcher(patterns, false, invert);
+  BatchScan scan(batch, matcher);
+  int64_t next = batch.from;
+  int32_t index = -1;
+  while (scan.next()) {
+    const BatchRecord& hit = scan.record();
+    CHECK(hit.offset >= next && hit.offset < batch.to && scan.index() > index);
+    CHECK(hit.end <= block.bytes.get() + block.size);
+    next = hit.offset + 1;
+    index = scan.index();
+    bool isWellFormed = false;
+    headersOf(hit, isWellFormed);
+    Record record;
+    record.key = textOf(hit.key);
+    record.value = textOf(hit.value);
+    CHECK(matches(record, patterns, invert));
+  }
+  CHECK(index < batch.records);
+  // Whoever decides every record has read all of them, or was told.
+  if (patterns.empty() && !invert) CHECK(scan.isBroken() || index == batch.records - 1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const uint64_t seed = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1;
+  const double seconds = argc > 2 ? std::atof(argv[2]) : 5;
+  const auto started = std::chrono::steady_clock::now();
+  uint64_t round = 0;
+  const auto isTime = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() <
+           seconds;
+  };
+  while (round % 256 != 0 || isTime()) {
+    seedOfRound = seed * 1'000'003 + round++;
+    Random random(seedOfRound);
+    wholeBatch(random);
+    damagedBatch(random);
+  }
+  std::printf("  %llu batches, whole and damaged: ok\n", static_cast<unsigned long long>(round));
+}
