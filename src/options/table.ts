@@ -785,8 +785,8 @@ export const OPTIONS = [
     min: 1,
     max: 65_536,
     default: '128',
-    short: 'Records asked of librdkafka in one call.',
-    long: 'Several calls may fill one slot. Raise it with BATCH_MSGS for small records.',
+    short: 'Record batches asked of librdkafka in one call, at most 128.',
+    long: 'Several calls may fill one slot. Lower it where batches are large and memory is short.',
   },
   {
     env: 'BATCH_MSGS',
@@ -799,7 +799,7 @@ export const OPTIONS = [
     max: 1_000_000,
     default: '256',
     short: 'Records at which a slot is handed on.',
-    long: 'A slot never waits to become full: what is there goes.',
+    long: 'A record batch is taken whole. A slot never waits to become full: what is there goes.',
   },
   {
     env: 'BATCH_BYTES',
@@ -837,8 +837,8 @@ export const OPTIONS = [
     min: 4096,
     max: 1_073_741_824,
     default: '1048576',
-    short: 'Bytes of one slot.',
-    long: 'A larger record goes its own way in a buffer made for it, and is filtered and delivered like any other.',
+    short: 'Bytes of one slot for records that match.',
+    long: 'More matches go on in several parts; a larger record goes its own way, and is delivered like any other. POOL_SIZE times as much bounds what waits to be searched.',
   },
   {
     env: 'TASK_QUEUE_CAP',

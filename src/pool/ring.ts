@@ -5,14 +5,14 @@
  * The scheme is Dmitry Vyukov's bounded MPMC queue: each cell carries a sequence number that says
  * whose turn it is, so that a push and a pop each take one compareExchange and never hold a lock.
  *
- *   cell at position p (index p & mask), sequence s:
- *     s == p        empty: the pusher that moves TAIL from p to p+1 owns the cell; it writes the
- *     value,
- *                   then stores s = p + 1
- *     s == p + 1    full: the popper that moves HEAD from p to p+1 owns the cell; it reads the
- *     value,
- *                   then stores s = p + capacity (empty for the next lap)
- *     otherwise     another thread is between its two steps: full for a pusher, empty for a popper
+ * ```
+ * cell at position p (index p & mask), sequence s:
+ *   s == p       empty: the pusher that moves TAIL from p to p+1 owns the cell;
+ *                it writes the value, then stores s = p + 1
+ *   s == p + 1   full: the popper that moves HEAD from p to p+1 owns the cell;
+ *                it reads the value, then stores s = p + capacity (the next lap)
+ *   otherwise    another thread is between its two steps
+ * ```
  *
  * Positions wrap at 2^32; comparisons are on the wrapped difference, so laps do not matter.
  *
@@ -80,8 +80,7 @@ export class Ring {
       if (turn > 0) continue // Another pusher took this position.
       if (((position - Atomics.load(words, HEAD)) | 0) >= this.limit) return false
       if (turn < 0) {
-        // Not full, yet the cell is taken: its popper of the last lap has moved HEAD and was put
-        // to sleep
+        // Not full, yet taken: its popper of the last lap has moved HEAD and was put to sleep
         // before its store. Give it the core; a wait is for the cell's own sequence number.
         Atomics.wait(words, cell, Atomics.load(words, cell), POPPER_WAIT_MS)
         continue

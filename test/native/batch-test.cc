@@ -211,7 +211,7 @@ void damage(Random& random, std::string& text) {
     const size_t at = below(random, text.size());
     switch (below(random, 5)) {
       case 0: text.resize(at); break;
-      case 1: text.insert(at, std::string(1 + below(random, 12), static_cast<char>(random()))); break;
+      case 1: text.insert(at, 1 + below(random, 12), static_cast<char>(random())); break;
       case 2: text[at] = static_cast<char>(0xff); break;
       default: text[at] = static_cast<char>(random());
     }

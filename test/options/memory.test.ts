@@ -25,7 +25,7 @@ test('the sum is that of its parts, by their formulas', () => {
 
 test('without Elasticsearch there is no queue for it', () => {
   const names = memorySum(configOf(''), 0, 1).parts.map(({ name }) => name)
-  assert.deepEqual(names, ['pool', 'consumers', 'program'])
+  assert.deepEqual(names, ['pool', 'batches in slots', 'consumers', 'program'])
 })
 
 test("the profile's and the user's fetch settings count", () => {

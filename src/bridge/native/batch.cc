@@ -127,7 +127,8 @@ Batch Batch::of(rd_kafka_message_t* message) {
     return batch;
   }
   rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-  batch.maxTimestamp = rd_kafka_message_timestamp(message, &type);
+  const int64_t timestamp = rd_kafka_message_timestamp(message, &type);
+  batch.maxTimestamp = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp;
   batch.timestampType = type;
   batch.base = batch.from = message->offset;
   batch.records = 1;

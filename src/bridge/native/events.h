@@ -42,9 +42,9 @@ class EventQueue {
 
   void push(Event event) {
     const std::lock_guard lock(mutex_);
-    const bool mustArrive = event.kind == Event::Kind::Assign ||
-                            event.kind == Event::Kind::Revoke || event.kind == Event::Kind::Rewind ||
-                            event.stopsAssignment;
+    using Kind = Event::Kind;
+    const bool mustArrive = event.kind == Kind::Assign || event.kind == Kind::Revoke ||
+                            event.kind == Kind::Rewind || event.stopsAssignment;
     if (!mustArrive && events_.size() >= EVENTS_MAX) {
       dropped_++;
       return;
