@@ -102,8 +102,9 @@ export async function produceRaw(bootstrapServers: string, records: Buffer): Pro
   }
   const int16 = (value: number) => Buffer.from(Int16Array.of(value).buffer).swap16()
   const int32 = (value: number) => Buffer.from(Int32Array.of(value).buffer).swap32()
-  const head = [int16(0), int16(3), int32(1), string('raw')] // Produce, version, correlation, client
-  const body = [int16(-1), int16(-1), int32(5000)] // No transaction, all in-sync replicas, time-out
+  // Produce, version, correlation, client; no transaction, all in-sync replicas, time-out.
+  const head = [int16(0), int16(3), int32(1), string('raw')]
+  const body = [int16(-1), int16(-1), int32(5000)]
   const to = [int32(1), string('t'), int32(1), int32(0)]
   const request = Buffer.concat([...head, ...body, ...to, int32(records.length), records])
   const socket = connect({ host, port: Number(port) })
