@@ -3,9 +3,9 @@
  */
 import { once } from 'node:events'
 import { loadBridge } from '../bridge/load.ts'
-import { startControl, tokenFiles, type ControlSettings } from '../control/control.ts'
+import { type ControlSettings, startControl, tokenFiles } from '../control/control.ts'
 import { backupDatabase } from '../control/database.ts'
-import { OPTION_FIELDS } from '../control/option-fields.ts'
+import { OPTION_FIELDS } from '../control/pipeline-fields.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from '../options/config.ts'

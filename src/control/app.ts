@@ -4,14 +4,13 @@
  * No socket here: tests call `app.request`, and control.ts puts it on one.
  */
 import type { OpenAPIHono } from '@hono/zod-openapi'
-import { bodyLimit } from 'hono/body-limit'
 import type { MiddlewareHandler } from 'hono'
-import { aboutRoutes, type About } from './about-routes.ts'
-import { accessGuard, type AccessRules } from './access.ts'
+import { bodyLimit } from 'hono/body-limit'
+import { type About, aboutRoutes } from './about-routes.ts'
+import { accessGuard, type AccessRules, securityHeaders } from './access.ts'
 import { assetRoutes, type Assets } from './asset-routes.ts'
 import { commandRoutes } from './command-routes.ts'
-import { newRouter, type ControlContext } from './control-context.ts'
-import { securityHeaders } from './headers.ts'
+import { type ControlContext, newRouter } from './control-context.ts'
 import { metricsRoutes } from './metrics-routes.ts'
 import { optionRoutes } from './option-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'

@@ -1,9 +1,9 @@
 /** What the dashboard expects is what the API answers: the types here, the members below. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OPTION_FIELDS } from '../../../../src/control/option-fields.ts'
+import { OPTION_FIELDS } from '../../../../src/control/pipeline-fields.ts'
 import type { PipelineStatus as ServerStatus } from '../../../../src/control/pipeline-status.ts'
-import type * as Web from '../../../../src/control/web/data/api-types.ts'
+import * as Web from '../../../../src/control/web/data/api-types.ts'
 import { FIRST_FIELDS } from '../../../../src/control/web/form/option-labels.ts'
 import type { WorkerView } from '../../../../src/control/worker-schemas.ts'
 import { controlFixture, SEED_PIPELINE } from '../../control-fixture.ts'

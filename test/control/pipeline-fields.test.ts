@@ -1,7 +1,7 @@
 /** What the control plane says of a pipeline's variables together. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { faultTogether } from '../../src/control/option-fields.ts'
+import { faultTogether } from '../../src/control/pipeline-fields.ts'
 
 test('a pipeline may count in place of writing', () => {
   assert.equal(faultTogether({ PRODUCT_LINE: 'metrics' }), undefined)
