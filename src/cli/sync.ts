@@ -75,7 +75,7 @@ function syncSettings(config: Config, env: CommandContext['env']): SyncSettings 
     controlPlaneUrl: config.controlPlaneUrl,
     // Required: without one the options were refused.
     workerId: config.workerId ?? '',
-    workerToken: config.workerToken ?? undefined,
+    workerToken: config.workerToken?.split(',')[0],
     pollMs: config.workerPollMs,
     // The child gets paths below it.
     dataFolder: path.resolve(DATA_FOLDER),

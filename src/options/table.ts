@@ -1191,7 +1191,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'made at the first start',
     short: 'Token that opens the API.',
-    long: 'Loopback needs none unless it is set here; then it binds everyone. Without one, other addresses use a token made at the first start and kept in a file only its owner can read.',
+    long: 'Your own processes on the same machine need none unless it is set here; once set, every request needs it. Without it, all others use a token made at the first start and kept in a file that only its owner can read. At least 16 characters; during a change, the new and the old one separated by a comma.',
   },
   {
     env: 'CONTROL_ALLOWED_HOSTS',
@@ -1202,7 +1202,18 @@ export const OPTIONS = [
     variable: 'HOST,...',
     default: '',
     short: 'Further host names under which the API may be called.',
-    long: 'localhost, loopback addresses and the listen address always work. Others are refused, which stops DNS rebinding.',
+    long: 'localhost, loopback addresses and the listen address always work. Others are refused, which stops DNS rebinding. Once set, every request needs a token, from loopback too.',
+  },
+  {
+    env: 'CONTROL_TRUSTED_PROXIES',
+    scope: 'local',
+    group: 'control',
+    commands: ['control'],
+    kind: 'networks',
+    variable: 'ADDRESS,...',
+    default: '',
+    short: 'Proxies whose X-Forwarded-For names the client.',
+    long: 'IP addresses and ranges such as 10.0.0.0/8. Refusals and connections are then counted by the address of the client and not by that of the proxy. It gives nobody access.',
   },
   {
     env: 'CONTROL_TLS_CERT',

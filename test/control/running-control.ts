@@ -33,6 +33,7 @@ export async function startTestControl(
     controlToken: undefined,
     workerToken: undefined,
     allowedHosts: [],
+    trustedProxies: [],
     tls: undefined,
     runtimeMetricsPath: undefined,
     ...more,

@@ -53,6 +53,7 @@ async function syncFixture(t: TestContext) {
         controlToken: undefined,
         workerToken: undefined,
         allowedHosts: [],
+        trustedProxies: [],
         tls: undefined,
         runtimeMetricsPath: undefined,
       },
