@@ -44,6 +44,7 @@ export async function sync(context: CommandContext): Promise<number> {
     `worker ${settings.workerId} of ${redactUrl(running.address)}, files in ${files}, ` +
       `runs ${settings.command.join(' ')}`,
   )
+  context.onHangup(() => log.info('SIGHUP: a worker has nothing to read again; it goes on'))
   if (!signal.aborted) await once(signal, 'abort')
   log.info(`${String(signal.reason)}: the worker ends`)
   await running.close()

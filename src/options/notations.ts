@@ -83,9 +83,9 @@ export function parseBrokers(text: string): string[] | undefined {
 export function parseUrl(text: string): string | undefined {
   const trimmed = text.trim()
   if (!/^https?:\/\//i.test(trimmed) || !URL.canParse(trimmed)) return undefined
-  const url = new URL(trimmed)
-  // A query or a fragment would be lost when paths are added to it.
-  if (url.search !== '' || url.hash !== '') return undefined
+  // A path that is added behind a query or a fragment, an empty one too, would be a part of it: the
+  // request would go to any path that the rest of the URL names.
+  if (/[?#]/.test(trimmed)) return undefined
   return trimmed.replace(/\/+$/, '')
 }
 
