@@ -8,7 +8,7 @@
  *
  * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
  */
-import type { Assignment, PartitionOffset } from '../bridge/bridge.ts'
+import { OFFSET_NONE, type Assignment, type PartitionOffset } from '../bridge/bridge.ts'
 import type { TopicIds } from './topic-ids.ts'
 
 /** A committed offset that the topic no longer holds. */
@@ -93,6 +93,7 @@ export type FromIngress =
       readonly fatal: boolean
       readonly topic: string | null
       readonly partition: number
+      readonly offset: number
     }
   | {
       readonly kind: 'log'
@@ -154,6 +155,6 @@ export type ToIngress =
 /** librdkafka told more than the bridge could keep until it was asked. */
 export function droppedEvents(ingressIndex: number, count: number): FromIngress {
   const message = `${count} events of librdkafka were dropped`
-  const where = { topic: null, partition: -1 } as const
+  const where = { topic: null, partition: -1, offset: OFFSET_NONE } as const
   return { kind: 'trouble', ingressIndex, code: 'DROPPED', message, fatal: false, ...where }
 }

@@ -158,8 +158,9 @@ function openConsumer(
       tokenFile: data.settings.kafka.tokenFile,
       nowMs: () => Date.now(),
       warn: (message) => {
-        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false } as const
-        send({ ...trouble, kind: 'trouble', topic: null, partition: -1 })
+        const where = { topic: null, partition: -1, offset: OFFSET_NONE }
+        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false }
+        send({ ...trouble, ...where, kind: 'trouble' })
       },
     })
     signIn.begin()

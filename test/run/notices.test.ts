@@ -13,6 +13,7 @@ const TROUBLE = {
   fatal: false,
   topic: null,
   partition: -1,
+  offset: -1001,
 } as const satisfies FromIngress
 
 function newNotices() {
