@@ -8,7 +8,12 @@
  *
  * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
  */
-import { OFFSET_NONE, type Assignment, type PartitionOffset } from '../bridge/bridge.ts'
+import {
+  OFFSET_NONE,
+  type Assignment,
+  type ConsumerEvent,
+  type PartitionOffset,
+} from '../bridge/bridge.ts'
 import type { TopicIds } from './topic-ids.ts'
 
 /** A committed offset that the topic no longer holds. */
@@ -85,8 +90,9 @@ export type FromIngress =
       readonly atNs: bigint
       readonly cpuMicros: number
     }
+  /** Refused: a broker's answer to what this member asked of its group. */
   | {
-      readonly kind: 'trouble'
+      readonly kind: 'trouble' | 'refused'
       readonly ingressIndex: number
       readonly code: string
       readonly message: string
@@ -151,6 +157,19 @@ export type ToIngress =
       readonly commits: readonly PartitionOffset[]
       readonly timeoutMs: number
     }
+
+/**
+ * An error as main hears of it. One that a broker gave (librdkafka's own codes begin with an
+ * underscore) and that names no topic is the group's answer: to JoinGroup, to a heartbeat, or to
+ * the question who coordinates it.
+ */
+export function errorMessage(
+  ingressIndex: number,
+  error: Extract<ConsumerEvent, { kind: 'error' }>,
+): FromIngress {
+  const isRefusal = error.topic === null && !error.fatal && !error.code.startsWith('_')
+  return { ...error, kind: isRefusal ? 'refused' : 'trouble', ingressIndex }
+}
 
 /** librdkafka told more than the bridge could keep until it was asked. */
 export function droppedEvents(ingressIndex: number, count: number): FromIngress {

@@ -17,7 +17,7 @@
  */
 import { FILL_EVENTS, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
-import { droppedEvents, type ToIngress } from './ingress-messages.ts'
+import { droppedEvents, errorMessage, type ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
 import type { OffsetRange } from './offset-ranges.ts'
@@ -181,7 +181,7 @@ export class IngressThread {
         break
       case 'error':
         this.#reachability.noteError(event.code)
-        send({ ...event, kind: 'trouble', ingressIndex })
+        send(errorMessage(ingressIndex, event))
         break
       case 'end':
         this.#membership.noteEnd(event.assignmentId, event.offset)

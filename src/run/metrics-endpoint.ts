@@ -40,13 +40,13 @@ export async function openEndpoint(
 
 /** What is down, each in one line; none: the pipeline does its work. */
 export function faultsOf(
-  stats: Pick<PipelineStats, 'isMember' | 'canReachKafka' | 'isStopping' | 'sink'> | null,
+  stats: Pick<PipelineStats, 'groupFault' | 'canReachKafka' | 'isStopping' | 'sink'> | null,
 ): readonly string[] {
   if (stats === null) return ['starting']
-  const { isMember, canReachKafka, isStopping, sink } = stats
+  const { groupFault, canReachKafka, isStopping, sink } = stats
   return [
     ...(isStopping ? ['stopping'] : []),
-    ...(isMember ? [] : ['kafka: the group has not given this process its partitions yet']),
+    ...(groupFault === null ? [] : [`kafka: ${groupFault}`]),
     ...(canReachKafka ? [] : ['kafka: no broker can be reached']),
     ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
   ]
