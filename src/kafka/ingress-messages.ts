@@ -43,6 +43,8 @@ export type FromIngress =
       /** Those that are there now, an expression's matches among them. */
       readonly topics: readonly string[]
     }
+  /** No broker has answered yet; it is asked again. */
+  | { readonly kind: 'waiting'; readonly ingressIndex: number; readonly message: string }
   | {
       readonly kind: 'assign'
       readonly ingressIndex: number

@@ -41,7 +41,9 @@ export class IngressStates {
     if (kind === 'reachable') {
       if (message.isReachable) this.#unreachable.delete(ingressIndex)
       else this.#unreachable.add(ingressIndex)
-    } else if (kind === 'finished') this.#finished.add(ingressIndex)
+    } else if (kind === 'waiting') this.#unreachable.add(ingressIndex)
+    else if (kind === 'opened') this.#unreachable.delete(ingressIndex)
+    else if (kind === 'finished') this.#finished.add(ingressIndex)
     else if (kind === 'stopped') this.#stopped.add(ingressIndex)
     else if (kind === 'closed') this.#closed.add(ingressIndex)
   }

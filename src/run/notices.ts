@@ -56,6 +56,9 @@ function fatalText(
 /** How often one kind of trouble is told; in between it is counted. */
 const TELL_EVERY_MS = 10_000
 
+/** A cluster may be away for hours: a line a minute. */
+const WAITING_EVERY_MS = 60_000
+
 /** Kinds of trouble that are told apart; beyond it they share one line. */
 const KINDS_MAX = 200
 
@@ -76,6 +79,9 @@ export class Notices {
     switch (message.kind) {
       case 'opened':
         this.#isReached = true
+        break
+      case 'waiting':
+        this.#warn('waiting', `${message.message}; it is waited for`, WAITING_EVERY_MS)
         break
       case 'closed':
         if (!message.inTime) log.warn('a consumer did not leave its group in time')
@@ -119,12 +125,12 @@ export class Notices {
     else this.#warn(`${message.code} ${message.topic} ${message.partition}`, text)
   }
 
-  /** At most one line of a kind in TELL_EVERY_MS. */
-  #warn(kind: string, text: string): void {
+  /** At most one line of a kind in this time. */
+  #warn(kind: string, text: string, everyMs = TELL_EVERY_MS): void {
     const key = this.#told.has(kind) || this.#told.size < KINDS_MAX ? kind : 'other'
     const told = this.#told.get(key)
     const nowMs = this.#nowMs()
-    if (told !== undefined && nowMs - told.atMs < TELL_EVERY_MS) {
+    if (told !== undefined && nowMs - told.atMs < everyMs) {
       told.suppressed++
       return
     }

@@ -35,6 +35,10 @@ test('all of them count, and the dead have stopped', () => {
 test('Kafka can be reached while no thread says otherwise', () => {
   const states = new IngressStates(2, () => 0)
   assert.equal(states.kafka().canReachKafka, true)
+  states.note({ kind: 'waiting', ingressIndex: 0, message: 'no broker answered' })
+  assert.equal(states.kafka().canReachKafka, false)
+  states.note({ kind: 'opened', ingressIndex: 0, topics: ['t'] })
+  assert.equal(states.kafka().canReachKafka, true)
   states.note({ kind: 'reachable', ingressIndex: 0, isReachable: false })
   states.note({ kind: 'reachable', ingressIndex: 1, isReachable: false })
   states.note({ kind: 'reachable', ingressIndex: 0, isReachable: true })

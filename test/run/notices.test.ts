@@ -50,6 +50,16 @@ test('the same trouble is told once in ten seconds, with how often it was not to
   assert.match(written[2] ?? '', /\(and 4 times since it was told last\)/)
 })
 
+test('that a broker is waited for is told once a minute', () => {
+  const { notices, written, clock } = newNotices()
+  for (let round = 0; round < 7; round++) {
+    notices.tell({ kind: 'waiting', ingressIndex: 0, message: 'no broker answered at b:9092' })
+    clock.nowMs += 10_000
+  }
+  assert.equal(written.length, 2)
+  assert.match(written[0] ?? '', /no broker answered at b:9092; it is waited for/)
+})
+
 test('what is fatal ends the pipeline rather than being told, and names the instance', () => {
   const { notices, written } = newNotices()
   const instance = (id: string) => [['group.instance.id', id]] as const
