@@ -141,7 +141,7 @@ function runIngress(): void {
     send,
     receive: receiveForIngress,
     sleep: (ms) => Atomics.wait(sleeper, 0, 0, ms),
-    filterHere: settings.mode === 'direct' ? (slotIndex) => stage.process(slotIndex) : null,
+    filterHere: settings.mode === 'direct' ? (slot, waiting) => stage.process(slot, waiting) : null,
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
