@@ -49,17 +49,23 @@ export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Pr
   const { log, metricsListen } = deps
   const startedMs = performance.now()
   let pipeline: Pipeline | null = null
+  let starting = 'starting'
   const view = (): PipelineView | null => {
     if (pipeline === null) return null
     const stats = pipeline.stats()
     return { stats, metrics: runtimeMetrics(stats, performance.now() - startedMs) }
   }
   // Before the group is joined, so that a port in use costs nobody a rebalance.
-  const endpoint = metricsListen === null ? null : await openEndpoint(metricsListen, log, view)
+  const endpoint =
+    metricsListen === null ? null : await openEndpoint(metricsListen, log, view, () => starting)
   try {
     const open = () => Pipeline.start(settings, { log, onMatched: deps.onMatched })
     const { signal } = deps
-    const room = { signal, warn: (message: string) => log.warn(message), clock: systemClock }
+    const warn = (message: string) => {
+      starting = message
+      log.warn(message)
+    }
+    const room = { signal, warn, clock: systemClock }
     pipeline = settings.waits ? await openWithRoom(open, room) : await open()
     if (pipeline === null) return 0
     return conclude(await runStarted(pipeline, startedMs, deps), log)

@@ -13,7 +13,6 @@ const WELL = {
 
 test('a pipeline is ready when it is in its group and its output works', () => {
   assert.deepEqual(faultsOf(WELL), [])
-  assert.deepEqual(faultsOf(null), ['starting'])
   assert.deepEqual(faultsOf({ ...WELL, groupFault: 'fenced' }), ['kafka: fenced'])
   assert.deepEqual(faultsOf({ ...WELL, isStopping: true }), ['stopping'])
   assert.deepEqual(faultsOf({ ...WELL, canReachKafka: false }), ['kafka: no broker can be reached'])
