@@ -52,7 +52,11 @@ export type ConsumerEvent =
       readonly lost: boolean
       readonly partitions: readonly PartitionOffset[]
     }
-  /** An error of the client (topic null) or of one partition. `fatal`: librdkafka cannot go on. */
+  /**
+   * An error of the client or the group (topic null), of a topic, or of one partition. For a topic,
+   * librdkafka gives partition 0. `fatal`: this consumer gets nothing more; once, whatever else is
+   * dropped.
+   */
   | {
       readonly kind: 'error'
       readonly code: string

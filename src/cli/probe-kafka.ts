@@ -6,6 +6,7 @@ import net from 'node:net'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import { consumerSettings } from '../kafka/consumer-settings.ts'
+import { whyUnreachable } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import type { Config } from '../options/config.ts'
 import { parseAddress } from '../options/notations.ts'
@@ -87,7 +88,10 @@ function askMetadata(config: Config, bridge: Bridge): KafkaProbe {
       probes: [{ subject: 'kafka cluster', state: 'fine', detail: said }, ...topics],
     }
   } catch (error) {
-    const detail = lastError(bridge, consumer) ?? messageOf(error)
+    bridge.consumerPoll(consumer, 0)
+    const events = bridge.consumerEvents(consumer)
+    const logs = bridge.consumerLogs(consumer)
+    const detail = whyUnreachable({ events, logs }) ?? messageOf(error)
     return { brokerCount: null, probes: [{ subject: 'kafka cluster', state: 'wrong', detail }] }
   } finally {
     bridge.consumerClose(consumer, METADATA_MS_MAX)
@@ -98,13 +102,6 @@ function signIn({ kafkaTokenFile }: Config, bridge: Bridge, consumer: BridgeId):
   const warn = () => undefined
   const nowMs = () => Date.now()
   new SignIn({ bridge, consumer, tokenFile: kafkaTokenFile, nowMs, warn }).begin()
-}
-
-/** librdkafka tells why a connection failed (credentials, TLS) as an event, not as the answer. */
-function lastError(bridge: Bridge, consumer: BridgeId): string | undefined {
-  const errors = bridge.consumerEvents(consumer).filter((event) => event.kind === 'error')
-  const telling = errors.findLast(({ code }) => code !== '_ALL_BROKERS_DOWN') ?? errors.at(-1)
-  return telling === undefined ? undefined : `${telling.message} (${telling.code})`
 }
 
 /** @param known every topic that the user may see */

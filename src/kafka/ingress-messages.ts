@@ -8,7 +8,12 @@
  *
  * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
  */
-import type { Assignment, PartitionOffset } from '../bridge/bridge.ts'
+import {
+  OFFSET_NONE,
+  type Assignment,
+  type ConsumerEvent,
+  type PartitionOffset,
+} from '../bridge/bridge.ts'
 import type { TopicIds } from './topic-ids.ts'
 
 /** A committed offset that the topic no longer holds. */
@@ -38,6 +43,8 @@ export type FromIngress =
       /** Those that are there now, an expression's matches among them. */
       readonly topics: readonly string[]
     }
+  /** No broker has answered yet; it is asked again. */
+  | { readonly kind: 'waiting'; readonly ingressIndex: number; readonly message: string }
   | {
       readonly kind: 'assign'
       readonly ingressIndex: number
@@ -85,14 +92,16 @@ export type FromIngress =
       readonly atNs: bigint
       readonly cpuMicros: number
     }
+  /** Refused: a broker's answer to what this member asked of its group. */
   | {
-      readonly kind: 'trouble'
+      readonly kind: 'trouble' | 'refused'
       readonly ingressIndex: number
       readonly code: string
       readonly message: string
       readonly fatal: boolean
       readonly topic: string | null
       readonly partition: number
+      readonly offset: number
     }
   | {
       readonly kind: 'log'
@@ -151,9 +160,22 @@ export type ToIngress =
       readonly timeoutMs: number
     }
 
+/**
+ * An error as main hears of it. One that a broker gave (librdkafka's own codes begin with an
+ * underscore) and that names no topic is the group's answer: to JoinGroup, to a heartbeat, or to
+ * the question who coordinates it.
+ */
+export function errorMessage(
+  ingressIndex: number,
+  error: Extract<ConsumerEvent, { kind: 'error' }>,
+): FromIngress {
+  const isRefusal = error.topic === null && !error.fatal && !error.code.startsWith('_')
+  return { ...error, kind: isRefusal ? 'refused' : 'trouble', ingressIndex }
+}
+
 /** librdkafka told more than the bridge could keep until it was asked. */
 export function droppedEvents(ingressIndex: number, count: number): FromIngress {
   const message = `${count} events of librdkafka were dropped`
-  const where = { topic: null, partition: -1 } as const
+  const where = { topic: null, partition: -1, offset: OFFSET_NONE } as const
   return { kind: 'trouble', ingressIndex, code: 'DROPPED', message, fatal: false, ...where }
 }

@@ -35,8 +35,11 @@ export interface IngressOptions {
   readonly receive: () => ToIngress | undefined
   /** Sleeps; the thread has no event loop to return to. */
   readonly sleep: (ms: number) => void
-  /** Direct mode: filters the slot in this thread, and releases it. */
-  readonly filterHere: ((slotIndex: number) => void) | null
+  /**
+   * Direct mode: filters the slot in this thread, and releases it. While the output has no room it
+   * calls back, over and over.
+   */
+  readonly filterHere: ((slotIndex: number, whileWaiting: () => void) => void) | null
   /** Reports the runs of a slot that is being dropped. */
   readonly reportDropped: (slotIndex: number) => void
   readonly nowMs: () => number

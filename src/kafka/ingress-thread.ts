@@ -17,7 +17,7 @@
  */
 import { FILL_EVENTS, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
-import { droppedEvents, type ToIngress } from './ingress-messages.ts'
+import { droppedEvents, errorMessage, type ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
 import type { OffsetRange } from './offset-ranges.ts'
@@ -39,6 +39,8 @@ export class IngressThread {
   readonly #reachability: Reachability
   readonly #endsDue = new EndsDue()
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
+  /** By a fatal error: no commit is taken any more. */
+  #isShutOut = false
   #sawRecord = false
   /** Main was told that the ranges of a replay were read. */
   #toldFinished = false
@@ -122,7 +124,7 @@ export class IngressThread {
     const { slots, filterHere, signals, dropNewest } = this.#options
     if (filterHere !== null) {
       slots.claimOwn(slotIndex)
-      filterHere(slotIndex)
+      filterHere(slotIndex, () => this.#stalled())
       return
     }
     if (dropNewest) {
@@ -181,7 +183,8 @@ export class IngressThread {
         break
       case 'error':
         this.#reachability.noteError(event.code)
-        send({ ...event, kind: 'trouble', ingressIndex })
+        if (event.fatal) this.#isShutOut = true
+        send(errorMessage(ingressIndex, event))
         break
       case 'end':
         this.#membership.noteEnd(event.assignmentId, event.offset)
@@ -289,7 +292,7 @@ export class IngressThread {
     this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
     const deadlineMs = this.#options.nowMs() + timeoutMs
-    if (this.#finish !== undefined) {
+    if (this.#finish !== undefined && !this.#isShutOut) {
       this.#membership.commits.sendFinally(timeoutMs, () => this.#serve())
     }
     const left = Math.max(FORCED_CLOSE_MS, deadlineMs - this.#options.nowMs())

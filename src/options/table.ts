@@ -197,6 +197,16 @@ export const OPTIONS = [
     long: 'Read again twice a minute and at SIGHUP, so that an agent beside logpipe can renew it; a token whose time is over is refused. Needs sasl.mechanism=OAUTHBEARER.',
   },
   {
+    env: 'WAIT_FOR_KAFKA',
+    scope: 'remote',
+    group: 'kafka',
+    commands: ['run', 'check'],
+    kind: 'switch',
+    default: '0',
+    short: 'At the start, wait for a broker and for room on the disk.',
+    long: 'Without it, a start that no broker answers, or whose disk is full, ends with status 1 after seconds: right in a shell. Turn it on for a service; logpipe sync always does. /ready says meanwhile what is missing.',
+  },
+  {
     env: 'KAFKA_EMBEDDED',
     aliases: ['embedded'],
     scope: 'local',

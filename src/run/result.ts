@@ -19,8 +19,8 @@ export interface PipelineStats {
   readonly lag: LagReport
   /** Of a replay: how much was to be read, in offsets; null: no replay. */
   readonly replayRecords: number | null
-  /** The group has answered: with partitions, or that others have them all. */
-  readonly isMember: boolean
+  /** Why the group does not let this process read; null: it has its part, if only to stand by. */
+  readonly groupFault: string | null
   /** A broker answers, as far as is known. */
   readonly canReachKafka: boolean
   readonly isStopping: boolean

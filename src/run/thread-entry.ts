@@ -17,7 +17,8 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import type { OffsetRange } from '../kafka/offset-ranges.ts'
-import { checkTopics, type Preflight } from '../kafka/preflight.ts'
+import { configRefusal } from '../kafka/consumer-settings.ts'
+import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
@@ -82,6 +83,8 @@ function runFilter(): void {
   }
 }
 
+const NOTHING_ASKED: Preflight = { problem: null, events: [], logs: [], topics: [] }
+
 /**
  * Loading the code of all threads takes the cores for a moment. Records that were fetched meanwhile
  * would only lie there, so the first fill waits for everyone; the group is joined in the meantime.
@@ -106,10 +109,19 @@ function runIngress(): void {
   const opened = openConsumer({ config, topics: isStatic ? [] : kafka.topics }, send)
   if (opened === null) return
   const { consumer, signIn } = opened
-  const { problem, events, topics }: Preflight =
-    index === 0 ? checkTopics(bridge, consumer, kafka) : { problem: null, events: [], topics: [] }
-  if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
-  else if (index === 0) send({ kind: 'opened', ingressIndex: index, topics })
+  const goesOn = ({ message }: Problem) => {
+    if (!settings.waits) return false
+    send({ kind: 'waiting', ingressIndex: index, message })
+    signIn.look()
+    return signals.phase === PHASE_RUN
+  }
+  const { problem, events, logs, topics }: Preflight =
+    index === 0 ? awaitTopics(bridge, consumer, kafka, { goesOn }) : NOTHING_ASKED
+  for (const line of logs) send({ ...line, kind: 'log', ingressIndex: index })
+  // Whoever is stopped while it waits has done nothing wrong.
+  const isFailed = problem !== null && !(settings.waits && signals.phase !== PHASE_RUN)
+  if (isFailed) send({ kind: 'failed', ingressIndex: index, ...problem })
+  else if (index === 0 && problem === null) send({ kind: 'opened', ingressIndex: index, topics })
   awaitOthers()
   new IngressThread({
     ingressIndex: index,
@@ -129,7 +141,7 @@ function runIngress(): void {
     send,
     receive: receiveForIngress,
     sleep: (ms) => Atomics.wait(sleeper, 0, 0, ms),
-    filterHere: settings.mode === 'direct' ? (slotIndex) => stage.process(slotIndex) : null,
+    filterHere: settings.mode === 'direct' ? (slot, waiting) => stage.process(slot, waiting) : null,
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
@@ -158,8 +170,9 @@ function openConsumer(
       tokenFile: data.settings.kafka.tokenFile,
       nowMs: () => Date.now(),
       warn: (message) => {
-        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false } as const
-        send({ ...trouble, kind: 'trouble', topic: null, partition: -1 })
+        const where = { topic: null, partition: -1, offset: OFFSET_NONE }
+        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false }
+        send({ ...trouble, ...where, kind: 'trouble' })
       },
     })
     signIn.begin()
@@ -170,7 +183,7 @@ function openConsumer(
         ? { code: thrown.code, message: thrown.message }
         : {
             code: 'KAFKA_CONFIG',
-            message: `librdkafka refused its configuration: ${messageOf(thrown)} (--kafka-config)`,
+            message: configRefusal(messageOf(thrown), options.config),
           }
     send({ kind: 'failed', ingressIndex, ...told })
     if (consumer !== null) bridge.consumerClose(consumer, REFUSED_CLOSE_MS)

@@ -5,7 +5,7 @@ import { faultsOf } from '../../src/run/metrics-endpoint.ts'
 import { NoneSink } from '../../src/sink/none-sink.ts'
 
 const WELL = {
-  isMember: true,
+  groupFault: null,
   canReachKafka: true,
   isStopping: false,
   sink: new NoneSink().gauges(),
@@ -13,8 +13,7 @@ const WELL = {
 
 test('a pipeline is ready when it is in its group and its output works', () => {
   assert.deepEqual(faultsOf(WELL), [])
-  assert.deepEqual(faultsOf(null), ['starting'])
-  assert.match(faultsOf({ ...WELL, isMember: false }).join(), /^kafka: .*partitions yet$/)
+  assert.deepEqual(faultsOf({ ...WELL, groupFault: 'fenced' }), ['kafka: fenced'])
   assert.deepEqual(faultsOf({ ...WELL, isStopping: true }), ['stopping'])
   assert.deepEqual(faultsOf({ ...WELL, canReachKafka: false }), ['kafka: no broker can be reached'])
   const sink = { ...WELL.sink, trouble: 'no Elasticsearch node answers' }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "partition-list.h"
@@ -35,17 +36,35 @@ class EventQueue {
   // Reports (errors, ends, commits) beyond this are counted and dropped. Enough for a report about
   // each of a thousand partitions between two calls; 300 KB at most. Assign, revoke and rewind are
   // never dropped, because somebody must answer them, and are bounded by that: one rebalance is
-  // open at a time, and a rewind stops its assignment.
+  // open at a time, and a rewind stops its assignment. A fatal error comes once.
   static constexpr size_t EVENTS_MAX = 1024;
 
   void push(Event event) {
     const bool mustArrive = event.kind == Event::Kind::Assign ||
-                            event.kind == Event::Kind::Revoke || event.kind == Event::Kind::Rewind;
+                            event.kind == Event::Kind::Revoke ||
+                            event.kind == Event::Kind::Rewind || event.fatal;
     if (!mustArrive && events_.size() >= EVENTS_MAX) {
       dropped_++;
       return;
     }
     events_.push_back(std::move(event));
+  }
+
+  // The one way of an error into the queue, whether librdkafka called back with it or put it among
+  // the records. RD_KAFKA_RESP_ERR__FATAL is no error of its own: it says that the client has one
+  // that is fatal, and Client::reportFatal() asks for that.
+  void error(rd_kafka_resp_err_t code, std::string message, const char* topic = nullptr,
+             int32_t partition = -1, int64_t offset = RD_KAFKA_OFFSET_INVALID) {
+    if (code == RD_KAFKA_RESP_ERR__FATAL) return;
+    Event event;
+    event.kind = Event::Kind::Error;
+    event.code = rd_kafka_err2name(code);
+    event.message = std::move(message);
+    event.hasTopic = topic != nullptr;
+    if (event.hasTopic) event.topic = topic;
+    event.partition = partition;
+    event.offset = offset;
+    push(std::move(event));
   }
 
   bool empty() const { return events_.empty() && dropped_ == 0; }

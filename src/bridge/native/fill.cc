@@ -17,7 +17,10 @@ constexpr size_t STASH_POLL_MAX = 1024;
 
 }  // namespace
 
-int32_t Consumer::eventsFlag() const { return client_->events.empty() ? 0 : layout::FILL_EVENTS; }
+int32_t Consumer::eventsFlag() const {
+  client_->reportFatal();
+  return client_->events.empty() ? 0 : layout::FILL_EVENTS;
+}
 
 // rd_kafka_consume_batch_queue() waits until its batch is full or the time is over, so it is asked
 // without a time-out, but for one record when there is nothing.
@@ -88,15 +91,9 @@ bool Consumer::place(SlotWriter& writer, Stash::Entry& entry, size_t bufferBytes
   const bool newRun = !writer.continues(assignment.id) || (hasGap && low > assignment.expected);
   if (!writer.fits(recordBytes, newRun)) return false;
   if (!headers.wellFormed) {
-    Event event;
-    event.kind = Event::Kind::Error;
-    event.code = rd_kafka_err2name(RD_KAFKA_RESP_ERR__BAD_MSG);
-    event.message = "the headers of a record cannot be parsed: it is delivered without";
-    event.hasTopic = true;
-    event.topic = assignment.topic;
-    event.partition = assignment.partition;
-    event.offset = message->offset;
-    client_->events.push(std::move(event));
+    client_->events.error(RD_KAFKA_RESP_ERR__BAD_MSG,
+                          "the headers of a record cannot be parsed: it is delivered without",
+                          assignment.topic.c_str(), assignment.partition, message->offset);
   }
   const int64_t next = message->offset + 1;
   writer.add(message, headers,

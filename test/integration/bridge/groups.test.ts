@@ -195,3 +195,58 @@ test('errors of the cluster arrive as events, and lines as logs', (t) => {
   assert.ok(lines.some((line) => line.facility === 'FAIL' && line.message.length > 0))
   bridge.mockBrokerUp(mock.id, 1)
 })
+
+/** Kafka's request kinds and error codes, for mockPushErrors. */
+const [FETCH, JOIN_GROUP, HEARTBEAT] = [1, 11, 12]
+const [TOPIC_AUTHORIZATION_FAILED, GROUP_AUTHORIZATION_FAILED, FENCED_INSTANCE_ID] = [29, 30, 82]
+
+test('a consumer that its group has fenced says so once, with the reason', (t) => {
+  const mock = openMock(t)
+  const rig = new Rig(t, SHAPE)
+  const consumer = openConsumer(t, mock, ['t'], [['group.instance.id', 'node-7'], ...EAGER])
+  const events: ConsumerEvent[] = []
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'assign')
+  })
+  bridge.consumerAssign(consumer, [{ topic: 't', partition: 0, offset: 0, assignmentId: 1 }])
+  bridge.mockPushErrors(mock.id, HEARTBEAT, [FENCED_INSTANCE_ID])
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'error')
+  })
+  for (let more = 0; more < 3; more++) rig.fill(consumer, events)
+  const errors = events.filter((event) => event.kind === 'error')
+  assert.deepEqual(
+    errors.map(({ code, fatal, topic }) => ({ code, fatal, topic })),
+    [{ code: 'FENCED_INSTANCE_ID', fatal: true, topic: null }],
+  )
+  assert.match(errors[0]?.message ?? '', /fenced/)
+})
+
+test('what a group or a partition refuses arrives as an event that names it', async (t) => {
+  const mock = openMock(t)
+  await produce(mock, [{ value: 'one' }])
+  const rig = new Rig(t, SHAPE)
+  bridge.mockPushErrors(mock.id, JOIN_GROUP, [GROUP_AUTHORIZATION_FAILED])
+  const consumer = openConsumer(t, mock, ['t'])
+  const events: ConsumerEvent[] = []
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'assign')
+  })
+  bridge.mockPushErrors(mock.id, FETCH, [TOPIC_AUTHORIZATION_FAILED])
+  bridge.consumerAssign(consumer, [{ topic: 't', partition: 0, offset: 0, assignmentId: 1 }])
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'error' && event.topic !== null)
+  })
+  const errors = events.filter((event) => event.kind === 'error')
+  assert.deepEqual(
+    errors.map(({ code, fatal, topic, partition }) => ({ code, fatal, topic, partition })),
+    [
+      { code: 'GROUP_AUTHORIZATION_FAILED', fatal: false, topic: null, partition: -1 },
+      { code: 'TOPIC_AUTHORIZATION_FAILED', fatal: false, topic: 't', partition: 0 },
+    ],
+  )
+})
