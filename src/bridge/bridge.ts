@@ -28,11 +28,23 @@ export interface PartitionOffset {
   readonly offset: number
 }
 
+/** An offset with the epoch of its partition's leader (KIP-320), by which a truncation shows. */
+export interface EpochOffset extends PartitionOffset {
+  /** -1 or absent: unknown. */
+  readonly leaderEpoch?: number
+}
+
+/** What a commit says of a partition. */
+export interface CommitOffset extends EpochOffset {
+  /** Kept beside the offset by the group's coordinator; null or absent: none. */
+  readonly metadata?: string | null
+}
+
 /**
  * A partition as it is assigned: records carry `assignmentId`, which is never used twice in a
  * process.
  */
-export interface Assignment extends PartitionOffset {
+export interface Assignment extends EpochOffset {
   readonly assignmentId: number
 }
 
@@ -216,7 +228,7 @@ export interface Bridge {
    */
   consumerCommit(
     consumer: BridgeId,
-    offsets: readonly PartitionOffset[] | null,
+    offsets: readonly CommitOffset[] | null,
     timeoutMs: number,
   ): PartitionError[]
   /** What the group has committed. */

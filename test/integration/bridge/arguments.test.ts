@@ -26,6 +26,8 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     [[{ ...place, offset: Number.NaN }]],
     [[{ ...place, offset: -9999 }]],
     [[{ ...place, offset: 2 ** 60 }]],
+    [[{ ...place, leaderEpoch: -2 }]],
+    [[{ ...place, metadata: 'a\0b' }]],
   ]
   const timed = [...places.map(([rows]) => [rows, 0]), [[place], -1], [[place], 1e9], [[place]]]
   /** For each function, argument lists that must throw, each in its own way. */
