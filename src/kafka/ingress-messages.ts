@@ -9,7 +9,6 @@
  * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
  */
 import type { Assignment, PartitionOffset } from '../bridge/bridge.ts'
-import type { TopicIds } from './topic-ids.ts'
 
 /** A committed offset that the topic no longer holds. */
 export interface LostRange {
@@ -18,6 +17,17 @@ export interface LostRange {
   /** Offsets [from, to) expired before they were read. */
   readonly from: number
   readonly to: number
+}
+
+/** 32 hex digits by topic; null: the broker tells none. */
+export type TopicIds = Readonly<Record<string, string | null>>
+
+/** A partition that this process has and does not read yet: brokers have not said enough of it. */
+export interface WaitingPartition {
+  readonly topic: string
+  readonly partition: number
+  /** What is missing, and why; null: they were asked just now. */
+  readonly problem: string | null
 }
 
 /** Where the thread's fetching of an assignment stands: everything below went into slots. */
@@ -44,8 +54,14 @@ export type FromIngress =
       /** With the offset to start from, resolved. */
       readonly partitions: readonly PartitionOffset[]
       readonly lost: readonly LostRange[]
-      /** Of their topics, if they are wanted. */
+      /** Of their topics. */
       readonly topicIds: TopicIds
+    }
+  /** The partitions that wait for answers of brokers, each time that they change. */
+  | {
+      readonly kind: 'waiting'
+      readonly ingressIndex: number
+      readonly partitions: readonly WaitingPartition[]
     }
   /** A member of the group, with nothing more to read: others have the partitions. */
   | { readonly kind: 'standby'; readonly ingressIndex: number }
@@ -64,7 +80,7 @@ export type FromIngress =
       readonly position: Position
       /** The first offset of the new log that came. */
       readonly partitions: readonly [PartitionOffset]
-      /** Of its topic, if they are wanted: one that was made anew has another. */
+      /** Of its topic: one that was made anew has another. */
       readonly topicIds: TopicIds
     }
   /** The partitions were given back; their ledgers may be closed. */

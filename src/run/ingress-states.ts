@@ -6,7 +6,7 @@
  *
  * Used by pipeline.ts, which waits until all of them have come so far.
  */
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
 
 export class IngressStates {
   readonly #count: number
@@ -14,6 +14,7 @@ export class IngressStates {
   readonly #stopped = new Set<number>()
   readonly #closed = new Set<number>()
   readonly #unreachable = new Set<number>()
+  readonly #waiting = new Map<number, readonly WaitingPartition[]>()
   #isMember = false
 
   constructor(count: number) {
@@ -25,6 +26,9 @@ export class IngressStates {
     if (kind === 'reachable') {
       if (message.isReachable) this.#unreachable.delete(ingressIndex)
       else this.#unreachable.add(ingressIndex)
+    } else if (kind === 'waiting') {
+      this.#isMember = true
+      this.#waiting.set(ingressIndex, message.partitions)
     } else if (kind === 'assign' || kind === 'standby') this.#isMember = true
     else if (kind === 'finished') this.#finished.add(ingressIndex)
     else if (kind === 'stopped') this.#stopped.add(ingressIndex)
@@ -42,9 +46,17 @@ export class IngressStates {
     return this.#finished.size === this.#count
   }
 
-  /** Whether the group has answered, and a broker answers all of them, as far as they know. */
-  kafka(): { readonly isMember: boolean; readonly canReachKafka: boolean } {
-    return { isMember: this.#isMember, canReachKafka: this.#unreachable.size === 0 }
+  /**
+   * Whether the group has answered, and a broker answers all of them, as far as they know; and the
+   * partitions of which brokers have not said enough to read them.
+   */
+  kafka(): {
+    readonly isMember: boolean
+    readonly canReachKafka: boolean
+    readonly waiting: readonly WaitingPartition[]
+  } {
+    const waiting = [...this.#waiting.values()].flat().filter(({ problem }) => problem !== null)
+    return { isMember: this.#isMember, canReachKafka: this.#unreachable.size === 0, waiting }
   }
 
   /** They fetch no more. */

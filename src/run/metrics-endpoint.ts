@@ -40,14 +40,20 @@ export async function openEndpoint(
 
 /** What is down, each in one line; none: the pipeline does its work. */
 export function faultsOf(
-  stats: Pick<PipelineStats, 'isMember' | 'canReachKafka' | 'isStopping' | 'sink'> | null,
+  stats: Pick<
+    PipelineStats,
+    'isMember' | 'canReachKafka' | 'waiting' | 'isStopping' | 'sink'
+  > | null,
 ): readonly string[] {
   if (stats === null) return ['starting']
-  const { isMember, canReachKafka, isStopping, sink } = stats
+  const { isMember, canReachKafka, waiting, isStopping, sink } = stats
   return [
     ...(isStopping ? ['stopping'] : []),
     ...(isMember ? [] : ['kafka: the group has not given this process its partitions yet']),
     ...(canReachKafka ? [] : ['kafka: no broker can be reached']),
+    ...waiting.map(
+      ({ topic, partition, problem }) => `kafka: ${topic} [${partition}] is not read: ${problem}`,
+    ),
     ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
   ]
 }

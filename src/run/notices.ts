@@ -3,7 +3,7 @@
  */
 import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
 
 /** What a group answers to a commit while it is being rebalanced. */
 const REFUSED_BY_REBALANCE = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION'])
@@ -61,6 +61,9 @@ export class Notices {
       case 'log':
         log.debug(`librdkafka: ${message.facility}: ${message.message}`)
         break
+      case 'waiting':
+        for (const one of message.partitions) this.#tellWaiting(one)
+        break
       case 'assign':
         log.info(partitionsText('assigned', message.partitions))
         break
@@ -80,6 +83,13 @@ export class Notices {
         // The rest is between the threads.
         break
     }
+  }
+
+  #tellWaiting({ topic, partition, problem }: WaitingPartition): void {
+    if (problem === null) return
+    const name = `${topic} [${partition}]`
+    const text = `kafka: ${name} is not read yet: ${problem}; asking its brokers again every second`
+    this.#warn(`waiting ${name} ${problem}`, text)
   }
 
   #tellTrouble(message: Extract<FromIngress, { kind: 'trouble' }>): void {

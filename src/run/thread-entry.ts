@@ -24,7 +24,6 @@ import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import { FilterStage } from './filter-stage.ts'
-import { needsTopicIds } from './id-prefix.ts'
 import type { ThreadData, ToFilter } from './thread-data.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
@@ -122,7 +121,8 @@ function runIngress(): void {
     signals,
     limits: pool.limits,
     start: kafka.start,
-    wantsTopicIds: needsTopicIds(settings.output),
+    topics: kafka.topics,
+    commits: settings.commits,
     revokeDrainMs: kafka.revokeDrainMs,
     stallPauseMs: kafka.stallPauseMs,
     dropNewest: pool.dropNewest,
@@ -132,6 +132,7 @@ function runIngress(): void {
     filterHere: settings.mode === 'direct' ? (slotIndex) => stage.process(slotIndex) : null,
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
     signIn,
     staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,

@@ -22,12 +22,27 @@ test('all of them count, and the dead have stopped', () => {
 
 test('Kafka can be reached while no thread says otherwise', () => {
   const states = new IngressStates(2)
-  assert.deepEqual(states.kafka(), { isMember: false, canReachKafka: true })
+  assert.deepEqual(states.kafka(), { isMember: false, canReachKafka: true, waiting: [] })
   states.note({ kind: 'standby', ingressIndex: 1 })
   states.note({ kind: 'reachable', ingressIndex: 0, isReachable: false })
   states.note({ kind: 'reachable', ingressIndex: 1, isReachable: false })
   states.note({ kind: 'reachable', ingressIndex: 0, isReachable: true })
-  assert.deepEqual(states.kafka(), { isMember: true, canReachKafka: false })
+  assert.deepEqual(states.kafka(), { isMember: true, canReachKafka: false, waiting: [] })
   states.note({ kind: 'reachable', ingressIndex: 1, isReachable: true })
-  assert.deepEqual(states.kafka(), { isMember: true, canReachKafka: true })
+  assert.deepEqual(states.kafka(), { isMember: true, canReachKafka: true, waiting: [] })
+})
+
+test('partitions that wait are told once their brokers have not answered, over all threads', () => {
+  const states = new IngressStates(2)
+  const [asked, stuck] = [null, 'end offset: _TIMED_OUT'].map((problem, partition) => ({
+    topic: 'app',
+    partition,
+    problem,
+  }))
+  assert.ok(asked !== undefined && stuck !== undefined)
+  states.note({ kind: 'waiting', ingressIndex: 0, partitions: [asked, stuck] })
+  states.note({ kind: 'waiting', ingressIndex: 1, partitions: [asked] })
+  assert.deepEqual(states.kafka(), { isMember: true, canReachKafka: true, waiting: [stuck] })
+  states.note({ kind: 'waiting', ingressIndex: 0, partitions: [] })
+  assert.deepEqual(states.kafka().waiting, [])
 })

@@ -57,3 +57,15 @@ test('what is fatal ends the pipeline rather than being told', () => {
   assert.equal(errorOf(fatal)?.code, 'KAFKA_FATAL')
   assert.equal(errorOf(TROUBLE), null)
 })
+
+test('a partition that is not read is named with the reason, and not while it is asked for', () => {
+  const { notices, written } = newNotices()
+  const partitions = [null, 'first offset: LEADER_NOT_AVAILABLE'].map((problem, partition) => ({
+    topic: 'app',
+    partition,
+    problem,
+  }))
+  notices.tell({ kind: 'waiting', ingressIndex: 0, partitions })
+  assert.equal(written.length, 1)
+  assert.match(written[0] ?? '', /app \[1\] is not read yet: first offset: LEADER_NOT_AVAILABLE/)
+})

@@ -61,20 +61,20 @@ class PartitionList {
     std::vector<PartitionResult> rows;
     if (list == nullptr) return rows;
     rows.reserve(static_cast<size_t>(list->cnt));
-    for (int index = 0; index < list->cnt; index++) {
-      const rd_kafka_topic_partition_t& from = list->elems[index];
-      PartitionResult row;
-      row.topic = from.topic;
-      row.partition = from.partition;
-      row.offset = from.offset;
-      row.leaderEpoch = rd_kafka_topic_partition_get_leader_epoch(&from);
-      if (from.metadata != nullptr) {
-        row.metadata.assign(static_cast<const char*>(from.metadata), from.metadata_size);
-      }
-      if (from.err) row.error = rd_kafka_err2name(from.err);
-      rows.push_back(std::move(row));
-    }
+    for (int index = 0; index < list->cnt; index++) rows.push_back(row(list->elems[index]));
     return rows;
+  }
+  static PartitionResult row(const rd_kafka_topic_partition_t& from) {
+    PartitionResult row;
+    row.topic = from.topic;
+    row.partition = from.partition;
+    row.offset = from.offset;
+    row.leaderEpoch = rd_kafka_topic_partition_get_leader_epoch(&from);
+    if (from.metadata != nullptr) {
+      row.metadata.assign(static_cast<const char*>(from.metadata), from.metadata_size);
+    }
+    if (from.err) row.error = rd_kafka_err2name(from.err);
+    return row;
   }
   std::vector<PartitionResult> rows() const { return rows(list_); }
 
