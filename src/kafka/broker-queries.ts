@@ -1,12 +1,12 @@
 /**
- * Questions to brokers: where partitions begin and end, what the group has committed, which topic is
- * which.
+ * Questions to brokers: where partitions begin and end, what the group has committed, which topic
+ * is which.
  *
- *   BrokerQueries        beside reading: nothing blocks. Every question is answered once, by a broker
- *                        or with an error when its time is over; an answer is per partition, so that
- *                        one without a leader holds up nobody else. Whoever asks decides what is
- *                        asked again, and when.
- *   askUntil             before there is anything to read: blocks, and asks again until a deadline.
+ *   BrokerQueries   beside reading: nothing blocks. Every question is answered once, by a broker or
+ *                   with an error when its time is over; an answer is per partition, so that one
+ *                   without a leader holds up nobody else. Whoever asks decides what is asked
+ *                   again, and when.
+ *   askOffsets      before there is anything to read: blocks, and asks again until a deadline.
  *
  * Bound. Questions in flight are as many as the caller asked; librdkafka ends each in its time.
  */

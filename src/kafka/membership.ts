@@ -2,8 +2,8 @@
  * What an ingress thread holds of its group: the partitions, how far each was read, and the two
  * conversations with main that a rebalance takes.
  *
- *   assign   librdkafka holds them at once (consumerHold), so that the group goes on; then, each for
- *            itself:
+ *   assign   librdkafka holds them at once (consumerHold), so that the group goes on; then, each
+ *            for itself:
  *
  *            waiting --answered--> its start is committed -> main opens its ledger and gives an id
  *               ^  |                                                  -> consumerBegin

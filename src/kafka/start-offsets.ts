@@ -1,12 +1,12 @@
 /**
  * Where reading of a partition begins, from what brokers said of it. Pure.
  *
- *   committed                        there; what has expired in between is lost; where the topic has
- *                                    been made anew since: at its beginning
- *   not, in a group that has not     by --start (earliest, latest, a time)
- *   not, in a group that has         the partition was there at the group's first start, and nobody
- *                                    could be asked: by --start, as of then;
- *                                    it appeared later: at its beginning
+ *   committed                   there; what has expired in between is lost; where the topic has
+ *                               been made anew since: at its beginning
+ *   not, in a group without     by --start (earliest, latest, a time)
+ *   not, in a group with some   the partition was there at the group's first start, and nobody
+ *                               could be asked: by --start, as of then;
+ *                               it appeared later: at its beginning
  *
  * A start is the group's, not the process's: it is committed before the first record is read. Each
  * commit keeps beside the offset which topic it is of, and the group's first start, so that every

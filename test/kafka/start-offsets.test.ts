@@ -85,7 +85,7 @@ test('a partition that appeared after the group began is read from its beginning
   assert.equal(start(2, { group: [committed('app', 1, 40)] }), '10 epoch 1 fresh')
 })
 
-test('a partition that was there when the group began, and could not be asked, is as of then', () => {
+test('a partition that was there when the group began, but was not asked, is as of then', () => {
   const group = [committed('app', 0, 40, NOTE)]
   assert.equal(start(1, { group }), NOW_MS - HOUR_MS)
   const atTime = { offset: 55, leaderEpoch: 3 }

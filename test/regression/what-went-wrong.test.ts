@@ -39,7 +39,7 @@ test('records that expired before anything was committed were lost in silence', 
   assert.deepEqual(assigned?.lost, [{ topic: 'app', partition: 0, from: 0, to: 20 }])
 })
 
-test('one partition without a leader kept all others from being read, and ended the process', () => {
+test('one partition without a leader kept others from being read, and ended the process', () => {
   // Its offsets were asked for together with theirs, until a deadline.
   const brokers = new FakeBrokers().add('app', { hasLeader: false }, {})
   const member = brokers.member()
