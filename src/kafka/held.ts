@@ -15,6 +15,8 @@ export interface Held {
   metEnd: number
   /** Of a replay: nothing from here on is read; Infinity otherwise. */
   readonly stopOffset: number
+  /** Its topic was deleted. */
+  isGone: boolean
   /** All of it was read, up to stopOffset. */
   finished: boolean
   /** Main asked for a pause: too many unresolved offsets. */
@@ -52,6 +54,7 @@ export function heldFrom(start: HeldStart): Held {
     endOffset: -1,
     askedEnd: -1,
     metEnd: -1,
+    isGone: false,
     finished: false,
     held: false,
     wanted: committed,
@@ -80,6 +83,7 @@ export function reachedStop(held: Held): boolean {
 
 /** The end that its lag is counted to. @param high the partition's end as the last fetch said. */
 export function endOf(held: Held, high: number): number {
+  if (held.isGone) return -1
   // A replay ends where it was told to; of a compacted tail there is nothing to read.
   if (held.finished) return held.offset
   if (held.stopOffset < Infinity) return held.stopOffset

@@ -36,18 +36,25 @@ import { metadataOf, startOf, type CommitNote } from './start-offsets.ts'
 
 /**
  * How long a question may take, by attempt. An unreachable leader holds up those that are asked
- * together with it as long, so the first is short; a far or busy broker needs the others.
+ * together with it as long, so most are short; a far or busy broker needs a long one.
  */
-const QUESTION_MS = [3000, 10_000] as const
-/** Between an error and the next attempt: an election takes about a second. */
+const QUESTION_MS = [3000, 3000, 3000, 10_000] as const
+/**
+ * Between an error and the next attempt: an election takes about a second. After a question that
+ * took long, ASK_AGAIN_FACTOR times as long: while one waits for a broker that refuses connections,
+ * librdkafka tries to connect without a pause.
+ */
 const ASK_AGAIN_MS = 1000
+const ASK_AGAIN_FACTOR = 3
+const ASK_AGAIN_MS_MAX = 30_000
 /** The thread waits so long for the first answers after an assign, then goes on reading. */
 const FIRST_ANSWERS_MS = 300
 /** One wait for answers: bridge.ts. */
 const SERVE_MS = 20
 /** How often the ids of the topics that are read are looked at, and how long that may take. */
 const IDS_EVERY_MS = 10_000
-const IDS_TIMEOUT_MS = 9000
+const IDS_TIMEOUT_MS = 3000
+const TOPIC_IS_GONE = /UNKNOWN_TOPIC/
 /** Main answers an assign within one turn of its loop. */
 const ASSIGNED_TIMEOUT_MS = 10_000
 /**
@@ -69,6 +76,7 @@ interface Waiting extends TopicPartition {
     /** Offset null: the first that there is. */
     | { readonly kind: 'rewind'; readonly assignmentId: number; readonly offset: number | null }
   attempt: number
+  askedMs: number
   /** When to ask, by the monotonic clock; Infinity: asked. */
   askAtMs: number
   /** What the answers so far have shown to be needed. */
@@ -234,11 +242,7 @@ export class Membership {
     this.#askIds()
     this.#queries.serve(waitMs)
     this.#askWaiting() // What the answers have shown to be needed besides.
-    const ready = this.#ready.filter(({ waiting }) => this.#waiting.get(keyOf(waiting)) === waiting)
-    this.#ready = []
-    const fresh = ready.filter(({ waiting }) => waiting.purpose.kind !== 'rewind')
-    for (const one of ready) if (!fresh.includes(one)) this.#restart(one, meanwhile)
-    const began = fresh.length > 0 && this.#begin(fresh, meanwhile)
+    const began = this.#ready.length > 0 && this.#beginReady(meanwhile)
     this.#tellWaiting()
     return began
   }
@@ -264,7 +268,14 @@ export class Membership {
     const key = keyOf({ topic, partition })
     // Told twice of the same log: the first answer is on its way.
     if (purpose.kind === 'rewind' && this.#waiting.has(key)) return
-    const asked = { attempt: 0, askAtMs: 0, wantsGroup: false, timeMs: undefined, problem: null }
+    const asked = {
+      attempt: 0,
+      askedMs: 0,
+      askAtMs: 0,
+      wantsGroup: false,
+      timeMs: undefined,
+      problem: null,
+    }
     const takenMs = this.#options.wallMs()
     this.#waiting.set(key, { topic, partition, takenMs, purpose, ...asked })
     this.#isUntold = true
@@ -296,14 +307,15 @@ export class Membership {
         continue
       }
       one.askAtMs = Infinity
+      one.askedMs = nowMs
       const want = wantOf(one)
-      const kind = `${JSON.stringify(want)} ${Math.min(one.attempt, 1)}`
+      const kind = `${JSON.stringify(want)} ${one.attempt % QUESTION_MS.length}`
       const round = rounds.get(kind) ?? { want, list: [] }
       rounds.set(kind, round)
       round.list.push(one)
     }
     for (const { want, list } of rounds.values()) {
-      const timeoutMs = QUESTION_MS[list[0]?.attempt === 0 ? 0 : 1]
+      const timeoutMs = QUESTION_MS[(list[0]?.attempt ?? 0) % QUESTION_MS.length] ?? 0
       this.#queries.ask(list, want, timeoutMs, (facts) => {
         for (const [index, one] of list.entries()) this.#answered(one, facts[index])
       })
@@ -340,22 +352,31 @@ export class Membership {
     }
     const { at, isFresh, group, lost, isAnew } = answer
     this.#ready.push({ waiting, at, isFresh, note: { topicId, group }, lost })
-    if (isAnew) this.#tellAnew(waiting, at.offset)
-  }
-
-  #tellAnew({ topic, partition }: TopicPartition, offset: number): void {
-    const { ingressIndex, send } = this.#options
-    const message = `the topic was made anew since the group committed: read from ${offset} on`
-    const what = { code: 'TOPIC_MADE_ANEW', message, fatal: false } as const
-    send({ kind: 'trouble', ingressIndex, ...what, topic, partition })
+    if (isAnew) {
+      const message = `the topic was made anew since the group committed: read from ${at.offset} on`
+      this.#report('TOPIC_MADE_ANEW', message, waiting)
+    }
   }
 
   #askAgain(waiting: Waiting, problem: string): void {
     this.#isUntold ||= waiting.problem !== problem
     waiting.problem = problem
     waiting.attempt++
-    waiting.askAtMs = this.#options.nowMs() + ASK_AGAIN_MS
+    const nowMs = this.#options.nowMs()
+    const tookMs = nowMs - waiting.askedMs
+    waiting.askAtMs =
+      nowMs + Math.min(ASK_AGAIN_MS_MAX, Math.max(ASK_AGAIN_MS, ASK_AGAIN_FACTOR * tookMs))
     this.#askAtMs = Math.min(this.#askAtMs, waiting.askAtMs)
+  }
+
+  #beginReady(meanwhile: Meanwhile): boolean {
+    const ready = this.#ready.filter(({ waiting }) => this.#waiting.get(keyOf(waiting)) === waiting)
+    this.#ready = []
+    const [rewound, others] = [true, false].map((isRewind) =>
+      ready.filter(({ waiting }) => (waiting.purpose.kind === 'rewind') === isRewind),
+    )
+    for (const one of rewound ?? []) this.#restart(one, meanwhile)
+    return this.#begin(others ?? [], meanwhile)
   }
 
   /** Main opens the ledgers, and librdkafka begins to read. */
@@ -457,12 +478,33 @@ export class Membership {
     const partitions = known.map(([, held]) => held)
     this.#queries.ask(partitions, { topic: true }, IDS_TIMEOUT_MS, (facts) => {
       for (const [index, [assignmentId, held]] of known.entries()) {
-        const topicId = facts[index]?.topicId ?? null
+        const { topicId = null, problem } = facts[index] ?? { problem: 'no answer' }
+        if (this.#assignments.get(assignmentId) !== held) continue
+        this.#noteGone(held, TOPIC_IS_GONE.test(problem ?? ''))
         const isOther = topicId !== null && topicId !== held.note.topicId
-        if (!isOther || this.#assignments.get(assignmentId) !== held) continue
-        this.#wait(held, { kind: 'rewind', assignmentId, offset: null })
+        if (isOther) this.#wait(held, { kind: 'rewind', assignmentId, offset: null })
       }
     })
+  }
+
+  /** Said once for each topic; what librdkafka then says of it again and again is not. */
+  #noteGone(held: Held, isGone: boolean): void {
+    if (isGone && !this.isGone(held.topic)) {
+      const message = `topic ${held.topic} was deleted: its partitions count for no lag`
+      this.#report('TOPIC_DELETED', message, null)
+    }
+    held.isGone = isGone
+  }
+
+  /** Whether a topic that is assigned was deleted. */
+  isGone(topic: string): boolean {
+    return [...this.#assignments.values()].some((held) => held.isGone && held.topic === topic)
+  }
+
+  #report(code: string, message: string, of: TopicPartition | null): void {
+    const { ingressIndex, send } = this.#options
+    const place = { topic: of?.topic ?? null, partition: of?.partition ?? -1 }
+    send({ kind: 'trouble', ingressIndex, code, message, fatal: false, ...place })
   }
 
   #tellWaiting(): void {

@@ -7,7 +7,7 @@
 
 const ENDS_EVERY_MS = 5000
 /** Ends are a matter of display: what is not answered by then is asked for again. */
-export const ENDS_TIMEOUT_MS = 4000
+export const ENDS_TIMEOUT_MS = 1000
 
 /** When brokers have to be asked. */
 export class EndsDue {

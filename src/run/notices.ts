@@ -88,7 +88,7 @@ export class Notices {
   #tellWaiting({ topic, partition, problem }: WaitingPartition): void {
     if (problem === null) return
     const name = `${topic} [${partition}]`
-    const text = `kafka: ${name} is not read yet: ${problem}; asking its brokers again every second`
+    const text = `kafka: ${name} is not read yet: ${problem}; its brokers are asked again`
     this.#warn(`waiting ${name} ${problem}`, text)
   }
 

@@ -161,7 +161,7 @@ export class FakeBrokers {
             topicId: this.topicIds.get(topic) ?? null,
             partitions: [...this.partitions.keys()].filter((key) => key.startsWith(`${topic}/`))
               .length,
-            error: null,
+            error: this.topicIds.has(topic) ? null : 'UNKNOWN_TOPIC_OR_PART',
           })),
         }),
       consumerAnswers: () => this.#answers.splice(0),
