@@ -183,8 +183,6 @@ export class IngressThread {
         break
       case 'error':
         this.#reachability.noteError(event.code)
-        // Said once, by the membership.
-        if (event.topic !== null && this.#membership.isGone(event.topic)) break
         send({ ...event, kind: 'trouble', ingressIndex })
         break
       case 'end':

@@ -352,10 +352,14 @@ export class Membership {
     }
     const { at, isFresh, group, lost, isAnew } = answer
     this.#ready.push({ waiting, at, isFresh, note: { topicId, group }, lost })
-    if (isAnew) {
-      const message = `the topic was made anew since the group committed: read from ${at.offset} on`
-      this.#report('TOPIC_MADE_ANEW', message, waiting)
-    }
+    if (isAnew) this.#tellAnew(waiting, at.offset)
+  }
+
+  #tellAnew({ topic, partition }: TopicPartition, offset: number): void {
+    const { ingressIndex, send } = this.#options
+    const message = `the topic was made anew since the group committed: read from ${offset} on`
+    const what = { code: 'TOPIC_MADE_ANEW', message, fatal: false } as const
+    send({ kind: 'trouble', ingressIndex, ...what, topic, partition })
   }
 
   #askAgain(waiting: Waiting, problem: string): void {
@@ -480,31 +484,11 @@ export class Membership {
       for (const [index, [assignmentId, held]] of known.entries()) {
         const { topicId = null, problem } = facts[index] ?? { problem: 'no answer' }
         if (this.#assignments.get(assignmentId) !== held) continue
-        this.#noteGone(held, TOPIC_IS_GONE.test(problem ?? ''))
+        held.isGone = TOPIC_IS_GONE.test(problem ?? '')
         const isOther = topicId !== null && topicId !== held.note.topicId
         if (isOther) this.#wait(held, { kind: 'rewind', assignmentId, offset: null })
       }
     })
-  }
-
-  /** Said once for each topic; what librdkafka then says of it again and again is not. */
-  #noteGone(held: Held, isGone: boolean): void {
-    if (isGone && !this.isGone(held.topic)) {
-      const message = `topic ${held.topic} was deleted: its partitions count for no lag`
-      this.#report('TOPIC_DELETED', message, null)
-    }
-    held.isGone = isGone
-  }
-
-  /** Whether a topic that is assigned was deleted. */
-  isGone(topic: string): boolean {
-    return [...this.#assignments.values()].some((held) => held.isGone && held.topic === topic)
-  }
-
-  #report(code: string, message: string, of: TopicPartition | null): void {
-    const { ingressIndex, send } = this.#options
-    const place = { topic: of?.topic ?? null, partition: of?.partition ?? -1 }
-    send({ kind: 'trouble', ingressIndex, code, message, fatal: false, ...place })
   }
 
   #tellWaiting(): void {

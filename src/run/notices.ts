@@ -29,11 +29,15 @@ const TELL_EVERY_MS = 10_000
 /** Kinds of trouble that are told apart; beyond it they share one line. */
 const KINDS_MAX = 200
 
+const TOPIC_IS_GONE = /UNKNOWN_TOPIC/
+
 export class Notices {
   readonly #log: Log
   readonly #nowMs: () => number
   /** Until a broker has answered, the start itself reports what is wrong, in one line. */
   #isReached = false
+  /** Topics that were deleted, until they are assigned anew. */
+  readonly #gone = new Set<string>()
   readonly #told = new Map<string, { atMs: number; suppressed: number }>()
 
   constructor(log: Log, nowMs: () => number) {
@@ -65,6 +69,7 @@ export class Notices {
         for (const one of message.partitions) this.#tellWaiting(one)
         break
       case 'assign':
+        for (const { topic } of message.partitions) this.#gone.delete(topic)
         log.info(partitionsText('assigned', message.partitions))
         break
       case 'revoke':
@@ -93,6 +98,16 @@ export class Notices {
   }
 
   #tellTrouble(message: Extract<FromIngress, { kind: 'trouble' }>): void {
+    const { code, topic } = message
+    if (topic !== null && TOPIC_IS_GONE.test(code)) {
+      // librdkafka says it twice a second for each partition, until the group takes them back.
+      if (this.#gone.has(topic) || this.#gone.size >= KINDS_MAX) return
+      this.#gone.add(topic)
+      this.#log.warn(
+        `kafka: topic ${topic} does not exist any more (${code}); nothing is read of it`,
+      )
+      return
+    }
     const text = `kafka: ${message.code}: ${troubleText(message)}`
     if (!this.#isReached) this.#log.debug(text)
     else this.#warn(`${message.code} ${message.topic} ${message.partition}`, text)

@@ -69,3 +69,18 @@ test('a partition that is not read is named with the reason, and not while it is
   assert.equal(written.length, 1)
   assert.match(written[0] ?? '', /app \[1\] is not read yet: first offset: LEADER_NOT_AVAILABLE/)
 })
+
+test('a topic that was deleted is told once, until it is assigned again', () => {
+  const { notices, written, clock } = newNotices()
+  notices.tell({ kind: 'opened', ingressIndex: 0, topics: [] })
+  const gone = { ...TROUBLE, code: 'UNKNOWN_TOPIC_OR_PART', topic: 'app' }
+  for (let partition = 0; partition < 20; partition++) {
+    notices.tell({ ...gone, partition })
+    clock.nowMs += 60_000
+  }
+  assert.equal(written.length, 1)
+  const partitions = [{ topic: 'app', partition: 0, offset: 0 }]
+  notices.tell({ kind: 'assign', ingressIndex: 0, partitions, lost: [], topicIds: {} })
+  notices.tell({ ...gone, partition: 0 })
+  assert.equal(written.length, 3)
+})
