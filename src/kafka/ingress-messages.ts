@@ -14,7 +14,6 @@ import {
   type ConsumerEvent,
   type PartitionOffset,
 } from '../bridge/bridge.ts'
-import type { TopicIds } from './topic-ids.ts'
 
 /** A committed offset that the topic no longer holds. */
 export interface LostRange {
@@ -23,6 +22,17 @@ export interface LostRange {
   /** Offsets [from, to) expired before they were read. */
   readonly from: number
   readonly to: number
+}
+
+/** 32 hex digits by topic; null: the broker tells none. */
+export type TopicIds = Readonly<Record<string, string | null>>
+
+/** A partition that this process has and does not read yet: brokers have not said enough of it. */
+export interface WaitingPartition {
+  readonly topic: string
+  readonly partition: number
+  /** What is missing, and why; null: they were asked just now. */
+  readonly problem: string | null
 }
 
 /** Where the thread's fetching of an assignment stands: everything below went into slots. */
@@ -44,15 +54,21 @@ export type FromIngress =
       readonly topics: readonly string[]
     }
   /** No broker has answered yet; it is asked again. */
-  | { readonly kind: 'waiting'; readonly ingressIndex: number; readonly message: string }
+  | { readonly kind: 'awaitingBroker'; readonly ingressIndex: number; readonly message: string }
   | {
       readonly kind: 'assign'
       readonly ingressIndex: number
       /** With the offset to start from, resolved. */
       readonly partitions: readonly PartitionOffset[]
       readonly lost: readonly LostRange[]
-      /** Of their topics, if they are wanted. */
+      /** Of their topics. */
       readonly topicIds: TopicIds
+    }
+  /** The partitions that wait for answers of brokers, each time that they change. */
+  | {
+      readonly kind: 'waiting'
+      readonly ingressIndex: number
+      readonly partitions: readonly WaitingPartition[]
     }
   /** A member of the group, with nothing more to read: others have the partitions. */
   | { readonly kind: 'standby'; readonly ingressIndex: number }
@@ -71,7 +87,7 @@ export type FromIngress =
       readonly position: Position
       /** The first offset of the new log that came. */
       readonly partitions: readonly [PartitionOffset]
-      /** Of its topic, if they are wanted: one that was made anew has another. */
+      /** Of its topic: one that was made anew has another. */
       readonly topicIds: TopicIds
     }
   /** The partitions were given back; their ledgers may be closed. */

@@ -7,11 +7,11 @@
  *   finish: commit, leave the group, end
  *   replay: each partition is paused at the end of its range; with the last one main is told
  *
- * Rebalance. The bridge reports what the group wants; the thread resolves start offsets, asks main
- * for assignment ids (main opens the ledgers and tells the filter threads first), and only then
- * assigns. On revoke it tells main how far it has read, waits at most `revokeDrainMs` for the
- * watermarks, commits them synchronously, and gives the partitions back. A lost assignment commits
- * nothing.
+ * Rebalance. The bridge reports what the group wants; the thread takes the partitions, asks brokers
+ * where each begins, and main for assignment ids (main opens the ledgers and tells the filter
+ * threads first), and only then reads (membership.ts). On revoke it tells main how far it has read,
+ * waits at most `revokeDrainMs` for the watermarks, commits them synchronously, and gives the
+ * partitions back. A lost assignment commits nothing.
  *
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
@@ -80,6 +80,7 @@ export class IngressThread {
       this.#fill(slotIndex)
       this.#readMessages()
     }
+    this.#lookAtMembership()
     this.#everySecond()
   }
 
@@ -164,6 +165,7 @@ export class IngressThread {
     const { bridge, consumer } = this.#options
     if ((bridge.consumerPoll(consumer, WAIT_MS) & FILL_EVENTS) !== 0) this.#handleEvents()
     this.#readMessages()
+    this.#lookAtMembership()
     this.#everySecond()
   }
 
@@ -194,7 +196,7 @@ export class IngressThread {
         if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
         break
       case 'rewind':
-        this.#membership.rewind(event, (message) => this.#handleMessage(message))
+        this.#membership.rewind(event)
         break
       case 'dropped':
         send(droppedEvents(ingressIndex, event.count))
@@ -203,17 +205,26 @@ export class IngressThread {
   }
 
   #assign(partitions: readonly PartitionOffset[]): void {
-    this.#membership.assign(partitions, (message) => this.#handleMessage(message))
-    if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) this.#pauseAll()
+    this.#begun(this.#membership.assign(partitions, (message) => this.#handleMessage(message)))
+  }
+
+  #assignRanges(ranges: readonly OffsetRange[]): void {
+    this.#begun(this.#membership.assignRanges(ranges, (message) => this.#handleMessage(message)))
+    this.#pauseFinished()
+  }
+
+  #lookAtMembership(): void {
+    if (this.#options.signals.phase !== PHASE_RUN) return
+    this.#begun(this.#membership.turn((message) => this.#handleMessage(message)))
+  }
+
+  #begun(isAny: boolean): void {
+    const isReading = !this.#stall.paused && this.#options.signals.phase === PHASE_RUN
+    if (isAny && !isReading) this.#pauseAll()
   }
 
   #pauseAll(): void {
     this.#options.bridge.consumerPause(this.#options.consumer, this.#membership.assignmentIds())
-  }
-
-  #assignRanges(ranges: readonly OffsetRange[]): void {
-    this.#membership.assignRanges(ranges, (message) => this.#handleMessage(message))
-    this.#pauseFinished()
   }
 
   #pauseFinished(): void {
@@ -279,10 +290,9 @@ export class IngressThread {
     const { bridge, consumer, ingressIndex, send } = this.#options
     this.#options.signIn.look()
     this.#reachability.look()
-    this.#membership.lookAtTopicIds(nowMs, (message) => this.#handleMessage(message))
-    const isDue = this.#endsDue.look(nowMs, this.#membership.hasHeld)
+    if (this.#endsDue.look(nowMs, this.#membership.hasHeld)) this.#membership.askEnds()
     this.#membership.commits.send(0)
-    send({ kind: 'positions', ingressIndex, positions: this.#membership.positionsWithEnds(isDue) })
+    send({ kind: 'positions', ingressIndex, positions: this.#membership.positions() })
     for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
   }
 

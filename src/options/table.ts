@@ -157,7 +157,7 @@ export const OPTIONS = [
     variable: 'POSITION',
     default: 'earliest',
     short: 'Where a new group starts: earliest, latest or a time.',
-    long: 'A time is ISO 8601 with its zone, for example 2026-09-01T00:00Z. It matters only for partitions without a committed offset.',
+    long: 'A time is ISO 8601 with its zone, for example 2026-09-01T00:00Z. The start is committed before the first record is read, so the group keeps it. Partitions and topics that appear later are read from their beginning.',
   },
   {
     env: 'GROUP_INSTANCE_ID',

@@ -6,7 +6,7 @@
  *
  * Used by pipeline.ts, which waits until all of them have come so far.
  */
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
 
 /**
  * A refusal is repeated every second while it lasts, and a member that the group no longer counts
@@ -28,6 +28,7 @@ export class IngressStates {
   readonly #closed = new Set<number>()
   readonly #unreachable = new Set<number>()
   readonly #groupFaults = new Map<number, GroupFault>()
+  readonly #waiting = new Map<number, readonly WaitingPartition[]>()
   #hasJoined = false
 
   constructor(count: number, nowMs: () => number) {
@@ -41,8 +42,9 @@ export class IngressStates {
     if (kind === 'reachable') {
       if (message.isReachable) this.#unreachable.delete(ingressIndex)
       else this.#unreachable.add(ingressIndex)
-    } else if (kind === 'waiting') this.#unreachable.add(ingressIndex)
+    } else if (kind === 'awaitingBroker') this.#unreachable.add(ingressIndex)
     else if (kind === 'opened') this.#unreachable.delete(ingressIndex)
+    else if (kind === 'waiting') this.#waiting.set(ingressIndex, message.partitions)
     else if (kind === 'finished') this.#finished.add(ingressIndex)
     else if (kind === 'stopped') this.#stopped.add(ingressIndex)
     else if (kind === 'closed') this.#closed.add(ingressIndex)
@@ -50,7 +52,7 @@ export class IngressStates {
 
   #noteGroup(message: FromIngress): void {
     const { kind, ingressIndex } = message
-    if (kind === 'assign' || kind === 'standby') {
+    if (kind === 'assign' || kind === 'standby' || kind === 'waiting') {
       this.#hasJoined = true
       this.#groupFaults.delete(ingressIndex)
     } else if (kind === 'refused') {
@@ -73,9 +75,21 @@ export class IngressStates {
     return this.#finished.size === this.#count
   }
 
-  /** Whether the group lets all of them read, and whether a broker answers, as far as they know. */
-  kafka(): { readonly groupFault: string | null; readonly canReachKafka: boolean } {
-    return { groupFault: this.#groupFault(), canReachKafka: this.#unreachable.size === 0 }
+  /**
+   * Whether the group lets all of them read, whether a broker answers, as far as they know, and the
+   * partitions of which brokers have not said enough to read them.
+   */
+  kafka(): {
+    readonly groupFault: string | null
+    readonly canReachKafka: boolean
+    readonly waiting: readonly WaitingPartition[]
+  } {
+    const waiting = [...this.#waiting.values()].flat().filter(({ problem }) => problem !== null)
+    return {
+      groupFault: this.#groupFault(),
+      canReachKafka: this.#unreachable.size === 0,
+      waiting,
+    }
   }
 
   #groupFault(): string | null {

@@ -45,13 +45,20 @@ export async function openEndpoint(
 
 /** What is down, each in one line; none: the pipeline does its work. */
 export function faultsOf(
-  stats: Pick<PipelineStats, 'groupFault' | 'canReachKafka' | 'isStopping' | 'sink'>,
+  stats: Pick<
+    PipelineStats,
+    'groupFault' | 'canReachKafka' | 'waiting' | 'isStopping' | 'sink'
+  > | null,
 ): readonly string[] {
-  const { groupFault, canReachKafka, isStopping, sink } = stats
+  if (stats === null) return ['starting']
+  const { groupFault, canReachKafka, waiting, isStopping, sink } = stats
   return [
     ...(isStopping ? ['stopping'] : []),
     ...(groupFault === null ? [] : [`kafka: ${groupFault}`]),
     ...(canReachKafka ? [] : ['kafka: no broker can be reached']),
+    ...waiting.map(
+      ({ topic, partition, problem }) => `kafka: ${topic} [${partition}] is not read: ${problem}`,
+    ),
     ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
   ]
 }

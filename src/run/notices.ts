@@ -3,7 +3,7 @@
  */
 import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import type { KafkaSettings } from './settings.ts'
 
@@ -62,11 +62,15 @@ const WAITING_EVERY_MS = 60_000
 /** Kinds of trouble that are told apart; beyond it they share one line. */
 const KINDS_MAX = 200
 
+const TOPIC_IS_GONE = /UNKNOWN_TOPIC/
+
 export class Notices {
   readonly #log: Log
   readonly #nowMs: () => number
   /** Until a broker has answered, the start itself reports what is wrong, in one line. */
   #isReached = false
+  /** Topics that were deleted, until they are assigned anew. */
+  readonly #gone = new Set<string>()
   readonly #told = new Map<string, { atMs: number; suppressed: number }>()
 
   constructor(log: Log, nowMs: () => number) {
@@ -80,7 +84,7 @@ export class Notices {
       case 'opened':
         this.#isReached = true
         break
-      case 'waiting':
+      case 'awaitingBroker':
         this.#warn('waiting', `${message.message}; it is waited for`, WAITING_EVERY_MS)
         break
       case 'closed':
@@ -98,7 +102,11 @@ export class Notices {
       case 'log':
         log.debug(`librdkafka: ${message.facility}: ${message.message}`)
         break
+      case 'waiting':
+        for (const one of message.partitions) this.#tellWaiting(one)
+        break
       case 'assign':
+        for (const { topic } of message.partitions) this.#gone.delete(topic)
         log.info(partitionsText('assigned', message.partitions))
         break
       case 'revoke':
@@ -119,7 +127,24 @@ export class Notices {
     }
   }
 
+  #tellWaiting({ topic, partition, problem }: WaitingPartition): void {
+    if (problem === null) return
+    const name = `${topic} [${partition}]`
+    const text = `kafka: ${name} is not read yet: ${problem}; its brokers are asked again`
+    this.#warn(`waiting ${name} ${problem}`, text)
+  }
+
   #tellTrouble(message: Trouble): void {
+    const { code, topic } = message
+    if (topic !== null && TOPIC_IS_GONE.test(code)) {
+      // librdkafka says it twice a second for each partition, until the group takes them back.
+      if (this.#gone.has(topic) || this.#gone.size >= KINDS_MAX) return
+      this.#gone.add(topic)
+      this.#log.warn(
+        `kafka: topic ${topic} does not exist any more (${code}); nothing is read of it`,
+      )
+      return
+    }
     const text = `kafka: ${message.code}: ${troubleText(message)}`
     if (!this.#isReached) this.#log.debug(text)
     else this.#warn(`${message.code} ${message.topic} ${message.partition}`, text)

@@ -203,6 +203,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       counted: totalsOf(now.patternCounts),
       countedBefore: totalsOf(before.patternCounts),
       lag: now.lag,
+      waiting: now.waiting,
       replayRecords: now.replayRecords,
     })
     log.status(statusLines(status), { ...status })
@@ -233,6 +234,7 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     kafka_lag_bytes: lag.total?.lagBytes ?? null,
     kafka_lag_seconds: lag.total?.lagSeconds ?? null,
     kafka_lag_drain_seconds: lag.total?.drainSeconds ?? null,
+    kafka_waiting_partitions: stats.waiting.length,
     es_spill_drain_seconds: lag.spillDrainSeconds,
     pool_free: slots.free,
     pool_ready: slots.ready,

@@ -25,7 +25,6 @@ import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import { FilterStage } from './filter-stage.ts'
-import { needsTopicIds } from './id-prefix.ts'
 import type { ThreadData, ToFilter } from './thread-data.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
@@ -111,7 +110,7 @@ function runIngress(): void {
   const { consumer, signIn } = opened
   const goesOn = ({ message }: Problem) => {
     if (!settings.waits) return false
-    send({ kind: 'waiting', ingressIndex: index, message })
+    send({ kind: 'awaitingBroker', ingressIndex: index, message })
     signIn.look()
     return signals.phase === PHASE_RUN
   }
@@ -134,7 +133,8 @@ function runIngress(): void {
     signals,
     limits: pool.limits,
     start: kafka.start,
-    wantsTopicIds: needsTopicIds(settings.output),
+    topics: kafka.topics,
+    commits: settings.commits,
     revokeDrainMs: kafka.revokeDrainMs,
     stallPauseMs: kafka.stallPauseMs,
     dropNewest: pool.dropNewest,
@@ -144,6 +144,7 @@ function runIngress(): void {
     filterHere: settings.mode === 'direct' ? (slot, waiting) => stage.process(slot, waiting) : null,
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
     signIn,
     staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,

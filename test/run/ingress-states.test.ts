@@ -35,7 +35,7 @@ test('all of them count, and the dead have stopped', () => {
 test('Kafka can be reached while no thread says otherwise', () => {
   const states = new IngressStates(2, () => 0)
   assert.equal(states.kafka().canReachKafka, true)
-  states.note({ kind: 'waiting', ingressIndex: 0, message: 'no broker answered' })
+  states.note({ kind: 'awaitingBroker', ingressIndex: 0, message: 'no broker answered' })
   assert.equal(states.kafka().canReachKafka, false)
   states.note({ kind: 'opened', ingressIndex: 0, topics: ['t'] })
   assert.equal(states.kafka().canReachKafka, true)
@@ -79,4 +79,20 @@ test('only a broker that names no topic speaks for the group', () => {
   assert.equal(kindOf({ code: '_ALL_BROKERS_DOWN' }), 'trouble')
   assert.equal(kindOf({ topic: 't' }), 'trouble')
   assert.equal(kindOf({ fatal: true }), 'trouble')
+})
+
+test('partitions that wait are named once their brokers have not answered, of all threads', () => {
+  const states = new IngressStates(2, () => 0)
+  const [asked, stuck] = [null, 'end offset: _TIMED_OUT'].map((problem, partition) => ({
+    topic: 'app',
+    partition,
+    problem,
+  }))
+  assert.ok(asked !== undefined && stuck !== undefined)
+  states.note({ kind: 'waiting', ingressIndex: 0, partitions: [asked, stuck] })
+  states.note({ kind: 'waiting', ingressIndex: 1, partitions: [asked] })
+  const known = { groupFault: null, canReachKafka: true }
+  assert.deepEqual(states.kafka(), { ...known, waiting: [stuck] })
+  states.note({ kind: 'waiting', ingressIndex: 0, partitions: [] })
+  assert.deepEqual(states.kafka().waiting, [])
 })

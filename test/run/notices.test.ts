@@ -53,7 +53,11 @@ test('the same trouble is told once in ten seconds, with how often it was not to
 test('that a broker is waited for is told once a minute', () => {
   const { notices, written, clock } = newNotices()
   for (let round = 0; round < 7; round++) {
-    notices.tell({ kind: 'waiting', ingressIndex: 0, message: 'no broker answered at b:9092' })
+    notices.tell({
+      kind: 'awaitingBroker',
+      ingressIndex: 0,
+      message: 'no broker answered at b:9092',
+    })
     clock.nowMs += 10_000
   }
   assert.equal(written.length, 2)
@@ -75,4 +79,31 @@ test('what is fatal ends the pipeline rather than being told, and names the inst
   const other = errorOf({ ...fatal, code: 'UNKNOWN' }, { groupId: 'g', properties: [] })
   assert.match(other?.message ?? '', /UNKNOWN: .* \(group g\): start it again/)
   assert.equal(errorOf(TROUBLE, kafka), null)
+})
+
+test('a partition that is not read is named with the reason, and not while it is asked for', () => {
+  const { notices, written } = newNotices()
+  const partitions = [null, 'first offset: LEADER_NOT_AVAILABLE'].map((problem, partition) => ({
+    topic: 'app',
+    partition,
+    problem,
+  }))
+  notices.tell({ kind: 'waiting', ingressIndex: 0, partitions })
+  assert.equal(written.length, 1)
+  assert.match(written[0] ?? '', /app \[1\] is not read yet: first offset: LEADER_NOT_AVAILABLE/)
+})
+
+test('a topic that was deleted is told once, until it is assigned again', () => {
+  const { notices, written, clock } = newNotices()
+  notices.tell({ kind: 'opened', ingressIndex: 0, topics: [] })
+  const gone = { ...TROUBLE, code: 'UNKNOWN_TOPIC_OR_PART', topic: 'app' }
+  for (let partition = 0; partition < 20; partition++) {
+    notices.tell({ ...gone, partition })
+    clock.nowMs += 60_000
+  }
+  assert.equal(written.length, 1)
+  const partitions = [{ topic: 'app', partition: 0, offset: 0 }]
+  notices.tell({ kind: 'assign', ingressIndex: 0, partitions, lost: [], topicIds: {} })
+  notices.tell({ ...gone, partition: 0 })
+  assert.equal(written.length, 3)
 })
