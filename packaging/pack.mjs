@@ -89,7 +89,8 @@ async function makeExecutable(script, assets, output) {
         disableExperimentalSEAWarning: true,
         useCodeCache: false,
         useSnapshot: false,
-        execArgv: ['--disable-warning=ExperimentalWarning'],
+        // SIGUSR1 would open Node's debugger to every local user.
+        execArgv: ['--disable-sigusr1', '--disable-warning=ExperimentalWarning'],
         execArgvExtension: 'none',
       },
     })

@@ -28,14 +28,50 @@ export interface PartitionOffset {
   readonly offset: number
 }
 
+/** An offset with the epoch of its partition's leader (KIP-320), by which a truncation shows. */
+export interface EpochOffset extends PartitionOffset {
+  /** -1 or absent: unknown. */
+  readonly leaderEpoch?: number
+}
+
+/** What a commit says of a partition. */
+export interface CommitOffset extends EpochOffset {
+  /** Kept beside the offset by the group's coordinator; null or absent: none. */
+  readonly metadata?: string | null
+}
+
 /**
  * A partition as it is assigned: records carry `assignmentId`, which is never used twice in a
  * process.
  */
-export interface Assignment extends PartitionOffset {
+export interface Assignment extends EpochOffset {
   readonly assignmentId: number
   /** Nothing from this offset on is delivered; the last run, or an `end`, says that it was met. */
   readonly stopOffset?: number
+}
+
+/** A partition in a broker's answer to a question. */
+export interface CommittedOffset extends PartitionOffset {
+  readonly leaderEpoch: number
+  /** Of a committed offset. */
+  readonly metadata: string | null
+  readonly error: string | null
+}
+
+/** A broker's answer to one of the questions that do not block; only what was asked is there. */
+export interface BrokerAnswer {
+  readonly question: number
+  /** Of the whole question: librdkafka's name of it, or null. */
+  readonly error: string | null
+  readonly partitions: readonly CommittedOffset[]
+  readonly topics: readonly {
+    readonly topic: string
+    /** 32 hex digits: a topic that was made anew has another. Null: the broker has none. */
+    readonly topicId: string | null
+    /** 0: unknown. */
+    readonly partitions: number
+    readonly error: string | null
+  }[]
 }
 
 export interface PartitionError extends PartitionOffset {
@@ -54,7 +90,11 @@ export type ConsumerEvent =
       readonly lost: boolean
       readonly partitions: readonly PartitionOffset[]
     }
-  /** An error of the client (topic null) or of one partition. `fatal`: librdkafka cannot go on. */
+  /**
+   * An error of the client or the group (topic null), of a topic, or of one partition. For a topic,
+   * librdkafka gives partition 0. `fatal`: this consumer gets nothing more; once, whatever else is
+   * dropped.
+   */
   | {
       readonly kind: 'error'
       readonly code: string
@@ -184,6 +224,14 @@ export interface Bridge {
    * cooperative.
    */
   consumerAssign(consumer: BridgeId, partitions: readonly Assignment[]): void
+  /** Takes partitions over as consumerAssign does, and reads none: consumerBegin starts each. */
+  consumerHold(consumer: BridgeId, partitions: readonly PartitionOffset[]): void
+  /** Starts reading held partitions. With a leader epoch, a log that was cut off is a `rewind`. */
+  consumerBegin(consumer: BridgeId, partitions: readonly Assignment[]): void
+  /**
+   * The epoch (KIP-320) to commit with any offset of this assignment that was read; -1: unknown.
+   */
+  consumerLeaderEpoch(consumer: BridgeId, assignmentId: number): number
   /**
    * Stops reading them; later records of their assignmentIds are thrown away. Empty list: all of
    * them.
@@ -217,7 +265,7 @@ export interface Bridge {
    */
   consumerCommit(
     consumer: BridgeId,
-    offsets: readonly PartitionOffset[] | null,
+    offsets: readonly CommitOffset[] | null,
     timeoutMs: number,
   ): PartitionError[]
   /** What the group has committed. */
@@ -262,18 +310,25 @@ export interface Bridge {
     }[]
   }
   /**
-   * Kafka's ids of these topics, 32 hex digits each: a topic that was made anew has another. Null:
-   * the broker tells none.
+   * Questions that do not block: each returns its number, and its answer comes by consumerAnswers,
+   * once, within timeoutMs or a little more. An answer has an entry a partition: one without a
+   * leader does not hold up the others.
+   * @param partitions null: all that the group has committed. Otherwise not empty.
    */
-  consumerTopicIds(
+  consumerAskCommitted(
     consumer: BridgeId,
-    topics: readonly string[],
+    partitions: readonly PartitionOffset[] | null,
     timeoutMs: number,
-  ): {
-    readonly topic: string
-    readonly topicId: string | null
-    readonly error: string | null
-  }[]
+  ): number
+  /** Each `offset` is a time (ms), OFFSET_BEGINNING or OFFSET_END. */
+  consumerAskOffsets(
+    consumer: BridgeId,
+    partitions: readonly PartitionOffset[],
+    timeoutMs: number,
+  ): number
+  consumerAskTopics(consumer: BridgeId, topics: readonly string[], timeoutMs: number): number
+  /** Waits at most timeoutMs (0 to 50) for the first. */
+  consumerAnswers(consumer: BridgeId, timeoutMs: number): BrokerAnswer[]
   /**
    * Leaves the group and destroys the client; true when that was done within the time, false when
    * it goes on in the background.

@@ -30,7 +30,8 @@ export class ControlApi {
   constructor({ controlPlaneUrl, controlToken }: Pick<Config, 'controlPlaneUrl' | 'controlToken'>) {
     this.url = redactUrl(controlPlaneUrl)
     this.#base = controlPlaneUrl.replace(/\/+$/, '')
-    this.#headers = controlToken === null ? {} : { authorization: `Bearer ${controlToken}` }
+    this.#headers =
+      controlToken === null ? {} : { authorization: `Bearer ${controlToken.split(',')[0]}` }
   }
 
   /** @throws LogpipeError CONTROL */

@@ -3,11 +3,11 @@
  */
 import { once } from 'node:events'
 import { loadBridge } from '../bridge/load.ts'
-import { startControl, tokenFiles, type ControlSettings } from '../control/control.ts'
+import { type ControlSettings, startControl, tokenFiles } from '../control/control.ts'
 import { backupDatabase } from '../control/database.ts'
-import { OPTION_FIELDS } from '../control/option-fields.ts'
+import { OPTION_FIELDS } from '../control/pipeline-fields.ts'
 import { systemClock } from '../core/clock.ts'
-import { LogpipeError } from '../core/errors.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import type { CommandContext } from './context.ts'
@@ -34,6 +34,15 @@ export async function control(context: CommandContext): Promise<number> {
     log: (level, message) => log[level](message),
   })
   log.info(startLine(settings, running.address.port))
+  const reload = (): void => {
+    try {
+      running.reload()
+      log.info('SIGHUP: tokens and certificates were read again')
+    } catch (error) {
+      log.error(`SIGHUP: nothing changed: ${messageOf(error)}`)
+    }
+  }
+  context.onHangup(reload)
   if (!signal.aborted) await once(signal, 'abort')
   log.info(`${String(signal.reason)}: the control plane ends`)
   await running.close()
@@ -63,6 +72,7 @@ function controlSettings(config: Config): ControlSettings {
     controlToken: config.controlToken ?? undefined,
     workerToken: config.workerToken ?? undefined,
     allowedHosts: config.controlAllowedHosts,
+    trustedProxies: config.controlTrustedProxies,
     tls: certificate === null || key === null ? undefined : { certificate, key },
     runtimeMetricsPath: config.runtimeMetricsPath,
   }

@@ -63,16 +63,39 @@ function stopSignal(): AbortSignal {
   return controller.signal
 }
 
+/** A command that listens for SIGHUP does so by then; a start takes a fraction of it. */
+const HANGUP_HELD_MS = 3000
+let onHeldHangup: (() => void) | null = null
+let hangupsHeld = 0
+
+/**
+ * A SIGHUP that comes before the command listens is kept for it: a supervisor that reloads what it
+ * has just started must not end it. A command that never listens ends as it always did, a little
+ * later.
+ */
+function holdHangups(): void {
+  process.on('SIGHUP', () => {
+    if (onHeldHangup !== null) return onHeldHangup()
+    hangupsHeld++
+    setTimeout(() => {
+      if (onHeldHangup !== null) return
+      process.removeAllListeners('SIGHUP')
+      process.kill(process.pid, 'SIGHUP')
+    }, HANGUP_HELD_MS).unref()
+  })
+}
+
 /**
  * SIGHUP asks for new settings, or says that the terminal was closed: then there is nobody to run
  * for, and it means what it always did.
  */
 function onHangup(listener: () => void): void {
   const hadTerminal = process.stderr.isTTY || process.stdin.isTTY
-  process.on('SIGHUP', () => {
+  onHeldHangup = () => {
     if (hadTerminal && !hasTerminal()) stop?.abort('SIGHUP')
     else listener()
-  })
+  }
+  if (hangupsHeld > 0) setImmediate(onHeldHangup)
 }
 
 function hasTerminal(): boolean {
@@ -109,6 +132,7 @@ const host: Host = {
 }
 
 async function main(): Promise<void> {
+  holdHangups()
   quietOnClosedPipes()
   process.on('uncaughtException', (error) => process.exit(report(error)))
   useCacheFolders(cacheFolders(process.env))

@@ -1,11 +1,13 @@
 /**
  * Whether Kafka can be reached: a TCP connection to each broker named, then, through librdkafka,
- * what the cluster says of itself and of the topics. The group is not joined.
+ * what the cluster says of itself and of the topics, and a connection to each address that its
+ * brokers advertise: partitions are read there. The group is not joined.
  */
 import net from 'node:net'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import { consumerSettings } from '../kafka/consumer-settings.ts'
+import { whyUnreachable } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import type { Config } from '../options/config.ts'
 import { parseAddress } from '../options/notations.ts'
@@ -34,10 +36,30 @@ export async function probeKafka(
   }
   try {
     const metadata = askMetadata(config, loadBridge(config.bridgeLib ?? undefined))
-    return { ...metadata, probes: [...connections, ...metadata.probes] }
+    const { brokerCount, advertised } = metadata
+    const others = advertised.filter(({ address }) => !config.kafkaBrokers.includes(address))
+    const unreachable = await Promise.all(others.map(probeAdvertised))
+    const wrong = unreachable.filter((probe) => probe.state === 'wrong')
+    return { brokerCount, probes: [...connections, ...metadata.probes, ...wrong] }
   } catch (error) {
     const wrong: Probe = { subject: 'kafka', state: 'wrong', detail: messageOf(error) }
     return { probes: [...connections, wrong], brokerCount: null }
+  }
+}
+
+interface Advertised {
+  readonly id: number
+  readonly address: string
+}
+
+/** @returns what is wrong with an address that a broker advertises, or that it is fine. */
+async function probeAdvertised({ id, address }: Advertised): Promise<Probe> {
+  const probe = await probeBroker(address)
+  const advice = 'partitions that it leads cannot be read; see its advertised.listeners'
+  return {
+    ...probe,
+    subject: `kafka broker ${id} at ${address}`,
+    detail: `${probe.detail}; ${advice}`,
   }
 }
 
@@ -73,7 +95,10 @@ export function connectFault(error: NodeJS.ErrnoException): string {
   return CONNECT_FAULTS.get(code) ?? (error.message === '' ? code : error.message)
 }
 
-function askMetadata(config: Config, bridge: Bridge): KafkaProbe {
+function askMetadata(
+  config: Config,
+  bridge: Bridge,
+): KafkaProbe & { readonly advertised: readonly Advertised[] } {
   // Without a subscription no group is joined; static membership must not be disturbed either.
   const settings = { ...config, groupInstanceId: null }
   const consumer = bridge.consumerOpen({ config: consumerSettings(settings, 0), topics: [] })
@@ -84,11 +109,19 @@ function askMetadata(config: Config, bridge: Bridge): KafkaProbe {
     const topics = config.kafkaTopic.map((topic) => probeTopic(topic, brokers.topics))
     return {
       brokerCount: brokers.brokers.length,
+      advertised: brokers.brokers.map(({ id, host, port }) => ({
+        id,
+        address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+      })),
       probes: [{ subject: 'kafka cluster', state: 'fine', detail: said }, ...topics],
     }
   } catch (error) {
-    const detail = lastError(bridge, consumer) ?? messageOf(error)
-    return { brokerCount: null, probes: [{ subject: 'kafka cluster', state: 'wrong', detail }] }
+    bridge.consumerPoll(consumer, 0)
+    const events = bridge.consumerEvents(consumer)
+    const logs = bridge.consumerLogs(consumer)
+    const detail = whyUnreachable({ events, logs }) ?? messageOf(error)
+    const probes: Probe[] = [{ subject: 'kafka cluster', state: 'wrong', detail }]
+    return { brokerCount: null, advertised: [], probes }
   } finally {
     bridge.consumerClose(consumer, METADATA_MS_MAX)
   }
@@ -98,13 +131,6 @@ function signIn({ kafkaTokenFile }: Config, bridge: Bridge, consumer: BridgeId):
   const warn = () => undefined
   const nowMs = () => Date.now()
   new SignIn({ bridge, consumer, tokenFile: kafkaTokenFile, nowMs, warn }).begin()
-}
-
-/** librdkafka tells why a connection failed (credentials, TLS) as an event, not as the answer. */
-function lastError(bridge: Bridge, consumer: BridgeId): string | undefined {
-  const errors = bridge.consumerEvents(consumer).filter((event) => event.kind === 'error')
-  const telling = errors.findLast(({ code }) => code !== '_ALL_BROKERS_DOWN') ?? errors.at(-1)
-  return telling === undefined ? undefined : `${telling.message} (${telling.code})`
 }
 
 /** @param known every topic that the user may see */

@@ -44,6 +44,7 @@ export async function sync(context: CommandContext): Promise<number> {
     `worker ${settings.workerId} of ${redactUrl(running.address)}, files in ${files}, ` +
       `runs ${settings.command.join(' ')}`,
   )
+  context.onHangup(() => log.info('SIGHUP: a worker has nothing to read again; it goes on'))
   if (!signal.aborted) await once(signal, 'abort')
   log.info(`${String(signal.reason)}: the worker ends`)
   await running.close()
@@ -75,7 +76,7 @@ function syncSettings(config: Config, env: CommandContext['env']): SyncSettings 
     controlPlaneUrl: config.controlPlaneUrl,
     // Required: without one the options were refused.
     workerId: config.workerId ?? '',
-    workerToken: config.workerToken ?? undefined,
+    workerToken: config.workerToken?.split(',')[0],
     pollMs: config.workerPollMs,
     // The child gets paths below it.
     dataFolder: path.resolve(DATA_FOLDER),

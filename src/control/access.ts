@@ -1,37 +1,51 @@
 /**
  * Who may do what: the checks before every route.
  *
- *   path                        loopback, no token set   loopback, CONTROL_TOKEN set   elsewhere
- *   /health, /ready, assets     open                     open                          open
- *   POST .../heartbeat          open*                    worker token                  worker token
- *   everything else             open                     control token or cookie       the same
- *   (* unless WORKER_TOKEN is set)
+ * ```
+ * path                      the owner's own call   everybody else
+ * /health, /ready, assets   open                   open
+ * POST .../heartbeat        open                   worker token
+ * everything else           open                   control token, or the cookie of a sign-in
+ * ```
  *
- * A browser lends its place in the network to any page it shows. So where being on loopback is
- * enough, the Host must be a name that no page can point at us (an address, localhost, or one the
- * operator named), and what changes something must come from a page of ours (Origin,
- * Sec-Fetch-Site). A cookie is sent for our own pages only (SameSite=Strict). A request that a
- * proxy passed on is never counted as loopback.
+ * Trust is not given by place: everything that a proxy, a tunnel or a sidecar passes on comes from
+ * loopback. A call is the owner's own only when all of these hold:
+ *   - the peer's socket is on this machine and belongs to the user who runs the server (peer.ts);
+ *   - Host is a loopback name, as in what a person types;
+ *   - there is no header but those that curl and browsers send of themselves: whoever passes a
+ *     request on adds some, and a list of the names in use would always lack one;
+ *   - the operator set neither CONTROL_TOKEN nor CONTROL_ALLOWED_HOSTS (nor, for the heartbeat,
+ *     WORKER_TOKEN).
+ *
+ * A browser lends its place in the network to any page it shows. So the Host must be a name that no
+ * page can point at us (an address, localhost, or one the operator named), and a request that
+ * changes something must come from a page of ours (Origin, Sec-Fetch-Site). A cookie is sent for
+ * our own pages only (SameSite=Strict).
+ *
+ * Every refusal counts against its address (tokens.ts); a right token is let in all the same.
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { getCookie } from 'hono/cookie'
 import { isIP } from 'node:net'
+import { isLoopback, type Peer } from './peer.ts'
 import { Problem } from './problem.ts'
-import { tokensEqual, type FailedTokens, type Sessions } from './tokens.ts'
+import { type FailedTokens, isOneOf, type Sessions } from './tokens.ts'
 
 export const SESSION_COOKIE = 'logpipe_session'
 
 export interface AccessRules {
-  readonly controlToken: string
-  /** Set by the operator, not made by us: then it binds everyone. */
+  /** One, or two while they are exchanged. */
+  readonly controlTokens: readonly string[]
+  /** The operator set CONTROL_TOKEN or CONTROL_ALLOWED_HOSTS: nobody goes without a token. */
   readonly controlTokenBinds: boolean
-  readonly workerToken: string
+  readonly workerTokens: readonly string[]
   readonly workerTokenBinds: boolean
   /** Host names by which the control plane is called, in lower case. */
   readonly allowedHosts: ReadonlySet<string>
   readonly isAsset: (path: string) => boolean
-  /** The address of the other end; undefined is nobody we trust. */
-  readonly remoteAddress: (context: Context) => string | undefined
+  readonly peerOf: (context: Context) => Peer
+  /** Called for whoever may call the API: its connection may wait longer for its next request. */
+  readonly onKnown?: (context: Context) => void
 }
 
 type Kind = 'open' | 'session' | 'worker' | 'control'
@@ -43,49 +57,48 @@ export function accessGuard(
 ): MiddlewareHandler {
   return async (c, next) => {
     const kind = kindOf(c.req.method, c.req.path, rules)
-    const address = rules.remoteAddress(c) ?? 'unknown'
     const token = bearerOf(c)
-    if (token !== undefined) {
-      failures.check(address)
-      const right = kind === 'worker' ? rules.workerToken : rules.controlToken
-      if (kind === 'worker' || kind === 'control') {
-        if (!tokensEqual(token, right)) {
-          failures.count(address, token)
-          throw refusal(kind)
-        }
-        // No page of another origin can send this header: Host and Origin need no look.
-        await next()
-        return
+    if (token !== undefined && (kind === 'worker' || kind === 'control')) {
+      const right = kind === 'worker' ? rules.workerTokens : rules.controlTokens
+      // No page of another origin can send this header: Host and Origin need no look.
+      if (isOneOf(token, right)) {
+        rules.onKnown?.(c)
+        return await next()
       }
+      throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
     checkHost(c, kind, rules.allowedHosts)
     if (kind !== 'open') checkOrigin(c)
-    if (kind === 'worker' && !isTrustedPlace(c, address, rules, kind)) throw refusal(kind)
-    if (kind === 'control' && !isTrustedPlace(c, address, rules, kind)) {
-      const session = getCookie(c, SESSION_COOKIE)
-      if (session === undefined || !sessions.isOpen(session)) throw refusal(kind)
+    const isFree = kind === 'open' || kind === 'session' || isOwnersCall(c, rules, kind)
+    if (!isFree && !(kind === 'control' && hasSession(c, sessions))) {
+      throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
+    if (kind === 'worker' || kind === 'control') rules.onKnown?.(c)
     await next()
   }
 }
 
-/** Whether somebody at this place needs no token at all. */
-export function isTrustedPlace(
-  c: Context,
-  address: string,
-  rules: AccessRules,
-  kind: 'control' | 'worker',
-): boolean {
+/** Whether whoever calls needs no token at all. */
+export function isOwnersCall(c: Context, rules: AccessRules, kind: 'control' | 'worker'): boolean {
   if (rules.controlTokenBinds || (kind === 'worker' && rules.workerTokenBinds)) return false
-  const passedOn = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some(
-    (name) => c.req.header(name) !== undefined,
-  )
-  return !passedOn && isLoopback(address)
+  const { hostname } = new URL(c.req.url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  if (host !== 'localhost' && !isLoopback(host)) return false
+  if (!Object.keys(c.req.header()).every((name) => PLAIN_HEADERS.test(name))) return false
+  return rules.peerOf(c).isOwnUser
 }
 
-export function isLoopback(address: string): boolean {
-  const plain = address.replace(/^::ffff:/i, '')
-  return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'))
+/** What curl, browsers and Node's fetch send of themselves. */
+const PLAIN_HEADERS = new RegExp(
+  '^(accept(-encoding|-language)?|authorization|cache-control|connection|content-(length|type)|' +
+    'cookie|dnt|expect|host|if-(match|none-match|modified-since)|keep-alive|last-event-id|' +
+    'origin|pragma|priority|range|referer|sec-[a-z-]+|te|transfer-encoding|' +
+    'upgrade-insecure-requests|user-agent)$',
+)
+
+function hasSession(c: Context, sessions: Sessions): boolean {
+  const session = getCookie(c, SESSION_COOKIE)
+  return session !== undefined && sessions.isOpen(session)
 }
 
 function kindOf(method: string, path: string, rules: AccessRules): Kind {
@@ -134,5 +147,39 @@ function checkOrigin(c: Context): void {
   const from = URL.parse(origin)
   if (from === null || from.host !== new URL(c.req.url).host) {
     throw new Problem(403, 'Pages of another origin may not call the API.')
+  }
+}
+
+/*
+ * Headers that every answer has: what a browser may do with it.
+ */
+
+/** Everything from here, nothing inline, in nobody's frame. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+export function securityHeaders(secure: boolean): MiddlewareHandler {
+  return async (c, next) => {
+    await next()
+    const { headers } = c.res
+    headers.set('content-security-policy', POLICY)
+    headers.set('x-content-type-options', 'nosniff')
+    headers.set('x-frame-options', 'DENY')
+    headers.set('referrer-policy', 'no-referrer')
+    headers.set('cross-origin-opener-policy', 'same-origin')
+    headers.set('cross-origin-resource-policy', 'same-origin')
+    headers.set('permissions-policy', 'camera=(), geolocation=(), microphone=()')
+    if (secure) headers.set('strict-transport-security', 'max-age=31536000')
+    if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
   }
 }

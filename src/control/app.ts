@@ -4,14 +4,13 @@
  * No socket here: tests call `app.request`, and control.ts puts it on one.
  */
 import type { OpenAPIHono } from '@hono/zod-openapi'
-import { bodyLimit } from 'hono/body-limit'
 import type { MiddlewareHandler } from 'hono'
-import { aboutRoutes, type About } from './about-routes.ts'
-import { accessGuard, type AccessRules } from './access.ts'
+import { bodyLimit } from 'hono/body-limit'
+import { type About, aboutRoutes } from './about-routes.ts'
+import { accessGuard, type AccessRules, securityHeaders } from './access.ts'
 import { assetRoutes, type Assets } from './asset-routes.ts'
 import { commandRoutes } from './command-routes.ts'
-import { newRouter, type ControlContext } from './control-context.ts'
-import { securityHeaders } from './headers.ts'
+import { type ControlContext, newRouter } from './control-context.ts'
 import { metricsRoutes } from './metrics-routes.ts'
 import { optionRoutes } from './option-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
@@ -22,6 +21,8 @@ import { workerRoutes } from './worker-routes.ts'
 
 /** A heartbeat with a full tail; a pipeline is far below. */
 const BODY_BYTES_MAX = 4 * 1024 * 1024
+/** A token: read from whoever asks, so hardly more than one. */
+const SIGN_IN_BYTES_MAX = 4 * 1024
 
 export interface AppOptions {
   readonly rules: AccessRules
@@ -29,27 +30,22 @@ export interface AppOptions {
   /** Served over TLS. */
   readonly secure: boolean
   readonly about: About
+  /** Hears of sign-ins and refusals. */
+  readonly audit: (line: string) => void
 }
 
 export function createApp(context: ControlContext, options: AppOptions): OpenAPIHono {
-  const { rules, assets, secure, about } = options
+  const { rules, assets, secure, about, audit } = options
   const sessions = new Sessions(context.clock)
-  const failures = new FailedTokens(context.clock)
+  const failures = new FailedTokens(context.clock, audit)
   const app = newRouter()
   app.onError(problemHandler(context.report))
   app.notFound(notFoundHandler((path) => methodsOf(app, path)))
   app.use('*', securityHeaders(secure))
   app.use('*', accessGuard(rules, sessions, failures))
   app.use('*', onlyJson)
-  app.use(
-    '*',
-    bodyLimit({
-      maxSize: BODY_BYTES_MAX,
-      onError: () => {
-        throw new Problem(413, `Expected at most ${BODY_BYTES_MAX} bytes.`)
-      },
-    }),
-  )
+  app.use('/api/session', atMost(SIGN_IN_BYTES_MAX))
+  app.use('*', atMost(BODY_BYTES_MAX))
   app.use('*', assetRoutes(assets))
   for (const routes of [
     sessionRoutes(rules, sessions, failures, secure),
@@ -74,6 +70,15 @@ export function createApp(context: ControlContext, options: AppOptions): OpenAPI
     return c.body(document, 200, { 'content-type': 'application/json' })
   })
   return app
+}
+
+function atMost(bytes: number): MiddlewareHandler {
+  return bodyLimit({
+    maxSize: bytes,
+    onError: () => {
+      throw new Problem(413, `Expected at most ${bytes} bytes.`)
+    },
+  })
 }
 
 /** The methods that a path has, middleware for all of them left out. */

@@ -6,14 +6,14 @@ import type { Clock } from '../core/clock.ts'
 import type { CommandQueue } from './commands.ts'
 import type { EsCollector } from './es-collector.ts'
 import type { Fleet } from './fleet.ts'
-import type { Heartbeat } from './heartbeat.ts'
 import type { History } from './history.ts'
 import type { PipelineFields } from './pipeline-fields.ts'
 import { pipelineStatus } from './pipeline-status.ts'
-import { entityTag, pipelineView, type View } from './pipeline-view.ts'
 import type { Pipeline, PipelineStore } from './pipeline-store.ts'
+import { entityTag, pipelineView, type View } from './pipeline-view.ts'
 import { Problem } from './problem.ts'
 import type { TailHub } from './tail.ts'
+import type { Heartbeat } from './worker-schemas.ts'
 
 export interface ControlContext {
   readonly clock: Clock

@@ -3,22 +3,30 @@
  *
  * Order of the start: lock and database, tokens, timer, socket; the end goes the other way round.
  */
-import { createAdaptorServer } from '@hono/node-server'
-import { getConnInfo } from '@hono/node-server/conninfo'
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type Server } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
+import type { AddressInfo, BlockList } from 'node:net'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
+import { boundConnections } from '../core/connection-bounds.ts'
 import { listenError, LogpipeError, messageOf } from '../core/errors.ts'
-import { isLoopback, type AccessRules } from './access.ts'
+import type { AccessRules } from './access.ts'
 import { createApp } from './app.ts'
 import type { Assets } from './asset-routes.ts'
 import type { ControlContext } from './control-context.ts'
 import { openDatabase, type LockFile } from './database.ts'
-import { tokenInFile } from './tokens.ts'
+import {
+  addressSet,
+  clientAddress,
+  type Connection,
+  isAmong,
+  isLoopback,
+  isOwnUserSocket,
+} from './peer.ts'
+import { tokensOf } from './tokens.ts'
 import { contextOf, type WiringDependencies } from './wiring.ts'
 
 export interface ControlSettings {
@@ -26,10 +34,12 @@ export interface ControlSettings {
   readonly host: string
   readonly port: number
   readonly databasePath: string
-  /** CONTROL_TOKEN; undefined: made, and needed from elsewhere than loopback. */
+  /** CONTROL_TOKEN, one or two; undefined: made, and needed by everyone but the owner. */
   readonly controlToken: string | undefined
   readonly workerToken: string | undefined
   readonly allowedHosts: readonly string[]
+  /** Addresses and ranges whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[]
   /** Files of a certificate chain and its key (PEM). */
   readonly tls: { readonly certificate: string; readonly key: string } | undefined
   readonly runtimeMetricsPath: string | undefined
@@ -47,14 +57,20 @@ export interface ControlDependencies extends WiringDependencies {
 
 export interface RunningControl {
   readonly address: { readonly host: string; readonly port: number }
+  /** Reads the token files and the certificate again; what cannot be read stays as it was. */
+  reload(): void
   /** Stops listening, ends what is open, and closes the database. May be called again. */
   close(): Promise<void>
 }
 
 const TICK_MS = 1000
 const REPEAT_MS = 60_000
-/** 200 workers and some browsers, each with a few connections. */
+/** 200 workers and some browsers, each with a few connections; one address has a quarter. */
 const CONNECTIONS_MAX = 2000
+/** Between two requests of somebody unknown. */
+const KEEP_ALIVE_MS = 5000
+/** Of whoever showed a token: above the 60 s that load balancers keep theirs. */
+const KEEP_ALIVE_KNOWN_MS = 65_000
 /** Requests under way at the end have this long. */
 const CLOSE_MS = 2000
 const SWEEP_MS = 20
@@ -73,11 +89,14 @@ export async function startControl(
     const report = onceAMinute(clock, (text) => log('error', text))
     const context = contextOf(settings, dependencies, database.db, report)
     stopTicking = tickEverySecond(context, report)
-    const rules = rulesOf(settings, dependencies)
+    const tokens = new LiveTokens(settings)
+    const proxies = addressSet(settings.trustedProxies)
+    const rules = rulesOf(settings, dependencies, tokens, proxies)
     const app = createApp(context, {
       rules,
       assets: dependencies.assets,
       secure: settings.tls !== undefined,
+      audit: (line) => log('warn', line),
       about: {
         version: dependencies.version,
         program: dependencies.program,
@@ -86,8 +105,13 @@ export async function startControl(
       },
     })
     const server = serverOf(settings, app.fetch)
+    boundConnections(server, {
+      connectionsMax: CONNECTIONS_MAX,
+      perAddressMax: CONNECTIONS_MAX / 4,
+      isShared: (address) => isAmong(proxies, address),
+    })
     const { port } = await listen(server, settings)
-    tellTokens(settings, log)
+    logWhoNeedsTokens(settings, log)
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
       context.tail.close()
@@ -101,7 +125,15 @@ export async function startControl(
       }
       database.close()
     }
-    return { address: { host: settings.host, port }, close: async () => (closing ??= close()) }
+    return {
+      address: { host: settings.host, port },
+      reload: () => {
+        tokens.reload()
+        if (settings.tls !== undefined)
+          (server as HttpsServer).setSecureContext(pemsOf(settings.tls))
+      },
+      close: async () => (closing ??= close()),
+    }
   } catch (error) {
     stopTicking()
     database.close()
@@ -143,18 +175,70 @@ function tickEverySecond(
   return () => cancel()
 }
 
-function rulesOf(settings: ControlSettings, { assets }: ControlDependencies): AccessRules {
-  const files = tokenFiles(settings)
+/** The tokens that are right just now. */
+class LiveTokens {
+  readonly #settings: ControlSettings
+  control: readonly string[]
+  worker: readonly string[]
+
+  /** @throws LogpipeError USAGE for a token that is too short, STORE for its file. */
+  constructor(settings: ControlSettings) {
+    this.#settings = settings
+    ;[this.control, this.worker] = this.#read()
+  }
+
+  reload(): void {
+    ;[this.control, this.worker] = this.#read()
+  }
+
+  #read(): [control: readonly string[], worker: readonly string[]] {
+    const { controlToken, workerToken } = this.#settings
+    const files = tokenFiles(this.#settings)
+    return [
+      tokensOf('CONTROL_TOKEN', controlToken, files.control),
+      tokensOf('WORKER_TOKEN', workerToken, files.worker),
+    ]
+  }
+}
+
+function rulesOf(
+  settings: ControlSettings,
+  { assets }: ControlDependencies,
+  tokens: LiveTokens,
+  proxies: BlockList,
+): AccessRules {
+  /** The table of sockets is read once a connection. */
+  const owners = new WeakMap<Connection, boolean>()
   return {
-    controlToken: settings.controlToken ?? tokenInFile(files.control),
-    controlTokenBinds: settings.controlToken !== undefined,
-    workerToken: settings.workerToken ?? tokenInFile(files.worker),
+    get controlTokens() {
+      return tokens.control
+    },
+    get workerTokens() {
+      return tokens.worker
+    },
+    controlTokenBinds: settings.controlToken !== undefined || settings.allowedHosts.length > 0,
     workerTokenBinds: settings.workerToken !== undefined,
     allowedHosts: new Set(
       [...settings.allowedHosts, settings.host].map((host) => host.toLowerCase()),
     ),
     isAsset: (name) => assets.has(name),
-    remoteAddress: (c) => getConnInfo(c).remote.address,
+    peerOf: (c) => {
+      const { socket } = (c.env as HttpBindings).incoming
+      const forwardedFor = c.req.header('x-forwarded-for')
+      return {
+        address: clientAddress(socket.remoteAddress ?? 'unknown', forwardedFor, proxies),
+        get isOwnUser() {
+          const known = owners.get(socket) ?? isOwnUserSocket(socket)
+          owners.set(socket, known)
+          return known
+        },
+      }
+    },
+    onKnown: (c) => {
+      const { outgoing, incoming } = c.env as HttpBindings
+      // Node sets its own time when the answer is out; this comes after it.
+      outgoing.once('finish', () => incoming.socket.setTimeout(KEEP_ALIVE_KNOWN_MS))
+    },
   }
 }
 
@@ -164,14 +248,20 @@ export function tokenFiles({ databasePath }: ControlSettings): { control: string
   return { control: path.join(folder, 'control-token'), worker: path.join(folder, 'worker-token') }
 }
 
-function tellTokens(settings: ControlSettings, log: ControlDependencies['log']): void {
+function logWhoNeedsTokens(settings: ControlSettings, log: ControlDependencies['log']): void {
   const files = tokenFiles(settings)
   const isPublic = !isLoopback(settings.host) && settings.host !== 'localhost'
-  if (settings.controlToken === undefined && isPublic) {
-    log('info', `from other machines the API needs the token in ${files.control}`)
+  const where = settings.controlToken === undefined ? files.control : 'CONTROL_TOKEN'
+  if (settings.controlToken !== undefined || settings.allowedHosts.length > 0) {
+    log('info', `every request to the API needs the token in ${where}`)
+  } else {
+    log(
+      'info',
+      `your own processes on this machine need no token; all others need the one in ${where}`,
+    )
   }
-  if (settings.workerToken === undefined && (isPublic || settings.controlToken !== undefined)) {
-    log('info', `workers need WORKER_TOKEN, which is in ${files.worker}`)
+  if (settings.workerToken === undefined) {
+    log('info', `workers of other users or machines need WORKER_TOKEN: it is in ${files.worker}`)
   }
   if (settings.tls === undefined && isPublic) {
     log('warn', 'without CONTROL_TLS_CERT and CONTROL_TLS_KEY tokens and secrets travel in clear')
@@ -185,7 +275,9 @@ function serverOf(
   const limits = {
     headersTimeout: 10_000,
     requestTimeout: 30_000,
-    keepAliveTimeout: 65_000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // How often the times above are looked at.
+    connectionsCheckingInterval: 5000,
     maxHeaderSize: 16_384,
   }
   const server =
@@ -196,15 +288,16 @@ function serverOf(
           createServer: createHttpsServer,
           serverOptions: {
             ...limits,
-            cert: readPem(tls.certificate),
-            key: readPem(tls.key),
-            minVersion: 'TLSv1.2',
+            ...pemsOf(tls),
+            handshakeTimeout: 10_000,
           },
         })
   // HTTP/2 servers have another type; both of ours are servers of HTTP/1.1.
-  const plain = server as Server
-  plain.maxConnections = CONNECTIONS_MAX
-  return plain
+  return server as Server
+}
+
+function pemsOf({ certificate, key }: { readonly certificate: string; readonly key: string }) {
+  return { cert: readPem(certificate), key: readPem(key), minVersion: 'TLSv1.2' as const }
 }
 
 function readPem(file: string): Buffer {

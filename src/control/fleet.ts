@@ -10,10 +10,10 @@
  * on Kubernetes every restart brings a new name.
  */
 import type { Clock } from '../core/clock.ts'
-import type { Heartbeat } from './heartbeat.ts'
 import type { PipelineStore } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
 import { schedule, type Schedule, type Shortage } from './scheduler.ts'
+import type { Heartbeat } from './worker-schemas.ts'
 import type { WorkerRecord, WorkerStore } from './worker-store.ts'
 
 /** As the design says: silent for five polls is lost. */

@@ -6,8 +6,8 @@
  */
 import type { Clock } from '../core/clock.ts'
 import { WORKERS_MAX } from './fleet.ts'
-import type { Heartbeat } from './heartbeat.ts'
 import type { PipelineStore } from './pipeline-store.ts'
+import type { Heartbeat } from './worker-schemas.ts'
 
 /** As long as sync itself wants to see a child alive. */
 const RAN_WELL_MS = 30_000

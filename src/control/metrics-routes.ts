@@ -223,14 +223,13 @@ function addElasticsearch(router: OpenAPIHono, context: ControlContext): void {
 
 /** Of times, the longest: how far several workers are behind is how far the last of them is. */
 function sum(each: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const total: Record<string, number> = {}
-  for (const metrics of each) {
-    for (const [name, value] of Object.entries(metrics)) {
-      const before = total[name] ?? 0
-      total[name] = name.endsWith('_seconds') ? Math.max(before, value) : before + value
-    }
+  // Names come from workers: no name may reach Object.prototype.
+  const total = new Map<string, number>()
+  for (const [name, value] of each.flatMap((metrics) => Object.entries(metrics))) {
+    const before = total.get(name) ?? 0
+    total.set(name, name.endsWith('_seconds') ? Math.max(before, value) : before + value)
   }
-  return total
+  return Object.fromEntries(total)
 }
 
 function named(values: readonly number[]): Record<string, number> {

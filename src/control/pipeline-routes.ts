@@ -4,8 +4,9 @@
  * A change may carry If-Match with the ETag of what it was made from; when somebody else was
  * faster, it is refused (412) instead of undoing theirs.
  */
-import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import {
+  type ControlContext,
   digits,
   idParam,
   mustPipeline,
@@ -14,10 +15,8 @@ import {
   problems,
   tagHeader,
   viewOf,
-  type ControlContext,
 } from './control-context.ts'
-import { faultTogether } from './option-fields.ts'
-import type { Draft } from './pipeline-fields.ts'
+import { type Draft, faultTogether } from './pipeline-fields.ts'
 import type { Pipeline, PipelineStore, Revision } from './pipeline-store.ts'
 import { bodySchema, entityTag, revisionView, viewSchema } from './pipeline-view.ts'
 import { Problem } from './problem.ts'

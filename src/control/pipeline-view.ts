@@ -4,8 +4,13 @@
  * The same object, edited, can be sent back by PUT: what is read-only is ignored there.
  */
 import { z } from '@hono/zod-openapi'
-import { fieldName, NAME_CHARS_MAX, REPLICAS_MAX, type PipelineFields } from './pipeline-fields.ts'
-import type { FieldRow } from './field-value.ts'
+import {
+  fieldName,
+  type FieldRow,
+  NAME_CHARS_MAX,
+  type PipelineFields,
+  REPLICAS_MAX,
+} from './pipeline-fields.ts'
 import { PIPELINE_STATES, type PipelineStatus } from './pipeline-status.ts'
 import type { Pipeline, Revision } from './pipeline-store.ts'
 

@@ -4,10 +4,10 @@
  */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import { isTrustedPlace, SESSION_COOKIE, type AccessRules } from './access.ts'
+import { isOwnersCall, SESSION_COOKIE, type AccessRules } from './access.ts'
 import { newRouter, problems } from './control-context.ts'
 import { Problem } from './problem.ts'
-import { SESSION_MS, tokensEqual, type FailedTokens, type Sessions } from './tokens.ts'
+import { isOneOf, SESSION_MS, type FailedTokens, type Sessions } from './tokens.ts'
 
 export function sessionRoutes(
   rules: AccessRules,
@@ -41,8 +41,7 @@ function addState(router: OpenAPIHono, rules: AccessRules, sessions: Sessions): 
       },
     }),
     (c) => {
-      const address = rules.remoteAddress(c) ?? 'unknown'
-      const token_needed = !isTrustedPlace(c, address, rules, 'control')
+      const token_needed = !isOwnersCall(c, rules, 'control')
       const id = getCookie(c, SESSION_COOKIE)
       const signed_in = !token_needed || (id !== undefined && sessions.isOpen(id))
       return c.json({ signed_in, token_needed }, 200)
@@ -71,12 +70,10 @@ function addSignIn(
       responses: { 204: { description: 'Signed in.' }, ...problems() },
     }),
     (c) => {
-      const address = rules.remoteAddress(c) ?? 'unknown'
-      failures.check(address)
       const { token } = c.req.valid('json')
-      if (!tokensEqual(token, rules.controlToken)) {
-        failures.count(address, token)
-        throw new Problem(401, 'This is not the token.')
+      if (!isOneOf(token, rules.controlTokens)) {
+        const { address } = rules.peerOf(c)
+        throw failures.refuse(address, () => new Problem(401, 'This is not the token.'))
       }
       setCookie(c, SESSION_COOKIE, sessions.open(), {
         httpOnly: true,

@@ -7,43 +7,57 @@
  * time whatever was guessed.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { readOwnFile } from '../core/own-file.ts'
 import { Problem } from './problem.ts'
 
 const TOKEN_CHARS_MIN = 16
 
+/** While tokens are exchanged, the new one and the old. */
+const TOKENS_MAX = 2
+
 /**
- * The token in a file, made when there is none.
- * @throws LogpipeError STORE when it cannot be read or made, or is too short to be one.
+ * The tokens that are right: those of the option, separated by a comma, or those in the file, one
+ * a line, which is made when it is not there.
+ * @throws LogpipeError USAGE, or STORE for the file, when one is too short to be a token.
  */
-export function tokenInFile(file: string): string {
+export function tokensOf(option: string, value: string | undefined, file: string): string[] {
+  const tokens = (value === undefined ? tokenLines(file) : value.split(',')).map((one) =>
+    one.trim(),
+  )
+  const isRight =
+    tokens.length <= TOKENS_MAX && tokens.every((one) => one.length >= TOKEN_CHARS_MIN)
+  if (isRight && tokens.length > 0) return tokens
+  const expected = `one token of at least ${TOKEN_CHARS_MIN} characters, or two while they change`
+  if (value !== undefined) {
+    const got = tokens.map((one) => one.length).join(' and ')
+    throw new LogpipeError('USAGE', `${option}: expected ${expected}, got ${got} characters`)
+  }
+  const advice = 'delete it to have a new one made'
+  throw new LogpipeError('STORE', `expected ${file} to hold ${expected}; ${advice}`)
+}
+
+function tokenLines(file: string): string[] {
   try {
-    if (!existsSync(file)) {
-      const token = randomBytes(32).toString('base64url')
-      writeFileSync(file, `${token}\n`, { mode: 0o600, flag: 'wx' })
-      return token
-    }
-    chmodSync(file, 0o600)
-    const token = readFileSync(file, 'utf8').trim()
-    if (token.length >= TOKEN_CHARS_MIN) return token
+    const text = readOwnFile(file)
+    if (text !== null) return text.split('\n').filter((line) => line.trim() !== '')
+    const token = randomBytes(32).toString('base64url')
+    writeFileSync(file, `${token}\n`, { mode: 0o600, flag: 'wx' })
+    return [token]
   } catch (error) {
     throw new LogpipeError('STORE', `the token file ${file} cannot be used: ${messageOf(error)}`, {
       cause: error,
     })
   }
-  throw new LogpipeError(
-    'STORE',
-    `expected ${file} to hold a token of at least ${TOKEN_CHARS_MIN} characters; ` +
-      'delete it to have a new one made',
-  )
 }
 
 /** Compares without telling by its time how much was right; hashes have one length. */
-export function tokensEqual(left: string, right: string): boolean {
+export function isOneOf(token: string, right: readonly string[]): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(left), digest(right))
+  const given = digest(token)
+  return right.filter((one) => timingSafeEqual(given, digest(one))).length > 0
 }
 
 const SESSIONS_MAX = 1000
@@ -83,49 +97,64 @@ function digestOf(id: string): string {
   return createHash('sha256').update(id).digest('base64')
 }
 
-const FAILURES_MAX = 10
+const FAILURES_MAX = 20
 const FAILURES_WINDOW_MS = 60_000
 const ADDRESSES_MAX = 10_000
 
 /**
- * Counts wrong tokens by address; ten different ones in a minute, and the address waits for the
- * next. The same one again is no guess: one worker with an old token, which calls every second,
- * must not shut out those that share its address.
+ * Counts refusals by address: after twenty in a minute the address hears 429 until the minute is
+ * over. Only those who would be refused anyway hear it: a right token is let in from every address,
+ * so that one worker with an old token shuts out nobody behind the same proxy.
+ *
+ * A line a minute tells the operator of each address that is refused.
  */
 export class FailedTokens {
   readonly #clock: Clock
-  /** Of each address, digests of the tokens; FAILURES_MAX at most. */
-  readonly #byAddress = new Map<string, { tokens: Set<string>; endsMs: number }>()
+  readonly #tell: (line: string) => void
+  /** The oldest first; ADDRESSES_MAX at most. */
+  readonly #byAddress = new Map<string, { count: number; endsMs: number }>()
+  #toldMs = -Infinity
+  #untold = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, tell: (line: string) => void) {
     this.#clock = clock
+    this.#tell = tell
   }
 
-  /** @throws Problem 429 when this address has guessed too often. */
-  check(address: string): void {
-    const found = this.#byAddress.get(keyOf(address))
-    const waitMs = (found?.endsMs ?? 0) - this.#clock.monotonicMs()
-    if (found === undefined || waitMs <= 0 || found.tokens.size < FAILURES_MAX) return
-    throw new Problem(429, 'Too many wrong tokens from this address.', {
-      headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) },
+  /** @returns `refusal`, or a 429 in its place. */
+  refuse(address: string, refusal: () => Problem): Problem {
+    const nowMs = this.#clock.monotonicMs()
+    this.#report(address, nowMs)
+    const { count, endsMs } = this.#count(keyOf(address), nowMs)
+    if (count <= FAILURES_MAX) return refusal()
+    return new Problem(429, 'Too many requests without the right token from this address.', {
+      headers: { 'retry-after': String(Math.ceil((endsMs - nowMs) / 1000)), connection: 'close' },
     })
   }
 
-  count(address: string, token: string): void {
-    const key = keyOf(address)
-    const nowMs = this.#clock.monotonicMs()
+  #count(key: string, nowMs: number): { count: number; endsMs: number } {
     const found = this.#byAddress.get(key)
     if (found !== undefined && found.endsMs > nowMs) {
-      found.tokens.add(digestOf(token))
-      return
+      found.count++
+      return found
     }
     this.#byAddress.delete(key)
-    const tokens = new Set([digestOf(token)])
-    this.#byAddress.set(key, { tokens, endsMs: nowMs + FAILURES_WINDOW_MS })
+    const first = { count: 1, endsMs: nowMs + FAILURES_WINDOW_MS }
+    this.#byAddress.set(key, first)
     const oldest = this.#byAddress.keys().next()
     if (this.#byAddress.size > ADDRESSES_MAX && oldest.done !== true) {
       this.#byAddress.delete(oldest.value)
     }
+    return first
+  }
+
+  #report(address: string, nowMs: number): void {
+    this.#untold++
+    if (nowMs - this.#toldMs < FAILURES_WINDOW_MS) return
+    const more = this.#untold === 1 ? '' : `; ${this.#untold} such requests since the last line`
+    this.#tell(`refused a request from ${address} without the right token${more}`)
+    this.#toldMs = nowMs
+    this.#untold = 0
   }
 }
 

@@ -4,15 +4,15 @@
  * The heartbeat is the only route whose answer holds secrets: those of the one pipeline that this
  * worker shall run, and of the one whose spill it must send first.
  */
-import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { RESULT_BYTES_MAX, type Command } from './commands.ts'
-import { newRouter, problems, type ControlContext } from './control-context.ts'
-import { WORKERS_MAX, type WorkerNow } from './fleet.ts'
-import type { Heartbeat } from './heartbeat.ts'
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { type Command, RESULT_BYTES_MAX } from './commands.ts'
+import { type ControlContext, newRouter, problems } from './control-context.ts'
+import { type WorkerNow, WORKERS_MAX } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
 import {
   assignmentSchema,
+  type Heartbeat,
   heartbeatSchema,
   leftoversSchema,
   workerIdParam,

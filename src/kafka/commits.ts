@@ -2,20 +2,26 @@
  * What an ingress thread commits: the watermarks that main tells, until the group has acknowledged
  * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
  */
-import type { PartitionError, PartitionOffset } from '../bridge/bridge.ts'
+import type { CommitOffset, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
-import type { Held } from './held.ts'
+import { toCommit, type Held } from './held.ts'
 import type { IngressOptions } from './ingress-options.ts'
+import { metadataOf } from './start-offsets.ts'
 
 /**
  * One attempt of the last commit. A group that is being rebalanced refuses commits until its
  * members have been served, which a longer attempt would keep from happening.
  */
 const COMMIT_ATTEMPT_MS = 1000
+/** Of starts: reading of other partitions waits as long. A later attempt follows. */
+const START_COMMIT_MS = 2000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
 
-type Options = Pick<IngressOptions, 'bridge' | 'consumer' | 'ingressIndex' | 'send' | 'nowMs'>
+type Options = Pick<
+  IngressOptions,
+  'bridge' | 'consumer' | 'commits' | 'ingressIndex' | 'send' | 'nowMs'
+>
 
 export class Commits {
   readonly #options: Options
@@ -51,13 +57,32 @@ export class Commits {
    * @returns librdkafka's name of what went wrong, or null.
    */
   send(timeoutMs: number): string | null {
+    const { bridge, consumer, commits } = this.#options
+    if (!commits) return null
+    const rows: CommitOffset[] = []
+    for (const [assignmentId, held] of this.#held) {
+      held.wanted = toCommit(held)
+      if (held.wanted <= held.committed) continue
+      const { topic, partition, wanted: offset, note } = held
+      const leaderEpoch = bridge.consumerLeaderEpoch(consumer, assignmentId)
+      rows.push({ topic, partition, offset, leaderEpoch, metadata: metadataOf(note) })
+    }
+    return this.#commit(rows, timeoutMs)
+  }
+
+  /**
+   * Commits where partitions begin that the group has no offset of, before they are read.
+   * @returns what went wrong, or null.
+   */
+  sendStarts(rows: readonly CommitOffset[]): string | null {
+    return this.#commit(rows, START_COMMIT_MS)
+  }
+
+  #commit(rows: readonly CommitOffset[], timeoutMs: number): string | null {
     const { bridge, consumer } = this.#options
-    const commits = [...this.#held.values()]
-      .filter((held) => held.wanted > held.committed)
-      .map(({ topic, partition, wanted }) => ({ topic, partition, offset: wanted }))
-    if (commits.length === 0) return null
+    if (rows.length === 0) return null
     try {
-      const answers = bridge.consumerCommit(consumer, commits, timeoutMs)
+      const answers = bridge.consumerCommit(consumer, rows, timeoutMs)
       if (timeoutMs > 0) this.note(answers)
       return answers.find((one) => one.error !== null)?.error ?? null
     } catch (thrown) {

@@ -7,6 +7,7 @@
  */
 import type { Config } from '../options/config.ts'
 import { CLASSIC_PROTOCOL_ONLY, propertyOf } from '../options/kafka-properties.ts'
+import { unreadable } from '../options/small-file.ts'
 
 export type ConsumerProperties = readonly (readonly [name: string, value: string])[]
 
@@ -35,6 +36,29 @@ const DEFAULTS: ConsumerProperties = [
   // Feeds lag and fetch queue sizes to the metrics; one JSON text in this time costs nothing.
   ['statistics.interval.ms', '5000'],
 ]
+
+/** Properties that name files or folders; ssl.ca.location=probe looks for one by itself. */
+const FILE_PROPERTY = /\.(location|file)$/
+
+/**
+ * Why librdkafka refuses these properties, for people. It names the property at fault, but says of
+ * a file only that it failed: whether that can be read is looked up here.
+ * @param said librdkafka's text.
+ */
+export function configRefusal(
+  said: string,
+  properties: ConsumerProperties,
+  whyUnreadable: (path: string) => string | null = unreadable,
+): string {
+  for (const [name, value] of properties) {
+    if (!FILE_PROPERTY.test(name) || value === '' || value === 'probe') continue
+    const why = whyUnreadable(value)
+    if (why !== null) return `--kafka-config ${name}: cannot read ${value}: ${why}`
+  }
+  const isTls = /\bssl\./.test(said)
+  const advice = isTls ? '; check what that certificate or key holds, and its password' : ''
+  return `librdkafka refused its configuration: ${said}${advice} (--kafka-config)`
+}
 
 /** What the pipeline stands on. */
 const OWNED: ConsumerProperties = [

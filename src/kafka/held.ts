@@ -2,6 +2,7 @@
  * What an ingress thread knows of one assignment. Used by membership.ts, which owns them.
  */
 import type { Position } from './ingress-messages.ts'
+import type { CommitNote } from './start-offsets.ts'
 
 export interface Held {
   readonly topic: string
@@ -9,10 +10,13 @@ export interface Held {
   /** Everything below went into slots. */
   offset: number
   endOffset: number
-  /** The end of the partition that a read has met; -1: none yet. */
+  /** The end as brokers answered, and as a read has met it; -1: none yet. */
+  askedEnd: number
   metEnd: number
   /** Of a replay: nothing from here on is read; Infinity otherwise. */
   readonly stopOffset: number
+  /** Its topic was deleted. */
+  isGone: boolean
   /** All of it was read, up to stopOffset. */
   finished: boolean
   /** Main asked for a pause: too many unresolved offsets. */
@@ -22,14 +26,49 @@ export interface Held {
    */
   wanted: number
   committed: number
+  /** Kept beside each committed offset. */
+  readonly note: CommitNote
 }
 
-export function heldFrom(
-  { topic, partition, offset }: Pick<Held, 'topic' | 'partition' | 'offset'>,
-  stopOffset: number,
-): Held {
-  const unknown = { endOffset: -1, metEnd: -1, wanted: -1, committed: -1 }
-  return { topic, partition, offset, stopOffset, finished: false, held: false, ...unknown }
+/** What is known of an assignment when it begins. */
+export interface HeldStart {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly stopOffset?: number
+  /** The group has committed the start. */
+  readonly isCommitted?: boolean
+  readonly note?: CommitNote
+}
+
+const NO_NOTE: CommitNote = { topicId: null, group: null }
+
+export function heldFrom(start: HeldStart): Held {
+  const { topic, partition, offset, note = NO_NOTE } = start
+  const committed = start.isCommitted === true ? offset : -1
+  return {
+    topic,
+    partition,
+    offset,
+    stopOffset: start.stopOffset ?? Infinity,
+    endOffset: -1,
+    askedEnd: -1,
+    metEnd: -1,
+    isGone: false,
+    finished: false,
+    held: false,
+    wanted: committed,
+    committed,
+    note,
+  }
+}
+
+/**
+ * What is to be committed. Behind the last record may lie transaction markers, or what compaction
+ * left: once a read has met the end behind them, and all records are settled, so are they.
+ */
+export function toCommit({ wanted, offset, metEnd }: Held): number {
+  return wanted >= 0 && wanted >= offset ? Math.max(wanted, metEnd) : wanted
 }
 
 export function positionOf(assignmentId: number, held: Held): Position {
@@ -44,11 +83,12 @@ export function reachedStop(held: Held): boolean {
 
 /** The end that its lag is counted to. @param high the partition's end as the last fetch said. */
 export function endOf(held: Held, high: number): number {
+  if (held.isGone) return -1
   // A replay ends where it was told to; of a compacted tail there is nothing to read.
   if (held.finished) return held.offset
   if (held.stopOffset < Infinity) return held.stopOffset
   // What lies between the last record and an end that a read has met is no record: the marker of a
   // transaction, or what compaction left. Nobody can read it, so it is no lag.
   const unreadable = Math.max(0, held.metEnd - held.offset)
-  return Math.max(held.metEnd, high) - unreadable
+  return Math.max(held.metEnd, held.askedEnd, high) - unreadable
 }

@@ -8,8 +8,12 @@
  *
  * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
  */
-import type { Assignment, PartitionOffset } from '../bridge/bridge.ts'
-import type { TopicIds } from './topic-ids.ts'
+import {
+  OFFSET_NONE,
+  type Assignment,
+  type ConsumerEvent,
+  type PartitionOffset,
+} from '../bridge/bridge.ts'
 
 /** A committed offset that the topic no longer holds. */
 export interface LostRange {
@@ -18,6 +22,17 @@ export interface LostRange {
   /** Offsets [from, to) expired before they were read. */
   readonly from: number
   readonly to: number
+}
+
+/** 32 hex digits by topic; null: the broker tells none. */
+export type TopicIds = Readonly<Record<string, string | null>>
+
+/** A partition that this process has and does not read yet: brokers have not said enough of it. */
+export interface WaitingPartition {
+  readonly topic: string
+  readonly partition: number
+  /** What is missing, and why; null: they were asked just now. */
+  readonly problem: string | null
 }
 
 /** Where the thread's fetching of an assignment stands: everything below went into slots. */
@@ -38,14 +53,22 @@ export type FromIngress =
       /** Those that are there now, an expression's matches among them. */
       readonly topics: readonly string[]
     }
+  /** No broker has answered yet; it is asked again. */
+  | { readonly kind: 'awaitingBroker'; readonly ingressIndex: number; readonly message: string }
   | {
       readonly kind: 'assign'
       readonly ingressIndex: number
       /** With the offset to start from, resolved. */
       readonly partitions: readonly PartitionOffset[]
       readonly lost: readonly LostRange[]
-      /** Of their topics, if they are wanted. */
+      /** Of their topics. */
       readonly topicIds: TopicIds
+    }
+  /** The partitions that wait for answers of brokers, each time that they change. */
+  | {
+      readonly kind: 'waiting'
+      readonly ingressIndex: number
+      readonly partitions: readonly WaitingPartition[]
     }
   /** A member of the group, with nothing more to read: others have the partitions. */
   | { readonly kind: 'standby'; readonly ingressIndex: number }
@@ -64,7 +87,7 @@ export type FromIngress =
       readonly position: Position
       /** The first offset of the new log that came. */
       readonly partitions: readonly [PartitionOffset]
-      /** Of its topic, if they are wanted: one that was made anew has another. */
+      /** Of its topic: one that was made anew has another. */
       readonly topicIds: TopicIds
     }
   /** The partitions were given back; their ledgers may be closed. */
@@ -85,14 +108,16 @@ export type FromIngress =
       readonly atNs: bigint
       readonly cpuMicros: number
     }
+  /** Refused: a broker's answer to what this member asked of its group. */
   | {
-      readonly kind: 'trouble'
+      readonly kind: 'trouble' | 'refused'
       readonly ingressIndex: number
       readonly code: string
       readonly message: string
       readonly fatal: boolean
       readonly topic: string | null
       readonly partition: number
+      readonly offset: number
     }
   | {
       readonly kind: 'log'
@@ -151,9 +176,22 @@ export type ToIngress =
       readonly timeoutMs: number
     }
 
+/**
+ * An error as main hears of it. One that a broker gave (librdkafka's own codes begin with an
+ * underscore) and that names no topic is the group's answer: to JoinGroup, to a heartbeat, or to
+ * the question who coordinates it.
+ */
+export function errorMessage(
+  ingressIndex: number,
+  error: Extract<ConsumerEvent, { kind: 'error' }>,
+): FromIngress {
+  const isRefusal = error.topic === null && !error.fatal && !error.code.startsWith('_')
+  return { ...error, kind: isRefusal ? 'refused' : 'trouble', ingressIndex }
+}
+
 /** librdkafka told more than the bridge could keep until it was asked. */
 export function droppedEvents(ingressIndex: number, count: number): FromIngress {
   const message = `${count} events of librdkafka were dropped`
-  const where = { topic: null, partition: -1 } as const
+  const where = { topic: null, partition: -1, offset: OFFSET_NONE } as const
   return { kind: 'trouble', ingressIndex, code: 'DROPPED', message, fatal: false, ...where }
 }

@@ -23,8 +23,10 @@ export interface IngressOptions {
   readonly signals: Signals
   readonly limits: FillLimits
   readonly start: StartPosition
-  /** Whether the topics' ids are told with each assign. */
-  readonly wantsTopicIds: boolean
+  /** The subscription: names, or ^expressions. */
+  readonly topics: readonly string[]
+  /** Whether anything is committed. */
+  readonly commits: boolean
   readonly revokeDrainMs: number
   /** After so long without a free slot the partitions are paused. */
   readonly stallPauseMs: number
@@ -35,11 +37,16 @@ export interface IngressOptions {
   readonly receive: () => ToIngress | undefined
   /** Sleeps; the thread has no event loop to return to. */
   readonly sleep: (ms: number) => void
-  /** Direct mode: filters the slot in this thread, and releases it. */
-  readonly filterHere: ((slotIndex: number) => void) | null
+  /**
+   * Direct mode: filters the slot in this thread, and releases it. While the output has no room it
+   * calls back, over and over.
+   */
+  readonly filterHere: ((slotIndex: number, whileWaiting: () => void) => void) | null
   /** Reports the runs of a slot that is being dropped. */
   readonly reportDropped: (slotIndex: number) => void
   readonly nowMs: () => number
+  /** ms since 1970. */
+  readonly wallMs: () => number
   readonly signIn: SignIn
   /** Partitions to read without a group; null: those that the group gives. */
   readonly staticPartitions: readonly PartitionOffset[] | null

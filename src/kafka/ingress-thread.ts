@@ -7,11 +7,11 @@
  *   finish: commit, leave the group, end
  *   replay: each partition is paused at the end of its range; with the last one main is told
  *
- * Rebalance. The bridge reports what the group wants; the thread resolves start offsets, asks main
- * for assignment ids (main opens the ledgers and tells the filter threads first), and only then
- * assigns. On revoke it tells main how far it has read, waits at most `revokeDrainMs` for the
- * watermarks, commits them synchronously, and gives the partitions back. A lost assignment commits
- * nothing.
+ * Rebalance. The bridge reports what the group wants; the thread takes the partitions, asks brokers
+ * where each begins, and main for assignment ids (main opens the ledgers and tells the filter
+ * threads first), and only then reads (membership.ts). On revoke it tells main how far it has read,
+ * waits at most `revokeDrainMs` for the watermarks, commits them synchronously, and gives the
+ * partitions back. A lost assignment commits nothing.
  *
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
@@ -22,7 +22,7 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
-import { droppedEvents, type ToIngress } from './ingress-messages.ts'
+import { droppedEvents, errorMessage, type ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
 import type { OffsetRange } from './offset-ranges.ts'
@@ -44,6 +44,8 @@ export class IngressThread {
   readonly #reachability: Reachability
   readonly #endsDue = new EndsDue()
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
+  /** By a fatal error: no commit is taken any more. */
+  #isShutOut = false
   #sawRecord = false
   /** Main was told that the ranges of a replay were read. */
   #toldFinished = false
@@ -83,6 +85,7 @@ export class IngressThread {
       this.#fill(slotIndex)
       this.#readMessages()
     }
+    this.#lookAtMembership()
     this.#everySecond()
   }
 
@@ -129,7 +132,7 @@ export class IngressThread {
     const { slots, filterHere, signals, dropNewest } = this.#options
     if (filterHere !== null) {
       slots.claimOwn(slotIndex)
-      filterHere(slotIndex)
+      filterHere(slotIndex, () => this.#stalled())
       return
     }
     if (dropNewest) {
@@ -169,6 +172,7 @@ export class IngressThread {
     const { bridge, consumer } = this.#options
     if ((bridge.consumerPoll(consumer, WAIT_MS) & FILL_EVENTS) !== 0) this.#handleEvents()
     this.#readMessages()
+    this.#lookAtMembership()
     this.#everySecond()
   }
 
@@ -188,7 +192,8 @@ export class IngressThread {
         break
       case 'error':
         this.#reachability.noteError(event.code)
-        send({ ...event, kind: 'trouble', ingressIndex })
+        if (event.fatal) this.#isShutOut = true
+        send(errorMessage(ingressIndex, event))
         break
       case 'end':
         this.#membership.noteEnd(event.assignmentId, event.offset)
@@ -198,7 +203,7 @@ export class IngressThread {
         if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
         break
       case 'rewind':
-        this.#membership.rewind(event, (message) => this.#handleMessage(message))
+        this.#membership.rewind(event)
         break
       case 'dropped':
         send(droppedEvents(ingressIndex, event.count))
@@ -207,17 +212,26 @@ export class IngressThread {
   }
 
   #assign(partitions: readonly PartitionOffset[]): void {
-    this.#membership.assign(partitions, (message) => this.#handleMessage(message))
-    if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) this.#pauseAll()
+    this.#begun(this.#membership.assign(partitions, (message) => this.#handleMessage(message)))
+  }
+
+  #assignRanges(ranges: readonly OffsetRange[]): void {
+    this.#begun(this.#membership.assignRanges(ranges, (message) => this.#handleMessage(message)))
+    this.#pauseFinished()
+  }
+
+  #lookAtMembership(): void {
+    if (this.#options.signals.phase !== PHASE_RUN) return
+    this.#begun(this.#membership.turn((message) => this.#handleMessage(message)))
+  }
+
+  #begun(isAny: boolean): void {
+    const isReading = !this.#stall.paused && this.#options.signals.phase === PHASE_RUN
+    if (isAny && !isReading) this.#pauseAll()
   }
 
   #pauseAll(): void {
     this.#options.bridge.consumerPause(this.#options.consumer, this.#membership.assignmentIds())
-  }
-
-  #assignRanges(ranges: readonly OffsetRange[]): void {
-    this.#membership.assignRanges(ranges, (message) => this.#handleMessage(message))
-    this.#pauseFinished()
   }
 
   #pauseFinished(): void {
@@ -283,10 +297,9 @@ export class IngressThread {
     const { bridge, consumer, ingressIndex, send } = this.#options
     this.#options.signIn.look()
     this.#reachability.look()
-    this.#membership.lookAtTopicIds(nowMs, (message) => this.#handleMessage(message))
-    const isDue = this.#endsDue.look(nowMs, this.#membership.hasHeld)
+    if (this.#endsDue.look(nowMs, this.#membership.hasHeld)) this.#membership.askEnds()
     this.#membership.commits.send(0)
-    send({ kind: 'positions', ingressIndex, positions: this.#membership.positionsWithEnds(isDue) })
+    send({ kind: 'positions', ingressIndex, positions: this.#membership.positions() })
     for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
   }
 
@@ -296,7 +309,7 @@ export class IngressThread {
     this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
     const deadlineMs = this.#options.nowMs() + timeoutMs
-    if (this.#finish !== undefined) {
+    if (this.#finish !== undefined && !this.#isShutOut) {
       this.#membership.commits.sendFinally(timeoutMs, () => this.#serve())
     }
     const left = Math.max(FORCED_CLOSE_MS, deadlineMs - this.#options.nowMs())

@@ -1,34 +1,60 @@
 /**
- * What an ingress thread holds of its group: the assignments, how far each was read, and the two
+ * What an ingress thread holds of its group: the partitions, how far each was read, and the two
  * conversations with main that a rebalance takes.
  *
- *   assign   start offsets are resolved -> main opens ledgers and gives ids -> consumerAssign
- *   revoke   main is told the positions -> it settles what it can -> commit -> consumerUnassign
- *   rewind   the log is gone: main is told, and gives a new id -> consumerRestart
+ *   assign   librdkafka holds them at once (consumerHold), so that the group goes on; then, each
+ *            for itself:
  *
- * Used by ingress-thread.ts alone. Bound: one entry an assigned partition.
+ *            waiting --answered--> its start is committed -> main opens its ledger and gives an id
+ *               ^  |                                                  -> consumerBegin
+ *               '--' asked again beside reading, and named until then
+ *
+ *   revoke   main is told the positions -> it settles what it can -> commit -> consumerUnassign
+ *   rewind   the log is gone: waiting, for what identifies the new one -> main is told, and gives a
+ *            new id -> consumerRestart
+ *
+ * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
+ * few for each assign and one round of those that are asked again.
  */
-import { OFFSET_BEGINNING, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
+import {
+  BrokerQueries,
+  keyOf,
+  type Facts,
+  type FoundOffset,
+  type TopicPartition,
+  type Want,
+} from './broker-queries.ts'
 import { Commits } from './commits.ts'
 import { endOf, heldFrom, positionOf, reachedStop, type Held } from './held.ts'
-import type { Position, ToIngress } from './ingress-messages.ts'
+import type { LostRange, Position, ToIngress, TopicIds } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import type { OffsetRange } from './offset-ranges.ts'
-import { askEnds } from './partition-ends.ts'
-import {
-  askOffsets,
-  resolveStartOffsets,
-  type Deadline,
-  type StartOffsets,
-} from './start-offsets.ts'
-import { askTopicIds, TopicIdWatch, type TopicIds } from './topic-ids.ts'
+import { ENDS_TIMEOUT_MS } from './partition-ends.ts'
+import { metadataOf, startOf, type CommitNote } from './start-offsets.ts'
 
 /**
- * A coordinator or leader that restarts is back by then; far below max.poll.interval.ms (5 min).
+ * How long a question may take, by attempt. An unreachable leader holds up those that are asked
+ * together with it as long, so most are short; a far or busy broker needs a long one.
  */
-const ASSIGN_TIMEOUT_MS = 60_000
+const QUESTION_MS = [3000, 3000, 3000, 10_000] as const
+/**
+ * Between an error and the next attempt: an election takes about a second. After a question that
+ * took long, ASK_AGAIN_FACTOR times as long: while one waits for a broker that refuses connections,
+ * librdkafka tries to connect without a pause.
+ */
+const ASK_AGAIN_MS = 1000
+const ASK_AGAIN_FACTOR = 3
+const ASK_AGAIN_MS_MAX = 30_000
+/** The thread waits so long for the first answers after an assign, then goes on reading. */
+const FIRST_ANSWERS_MS = 300
+/** One wait for answers: bridge.ts. */
+const SERVE_MS = 20
+/** How often the ids of the topics that are read are looked at, and how long that may take. */
+const IDS_EVERY_MS = 10_000
+const IDS_TIMEOUT_MS = 3000
+const TOPIC_IS_GONE = /UNKNOWN_TOPIC/
 /** Main answers an assign within one turn of its loop. */
 const ASSIGNED_TIMEOUT_MS = 10_000
 /**
@@ -39,20 +65,58 @@ const REVOKED_GRACE_MS = 2000
 type Rewind = Extract<ConsumerEvent, { kind: 'rewind' }>
 type Meanwhile = (message: ToIngress) => void
 
+/** A partition that is not read until brokers have said enough of it. */
+interface Waiting extends TopicPartition {
+  /** ms since 1970. */
+  readonly takenMs: number
+  readonly purpose:
+    | { readonly kind: 'start' }
+    /** Of a replay: no group is asked. */
+    | { readonly kind: 'range'; readonly from: number; readonly to: number }
+    /** Offset null: the first that there is. */
+    | { readonly kind: 'rewind'; readonly assignmentId: number; readonly offset: number | null }
+  attempt: number
+  askedMs: number
+  /** When to ask, by the monotonic clock; Infinity: asked. */
+  askAtMs: number
+  /** What the answers so far have shown to be needed. */
+  wantsGroup: boolean
+  timeMs: number | undefined
+  problem: string | null
+}
+
+/** A waiting partition of which everything is known. */
+interface Ready {
+  readonly waiting: Waiting
+  readonly at: FoundOffset
+  readonly isFresh: boolean
+  readonly note: CommitNote
+  readonly lost: LostRange | null
+}
+
 export class Membership {
   /** What is to be committed of them. */
   readonly commits: Commits
   readonly #options: IngressOptions
+  readonly #queries: BrokerQueries
   readonly #assignments = new Map<number, Held>()
-  readonly #topicIds: TopicIdWatch
+  readonly #waiting = new Map<string, Waiting>()
+  /** Answered since the last turn. */
+  #ready: Ready[] = []
+  /** Something of the waiting has changed since main was told. */
+  #isUntold = false
+  /** Nobody is to be asked before. */
+  #askAtMs = Infinity
+  #askedIdsMs: number
   readonly #readOn: (assignmentId: number) => void
 
   /** @param readOn of an assignment that was not read while main had it held. */
   constructor(options: IngressOptions, readOn: (assignmentId: number) => void) {
     this.#options = options
     this.#readOn = readOn
+    this.#queries = new BrokerQueries(options.bridge, options.consumer)
+    this.#askedIdsMs = options.nowMs()
     this.commits = new Commits(options, this.#assignments)
-    this.#topicIds = new TopicIdWatch(options.bridge, options.consumer)
   }
 
   assignmentIds(): number[] {
@@ -77,7 +141,9 @@ export class Membership {
 
   /** Of a replay: whether everything was read. */
   get isFinished(): boolean {
-    return [...this.#assignments.values()].every((held) => held.finished)
+    return (
+      this.#waiting.size === 0 && [...this.#assignments.values()].every((held) => held.finished)
+    )
   }
 
   get hasHeld(): boolean {
@@ -108,122 +174,82 @@ export class Membership {
     this.#set(assignmentId, { metEnd: endOffset })
   }
 
+  /** With the partitions' ends as the last fetch told them. */
   positions(): Position[] {
-    return [...this.#assignments].map(([id, held]) => positionOf(id, held))
-  }
-
-  /** With the partitions' ends as the last fetch told them, or, `afresh`, as brokers tell them. */
-  positionsWithEnds(afresh: boolean): Position[] {
     const { bridge, consumer } = this.#options
-    if (afresh) askEnds(bridge, consumer, [...this.#assignments.values()])
-    for (const held of this.#assignments.values()) {
+    return [...this.#assignments].map(([id, held]) => {
       const { high } = bridge.consumerWatermarks(consumer, held, 0)
       held.endOffset = endOf(held, high)
-    }
-    return this.positions()
+      return positionOf(id, held)
+    })
   }
 
-  /** Answers an assign; an error that outlasts its time is told to main, which ends the process. */
-  assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): void {
-    const { bridge, consumer, ingressIndex, send, start } = this.#options
+  /** Asks brokers where partitions end; those that do not answer stay as they are. */
+  askEnds(): void {
+    const asked = [...this.#assignments.values()]
+    if (asked.length === 0) return
+    this.#queries.ask(asked, { end: true }, ENDS_TIMEOUT_MS, (facts) => {
+      for (const [index, held] of asked.entries()) {
+        held.askedEnd = Math.max(held.askedEnd, facts[index]?.end?.offset ?? -1)
+      }
+    })
+  }
+
+  /**
+   * Answers an assign, and reads what brokers know enough of; the rest waits.
+   * @returns whether anything began.
+   */
+  assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): boolean {
+    const { bridge, consumer, ingressIndex, send } = this.#options
+    bridge.consumerHold(consumer, partitions)
     if (partitions.length === 0) {
-      bridge.consumerAssign(consumer, [])
       send({ kind: 'standby', ingressIndex })
-      return
+      return false
     }
-    const resolved = this.#ask((deadline) =>
-      resolveStartOffsets(bridge, consumer, partitions, start, deadline),
-    )
-    if (resolved !== null) this.#begin(resolved, meanwhile)
+    for (const one of partitions) this.#wait(one, { kind: 'start' })
+    return this.#awaitFirst(meanwhile)
   }
 
   /** Reads these ranges, none of them empty, without asking the group. */
-  assignRanges(ranges: readonly OffsetRange[], meanwhile: Meanwhile): void {
-    const partitions = ranges.map(({ topic, partition, from }) => ({
-      topic,
-      partition,
-      offset: from,
-    }))
-    const stops = new Map(ranges.map((one) => [`${one.topic}/${one.partition}`, one.to]))
-    this.#begin({ partitions, lost: [] }, meanwhile, stops)
-  }
-
-  /** Main opens the ledgers, and librdkafka begins to read. */
-  #begin(
-    resolved: StartOffsets,
-    meanwhile: Meanwhile,
-    stops: ReadonlyMap<string, number> = new Map(),
-  ): void {
-    const { bridge, consumer, ingressIndex, send } = this.#options
-    const topics = [...new Set(resolved.partitions.map((one) => one.topic))]
-    const topicIds = this.#askTopicIds(topics)
-    if (topicIds === null) return
-    send({ kind: 'assign', ingressIndex, ...resolved, topicIds })
-    const answer = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)
-    if (answer === undefined) return this.#giveUp()
-    for (const one of answer.assignments) {
-      const stopOffset = stops.get(`${one.topic}/${one.partition}`) ?? Infinity
-      this.#assignments.set(one.assignmentId, heldFrom(one, stopOffset))
-    }
-    const withStops = answer.assignments.map((one) => {
-      const stopOffset = stops.get(`${one.topic}/${one.partition}`)
-      return stopOffset === undefined ? one : { ...one, stopOffset }
-    })
-    bridge.consumerAssign(consumer, withStops)
-  }
-
-  /**
-   * A topic of another id than at its assign was made anew. librdkafka goes on at its offset where
-   * the new log has grown beyond it, and leaves out what lies below: that is read from its
-   * beginning, as after a rewind.
-   */
-  lookAtTopicIds(nowMs: number, meanwhile: Meanwhile): void {
+  assignRanges(ranges: readonly OffsetRange[], meanwhile: Meanwhile): boolean {
     const { bridge, consumer } = this.#options
-    const topic = this.#topicIds.look(nowMs)
-    if (topic === null) return
-    const own = this.positions().filter((one) => one.topic === topic)
-    const firsts = this.#ask((deadline) =>
-      askOffsets(bridge, consumer, 'first offsets', own, OFFSET_BEGINNING, deadline),
+    bridge.consumerHold(
+      consumer,
+      ranges.map(({ topic, partition, from }) => ({ topic, partition, offset: from })),
     )
-    for (const [index, { assignmentId }] of own.entries()) {
-      const offset = firsts?.[index] ?? -1
-      if (offset >= 0) this.rewind({ assignmentId, offset }, meanwhile)
+    for (const { topic, partition, from, to } of ranges) {
+      this.#wait({ topic, partition }, { kind: 'range', from, to })
     }
-  }
-
-  /** Empty where nobody wants them; null: main was told that no broker answers. */
-  #askTopicIds(topics: readonly string[]): TopicIds | null {
-    const { bridge, consumer, wantsTopicIds } = this.#options
-    if (!wantsTopicIds) return {}
-    const topicIds = this.#ask((deadline) => askTopicIds(bridge, consumer, topics, deadline))
-    if (topicIds !== null) this.#topicIds.note(topicIds)
-    return topicIds
+    return this.#awaitFirst(meanwhile)
   }
 
   /**
-   * Main has opened the ledgers, or will, for partitions that nobody is going to read: it was held
-   * up for longer than it may be. Once the process ends anyway, nobody listens.
+   * The offsets of this partition come again, with other records: they belong to another
+   * assignment. What was read of the old log is settled beside it (run/former-logs.ts).
    */
-  #giveUp(): void {
-    const { ingressIndex, send } = this.#options
-    const message = 'the main thread gave no answer about an assignment'
-    send({ kind: 'failed', ingressIndex, code: 'THREAD', message })
+  rewind({ assignmentId, offset }: Pick<Rewind, 'assignmentId' | 'offset'>): void {
+    const held = this.#assignments.get(assignmentId)
+    // Given back between the record and now.
+    if (held !== undefined) this.#wait(held, { kind: 'rewind', assignmentId, offset })
   }
 
-  /** Null: no broker answered in time; main was told, and ends the process. */
-  #ask<T>(question: (deadline: Deadline) => T): T | null {
-    const { ingressIndex, send, nowMs } = this.#options
-    try {
-      return question({ nowMs, atMs: nowMs() + ASSIGN_TIMEOUT_MS })
-    } catch (thrown) {
-      const code = thrown instanceof LogpipeError ? thrown.code : 'BRIDGE_CALL'
-      send({ kind: 'failed', ingressIndex, code, message: messageOf(thrown) })
-      return null
-    }
+  /**
+   * Asks what is to be asked, and begins what is answered. Does not wait for brokers, but for main.
+   * @returns whether anything began.
+   */
+  turn(meanwhile: Meanwhile, waitMs = 0): boolean {
+    this.#askWaiting()
+    this.#askIds()
+    this.#queries.serve(waitMs)
+    this.#askWaiting() // What the answers have shown to be needed besides.
+    const began = this.#ready.length > 0 && this.#beginReady(meanwhile)
+    this.#tellWaiting()
+    return began
   }
 
   revoke(event: Extract<ConsumerEvent, { kind: 'assign' | 'revoke' }>, meanwhile: Meanwhile): void {
     const { bridge, consumer, ingressIndex, send, revokeDrainMs } = this.#options
+    for (const one of event.partitions) this.#forget(one)
     const lost = event.lost || bridge.consumerAssignmentLost(consumer)
     const positions = this.#positionsOf(event.partitions)
     if (positions.length > 0) {
@@ -235,33 +261,257 @@ export class Membership {
     const assignmentIds = positions.map((one) => one.assignmentId)
     for (const id of assignmentIds) this.#assignments.delete(id)
     send({ kind: 'unassigned', ingressIndex, assignmentIds })
+    this.#tellWaiting()
   }
 
-  /**
-   * The offsets of this partition come again, with other records: they belong to another
-   * assignment. What was read of the old log is settled beside it (run/former-logs.ts).
-   */
-  rewind(
-    { assignmentId, offset }: Pick<Rewind, 'assignmentId' | 'offset'>,
-    meanwhile: Meanwhile,
-  ): void {
+  #wait({ topic, partition }: TopicPartition, purpose: Waiting['purpose']): void {
+    const key = keyOf({ topic, partition })
+    // Told twice of the same log: the first answer is on its way.
+    if (purpose.kind === 'rewind' && this.#waiting.has(key)) return
+    const asked = {
+      attempt: 0,
+      askedMs: 0,
+      askAtMs: 0,
+      wantsGroup: false,
+      timeMs: undefined,
+      problem: null,
+    }
+    const takenMs = this.#options.wallMs()
+    this.#waiting.set(key, { topic, partition, takenMs, purpose, ...asked })
+    this.#isUntold = true
+    this.#askAtMs = 0
+  }
+
+  #forget(one: TopicPartition): void {
+    if (this.#waiting.delete(keyOf(one))) this.#isUntold = true
+  }
+
+  /** Answers come within milliseconds, and there is nothing else to read yet. */
+  #awaitFirst(meanwhile: Meanwhile): boolean {
+    const { nowMs } = this.#options
+    const endMs = nowMs() + FIRST_ANSWERS_MS
+    let began = this.turn(meanwhile)
+    while (this.#queries.isBusy && nowMs() < endMs) began = this.turn(meanwhile, SERVE_MS) || began
+    return began
+  }
+
+  /** Those that need the same are asked together. */
+  #askWaiting(): void {
+    const nowMs = this.#options.nowMs()
+    if (nowMs < this.#askAtMs) return
+    this.#askAtMs = Infinity
+    const rounds = new Map<string, { want: Want; list: Waiting[] }>()
+    for (const one of this.#waiting.values()) {
+      if (one.askAtMs > nowMs) {
+        this.#askAtMs = Math.min(this.#askAtMs, one.askAtMs)
+        continue
+      }
+      one.askAtMs = Infinity
+      one.askedMs = nowMs
+      const want = wantOf(one)
+      const kind = `${JSON.stringify(want)} ${one.attempt % QUESTION_MS.length}`
+      const round = rounds.get(kind) ?? { want, list: [] }
+      rounds.set(kind, round)
+      round.list.push(one)
+    }
+    for (const { want, list } of rounds.values()) {
+      const timeoutMs = QUESTION_MS[(list[0]?.attempt ?? 0) % QUESTION_MS.length] ?? 0
+      this.#queries.ask(list, want, timeoutMs, (facts) => {
+        for (const [index, one] of list.entries()) this.#answered(one, facts[index])
+      })
+    }
+  }
+
+  #answered(waiting: Waiting, facts: Facts | undefined): void {
+    if (facts === undefined || facts.problem !== null) {
+      this.#askAgain(waiting, facts?.problem ?? 'no answer')
+      return
+    }
+    const { purpose, takenMs } = waiting
+    const topicId = facts.topicId ?? null
+    const known = { waiting, isFresh: false, note: { topicId, group: null }, lost: null }
+    if (purpose.kind === 'range') {
+      this.#ready.push({ ...known, at: { offset: purpose.from, leaderEpoch: -1 } })
+      return
+    }
+    if (purpose.kind === 'rewind') {
+      const offset = purpose.offset ?? facts.first?.offset ?? 0
+      this.#ready.push({ ...known, at: { offset, leaderEpoch: -1 } })
+      return
+    }
+    const { topics, start, wallMs } = this.#options
+    const isLate = waiting.attempt > 0
+    const question = { partition: waiting, topics, start, takenMs, nowMs: wallMs(), isLate }
+    const answer = startOf(question, facts)
+    if (answer.kind === 'ask') {
+      waiting.wantsGroup = true
+      waiting.timeMs = answer.timeMs ?? waiting.timeMs
+      waiting.askAtMs = 0
+      this.#askAtMs = 0
+      return
+    }
+    const { at, isFresh, group, lost, isAnew } = answer
+    this.#ready.push({ waiting, at, isFresh, note: { topicId, group }, lost })
+    if (isAnew) this.#tellAnew(waiting, at.offset)
+  }
+
+  #tellAnew({ topic, partition }: TopicPartition, offset: number): void {
+    const { ingressIndex, send } = this.#options
+    const message = `the topic was made anew since the group committed: read from ${offset} on`
+    const what = { code: 'TOPIC_MADE_ANEW', message, fatal: false } as const
+    send({ kind: 'trouble', ingressIndex, ...what, topic, partition, offset })
+  }
+
+  #askAgain(waiting: Waiting, problem: string): void {
+    this.#isUntold ||= waiting.problem !== problem
+    waiting.problem = problem
+    waiting.attempt++
+    const nowMs = this.#options.nowMs()
+    const tookMs = nowMs - waiting.askedMs
+    waiting.askAtMs =
+      nowMs + Math.min(ASK_AGAIN_MS_MAX, Math.max(ASK_AGAIN_MS, ASK_AGAIN_FACTOR * tookMs))
+    this.#askAtMs = Math.min(this.#askAtMs, waiting.askAtMs)
+  }
+
+  #beginReady(meanwhile: Meanwhile): boolean {
+    const ready = this.#ready.filter(({ waiting }) => this.#waiting.get(keyOf(waiting)) === waiting)
+    this.#ready = []
+    const [rewound, others] = [true, false].map((isRewind) =>
+      ready.filter(({ waiting }) => (waiting.purpose.kind === 'rewind') === isRewind),
+    )
+    for (const one of rewound ?? []) this.#restart(one, meanwhile)
+    return this.#begin(others ?? [], meanwhile)
+  }
+
+  /** Main opens the ledgers, and librdkafka begins to read. */
+  #begin(list: readonly Ready[], meanwhile: Meanwhile): boolean {
+    const ready = this.#commitStarts(list)
+    if (ready.length === 0) return false
     const { bridge, consumer, ingressIndex, send } = this.#options
-    const position = this.positions().find((one) => one.assignmentId === assignmentId)
-    // Given back between the record and now.
-    if (position === undefined) return
-    const { topic, partition } = position
-    const topicIds = this.#askTopicIds([topic])
-    if (topicIds === null) return
-    const partitions = [{ topic, partition, offset }] as const
+    send({
+      kind: 'assign',
+      ingressIndex,
+      partitions: ready.map(({ waiting: { topic, partition }, at }) => ({
+        topic,
+        partition,
+        offset: at.offset,
+      })),
+      lost: ready.flatMap(({ lost }) => lost ?? []),
+      topicIds: topicIdsOf(ready),
+    })
+    const answer = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)
+    if (answer === undefined) {
+      this.#giveUp()
+      return false
+    }
+    const byKey = new Map(ready.map((one) => [keyOf(one.waiting), one]))
+    const begun = answer.assignments.map((one) => {
+      const of = byKey.get(keyOf(one))
+      this.#forget(one)
+      const purpose = of?.waiting.purpose
+      const stop = purpose?.kind === 'range' ? { stopOffset: purpose.to } : {}
+      this.#assignments.set(
+        one.assignmentId,
+        heldFrom({
+          ...one,
+          ...stop,
+          isCommitted: purpose?.kind === 'start',
+          ...(of === undefined ? {} : { note: of.note }),
+        }),
+      )
+      // What this process remembers of an earlier assignment may lie behind what was found.
+      const isFound = of?.at.offset === one.offset
+      return { ...one, ...stop, leaderEpoch: isFound ? (of?.at.leaderEpoch ?? -1) : -1 }
+    })
+    bridge.consumerBegin(consumer, begun)
+    return true
+  }
+
+  /** @returns those that may begin: others are asked for again. */
+  #commitStarts(ready: readonly Ready[]): readonly Ready[] {
+    if (!this.#options.commits) return ready
+    const fresh = ready.filter(({ isFresh }) => isFresh)
+    const error = this.commits.sendStarts(
+      fresh.map(({ waiting: { topic, partition }, at, note }) => ({
+        topic,
+        partition,
+        offset: at.offset,
+        leaderEpoch: at.leaderEpoch,
+        metadata: metadataOf(note),
+      })),
+    )
+    if (error === null) return ready
+    for (const { waiting } of fresh) this.#askAgain(waiting, `commit of its start: ${error}`)
+    return ready.filter(({ isFresh }) => !isFresh)
+  }
+
+  /** Once the partition is known to be another log. */
+  #restart({ waiting, at, note: { topicId } }: Ready, meanwhile: Meanwhile): void {
+    const { bridge, consumer, ingressIndex, send } = this.#options
+    const { topic, partition, purpose } = waiting
+    this.#forget(waiting)
+    const before =
+      purpose.kind === 'rewind' ? this.#assignments.get(purpose.assignmentId) : undefined
+    if (before === undefined || purpose.kind !== 'rewind') return
+    const { assignmentId } = purpose
+    const partitions = [{ topic, partition, offset: at.offset }] as const
+    const position = positionOf(assignmentId, before)
+    const topicIds = { [topic]: topicId }
     send({ kind: 'restart', ingressIndex, position, partitions, topicIds })
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     if (anew === undefined) return this.#giveUp()
-    const before = this.#assignments.get(assignmentId)
     this.#assignments.delete(assignmentId)
-    this.#assignments.set(anew.assignmentId, heldFrom(anew, before?.stopOffset ?? Infinity))
+    const { stopOffset } = before
+    const note = { topicId, group: before.note.group }
+    this.#assignments.set(anew.assignmentId, heldFrom({ ...anew, stopOffset, note }))
     bridge.consumerRestart(consumer, assignmentId, anew.assignmentId, anew.offset)
     // Main takes the new assignment for one that is read, and would never ask for that.
-    if (before?.held === true) this.#readOn(anew.assignmentId)
+    if (before.held) this.#readOn(anew.assignmentId)
+  }
+
+  /**
+   * A topic of another id than at its assign was made anew. librdkafka goes on at its offset where
+   * the new log has grown beyond it, and leaves out what lies below: that is read from its
+   * beginning, as after a rewind.
+   */
+  #askIds(): void {
+    const nowMs = this.#options.nowMs()
+    if (nowMs - this.#askedIdsMs < IDS_EVERY_MS) return
+    this.#askedIdsMs = nowMs
+    const known = [...this.#assignments].filter(([, { note }]) => note.topicId !== null)
+    if (known.length === 0) return
+    const partitions = known.map(([, held]) => held)
+    this.#queries.ask(partitions, { topic: true }, IDS_TIMEOUT_MS, (facts) => {
+      for (const [index, [assignmentId, held]] of known.entries()) {
+        const { topicId = null, problem } = facts[index] ?? { problem: 'no answer' }
+        if (this.#assignments.get(assignmentId) !== held) continue
+        held.isGone = TOPIC_IS_GONE.test(problem ?? '')
+        const isOther = topicId !== null && topicId !== held.note.topicId
+        if (isOther) this.#wait(held, { kind: 'rewind', assignmentId, offset: null })
+      }
+    })
+  }
+
+  #tellWaiting(): void {
+    if (!this.#isUntold) return
+    this.#isUntold = false
+    const { ingressIndex, send } = this.#options
+    const partitions = [...this.#waiting.values()].map(({ topic, partition, problem }) => ({
+      topic,
+      partition,
+      problem,
+    }))
+    send({ kind: 'waiting', ingressIndex, partitions })
+  }
+
+  /**
+   * Main has opened the ledgers, or will, for partitions that nobody is going to read: it was held
+   * up for longer than it may be. Once the process ends anyway, nobody listens.
+   */
+  #giveUp(): void {
+    const { ingressIndex, send } = this.#options
+    const message = 'the main thread gave no answer about an assignment'
+    send({ kind: 'failed', ingressIndex, code: 'THREAD', message })
   }
 
   #positionsOf(partitions: readonly PartitionOffset[]): Position[] {
@@ -290,4 +540,26 @@ export class Membership {
       else this.#options.sleep(1)
     }
   }
+}
+
+function wantOf({ purpose, wantsGroup, timeMs }: Waiting): Want {
+  switch (purpose.kind) {
+    case 'range':
+      return { topic: true }
+    case 'rewind':
+      return purpose.offset === null ? { topic: true, first: true } : { topic: true }
+    case 'start':
+      return {
+        committed: true,
+        first: true,
+        end: true,
+        topic: true,
+        ...(wantsGroup ? { group: true } : {}),
+        ...(timeMs === undefined ? {} : { timeMs }),
+      }
+  }
+}
+
+function topicIdsOf(ready: readonly Ready[]): TopicIds {
+  return Object.fromEntries(ready.map(({ waiting, note }) => [waiting.topic, note.topicId]))
 }

@@ -16,8 +16,8 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { askOffsets, type Deadline } from './broker-queries.ts'
 import { meansTopic, topicProblem } from './preflight.ts'
-import { askOffsets, type Deadline } from './start-offsets.ts'
 
 /** Offsets [from, to) of one partition; empty where the two are equal. */
 export interface OffsetRange {

@@ -2,14 +2,12 @@
  * Where partitions end, while nothing is fetched: a fetch tells the end of its partition, but a
  * stalled thread and a held partition fetch nothing, and their lag would seem to stand still.
  *
- * Used by the ingress thread. Bound. One request in ENDS_EVERY_MS, of ENDS_TIMEOUT_MS at most.
+ * Used by the ingress thread. Bound. One question in ENDS_EVERY_MS, beside reading.
  */
-import { OFFSET_END, type Bridge, type BridgeId } from '../bridge/bridge.ts'
-import type { Held } from './held.ts'
 
 const ENDS_EVERY_MS = 5000
-/** Ends are a matter of display: the thread waits for them no longer than a slot may take. */
-const ENDS_TIMEOUT_MS = 500
+/** Ends are a matter of display: what is not answered by then is asked for again. */
+export const ENDS_TIMEOUT_MS = 1000
 
 /** When brokers have to be asked. */
 export class EndsDue {
@@ -27,25 +25,5 @@ export class EndsDue {
     if (!isStill || nowMs - this.#askedMs < ENDS_EVERY_MS) return false
     this.#askedMs = nowMs
     return true
-  }
-}
-
-/** Asks the brokers where these end; without an answer in time they stay as they are. */
-export function askEnds(
-  bridge: Pick<Bridge, 'consumerOffsetsForTimes'>,
-  consumer: BridgeId,
-  held: readonly Held[],
-): void {
-  const asked = held.map(({ topic, partition }) => ({ topic, partition, offset: OFFSET_END }))
-  let answers
-  try {
-    answers = bridge.consumerOffsetsForTimes(consumer, asked, ENDS_TIMEOUT_MS)
-  } catch {
-    // Nobody waits for it; what is wrong with the brokers is told as events of the client.
-    return
-  }
-  for (const { topic, partition, offset, error } of answers) {
-    const one = held.find((each) => each.topic === topic && each.partition === partition)
-    if (one !== undefined && error === null) one.endOffset = Math.max(one.endOffset, offset)
   }
 }

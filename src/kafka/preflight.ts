@@ -5,7 +5,7 @@
  * meanwhile), so that a wrong address, a wrong password or a wrong topic is one clear line and not
  * a silent wait.
  */
-import type { Bridge, BridgeId, ConsumerEvent } from '../bridge/bridge.ts'
+import type { Bridge, BridgeId, ConsumerEvent, LogLine } from '../bridge/bridge.ts'
 import { messageOf, type ErrorCode } from '../core/errors.ts'
 
 export interface Problem {
@@ -18,6 +18,7 @@ export interface Preflight {
   readonly problem: Problem | null
   /** What came meanwhile, in order: it is still to be handled. */
   readonly events: readonly ConsumerEvent[]
+  readonly logs: readonly LogLine[]
   /** The topics that are there now, an expression's matches among them. */
   readonly topics: readonly string[]
 }
@@ -28,7 +29,13 @@ interface Target {
   readonly connectTimeoutMs: number
 }
 
-type Asked = Pick<Bridge, 'consumerMetadata' | 'consumerEvents' | 'consumerPoll'>
+type Asked = Pick<Bridge, 'consumerMetadata' | 'consumerEvents' | 'consumerLogs' | 'consumerPoll'>
+
+/** What librdkafka said while it was asked. */
+interface Said {
+  readonly events: ConsumerEvent[]
+  readonly logs: LogLine[]
+}
 
 /**
  * The first questions are short, so that a refusal is told at once; what is left of the time is for
@@ -38,19 +45,45 @@ const FIRST_ATTEMPTS_MS: readonly number[] = [1000, 2000]
 
 /** Takes at most the target's connectTimeoutMs for each topic. */
 export function checkTopics(bridge: Asked, consumer: BridgeId, target: Target): Preflight {
-  const events: ConsumerEvent[] = []
+  const said: Said = { events: [], logs: [] }
   const topics = new Set<string>()
   for (const topic of target.topics) {
     // A pattern may match nothing today and something tomorrow; one request still shows a broker
     // answers.
     const name = topic.startsWith('^') ? null : topic
-    const { found, problem } = ask(bridge, consumer, target, name, events)
-    if (problem !== null) return { problem, events, topics: [] }
+    const { found, problem } = ask(bridge, consumer, target, name, said)
+    if (problem !== null) return { ...said, problem, topics: [] }
     const error = found.find((one) => one.topic === topic)?.error ?? null
-    if (error !== null) return { problem: topicProblem(topic, error), events, topics: [] }
+    if (error !== null) return { ...said, problem: topicProblem(topic, error), topics: [] }
     for (const one of found) if (meansTopic(topic, one.topic)) topics.add(one.topic)
   }
-  return { problem: null, events, topics: [...topics] }
+  return { ...said, problem: null, topics: [...topics] }
+}
+
+/** What is asked of whoever waits for a broker. */
+export interface Waiting {
+  /** Called before each round, with the end of the last one. */
+  readonly goesOn: (problem: Problem) => boolean
+}
+
+/**
+ * The same, again and again while no broker answers. What is wrong otherwise is told at once.
+ * Bound: of the rounds that failed only what must be answered is kept, one rebalance at most.
+ */
+export function awaitTopics(
+  bridge: Asked,
+  consumer: BridgeId,
+  target: Target,
+  { goesOn }: Waiting,
+): Preflight {
+  let kept: ConsumerEvent[] = []
+  for (;;) {
+    const found = checkTopics(bridge, consumer, target)
+    const events = [...kept, ...found.events]
+    const isAway = found.problem?.code === 'KAFKA_UNREACHABLE'
+    if (!isAway || !goesOn(found.problem)) return { ...found, events }
+    kept = events.filter((event) => event.kind !== 'error' || event.fatal)
+  }
 }
 
 /**
@@ -73,7 +106,7 @@ function ask(
   consumer: BridgeId,
   target: Target,
   topic: string | null,
-  events: ConsumerEvent[],
+  said: Said,
 ): Answer {
   let leftMs = target.connectTimeoutMs
   for (let attempt = 0; ; attempt++) {
@@ -83,11 +116,12 @@ function ask(
       return { found: bridge.consumerMetadata(consumer, topic, timeoutMs).topics, problem: null }
     } catch (thrown) {
       bridge.consumerPoll(consumer, 0)
-      events.push(...bridge.consumerEvents(consumer))
-      const refusal = refusalOf(events, target)
+      said.events.push(...bridge.consumerEvents(consumer))
+      said.logs.push(...bridge.consumerLogs(consumer))
+      const refusal = refusalOf(said.events, target)
       if (refusal !== null) return { found: [], problem: refusal }
       if (leftMs <= 0) {
-        return { found: [], problem: unreachable(events, target, messageOf(thrown)) }
+        return { found: [], problem: unreachable(said, target, messageOf(thrown)) }
       }
     }
   }
@@ -110,25 +144,46 @@ const errorsOf = (events: readonly ConsumerEvent[]) =>
 
 /** A broker that knows us and will not have us: asking again helps nothing. */
 function refusalOf(events: readonly ConsumerEvent[], target: Target): Problem | null {
-  const denied = errorsOf(events).find((event) => /AUTHENTICATION|^_SSL$/.test(event.code))
+  const denied = errorsOf(events).find(({ code }) => DENIED.test(code))
   if (denied === undefined) return null
+  const { code, message } = denied
   return {
     code: 'KAFKA_AUTH',
-    message:
-      `${target.brokers} refused us: ${denied.message}; ` +
-      'check security.protocol, sasl.* and ssl.* (--kafka-config)',
+    message: `${target.brokers} refused us: ${message}; ${adviceOn(code, message)}`,
   }
 }
 
-/** The request only timed out; why no broker could be used is among the client's events. */
-function unreachable(events: readonly ConsumerEvent[], target: Target, what: string): Problem {
-  const reasons = errorsOf(events)
-  const last = reasons.find((event) => event.code !== '_ALL_BROKERS_DOWN') ?? reasons[0]
+/** The request only timed out. @param what it said of that. */
+function unreachable(said: Said, target: Target, what: string): Problem {
   const waited = `${target.connectTimeoutMs / 1000} s`
+  const why = whyUnreachable(said) ?? what
   return {
     code: 'KAFKA_UNREACHABLE',
-    message:
-      `no broker answered at ${target.brokers} within ${waited}: ${last?.message ?? what}; ` +
-      'check --kafka-brokers, and that they run',
+    message: `no broker answered at ${target.brokers} within ${waited}: ${why}`,
   }
+}
+
+/**
+ * Why no broker can be used, and what to do; null: librdkafka has not said. A connection that was
+ * made and then closed is no event but a line of its log.
+ */
+export function whyUnreachable({ events, logs }: Readonly<Said>): string | null {
+  const errors = errorsOf(events)
+  const event = errors.findLast(({ code }) => code !== '_ALL_BROKERS_DOWN')
+  const line = logs.findLast(({ facility }) => facility === 'FAIL')
+  const reason = event?.message ?? line?.message.replace(/^\[thrd:.*?\]: /, '')
+  if (reason === undefined) return errors.at(-1)?.message ?? null
+  return `${reason}; ${adviceOn(event?.code ?? '', reason)}`
+}
+
+/** Of librdkafka's codes, those of a broker that knows us and will not have us. */
+const DENIED = /AUTHENTICATION|^_SSL$/
+
+function adviceOn(code: string, reason: string): string {
+  if (DENIED.test(code)) return 'check security.protocol, sasl.* and ssl.* (--kafka-config)'
+  // "(after 5ms in state APIVERSION_QUERY)": how far the connection came.
+  const isConnected = / in state (?!(TRY_)?CONNECT\b)/.test(reason)
+  if (!isConnected) return 'check --kafka-brokers, and that they run'
+  const why = 'something listens there, but is no broker for this security.protocol'
+  return `${why}: check it, sasl.* and ssl.* (--kafka-config); TLS and plain do not mix`
 }

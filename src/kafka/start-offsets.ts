@@ -1,161 +1,176 @@
 /**
- * Where reading begins: resolved here, in full, before anything is assigned.
+ * Where reading of a partition begins, from what brokers said of it. Pure.
  *
- * librdkafka would choose by itself and in silence (auto.offset.reset). Asking first means that the
- * ledger knows its first offset, and that a committed offset which has expired is told and counted.
+ *   committed                   there; what has expired in between is lost; where the topic has
+ *                               been made anew since: at its beginning
+ *   not, in a group without     by --start (earliest, latest, a time)
+ *   not, in a group with some   the partition was there at the group's first start, and nobody
+ *                               could be asked: by --start, as of then;
+ *                               it appeared later: at its beginning
+ *
+ * A start is the group's, not the process's: it is committed before the first record is read. Each
+ * commit keeps beside the offset which topic it is of, and the group's first start, so that every
+ * later member knows which partitions were there by then (CommitNote).
  */
-import {
-  OFFSET_BEGINNING,
-  OFFSET_END,
-  type Bridge,
-  type BridgeId,
-  type PartitionError,
-  type PartitionOffset,
-} from '../bridge/bridge.ts'
-import { LogpipeError } from '../core/errors.ts'
+import type { CommittedOffset } from '../bridge/bridge.ts'
 import type { StartPosition } from '../options/notations.ts'
+import type { Facts, FoundOffset, TopicPartition } from './broker-queries.ts'
 import type { LostRange } from './ingress-messages.ts'
+import { meansTopic } from './preflight.ts'
 
-/** Each request may take this long; a broker that restarts is back within a few of them. */
-const REQUEST_TIMEOUT_MS = 10_000
-
-/** When to give up asking, by the monotonic clock. */
-export interface Deadline {
-  nowMs(): number
+/** When a group first read a topic, and how many partitions that had. */
+export interface GroupStart {
+  /** ms since 1970. */
   readonly atMs: number
+  /** 0: unknown. */
+  readonly partitions: number
 }
 
-export interface StartOffsets {
-  readonly partitions: readonly PartitionOffset[]
-  readonly lost: readonly LostRange[]
-}
-
-/** @throws LogpipeError KAFKA_UNREACHABLE when no answer came until the deadline. */
-export function resolveStartOffsets(
-  bridge: Pick<Bridge, 'consumerCommitted' | 'consumerOffsetsForTimes'>,
-  consumer: BridgeId,
-  partitions: readonly PartitionOffset[],
-  start: StartPosition,
-  deadline: Deadline,
-): StartOffsets {
-  const ask = (what: string, call: () => PartitionError[]) => askUntil(what, call, deadline)
-  const committed = ask('committed offsets', () =>
-    bridge.consumerCommitted(consumer, partitions, REQUEST_TIMEOUT_MS),
-  )
-  const offsetsAt = (what: string, list: readonly PartitionOffset[], at: number) =>
-    list.length === 0
-      ? []
-      : ask(what, () =>
-          bridge.consumerOffsetsForTimes(
-            consumer,
-            list.map((one) => ({ ...one, offset: at })),
-            REQUEST_TIMEOUT_MS,
-          ),
-        )
-  const earliest = byPartition(offsetsAt('first offsets', partitions, OFFSET_BEGINNING))
-  const fresh = committed.filter((one) => one.offset < 0)
-  const chosen = byPartition(startOf(start, fresh, earliest, offsetsAt))
-  const lost: LostRange[] = []
-  const resolved = committed.map(({ topic, partition, offset }) => {
-    if (offset < 0) return { topic, partition, offset: offsetOf(chosen, topic, partition) }
-    const first = offsetOf(earliest, topic, partition)
-    if (offset < first) lost.push({ topic, partition, from: offset, to: first })
-    return { topic, partition, offset: Math.max(offset, first) }
-  })
-  return { partitions: resolved, lost }
+/** What a commit says beside its offset. */
+export interface CommitNote {
+  /** Null: the broker had no ids. */
+  readonly topicId: string | null
+  /** Null: the group was begun by something else. */
+  readonly group: GroupStart | null
 }
 
 /**
- * The offset of each partition at a time (ms since 1970) or at OFFSET_END, in the partitions'
- * order; below 0 where there is none.
- * @throws LogpipeError KAFKA_UNREACHABLE when no answer came until the deadline.
+ * Members that start together see each other's first commits: for so long a topic without any
+ * belongs to the group's first start.
  */
-export function askOffsets(
-  bridge: Pick<Bridge, 'consumerOffsetsForTimes'>,
-  consumer: BridgeId,
-  what: string,
-  partitions: readonly PartitionOffset[],
-  at: number,
-  deadline: Deadline,
-): number[] {
-  const asked = partitions.map((one) => ({ ...one, offset: at }))
-  const answer = askUntil(
-    what,
-    () => bridge.consumerOffsetsForTimes(consumer, asked, REQUEST_TIMEOUT_MS),
-    deadline,
-  )
-  const offsets = byPartition(answer)
-  return partitions.map(({ topic, partition }) => offsets.get(nameOf(topic, partition)) ?? -1)
+const STARTING_MS = 60_000
+
+/** Words and values, so that others can stand beside these: `topic=ID started=MS partitions=N`. */
+export function metadataOf({ topicId, group }: CommitNote): string {
+  const topic = `topic=${topicId ?? 'none'}`
+  return group === null ? topic : `${topic} started=${group.atMs} partitions=${group.partitions}`
 }
 
-type OffsetsAt = (what: string, list: readonly PartitionOffset[], at: number) => PartitionError[]
+/** Null: committed by something else. */
+export function noteOf(metadata: string | null): CommitNote | null {
+  const words = new Map<string, string>()
+  for (const word of (metadata ?? '').split(' ')) {
+    const [name = '', value = ''] = word.split('=', 2)
+    words.set(name, value)
+  }
+  const topic = words.get('topic')
+  if (topic === undefined || !/^(?:none|[0-9a-f]{32})$/.test(topic)) return null
+  const atMs = Number(words.get('started') ?? NaN)
+  const partitions = Number(words.get('partitions') ?? NaN)
+  const isGroup = Number.isSafeInteger(atMs) && Number.isSafeInteger(partitions)
+  return {
+    topicId: topic === 'none' ? null : topic,
+    group: isGroup ? { atMs, partitions } : null,
+  }
+}
 
-function startOf(
-  start: StartPosition,
-  fresh: readonly PartitionOffset[],
-  earliest: ReadonlyMap<string, number>,
-  offsetsAt: OffsetsAt,
-): PartitionOffset[] {
-  switch (start.kind) {
-    case 'earliest':
-      return fresh.map((one) => ({
-        ...one,
-        offset: offsetOf(earliest, one.topic, one.partition),
-      }))
-    case 'latest':
-      return offsetsAt('end offsets', fresh, OFFSET_END)
-    case 'time': {
-      const found = offsetsAt('offsets for a time', fresh, start.timeMs)
-      // Nothing is as late as that: such a partition begins at its end.
-      const none = found.filter((one) => one.offset < 0)
-      return [
-        ...found.filter((one) => one.offset >= 0),
-        ...offsetsAt('end offsets', none, OFFSET_END),
-      ]
+export interface StartQuestion {
+  readonly partition: TopicPartition
+  /** Of the subscription: names, or ^expressions. */
+  readonly topics: readonly string[]
+  readonly start: StartPosition
+  /** When the group gave it to this process, and now; ms since 1970. */
+  readonly takenMs: number
+  readonly nowMs: number
+  /** Not the first time that brokers are asked: "latest" means the end as of `takenMs`. */
+  readonly isLate: boolean
+}
+
+export type StartAnswer =
+  | {
+      readonly kind: 'start'
+      readonly at: FoundOffset
+      /** It is not what the group has committed. */
+      readonly isFresh: boolean
+      readonly group: GroupStart | null
+      readonly lost: LostRange | null
+      /** The topic was made anew since the group committed. */
+      readonly isAnew: boolean
     }
+  /** More has to be asked. */
+  | { readonly kind: 'ask'; readonly group: true; readonly timeMs?: number }
+
+/** @param facts without a problem; with `committed`, `first`, `end` and `partitionCount`. */
+export function startOf(question: StartQuestion, facts: Facts): StartAnswer {
+  const { partition, nowMs, takenMs } = question
+  const first = facts.first ?? { offset: 0, leaderEpoch: -1 }
+  const committed = facts.committed
+  if (committed !== undefined && committed.offset >= 0) {
+    return fromCommitted(partition, committed, first, facts.topicId ?? null)
+  }
+  if (facts.group === undefined) return { kind: 'ask', group: true }
+  const rows = facts.group.filter(
+    (row) => row.offset >= 0 && question.topics.some((topic) => meansTopic(topic, row.topic)),
+  )
+  const own = rows.filter((row) => row.topic === partition.topic)
+  const starts = (own.length > 0 ? own : rows).flatMap((row) => noteOf(row.metadata)?.group ?? [])
+  const began = starts.length === 0 ? null : Math.min(...starts.map((one) => one.atMs))
+  const isStarting = began !== null && nowMs - began < STARTING_MS
+  const counts = own.length === 0 ? [] : starts.map((one) => one.partitions).filter((n) => n > 0)
+  const group = {
+    atMs: began ?? takenMs,
+    partitions: counts.length > 0 ? Math.min(...counts) : (facts.partitionCount ?? 0),
+  }
+  if (counts.length > 0 && partition.partition >= group.partitions) {
+    // Everything in it came after the group's start.
+    const lost = first.offset > 0 ? rangeOf(partition, 0, first.offset) : null
+    return { kind: 'start', at: first, isFresh: true, group, lost, isAnew: false }
+  }
+  const highest = Math.max(-1, ...own.map((row) => row.partition))
+  const isUnknown = counts.length === 0 && rows.length > 0 && !isStarting
+  if (isUnknown && partition.partition > highest) {
+    return { kind: 'start', at: first, isFresh: true, group, lost: null, isAnew: false }
+  }
+  const at = byPosition(question, facts, began, first)
+  if (typeof at === 'number') return { kind: 'ask', group: true, timeMs: at }
+  return { kind: 'start', at, isFresh: true, group, lost: null, isAnew: false }
+}
+
+/**
+ * The leader epoch is of use where the log is known to be the same: it shows what was cut off. An
+ * offset of another log is met as a rewind.
+ */
+function fromCommitted(
+  partition: TopicPartition,
+  { offset, leaderEpoch, metadata }: CommittedOffset,
+  first: FoundOffset,
+  topicId: string | null,
+): StartAnswer {
+  const note = noteOf(metadata)
+  const group = note?.group ?? null
+  const known = { kind: 'start', group, lost: null, isAnew: false } as const
+  if (note !== null && note.topicId !== topicId) {
+    return { ...known, at: first, isFresh: true, isAnew: true }
+  }
+  if (offset < first.offset) {
+    return { ...known, at: first, isFresh: true, lost: rangeOf(partition, offset, first.offset) }
+  }
+  return {
+    ...known,
+    at: { offset, leaderEpoch: note === null ? -1 : leaderEpoch },
+    isFresh: false,
   }
 }
 
 /**
- * Calls until no partition has an error, or the deadline has passed. Each call is bounded in time.
+ * @param began when the group first started; null: now.
+ * @returns a time to ask for, where that is needed.
  */
-function askUntil(
-  what: string,
-  call: () => PartitionError[],
-  deadline: Deadline,
-): PartitionError[] {
-  for (;;) {
-    let problem: string
-    try {
-      const answer = call()
-      const failed = answer.find((one) => one.error !== null)
-      if (failed === undefined) return answer
-      problem = `${failed.topic} [${failed.partition}]: ${failed.error}`
-    } catch (thrown) {
-      problem = thrown instanceof Error ? thrown.message : String(thrown)
-    }
-    if (deadline.nowMs() >= deadline.atMs) {
-      throw new LogpipeError('KAFKA_UNREACHABLE', `no broker told the ${what}: ${problem}`)
-    }
-    // An error may come back at once; without this the loop would spin. The thread has nothing
-    // else to do.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_PAUSE_MS)
-  }
+function byPosition(
+  { start, takenMs, isLate }: StartQuestion,
+  facts: Facts,
+  began: number | null,
+  first: FoundOffset,
+): FoundOffset | number {
+  const end = facts.end ?? first
+  if (start.kind === 'earliest') return first
+  if (start.kind === 'latest' && began === null && !isLate) return end
+  const timeMs = start.kind === 'time' ? start.timeMs : Math.min(began ?? takenMs, takenMs)
+  if (facts.atTime === undefined) return timeMs
+  // Nothing is as late as that: such a partition begins at its end.
+  return facts.atTime.offset >= 0 ? facts.atTime : end
 }
 
-/** Short against an election (about a second), long against a busy loop. */
-const RETRY_PAUSE_MS = 100
-
-const nameOf = (topic: string, partition: number) => `${topic}\u0000${partition}`
-
-function byPartition(list: readonly PartitionOffset[]): ReadonlyMap<string, number> {
-  return new Map(list.map((one) => [nameOf(one.topic, one.partition), one.offset]))
-}
-
-function offsetOf(offsets: ReadonlyMap<string, number>, topic: string, partition: number): number {
-  const offset = offsets.get(nameOf(topic, partition))
-  if (offset === undefined || offset < 0) {
-    throw new LogpipeError('KAFKA_UNREACHABLE', `no offset came for ${topic} [${partition}]`)
-  }
-  return offset
+function rangeOf({ topic, partition }: TopicPartition, from: number, to: number): LostRange {
+  return { topic, partition, from, to }
 }

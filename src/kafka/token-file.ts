@@ -16,6 +16,8 @@ export interface Token {
 
 /** A token that does not tell its end is read again long before this. */
 const OPAQUE_MS = 3_600_000
+/** One that is good for longer is read again, too; librdkafka counts in microseconds. */
+const LIFE_MS_MAX = 365 * 24 * 3_600_000
 /** Used where the token names nobody; brokers take the name from the token itself. */
 const PRINCIPAL = 'logpipe'
 
@@ -26,12 +28,21 @@ const PRINCIPAL = 'logpipe'
 export function readToken(file: string, nowMs: number, readText: ReadText = readSmallFile): Token {
   const value = read(file, readText)
   const { exp, sub } = claimsOf(value)
-  const expiresMs = typeof exp === 'number' ? exp * 1000 : nowMs + OPAQUE_MS
-  if (!(expiresMs > nowMs)) {
+  const expiresMs = typeof exp === 'number' ? endOf(exp, nowMs) : nowMs + OPAQUE_MS
+  if (expiresMs <= nowMs) {
     const end = new Date(expiresMs).toISOString()
     throw refusal(`the token in ${file} expired at ${end}; put a new one there`)
   }
-  return { value, expiresMs, principal: typeof sub === 'string' && sub !== '' ? sub : PRINCIPAL }
+  return { value, expiresMs, principal: isName(sub) ? sub : PRINCIPAL }
+}
+
+/** Any JSON number is a NumericDate (RFC 7519): fractions, and what no clock will ever show. */
+function endOf(exp: number, nowMs: number): number {
+  return Math.floor(Math.min(Math.max(exp * 1000, 0), nowMs + LIFE_MS_MAX))
+}
+
+function isName(sub: unknown): sub is string {
+  return typeof sub === 'string' && sub !== '' && !/\p{Cc}/u.test(sub)
 }
 
 function read(file: string, readText: ReadText): string {

@@ -4,13 +4,14 @@
  *   /health  200 while the process answers at all
  *   /ready   200, or 503 with a line for each thing that is down
  *
- * Bound. CONNECTIONS_MAX at a time, each with little time to say what it wants; no request's body
- * is read.
+ * Bound. CONNECTIONS_MAX at a time, of which idle ones make room for a newcomer, each with little
+ * time to say what it wants; no request's body is read. A scrape that fails is answered with 500.
  */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { listenError } from '../core/errors.ts'
+import { boundConnections } from '../core/connection-bounds.ts'
+import { listenError, messageOf } from '../core/errors.ts'
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus.ts'
 
 export interface MetricsServerOptions {
@@ -28,13 +29,15 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
-/** A few scrapers, a probe, a person. */
+/** A few scrapers, a probe, a person; of one address (a scraper with several jobs) a quarter. */
 const CONNECTIONS_MAX = 64
 const LIMITS = {
   headersTimeout: 5000,
   requestTimeout: 10_000,
   // Above the usual interval of a scrape, so that it finds its connection again.
   keepAliveTimeout: 65_000,
+  // How often the times above are looked at.
+  connectionsCheckingInterval: 2500,
   maxHeaderSize: 16_384,
 } as const
 
@@ -49,7 +52,10 @@ export async function openMetricsServer(options: MetricsServerOptions): Promise<
   const server = createServer(LIMITS, (request, response) => {
     void respond(options, request, response)
   })
-  server.maxConnections = CONNECTIONS_MAX
+  boundConnections(server, {
+    connectionsMax: CONNECTIONS_MAX,
+    perAddressMax: CONNECTIONS_MAX / 4,
+  })
   await listen(server, options.address)
   const { port } = server.address() as AddressInfo
   let closing: Promise<unknown> | null = null
@@ -83,7 +89,9 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { status, contentType, text } = await answerTo(options, request)
+  const { status, contentType, text } = await answerTo(options, request).catch((error: unknown) =>
+    plain(500, `the metrics cannot be written: ${messageOf(error)}`),
+  )
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(text),

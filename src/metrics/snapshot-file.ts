@@ -103,30 +103,30 @@ function snapshotJson(options: SnapshotFileOptions): string {
   return `${JSON.stringify({ at, ...Object.fromEntries([...known, ...nested]) })}\n`
 }
 
-type ByPattern = Record<string, Record<string, Record<string, number>>>
+type ByTopic = Readonly<Record<string, Readonly<Record<string, number>>>>
 
-function byPattern(counts: readonly PatternCount[]): ByPattern {
-  const values: ByPattern = {}
-  for (const { pattern, topic, partition, count } of counts) {
-    const ofPattern = (values[pattern] ??= {})
-    const ofTopic = (ofPattern[topic] ??= {})
-    ofTopic[partition] = count
-  }
-  return values
+function byPattern(counts: readonly PatternCount[]): Readonly<Record<string, ByTopic>> {
+  const patterns = Map.groupBy(counts, ({ pattern }) => pattern)
+  return Object.fromEntries(
+    [...patterns].map(([pattern, own]) => [pattern, byTopic(own, ({ count }) => count)]),
+  )
 }
 
-function byTopic(
-  lags: readonly PartitionLag[],
-  of: (lag: PartitionLag) => number | null,
-): Record<string, Record<string, number>> {
-  const values: Record<string, Record<string, number>> = {}
-  for (const lag of lags) {
-    const value = of(lag)
-    if (value === null) continue
-    const ofTopic = (values[lag.topic] ??= {})
-    ofTopic[lag.partition] = value
-  }
-  return values
+/** Names come from Kafka: `__proto__` is one, which only fromEntries takes for what it is. */
+function byTopic<Row extends { readonly topic: string; readonly partition: number }>(
+  rows: readonly Row[],
+  of: (row: Row) => number | null,
+): ByTopic {
+  const known = rows.flatMap((row) => {
+    const value = of(row)
+    return value === null ? [] : [{ topic: row.topic, partition: row.partition, value }]
+  })
+  return Object.fromEntries(
+    [...Map.groupBy(known, ({ topic }) => topic)].map(([topic, own]) => [
+      topic,
+      Object.fromEntries(own.map(({ partition, value }) => [partition, value])),
+    ]),
+  )
 }
 
 async function writeAtomically(file: string, text: string): Promise<void> {

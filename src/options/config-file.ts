@@ -126,4 +126,11 @@ class FileReader {
 }
 
 /** Kinds that are comma separated lists, for which the file may write a list. */
-const LISTS: ReadonlySet<string> = new Set(['addresses', 'urls', 'topics', 'names', 'partitions'])
+const LISTS: ReadonlySet<string> = new Set([
+  'addresses',
+  'urls',
+  'topics',
+  'names',
+  'networks',
+  'partitions',
+])

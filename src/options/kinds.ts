@@ -14,6 +14,7 @@ import {
   parseDeadLetters,
   parseHex,
   parseNames,
+  parseNetworks,
   parseOutput,
   parsePair,
   parsePartitions,
@@ -48,6 +49,7 @@ export interface KindValues {
   addresses: readonly string[]
   topics: readonly string[]
   names: readonly string[]
+  networks: readonly string[]
   partitions: readonly number[]
   literal: string
   hex: string
@@ -91,6 +93,7 @@ const PARSERS: Parsers = {
   addresses: parseBrokers,
   topics: parseTopics,
   names: parseNames,
+  networks: parseNetworks,
   partitions: parsePartitions,
   // A replacement character is what is left of bytes that were not UTF-8: they cannot be matched.
   literal: (text) => (text.includes('\uFFFD') ? undefined : text),
@@ -125,6 +128,7 @@ export function expected(spec: OptionSpec): string {
     addresses: 'HOST:PORT, comma separated',
     topics: 'topic names or ^REGEX, comma separated',
     names: 'names, comma separated',
+    networks: 'IP addresses or ranges as 10.0.0.0/8, comma separated',
     partitions: 'partition numbers, as 0,3,7-9',
     literal: 'valid UTF-8 (give other bytes with --pattern-hex)',
     hex: 'pairs of hexadecimal digits, as 0a00ff',

@@ -4,6 +4,7 @@
  * Each parser takes the text as typed and answers the value, or undefined when it is not one; none
  * opens, resolves or guesses anything.
  */
+import { isIP } from 'node:net'
 
 /** Where to listen; an empty host is every address. */
 export interface ListenAddress {
@@ -82,9 +83,9 @@ export function parseBrokers(text: string): string[] | undefined {
 export function parseUrl(text: string): string | undefined {
   const trimmed = text.trim()
   if (!/^https?:\/\//i.test(trimmed) || !URL.canParse(trimmed)) return undefined
-  const url = new URL(trimmed)
-  // A query or a fragment would be lost when paths are added to it.
-  if (url.search !== '' || url.hash !== '') return undefined
+  // A path that is added behind a query or a fragment, an empty one too, would be a part of it: the
+  // request would go to any path that the rest of the URL names.
+  if (/[?#]/.test(trimmed)) return undefined
   return trimmed.replace(/\/+$/, '')
 }
 
@@ -116,6 +117,19 @@ function isTopicRegex(text: string): boolean {
 export function parseNames(text: string): string[] | undefined {
   if (text.trim() === '') return []
   return listOf(text, (part) => (/^\S+$/.test(part) ? part : undefined))
+}
+
+/** Addresses, and ranges such as 10.0.0.0/8 or fd00::/8. */
+export function parseNetworks(text: string): string[] | undefined {
+  if (text.trim() === '') return []
+  return listOf(text, (part) => {
+    const [address = '', bits, ...more] = part.split('/')
+    const family = isIP(address)
+    const hasBits = bits === undefined || /^\d{1,3}$/.test(bits)
+    const bitsMax = family === 6 ? 128 : 32
+    const isRight = family !== 0 && hasBits && Number(bits ?? 0) <= bitsMax && more.length === 0
+    return isRight ? part : undefined
+  })
 }
 
 /** 0,3,7-9 -> [0, 3, 7, 8, 9]. */

@@ -9,14 +9,20 @@ import { propertyOfEnv } from './kafka-properties.ts'
 import { ROWS } from './table.ts'
 
 /** Decided by sync: it runs until stopped, into Elasticsearch, in a home of its own. */
-const OWNED_BY_SYNC: ReadonlySet<string> = new Set(['RUN_SECONDS', 'ES_ENABLED', 'PIPELINE_OUTPUT'])
+const OWNED_BY_SYNC: ReadonlySet<string> = new Set([
+  'RUN_SECONDS',
+  'ES_ENABLED',
+  'PIPELINE_OUTPUT',
+  'WAIT_FOR_KAFKA',
+])
 
 /**
- * What is decided for a pipeline with these variables: it runs until it is stopped, and writes to
- * Elasticsearch, or nowhere when it counts.
+ * What is decided for a pipeline with these variables: it runs until it is stopped, waits for what
+ * is away at its start, and writes to Elasticsearch, or nowhere when it counts.
  */
 export function decidedBySync(productLine: string | undefined): Readonly<Record<string, string>> {
-  return { RUN_SECONDS: '0', ES_ENABLED: productLine === 'metrics' ? '0' : '1' }
+  const writes = productLine !== 'metrics'
+  return { RUN_SECONDS: '0', WAIT_FOR_KAFKA: '1', ES_ENABLED: writes ? '1' : '0' }
 }
 
 export interface RemoteRow {

@@ -3,7 +3,7 @@
  *
  * Bounded, because a path may lead to anything; pipes work, because secrets are handed on that way.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 
 /** A config file or a secret larger than this is another file. */
@@ -40,6 +40,16 @@ export function readSmallFile(path: string): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
   } catch (error) {
     throw new LogpipeError('CONFIG_FILE', `${path} is not UTF-8 text`, { cause: error })
+  }
+}
+
+/** Why a file or folder cannot be read, in words; null: it can. */
+export function unreadable(path: string): string | null {
+  try {
+    accessSync(path, constants.R_OK)
+    return null
+  } catch (error) {
+    return reasonOf(error)
   }
 }
 

@@ -83,6 +83,7 @@ export type Kind =
   | 'addresses'
   | 'topics'
   | 'names'
+  | 'networks'
   | 'partitions'
   | 'literal'
   | 'hex'

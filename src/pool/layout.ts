@@ -22,7 +22,7 @@
  * the offsets without overlap, in whatever order slots are finished: that is what the ledger stands
  * on.
  *
- * Headers of a record are encoded as: count u32, then for each: name length u32, name (UTF-8),
+ * Headers of a record are encoded as: count u32, then for each: name length u32, name (any bytes),
  * value length i32 (-1: null), value. All numbers little endian, unaligned.
  *
  * Slot states. Each slot has one Int32 state word (HEADER_STATE); all its other bytes are plain

@@ -182,14 +182,17 @@ export class SlotReader {
   }
 }
 
-/** Decodes a record's headers. @returns name and value, in order; names may repeat. */
-export function decodeHeaders(encoded: Buffer): [name: string, value: Buffer | null][] {
+/**
+ * Decodes a record's headers. @returns name and value, in order; names may repeat, and are bytes:
+ * Kafka does not see to it that they are text.
+ */
+export function decodeHeaders(encoded: Buffer): [name: Buffer, value: Buffer | null][] {
   if (encoded.length === 0) return []
-  const headers: [string, Buffer | null][] = []
+  const headers: [Buffer, Buffer | null][] = []
   let at = 4
   for (let left = encoded.readUInt32LE(0); left > 0; left--) {
     const nameSize = encoded.readUInt32LE(at)
-    const name = encoded.toString('utf8', at + 4, at + 4 + nameSize)
+    const name = encoded.subarray(at + 4, at + 4 + nameSize)
     at += 4 + nameSize
     const valueSize = encoded.readInt32LE(at)
     at += 4

@@ -90,7 +90,7 @@ export class Assignments {
       const state = this.#states.get(assignmentId)
       if (state === undefined) continue
       state.position = Math.max(state.position, offset)
-      if (endOffset >= 0) state.endOffset = endOffset
+      state.endOffset = endOffset
     }
   }
 

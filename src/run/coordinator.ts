@@ -13,8 +13,7 @@
 import assert from 'node:assert/strict'
 import type { PartitionOffset } from '../bridge/bridge.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { FromIngress, Position, ToIngress } from '../kafka/ingress-messages.ts'
-import type { TopicIds } from '../kafka/topic-ids.ts'
+import type { FromIngress, Position, ToIngress, TopicIds } from '../kafka/ingress-messages.ts'
 import type { Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
 import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-log.ts'
@@ -234,7 +233,9 @@ export class Coordinator {
 
   #dropQueued(assignmentId: number): void {
     const { topic, partition } = this.assignments.get(assignmentId)
-    this.#former.giveAway(topic, partition)
+    // The output knows partitions and no logs: rather than forget what nobody can read again, it
+    // sends what the new owner sends, too.
+    if (!this.#former.isSettled({ topic, partition })) return
     this.#options.sink.dropPartition?.(topic, partition)
   }
 

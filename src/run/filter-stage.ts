@@ -23,6 +23,8 @@ import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
 /** One wait for the output or for main; then everything is looked at again. */
 const WAIT_MS = 50
 
+const NOTHING_TO_SERVE = () => undefined
+
 export interface FilterStageOptions {
   readonly data: ThreadData
   readonly bridge: Bridge
@@ -43,6 +45,10 @@ export class FilterStage {
   /** Ids rise: one above this was never told, one below and not in #names was given away. */
   #highestId = -1
   #matcher: BridgeId
+  /** Main's newest matcher, while a slot is filtered with the one before. */
+  #nextMatcher: BridgeId | null = null
+  /** Set while a slot is filtered. */
+  #whileWaiting: (() => void) | null = null
 
   constructor(options: FilterStageOptions) {
     const { data, bridge } = options
@@ -63,11 +69,18 @@ export class FilterStage {
     })
   }
 
-  /** Filters a slot in state FILTERING, and frees it. */
-  process(slotIndex: number): void {
+  /**
+   * Filters a slot in state FILTERING, and frees it.
+   * @param whileWaiting is called over and over while the output or main has no room. It may bring
+   * messages of main's.
+   */
+  process(slotIndex: number, whileWaiting: (() => void) | null = null): void {
     const { slots, counters } = this.#options
     const release = () => slots.release(slotIndex)
+    this.#whileWaiting = whileWaiting ?? NOTHING_TO_SERVE
     const { records, matched } = this.#filter.process(slotIndex, this.#matcher, release)
+    this.#whileWaiting = null
+    if (this.#nextMatcher !== null) this.#takeMatcher(this.#nextMatcher)
     counters.add('matched', matched)
     counters.add('filtered', records - matched)
     counters.set('lastNs', process.hrtime.bigint())
@@ -94,10 +107,17 @@ export class FilterStage {
         for (const assignmentId of message.assignmentIds) this.#names.delete(assignmentId)
         break
       case 'matcher':
-        this.#matcher = message.matcher
-        this.#options.send({ kind: 'matcherTaken', matcher: message.matcher }, [])
+        if (this.#whileWaiting === null) this.#takeMatcher(message.matcher)
+        else this.#nextMatcher = message.matcher
         break
     }
+  }
+
+  /** Main closes an older one as soon as this is said. */
+  #takeMatcher(matcher: BridgeId): void {
+    this.#matcher = matcher
+    this.#nextMatcher = null
+    this.#options.send({ kind: 'matcherTaken', matcher }, [])
   }
 
   #nameOf(assignmentId: number): AssignmentName | undefined {
@@ -115,6 +135,7 @@ export class FilterStage {
     while (!this.#runLog.tryWrite(run)) {
       if (this.#options.signals.phase === PHASE_END) return
       this.#runLog.waitForRoom(WAIT_MS)
+      this.#whileWaiting?.()
     }
   }
 
@@ -123,6 +144,7 @@ export class FilterStage {
     while (signals.isFull(data.credit)) {
       if (signals.phase === PHASE_END) return
       signals.waitForRoom(data.credit, WAIT_MS)
+      this.#whileWaiting?.()
     }
     signals.take(batch.ends.length, batch.body.byteLength)
     const origins = batch.runs.flatMap(({ offsets, timestampsMs, timestampTypes }) => [

@@ -3,7 +3,9 @@
  * it nobody can read again, so it is sent and booked like any other; only nothing of it is
  * committed, for its offsets say nothing about the new log.
  *
- *   held --the log is gone--> retired --all settled, or the partition is given away--> closed
+ *   held --the log is gone--> retired --all settled--> closed
+ *
+ * That the partition is given away meanwhile changes nothing: its new owner has the new log.
  *
  * Used by the coordinator. Bound: one entry for each time that a log was made anew, until what its
  * slots and the output hold is settled.
@@ -35,11 +37,6 @@ export class FormerLogs {
   /** Lets go of those of which everything is settled. */
   tick(): void {
     this.#close((state) => this.#isSettled(state))
-  }
-
-  /** The partition is given away, and what the output has of it forgotten. */
-  giveAway(topic: string, partition: number): void {
-    this.#close((state) => state.topic === topic && state.partition === partition)
   }
 
   /** Whether all of them are settled; with a state, those of its partition. */

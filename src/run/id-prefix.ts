@@ -6,13 +6,13 @@
  * what is replayed of them) has one and the same `_id`.
  */
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import { askTopicIds } from '../kafka/topic-ids.ts'
+import { askTopicId } from '../kafka/broker-queries.ts'
 import type { OutputSettings } from './settings.ts'
 
 /** Of Kafka's 128 bits: two topics of one name meet once in 4 billion times. */
 const HEX_DIGITS = 8
 
-/** Whether the topics' ids have to be asked for. */
+/** Whether the topics' ids are put to use. */
 export function needsTopicIds(output: OutputSettings): boolean {
   if (output.kind !== 'elasticsearch') return false
   return output.idPrefix === 'auto' && output.settings.documentId !== 'none'
@@ -34,13 +34,15 @@ export function idPrefixOf(output: OutputSettings, topicId: string | null | unde
  * @throws LogpipeError KAFKA_UNREACHABLE.
  */
 export function askIdPrefix(
-  bridge: Pick<Bridge, 'consumerTopicIds'>,
+  bridge: Pick<
+    Bridge,
+    'consumerAskCommitted' | 'consumerAskOffsets' | 'consumerAskTopics' | 'consumerAnswers'
+  >,
   consumer: BridgeId,
   output: OutputSettings,
   topic: string,
   requestMs: number,
 ): string {
   if (!needsTopicIds(output)) return idPrefixOf(output, null)
-  const once = { nowMs: () => 0, atMs: 0 }
-  return idPrefixOf(output, askTopicIds(bridge, consumer, [topic], once, requestMs)[topic])
+  return idPrefixOf(output, askTopicId(bridge, consumer, topic, requestMs))
 }

@@ -6,29 +6,62 @@
  *
  * Used by pipeline.ts, which waits until all of them have come so far.
  */
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
+
+/**
+ * A refusal is repeated every second while it lasts, and a member that the group no longer counts
+ * loses its partitions after session.timeout.ms: one that is older than this is over.
+ */
+const REFUSAL_MS = 60_000
+
+/** Why a thread reads nothing of its group, or not for long. */
+interface GroupFault {
+  readonly text: string
+  readonly untilMs: number
+}
 
 export class IngressStates {
   readonly #count: number
+  readonly #nowMs: () => number
   readonly #finished = new Set<number>()
   readonly #stopped = new Set<number>()
   readonly #closed = new Set<number>()
   readonly #unreachable = new Set<number>()
-  #isMember = false
+  readonly #groupFaults = new Map<number, GroupFault>()
+  readonly #waiting = new Map<number, readonly WaitingPartition[]>()
+  #hasJoined = false
 
-  constructor(count: number) {
+  constructor(count: number, nowMs: () => number) {
     this.#count = count
+    this.#nowMs = nowMs
   }
 
   note(message: FromIngress): void {
     const { kind, ingressIndex } = message
+    this.#noteGroup(message)
     if (kind === 'reachable') {
       if (message.isReachable) this.#unreachable.delete(ingressIndex)
       else this.#unreachable.add(ingressIndex)
-    } else if (kind === 'assign' || kind === 'standby') this.#isMember = true
+    } else if (kind === 'awaitingBroker') this.#unreachable.add(ingressIndex)
+    else if (kind === 'opened') this.#unreachable.delete(ingressIndex)
+    else if (kind === 'waiting') this.#waiting.set(ingressIndex, message.partitions)
     else if (kind === 'finished') this.#finished.add(ingressIndex)
     else if (kind === 'stopped') this.#stopped.add(ingressIndex)
     else if (kind === 'closed') this.#closed.add(ingressIndex)
+  }
+
+  #noteGroup(message: FromIngress): void {
+    const { kind, ingressIndex } = message
+    if (kind === 'assign' || kind === 'standby' || kind === 'waiting') {
+      this.#hasJoined = true
+      this.#groupFaults.delete(ingressIndex)
+    } else if (kind === 'refused') {
+      const text = `the group refuses this process: ${message.code}: ${message.message}`
+      this.#groupFaults.set(ingressIndex, { text, untilMs: this.#nowMs() + REFUSAL_MS })
+    } else if (kind === 'revoke' && message.lost) {
+      const text = 'the group gave the partitions of this process away; it is joining again'
+      this.#groupFaults.set(ingressIndex, { text, untilMs: Infinity })
+    }
   }
 
   /** Nobody waits for an answer of the dead. */
@@ -42,9 +75,28 @@ export class IngressStates {
     return this.#finished.size === this.#count
   }
 
-  /** Whether the group has answered, and a broker answers all of them, as far as they know. */
-  kafka(): { readonly isMember: boolean; readonly canReachKafka: boolean } {
-    return { isMember: this.#isMember, canReachKafka: this.#unreachable.size === 0 }
+  /**
+   * Whether the group lets all of them read, whether a broker answers, as far as they know, and the
+   * partitions of which brokers have not said enough to read them.
+   */
+  kafka(): {
+    readonly groupFault: string | null
+    readonly canReachKafka: boolean
+    readonly waiting: readonly WaitingPartition[]
+  } {
+    const waiting = [...this.#waiting.values()].flat().filter(({ problem }) => problem !== null)
+    return {
+      groupFault: this.#groupFault(),
+      canReachKafka: this.#unreachable.size === 0,
+      waiting,
+    }
+  }
+
+  #groupFault(): string | null {
+    const faults = [...this.#groupFaults.values()]
+    const fault = faults.find(({ untilMs }) => this.#nowMs() < untilMs)
+    if (fault !== undefined) return fault.text
+    return this.#hasJoined ? null : 'the group has not given this process its partitions yet'
   }
 
   /** They fetch no more. */

@@ -15,12 +15,14 @@ export interface PipelineView {
 
 /**
  * @param view null until the pipeline has started.
+ * @param starting what it waits for until then.
  * @throws LogpipeError LISTEN.
  */
 export async function openEndpoint(
   address: ListenAddress,
   log: Log,
   view: () => PipelineView | null,
+  starting: () => string,
 ): Promise<MetricsServer> {
   // Not before it is asked for: the packages behind it would make every start 30 ms longer.
   const { openMetricsServer } = await import('../metrics/metrics-server.ts')
@@ -32,7 +34,10 @@ export async function openEndpoint(
       if (now === null) return ''
       return prometheusText(now.metrics, {}, now.stats.lag.partitions, now.stats.patternCounts)
     },
-    faults: () => faultsOf(view()?.stats ?? null),
+    faults: () => {
+      const now = view()
+      return now === null ? [starting()] : faultsOf(now.stats)
+    },
   })
   log.info(`metrics at http://${address.host === '' ? '*' : address.host}:${server.port}/metrics`)
   return server
@@ -40,14 +45,20 @@ export async function openEndpoint(
 
 /** What is down, each in one line; none: the pipeline does its work. */
 export function faultsOf(
-  stats: Pick<PipelineStats, 'isMember' | 'canReachKafka' | 'isStopping' | 'sink'> | null,
+  stats: Pick<
+    PipelineStats,
+    'groupFault' | 'canReachKafka' | 'waiting' | 'isStopping' | 'sink'
+  > | null,
 ): readonly string[] {
   if (stats === null) return ['starting']
-  const { isMember, canReachKafka, isStopping, sink } = stats
+  const { groupFault, canReachKafka, waiting, isStopping, sink } = stats
   return [
     ...(isStopping ? ['stopping'] : []),
-    ...(isMember ? [] : ['kafka: the group has not given this process its partitions yet']),
+    ...(groupFault === null ? [] : [`kafka: ${groupFault}`]),
     ...(canReachKafka ? [] : ['kafka: no broker can be reached']),
+    ...waiting.map(
+      ({ topic, partition, problem }) => `kafka: ${topic} [${partition}] is not read: ${problem}`,
+    ),
     ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
   ]
 }

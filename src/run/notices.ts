@@ -3,7 +3,11 @@
  */
 import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
+import { propertyOf } from '../options/kafka-properties.ts'
+import type { KafkaSettings } from './settings.ts'
+
+type Trouble = Extract<FromIngress, { kind: 'trouble' | 'refused' }>
 
 /** What a group answers to a commit while it is being rebalanced. */
 const REFUSED_BY_REBALANCE = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION'])
@@ -11,29 +15,62 @@ const REFUSED_BY_REBALANCE = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATI
 /** Partitions named in one line; a large assignment is counted. */
 const PARTITIONS_SHOWN = 8
 
+/** What to do about a consumer that is shut out for good, where that is known. */
+const ADVICE: Readonly<Record<string, string>> = {
+  FENCED_INSTANCE_ID:
+    'another process joined the group with the same instance id; ' +
+    'give each process its own --group-instance-id',
+  UNRELEASED_INSTANCE_ID:
+    'the group still counts another member with this instance id; stop that one, or, where it ' +
+    'was killed, start again once its session has timed out',
+  GROUP_MAX_SIZE_REACHED: 'the group is full (group.max.size of the brokers)',
+  GROUP_AUTHORIZATION_FAILED: 'allow READ on the group, or name another with --group',
+}
+
 /** The error with which the pipeline must end, or null. */
-export function errorOf(message: FromIngress): LogpipeError | null {
+export function errorOf(
+  message: FromIngress,
+  kafka: Pick<KafkaSettings, 'groupId' | 'properties'>,
+): LogpipeError | null {
   if (message.kind === 'failed') {
     const code = message.code in ERRORS ? (message.code as ErrorCode) : 'BRIDGE_CALL'
     return new LogpipeError(code, message.message)
   }
   if (message.kind === 'trouble' && message.fatal) {
-    return new LogpipeError('KAFKA_FATAL', troubleText(message))
+    return new LogpipeError('KAFKA_FATAL', fatalText(message, kafka))
   }
   return null
+}
+
+/** A consumer with a fatal error reads nothing more, so whatever the reason, the process ends. */
+function fatalText(
+  { code, message, ingressIndex }: Trouble,
+  { groupId, properties }: Pick<KafkaSettings, 'groupId' | 'properties'>,
+): string {
+  const instanceId = propertyOf(properties[ingressIndex] ?? [], 'group.instance.id')
+  const instance = instanceId === undefined ? '' : `, instance id ${instanceId}`
+  const advice = ADVICE[code] ?? "start it again; if that does not help, ask the brokers' logs"
+  return `Kafka shut this consumer out: ${code}: ${message} (group ${groupId}${instance}): ${advice}`
 }
 
 /** How often one kind of trouble is told; in between it is counted. */
 const TELL_EVERY_MS = 10_000
 
+/** A cluster may be away for hours: a line a minute. */
+const WAITING_EVERY_MS = 60_000
+
 /** Kinds of trouble that are told apart; beyond it they share one line. */
 const KINDS_MAX = 200
+
+const TOPIC_IS_GONE = /UNKNOWN_TOPIC/
 
 export class Notices {
   readonly #log: Log
   readonly #nowMs: () => number
   /** Until a broker has answered, the start itself reports what is wrong, in one line. */
   #isReached = false
+  /** Topics that were deleted, until they are assigned anew. */
+  readonly #gone = new Set<string>()
   readonly #told = new Map<string, { atMs: number; suppressed: number }>()
 
   constructor(log: Log, nowMs: () => number) {
@@ -47,10 +84,14 @@ export class Notices {
       case 'opened':
         this.#isReached = true
         break
+      case 'awaitingBroker':
+        this.#warn('waiting', `${message.message}; it is waited for`, WAITING_EVERY_MS)
+        break
       case 'closed':
         if (!message.inTime) log.warn('a consumer did not leave its group in time')
         break
       case 'trouble':
+      case 'refused':
         if (!message.fatal) this.#tellTrouble(message)
         break
       case 'commitFailed':
@@ -61,7 +102,11 @@ export class Notices {
       case 'log':
         log.debug(`librdkafka: ${message.facility}: ${message.message}`)
         break
+      case 'waiting':
+        for (const one of message.partitions) this.#tellWaiting(one)
+        break
       case 'assign':
+        for (const { topic } of message.partitions) this.#gone.delete(topic)
         log.info(partitionsText('assigned', message.partitions))
         break
       case 'revoke':
@@ -82,18 +127,35 @@ export class Notices {
     }
   }
 
-  #tellTrouble(message: Extract<FromIngress, { kind: 'trouble' }>): void {
+  #tellWaiting({ topic, partition, problem }: WaitingPartition): void {
+    if (problem === null) return
+    const name = `${topic} [${partition}]`
+    const text = `kafka: ${name} is not read yet: ${problem}; its brokers are asked again`
+    this.#warn(`waiting ${name} ${problem}`, text)
+  }
+
+  #tellTrouble(message: Trouble): void {
+    const { code, topic } = message
+    if (topic !== null && TOPIC_IS_GONE.test(code)) {
+      // librdkafka says it twice a second for each partition, until the group takes them back.
+      if (this.#gone.has(topic) || this.#gone.size >= KINDS_MAX) return
+      this.#gone.add(topic)
+      this.#log.warn(
+        `kafka: topic ${topic} does not exist any more (${code}); nothing is read of it`,
+      )
+      return
+    }
     const text = `kafka: ${message.code}: ${troubleText(message)}`
     if (!this.#isReached) this.#log.debug(text)
     else this.#warn(`${message.code} ${message.topic} ${message.partition}`, text)
   }
 
-  /** At most one line of a kind in TELL_EVERY_MS. */
-  #warn(kind: string, text: string): void {
+  /** At most one line of a kind in this time. */
+  #warn(kind: string, text: string, everyMs = TELL_EVERY_MS): void {
     const key = this.#told.has(kind) || this.#told.size < KINDS_MAX ? kind : 'other'
     const told = this.#told.get(key)
     const nowMs = this.#nowMs()
-    if (told !== undefined && nowMs - told.atMs < TELL_EVERY_MS) {
+    if (told !== undefined && nowMs - told.atMs < everyMs) {
       told.suppressed++
       return
     }
@@ -103,7 +165,7 @@ export class Notices {
   }
 }
 
-function troubleText(message: Extract<FromIngress, { kind: 'trouble' }>): string {
+function troubleText(message: Trouble): string {
   const where = message.topic === null ? '' : ` (${message.topic} [${message.partition}])`
   return `${message.message}${where}`
 }

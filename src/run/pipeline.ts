@@ -80,7 +80,7 @@ export class Pipeline {
   private constructor(settings: PipelineSettings, deps: PipelineDeps, parts: PipelineParts) {
     const { bridge, output } = parts
     this.#settings = settings
-    this.#ingress = new IngressStates(settings.kafka.properties.length)
+    this.#ingress = new IngressStates(settings.kafka.properties.length, () => performance.now())
     this.#log = deps.log
     this.#topics = new TopicWatch(settings.output, (notice) => deps.log.info(notice))
     this.#notices = new Notices(deps.log, () => performance.now())
@@ -202,7 +202,7 @@ export class Pipeline {
 
   #onIngress(message: FromIngress): void {
     this.#notices.tell(message)
-    const error = errorOf(message) ?? this.#topics.look(message)
+    const error = errorOf(message, this.#settings.kafka) ?? this.#topics.look(message)
     if (error !== null) this.fail(error)
     if (message.kind === 'first') this.#times.noteFirst(message)
     this.#ingress.note(message)

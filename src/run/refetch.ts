@@ -68,6 +68,8 @@ export class Refetcher {
   #documents: PlacedDocument[] = []
   #filteredCount = 0
   #behindCount = 0
+  /** The last error that librdkafka gave. */
+  #lastFault: string | null = null
   #isClosed = false
 
   /** @throws Error when librdkafka refuses its configuration; LogpipeError KAFKA_AUTH. */
@@ -182,7 +184,8 @@ export class Refetcher {
       }
       if (position >= to) return
       if (clock.monotonicMs() - movedMs > STALL_MS) {
-        const message = `no broker gave the spill's offsets in ${STALL_MS / 1000} s`
+        const why = this.#lastFault === null ? '' : `: ${this.#lastFault}`
+        const message = `no broker gave the spill's offsets in ${STALL_MS / 1000} s${why}`
         throw new LogpipeError('KAFKA_UNREACHABLE', message)
       }
       await this.#pause(position > 0 ? 0 : IDLE_MS)
@@ -210,6 +213,7 @@ export class Refetcher {
     } else this.#slots.giveBack(slotIndex)
     if ((result & FILL_EVENTS) !== 0) {
       for (const event of bridge.consumerEvents(consumer)) {
+        if (event.kind === 'error') this.#lastFault = event.message
         // The end as the leader knows it: one that leads no more knows too little.
         const isEnd = event.kind === 'end' && event.assignmentId === assignmentId
         if (isEnd) position = Math.max(position, event.offset)

@@ -6,7 +6,8 @@
  * notices nor finds anything committed.
  */
 import type { Bridge } from '../bridge/bridge.ts'
-import { LogpipeError } from '../core/errors.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import { configRefusal } from '../kafka/consumer-settings.ts'
 import { rangesOf, type OffsetRange, type SpanQuery } from '../kafka/offset-ranges.ts'
 import type { PipelineSettings } from './settings.ts'
 
@@ -79,8 +80,7 @@ function askRanges(
   try {
     consumer = bridge.consumerOpen({ config: config ?? [], topics: [] })
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    const message = `librdkafka refused its configuration: ${why} (--kafka-config)`
+    const message = configRefusal(messageOf(cause), config ?? [])
     throw new LogpipeError('KAFKA_CONFIG', message, { cause })
   }
   try {

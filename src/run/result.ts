@@ -2,6 +2,7 @@
  * What a pipeline tells while it runs, and when it has ended.
  */
 import type { LogpipeError } from '../core/errors.ts'
+import type { WaitingPartition } from '../kafka/ingress-messages.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
 import type { PatternCount } from '../metrics/pattern-counts.ts'
 import type { Statement } from '../offsets/books.ts'
@@ -19,10 +20,12 @@ export interface PipelineStats {
   readonly lag: LagReport
   /** Of a replay: how much was to be read, in offsets; null: no replay. */
   readonly replayRecords: number | null
-  /** The group has answered: with partitions, or that others have them all. */
-  readonly isMember: boolean
+  /** Why the group does not let this process read; null: it has its part, if only to stand by. */
+  readonly groupFault: string | null
   /** A broker answers, as far as is known. */
   readonly canReachKafka: boolean
+  /** Partitions that are not read, because brokers have not said enough of them. */
+  readonly waiting: readonly WaitingPartition[]
   readonly isStopping: boolean
   /** Results of partitions that had been given away, and dead letters: sums since the start. */
   readonly fenced: number

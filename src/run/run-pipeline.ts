@@ -3,7 +3,7 @@
  * each second, the snapshot file, the summary with the books. `logpipe run`, the demo and the tests
  * call it.
  */
-import { systemClock } from '../core/clock.ts'
+import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
@@ -13,6 +13,7 @@ import { totalsOf } from '../metrics/pattern-counts.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
 import { booksJson, renderBooks } from '../offsets/books-text.ts'
 import type { ListenAddress } from '../options/notations.ts'
+import { isFull } from '../sink/spill/store.ts'
 import { openEndpoint, type PipelineView } from './metrics-endpoint.ts'
 import { Pipeline } from './pipeline.ts'
 import type { PipelineResult, PipelineStats } from './result.ts'
@@ -20,6 +21,10 @@ import type { PipelineSettings } from './settings.ts'
 import { statusLines, statusOf } from './status-lines.ts'
 
 const STATUS_EVERY_MS = 1000
+/** Between two looks at a full disk. */
+const ROOM_EVERY_MS = 5000
+/** A line a minute. */
+const ROOM_ATTEMPTS_TOLD = 12
 
 export interface RunDeps {
   readonly log: Log
@@ -44,19 +49,75 @@ export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Pr
   const { log, metricsListen } = deps
   const startedMs = performance.now()
   let pipeline: Pipeline | null = null
+  let starting = 'starting'
   const view = (): PipelineView | null => {
     if (pipeline === null) return null
     const stats = pipeline.stats()
     return { stats, metrics: runtimeMetrics(stats, performance.now() - startedMs) }
   }
   // Before the group is joined, so that a port in use costs nobody a rebalance.
-  const endpoint = metricsListen === null ? null : await openEndpoint(metricsListen, log, view)
+  const endpoint =
+    metricsListen === null ? null : await openEndpoint(metricsListen, log, view, () => starting)
   try {
-    pipeline = await Pipeline.start(settings, { log, onMatched: deps.onMatched })
+    const open = () => Pipeline.start(settings, { log, onMatched: deps.onMatched })
+    const { signal } = deps
+    const warn = (message: string) => {
+      starting = message
+      log.warn(message)
+    }
+    const room = { signal, warn, clock: systemClock }
+    pipeline = settings.waits ? await openWithRoom(open, room) : await open()
+    if (pipeline === null) return 0
     return conclude(await runStarted(pipeline, startedMs, deps), log)
   } finally {
     await endpoint?.close()
   }
+}
+
+export interface RoomWait {
+  readonly signal: AbortSignal
+  readonly warn: (message: string) => void
+  readonly clock: Clock
+}
+
+/**
+ * Opens what needs a disk, again while that is full: somebody makes room, or an outage ends and
+ * spills are sent.
+ * @returns null when it was stopped meanwhile.
+ */
+export async function openWithRoom<Opened>(
+  open: () => Promise<Opened>,
+  { signal, warn, clock }: RoomWait,
+): Promise<Opened | null> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await open()
+    } catch (error) {
+      if (!(error instanceof LogpipeError) || !isForRoom(error)) throw error
+      if (attempt % ROOM_ATTEMPTS_TOLD === 0) warn(`${error.message}; room is waited for`)
+      await pause(ROOM_EVERY_MS, signal, clock)
+      if (signal.aborted) return null
+    }
+  }
+}
+
+function pause(delayMs: number, signal: AbortSignal, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(delayMs, end)
+    function end(): void {
+      cancel()
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    signal.addEventListener('abort', end)
+    if (signal.aborted) end()
+  })
+}
+
+/** Whether a full disk, or a quota, is at the bottom of an error. */
+function isForRoom(error: Error): boolean {
+  if (isFull(error)) return true
+  return error.cause instanceof Error && isForRoom(error.cause)
 }
 
 /** Waits for the end of a pipeline, and shows it meanwhile. */
@@ -142,6 +203,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       counted: totalsOf(now.patternCounts),
       countedBefore: totalsOf(before.patternCounts),
       lag: now.lag,
+      waiting: now.waiting,
       replayRecords: now.replayRecords,
     })
     log.status(statusLines(status), { ...status })
@@ -172,6 +234,7 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     kafka_lag_bytes: lag.total?.lagBytes ?? null,
     kafka_lag_seconds: lag.total?.lagSeconds ?? null,
     kafka_lag_drain_seconds: lag.total?.drainSeconds ?? null,
+    kafka_waiting_partitions: stats.waiting.length,
     es_spill_drain_seconds: lag.spillDrainSeconds,
     pool_free: slots.free,
     pool_ready: slots.ready,

@@ -67,6 +67,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
     recordsMax: 0,
     commits: !config.noCommit && output.kind !== 'none',
     unresolvedMax: config.maxUnresolved,
+    waits: config.waitForKafka,
     shutdownDeadlineMs: config.shutdownDeadlineMs,
     bridgeFile: config.bridgeLib,
   }

@@ -25,6 +25,8 @@ export interface PipelineSettings {
   readonly commits: boolean
   /** Unresolved offsets of one partition at which it is paused. */
   readonly unresolvedMax: number
+  /** At the start, whether to wait for a broker, and for room on the disk, rather than to end. */
+  readonly waits: boolean
   /** What a shut-down may take, in all its phases. */
   readonly shutdownDeadlineMs: number
   /** The add-on's file; null: the one that was built. */

@@ -8,6 +8,7 @@
  * added behind: waiting output, spill, replay, trouble.
  */
 import { formatBytes, formatDuration } from '../core/units.ts'
+import type { WaitingPartition } from '../kafka/ingress-messages.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
@@ -24,6 +25,7 @@ export interface StatusInput {
   readonly counted: Readonly<Record<string, number>>
   readonly countedBefore: Readonly<Record<string, number>>
   readonly lag: LagReport
+  readonly waiting: readonly WaitingPartition[]
   /** Of a replay: how much was to be read, in offsets; null: no replay. */
   readonly replayRecords: number | null
 }
@@ -54,6 +56,8 @@ export interface Status {
   readonly counted: Readonly<Record<string, number>>
   readonly replaying: boolean
   readonly trouble: string | null
+  /** Partitions that are not read, because their brokers do not answer. */
+  readonly waiting: readonly string[]
 }
 
 export function statusOf(input: StatusInput): Status {
@@ -81,6 +85,7 @@ export function statusOf(input: StatusInput): Status {
     ),
     replaying: sink.replaying,
     trouble: sink.trouble,
+    waiting: input.waiting.map(({ topic, partition }) => `${topic} [${partition}]`),
   }
 }
 
@@ -120,6 +125,7 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
     status.spill_bytes > 0 ? spillText(status) : null,
     status.replaying ? 'replaying the spill' : null,
     status.progress === null ? lagText(status) : progressText(status),
+    waitingText(status),
     status.trouble,
   ].filter((extra) => extra !== null)
   return [
@@ -142,6 +148,16 @@ function countedText({ counted }: Status): string | null {
   if (parts.length === 0) return null
   const more = parts.length > PATTERNS_SHOWN ? ' ...' : ''
   return `counted ${parts.slice(0, PATTERNS_SHOWN).join(' ')}${more}`
+}
+
+/** Partitions named in one line; /ready has all. */
+const WAITING_SHOWN = 3
+
+/** `not read: app [2], app [5]`. */
+function waitingText({ waiting }: Status): string | null {
+  if (waiting.length === 0) return null
+  const more = waiting.length > WAITING_SHOWN ? ` and ${waiting.length - WAITING_SHOWN} more` : ''
+  return `not read: ${waiting.slice(0, WAITING_SHOWN).join(', ')}${more}`
 }
 
 /** `spill=1.2 GiB, empty in 3m 20s`. */

@@ -17,14 +17,14 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import type { OffsetRange } from '../kafka/offset-ranges.ts'
-import { checkTopics, type Preflight } from '../kafka/preflight.ts'
+import { configRefusal } from '../kafka/consumer-settings.ts'
+import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import { FilterStage } from './filter-stage.ts'
-import { needsTopicIds } from './id-prefix.ts'
 import type { ThreadData, ToFilter } from './thread-data.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
@@ -82,6 +82,8 @@ function runFilter(): void {
   }
 }
 
+const NOTHING_ASKED: Preflight = { problem: null, events: [], logs: [], topics: [] }
+
 /**
  * Loading the code of all threads takes the cores for a moment. Records that were fetched meanwhile
  * would only lie there, so the first fill waits for everyone; the group is joined in the meantime.
@@ -106,10 +108,19 @@ function runIngress(): void {
   const opened = openConsumer({ config, topics: isStatic ? [] : kafka.topics }, send)
   if (opened === null) return
   const { consumer, signIn } = opened
-  const { problem, events, topics }: Preflight =
-    index === 0 ? checkTopics(bridge, consumer, kafka) : { problem: null, events: [], topics: [] }
-  if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
-  else if (index === 0) send({ kind: 'opened', ingressIndex: index, topics })
+  const goesOn = ({ message }: Problem) => {
+    if (!settings.waits) return false
+    send({ kind: 'awaitingBroker', ingressIndex: index, message })
+    signIn.look()
+    return signals.phase === PHASE_RUN
+  }
+  const { problem, events, logs, topics }: Preflight =
+    index === 0 ? awaitTopics(bridge, consumer, kafka, { goesOn }) : NOTHING_ASKED
+  for (const line of logs) send({ ...line, kind: 'log', ingressIndex: index })
+  // Whoever is stopped while it waits has done nothing wrong.
+  const isFailed = problem !== null && !(settings.waits && signals.phase !== PHASE_RUN)
+  if (isFailed) send({ kind: 'failed', ingressIndex: index, ...problem })
+  else if (index === 0 && problem === null) send({ kind: 'opened', ingressIndex: index, topics })
   awaitOthers()
   new IngressThread({
     ingressIndex: index,
@@ -122,16 +133,18 @@ function runIngress(): void {
     signals,
     limits: pool.limits,
     start: kafka.start,
-    wantsTopicIds: needsTopicIds(settings.output),
+    topics: kafka.topics,
+    commits: settings.commits,
     revokeDrainMs: kafka.revokeDrainMs,
     stallPauseMs: kafka.stallPauseMs,
     dropNewest: pool.dropNewest,
     send,
     receive: receiveForIngress,
     sleep: (ms) => Atomics.wait(sleeper, 0, 0, ms),
-    filterHere: settings.mode === 'direct' ? (slotIndex) => stage.process(slotIndex) : null,
+    filterHere: settings.mode === 'direct' ? (slot, waiting) => stage.process(slot, waiting) : null,
     reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
     nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
     signIn,
     staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
@@ -158,8 +171,9 @@ function openConsumer(
       tokenFile: data.settings.kafka.tokenFile,
       nowMs: () => Date.now(),
       warn: (message) => {
-        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false } as const
-        send({ ...trouble, kind: 'trouble', topic: null, partition: -1 })
+        const where = { topic: null, partition: -1, offset: OFFSET_NONE }
+        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false }
+        send({ ...trouble, ...where, kind: 'trouble' })
       },
     })
     signIn.begin()
@@ -170,7 +184,7 @@ function openConsumer(
         ? { code: thrown.code, message: thrown.message }
         : {
             code: 'KAFKA_CONFIG',
-            message: `librdkafka refused its configuration: ${messageOf(thrown)} (--kafka-config)`,
+            message: configRefusal(messageOf(thrown), options.config),
           }
     send({ kind: 'failed', ingressIndex, ...told })
     if (consumer !== null) bridge.consumerClose(consumer, REFUSED_CLOSE_MS)

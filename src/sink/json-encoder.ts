@@ -7,7 +7,7 @@
  *   timestamp       milliseconds since 1970, as Kafka has it; null when the record has none
  *   timestamp_type  "create", "append" (set by the broker) or "none"
  *   headers         pairs of name and value in the record's order, for names may repeat
- *   key, value, header values
+ *   key, value, header names and values
  *                   null                  there is none (a null value is a tombstone)
  *                   "text"                the bytes are valid UTF-8, and these are they
  *                   {"base64": "..."}     any other bytes
@@ -55,7 +55,9 @@ export class JsonEncoder implements RecordEncoder {
 function appendHeaders(encoded: Buffer, body: BodyBuilder): void {
   let separator = '['
   for (const [name, value] of decodeHeaders(encoded)) {
-    body.text(`${separator}${JSON.stringify(name)},`)
+    body.text(separator)
+    appendBytes(name, body)
+    body.text(',')
     appendBytes(value, body)
     body.text(']')
     separator = ',['

@@ -52,7 +52,17 @@ export function launchOf(
   }
 }
 
-/** By the pipeline, or where it says nothing by the environment that it inherits. */
-export function commitsOnSpill(settings: LaunchSettings, { variables }: Assignment): boolean {
-  return (variables['COMMIT_ON'] ?? settings.environment['COMMIT_ON']) === 'spill'
+/** What a spill belongs to; sink/spill/open.ts refuses one of anything else. */
+const SPILL_VARIABLES = ['KAFKA_GROUP_ID', 'KAFKA_TOPIC', 'ES_URL', 'ES_INDEX'] as const
+
+/**
+ * Names the spill of a pipeline that commits on it: one revision can send what another has left
+ * there when both names are the same. Null: no document lies in its spill alone. By the pipeline,
+ * or where it says nothing by the environment that it inherits.
+ */
+export function spillOf(settings: LaunchSettings, assignment: Assignment): string | null {
+  const { pipelineId, variables } = assignment
+  const valueOf = (name: string) => variables[name] ?? settings.environment[name] ?? null
+  if (valueOf('COMMIT_ON') !== 'spill') return null
+  return JSON.stringify([pipelineId, ...SPILL_VARIABLES.map(valueOf)])
 }

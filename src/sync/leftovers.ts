@@ -1,6 +1,7 @@
 /**
  * What a pipeline may have left in its spill under COMMIT_ON=spill: Kafka will not give it again,
- * so it is sent before another pipeline is taken.
+ * so it is sent before anything starts that would not send it: another pipeline, or a revision
+ * whose spill is another.
  *
  *   none --a pipeline runs that commits on spill--> held --sent, or its secrets are gone--> none
  *
@@ -69,7 +70,7 @@ export class LeftoverSpill {
     return lacksSecrets || !runsTheSame(assignment, next)
   }
 
-  /** Its pipeline is wanted again: the child will send what is left. */
+  /** The child that is wanted now will send it. */
   interrupt(): void {
     this.#interrupt?.abort()
   }

@@ -41,8 +41,8 @@ export interface SupervisorDependencies {
   readonly home: Home
   readonly processes: Processes
   readonly start: (assignment: Assignment, events: ChildEvents) => Child
-  /** Whether documents of it may lie in the spill alone. */
-  readonly commitsOnSpill: (assignment: Assignment) => boolean
+  /** Names the spill in which documents of it may lie alone; null: there is none. */
+  readonly spillOf: (assignment: Assignment) => string | null
   readonly drainLeftovers: DrainSpill
   readonly onReply: (reply: unknown) => void
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
@@ -116,7 +116,7 @@ export class Supervisor {
       this.#error = null
     } else if (this.#failed !== null) this.#failed = assignment
     this.#save()
-    if (assignment?.pipelineId === this.leftovers.pipelineId) this.leftovers.interrupt()
+    if (this.#takesOver(assignment)) this.leftovers.interrupt()
     this.#wake?.()
   }
 
@@ -162,7 +162,7 @@ export class Supervisor {
       if (!this.#isTold || (target === null && leftId === null)) {
         this.#state = 'idle'
         await this.#woken()
-      } else if (leftId !== null && leftId !== target?.pipelineId) {
+      } else if (leftId !== null && !this.#takesOver(target)) {
         await this.#drain()
       } else if (target !== null) {
         const exit = await this.#runOnce(target)
@@ -177,6 +177,13 @@ export class Supervisor {
     return this.#failed !== null && this.#good !== null ? this.#good : this.#wanted
   }
 
+  /** Whether a child of this would send what is left, rather than refuse it. */
+  #takesOver(target: Assignment | null): boolean {
+    const left = this.leftovers.held?.assignment
+    const spill = target === null ? null : this.#deps.spillOf(target)
+    return left !== undefined && spill !== null && spill === this.#deps.spillOf(left)
+  }
+
   /** Runs a child until it exits (its exit) or is not wanted any more (undefined). */
   async #runOnce(target: Assignment): Promise<Exit | undefined> {
     const { clock, start, onReply, log } = this.#deps
@@ -186,7 +193,7 @@ export class Supervisor {
     const child = start(target, { onLine, onReply })
     const run: Run = { child, assignment: target, exit: undefined }
     this.#running = run
-    this.leftovers.hold(this.#deps.commitsOnSpill(target) ? target : null)
+    this.leftovers.hold(this.#deps.spillOf(target) === null ? null : target)
     this.#save()
     const cancels = [
       clock.after(STARTED_MS, () => (this.#state = 'running')),

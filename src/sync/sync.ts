@@ -15,7 +15,7 @@ import type { SpawnChild } from './child.ts'
 import { CommandRunner } from './command-runner.ts'
 import { ControlClient, type Fetch } from './control-client.ts'
 import { Home, type LockFile } from './home.ts'
-import { commitsOnSpill, SNAPSHOT_NAME, type LaunchSettings } from './launch.ts'
+import { SNAPSHOT_NAME, spillOf, type LaunchSettings } from './launch.ts'
 import type { Processes } from './processes.ts'
 import { Programs } from './programs.ts'
 import { Supervisor } from './supervisor.ts'
@@ -132,7 +132,7 @@ class Agent {
         log,
         drainMs: settings.drainMs,
         start: (assignment, events) => programs.start(assignment, ['run'], events),
-        commitsOnSpill: (assignment) => commitsOnSpill(settings, assignment),
+        spillOf: (assignment) => spillOf(settings, assignment),
         drainLeftovers: async (assignment, stop, tell) =>
           programs.drainSpill(assignment, stop, tell),
         onReply: (reply) => this.#tail.take(reply),

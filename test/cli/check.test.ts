@@ -20,14 +20,16 @@ async function listen(t: TestContext, server: net.Server): Promise<number> {
 
 const configOf = (args: readonly string[]) => resolve({ command: 'check', args, env: {} }).config
 /** A Kafka that answers with one topic, as far as check asks. */
-const BRIDGE = {
-  consumerOpen: () => 1,
-  consumerMetadata: () => ({
-    brokers: [{ id: 1, host: 'h', port: 1 }],
-    topics: [{ topic: 'test', partitions: 1, error: null }],
-  }),
-  consumerClose: () => true,
-} as unknown as Bridge
+/** Of a cluster with one broker, which advertises this port. */
+const bridgeOf = (port: number) =>
+  ({
+    consumerOpen: () => 1,
+    consumerMetadata: () => ({
+      brokers: [{ id: 1, host: '127.0.0.1', port }],
+      topics: [{ topic: 'test', partitions: 1, error: null }],
+    }),
+    consumerClose: () => true,
+  }) as unknown as Bridge
 const BANNER = JSON.stringify({ version: { number: '9.5.0' }, tagline: 'You Know, for Search' })
 
 test('Elasticsearch is named with its version when the credentials open it', async (t) => {
@@ -60,7 +62,10 @@ test('credentials in the URL are used and are not shown', async (t) => {
   const broker = await listen(t, net.createServer())
   const args = ['--es-enabled', '--es-url', url, '--brokers', `127.0.0.1:${broker}`]
   const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
-  const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => null })
+  const status = await check(context, {
+    loadBridge: () => bridgeOf(broker),
+    memoryLimit: () => null,
+  })
   assert.match(
     printed.join(''),
     /^ok +elasticsearch http:\/\/u:\(secret\)@127.*Elasticsearch 9\.5\.0$/m,
@@ -122,6 +127,8 @@ test('what librdkafka said is passed on, and the consumer is closed', async (t) 
     consumerMetadata: () => {
       throw Object.assign(new TypeError('Local: Broker transport failure'), { code: '_TRANSPORT' })
     },
+    consumerPoll: () => 1,
+    consumerLogs: () => [],
     consumerEvents: () => [
       { kind: 'error', code: '_AUTHENTICATION', message: 'SASL refused' },
       { kind: 'error', code: '_ALL_BROKERS_DOWN', message: 'all down' },
@@ -132,7 +139,7 @@ test('what librdkafka said is passed on, and the consumer is closed', async (t) 
   const args = ['--brokers', `127.0.0.1:${port}`, '--group-instance-id', 'X']
   const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
   const status = await check(context, { loadBridge: () => bridge, memoryLimit: () => null })
-  assert.match(printed.join(''), /^WRONG +kafka cluster: SASL refused \(_AUTHENTICATION\)$/m)
+  assert.match(printed.join(''), /^WRONG +kafka cluster: SASL refused; check security\.protocol/m)
   assert.deepEqual(calls, ['open', 'close'])
   assert.equal(status, 1)
 })
@@ -142,8 +149,28 @@ test('a container that is too small is named with the largest part', async (t) =
   const printed: string[] = []
   const args = ['--brokers', `127.0.0.1:${port}`, '--output', 'none']
   const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
-  const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => 2 ** 30 })
+  const status = await check(context, {
+    loadBridge: () => bridgeOf(port),
+    memoryLimit: () => 2 ** 30,
+  })
   assert.match(printed.join(''), /^WRONG +memory: .*80 % of the limit of 1\.0 GiB.*consumers/m)
+  assert.equal(status, 1)
+})
+
+test('an address that a broker advertises and that cannot be reached is wrong', async (t) => {
+  const broker = await listen(t, net.createServer())
+  const closed = net.createServer()
+  const port = await listen(t, closed)
+  await new Promise((resolve) => closed.close(resolve))
+  const printed: string[] = []
+  const args = ['--brokers', `127.0.0.1:${broker}`, '--output', 'none']
+  const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
+  const status = await check(context, { loadBridge: () => bridgeOf(port), memoryLimit: () => null })
+  const names = new RegExp(
+    `^WRONG +kafka broker 1 at 127.0.0.1:${port}: .*advertised.listeners`,
+    'm',
+  )
+  assert.match(printed.join(''), names)
   assert.equal(status, 1)
 })
 
@@ -153,7 +180,7 @@ test('topics that would mix in one index are wrong', async (t) => {
   const to = ['--es-enabled', '--es-url', `http://127.0.0.1:${port}`, '--es-timeout-ms', '100']
   const args = ['--topic', 'Logs,logs', '--es-index', 'app-{topic}', ...to]
   const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
-  const status = await check(context, { loadBridge: () => BRIDGE, memoryLimit: () => null })
+  const status = await check(context, { loadBridge: () => bridgeOf(port), memoryLimit: () => null })
   assert.match(
     printed.join(''),
     /^WRONG +index names: .*Logs and logs would both go to .*app-logs/m,

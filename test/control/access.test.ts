@@ -1,7 +1,7 @@
 /** Who may do what, from where. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isLoopback } from '../../src/control/access.ts'
+import { isLoopback } from '../../src/control/peer.ts'
 import { CONTROL_TOKEN, controlFixture, WORKER_TOKEN } from './control-fixture.ts'
 
 const elsewhere = { 'x-test-address': '10.0.0.9' }
@@ -18,10 +18,12 @@ test('from elsewhere only what says nothing is open', async (t) => {
   const open = new Set(['/health', '/ready', '/api/session'])
   const routes = app.routes.filter(({ method, path }) => method !== 'ALL' && !open.has(path))
   assert.ok(routes.length >= 20)
-  for (const { method, path } of routes) {
+  for (const [index, { method, path }] of routes.entries()) {
     const url = path.replace(':id', '1')
     const body = method === 'POST' || method === 'PUT' ? {} : undefined
-    assert.equal((await call(method, url, body, elsewhere)).status, 401, `${method} ${url}`)
+    // Each from an address of its own: many refusals of one are answered with 429.
+    const from = { 'x-test-address': `10.0.1.${index}` }
+    assert.equal((await call(method, url, body, from)).status, 401, `${method} ${url}`)
   }
 })
 
@@ -48,9 +50,32 @@ test('a token that the operator set binds loopback too', async (t) => {
 
 test('a request that a proxy passed on is not from loopback', async (t) => {
   const { call } = controlFixture(t)
-  for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via']) {
+  const names = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'cf-ray', 'x-made-up', 'b3']
+  for (const name of names) {
     const answer = await call('GET', '/api/pipelines', undefined, { [name]: '127.0.0.1' })
     assert.equal(answer.status, 401, name)
+  }
+})
+
+test('a process of another user on the same machine needs the token', async (t) => {
+  const stranger = { address: '127.0.0.1', isOwnUser: false }
+  const { call } = controlFixture(t, { rules: { peerOf: () => stranger } })
+  assert.equal((await call('GET', '/api/pipelines')).status, 401)
+  assert.equal((await call(...beat)).status, 401)
+  assert.deepEqual((await call('GET', '/api/session')).body, {
+    signed_in: false,
+    token_needed: true,
+  })
+  const right = bearer(CONTROL_TOKEN)
+  assert.equal((await call('GET', '/api/pipelines', undefined, right)).status, 200)
+})
+
+test('while a token is exchanged the new one and the old one are right', async (t) => {
+  const rules = { controlTokens: ['the-new-control-token', CONTROL_TOKEN] }
+  const { call } = controlFixture(t, { rules })
+  for (const token of rules.controlTokens) {
+    const headers = { ...elsewhere, ...bearer(token) }
+    assert.equal((await call('GET', '/api/pipelines', undefined, headers)).status, 200)
   }
 })
 
@@ -76,8 +101,11 @@ test('a name that points at us is refused unless the operator named it', async (
   const status = async (host: string) => (await call('GET', `http://${host}/api/pipelines`)).status
   assert.equal(await status('evil.example'), 403)
   assert.equal(await status('127.0.0.1.evil.example:8088'), 403)
-  for (const host of ['control.example', 'localhost:8088', '127.0.0.1:8088', '[::1]:8088']) {
+  for (const host of ['localhost:8088', '127.0.0.1:8088', '[::1]:8088']) {
     assert.equal(await status(host), 200, host)
+  }
+  for (const named of ['control.example', '10.0.0.1:8088']) {
+    assert.equal(await status(named), 401, `${named}: known, but no loopback name`)
   }
 })
 
@@ -127,32 +155,42 @@ test('a browser signs in for a cookie, and out again', async (t) => {
   assert.equal((await call('GET', '/api/pipelines', undefined, second)).status, 401, 'it ends')
 })
 
-test('who guesses tokens must wait, and nobody else must', async (t) => {
-  const { call, clock } = controlFixture(t)
+test('every refusal counts against its address, the same wrong token again, too', async (t) => {
+  const lines: string[] = []
+  const { call, clock } = controlFixture(t, { audit: (line) => lines.push(line) })
   const guess = (token: string) =>
     call('GET', '/api/pipelines', undefined, { ...elsewhere, ...bearer(token) })
-  for (let index = 0; index < 10; index++) {
-    assert.equal((await guess(`guess-${index}`)).status, 401)
+  for (let index = 0; index < 20; index++) {
+    assert.equal((await guess(`guess-${index % 2}`)).status, 401)
   }
-  const blocked = await guess('guess-10')
+  const blocked = await guess('guess-1')
   assert.equal(blocked.status, 429)
   assert.equal(blocked.headers.get('retry-after'), '60')
   assert.equal((await call('POST', '/api/session', { token: 'x' }, elsewhere)).status, 429)
-  const other = { 'x-test-address': '10.0.0.10', ...bearer(CONTROL_TOKEN) }
-  assert.equal((await call('GET', '/api/pipelines', undefined, other)).status, 200)
   clock.advance(60_000)
-  const right = { ...elsewhere, ...bearer(CONTROL_TOKEN) }
-  assert.equal((await call('GET', '/api/pipelines', undefined, right)).status, 200)
+  assert.equal((await guess('guess-1')).status, 401)
+  assert.equal(lines.length, 2, 'a line a minute')
+  assert.match(lines[0] ?? '', /10\.0\.0\.9/)
+  assert.doesNotMatch(lines.join(), /guess/)
 })
 
-test('a worker with an old token shuts out nobody who shares its address', async (t) => {
+test('a right token is let in from an address that is locked', async (t) => {
   const { call } = controlFixture(t)
-  const beat = async (token: string) => {
+  const status = async (token: string) => {
     const headers = { ...elsewhere, ...bearer(token) }
     return (await call('POST', '/api/workers/w1/heartbeat', { state: 'idle' }, headers)).status
   }
-  for (let index = 0; index < 50; index++) assert.equal(await beat('an old token'), 401)
-  assert.equal(await beat(WORKER_TOKEN), 200)
+  for (let index = 0; index < 50; index++) await status('an old token')
+  assert.equal(await status('an old token'), 429)
+  assert.equal(await status(WORKER_TOKEN), 200)
+  const signIn = await call('POST', '/api/session', { token: CONTROL_TOKEN }, elsewhere)
+  assert.equal(signIn.status, 204)
+})
+
+test('a sign-in of more than 4 KiB is not read', async (t) => {
+  const { call } = controlFixture(t)
+  const answer = await call('POST', '/api/session', { token: 'x'.repeat(5000) }, elsewhere)
+  assert.equal(answer.status, 413)
 })
 
 test('every answer says what a browser may do with it', async (t) => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import type { AccessRules } from '../../src/control/access.ts'
+import { isLoopback } from '../../src/control/peer.ts'
 import { createApp } from '../../src/control/app.ts'
 import type { Assets } from '../../src/control/asset-routes.ts'
 import type { ControlContext } from '../../src/control/control-context.ts'
@@ -84,6 +85,7 @@ interface FixtureOptions {
   readonly rules?: Partial<AccessRules>
   readonly fetch?: Fetch
   readonly runtimeMetricsPath?: string
+  readonly audit?: (line: string) => void
 }
 
 export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixture {
@@ -99,13 +101,16 @@ export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixtu
     report,
   )
   const rules: AccessRules = {
-    controlToken: CONTROL_TOKEN,
+    controlTokens: [CONTROL_TOKEN],
     controlTokenBinds: false,
-    workerToken: WORKER_TOKEN,
+    workerTokens: [WORKER_TOKEN],
     workerTokenBinds: false,
     allowedHosts: new Set(['control.example']),
     isAsset: (name) => ASSETS.has(name),
-    remoteAddress: (c) => c.req.header('x-test-address') ?? '127.0.0.1',
+    peerOf: (c) => {
+      const address = c.req.header('x-test-address') ?? '127.0.0.1'
+      return { address, isOwnUser: isLoopback(address) }
+    },
     ...more.rules,
   }
   const about = {
@@ -114,7 +119,8 @@ export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixtu
     workerTokenFile: 'data/worker-token',
     workerTokenBinds: rules.workerTokenBinds,
   }
-  const app = createApp(context, { rules, assets: ASSETS, secure: false, about })
+  const audit = more.audit ?? (() => undefined)
+  const app = createApp(context, { rules, assets: ASSETS, secure: false, about, audit })
   const call: Fixture['call'] = async (method, route, body, headers = {}) => {
     const answer = await app.request(route, {
       method,

@@ -1,8 +1,8 @@
 /** Rates over a few snapshots, whatever the pace of the heartbeats that bring them. */
+import fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
-import { RateWindow } from '../../src/control/rate-window.ts'
+import { RateWindow } from '../../src/control/history.ts'
 
 test('a snapshot that is told twice is no standstill', () => {
   const window = new RateWindow()

@@ -2,11 +2,11 @@
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import {
-  startControl,
   type ControlDependencies,
   type ControlSettings,
+  startControl,
 } from '../../src/control/control.ts'
-import { OPTION_FIELDS } from '../../src/control/option-fields.ts'
+import { OPTION_FIELDS } from '../../src/control/pipeline-fields.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { memoryLock, temporaryFolder } from './control-fixture.ts'
 
@@ -33,6 +33,7 @@ export async function startTestControl(
     controlToken: undefined,
     workerToken: undefined,
     allowedHosts: [],
+    trustedProxies: [],
     tls: undefined,
     runtimeMetricsPath: undefined,
     ...more,

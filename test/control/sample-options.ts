@@ -1,6 +1,6 @@
 /** A few options in the shape of the real table, for tests of what is built from it. */
+import type { FieldOption, FieldRow } from '../../src/control/pipeline-fields.ts'
 import { parseBytes, parseDurationMs } from '../../src/core/units.ts'
-import type { FieldOption, FieldRow } from '../../src/control/field-value.ts'
 
 const base = {
   scope: 'remote',

@@ -91,6 +91,29 @@ test('a broker that goes away and comes back loses nothing', async (t) => {
   assert.deepEqual(kafka.committed(GROUP), [1000, 1000])
 })
 
+test('a start that waits for its broker is not ready until that answers', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  await kafka.produce(linesUpTo(100))
+  kafka.stop()
+  const run = start(t, kafka, { options: TO_FILE, env: { WAIT_FOR_KAFKA: '1' } })
+  await run.until('it waits', () => run.stderr.includes('it is waited for'))
+  kafka.start()
+  await untilWritten(run, 100)
+  await run.stop()
+  assert.deepEqual(written(run).sort(), linesUpTo(100).sort())
+})
+
+test('a member that its group has fenced ends with its instance id, and status 1', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  await kafka.produce(linesUpTo(100))
+  const run = start(t, kafka, { options: { ...TO_FILE, 'group-instance-id': 'node-7' } })
+  await untilWritten(run, 100)
+  kafka.failNext(API.HEARTBEAT, [82])
+  const ended = await run.ended
+  assert.equal(ended.status, 1)
+  assertLastLine(ended, /shut this consumer out: FENCED_INSTANCE_ID: .*instance id node-7-0\)/)
+})
+
 test('a log whose offsets begin anew is read on, as another assignment', async (t) => {
   const kafka = new MockKafka(t, 2)
   await kafka.produce(linesUpTo(200))
@@ -136,6 +159,19 @@ test('an output that stalls pauses the reading, and loses nothing', async (t) =>
   await untilWritten(run, HEAVY_COUNT)
   await run.stop()
   assert.match(run.stderr, /the output has caught up: reading goes on/)
+  assert.deepEqual(linesOf(run.stdout).sort(), heavyLines().sort())
+  assert.equal(sum(kafka.committed(GROUP)), HEAVY_COUNT)
+})
+
+test('in direct mode, too, the group is served while the output stalls', async (t) => {
+  const kafka = new MockKafka(t, HEAVY_PARTITIONS)
+  await kafka.produce(heavyLines())
+  const options = { 'kafka-config': 'max.poll.interval.ms=12000', 'pipeline-mode': 'direct' }
+  const run = start(t, kafka, { readStdout: false, options })
+  await run.until('it pauses', () => run.stderr.includes('reading is paused'))
+  run.openStdout()
+  await untilWritten(run, HEAVY_COUNT)
+  await run.stop()
   assert.deepEqual(linesOf(run.stdout).sort(), heavyLines().sort())
   assert.equal(sum(kafka.committed(GROUP)), HEAVY_COUNT)
 })

@@ -15,13 +15,14 @@ function commitsOf(held: Map<number, Held>) {
       sent.push(...partitions.map(({ offset }) => offset))
       return []
     },
+    consumerLeaderEpoch: () => 3,
   }
-  const options = { bridge, consumer: {}, ingressIndex: 0, nowMs: () => 0 }
+  const options = { bridge, consumer: {}, commits: true, ingressIndex: 0, nowMs: () => 0 }
   return { sent, commits: new Commits(options as unknown as IngressOptions, held) }
 }
 
 test('what the group has acknowledged is not committed again', () => {
-  const { sent, commits } = commitsOf(new Map([[1, heldFrom(at(0), Infinity)]]))
+  const { sent, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
   commits.want([at(50)])
   commits.send(0)
   commits.send(0)
@@ -31,12 +32,12 @@ test('what the group has acknowledged is not committed again', () => {
 })
 
 test('an answer about the log before a rewind keeps nothing of the new one uncommitted', () => {
-  const held = new Map([[1, heldFrom(at(0), Infinity)]])
+  const held = new Map([[1, heldFrom(at(0))]])
   const { sent, commits } = commitsOf(held)
   commits.want([at(5000)])
   commits.send(0)
   held.delete(1)
-  held.set(2, heldFrom(at(4800), Infinity))
+  held.set(2, heldFrom(at(4800)))
   commits.note([{ ...at(5000), error: null }])
   commits.want([at(4800)])
   commits.send(0)

@@ -1,7 +1,7 @@
 /** What librdkafka is told. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { consumerSettings } from '../../src/kafka/consumer-settings.ts'
+import { configRefusal, consumerSettings } from '../../src/kafka/consumer-settings.ts'
 import { resolve } from '../../src/options/resolve.ts'
 
 function settings(args: string, threadIndex = 0): Map<string, string> {
@@ -58,4 +58,18 @@ test('the consumer protocol goes without the properties that it forbids', () => 
 
 test('the log of librdkafka stays out of its queue, which has no bound', () => {
   assert.equal(settings('--group g').get('log.queue'), 'false')
+})
+
+test('a file that cannot be read is named where librdkafka refuses its properties', () => {
+  const missing = (path: string) => (path === '/no' ? 'no such file or directory' : null)
+  const refusal = (value: string) =>
+    configRefusal('ssl.ca.location failed: BIO lib', [['ssl.ca.location', value]], missing)
+  assert.equal(
+    refusal('/no'),
+    '--kafka-config ssl.ca.location: cannot read /no: no such file or directory',
+  )
+  for (const value of ['probe', '/yes']) {
+    assert.match(refusal(value), /refused its configuration: ssl\.ca\.location failed.*password/)
+  }
+  assert.doesNotMatch(configRefusal('no such name', []), /password/)
 })

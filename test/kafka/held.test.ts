@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { endOf, heldFrom } from '../../src/kafka/held.ts'
 
 const held = (state: { offset: number; metEnd?: number }, stopOffset = Infinity) => ({
-  ...heldFrom({ topic: 't', partition: 0, offset: state.offset }, stopOffset),
+  ...heldFrom({ topic: 't', partition: 0, offset: state.offset, stopOffset }),
   metEnd: state.metEnd ?? -1,
 })
 

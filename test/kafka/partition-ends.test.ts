@@ -1,9 +1,7 @@
-/** When brokers are asked where partitions end, and what becomes of their answers. */
+/** When brokers are asked where partitions end. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OFFSET_END, type PartitionError, type PartitionOffset } from '../../src/bridge/bridge.ts'
-import { heldFrom } from '../../src/kafka/held.ts'
-import { askEnds, EndsDue } from '../../src/kafka/partition-ends.ts'
+import { EndsDue } from '../../src/kafka/partition-ends.ts'
 
 test('while records are fetched nobody is asked, otherwise every five seconds', () => {
   const due = new EndsDue()
@@ -14,25 +12,4 @@ test('while records are fetched nobody is asked, otherwise every five seconds', 
     if (due.look(second * 1000, second >= 26)) asked.push(second)
   }
   assert.deepEqual(asked, [10, 15, 26])
-})
-
-test('an end only rises, and no answer changes nothing', () => {
-  const held = [0, 1, 2].map((partition) => heldFrom({ topic: 'app', partition, offset: 3 }, 9))
-  held[1]!.endOffset = 50
-  const answer = (rows: readonly PartitionOffset[]): PartitionError[] =>
-    rows.map((row) => {
-      assert.equal(row.offset, OFFSET_END)
-      return { ...row, offset: 20, error: row.partition === 2 ? 'LEADER_NOT_AVAILABLE' : null }
-    })
-  askEnds({ consumerOffsetsForTimes: (_, rows) => answer(rows) }, 1, held)
-  const silent = {
-    consumerOffsetsForTimes: () => {
-      throw new RangeError('Local: Timed out')
-    },
-  }
-  askEnds(silent, 1, held)
-  assert.deepEqual(
-    held.map((one) => one.endOffset),
-    [20, 50, -1],
-  )
 })

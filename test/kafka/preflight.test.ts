@@ -1,8 +1,8 @@
 /** What the first question to a cluster makes of its answers. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Bridge, ConsumerEvent } from '../../src/bridge/bridge.ts'
-import { checkTopics } from '../../src/kafka/preflight.ts'
+import type { Bridge, ConsumerEvent, LogLine } from '../../src/bridge/bridge.ts'
+import { awaitTopics, checkTopics } from '../../src/kafka/preflight.ts'
 
 type Metadata = ReturnType<Bridge['consumerMetadata']>
 
@@ -17,9 +17,14 @@ function errorEvent(code: string, message: string): ConsumerEvent {
 }
 
 /** Answers each request with the next of these; a null times out, and `events` are there then. */
-function asked(answers: readonly (Metadata | null)[], events: readonly ConsumerEvent[] = []) {
+function asked(
+  answers: readonly (Metadata | null)[],
+  events: readonly ConsumerEvent[] = [],
+  logs: readonly LogLine[] = [],
+) {
   const timeouts: number[] = []
   const unread = [...events]
+  const unreadLogs = [...logs]
   const bridge = {
     consumerMetadata(_consumer: number, _topic: string | null, timeoutMs: number): Metadata {
       const answer = answers[timeouts.push(timeoutMs) - 1]
@@ -28,6 +33,7 @@ function asked(answers: readonly (Metadata | null)[], events: readonly ConsumerE
     },
     consumerPoll: () => 0,
     consumerEvents: () => unread.splice(0),
+    consumerLogs: () => unreadLogs.splice(0),
   }
   return { timeouts, ...checkTopics(bridge, 1, target) }
 }
@@ -71,6 +77,57 @@ test('an unreachable broker is told with the reason that librdkafka gave', () =>
     timeouts.reduce((sum, each) => sum + each, 0),
     10_000,
   )
+})
+
+test('a connection that is closed before an answer is a matter of its protocol', () => {
+  const down = errorEvent('_ALL_BROKERS_DOWN', '1/1 brokers are down')
+  const closed = 'b:9092/bootstrap: Disconnected: connection closed by peer'
+  const line = (facility: string, message: string) => ({ level: 6, facility, message })
+  const logs = [
+    line('FAIL', `[thrd:b:9092/bootstrap]: ${closed} (after 5ms in state APIVERSION_QUERY)`),
+    line('GETPID', 'no concern of this'),
+  ]
+  const { problem, logs: passedOn } = asked([], [down], logs)
+  assert.match(
+    problem?.message ?? '',
+    /10 s: b:9092\/bootstrap: Disconnected: .*security\.protocol/,
+  )
+  assert.deepEqual(passedOn, logs)
+  const unconnected = 'Connect to b:9092 failed: refused (after 0ms in state CONNECT)'
+  const refused = asked([], [errorEvent('_TRANSPORT', unconnected)], logs).problem
+  assert.match(refused?.message ?? '', /in state CONNECT\); check --kafka-brokers/)
+  assert.match(asked([], [down]).problem?.message ?? '', /within 10 s: 1\/1 brokers are down$/)
+})
+
+test('a broker that is away is asked again while that is wanted, and no refusal is', () => {
+  const assign: ConsumerEvent = { kind: 'assign', lost: false, partitions: [] }
+  const down = errorEvent('_TRANSPORT', 'Connection refused')
+  const waitFor = (roundsMax: number, last: readonly ConsumerEvent[]) => {
+    const told: string[] = []
+    const rounds = [[down, assign], [down], last]
+    let requests = 0
+    const bridge = {
+      consumerMetadata(): Metadata {
+        // Three requests a round.
+        if (++requests <= 6 || last.length > 0) throw new RangeError('Local: Timed out')
+        return metadata(null)
+      },
+      consumerPoll: () => 0,
+      consumerEvents: () => [
+        ...(requests % 3 === 1 ? (rounds[Math.floor(requests / 3)] ?? []) : []),
+      ],
+      consumerLogs: () => [],
+    }
+    const goesOn = ({ message }: { message: string }) => told.push(message) < roundsMax
+    return { told, ...awaitTopics(bridge, 1, target, { goesOn }) }
+  }
+  const back = waitFor(9, [])
+  assert.deepEqual([back.problem, back.events, back.topics], [null, [assign], ['logs']])
+  assert.equal(back.told.length, 2)
+  assert.match(back.told[0] ?? '', /^no broker answered at b:9092/)
+  assert.equal(waitFor(1, []).problem?.code, 'KAFKA_UNREACHABLE')
+  const refused = waitFor(9, [errorEvent('_AUTHENTICATION', 'wrong password')])
+  assert.deepEqual([refused.problem?.code, refused.told.length], ['KAFKA_AUTH', 2])
 })
 
 test('what came while a broker was asked is handed on, in order', () => {

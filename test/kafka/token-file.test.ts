@@ -26,6 +26,22 @@ test('any other token is good for an hour, and whoever it names', () => {
   }
 })
 
+test('any number is a time, and any subject that is no name is left out', () => {
+  const inMs = (exp: string) => {
+    const claims = Buffer.from(`{"exp":${exp},"sub":"a\\u0000"}`).toString('base64url')
+    const { expiresMs, principal } = tokenIn(`e30.${claims}.c2ln`)
+    assert.equal(principal, 'logpipe')
+    return expiresMs - NOW_MS
+  }
+  const yearMs = 365 * 24 * 3_600_000
+  assert.equal(inMs(`${NOW_MS / 1000 + 60.123_456_7}`), 60_123)
+  assert.equal(inMs('1e300'), yearMs)
+  assert.equal(inMs('1e999'), yearMs)
+  for (const past of ['-1e300', '-0.5', '0']) {
+    assert.throws(() => inMs(past), { code: 'KAFKA_AUTH', message: /expired at 1970-01-01T00:00/ })
+  }
+})
+
 test('what cannot be used is refused in one line that does not repeat it', () => {
   for (const [text, says] of [
     ['', /^KAFKA_TOKEN_FILE: f holds nothing$/],

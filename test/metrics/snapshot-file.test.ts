@@ -62,6 +62,19 @@ test('how far each partition is behind is there by topic, the worst of very many
   assert.ok(statSync(file).size < 262_144)
 })
 
+test("a topic with the name of an object's prototype is a topic", async (t) => {
+  const { options, file, state } = setUp(t)
+  const topic = '__proto__'
+  const unknown = { lagBytes: null, lagSeconds: null, drainSeconds: null }
+  state.lags = [{ topic, partition: 0, lagRecords: 7, ...unknown }]
+  const snapshot = await openSnapshotFile(options)
+  await snapshot.close()
+  const written = parsed(file) as { kafka_partition_lag: object }
+  assert.deepEqual(Object.entries(written.kafka_partition_lag), [[topic, { 0: 7 }]])
+  assert.equal(Object.keys(Object.prototype).length, 0)
+  assert.equal(({} as Record<string, unknown>)[0], undefined)
+})
+
 test('a reader that has the old file open keeps it whole: the new one is another', async (t) => {
   const { options, file } = setUp(t)
   const snapshot = await openSnapshotFile(options)

@@ -201,15 +201,19 @@ test('what was read of a log that is gone is sent, for nobody can read it again'
   assert.equal(state().exitStatus, 0)
 })
 
-test('a log that is gone is forgotten with its partition', () => {
-  const { batches, book, coordinator, forgotten } = endAssignment({
-    dropPartition: ([batch]) => batch?.settleAll('fenced'),
+test('what was read of a log that is gone is sent, also when its partition is given away', () => {
+  const { batches, book, state, late, coordinator, forgotten } = endAssignment({
+    dropPartition: () => assert.fail('it was forgotten'),
     isRewound: true,
   })
   coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [1] })
-  assert.equal(batches.length, 1)
-  assert.equal(book.count('fenced'), 2)
-  assert.deepEqual(new Set(forgotten), new Set([0, 1]))
+  assert.deepEqual(forgotten, [1])
+  late()
+  batches[0]?.settleAll('indexed')
+  coordinator.tick()
+  assert.deepEqual([book.count('indexed'), book.count('fenced')], [2, 0])
+  assert.deepEqual(forgotten, [1, 0])
+  assert.equal(state().exitStatus, 0)
 })
 
 test('of a log that was cut off, what is unsettled below the cut is read again', () => {

@@ -13,6 +13,7 @@ const TROUBLE = {
   fatal: false,
   topic: null,
   partition: -1,
+  offset: -1001,
 } as const satisfies FromIngress
 
 function newNotices() {
@@ -49,11 +50,60 @@ test('the same trouble is told once in ten seconds, with how often it was not to
   assert.match(written[2] ?? '', /\(and 4 times since it was told last\)/)
 })
 
-test('what is fatal ends the pipeline rather than being told', () => {
+test('that a broker is waited for is told once a minute', () => {
+  const { notices, written, clock } = newNotices()
+  for (let round = 0; round < 7; round++) {
+    notices.tell({
+      kind: 'awaitingBroker',
+      ingressIndex: 0,
+      message: 'no broker answered at b:9092',
+    })
+    clock.nowMs += 10_000
+  }
+  assert.equal(written.length, 2)
+  assert.match(written[0] ?? '', /no broker answered at b:9092; it is waited for/)
+})
+
+test('what is fatal ends the pipeline rather than being told, and names the instance', () => {
   const { notices, written } = newNotices()
-  const fatal = { ...TROUBLE, fatal: true }
+  const instance = (id: string) => [['group.instance.id', id]] as const
+  const kafka = { groupId: 'g', properties: [instance('node-7-0'), instance('node-7-1')] }
+  const fatal = { ...TROUBLE, ingressIndex: 1, code: 'FENCED_INSTANCE_ID', fatal: true }
   notices.tell(fatal)
   assert.deepEqual(written, [])
-  assert.equal(errorOf(fatal)?.code, 'KAFKA_FATAL')
-  assert.equal(errorOf(TROUBLE), null)
+  assert.equal(errorOf(fatal, kafka)?.code, 'KAFKA_FATAL')
+  assert.match(
+    errorOf(fatal, kafka)?.message ?? '',
+    /FENCED_INSTANCE_ID: .*group g, instance id node-7-1\): another process .*--group-instance-id/,
+  )
+  const other = errorOf({ ...fatal, code: 'UNKNOWN' }, { groupId: 'g', properties: [] })
+  assert.match(other?.message ?? '', /UNKNOWN: .* \(group g\): start it again/)
+  assert.equal(errorOf(TROUBLE, kafka), null)
+})
+
+test('a partition that is not read is named with the reason, and not while it is asked for', () => {
+  const { notices, written } = newNotices()
+  const partitions = [null, 'first offset: LEADER_NOT_AVAILABLE'].map((problem, partition) => ({
+    topic: 'app',
+    partition,
+    problem,
+  }))
+  notices.tell({ kind: 'waiting', ingressIndex: 0, partitions })
+  assert.equal(written.length, 1)
+  assert.match(written[0] ?? '', /app \[1\] is not read yet: first offset: LEADER_NOT_AVAILABLE/)
+})
+
+test('a topic that was deleted is told once, until it is assigned again', () => {
+  const { notices, written, clock } = newNotices()
+  notices.tell({ kind: 'opened', ingressIndex: 0, topics: [] })
+  const gone = { ...TROUBLE, code: 'UNKNOWN_TOPIC_OR_PART', topic: 'app' }
+  for (let partition = 0; partition < 20; partition++) {
+    notices.tell({ ...gone, partition })
+    clock.nowMs += 60_000
+  }
+  assert.equal(written.length, 1)
+  const partitions = [{ topic: 'app', partition: 0, offset: 0 }]
+  notices.tell({ kind: 'assign', ingressIndex: 0, partitions, lost: [], topicIds: {} })
+  notices.tell({ ...gone, partition: 0 })
+  assert.equal(written.length, 3)
 })

@@ -20,6 +20,7 @@ function statusFor(changes: Partial<StatusInput>) {
     counted: {},
     countedBefore: {},
     lag: NO_LAG,
+    waiting: [],
     replayRecords: null,
     ...changes,
   })
@@ -45,6 +46,16 @@ test('a lag is told with what is known of it', () => {
   assert.deepEqual(told(lagOf({ lagBytes: 0, lagSeconds: 0, drainSeconds: 0 })), ['lag=0'])
   const { lag, lag_bytes: bytes, lag_seconds: behind } = statusFor({ lag: lagOf(known) })
   assert.deepEqual([lag, bytes, behind], [1_200_000, 2 ** 30, 303])
+})
+
+test('partitions that are not read are named, a few of them', () => {
+  const waiting = [0, 1, 2, 3, 4].map((partition) => ({ topic: 'app', partition, problem: 'x' }))
+  const told = (count: number) =>
+    statusLines(statusFor({ waiting: waiting.slice(0, count) }))[1]
+      .split(' | ')
+      .at(-1)
+  assert.equal(told(1), 'not read: app [0]')
+  assert.equal(told(5), 'not read: app [0], app [1], app [2] and 2 more')
 })
 
 test('the spill is told with when it is empty, where it shrinks', () => {

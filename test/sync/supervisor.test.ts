@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import type { Assignment } from '../../src/sync/assignment.ts'
 import type { Child, Exit } from '../../src/sync/child.ts'
 import { Home, type ChildIdentity, type Leftovers } from '../../src/sync/home.ts'
+import { spillOf } from '../../src/sync/launch.ts'
 import { HEALTHY_MS, Supervisor } from '../../src/sync/supervisor.ts'
 import { ManualClock } from '../../src/core/clock.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -62,7 +63,7 @@ function supervisorFixture(
         alive.set(1000 + children.length - 1, 'child')
         return child
       },
-      commitsOnSpill: ({ variables }) => variables['COMMIT_ON'] === 'spill',
+      spillOf: (one) => spillOf({ command: [], environment: {} }, one),
       drainLeftovers: async ({ pipelineId, secrets }, signal, tell) => {
         drains.asked.push(pipelineId)
         drains.secrets = secrets
@@ -348,10 +349,41 @@ test('what was left is not sent apart when its pipeline is wanted again', async 
   supervisor.want(null)
   await pass(5000)
   assert.deepEqual([drains.asked, children.length], [[9], 0])
-  supervisor.want(assignment(5, { pipelineId: 9 }))
+  supervisor.want(assignment(5, { pipelineId: 9, variables: { COMMIT_ON: 'spill', A: 'b' } }))
   await pass(1000)
   assert.deepEqual([drains.asked, children.length], [[9], 1])
   assert.equal(supervisor.status().error, null)
+})
+
+test('a drain ends before a revision starts that cannot send what is left', async (t) => {
+  for (const variables of [{ COMMIT_ON: 'index' }, { COMMIT_ON: 'spill', ES_INDEX: 'other' }]) {
+    const left = leftovers({ lacksSecrets: false })
+    const { supervisor, children, drains, pass } = supervisorFixture(t, null, left)
+    drains.answer = 'Elasticsearch is away'
+    supervisor.want(null)
+    await pass(1000)
+    const asked = drains.asked.length
+    supervisor.want(assignment(5, { pipelineId: 9, variables }))
+    await pass(8000)
+    assert.equal(children.length, 0, 'it would refuse the spill')
+    assert.ok(drains.asked.length > asked)
+    drains.answer = undefined
+    await pass(16_000)
+    const isHeld = supervisor.leftovers.pipelineId === 9
+    assert.deepEqual([children.length, isHeld], [1, variables.COMMIT_ON === 'spill'])
+  }
+})
+
+test('what a running revision left is sent before one that cannot takes its place', async (t) => {
+  const { supervisor, children, drains, pass } = supervisorFixture(t)
+  supervisor.want(assignment(1, { variables: { COMMIT_ON: 'spill', ES_INDEX: 'a' } }))
+  await pass(3000)
+  supervisor.want(assignment(2, { variables: { COMMIT_ON: 'spill', ES_INDEX: 'a', P: 'q' } }))
+  await pass(3000)
+  assert.deepEqual([drains.asked, children.length], [[], 2])
+  supervisor.want(assignment(3, { variables: { COMMIT_ON: 'spill', ES_INDEX: 'b' } }))
+  await pass(3000)
+  assert.deepEqual([drains.asked, children.length], [[1], 3])
 })
 
 test('an orphan that drains is not forgotten when something is asked for meanwhile', async (t) => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { startControl } from '../../src/control/control.ts'
-import { OPTION_FIELDS } from '../../src/control/option-fields.ts'
+import { OPTION_FIELDS } from '../../src/control/pipeline-fields.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { spawnChild } from '../../src/sync/child.ts'
@@ -53,6 +53,7 @@ async function syncFixture(t: TestContext) {
         controlToken: undefined,
         workerToken: undefined,
         allowedHosts: [],
+        trustedProxies: [],
         tls: undefined,
         runtimeMetricsPath: undefined,
       },

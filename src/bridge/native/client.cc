@@ -141,19 +141,25 @@ void Client::onRebalance(rd_kafka_resp_err_t error, rd_kafka_topic_partition_lis
 
 void Client::onError(int error, const char* reason) {
   if (closing_) return;
-  auto code = static_cast<rd_kafka_resp_err_t>(error);
+  const auto code = static_cast<rd_kafka_resp_err_t>(error);
+  events.error(code, reason == nullptr ? rd_kafka_err2str(code) : reason);
+  rd_kafka_queue_yield(queue_);
+}
+
+// A fatal error is a state of the client, and is asked for: how librdkafka announces it (a callback
+// for producers, a message among the records for consumers) may change, and announcements get lost.
+void Client::reportFatal() {
+  if (isFatalReported_) return;
+  char text[512] = "";
+  const auto code = rd_kafka_fatal_error(handle_, text, sizeof text);
+  if (!code) return;
+  isFatalReported_ = true;
   Event event;
   event.kind = Event::Kind::Error;
-  event.message = reason == nullptr ? rd_kafka_err2str(code) : reason;
-  if (code == RD_KAFKA_RESP_ERR__FATAL) {
-    char text[512] = "";
-    event.fatal = true;
-    code = rd_kafka_fatal_error(handle_, text, sizeof text);
-    event.message = text;
-  }
+  event.fatal = true;
   event.code = rd_kafka_err2name(code);
+  event.message = text;
   events.push(std::move(event));
-  rd_kafka_queue_yield(queue_);
 }
 
 void Client::onCommit(rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions) {

@@ -41,6 +41,9 @@ class Client {
   bool isCooperative() const;
   bool isEager() const;
 
+  // Puts the client's fatal error among the events, once. Cheap: for every fill and poll.
+  void reportFatal();
+
   // A slot holds messages of this client from hold() to unhold(); any thread.
   void hold();
   void unhold();
@@ -70,6 +73,7 @@ class Client {
 
   rd_kafka_t* handle_ = nullptr;
   rd_kafka_queue_t* queue_ = nullptr;
+  bool isFatalReported_ = false;
   bool closing_ = false;  // Set before the closing thread starts; read by callbacks within it.
 
   std::mutex mutex_;

@@ -2,7 +2,9 @@
 #include "consumer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "failure.h"
@@ -13,6 +15,7 @@ namespace {
 // librdkafka's main thread answers a seek within milliseconds; when it does not, something is wrong
 // with the client, and the call can be made again.
 constexpr int SEEK_TIMEOUT_MS = 5000;
+constexpr int SEEK_PAUSE_MS = 10;
 
 void check(rd_kafka_error_t* error, const char* doing) {
   if (error != nullptr) throw Refused(error, doing);
@@ -22,10 +25,16 @@ void check(rd_kafka_resp_err_t error, const char* doing) {
   if (error) throw Refused(error, doing);
 }
 
+std::string nameOf(const PartitionOffset& partition) {
+  return partition.topic + " [" + std::to_string(partition.partition) + "]";
+}
+
 }  // namespace
 
 Consumer::Consumer(const Properties& config, const std::vector<std::string>& topics)
-    : client_(Client::open(config, topics)), stash_(assignments_, client_->events) {}
+    : client_(Client::open(config, topics)),
+      questions_(client_->handle()),
+      stash_(assignments_, client_->events) {}
 
 bool Consumer::close(std::unique_ptr<Consumer> consumer, int timeoutMs) {
   std::shared_ptr<Client> client = consumer->client_;
@@ -56,22 +65,54 @@ Assignment& Consumer::assignmentOf(int32_t id) const {
 }
 
 void Consumer::assign(const std::vector<AssignedPartition>& partitions) {
-  std::set<std::pair<std::string, int32_t>> named;
-  std::set<int32_t> ids;
-  for (const AssignedPartition& partition : partitions) {
-    const std::string name = partition.topic + " [" + std::to_string(partition.partition) + "]";
-    if (!named.emplace(partition.topic, partition.partition).second ||
-        assignments_.find(partition.topic.c_str(), partition.partition) != nullptr) {
-      throw Misuse(name + " is assigned already");
-    }
-    if (!ids.insert(partition.assignmentId).second ||
-        assignments_.find(partition.assignmentId) != nullptr) {
-      throw Misuse("assignment " + std::to_string(partition.assignmentId) + " exists already");
-    }
+  checkNew(partitions);
+  const std::vector<PartitionOffset> places(partitions.begin(), partitions.end());
+  checkFree(places);
+  give(places);
+  for (const AssignedPartition& partition : partitions) add(partition);
+}
+
+void Consumer::hold(const std::vector<PartitionOffset>& partitions) {
+  checkFree(partitions);
+  PartitionList paused;
+  std::vector<PartitionOffset> places = partitions;
+  for (PartitionOffset& place : places) {
+    place.offset = 0;  // A real one, so that nobody is asked where it is.
+    place.leaderEpoch = -1;
+    paused.add(place.topic, place.partition, RD_KAFKA_OFFSET_INVALID);
   }
+  // Before, so that nothing is fetched; after, for those that librdkafka did not know before.
+  if (!places.empty()) rd_kafka_pause_partitions(client_->handle(), paused.get());
+  give(places);
+  if (!places.empty()) rd_kafka_pause_partitions(client_->handle(), paused.get());
+  for (const PartitionOffset& place : places) held_.emplace(place.topic, place.partition);
+}
+
+// A seek, unlike an assign, lets librdkafka compare the epoch with the leader's log: where that was
+// cut off below the offset, it goes on at the cut, and the record that comes is a rewind.
+void Consumer::begin(const std::vector<AssignedPartition>& partitions) {
+  checkNew(partitions);
+  PartitionList list;
+  for (const AssignedPartition& partition : partitions) {
+    if (!held_.contains({partition.topic, partition.partition})) {
+      throw Misuse(nameOf(partition) + " is not held");
+    }
+    list.add(partition.topic, partition.partition, RD_KAFKA_OFFSET_INVALID);
+  }
+  if (partitions.empty()) return;
+  seekPartitions({partitions.begin(), partitions.end()}, "cannot begin");
+  check(rd_kafka_resume_partitions(client_->handle(), list.get()), "cannot begin");
+  for (const AssignedPartition& partition : partitions) {
+    held_.erase({partition.topic, partition.partition});
+    add(partition);
+  }
+}
+
+// To librdkafka: incrementally when the protocol is cooperative, or when there is none.
+void Consumer::give(const std::vector<PartitionOffset>& partitions) {
   const PartitionList list(partitions);
   if (client_->isEager()) {
-    if (!assignments_.all().empty()) {
+    if (!assignments_.all().empty() || !held_.empty()) {
       throw Refused("_STATE", "the group's protocol replaces all partitions: unassign them first");
     }
     check(rd_kafka_assign(client_->handle(), list.get()), "cannot assign");
@@ -79,15 +120,38 @@ void Consumer::assign(const std::vector<AssignedPartition>& partitions) {
     check(rd_kafka_incremental_assign(client_->handle(), list.get()), "cannot assign");
   }
   client_->rebalance.reset();
-  for (const AssignedPartition& partition : partitions) {
-    auto assignment = std::make_unique<Assignment>();
-    assignment->id = partition.assignmentId;
-    assignment->topic = partition.topic;
-    assignment->partition = partition.partition;
-    assignment->expected = partition.offset >= 0 ? partition.offset : -1;
-    assignment->stop = partition.stopOffset;
-    assignments_.add(std::move(assignment));
+}
+
+void Consumer::checkFree(const std::vector<PartitionOffset>& partitions) const {
+  std::set<std::pair<std::string, int32_t>> named;
+  for (const PartitionOffset& partition : partitions) {
+    const std::pair<std::string, int32_t> name(partition.topic, partition.partition);
+    if (!named.insert(name).second || held_.contains(name) ||
+        assignments_.find(partition.topic.c_str(), partition.partition) != nullptr) {
+      throw Misuse(nameOf(partition) + " is assigned already");
+    }
   }
+}
+
+void Consumer::checkNew(const std::vector<AssignedPartition>& partitions) const {
+  std::set<int32_t> ids;
+  for (const AssignedPartition& partition : partitions) {
+    if (!ids.insert(partition.assignmentId).second ||
+        assignments_.find(partition.assignmentId) != nullptr) {
+      throw Misuse("assignment " + std::to_string(partition.assignmentId) + " exists already");
+    }
+  }
+}
+
+void Consumer::add(const AssignedPartition& partition) {
+  auto assignment = std::make_unique<Assignment>();
+  assignment->id = partition.assignmentId;
+  assignment->topic = partition.topic;
+  assignment->partition = partition.partition;
+  assignment->expected = partition.offset >= 0 ? partition.offset : -1;
+  assignment->stop = partition.stopOffset;
+  epochs_[partition.assignmentId] = partition.leaderEpoch;
+  assignments_.add(std::move(assignment));
 }
 
 // Whatever librdkafka says to it, the partitions are forgotten: their records must not be delivered
@@ -102,14 +166,26 @@ void Consumer::unassign(const std::vector<PartitionOffset>& partitions) {
     if (assignment != nullptr) leaving.push_back(assignment);
   }
   // librdkafka keeps the pause of a partition beyond its assignment.
-  const PartitionList paused;
+  PartitionList paused;
   const PartitionList list(partitions);
   PartitionList all;
+  const auto letGo = [&](const std::string& topic, int32_t partition) {
+    paused.add(topic, partition, RD_KAFKA_OFFSET_INVALID);
+    all.add(topic, partition, RD_KAFKA_OFFSET_INVALID);
+  };
+  if (isAll) {
+    for (const auto& [topic, partition] : held_) letGo(topic, partition);
+    held_.clear();
+  }
+  for (const PartitionOffset& partition : partitions) {
+    if (held_.erase({partition.topic, partition.partition}) > 0) {
+      letGo(partition.topic, partition.partition);
+    }
+  }
   for (Assignment* assignment : leaving) {
     all.add(assignment->topic, assignment->partition, RD_KAFKA_OFFSET_INVALID);
     if (assignment->isPaused) {
-      rd_kafka_topic_partition_list_add(paused.get(), assignment->topic.c_str(),
-                                        assignment->partition);
+      paused.add(assignment->topic, assignment->partition, RD_KAFKA_OFFSET_INVALID);
     }
     forget(*assignment);
   }
@@ -139,7 +215,24 @@ void Consumer::unassign(const std::vector<PartitionOffset>& partitions) {
 
 void Consumer::forget(Assignment& assignment) {
   stash_.purge(assignment);
+  epochs_.erase(assignment.id);
   assignments_.remove(assignment);
+}
+
+int32_t Consumer::poppedEpoch(const Assignment& assignment) const {
+  if (assignment.poppedNext < 0 && !assignment.isStopped) return -1;
+  PartitionList list;
+  list.add(assignment.topic, assignment.partition, RD_KAFKA_OFFSET_INVALID);
+  check(rd_kafka_position(client_->handle(), list.get()), "cannot read the position");
+  return rd_kafka_topic_partition_get_leader_epoch(&list.get()->elems[0]);
+}
+
+// After a rewind, the record that was popped last is of the other log.
+int32_t Consumer::leaderEpoch(int32_t assignmentId) {
+  const Assignment& assignment = assignmentOf(assignmentId);
+  int32_t& epoch = epochs_[assignmentId];
+  if (!assignment.isStopped) epoch = std::max(epoch, poppedEpoch(assignment));
+  return epoch;
 }
 
 void Consumer::startOver(Assignment& assignment) {
@@ -170,7 +263,7 @@ void Consumer::pause(const std::vector<int32_t>& assignmentIds) {
 // where it started, and a seek to a logical offset could lead elsewhere.)
 void Consumer::resume(const std::vector<int32_t>& assignmentIds) {
   PartitionList resumed;
-  PartitionList sought;
+  std::vector<PartitionOffset> sought;
   std::vector<Assignment*> assignments;
   for (const int32_t id : assignmentIds) {
     Assignment& assignment = assignmentOf(id);
@@ -180,11 +273,12 @@ void Consumer::resume(const std::vector<int32_t>& assignmentIds) {
     assignments.push_back(&assignment);
     resumed.add(assignment.topic, assignment.partition, RD_KAFKA_OFFSET_INVALID);
     if (assignment.poppedNext >= 0) {
-      sought.add(assignment.topic, assignment.partition, assignment.expected);
+      sought.push_back(
+          {assignment.topic, assignment.partition, assignment.expected, leaderEpoch(id), ""});
     }
   }
   if (assignments.empty()) return;
-  if (sought.count() > 0) seekPartitions(sought, "cannot go back to the next offset");
+  if (!sought.empty()) seekPartitions(sought, "cannot go back to the next offset");
   check(rd_kafka_resume_partitions(client_->handle(), resumed.get()), "cannot resume");
   for (Assignment* assignment : assignments) {
     assignment->isPaused = false;
@@ -194,9 +288,7 @@ void Consumer::resume(const std::vector<int32_t>& assignmentIds) {
 
 void Consumer::seek(int32_t assignmentId, int64_t offset) {
   Assignment& assignment = assignmentOf(assignmentId);
-  PartitionList list;
-  list.add(assignment.topic, assignment.partition, offset);
-  seekPartitions(list, "cannot seek");
+  seekPartitions({{assignment.topic, assignment.partition, offset, -1, ""}}, "cannot seek");
   stash_.purge(assignment);
   assignment.expected = offset >= 0 ? offset : -1;
   assignment.isStopped = false;
@@ -208,16 +300,36 @@ void Consumer::restart(int32_t assignmentId, int32_t newAssignmentId, int64_t of
   if (assignments_.find(newAssignmentId) != nullptr) {
     throw Misuse("assignment " + std::to_string(newAssignmentId) + " exists already");
   }
+  // The record that was a rewind is of the other log already.
+  const Assignment& before = assignmentOf(assignmentId);
+  const int32_t epoch = before.isStopped ? poppedEpoch(before) : -1;
   seek(assignmentId, offset);
   assignments_.rename(assignmentId, newAssignmentId);
+  epochs_.erase(assignmentId);
+  epochs_[newAssignmentId] = epoch;
 }
 
-void Consumer::seekPartitions(const PartitionList& list, const char* doing) {
-  check(rd_kafka_seek_partitions(client_->handle(), list.get(), SEEK_TIMEOUT_MS), doing);
-  for (const PartitionResult& row : list.rows()) {
-    if (row.error.empty()) continue;
-    throw Refused(row.error, std::string(doing) + ": " + row.topic + " [" +
-                                 std::to_string(row.partition) + "]: " + row.error);
+// A partition that is just being given to librdkafka, behind others that it still stops, has no
+// position to be moved yet (_STATE): soon it has.
+void Consumer::seekPartitions(const std::vector<PartitionOffset>& partitions, const char* doing) {
+  const auto giveUp = std::chrono::steady_clock::now() + std::chrono::milliseconds(SEEK_TIMEOUT_MS);
+  std::vector<PartitionOffset> left = partitions;
+  while (!left.empty()) {
+    const PartitionList list(left);
+    check(rd_kafka_seek_partitions(client_->handle(), list.get(), SEEK_TIMEOUT_MS), doing);
+    const std::vector<PartitionResult> rows = list.rows();
+    std::vector<PartitionOffset> again;
+    for (size_t index = 0; index < rows.size(); index++) {
+      const std::string& error = rows[index].error;
+      if (error.empty()) continue;
+      const bool isLate = std::chrono::steady_clock::now() >= giveUp;
+      if (error != "_STATE" || isLate) {
+        throw Refused(error, std::string(doing) + ": " + nameOf(rows[index]) + ": " + error);
+      }
+      again.push_back(left[index]);
+    }
+    left = std::move(again);
+    if (!left.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(SEEK_PAUSE_MS));
   }
 }
 

@@ -9,7 +9,10 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "client.h"
@@ -26,6 +29,43 @@ struct FillLimits {
   int timeoutMs;
 };
 
+// A broker's answer to a question; only what was asked is there.
+struct Answer {
+  struct Topic {
+    std::string topic;
+    std::string id;  // 32 hex digits, or empty: the broker tells none.
+    int32_t partitions;
+    std::string error;
+  };
+  int64_t question = 0;
+  std::string error;  // Of the whole question.
+  std::vector<PartitionResult> partitions;
+  std::vector<Topic> topics;
+};
+
+// Questions that do not block: questions.cc. Each returns its number, which the answer carries.
+class Questions {
+ public:
+  explicit Questions(rd_kafka_t* handle);
+  Questions(const Questions&) = delete;
+  Questions& operator=(const Questions&) = delete;
+  ~Questions();
+
+  // Null: all that the group has committed.
+  int64_t committed(const std::vector<PartitionOffset>* partitions, int timeoutMs);
+  // Each row's offset is a time, or logical.
+  int64_t offsets(const std::vector<PartitionOffset>& partitions, int timeoutMs);
+  int64_t topics(const std::vector<std::string>& topics, int timeoutMs);
+  // Waits at most timeoutMs for the first.
+  std::vector<Answer> answers(int timeoutMs);
+
+ private:
+  rd_kafka_t* handle_;
+  rd_kafka_queue_t* queue_;
+  std::vector<Answer> ready_;
+  int64_t next_ = 1;
+};
+
 class Consumer {
  public:
   // Throws Refused.
@@ -40,6 +80,10 @@ class Consumer {
   std::vector<LogLine> logs() { return client_->logs.take(); }
   std::optional<std::string> statistics();
 
+  // Takes partitions over from the group without reading them: begin() starts each.
+  void hold(const std::vector<PartitionOffset>& partitions);
+  void begin(const std::vector<AssignedPartition>& partitions);
+  // Both in one.
   void assign(const std::vector<AssignedPartition>& partitions);
   void unassign(const std::vector<PartitionOffset>& partitions);
   bool assignmentLost() const { return rd_kafka_assignment_lost(client_->handle()) != 0; }
@@ -49,6 +93,10 @@ class Consumer {
   // The same partition as another assignment: for a log that was truncated, whose offsets come
   // twice.
   void restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset);
+
+  // Of the last record that was popped, or of the start: a commit of any offset up to there may
+  // carry it (KIP-320), for the log is one log from the start to there. -1: unknown.
+  int32_t leaderEpoch(int32_t assignmentId);
 
   std::vector<PartitionResult> storeOffsets(const std::vector<PartitionOffset>& offsets);
   // Null: what was stored.
@@ -84,12 +132,7 @@ class Consumer {
   void setPassword(const std::string& username, const std::string& password);
   void setToken(const std::string& token, int64_t expiresMs, const std::string& principal);
 
-  struct TopicId {
-    std::string topic;
-    std::string id;  // 32 hex digits, or empty: the broker tells none.
-    std::string error;
-  };
-  std::vector<TopicId> topicIds(const std::vector<std::string>& topics, int timeoutMs);
+  Questions& questions() { return questions_; }
 
   // Gives the consumer up; see Client::close.
   static bool close(std::unique_ptr<Consumer> consumer, int timeoutMs);
@@ -101,12 +144,22 @@ class Consumer {
   void pushEnd(const Assignment& assignment, int64_t offset);
   int64_t lowWatermark(Assignment& assignment);
   Assignment& assignmentOf(int32_t id) const;
-  void seekPartitions(const PartitionList& list, const char* doing);
+  void seekPartitions(const std::vector<PartitionOffset>& partitions, const char* doing);
+  int32_t poppedEpoch(const Assignment& assignment) const;
+  void give(const std::vector<PartitionOffset>& partitions);
+  void checkFree(const std::vector<PartitionOffset>& partitions) const;
+  void checkNew(const std::vector<AssignedPartition>& partitions) const;
+  void add(const AssignedPartition& partition);
   void forget(Assignment& assignment);
   static void startOver(Assignment& assignment);
 
   std::shared_ptr<Client> client_;
+  Questions questions_;
   Assignments assignments_;
+  // Taken from the group and not begun: librdkafka has them, paused.
+  std::set<std::pair<std::string, int32_t>> held_;
+  // By assignment: the leader epoch known last.
+  std::unordered_map<int32_t, int32_t> epochs_;
   Stash stash_;
   // Of a batch, lately.
   double meanBytes_ = 16384;

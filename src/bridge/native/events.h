@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "partition-list.h"
@@ -24,7 +25,7 @@ struct Event {
   int32_t partition = -1;
   int64_t offset = RD_KAFKA_OFFSET_INVALID;
   int32_t assignmentId = 0;
-  bool stopsAssignment = false;  // Nothing of it is delivered any more: see Consumer::events.
+  bool stopsAssignment = false;  // Nothing of it is delivered any more: Consumer::events.
   int64_t expected = 0;
   std::vector<PartitionResult> partitions;
   int64_t count = 0;
@@ -37,19 +38,40 @@ class EventQueue {
   // Reports (errors, ends, commits) beyond this are counted and dropped. Enough for a report about
   // each of a thousand partitions between two calls; 300 KB at most. Assign, revoke and rewind are
   // never dropped, because somebody must answer them, and are bounded by that: one rebalance is
-  // open at a time, and a rewind stops its assignment, as does a batch that is damaged.
+  // open at a time, and a rewind stops its assignment, as does a batch that is damaged. A fatal
+  // error comes once.
   static constexpr size_t EVENTS_MAX = 1024;
 
   void push(Event event) {
     const std::lock_guard lock(mutex_);
     using Kind = Event::Kind;
     const bool mustArrive = event.kind == Kind::Assign || event.kind == Kind::Revoke ||
-                            event.kind == Kind::Rewind || event.stopsAssignment;
+                            event.kind == Kind::Rewind || event.fatal || event.stopsAssignment;
     if (!mustArrive && events_.size() >= EVENTS_MAX) {
       dropped_++;
       return;
     }
     events_.push_back(std::move(event));
+  }
+
+  // The one way of an error into the queue, whether librdkafka called back with it or put it among
+  // the records. RD_KAFKA_RESP_ERR__FATAL is no error of its own: it says that the client has one
+  // that is fatal, and Client::reportFatal() asks for that.
+  void error(rd_kafka_resp_err_t code, std::string message, const char* topic = nullptr,
+             int32_t partition = -1, int64_t offset = RD_KAFKA_OFFSET_INVALID,
+             int32_t stoppedAssignment = -1) {
+    if (code == RD_KAFKA_RESP_ERR__FATAL) return;
+    Event event;
+    event.kind = Event::Kind::Error;
+    event.code = rd_kafka_err2name(code);
+    event.message = std::move(message);
+    event.hasTopic = topic != nullptr;
+    if (event.hasTopic) event.topic = topic;
+    event.partition = partition;
+    event.offset = offset;
+    event.assignmentId = stoppedAssignment;
+    event.stopsAssignment = stoppedAssignment >= 0;
+    push(std::move(event));
   }
 
   bool empty() const {

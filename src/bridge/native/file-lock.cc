@@ -16,6 +16,7 @@ namespace {
 const char* errnoName(int number) {
   switch (number) {
     case EACCES: return "EACCES";
+    case EDQUOT: return "EDQUOT";
     case EISDIR: return "EISDIR";
     case ELOOP: return "ELOOP";
     case EMFILE: return "EMFILE";

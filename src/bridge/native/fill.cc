@@ -17,7 +17,10 @@ constexpr size_t STASH_POLL_MAX = 64;
 
 }  // namespace
 
-int32_t Consumer::eventsFlag() const { return client_->events.empty() ? 0 : layout::FILL_EVENTS; }
+int32_t Consumer::eventsFlag() const {
+  client_->reportFatal();
+  return client_->events.empty() ? 0 : layout::FILL_EVENTS;
+}
 
 // rd_kafka_consume_batch_queue() waits until as many as were asked for came, or the time is over.
 // So it is asked without a time-out, and for one alone when there is nothing.

@@ -153,11 +153,9 @@ Value consumerStatistics(Call& call) {
   return statistics.has_value() ? call.of(*statistics) : call.null();
 }
 
-Value consumerAssign(Call& call) {
-  call.expect(2);
-  const auto consumer = consumerAt(call);
+std::vector<AssignedPartition> assignedPartitions(const Call& call, Value list) {
   std::vector<AssignedPartition> partitions;
-  for (Value element : call.array(call.at(1), "partitions")) {
+  for (Value element : call.array(list, "partitions")) {
     const std::string what = "partitions[" + std::to_string(partitions.size()) + "]";
     AssignedPartition row;
     static_cast<PartitionOffset&>(row) = call.partitionOffset(element, what);
@@ -170,8 +168,35 @@ Value consumerAssign(Call& call) {
     }
     partitions.push_back(std::move(row));
   }
-  consumer->assign(partitions);
+  return partitions;
+}
+
+Value consumerAssign(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  consumer->assign(assignedPartitions(call, call.at(1)));
   return call.undefined();
+}
+
+Value consumerHold(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  consumer->hold(call.partitionOffsets(call.at(1), "partitions"));
+  return call.undefined();
+}
+
+Value consumerBegin(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  consumer->begin(assignedPartitions(call, call.at(1)));
+  return call.undefined();
+}
+
+Value consumerLeaderEpoch(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
+  return call.of(static_cast<double>(consumer->leaderEpoch(id)));
 }
 
 Value consumerUnassign(Call& call) {
@@ -307,7 +332,28 @@ Value consumerMetadata(Call& call) {
   return value;
 }
 
-Value consumerTopicIds(Call& call) {
+Value consumerAskCommitted(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const int32_t timeoutMs = call.timeout(2, REQUEST_MS_MAX);
+  if (call.isNull(call.at(1))) {
+    return call.of(static_cast<double>(consumer->questions().committed(nullptr, timeoutMs)));
+  }
+  const std::vector<PartitionOffset> rows = call.partitionOffsets(call.at(1), "partitions");
+  if (rows.empty()) throw Misuse("partitions must not be empty");
+  return call.of(static_cast<double>(consumer->questions().committed(&rows, timeoutMs)));
+}
+
+Value consumerAskOffsets(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const std::vector<PartitionOffset> rows = call.partitionOffsets(call.at(1), "partitions");
+  if (rows.empty()) throw Misuse("partitions must not be empty");
+  const int32_t timeoutMs = call.timeout(2, REQUEST_MS_MAX);
+  return call.of(static_cast<double>(consumer->questions().offsets(rows, timeoutMs)));
+}
+
+Value consumerAskTopics(Call& call) {
   call.expect(3);
   const auto consumer = consumerAt(call);
   std::vector<std::string> topics;
@@ -316,14 +362,49 @@ Value consumerTopicIds(Call& call) {
     topics.push_back(call.text(topic, what));
     if (topics.back().empty()) throw Misuse(what + " must not be empty");
   }
-  const auto ids = consumer->topicIds(topics, call.timeout(2, REQUEST_MS_MAX));
-  Value list = call.newArray(ids.size());
-  for (size_t index = 0; index < ids.size(); index++) {
-    Value row = call.newObject();
-    call.set(row, "topic", call.of(ids[index].topic));
-    call.set(row, "topicId", call.ofName(ids[index].id));
-    call.set(row, "error", call.ofName(ids[index].error));
-    call.set(list, index, row);
+  if (topics.empty()) throw Misuse("topics must not be empty");
+  const int32_t timeoutMs = call.timeout(2, REQUEST_MS_MAX);
+  return call.of(static_cast<double>(consumer->questions().topics(topics, timeoutMs)));
+}
+
+Value answerValue(const Call& call, const Answer& answer) {
+  Value value = call.newObject();
+  call.set(value, "question", call.of(static_cast<double>(answer.question)));
+  call.set(value, "error", call.ofName(answer.error));
+  Value partitions = call.newArray(answer.partitions.size());
+  for (size_t index = 0; index < answer.partitions.size(); index++) {
+    const PartitionResult& row = answer.partitions[index];
+    Value place = call.newObject();
+    call.set(place, "topic", call.of(row.topic));
+    call.set(place, "partition", call.of(static_cast<double>(row.partition)));
+    call.set(place, "offset", call.of(static_cast<double>(row.offset)));
+    call.set(place, "leaderEpoch", call.of(static_cast<double>(row.leaderEpoch)));
+    call.set(place, "metadata", call.ofName(row.metadata));
+    call.set(place, "error", call.ofName(row.error));
+    call.set(partitions, index, place);
+  }
+  call.set(value, "partitions", partitions);
+  Value topics = call.newArray(answer.topics.size());
+  for (size_t index = 0; index < answer.topics.size(); index++) {
+    const Answer::Topic& row = answer.topics[index];
+    Value topic = call.newObject();
+    call.set(topic, "topic", call.of(row.topic));
+    call.set(topic, "topicId", call.ofName(row.id));
+    call.set(topic, "partitions", call.of(static_cast<double>(row.partitions)));
+    call.set(topic, "error", call.ofName(row.error));
+    call.set(topics, index, topic);
+  }
+  call.set(value, "topics", topics);
+  return value;
+}
+
+Value consumerAnswers(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  const std::vector<Answer> answers = consumer->questions().answers(call.timeout(1, WAIT_MS_MAX));
+  Value list = call.newArray(answers.size());
+  for (size_t index = 0; index < answers.size(); index++) {
+    call.set(list, index, answerValue(call, answers[index]));
   }
   return list;
 }
@@ -336,6 +417,9 @@ constexpr Row ROWS[] = {
     {"consumerLogs", consumerLogs},
     {"consumerStatistics", consumerStatistics},
     {"consumerAssign", consumerAssign},
+    {"consumerHold", consumerHold},
+    {"consumerBegin", consumerBegin},
+    {"consumerLeaderEpoch", consumerLeaderEpoch},
     {"consumerUnassign", consumerUnassign},
     {"consumerAssignmentLost", consumerAssignmentLost},
     {"consumerPause", consumerPause},
@@ -350,7 +434,10 @@ constexpr Row ROWS[] = {
     {"consumerOffsetsForTimes", consumerOffsetsForTimes},
     {"consumerWatermarks", consumerWatermarks},
     {"consumerMetadata", consumerMetadata},
-    {"consumerTopicIds", consumerTopicIds},
+    {"consumerAskCommitted", consumerAskCommitted},
+    {"consumerAskOffsets", consumerAskOffsets},
+    {"consumerAskTopics", consumerAskTopics},
+    {"consumerAnswers", consumerAnswers},
     {"consumerClose", consumerClose},
 };
 

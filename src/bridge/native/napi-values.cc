@@ -146,6 +146,14 @@ PartitionOffset Call::partitionOffset(Value value, const std::string& what) cons
   row.partition = int32(field(value, "partition"), what + ".partition", 0, INT32_MAX);
   row.offset = static_cast<int64_t>(
       number(field(value, "offset"), what + ".offset", RD_KAFKA_OFFSET_INVALID, OFFSET_MAX));
+  Value epoch = field(value, "leaderEpoch");
+  if (typeOf(epoch) != napi_undefined) {
+    row.leaderEpoch = int32(epoch, what + ".leaderEpoch", -1, INT32_MAX);
+  }
+  Value metadata = field(value, "metadata");
+  if (typeOf(metadata) != napi_undefined) {
+    row.metadata = textOrNull(metadata, what + ".metadata").value_or("");
+  }
   return row;
 }
 

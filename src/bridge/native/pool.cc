@@ -24,18 +24,6 @@ std::string textOf(const Bytes& bytes) {
   return {reinterpret_cast<const char*>(bytes.data), bytes.size};
 }
 
-// An event of the partition that a message is of.
-Event eventAt(const rd_kafka_message_t& message, int64_t offset) {
-  Event event;
-  event.kind = Event::Kind::Error;
-  event.code = rd_kafka_err2name(RD_KAFKA_RESP_ERR__BAD_MSG);
-  event.hasTopic = true;
-  event.topic = rd_kafka_topic_name(message.rkt);
-  event.partition = message.partition;
-  event.offset = offset;
-  return event;
-}
-
 // Copies hits into a slot, one behind the other: value, key, headers; and their index.
 class HitWriter {
  public:
@@ -53,9 +41,10 @@ class HitWriter {
     const bool fits = bytes <= shape_.bufferBytes - used_;
     if (!fits && count_ > 0) return false;
     if (!isWellFormed) {
-      Event event = eventAt(*batch.message, record.offset);
-      event.message = "the headers of a record cannot be parsed: it is delivered without";
-      client.events.push(std::move(event));
+      client.events.error(RD_KAFKA_RESP_ERR__BAD_MSG,
+                          "the headers of a record cannot be parsed: it is delivered without",
+                          rd_kafka_topic_name(batch.message->rkt), batch.message->partition,
+                          record.offset);
     }
     slot_.record(count_++) = {static_cast<int32_t>(used_), sizeOrNull(record.value),
                               sizeOrNull(record.key), static_cast<int32_t>(headerBytes),
@@ -126,12 +115,11 @@ class RunScan {
       offset_ = reader.record().offset + 1;
       records_++;
     }
-    Event event = eventAt(*batch.message, offset_);
-    event.message = "the record batch at offset " + std::to_string(batch.base) +
-                    " is damaged: its records cannot be told apart";
-    event.assignmentId = held_.runs[scan_.run].assignmentId;
-    event.stopsAssignment = true;
-    held_.client->events.push(std::move(event));
+    held_.client->events.error(RD_KAFKA_RESP_ERR__BAD_MSG,
+                               "the record batch at offset " + std::to_string(batch.base) +
+                                   " is damaged: its records cannot be told apart",
+                               rd_kafka_topic_name(batch.message->rkt), batch.message->partition,
+                               offset_, held_.runs[scan_.run].assignmentId);
     return RunEnd::Broken;
   }
 

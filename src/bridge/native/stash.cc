@@ -159,17 +159,9 @@ bool Stash::isInOrder(const Batch& batch, Assignment& assignment) {
 }
 
 void Stash::reportError(const rd_kafka_message_t& message) {
-  Event event;
-  event.kind = Event::Kind::Error;
-  event.code = rd_kafka_err2name(message.err);
-  event.message = rd_kafka_message_errstr(&message);
-  event.hasTopic = message.rkt != nullptr;
-  if (event.hasTopic) {
-    event.topic = rd_kafka_topic_name(message.rkt);
-    event.partition = message.partition;
-    event.offset = message.offset;
-  }
-  events_.push(std::move(event));
+  const char* topic = message.rkt == nullptr ? nullptr : rd_kafka_topic_name(message.rkt);
+  events_.error(message.err, rd_kafka_message_errstr(&message), topic,
+                topic == nullptr ? -1 : message.partition, message.offset);
 }
 
 }  // namespace logpipe

@@ -76,7 +76,9 @@ function writeWrapped(
 function writeHeaders(body: BodyBuilder, encoded: Buffer): void {
   let separator = ',"headers":['
   for (const [name, value] of decodeHeaders(encoded)) {
-    body.text(`${separator}{"name":${JSON.stringify(name)},`)
+    body.text(`${separator}{`)
+    writeField(body, 'name', name)
+    body.text(',')
     writeField(body, 'value', value)
     body.text('}')
     separator = ','

@@ -25,6 +25,8 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     [[{ ...place, offset: Number.NaN }]],
     [[{ ...place, offset: -9999 }]],
     [[{ ...place, offset: 2 ** 60 }]],
+    [[{ ...place, leaderEpoch: -2 }]],
+    [[{ ...place, metadata: 'a\0b' }]],
   ]
   const timed = [...places.map(([rows]) => [rows, 0]), [[place], -1], [[place], 1e9], [[place]]]
   /** For each function, argument lists that must throw, each in its own way. */
@@ -120,13 +122,41 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     consumerOffsetsForTimes: [[], [gone, [], 0], ...timed.map((row) => [consumer, ...row])],
     consumerWatermarks: [[], [gone, place, 0], [consumer, null, 0], [consumer, place, -1]],
     consumerMetadata: [[], [gone, null, 0], [consumer, 1, 0], [consumer, '', 0], [consumer, null]],
-    consumerTopicIds: [
+    consumerAskTopics: [
       [],
       [gone, ['t'], 0],
       [consumer, 't', 0],
+      [consumer, [], 0],
       [consumer, [''], 0],
       [consumer, [1], 0],
     ],
+    consumerAskCommitted: [
+      [],
+      [gone, null, 0],
+      [consumer, [], 0],
+      ...timed.map((row) => [consumer, ...row]),
+    ],
+    consumerAskOffsets: [
+      [],
+      [gone, [place], 0],
+      [consumer, null, 0],
+      [consumer, [], 0],
+      ...timed.map((row) => [consumer, ...row]),
+    ],
+    consumerAnswers: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 51]],
+    consumerHold: [
+      [],
+      [gone, []],
+      ...places.map(([rows]) => [consumer, rows]),
+      [consumer, [place, place]],
+    ],
+    consumerBegin: [
+      [],
+      [gone, []],
+      ...places.map(([rows]) => [consumer, rows]),
+      [consumer, [{ ...place, assignmentId: 1 }]], // It is not held.
+    ],
+    consumerLeaderEpoch: [[], [gone, 1], [consumer, 1], [consumer, -1]],
     consumerClose: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 'x']],
     matcherOpen: [
       [],

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OFFSET_BEGINNING, OFFSET_NONE, type ConsumerEvent } from '../../../src/bridge/bridge.ts'
+import {
+  OFFSET_BEGINNING,
+  OFFSET_NONE,
+  type BrokerAnswer,
+  type ConsumerEvent,
+} from '../../../src/bridge/bridge.ts'
 import { bridge, openConsumer, openMock, produce, Rig, until } from './rig.ts'
 
 const SHAPE = { slotCount: 1, bufferBytes: 65_536, recordsMax: 128 }
@@ -39,7 +44,8 @@ for (const [protocol, more] of [
             const assignmentId = partitionOf.length - 1
             return { topic, partition, offset: next[partition] ?? 0, assignmentId }
           })
-          bridge.consumerAssign(consumer, rows)
+          bridge.consumerHold(consumer, rows)
+          bridge.consumerBegin(consumer, rows)
         } else if (event.kind === 'revoke') {
           for (const { partition } of event.partitions) owned.delete(partition)
           bridge.consumerUnassign(consumer, event.partitions)
@@ -138,8 +144,10 @@ test('the end of a partition is told behind its records', async (t) => {
   const metadata = bridge.consumerMetadata(consumer, 't', 5000)
   assert.deepEqual(metadata.topics, [{ topic: 't', partitions: 1, error: null }])
   // The mock cluster has no controller, which is what is asked for ids.
-  const ids = bridge.consumerTopicIds(consumer, ['t'], 5000)
-  assert.deepEqual(ids, [{ topic: 't', topicId: null, error: null }])
+  const question = bridge.consumerAskTopics(consumer, ['t'], 5000)
+  const topics = [{ topic: 't', topicId: null, partitions: 0, error: null }]
+  const answer = { question, error: null, partitions: [], topics }
+  assert.deepEqual(bridge.consumerAnswers(consumer, 0), [answer])
   const times = [{ topic: 't', partition: 0, offset: OFFSET_BEGINNING }]
   assert.equal(bridge.consumerOffsetsForTimes(consumer, times, 5000)[0]?.offset, 0)
 })
@@ -194,4 +202,132 @@ test('errors of the cluster arrive as events, and lines as logs', (t) => {
   const lines = bridge.consumerLogs(consumer)
   assert.ok(lines.some((line) => line.facility === 'FAIL' && line.message.length > 0))
   bridge.mockBrokerUp(mock.id, 1)
+})
+
+test('partitions that are held are in the group and not read, until each begins', async (t) => {
+  const mock = openMock(t, 2)
+  await produce(
+    mock,
+    [0, 1].flatMap((partition) => [
+      { partition, value: 'one' },
+      { partition, value: 'two' },
+    ]),
+  )
+  const rig = new Rig(t, SHAPE)
+  const consumer = openConsumer(t, mock, ['t'])
+  const events: ConsumerEvent[] = []
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'assign')
+  })
+  const held = [0, 1].map((partition) => ({ topic: 't', partition, offset: OFFSET_NONE }))
+  bridge.consumerHold(consumer, held)
+  assert.throws(() => bridge.consumerHold(consumer, held), RangeError)
+  assert.equal(rig.fill(consumer, events, { timeoutMs: 50 }), 0)
+  const begin = (partition: number, offset: number) => ({
+    topic: 't',
+    partition,
+    offset,
+    leaderEpoch: 0,
+    assignmentId: 5 + partition,
+  })
+  bridge.consumerBegin(consumer, [begin(1, 1)])
+  until(() => rig.fill(consumer, events) > 0)
+  assert.partialDeepStrictEqual(rig.runs(), [{ assignmentId: 6, coverFrom: 1, coverTo: 2 }])
+  assert.ok(bridge.consumerLeaderEpoch(consumer, 6) >= 0)
+  // Given back before it began, it can be taken again.
+  const [first] = held
+  assert.ok(first !== undefined)
+  bridge.consumerUnassign(consumer, [first])
+  bridge.consumerHold(consumer, [first])
+  bridge.consumerBegin(consumer, [begin(0, 0)])
+  until(() => rig.fill(consumer, events) > 0)
+  assert.partialDeepStrictEqual(rig.runs(), [{ assignmentId: 5, coverFrom: 0, coverTo: 2 }])
+})
+
+test('questions are answered beside reading, a partition each', async (t) => {
+  const mock = openMock(t, 2)
+  await produce(mock, [{ value: 'one' }, { value: 'two' }])
+  const consumer = openConsumer(t, mock, [])
+  bridge.consumerMetadata(consumer, 't', 5000)
+  const rows = [0, 1, 9].map((partition) => ({ topic: 't', partition, offset: OFFSET_BEGINNING }))
+  const rightRow = { topic: 't', partition: 0, offset: 5, metadata: 'a note', leaderEpoch: 0 }
+  bridge.consumerCommit(consumer, [rightRow], 5000)
+  const first = bridge.consumerAskOffsets(consumer, rows, 5000)
+  const committed = bridge.consumerAskCommitted(consumer, rows.slice(0, 2), 5000)
+  const answers = new Map<number, BrokerAnswer>()
+  until(() => {
+    for (const one of bridge.consumerAnswers(consumer, 20)) answers.set(one.question, one)
+    return answers.size === 2
+  })
+  assert.deepEqual(
+    answers.get(first)?.partitions.map(({ offset, error }) => error ?? offset),
+    [0, 0, '_UNKNOWN_PARTITION'],
+  )
+  assert.deepEqual(
+    answers.get(committed)?.partitions.map(({ offset, metadata }) => [offset, metadata]),
+    [
+      [5, 'a note'],
+      [OFFSET_NONE, null],
+    ],
+  )
+})
+
+/** Kafka's request kinds and error codes, for mockPushErrors. */
+const [FETCH, JOIN_GROUP, HEARTBEAT] = [1, 11, 12]
+const [TOPIC_AUTHORIZATION_FAILED, GROUP_AUTHORIZATION_FAILED, FENCED_INSTANCE_ID] = [29, 30, 82]
+
+test('a consumer that its group has fenced says so once, with the reason', (t) => {
+  const mock = openMock(t)
+  const rig = new Rig(t, SHAPE)
+  const consumer = openConsumer(t, mock, ['t'], [['group.instance.id', 'node-7'], ...EAGER])
+  const events: ConsumerEvent[] = []
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'assign')
+  })
+  const begin = { topic: 't', partition: 0, offset: 0, leaderEpoch: -1, assignmentId: 1 }
+  bridge.consumerHold(consumer, [begin])
+  bridge.consumerBegin(consumer, [begin])
+  bridge.mockPushErrors(mock.id, HEARTBEAT, [FENCED_INSTANCE_ID])
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'error')
+  })
+  for (let more = 0; more < 3; more++) rig.fill(consumer, events)
+  const errors = events.filter((event) => event.kind === 'error')
+  assert.deepEqual(
+    errors.map(({ code, fatal, topic }) => ({ code, fatal, topic })),
+    [{ code: 'FENCED_INSTANCE_ID', fatal: true, topic: null }],
+  )
+  assert.match(errors[0]?.message ?? '', /fenced/)
+})
+
+test('what a group or a partition refuses arrives as an event that names it', async (t) => {
+  const mock = openMock(t)
+  await produce(mock, [{ value: 'one' }])
+  const rig = new Rig(t, SHAPE)
+  bridge.mockPushErrors(mock.id, JOIN_GROUP, [GROUP_AUTHORIZATION_FAILED])
+  const consumer = openConsumer(t, mock, ['t'])
+  const events: ConsumerEvent[] = []
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'assign')
+  })
+  bridge.mockPushErrors(mock.id, FETCH, [TOPIC_AUTHORIZATION_FAILED])
+  const begin = { topic: 't', partition: 0, offset: 0, leaderEpoch: -1, assignmentId: 1 }
+  bridge.consumerHold(consumer, [begin])
+  bridge.consumerBegin(consumer, [begin])
+  until(() => {
+    rig.fill(consumer, events)
+    return events.some((event) => event.kind === 'error' && event.topic !== null)
+  })
+  const errors = events.filter((event) => event.kind === 'error')
+  assert.deepEqual(
+    errors.map(({ code, fatal, topic, partition }) => ({ code, fatal, topic, partition })),
+    [
+      { code: 'GROUP_AUTHORIZATION_FAILED', fatal: false, topic: null, partition: -1 },
+      { code: 'TOPIC_AUTHORIZATION_FAILED', fatal: false, topic: 't', partition: 0 },
+    ],
+  )
 })

@@ -49,11 +49,11 @@ function crc32c(bytes: Buffer): number {
   return (rest ^ 0xffffffff) >>> 0
 }
 
-/** A batch of format 2. https://kafka.apache.org/documentation/#recordbatch */
+/** A batch of format 2; the broker sets the offset of the first one of a request. https://kafka.apache.org/documentation/#recordbatch */
 export function batch(
   bytes: Buffer,
   recordCount: number,
-  { attributes = 0, badCrc = false, maxTimestamp = BASE_TIMESTAMP + 500 } = {},
+  { attributes = 0, badCrc = false, baseOffset = 0, maxTimestamp = BASE_TIMESTAMP + 500 } = {},
 ): Buffer {
   const body = Buffer.alloc(40)
   body.writeInt16BE(attributes, 0)
@@ -66,6 +66,7 @@ export function batch(
   body.writeInt32BE(recordCount, 36)
   const checked = Buffer.concat([body, bytes])
   const head = Buffer.alloc(21)
+  head.writeBigInt64BE(BigInt(baseOffset))
   head.writeInt32BE(checked.length + 9, 8)
   head.writeInt8(2, 16)
   head.writeUInt32BE((crc32c(checked) ^ (badCrc ? 1 : 0)) >>> 0, 17)

@@ -1,0 +1,76 @@
+/**
+ * Charts over time: six curves with one time axis, over a span that one picks.
+ */
+import { useState } from 'preact/hooks'
+import type { History } from '../data/api-types.ts'
+import { Chart } from './chart.tsx'
+import { columnsOf } from './chart-data.ts'
+import { bytes, perSecond, shortNumber } from '../parts/format.ts'
+import { useRequest } from '../data/use-request.ts'
+
+const SPANS = [
+  [300, '5 min'],
+  [3600, '1 hour'],
+  [21_600, '6 hours'],
+  [86_400, '1 day'],
+  [604_800, '7 days'],
+] as const
+
+const SERIES = [
+  ['polled_per_second', 'Polled', perSecond],
+  ['matched_per_second', 'Matched', perSecond],
+  ['written_per_second', 'Written', perSecond],
+  ['kafka_lag', 'Lag', shortNumber],
+  ['es_spill_queue_bytes', 'Spill', bytes],
+  ['es_429_proxy_rejected_per_second', '429 from Elasticsearch', perSecond],
+] as const
+const NAMES = SERIES.map(([name]) => name)
+
+/** The last five minutes come second by second; what is coarser changes less often. */
+const LIVE_MS = 2000
+const COARSE_MS = 10_000
+
+export function Charts({ pipelineId }: { readonly pipelineId: number }) {
+  const [span, setSpan] = useState<number>(SPANS[0][0])
+  const path = `/api/metrics/runtime/history?seconds=${span}&pipeline_id=${pipelineId}`
+  const { value, error } = useRequest<History>(path, span <= 300 ? LIVE_MS : COARSE_MS)
+  const columns = value === undefined ? undefined : columnsOf(value, NAMES)
+  return (
+    <section aria-labelledby="charts-title">
+      <div class="section-head">
+        <h2 id="charts-title">Over time</h2>
+        <fieldset class="segments">
+          <legend class="unseen">Span</legend>
+          {SPANS.map(([seconds, text]) => (
+            <label key={seconds}>
+              <input
+                type="radio"
+                name="span"
+                checked={span === seconds}
+                onChange={() => setSpan(seconds)}
+              />
+              <span>{text}</span>
+            </label>
+          ))}
+        </fieldset>
+      </div>
+      {error !== undefined && <p class="fault">{error}</p>}
+      {columns?.times.length === 0 && (
+        <p class="muted">Nothing ran in this span. Curves appear with the first records.</p>
+      )}
+      <div class="charts">
+        {SERIES.map(([name, title, format], index) => (
+          <Chart
+            key={name}
+            title={title}
+            times={columns?.times ?? []}
+            values={columns?.values.get(name) ?? []}
+            spanSeconds={span}
+            format={format}
+            color={index < 3 ? '--curve-1' : index === 3 ? '--curve-2' : '--curve-3'}
+          />
+        ))}
+      </div>
+    </section>
+  )
+}

@@ -1,0 +1,147 @@
+/**
+ * The form of a pipeline: what one must look at first, everything else folded by group.
+ *
+ * It owns no state but which groups are open: values come in, changes go out.
+ */
+import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
+import type { Option, Options, PipelineContent } from '../data/api-types.ts'
+import { FaultSummary, type FormFailure } from './fault-summary.tsx'
+import type { FormValues } from './form-values.ts'
+import { KafkaProperties } from './kafka-properties.tsx'
+import { OptionField } from './option-field.tsx'
+import { layoutOf, type OptionGroup } from './option-labels.ts'
+import { OwnField } from './own-field.tsx'
+import { SecretField } from './secret-field.tsx'
+
+interface Props {
+  readonly options: Options
+  readonly values: FormValues
+  /** Which secrets are stored. */
+  readonly secrets: PipelineContent['secrets']
+  readonly failure: FormFailure | undefined
+  readonly onChange: (values: FormValues) => void
+  readonly onSubmit: () => void
+  /** Below the fields: the buttons. */
+  readonly children: ComponentChildren
+}
+
+export function PipelineForm(props: Props) {
+  const { options, values, failure, onChange, onSubmit, children } = props
+  const { first, more } = layoutOf(options.items)
+  const faults = new Map(failure?.faults.map(({ field, detail }) => [field, detail]))
+  const fieldOf = (option: Option) => (
+    <AnyField key={option.field} {...props} option={option} fault={faults.get(option.field)} />
+  )
+  return (
+    <form
+      class="pipeline-form"
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault()
+        onSubmit()
+      }}
+    >
+      {failure !== undefined && <FaultSummary failure={failure} />}
+      <div class="card first-fields">
+        <OwnField
+          field="name"
+          label="Name"
+          help="How you will find it again. It must be unique."
+          isWide
+          value={values.name}
+          fault={faults.get('name')}
+          onChange={(name) => onChange({ ...values, name })}
+        />
+        {first.map(fieldOf)}
+      </div>
+      <h2 class="more-title">More options</h2>
+      <p class="muted">Everything here has a default that fits most pipelines.</p>
+      {more.map((group) => (
+        <Group key={group.group} group={group} values={values} faults={faults}>
+          {group.group === 'general' && (
+            <OwnField
+              field="replicas"
+              label="Replicas"
+              help="Workers that share the consumer group. 1 to 256. Default: 1."
+              value={values.replicas}
+              fault={faults.get('replicas')}
+              onChange={(replicas) => onChange({ ...values, replicas })}
+            />
+          )}
+          {group.options.map(fieldOf)}
+          {group.group === 'kafka' && (
+            <KafkaProperties
+              values={values}
+              known={options.kafka_properties}
+              faults={faults}
+              onChange={onChange}
+            />
+          )}
+        </Group>
+      ))}
+      <div class="form-actions actions">{children}</div>
+    </form>
+  )
+}
+
+interface AnyFieldProps extends Pick<Props, 'values' | 'secrets' | 'onChange'> {
+  readonly option: Option
+  readonly fault: string | undefined
+}
+
+function AnyField({ option, values, secrets, fault, onChange }: AnyFieldProps) {
+  const { field } = option
+  if (option.secret) {
+    return (
+      <SecretField
+        option={option}
+        isSet={secrets[field] === 'set'}
+        value={values.secrets[field] === undefined ? '' : values.secrets[field]}
+        fault={fault}
+        onChange={(value) =>
+          onChange({ ...values, secrets: { ...values.secrets, [field]: value } })
+        }
+      />
+    )
+  }
+  return (
+    <OptionField
+      option={option}
+      value={values.fields[field] ?? ''}
+      fault={fault}
+      onChange={(value) => onChange({ ...values, fields: { ...values.fields, [field]: value } })}
+    />
+  )
+}
+
+interface GroupProps {
+  readonly group: OptionGroup
+  readonly values: FormValues
+  readonly faults: ReadonlyMap<string, string>
+  readonly children: ComponentChildren
+}
+
+/** Opens by itself when something in it is wrong: a fault must not be hidden. */
+function Group({ group, values, faults, children }: GroupProps) {
+  const [isOpen, setIsOpen] = useState(false)
+  const isOwn = (field: string) =>
+    group.options.some((option) => option.field === field) ||
+    (group.group === 'kafka' && field.startsWith('kafka_config')) ||
+    (group.group === 'general' && field === 'replicas')
+  const hasFault = [...faults.keys()].some(isOwn)
+  const setCount = group.options.filter(({ field }) => (values.fields[field] ?? '') !== '').length
+  return (
+    <details
+      class="group"
+      open={isOpen || hasFault}
+      onToggle={(event) => setIsOpen(event.currentTarget.open)}
+    >
+      <summary>
+        <span>{group.title}</span>
+        <span class="muted">{setCount === 0 ? 'defaults' : `${setCount} set`}</span>
+      </summary>
+      <div class="fields">{children}</div>
+    </details>
+  )
+}

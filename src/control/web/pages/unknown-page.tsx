@@ -1,0 +1,15 @@
+/**
+ * For an address that leads nowhere.
+ */
+import { PageHead } from '../parts/page-head.tsx'
+
+export function UnknownPage() {
+  return (
+    <>
+      <PageHead title="Nothing is here" />
+      <p>
+        This address belongs to no page. <a href="#/">See all pipelines.</a>
+      </p>
+    </>
+  )
+}

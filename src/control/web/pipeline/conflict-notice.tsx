@@ -1,0 +1,37 @@
+/**
+ * Somebody else saved while this form was being filled in: what they changed, and what happens now.
+ */
+import { useEffect, useRef } from 'preact/hooks'
+import { ChangeList } from './change-list.tsx'
+import type { Change } from '../form/form-values.ts'
+
+interface Props {
+  readonly changes: readonly Change[]
+  readonly onDiscard: () => void
+}
+
+export function ConflictNotice({ changes, onDiscard }: Props) {
+  const box = useRef<HTMLDivElement>(null)
+  useEffect(() => box.current?.focus(), [])
+  return (
+    <div class="banner banner-warn" role="alert" tabIndex={-1} ref={box} data-test="conflict">
+      <p>
+        <strong>This pipeline was changed while you edited it. Nothing was saved.</strong>
+      </p>
+      {changes.length === 0 ? (
+        <p>It was started or stopped; its settings are as you saw them.</p>
+      ) : (
+        <>
+          <p>What the other change did:</p>
+          <ChangeList changes={changes} />
+        </>
+      )}
+      <p>
+        The form now holds the newest settings with your own changes upon them. Look, then save.
+      </p>
+      <button type="button" class="button" onClick={onDiscard}>
+        Drop my changes
+      </button>
+    </div>
+  )
+}

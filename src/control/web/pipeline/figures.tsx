@@ -1,0 +1,42 @@
+/**
+ * The figures of a pipeline, or of all together, as they are now.
+ */
+import type { RuntimeEntry } from '../data/api-types.ts'
+import { bytes, duration, perSecond, shortNumber, wholeNumber } from '../parts/format.ts'
+
+export function Figures({ entry }: { readonly entry: RuntimeEntry }) {
+  const { rates, metrics } = entry
+  const rate = (name: string) => rates[`${name}_per_second`] ?? 0
+  const now = (name: string) => metrics[name] ?? 0
+  const rejected = now('es_429_proxy_rejected_total')
+  const letters = now('dead_letters_total')
+  const figures = [
+    ['Polled', perSecond(rate('polled')), `${bytes(rate('polled_bytes'))}/s`, false],
+    ['Matched', perSecond(rate('matched')), `${wholeNumber(now('matched_total'))} in all`, false],
+    ['Written', perSecond(rate('written')), `${wholeNumber(now('written_total'))} in all`, false],
+    ['Lag', shortNumber(now('kafka_lag')), lagNote(metrics), false],
+    ['Queued', shortNumber(now('es_mem_queue_len')), 'in memory', false],
+    ['Spill', bytes(now('es_spill_queue_bytes')), 'waits on disk', now('es_spill_queue_bytes') > 0],
+    ['429', shortNumber(rejected), 'too busy', rejected > 0],
+    ['Dead letters', shortNumber(letters), 'refused for good', letters > 0],
+  ] as const
+  return (
+    <dl class="figures">
+      {figures.map(([name, value, note, isOdd]) => (
+        <div key={name} class={isOdd ? 'figure figure-odd' : 'figure'}>
+          <dt>{name}</dt>
+          <dd data-test={`figure-${name.toLowerCase().replace(' ', '-')}`}>{value}</dd>
+          <dd class="figure-note">{note}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+/** In time where the worker tells it. */
+function lagNote(metrics: RuntimeEntry['metrics']): string {
+  const seconds = metrics['kafka_lag_seconds'] ?? 0
+  return (metrics['kafka_lag'] ?? 0) > 0 && seconds >= 1
+    ? `records, ${duration(seconds)} behind`
+    : 'records behind'
+}

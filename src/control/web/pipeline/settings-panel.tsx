@@ -1,0 +1,121 @@
+/**
+ * Changes a pipeline. What is saved is a new revision; nothing that somebody else saved meanwhile
+ * is overwritten, because the change carries the ETag of what it was made from.
+ */
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import { ApiError, messageOf, request } from '../data/api.ts'
+import type { Options, Pipeline } from '../data/api-types.ts'
+import { ConflictNotice } from './conflict-notice.tsx'
+import { DeletePipeline } from './delete-pipeline.tsx'
+import type { FormFailure } from '../form/fault-summary.tsx'
+import {
+  bodyOf,
+  changesBetween,
+  formOf,
+  rebase,
+  type Change,
+  type FormValues,
+} from '../form/form-values.ts'
+import { useLive } from '../data/live.tsx'
+import { useNotices } from '../parts/notices.tsx'
+import { useKnown } from '../form/options.tsx'
+import { PipelineForm } from '../form/pipeline-form.tsx'
+import { useUnsaved } from './use-unsaved.ts'
+
+/** What the edit was made from. */
+interface Base {
+  readonly pipeline: Pipeline
+  readonly etag: string | null
+}
+
+export function SettingsPanel({ id }: { readonly id: number }) {
+  const { options } = useKnown()
+  const [base, setBase] = useState<Base>()
+  const [error, setError] = useState<string>()
+  useEffect(() => {
+    readPipeline(id).then(setBase, (failure: unknown) => setError(messageOf(failure)))
+  }, [id])
+  if (error !== undefined) return <p class="fault">{error}</p>
+  if (base === undefined || options === undefined) return <p class="muted">Loading…</p>
+  return (
+    <>
+      <Editor options={options} first={base} />
+      <DeletePipeline pipeline={base.pipeline} />
+    </>
+  )
+}
+
+async function readPipeline(id: number): Promise<Base> {
+  const { body, etag } = await request<Pipeline>('GET', `/api/pipelines/${id}`)
+  return { pipeline: body, etag }
+}
+
+function Editor({ options, first }: { readonly options: Options; readonly first: Base }) {
+  const { refresh } = useLive()
+  const { tell } = useNotices()
+  const [base, setBase] = useState(first)
+  const [values, setValues] = useState(() => formOf(first.pipeline, options.items))
+  const [failure, setFailure] = useState<FormFailure>()
+  const [conflict, setConflict] = useState<readonly Change[]>()
+  const [busy, setBusy] = useState(false)
+  const { id } = base.pipeline
+  const saved = useMemo(() => formOf(base.pipeline, options.items), [base, options])
+  useUnsaved(JSON.stringify(values) !== JSON.stringify(saved))
+  const take = (next: Base, shown: FormValues): void => {
+    setBase(next)
+    setValues(shown)
+    setFailure(undefined)
+  }
+  const onConflict = async (): Promise<void> => {
+    const theirs = await readPipeline(id)
+    setConflict(changesBetween(base.pipeline, theirs.pipeline, options.items))
+    const [was, is] = [base, theirs].map(({ pipeline }) => formOf(pipeline, options.items))
+    if (was !== undefined && is !== undefined) take(theirs, rebase(was, values, is))
+  }
+  const save = async (): Promise<void> => {
+    setBusy(true)
+    setConflict(undefined)
+    try {
+      const { body, etag } = await request<Pipeline>('PUT', `/api/pipelines/${id}`, {
+        body: bodyOf(values, options.items),
+        ifMatch: base.etag,
+      })
+      take({ pipeline: body, etag }, formOf(body, options.items))
+      tell(`Saved as revision ${body.revision}`)
+      await refresh()
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 412) await onConflict().catch(showFailure)
+      else showFailure(error)
+    }
+    setBusy(false)
+  }
+  const showFailure = (error: unknown): void =>
+    setFailure({ message: messageOf(error), faults: error instanceof ApiError ? error.faults : [] })
+  const discard = (): void => {
+    setConflict(undefined)
+    take(base, formOf(base.pipeline, options.items))
+  }
+  return (
+    <>
+      {conflict !== undefined && <ConflictNotice changes={conflict} onDiscard={discard} />}
+      <PipelineForm
+        options={options}
+        values={values}
+        secrets={base.pipeline.secrets}
+        failure={failure}
+        onChange={setValues}
+        onSubmit={() => void save()}
+      >
+        <button type="submit" class="button button-main" disabled={busy}>
+          Save as a new revision
+        </button>
+        <button type="button" class="button" onClick={discard}>
+          Undo changes
+        </button>
+        {base.pipeline.enabled && (
+          <span class="muted">The workers drain and go on with the new revision.</span>
+        )}
+      </PipelineForm>
+    </>
+  )
+}

@@ -1,0 +1,287 @@
+/**
+ * Questions to brokers: where partitions begin and end, what the group has committed, which topic
+ * is which.
+ *
+ *   BrokerQueries   beside reading: nothing blocks. Every question is answered once, by a broker or
+ *                   with an error when its time is over; an answer is per partition, so that one
+ *                   without a leader holds up nobody else. Whoever asks decides what is asked
+ *                   again, and when.
+ *   askOffsets      before there is anything to read: blocks, and asks again until a deadline.
+ *
+ * Bound. Questions in flight are as many as the caller asked; librdkafka ends each in its time.
+ */
+import {
+  OFFSET_BEGINNING,
+  OFFSET_END,
+  OFFSET_NONE,
+  type Bridge,
+  type BridgeId,
+  type BrokerAnswer,
+  type CommittedOffset,
+  type PartitionError,
+  type PartitionOffset,
+} from '../bridge/bridge.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** An offset and the epoch of the leader that told it; offset below 0: there is none. */
+export interface FoundOffset {
+  readonly offset: number
+  /** -1: unknown. */
+  readonly leaderEpoch: number
+}
+
+/** What is to be asked of each partition. */
+export interface Want {
+  /** What the group has committed of it. */
+  readonly committed?: boolean
+  /** What the group has committed of all partitions of all topics. */
+  readonly group?: boolean
+  readonly first?: boolean
+  readonly end?: boolean
+  /** The first offset at or after this time (ms since 1970). */
+  readonly timeMs?: number
+  /** The topic's id, and how many partitions it has. */
+  readonly topic?: boolean
+}
+
+/** What brokers said of one partition; what was not asked for is absent. */
+export interface Facts {
+  readonly committed?: CommittedOffset
+  readonly group?: readonly CommittedOffset[]
+  readonly first?: FoundOffset
+  readonly end?: FoundOffset
+  readonly atTime?: FoundOffset
+  /** 32 hex digits; null: the broker has no ids. */
+  readonly topicId?: string | null
+  /** 0: unknown. */
+  readonly partitionCount?: number
+  /** Why something is missing; null: everything that was asked for is there. */
+  readonly problem: string | null
+}
+
+type Asked = Pick<
+  Bridge,
+  'consumerAskCommitted' | 'consumerAskOffsets' | 'consumerAskTopics' | 'consumerAnswers'
+>
+
+type Part = 'committed' | 'group' | 'first' | 'end' | 'atTime' | 'topic'
+
+/** One call of `ask`: its questions are in flight together, and it ends with the last of them. */
+interface Round {
+  readonly partitions: readonly TopicPartition[]
+  readonly answers: Map<Part, BrokerAnswer>
+  readonly done: (facts: readonly Facts[]) => void
+  left: number
+}
+
+/** A broker that does not know the question has no ids either. */
+const UNSUPPORTED = /UNSUPPORTED/
+
+export class BrokerQueries {
+  readonly #bridge: Asked
+  readonly #consumer: BridgeId
+  readonly #inFlight = new Map<number, { readonly round: Round; readonly part: Part }>()
+
+  constructor(bridge: Asked, consumer: BridgeId) {
+    this.#bridge = bridge
+    this.#consumer = consumer
+  }
+
+  get isBusy(): boolean {
+    return this.#inFlight.size > 0
+  }
+
+  /**
+   * Asks; `done` is called by a later `serve`, within timeoutMs or a little more, with one entry a
+   * partition, in their order.
+   * @param partitions one or more, each once.
+   */
+  ask(
+    partitions: readonly TopicPartition[],
+    want: Want,
+    timeoutMs: number,
+    done: Round['done'],
+  ): void {
+    const round: Round = { partitions, answers: new Map(), done, left: 0 }
+    const at = (offset: number) =>
+      partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
+    const [bridge, consumer] = [this.#bridge, this.#consumer]
+    const offsets = (part: Part, offset: number) =>
+      this.#send(round, part, () => bridge.consumerAskOffsets(consumer, at(offset), timeoutMs))
+    const committed = (part: Part, rows: readonly PartitionOffset[] | null) =>
+      this.#send(round, part, () => bridge.consumerAskCommitted(consumer, rows, timeoutMs))
+    if (want.committed === true) committed('committed', at(OFFSET_NONE))
+    if (want.group === true) committed('group', null)
+    if (want.first === true) offsets('first', OFFSET_BEGINNING)
+    if (want.end === true) offsets('end', OFFSET_END)
+    if (want.timeMs !== undefined) offsets('atTime', want.timeMs)
+    if (want.topic === true) {
+      const topics = [...new Set(partitions.map((one) => one.topic))]
+      const ask = () => bridge.consumerAskTopics(consumer, topics, timeoutMs)
+      this.#send(round, 'topic', ask)
+    }
+  }
+
+  /** Hands out the answers that are there; waits at most waitMs (0 to 50) for the first. */
+  serve(waitMs: number): void {
+    if (!this.isBusy) return
+    for (const answer of this.#bridge.consumerAnswers(this.#consumer, waitMs)) {
+      const question = this.#inFlight.get(answer.question)
+      if (question === undefined) continue
+      this.#inFlight.delete(answer.question)
+      const { round, part } = question
+      round.answers.set(part, answer)
+      round.left--
+      if (round.left === 0) round.done(factsOf(round))
+    }
+  }
+
+  #send(round: Round, part: Part, ask: () => number): void {
+    const question = ask()
+    round.left++
+    this.#inFlight.set(question, { round, part })
+  }
+}
+
+const PART_NAMES: Readonly<Record<Part, string>> = {
+  committed: 'committed offset',
+  group: "group's offsets",
+  first: 'first offset',
+  end: 'end offset',
+  atTime: 'offset by time',
+  topic: "topic's id",
+}
+
+function factsOf({ partitions, answers }: Round): Facts[] {
+  const rows = new Map<Part, ReadonlyMap<string, CommittedOffset>>()
+  for (const [part, answer] of answers) {
+    rows.set(part, new Map(answer.partitions.map((row) => [keyOf(row), row])))
+  }
+  return partitions.map((one) => {
+    let problem: string | null = null
+    const fail = (part: Part, error: string) => {
+      problem ??= `${PART_NAMES[part]}: ${error}`
+    }
+    const rowOf = (part: Part): CommittedOffset | undefined => {
+      const answer = answers.get(part)
+      if (answer === undefined) return undefined
+      const row = rows.get(part)?.get(keyOf(one))
+      const error = answer.error ?? (row === undefined ? 'no answer' : row.error)
+      if (error !== null) fail(part, error)
+      return error === null ? row : undefined
+    }
+    const facts: { -readonly [Key in keyof Facts]: Facts[Key] } = { problem: null }
+    for (const part of ['committed', 'first', 'end', 'atTime'] as const) {
+      const row = rowOf(part)
+      if (row !== undefined) facts[part] = row
+    }
+    const group = answers.get('group')
+    if (group !== undefined) {
+      if (group.error !== null) fail('group', group.error)
+      facts.group = group.partitions
+    }
+    const topics = answers.get('topic')
+    if (topics !== undefined) {
+      const found = topics.topics.find(({ topic }) => topic === one.topic)
+      const error = topics.error ?? (found === undefined ? 'no answer' : found.error)
+      if (error !== null && !UNSUPPORTED.test(error)) fail('topic', error)
+      facts.topicId = found?.topicId ?? null
+      facts.partitionCount = found?.partitions ?? 0
+    }
+    return { ...facts, problem }
+  })
+}
+
+export const keyOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
+
+/** When to give up asking, by the monotonic clock. */
+export interface Deadline {
+  nowMs(): number
+  readonly atMs: number
+}
+
+/** Each request may take this long; a broker that restarts is back within a few of them. */
+const REQUEST_TIMEOUT_MS = 10_000
+/** Short against an election (about a second), long against a busy loop. */
+const RETRY_PAUSE_MS = 100
+
+/**
+ * Calls until no partition has an error, or the deadline has passed. Each call is bounded in time.
+ * @throws LogpipeError KAFKA_UNREACHABLE.
+ */
+function askUntil(
+  what: string,
+  call: () => PartitionError[],
+  deadline: Deadline,
+): PartitionError[] {
+  for (;;) {
+    let problem: string
+    try {
+      const answer = call()
+      const failed = answer.find((one) => one.error !== null)
+      if (failed === undefined) return answer
+      problem = `${failed.topic} [${failed.partition}]: ${failed.error}`
+    } catch (thrown) {
+      problem = messageOf(thrown)
+    }
+    if (deadline.nowMs() >= deadline.atMs) {
+      throw new LogpipeError('KAFKA_UNREACHABLE', `no broker told the ${what}: ${problem}`)
+    }
+    // An error may come back at once; without this the loop would spin. The thread has nothing
+    // else to do.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_PAUSE_MS)
+  }
+}
+
+/**
+ * The offset of each partition at a time (ms since 1970) or at OFFSET_END, in the partitions'
+ * order; below 0 where there is none. Blocks.
+ * @throws LogpipeError KAFKA_UNREACHABLE when no answer came until the deadline.
+ */
+export function askOffsets(
+  bridge: Pick<Bridge, 'consumerOffsetsForTimes'>,
+  consumer: BridgeId,
+  what: string,
+  partitions: readonly PartitionOffset[],
+  at: number,
+  deadline: Deadline,
+): number[] {
+  const asked = partitions.map((one) => ({ ...one, offset: at }))
+  const answer = askUntil(
+    what,
+    () => bridge.consumerOffsetsForTimes(consumer, asked, REQUEST_TIMEOUT_MS),
+    deadline,
+  )
+  const offsets = new Map(answer.map((one) => [keyOf(one), one.offset]))
+  return partitions.map((one) => offsets.get(keyOf(one)) ?? -1)
+}
+
+/** One wait for an answer: bridge.ts. */
+const WAIT_MS_MAX = 50
+
+/**
+ * The id of a topic, asked once. Blocks for `requestMs` at most, on a consumer with no other
+ * question.
+ * @returns null: the broker has no ids.
+ * @throws LogpipeError KAFKA_UNREACHABLE.
+ */
+export function askTopicId(
+  bridge: Asked,
+  consumer: BridgeId,
+  topic: string,
+  requestMs: number,
+): string | null {
+  const queries = new BrokerQueries(bridge, consumer)
+  let facts: Facts | undefined
+  queries.ask([{ topic, partition: 0 }], { topic: true }, requestMs, ([one]) => (facts = one))
+  while (queries.isBusy) queries.serve(WAIT_MS_MAX)
+  const problem = facts === undefined ? 'no answer' : facts.problem
+  if (problem === null) return facts?.topicId ?? null
+  const message = `no broker told the id of topic ${topic}: ${problem}`
+  throw new LogpipeError('KAFKA_UNREACHABLE', message)
+}

@@ -1,0 +1,170 @@
+/**
+ * Brokers for a Membership without librdkafka: topics, what the group has committed, partitions
+ * without a leader; and the main thread's part, which gives ids. What was done is kept in `log`.
+ */
+import assert from 'node:assert/strict'
+import {
+  OFFSET_BEGINNING,
+  OFFSET_END,
+  OFFSET_NONE,
+  type Assignment,
+  type Bridge,
+  type BrokerAnswer,
+  type CommitOffset,
+  type CommittedOffset,
+  type PartitionOffset,
+} from '../../src/bridge/bridge.ts'
+import type { FromIngress, ToIngress } from '../../src/kafka/ingress-messages.ts'
+import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
+import { Membership } from '../../src/kafka/membership.ts'
+import type { StartPosition } from '../../src/options/notations.ts'
+
+export interface FakePartition {
+  first: number
+  end: number
+  hasLeader: boolean
+  /** The offset that a question by time finds; -1: none. */
+  atTime: number
+}
+
+const keyOf = ({ topic, partition }: { topic: string; partition: number }) =>
+  `${topic}/${partition}`
+
+export class FakeBrokers {
+  nowMs = 0
+  wallMs = 1_700_000_000_000
+  readonly log: string[] = []
+  readonly sent: FromIngress[] = []
+  readonly topicIds = new Map<string, string>()
+  readonly partitions = new Map<string, FakePartition>()
+  readonly committed = new Map<string, { offset: number; metadata: string | null }>()
+  commitError: string | null = null
+  #answers: BrokerAnswer[] = []
+  #question = 0
+  #assignmentId = 0
+  readonly #toIngress: ToIngress[] = []
+
+  add(topic: string, ...partitions: readonly Partial<FakePartition>[]): this {
+    this.topicIds.set(topic, topic.length.toString(16).padStart(32, '0'))
+    for (const [partition, given] of partitions.entries()) {
+      const all = { first: 0, end: 0, hasLeader: true, atTime: -1, ...given }
+      this.partitions.set(keyOf({ topic, partition }), all)
+    }
+    return this
+  }
+
+  of(topic: string, partition: number): FakePartition {
+    return this.partitions.get(keyOf({ topic, partition })) ?? assert.fail('no such partition')
+  }
+
+  /** A process of the group, new to it. */
+  member(more: { start?: StartPosition; commits?: boolean; topics?: string[] } = {}): Membership {
+    const { start = { kind: 'earliest' }, commits = true, topics = ['^.*'] } = more
+    const options: Partial<IngressOptions> = {
+      ingressIndex: 0,
+      bridge: this.#bridge() as Bridge,
+      consumer: 1,
+      start,
+      commits,
+      topics,
+      revokeDrainMs: 0,
+      nowMs: () => this.nowMs,
+      wallMs: () => this.wallMs + this.nowMs,
+      sleep: (ms) => void (this.nowMs += ms),
+      send: (message) => this.#take(message),
+      receive: () => this.#toIngress.shift(),
+    }
+    return new Membership(options as IngressOptions, () => undefined)
+  }
+
+  /** As the thread does: time passes, answers come. */
+  turn(membership: Membership, ms = 1000): void {
+    this.nowMs += ms
+    for (let step = 0; step < 4; step++) membership.turn(() => undefined)
+  }
+
+  /** Where reading began, and what was committed, in order. */
+  did(): string[] {
+    return this.log.splice(0)
+  }
+
+  #take(message: FromIngress): void {
+    this.sent.push(message)
+    if (message.kind !== 'assign' && message.kind !== 'restart') {
+      if (message.kind === 'revoke') this.#toIngress.push({ kind: 'revoked', commits: [] })
+      return
+    }
+    const assignments = message.partitions.map((one) => ({
+      ...one,
+      assignmentId: this.#assignmentId++,
+    }))
+    this.#toIngress.push({ kind: 'assigned', assignments })
+  }
+
+  #answer(answer: Partial<BrokerAnswer>): number {
+    this.#question++
+    const none = { error: null, partitions: [], topics: [] }
+    this.#answers.push({ ...none, ...answer, question: this.#question })
+    return this.#question
+  }
+
+  #offsetOf({ topic, partition, offset }: PartitionOffset): CommittedOffset {
+    const found = this.of(topic, partition)
+    const none = { topic, partition, leaderEpoch: 7, metadata: null, error: null }
+    if (!found.hasLeader) return { ...none, offset: OFFSET_NONE, error: 'LEADER_NOT_AVAILABLE' }
+    if (offset === OFFSET_BEGINNING) return { ...none, offset: found.first }
+    return { ...none, offset: offset === OFFSET_END ? found.end : found.atTime }
+  }
+
+  #committedOf(key: string): CommittedOffset {
+    const [topic = '', partition = ''] = key.split('/')
+    const { offset = OFFSET_NONE, metadata = null } = this.committed.get(key) ?? {}
+    const place = { topic, partition: Number(partition) }
+    return { ...place, offset, metadata, leaderEpoch: 7, error: null }
+  }
+
+  #bridge(): Partial<Bridge> {
+    const name = ({ topic, partition }: PartitionOffset) => `${topic}/${partition}`
+    return {
+      consumerHold: (_, rows) => void this.log.push(`hold ${rows.map(name).join(' ')}`),
+      consumerBegin: (_, rows: readonly Assignment[]) => {
+        for (const one of rows) {
+          this.log.push(`begin ${name(one)} at ${one.offset} epoch ${one.leaderEpoch ?? -1}`)
+        }
+      },
+      consumerRestart: (_, id, newId, offset) =>
+        void this.log.push(`restart ${id} as ${newId} at ${offset}`),
+      consumerUnassign: (_, rows) => void this.log.push(`unassign ${rows.map(name).join(' ')}`),
+      consumerAssignmentLost: () => false,
+      consumerWatermarks: () => ({ low: -1, high: -1 }),
+      consumerLeaderEpoch: () => 7,
+      consumerCommit: (_, rows: readonly CommitOffset[] | null) => {
+        return (rows ?? []).map(({ topic, partition, offset, metadata = null }) => {
+          const error = this.commitError
+          if (error === null) {
+            this.committed.set(keyOf({ topic, partition }), { offset, metadata })
+            this.log.push(`commit ${topic}/${partition} ${offset}`)
+          }
+          return { topic, partition, offset, error }
+        })
+      },
+      consumerAskCommitted: (_, rows) => {
+        const keys = rows === null ? [...this.committed.keys()] : rows.map(keyOf)
+        return this.#answer({ partitions: keys.map((key) => this.#committedOf(key)) })
+      },
+      consumerAskOffsets: (_, rows) =>
+        this.#answer({ partitions: rows.map((row) => this.#offsetOf(row)) }),
+      consumerAskTopics: (_, topics) =>
+        this.#answer({
+          topics: topics.map((topic) => ({
+            topic,
+            topicId: this.topicIds.get(topic) ?? null,
+            partitions: [...this.partitions.keys()].filter((key) => key.startsWith(`${topic}/`))
+              .length,
+            error: this.topicIds.has(topic) ? null : 'UNKNOWN_TOPIC_OR_PART',
+          })),
+        }),
+      consumerAnswers: () => this.#answers.splice(0),
+    }
+  }
+}
