@@ -101,10 +101,11 @@ export class SlotFilter {
       hasMore = reader.hasMore
       records += reader.recordCount
       const { plain, runs } = this.#encodeScan(slotIndex, hits)
+      // Before they are delivered: what is transferred is no longer here.
+      for (const run of runs) matched += run.offsets.length
       if (!hasMore) release()
       for (const run of plain) this.#options.report(run)
       if (runs.length > 0) this.#options.deliver({ ...this.#body.take(), runs })
-      for (const run of runs) matched += run.offsets.length
     }
     return { records, matched }
   }
