@@ -150,6 +150,8 @@ export interface FillLimits {
   readonly pullMax: number
   /** How long to wait for the first batch, in ms, 0 to 50. */
   readonly timeoutMs: number
+  /** Takes nothing while the slots of the pool hold as many bytes of batches. */
+  readonly heldMax: number
 }
 
 export interface PoolShape {

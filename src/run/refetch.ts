@@ -200,7 +200,13 @@ export class Refetcher {
     const slotIndex = this.#slots.acquire(0)
     assert(slotIndex !== undefined, 'its only slot')
     const bytesMax = settings.pool.bufferBytes
-    const limits = { recordsMax: RECORDS_MAX, bytesMax, pullMax: 1024, timeoutMs: FILL_MS }
+    const limits = {
+      recordsMax: RECORDS_MAX,
+      bytesMax,
+      pullMax: 1024,
+      timeoutMs: FILL_MS,
+      heldMax: bytesMax,
+    }
     const result = bridge.consumerFill(consumer, pool, slotIndex, limits)
     let position = 0
     if ((result & ~FILL_EVENTS) > 0) {

@@ -13,6 +13,8 @@ import type { Auth } from '../sink/sink.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
 import { indexNameError } from './topic-watch.ts'
 
+/** Of one slot: a batch is decompressed to 64 MiB at most, beside BATCH_BYTES of others. */
+const HELD_MAX = 128 * 1024 * 1024
 /** At most so long may a fill wait for its first record: nothing can interrupt it. */
 const FILL_TIMEOUT_MS = 50
 /** Connecting, TLS, SASL and one request, across a continent, with one retry. */
@@ -58,6 +60,8 @@ export function pipelineSettings(config: Config): PipelineSettings {
         bytesMax: config.batchBytes,
         pullMax: config.batchPullSize,
         timeoutMs: FILL_TIMEOUT_MS,
+        // Who drops what there is no room for has to fetch it first: then the slots are the bound.
+        heldMax: config.poolSize * (config.overflowDropNewest ? HELD_MAX : config.bufferBytes),
       },
       dropNewest: config.overflowDropNewest,
     },

@@ -22,7 +22,8 @@ std::atomic<int32_t> nextAssignmentId{1};
 // rebalances must meet those too.
 FillLimits limits(std::minstd_rand& random) {
   const size_t bytesMax = random() % 4 == 0 ? BUFFER_BYTES : 1000 + random() % 6000;
-  return {1 + random() % 500, bytesMax, 1 + random() % 200, static_cast<int>(random() % 20)};
+  return {1 + random() % 500, bytesMax, 1 + random() % 200, static_cast<int>(random() % 20),
+          8 * BUFFER_BYTES};
 }
 
 void deadline(Clock::time_point started) {
@@ -197,7 +198,7 @@ void closeWithHeldSlots() {
     const auto started = Clock::now();
     while (line.pool().bytes() == 0) {
       deadline(started);
-      consumer->fill(line.pool(), slot, {200, BUFFER_BYTES, 50, 20});
+      consumer->fill(line.pool(), slot, {200, BUFFER_BYTES, 50, 20, 1 << 20});
     }
     CHECK(!Consumer::close(std::move(consumer), 300));
     const Matcher all({}, false, false);
@@ -232,7 +233,7 @@ void assignAgain() {
     for (int fills = 0; fills < 3 && books.next(0) < 400;) {
       deadline(started);
       const int slot = line.take();
-      const int32_t count = consumer->fill(line.pool(), slot, {50, 3000, 50, 20});
+      const int32_t count = consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1 << 20});
       CHECK(consumer->events().empty());
       if (count > 0) {
         line.pass(slot);
@@ -263,7 +264,7 @@ void madeAnew() {
   while (books.next(0) < 200) {
     deadline(started);
     const int slot = line.take();
-    if (consumer->fill(line.pool(), slot, {50, 3000, 50, 20}) > 0) {
+    if (consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1 << 20}) > 0) {
       line.pass(slot);
     } else {
       line.giveBack(slot);
@@ -275,7 +276,7 @@ void madeAnew() {
   while (!isRewound) {
     deadline(started);
     const int slot = line.take();
-    CHECK((consumer->fill(line.pool(), slot, {50, 3000, 50, 20}) & ~layout::FILL_EVENTS) == 0);
+    CHECK((consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1 << 20}) & ~layout::FILL_EVENTS) == 0);
     line.giveBack(slot);
     for (const Event& event : consumer->events()) {
       if (event.kind != Event::Kind::Rewind) continue;
@@ -290,7 +291,7 @@ void madeAnew() {
   while (anew.next(0) < 50) {
     deadline(started);
     const int slot = second.take();
-    if (consumer->fill(second.pool(), slot, {50, 3000, 50, 20}) > 0) {
+    if (consumer->fill(second.pool(), slot, {50, 3000, 50, 20, 1 << 20}) > 0) {
       second.pass(slot);
     } else {
       second.giveBack(slot);
@@ -319,7 +320,7 @@ void retention() {
   int32_t count = 0;
   while (count == 0) {
     deadline(started);
-    count = consumer->fill(line.pool(), slot, {400, BUFFER_BYTES, 50, 20}) &
+    count = consumer->fill(line.pool(), slot, {400, BUFFER_BYTES, 50, 20, 1 << 20}) &
             ~layout::FILL_EVENTS;
   }
   const layout::Run& run = line.slot(slot).run(0);

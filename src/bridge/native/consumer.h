@@ -27,6 +27,7 @@ struct FillLimits {
   size_t bytesMax;
   size_t pullMax;
   int timeoutMs;
+  size_t heldMax;
 };
 
 // A broker's answer to a question; only what was asked is there.

@@ -30,7 +30,7 @@ int32_t Consumer::fill(Pool& pool, double slotIndex, const FillLimits& limits) {
   Pool::Held& held = use.held();
   pool.release(held);  // What the caller left in it.
   use.slot().clear();
-  if (!pool.waitForRoom(limits.timeoutMs)) return layout::FILL_FULL + eventsFlag();
+  if (!pool.waitForRoom(limits.heldMax, limits.timeoutMs)) return layout::FILL_FULL + eventsFlag();
   bool mayWait = true;
   size_t popped = 0;
   for (;;) {

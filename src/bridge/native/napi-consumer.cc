@@ -62,7 +62,9 @@ Value consumerFill(Call& call) {
   const FillLimits read{
       limit(call, limits, "recordsMax", 1), limit(call, limits, "bytesMax", 1),
       limit(call, limits, "pullMax", 1),
-      call.int32(call.field(limits, "timeoutMs"), "limits.timeoutMs", 0, WAIT_MS_MAX)};
+      call.int32(call.field(limits, "timeoutMs"), "limits.timeoutMs", 0, WAIT_MS_MAX),
+      static_cast<size_t>(call.number(call.field(limits, "heldMax"), "limits.heldMax", 1,
+                                      OFFSET_MAX))};
   return call.of(static_cast<double>(consumer->fill(*pool, slot, read)));
 }
 

@@ -167,12 +167,12 @@ Pool::~Pool() {
   for (Held& held : held_) release(held);
 }
 
-bool Pool::waitForRoom(int timeoutMs) {
-  if (bytes() < bytesMax()) return true;
+bool Pool::waitForRoom(size_t bytesMax, int timeoutMs) {
+  if (bytes() < bytesMax) return true;
   std::unique_lock lock(mutex_);
   waiting_++;
   const bool isThere = changed_.wait_for(lock, std::chrono::milliseconds(timeoutMs),
-                                         [this] { return bytes() < bytesMax(); });
+                                         [&] { return bytes() < bytesMax; });
   waiting_--;
   return isThere;
 }

@@ -8,9 +8,8 @@
 // A hit larger than the payload is the only one of its scan (SLOT_FLAG_OVERSIZE): copyOversize
 // hands it out until the next scan.
 //
-// Bound: bytesMax(), as many as the payloads have, in batches that slots hold; a fill that finds
-// them held waits. What is in hand of a fill goes over it: BATCH_BYTES and one batch for each
-// consumer.
+// Bound: a fill waits while slots hold FillLimits::heldMax bytes of batches. What it takes then may
+// go over it, by BATCH_BYTES and one batch for each consumer.
 //
 // Threads: slots are used by whoever owns their state word; `Use` turns two at once into an error.
 #pragma once
@@ -90,11 +89,10 @@ class Pool {
   ~Pool();
 
   const layout::Shape& shape() const { return shape_; }
-  // Bytes of the batches that slots hold, and how many there may be.
+  // Bytes of the batches that slots hold.
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
-  size_t bytesMax() const { return shape_.slotCount * shape_.bufferBytes; }
-  // Waits until there are fewer; false when there are not.
-  bool waitForRoom(int timeoutMs);
+  // Waits until there are fewer than bytesMax; false when there are not.
+  bool waitForRoom(size_t bytesMax, int timeoutMs);
 
   // Puts a batch into the slot: behind the last run, or into a new one.
   void add(Held& held, const Batch& batch, const std::shared_ptr<Client>& client,

@@ -10,7 +10,7 @@ test('every function refuses wrong arguments and closed ids', (t) => {
   t.after(() => bridge.matcherClose(matcher))
   const { pool } = rig
   const gone = 999_999
-  const limits = { recordsMax: 8, bytesMax: 1024, pullMax: 8, timeoutMs: 0 }
+  const limits = { recordsMax: 8, bytesMax: 1024, pullMax: 8, timeoutMs: 0, heldMax: 1024 }
   const place = { topic: 't', partition: 0, offset: 0 }
   const shape = { slotCount: 1, bufferBytes: 64, recordsMax: 1 }
   const literal = { patterns: [], ignoreCase: false, invertMatch: false }
@@ -75,6 +75,7 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [consumer, pool, 1, { ...limits, bytesMax: 0 }],
       [consumer, pool, 1, { ...limits, timeoutMs: 51 }],
       [consumer, pool, 1, { ...limits, pullMax: 0 }],
+      [consumer, pool, 1, { ...limits, heldMax: 0 }],
     ],
     consumerPoll: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 51], [consumer, '0']],
     consumerEvents: [[], [gone], ['1']],

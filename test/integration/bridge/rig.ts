@@ -127,6 +127,7 @@ export class Rig {
       bytesMax: this.shape.bufferBytes,
       pullMax: 100,
       timeoutMs: 20,
+      heldMax: this.shape.slotCount * this.shape.bufferBytes,
       ...limits,
     })
     if (result >= FILL_EVENTS) events.push(...bridge.consumerEvents(consumer))

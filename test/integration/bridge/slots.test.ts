@@ -156,7 +156,7 @@ test('calls on a slot in a state that forbids them throw', async (t) => {
   bridge.consumerAssign(consumer, [{ topic: 't', partition: 0, offset: 0, assignmentId: 1 }])
   until(() => rig.fill(consumer, []) > 0)
   rig.setState(layout.SLOT_READY)
-  const limits = { recordsMax: 1, bytesMax: 1, pullMax: 1, timeoutMs: 0 }
+  const limits = { recordsMax: 1, bytesMax: 1, pullMax: 1, timeoutMs: 0, heldMax: 1 }
   assert.throws(() => bridge.slotScan(rig.pool, 0, matcher), RangeError)
   assert.throws(() => bridge.consumerFill(consumer, rig.pool, 0, limits), RangeError)
   assert.ok(rig.scan(matcher).length > 0)
@@ -211,7 +211,7 @@ test('a fill takes nothing while slots hold as many bytes as the pool has', asyn
   const { slotBytes } = layout.slotLayout(rig.shape)
   const second = new Int32Array(rig.memory, slotBytes, layout.HEADER_WORDS)
   Atomics.store(second, layout.HEADER_STATE, layout.SLOT_FILLING)
-  const limits = { recordsMax: 64, bytesMax: 4096, pullMax: 10, timeoutMs: 1 }
+  const limits = { recordsMax: 64, bytesMax: 4096, pullMax: 10, timeoutMs: 1, heldMax: 8192 }
   assert.equal(bridge.consumerFill(consumer, rig.pool, 1, limits), FILL_FULL)
   rig.scan(matcherOf(t, []))
   await produce(mock, MESSAGES)
