@@ -276,7 +276,8 @@ void madeAnew() {
   while (!isRewound) {
     deadline(started);
     const int slot = line.take();
-    CHECK((consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1 << 20}) & ~layout::FILL_EVENTS) == 0);
+    const int32_t filled = consumer->fill(line.pool(), slot, {50, 3000, 50, 20, 1 << 20});
+    CHECK((filled & ~layout::FILL_EVENTS) == 0);
     line.giveBack(slot);
     for (const Event& event : consumer->events()) {
       if (event.kind != Event::Kind::Rewind) continue;
