@@ -905,20 +905,6 @@ export const OPTIONS = [
     short: 'Only these partitions, as 0,3,7-9.',
     long: 'The same numbers for every topic.',
   },
-  {
-    env: 'REPLAY_SLACK_MS',
-    aliases: ['slack'],
-    scope: 'local',
-    group: 'replay',
-    commands: ['replay'],
-    kind: 'duration',
-    variable: 'DURATION',
-    min: 0,
-    max: 604_800_000,
-    default: '600000',
-    short: 'How far past the end to look for late records.',
-    long: 'Timestamps set by producers are not in order; a record written this much later than its timestamp is still found.',
-  },
 
   // Status and logs
   {
