@@ -9,7 +9,9 @@ export interface Held {
   /** Everything below went into slots. */
   offset: number
   endOffset: number
-  /** The end of the partition that a read has met; -1: none yet. */
+  /** The end as brokers answered, and when; and as a read has met it; -1: none yet. */
+  askedEnd: number
+  askedMs: number
   metEnd: number
   /** Of a replay: nothing from here on is read; Infinity otherwise. */
   readonly stopOffset: number
@@ -17,6 +19,8 @@ export interface Held {
   finished: boolean
   /** Main asked for a pause: too many unresolved offsets. */
   held: boolean
+  /** Set aside for a time: it cannot be read on (unreadable.ts). */
+  aside: boolean
   /**
    * The watermark that main told last, and the highest that the group has acknowledged; -1: none.
    */
@@ -28,8 +32,16 @@ export function heldFrom(
   { topic, partition, offset }: Pick<Held, 'topic' | 'partition' | 'offset'>,
   stopOffset: number,
 ): Held {
-  const unknown = { endOffset: -1, metEnd: -1, wanted: -1, committed: -1 }
-  return { topic, partition, offset, stopOffset, finished: false, held: false, ...unknown }
+  const ends = { endOffset: -1, askedEnd: -1, askedMs: -Infinity, metEnd: -1 }
+  const unknown = { ...ends, wanted: -1, committed: -1 }
+  const state = { finished: false, held: false, aside: false }
+  return { topic, partition, offset, stopOffset, ...state, ...unknown }
+}
+
+/** A broker answered where the partition ends. */
+export function noteAskedEnd(held: Held, end: number, nowMs: number): void {
+  held.askedEnd = Math.max(held.askedEnd, end)
+  held.askedMs = nowMs
 }
 
 export function positionOf(assignmentId: number, held: Held): Position {
@@ -50,5 +62,5 @@ export function endOf(held: Held, high: number): number {
   // What lies between the last record and an end that a read has met is no record: the marker of a
   // transaction, or what compaction left. Nobody can read it, so it is no lag.
   const unreadable = Math.max(0, held.metEnd - held.offset)
-  return Math.max(held.metEnd, high) - unreadable
+  return Math.max(held.metEnd, held.askedEnd, high) - unreadable
 }

@@ -24,6 +24,7 @@ import type { OffsetRange } from './offset-ranges.ts'
 import { EndsDue } from './partition-ends.ts'
 import { Reachability } from './reachability.ts'
 import { Stall } from './stall.ts'
+import { UnreadablePartitions } from './unreadable.ts'
 
 /** One wait for a slot or for room in the queue; then everything is looked at again. */
 const WAIT_MS = 20
@@ -38,6 +39,7 @@ export class IngressThread {
   readonly #stall: Stall
   readonly #reachability: Reachability
   readonly #endsDue = new EndsDue()
+  readonly #unreadable: UnreadablePartitions
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
   #sawRecord = false
   /** Main was told that the ranges of a replay were read. */
@@ -51,6 +53,8 @@ export class IngressThread {
     this.#membership = new Membership(options, (id) => this.#readOn([id]))
     this.#stall = new Stall(options, this.#membership)
     this.#reachability = new Reachability(options)
+    const { assignments } = this.#membership
+    this.#unreadable = new UnreadablePartitions(options, assignments, (id) => this.#readOn([id]))
   }
 
   /**
@@ -181,6 +185,7 @@ export class IngressThread {
         break
       case 'error':
         this.#reachability.noteError(event.code)
+        this.#unreadable.noteClientError(event)
         send(errorMessage(ingressIndex, event))
         break
       case 'end':
@@ -190,6 +195,12 @@ export class IngressThread {
         this.#membership.commits.note(event.partitions)
         if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
         break
+      case 'unreadable':
+        if (this.#unreadable.noteUnreadable(event)) this.#tellUnreadable(event)
+        break
+      case 'readable':
+        this.#unreadable.noteReadable(event.assignmentId)
+        break
       case 'rewind':
         this.#membership.rewind(event, (message) => this.#handleMessage(message))
         break
@@ -197,6 +208,17 @@ export class IngressThread {
         send(droppedEvents(ingressIndex, event.count))
         break
     }
+  }
+
+  #tellUnreadable({
+    assignmentId,
+    ...error
+  }: Extract<ConsumerEvent, { kind: 'unreadable' }>): void {
+    const held = this.#membership.assignments.get(assignmentId)
+    if (held === undefined) return
+    const { topic, partition } = held
+    const { ingressIndex, send } = this.#options
+    send({ ...error, kind: 'trouble', ingressIndex, fatal: false, topic, partition })
   }
 
   #assign(partitions: readonly PartitionOffset[]): void {
@@ -277,9 +299,11 @@ export class IngressThread {
     this.#options.signIn.look()
     this.#reachability.look()
     this.#membership.lookAtTopicIds(nowMs, (message) => this.#handleMessage(message))
-    const isDue = this.#endsDue.look(nowMs, this.#membership.hasHeld)
+    const hasStill = this.#membership.hasHeld || this.#unreadable.hasStill
+    const isDue = this.#endsDue.look(nowMs, hasStill)
     this.#membership.commits.send(0)
     send({ kind: 'positions', ingressIndex, positions: this.#membership.positionsWithEnds(isDue) })
+    this.#unreadable.look(!this.#stall.paused && this.#options.signals.phase === PHASE_RUN)
     for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
   }
 

@@ -59,9 +59,16 @@ export class Membership {
     return [...this.#assignments.keys()]
   }
 
-  /** Those that main has not asked to hold, and of which there is more to read. */
+  /** By assignment. */
+  get assignments(): ReadonlyMap<number, Held> {
+    return this.#assignments
+  }
+
+  /** Those that nothing keeps from being read, and of which there is more to read. */
   resumable(): number[] {
-    return [...this.#assignments].filter(([, one]) => !one.held && !one.finished).map(([id]) => id)
+    return [...this.#assignments]
+      .filter(([, one]) => !one.held && !one.finished && !one.aside)
+      .map(([id]) => id)
   }
 
   /** Of a replay: the assignments that have come to their end since the last call. */
@@ -114,8 +121,8 @@ export class Membership {
 
   /** With the partitions' ends as the last fetch told them, or, `afresh`, as brokers tell them. */
   positionsWithEnds(afresh: boolean): Position[] {
-    const { bridge, consumer } = this.#options
-    if (afresh) askEnds(bridge, consumer, [...this.#assignments.values()])
+    const { bridge, consumer, nowMs } = this.#options
+    if (afresh) askEnds(bridge, consumer, [...this.#assignments.values()], nowMs())
     for (const held of this.#assignments.values()) {
       const { high } = bridge.consumerWatermarks(consumer, held, 0)
       held.endOffset = endOf(held, high)

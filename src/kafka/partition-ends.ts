@@ -1,11 +1,12 @@
 /**
- * Where partitions end, while nothing is fetched: a fetch tells the end of its partition, but a
- * stalled thread and a held partition fetch nothing, and their lag would seem to stand still.
+ * Where partitions end, while nothing comes of them: a fetch tells the end of its partition, but a
+ * stalled thread and a held partition fetch nothing, a response that is too large never arrives, and
+ * their lag would seem to stand still.
  *
  * Used by the ingress thread. Bound. One request in ENDS_EVERY_MS, of ENDS_TIMEOUT_MS at most.
  */
 import { OFFSET_END, type Bridge, type BridgeId } from '../bridge/bridge.ts'
-import type { Held } from './held.ts'
+import { noteAskedEnd, type Held } from './held.ts'
 
 const ENDS_EVERY_MS = 5000
 /** Ends are a matter of display: the thread waits for them no longer than a slot may take. */
@@ -20,9 +21,9 @@ export class EndsDue {
     this.#hasFetched = true
   }
 
-  /** Once a second. @param hasHeld whether a partition is paused by itself. */
-  look(nowMs: number, hasHeld: boolean): boolean {
-    const isStill = hasHeld || !this.#hasFetched
+  /** Once a second. @param hasStill whether a partition is paused by itself, or does not move. */
+  look(nowMs: number, hasStill: boolean): boolean {
+    const isStill = hasStill || !this.#hasFetched
     this.#hasFetched = false
     if (!isStill || nowMs - this.#askedMs < ENDS_EVERY_MS) return false
     this.#askedMs = nowMs
@@ -35,6 +36,7 @@ export function askEnds(
   bridge: Pick<Bridge, 'consumerOffsetsForTimes'>,
   consumer: BridgeId,
   held: readonly Held[],
+  nowMs: number,
 ): void {
   const asked = held.map(({ topic, partition }) => ({ topic, partition, offset: OFFSET_END }))
   let answers
@@ -46,6 +48,6 @@ export function askEnds(
   }
   for (const { topic, partition, offset, error } of answers) {
     const one = held.find((each) => each.topic === topic && each.partition === partition)
-    if (one !== undefined && error === null) one.endOffset = Math.max(one.endOffset, offset)
+    if (one !== undefined && error === null) noteAskedEnd(one, offset, nowMs)
   }
 }

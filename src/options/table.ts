@@ -630,6 +630,16 @@ export const OPTIONS = [
     long: 'The next start reads the same records again. For looking at a topic without moving the group.',
   },
   {
+    env: 'SKIP_UNREADABLE',
+    scope: 'remote',
+    group: 'delivery',
+    commands: ['run', 'check', 'replay'],
+    kind: 'switch',
+    default: '0',
+    short: 'Pass batches that Kafka cannot give, and count them as lost.',
+    long: 'A batch that is damaged on its broker (its CRC or its compression is wrong) stops its partition: the log names the offset every minute, and nothing behind it is read. With this option such a batch is passed once what lies behind it has been read and it has failed again; its offsets are counted as lost(unreadable), and the exit status is 3. A record that is larger than receive.message.max.bytes is not passed: raise that property.',
+  },
+  {
     env: 'MAX_UNRESOLVED',
     scope: 'remote',
     group: 'delivery',

@@ -6,7 +6,7 @@
  *
  * Used by pipeline.ts, which waits until all of them have come so far.
  */
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, StuckPartition } from '../kafka/ingress-messages.ts'
 
 /**
  * A refusal is repeated every second while it lasts, and a member that the group no longer counts
@@ -27,6 +27,7 @@ export class IngressStates {
   readonly #stopped = new Set<number>()
   readonly #closed = new Set<number>()
   readonly #unreachable = new Set<number>()
+  readonly #stuck = new Map<number, readonly StuckPartition[]>()
   readonly #groupFaults = new Map<number, GroupFault>()
   #hasJoined = false
 
@@ -41,7 +42,8 @@ export class IngressStates {
     if (kind === 'reachable') {
       if (message.isReachable) this.#unreachable.delete(ingressIndex)
       else this.#unreachable.add(ingressIndex)
-    } else if (kind === 'finished') this.#finished.add(ingressIndex)
+    } else if (kind === 'stuck') this.#stuck.set(ingressIndex, message.partitions)
+    else if (kind === 'finished') this.#finished.add(ingressIndex)
     else if (kind === 'stopped') this.#stopped.add(ingressIndex)
     else if (kind === 'closed') this.#closed.add(ingressIndex)
   }
@@ -71,9 +73,17 @@ export class IngressStates {
     return this.#finished.size === this.#count
   }
 
-  /** Whether the group lets all of them read, and whether a broker answers, as far as they know. */
-  kafka(): { readonly groupFault: string | null; readonly canReachKafka: boolean } {
-    return { groupFault: this.#groupFault(), canReachKafka: this.#unreachable.size === 0 }
+  /**
+   * Whether the group lets all of them read, and whether a broker answers, as far as they know; and
+   * the partitions that stand still although their log goes on.
+   */
+  kafka(): {
+    readonly groupFault: string | null
+    readonly canReachKafka: boolean
+    readonly stuck: readonly StuckPartition[]
+  } {
+    const stuck = [...this.#stuck.values()].flat()
+    return { groupFault: this.#groupFault(), canReachKafka: this.#unreachable.size === 0, stuck }
   }
 
   #groupFault(): string | null {

@@ -142,6 +142,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       counted: totalsOf(now.patternCounts),
       countedBefore: totalsOf(before.patternCounts),
       lag: now.lag,
+      stuck: now.stuck,
       replayRecords: now.replayRecords,
     })
     log.status(statusLines(status), { ...status })
@@ -172,6 +173,7 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     kafka_lag_bytes: lag.total?.lagBytes ?? null,
     kafka_lag_seconds: lag.total?.lagSeconds ?? null,
     kafka_lag_drain_seconds: lag.total?.drainSeconds ?? null,
+    kafka_stuck_partitions: stats.stuck.length,
     es_spill_drain_seconds: lag.spillDrainSeconds,
     pool_free: slots.free,
     pool_ready: slots.ready,

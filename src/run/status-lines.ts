@@ -8,6 +8,7 @@
  * added behind: waiting output, spill, replay, trouble.
  */
 import { formatBytes, formatDuration } from '../core/units.ts'
+import type { StuckPartition } from '../kafka/ingress-messages.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
@@ -24,6 +25,7 @@ export interface StatusInput {
   readonly counted: Readonly<Record<string, number>>
   readonly countedBefore: Readonly<Record<string, number>>
   readonly lag: LagReport
+  readonly stuck: readonly StuckPartition[]
   /** Of a replay: how much was to be read, in offsets; null: no replay. */
   readonly replayRecords: number | null
 }
@@ -54,6 +56,8 @@ export interface Status {
   readonly counted: Readonly<Record<string, number>>
   readonly replaying: boolean
   readonly trouble: string | null
+  /** Partitions that stand still although their log goes on: `app [0] at 20`. */
+  readonly stuck: readonly string[]
 }
 
 export function statusOf(input: StatusInput): Status {
@@ -81,6 +85,9 @@ export function statusOf(input: StatusInput): Status {
     ),
     replaying: sink.replaying,
     trouble: sink.trouble,
+    stuck: input.stuck.map(
+      ({ topic, partition, offset }) => `${topic} [${partition}] at ${offset}`,
+    ),
   }
 }
 
@@ -120,6 +127,7 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
     status.spill_bytes > 0 ? spillText(status) : null,
     status.replaying ? 'replaying the spill' : null,
     status.progress === null ? lagText(status) : progressText(status),
+    stuckText(status),
     status.trouble,
   ].filter((extra) => extra !== null)
   return [
@@ -142,6 +150,16 @@ function countedText({ counted }: Status): string | null {
   if (parts.length === 0) return null
   const more = parts.length > PATTERNS_SHOWN ? ' ...' : ''
   return `counted ${parts.slice(0, PATTERNS_SHOWN).join(' ')}${more}`
+}
+
+/** Partitions named in one line; the log names all. */
+const STUCK_SHOWN = 3
+
+/** `stuck: app [0] at 20, app [7] at 3`. */
+function stuckText({ stuck }: Status): string | null {
+  if (stuck.length === 0) return null
+  const more = stuck.length > STUCK_SHOWN ? ` and ${stuck.length - STUCK_SHOWN} more` : ''
+  return `stuck: ${stuck.slice(0, STUCK_SHOWN).join(', ')}${more}`
 }
 
 /** `spill=1.2 GiB, empty in 3m 20s`. */

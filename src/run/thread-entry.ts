@@ -125,6 +125,7 @@ function runIngress(): void {
     wantsTopicIds: needsTopicIds(settings.output),
     revokeDrainMs: kafka.revokeDrainMs,
     stallPauseMs: kafka.stallPauseMs,
+    skipUnreadable: kafka.skipUnreadable,
     dropNewest: pool.dropNewest,
     send,
     receive: receiveForIngress,

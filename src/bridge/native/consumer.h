@@ -48,6 +48,9 @@ class Consumer {
   void pause(const std::vector<int32_t>& assignmentIds);
   void resume(const std::vector<int32_t>& assignmentIds);
   void seek(int32_t assignmentId, int64_t offset);
+  // Whether anything can be read from this offset on: told by an event, and nothing is delivered
+  // until the assignment is paused and resumed, or sought.
+  void probe(int32_t assignmentId, int64_t offset);
   // The same partition as another assignment: for a log that was truncated, whose offsets come
   // twice.
   void restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset);
@@ -104,6 +107,8 @@ class Consumer {
   void seekPartitions(const PartitionList& list, const char* doing);
   void forget(Assignment& assignment);
   static void startOver(Assignment& assignment);
+  // Whether librdkafka may stand elsewhere than at the next offset to deliver.
+  static bool isMoved(const Assignment& assignment);
 
   std::shared_ptr<Client> client_;
   Assignments assignments_;
