@@ -1,7 +1,7 @@
 /**
  * Where partitions end, while nothing comes of them: a fetch tells the end of its partition, but a
- * stalled thread and a held partition fetch nothing, a response that is too large never arrives, and
- * their lag would seem to stand still.
+ * stalled thread and a held partition fetch nothing, a response that is too large never arrives,
+ * and their lag would seem to stand still.
  *
  * Used by the ingress thread. Bound. One request in ENDS_EVERY_MS, of ENDS_TIMEOUT_MS at most.
  */

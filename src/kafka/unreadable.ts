@@ -2,7 +2,7 @@
  * Partitions that stand still although their log goes on: which, why, and the way past.
  *
  *   reading --an error came where a record was due--> aside --RETRY_MS--> reading
- *      |                                               | at the second error, with --skip-unreadable
+ *      |                                               | the second time, with --skip-unreadable
  *      |                                               v
  *      |       <---- at the first offset behind it -- probing --it cannot be found--> aside
  *      '--nothing came for SILENT_MS--> told; with an error of the client sooner, and
@@ -24,7 +24,7 @@ import type { Held } from './held.ts'
 import type { StuckPartition } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
-/** A broker that is asked again every five seconds does not notice; a right that returns is used. */
+/** A broker that is asked every five seconds does not notice; a right that returns is used soon. */
 const RETRY_MS = 5000
 /** Longer than an election, a rolled broker, and a large fetch over a slow line mostly take. */
 const SILENT_MS = 30_000
@@ -119,9 +119,7 @@ export class UnreadablePartitions {
     if (held === undefined) return false
     const track = this.#trackOf(assignmentId, held)
     if (track.search !== null) {
-      // One of another batch: it names that batch's first offset, and not the one asked for.
-      const base = track.failure?.base ?? offset
-      this.#answered(assignmentId, held, track, offset > base && offset < track.search.target)
+      this.#answered(assignmentId, held, track, track.search.failed(offset))
       return false
     }
     this.#fail(assignmentId, held, track, {
@@ -136,7 +134,7 @@ export class UnreadablePartitions {
     const held = this.#held.get(assignmentId)
     const track = this.#tracks.get(assignmentId)
     if (held === undefined || track === undefined || track.search === null) return
-    this.#answered(assignmentId, held, track, true)
+    this.#answered(assignmentId, held, track, track.search.read())
   }
 
   /** Once a second. @param isReading whether anything is read at all now. */
@@ -218,7 +216,7 @@ export class UnreadablePartitions {
     else if (skipUnreadable && mayBeSkipped(failure) && !track.isSearched) {
       // The end must be known; until it was asked for the partition stays aside.
       if (held.askedEnd <= held.offset) return
-      track.search = new Search(held.offset, held.askedEnd)
+      track.search = new Search(held.offset, held.askedEnd, failure?.base ?? held.offset)
       this.#probe(id, held, track, track.search)
     } else {
       track.isSearched = false
@@ -234,10 +232,9 @@ export class UnreadablePartitions {
     this.#attempt(id, held, track, () => bridge.consumerProbe(consumer, id, search.target))
   }
 
-  #answered(id: number, held: Held, track: Track, isBeyond: boolean): void {
+  #answered(id: number, held: Held, track: Track, state: SearchState): void {
     const { search } = track
     assert(search !== null)
-    const state = search.answer(isBeyond)
     if (state === 'searching') this.#probe(id, held, track, search)
     else if (state === 'found') this.#skip(id, held, track, search.found)
     // Nothing behind it can be read either, or it can be read now.
@@ -263,7 +260,7 @@ export class UnreadablePartitions {
     })
   }
 
-  /** What librdkafka refuses now (its partition is just being given to another broker) is due later. */
+  /** What librdkafka refuses now (the partition just changes its broker, say) is due later. */
   #attempt(id: number, held: Held, track: Track, call: () => void): void {
     try {
       call()
@@ -309,24 +306,40 @@ function mayBeSkipped(failure: Failure | null): boolean {
   return failure !== null && !failure.isSilent && isStuck(failure)
 }
 
+type SearchState = 'searching' | 'found' | 'none'
+
+/** So many batches of one record, one behind the other, are met one by one. */
+const SINGLE_STEPS_MAX = 64
+
 /**
  * The first offset behind a batch of unknown length that cannot be read: steps that double until
  * something else is met, then halves; last, the batch's own offset once more, which must fail.
+ *
+ * Something else is what can be read, or another batch that cannot: an error that names an offset
+ * below the one asked for names a batch's first. One that names the very offset asked for may be
+ * of a broker that refuses everything; until the first kind was seen it proves nothing.
  */
 export class Search {
   readonly #from: number
   readonly #end: number
+  readonly #base: number
   /** In the batch, and the first known to lie behind it. */
   #within: number
   #behind: number | null = null
   #step = 1
+  #namesBatches = false
+  #unclearCount = 0
   #isConfirming = false
 
-  /** @param end where the log ends: nothing lies there, but a broker can say so. */
-  constructor(from: number, end: number) {
+  /**
+   * @param end where the log ends: nothing lies there, but a broker can say so.
+   * @param base the offset that the batch's error names.
+   */
+  constructor(from: number, end: number, base: number) {
     assert(from < end)
     this.#from = from
     this.#end = end
+    this.#base = base
     this.#within = from
   }
 
@@ -342,15 +355,28 @@ export class Search {
     return this.#behind
   }
 
-  /** @param isBeyond whether the target lies behind the batch. */
-  answer(isBeyond: boolean): 'searching' | 'found' | 'none' {
+  /** The target can be read. */
+  read(): SearchState {
+    return this.#isConfirming ? 'none' : this.#answer(true)
+  }
+
+  /** The target cannot be read. @param offset that the error names. */
+  failed(offset: number): SearchState {
+    if (this.#isConfirming) return 'found'
+    const isUnclear = offset >= this.target
+    if (!isUnclear) this.#namesBatches = true
+    else if (!this.#namesBatches) this.#unclearCount++
+    return this.#answer(isUnclear ? this.#namesBatches : offset > this.#base)
+  }
+
+  #answer(isBehind: boolean): SearchState {
     const { target } = this
-    if (this.#isConfirming) return isBeyond ? 'none' : 'found'
-    if (isBeyond) this.#behind = target
+    if (isBehind) this.#behind = target
     else if (target === this.#end) return 'none'
     else this.#within = target
-    if (this.#behind === null) this.#step *= 2
-    else this.#isConfirming = this.#behind - this.#within === 1
+    const isSingle = !this.#namesBatches && this.#unclearCount < SINGLE_STEPS_MAX
+    if (this.#behind !== null) this.#isConfirming = this.#behind - this.#within === 1
+    else this.#step = isSingle ? this.#step + 1 : this.#step * 2
     return 'searching'
   }
 }
