@@ -120,6 +120,20 @@ export type ConsumerEvent =
       readonly expected: number
       readonly offset: number
     }
+  /**
+   * An error came where a record was due: a damaged batch, say, or a broker that refuses to read it.
+   * Nothing more of the partition comes until it is paused and resumed, sought, or probed. `offset`
+   * is the first of the batch, as far as librdkafka knows.
+   */
+  | {
+      readonly kind: 'unreadable'
+      readonly assignmentId: number
+      readonly code: string
+      readonly message: string
+      readonly offset: number
+    }
+  /** Answers a probe: a record of this offset came, or the partition's end. */
+  | { readonly kind: 'readable'; readonly assignmentId: number; readonly offset: number }
   /** The queue of events was full (EVENTS_MAX); this many were dropped. */
   | { readonly kind: 'dropped'; readonly count: number }
 
@@ -244,6 +258,12 @@ export interface Bridge {
   consumerPause(consumer: BridgeId, assignmentIds: readonly number[]): void
   consumerResume(consumer: BridgeId, assignmentIds: readonly number[]): void
   consumerSeek(consumer: BridgeId, assignmentId: number, offset: number): void
+  /**
+   * Asks whether anything can be read from this offset on: `readable` or `unreadable` follows, once,
+   * or nothing while no broker answers. Delivers nothing; the next offset to deliver stays, until
+   * consumerPause and consumerResume go on there, or consumerSeek elsewhere.
+   */
+  consumerProbe(consumer: BridgeId, assignmentId: number, offset: number): void
   /** Goes on at this offset as another assignment: the answer to a `rewind`. */
   consumerRestart(
     consumer: BridgeId,

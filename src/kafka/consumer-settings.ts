@@ -29,6 +29,8 @@ const DEFAULTS: ConsumerProperties = [
   ['heartbeat.interval.ms', '1000'],
   // Records of aborted transactions are none.
   ['isolation.level', 'read_committed'],
+  // A damaged batch is an error, as for the Java consumer, and no record of it is taken for right.
+  ['check.crcs', 'true'],
   // Reading a topic that is not there is an error, not a reason to make it.
   ['allow.auto.create.topics', 'false'],
   // A broker across a NAT or a firewall that forgets idle connections.

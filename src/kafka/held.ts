@@ -10,8 +10,9 @@ export interface Held {
   /** Everything below went into slots. */
   offset: number
   endOffset: number
-  /** The end as brokers answered, and as a read has met it; -1: none yet. */
+  /** The end as brokers answered, and when; and as a read has met it; -1: none yet. */
   askedEnd: number
+  askedMs: number
   metEnd: number
   /** Of a replay: nothing from here on is read; Infinity otherwise. */
   readonly stopOffset: number
@@ -21,6 +22,8 @@ export interface Held {
   finished: boolean
   /** Main asked for a pause: too many unresolved offsets. */
   held: boolean
+  /** Set aside for a time: it cannot be read on (unreadable.ts). */
+  aside: boolean
   /**
    * The watermark that main told last, and the highest that the group has acknowledged; -1: none.
    */
@@ -53,10 +56,12 @@ export function heldFrom(start: HeldStart): Held {
     stopOffset: start.stopOffset ?? Infinity,
     endOffset: -1,
     askedEnd: -1,
+    askedMs: -Infinity,
     metEnd: -1,
     isGone: false,
     finished: false,
     held: false,
+    aside: false,
     wanted: committed,
     committed,
     note,
@@ -69,6 +74,12 @@ export function heldFrom(start: HeldStart): Held {
  */
 export function toCommit({ wanted, offset, metEnd }: Held): number {
   return wanted >= 0 && wanted >= offset ? Math.max(wanted, metEnd) : wanted
+}
+
+/** A broker answered where the partition ends. */
+export function noteAskedEnd(held: Held, end: number, nowMs: number): void {
+  held.askedEnd = Math.max(held.askedEnd, end)
+  held.askedMs = nowMs
 }
 
 export function positionOf(assignmentId: number, held: Held): Position {

@@ -35,6 +35,19 @@ export interface WaitingPartition {
   readonly problem: string | null
 }
 
+/** A partition that stands still although its log goes on. */
+export interface StuckPartition {
+  readonly topic: string
+  readonly partition: number
+  /** Nothing came from here on. */
+  readonly offset: number
+  readonly reason: string
+  /** Whether --skip-unreadable helps. */
+  readonly canSkip: boolean
+  /** Whether people are to be told now: not each time that another partition is. */
+  readonly isDue: boolean
+}
+
 /** Where the thread's fetching of an assignment stands: everything below went into slots. */
 export interface Position {
   readonly assignmentId: number
@@ -125,6 +138,23 @@ export type FromIngress =
       readonly level: number
       readonly facility: string
       readonly message: string
+    }
+  /** The partitions that cannot be read on now: when they change, and for reminders. */
+  | {
+      readonly kind: 'stuck'
+      readonly ingressIndex: number
+      readonly partitions: readonly StuckPartition[]
+    }
+  /** Offsets [from, to) cannot be read, and reading goes on behind them. */
+  | {
+      readonly kind: 'skipped'
+      readonly ingressIndex: number
+      readonly assignmentId: number
+      readonly topic: string
+      readonly partition: number
+      readonly from: number
+      readonly to: number
+      readonly reason: string
     }
   /** The last broker has gone, or one is back. */
   | {

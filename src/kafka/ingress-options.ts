@@ -30,6 +30,8 @@ export interface IngressOptions {
   readonly revokeDrainMs: number
   /** After so long without a free slot the partitions are paused. */
   readonly stallPauseMs: number
+  /** Pass what cannot be read, and count it as lost. */
+  readonly skipUnreadable: boolean
   /** OVERFLOW_DROP_NEWEST: give up what was just fetched rather than wait. */
   readonly dropNewest: boolean
   readonly send: (message: FromIngress) => void

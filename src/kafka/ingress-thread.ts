@@ -24,6 +24,7 @@ import type { OffsetRange } from './offset-ranges.ts'
 import { EndsDue } from './partition-ends.ts'
 import { Reachability } from './reachability.ts'
 import { Stall } from './stall.ts'
+import { UnreadablePartitions } from './unreadable.ts'
 
 /** One wait for a slot or for room in the queue; then everything is looked at again. */
 const WAIT_MS = 20
@@ -38,6 +39,7 @@ export class IngressThread {
   readonly #stall: Stall
   readonly #reachability: Reachability
   readonly #endsDue = new EndsDue()
+  readonly #unreadable: UnreadablePartitions
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
   /** By a fatal error: no commit is taken any more. */
   #isShutOut = false
@@ -53,6 +55,8 @@ export class IngressThread {
     this.#membership = new Membership(options, (id) => this.#readOn([id]))
     this.#stall = new Stall(options, this.#membership)
     this.#reachability = new Reachability(options)
+    const { assignments } = this.#membership
+    this.#unreadable = new UnreadablePartitions(options, assignments, (id) => this.#readOn([id]))
   }
 
   /**
@@ -186,6 +190,7 @@ export class IngressThread {
       case 'error':
         this.#reachability.noteError(event.code)
         if (event.fatal) this.#isShutOut = true
+        this.#unreadable.noteClientError(event)
         send(errorMessage(ingressIndex, event))
         break
       case 'end':
@@ -195,6 +200,12 @@ export class IngressThread {
         this.#membership.commits.note(event.partitions)
         if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
         break
+      case 'unreadable':
+        if (this.#unreadable.noteUnreadable(event)) this.#tellUnreadable(event)
+        break
+      case 'readable':
+        this.#unreadable.noteReadable(event.assignmentId)
+        break
       case 'rewind':
         this.#membership.rewind(event)
         break
@@ -202,6 +213,17 @@ export class IngressThread {
         send(droppedEvents(ingressIndex, event.count))
         break
     }
+  }
+
+  #tellUnreadable({
+    assignmentId,
+    ...error
+  }: Extract<ConsumerEvent, { kind: 'unreadable' }>): void {
+    const held = this.#membership.assignments.get(assignmentId)
+    if (held === undefined) return
+    const { topic, partition } = held
+    const { ingressIndex, send } = this.#options
+    send({ ...error, kind: 'trouble', ingressIndex, fatal: false, topic, partition })
   }
 
   #assign(partitions: readonly PartitionOffset[]): void {
@@ -290,9 +312,11 @@ export class IngressThread {
     const { bridge, consumer, ingressIndex, send } = this.#options
     this.#options.signIn.look()
     this.#reachability.look()
-    if (this.#endsDue.look(nowMs, this.#membership.hasHeld)) this.#membership.askEnds()
+    const hasStill = this.#membership.hasHeld || this.#unreadable.hasStill
+    if (this.#endsDue.look(nowMs, hasStill)) this.#membership.askEnds()
     this.#membership.commits.send(0)
     send({ kind: 'positions', ingressIndex, positions: this.#membership.positions() })
+    this.#unreadable.look(!this.#stall.paused && this.#options.signals.phase === PHASE_RUN)
     for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
   }
 

@@ -27,7 +27,7 @@ import {
   type Want,
 } from './broker-queries.ts'
 import { Commits } from './commits.ts'
-import { endOf, heldFrom, positionOf, reachedStop, type Held } from './held.ts'
+import { endOf, heldFrom, noteAskedEnd, positionOf, reachedStop, type Held } from './held.ts'
 import type { LostRange, Position, ToIngress, TopicIds } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import type { OffsetRange } from './offset-ranges.ts'
@@ -123,9 +123,16 @@ export class Membership {
     return [...this.#assignments.keys()]
   }
 
-  /** Those that main has not asked to hold, and of which there is more to read. */
+  /** By assignment. */
+  get assignments(): ReadonlyMap<number, Held> {
+    return this.#assignments
+  }
+
+  /** Those that nothing keeps from being read, and of which there is more to read. */
   resumable(): number[] {
-    return [...this.#assignments].filter(([, one]) => !one.held && !one.finished).map(([id]) => id)
+    return [...this.#assignments]
+      .filter(([, one]) => !one.held && !one.finished && !one.aside)
+      .map(([id]) => id)
   }
 
   /** Of a replay: the assignments that have come to their end since the last call. */
@@ -190,7 +197,8 @@ export class Membership {
     if (asked.length === 0) return
     this.#queries.ask(asked, { end: true }, ENDS_TIMEOUT_MS, (facts) => {
       for (const [index, held] of asked.entries()) {
-        held.askedEnd = Math.max(held.askedEnd, facts[index]?.end?.offset ?? -1)
+        const end = facts[index]?.end?.offset
+        if (end !== undefined) noteAskedEnd(held, end, this.#options.nowMs())
       }
     })
   }

@@ -3,8 +3,9 @@
  *
  *   from   the first offset whose record is as late as the span's start. Every record before it is
  *          earlier, so nothing is missed, whatever the order of timestamps.
- *   to     the first offset whose record is `slackMs` later than the span's end, or the end of the
- *          partition as it is now. Records that are that much out of order lie behind it.
+ *   to     the end of the partition as it is now. Timestamps are set by producers: behind the first
+ *          record that is later than the span may lie any number of records that are not, and the
+ *          filter tells them apart.
  *
  * Kafka answers both (ListOffsets by timestamp). Asked once, by a consumer that joins no group.
  */
@@ -27,16 +28,13 @@ export interface OffsetRange {
   readonly to: number
 }
 
-/** Times in ms since 1970. */
 export interface SpanQuery {
   /** Names, or ^regular expressions. */
   readonly topics: readonly string[]
   /** Null: all. */
   readonly partitions: readonly number[] | null
+  /** In ms since 1970. */
   readonly fromMs: number
-  /** Exclusive; null: up to the partitions' ends. */
-  readonly toMs: number | null
-  readonly slackMs: number
 }
 
 type Asked = Pick<Bridge, 'consumerMetadata' | 'consumerOffsetsForTimes'>
@@ -60,15 +58,11 @@ export function rangesOf(
     askOffsets(bridge, consumer, what, partitions, offset, deadline)
   const ends = ask('end offsets', OFFSET_END)
   const firsts = ask('offsets of the start', query.fromMs)
-  const lasts = query.toMs === null ? ends : ask('offsets of the end', query.toMs + query.slackMs)
   return partitions.map(({ topic, partition }, index) => {
     const end = ends[index]!
     const first = firsts[index]!
-    const last = lasts[index]!
     // Below 0: no record is as late as that.
-    const from = first < 0 ? end : Math.min(first, end)
-    const to = last < 0 ? end : Math.min(last, end)
-    return { topic, partition, from, to: Math.max(from, to) }
+    return { topic, partition, from: first < 0 ? end : Math.min(first, end), to: end }
   })
 }
 

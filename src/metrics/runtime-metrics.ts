@@ -26,6 +26,7 @@ export const RUNTIME_METRICS = {
   kafka_lag_seconds: 'Age of the last record read, of the partition that is furthest behind.',
   kafka_lag_drain_seconds: 'Estimated seconds until the lag is read, at the present rates.',
   kafka_waiting_partitions: 'Assigned partitions not read yet: no answer of their brokers.',
+  kafka_stuck_partitions: 'Partitions that stand still although their log goes on; see the log.',
   es_spill_drain_seconds: 'Estimated seconds until the spill is empty, at the present rate.',
   pool_free: 'Slots that are free.',
   pool_ready: 'Slots that wait for a filter thread.',

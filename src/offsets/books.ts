@@ -31,7 +31,7 @@ export type FilterReason = (typeof FILTER_REASONS)[number]
 export const DROP_REASONS = ['es_full', 'overflow_newest'] as const
 export type DropReason = (typeof DROP_REASONS)[number]
 
-export const LOST_REASONS = ['retention', 'spill'] as const
+export const LOST_REASONS = ['retention', 'unreadable', 'spill'] as const
 export type LostReason = (typeof LOST_REASONS)[number]
 
 /** Entries that have no reason; the outputs' outcomes are among them. */

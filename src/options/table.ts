@@ -640,6 +640,16 @@ export const OPTIONS = [
     long: 'The next start reads the same records again. For looking at a topic without moving the group.',
   },
   {
+    env: 'SKIP_UNREADABLE',
+    scope: 'remote',
+    group: 'delivery',
+    commands: ['run', 'check', 'replay'],
+    kind: 'switch',
+    default: '0',
+    short: 'Pass batches that Kafka cannot give, and count them as lost.',
+    long: 'A batch that is damaged on its broker (its CRC or its compression is wrong) stops its partition: the log names the offset every minute, and nothing behind it is read. With this option such a batch is passed once what lies behind it has been read and it has failed again; its offsets are counted as lost(unreadable), and the exit status is 3. A record that is larger than receive.message.max.bytes is not passed: raise that property.',
+  },
+  {
     env: 'MAX_UNRESOLVED',
     scope: 'remote',
     group: 'delivery',
@@ -914,20 +924,6 @@ export const OPTIONS = [
     defaultText: 'all',
     short: 'Only these partitions, as 0,3,7-9.',
     long: 'The same numbers for every topic.',
-  },
-  {
-    env: 'REPLAY_SLACK_MS',
-    aliases: ['slack'],
-    scope: 'local',
-    group: 'replay',
-    commands: ['replay'],
-    kind: 'duration',
-    variable: 'DURATION',
-    min: 0,
-    max: 604_800_000,
-    default: '600000',
-    short: 'How far past the end to look for late records.',
-    long: 'Timestamps set by producers are not in order; a record written this much later than its timestamp is still found.',
   },
 
   // Status and logs

@@ -76,18 +76,20 @@ export const SLOT_FLAG_OVERSIZE = 2
 /** Runs a slot can hold: more changes of partition than this close the slot. */
 export const RUNS_MAX = 64
 /** A run: Int32 words 0 to 3, then Float64 (aligned to 8) from byte 16. */
-export const RUN_BYTES = 40
+export const RUN_BYTES = 48
 export const RUN_ASSIGNMENT = 0
 export const RUN_FIRST_RECORD = 1
 export const RUN_RECORDS = 2
 /** Bytes of the run's values; an oversize record's own length is clamped to 2^31 - 1. */
 export const RUN_VALUE_BYTES = 3
 /**
- * Float64 index within the run: bytes 16 and 24; byte 32 is the low watermark known at that moment.
+ * Float64 index within the run: bytes 16 and 24; byte 32 is the low watermark known at that moment,
+ * byte 40 the time of the run's last record (ms since 1970; -1: it has none).
  */
 export const RUN_COVER_FROM = 2
 export const RUN_COVER_TO = 3
 export const RUN_LOW_WATERMARK = 4
+export const RUN_LAST_TIMESTAMP = 5
 
 /** A record: Int32 words 0 to 5, then Float64 from byte 24. */
 export const RECORD_BYTES = 40

@@ -25,6 +25,7 @@ import {
   RUN_COVER_FROM,
   RUN_COVER_TO,
   RUN_FIRST_RECORD,
+  RUN_LAST_TIMESTAMP,
   RUN_LOW_WATERMARK,
   RUN_RECORDS,
   RUN_VALUE_BYTES,
@@ -99,13 +100,11 @@ export class SlotReader {
     assert(runIndex >= 0 && runIndex < this.runCount)
     const word = (this.#base + this.#layout.runsAt + runIndex * RUN_BYTES) / 4
     const double = word / 2
-    const firstRecord = this.#words[word + RUN_FIRST_RECORD]!
-    const recordCount = this.#words[word + RUN_RECORDS]!
     return {
       assignmentId: this.#words[word + RUN_ASSIGNMENT]!,
-      firstRecord,
-      recordCount,
-      lastTimestampMs: this.timestampMs(firstRecord + recordCount - 1),
+      firstRecord: this.#words[word + RUN_FIRST_RECORD]!,
+      recordCount: this.#words[word + RUN_RECORDS]!,
+      lastTimestampMs: this.#doubles[double + RUN_LAST_TIMESTAMP]!,
       valueBytes: this.#words[word + RUN_VALUE_BYTES]!,
       coverFrom: this.#doubles[double + RUN_COVER_FROM]!,
       coverTo: this.#doubles[double + RUN_COVER_TO]!,

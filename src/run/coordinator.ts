@@ -23,7 +23,7 @@ import { Assignments, nameOf, type AssignmentState } from './assignments.ts'
 import { Drains } from './drains.ts'
 import { FormerLogs } from './former-logs.ts'
 import { lookAtHolds } from './holds.ts'
-import { bookGap, bookLoss } from './losses.ts'
+import { bookGap, bookLoss, bookUnreadable } from './losses.ts'
 import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
 import type { ToFilter } from './thread-data.ts'
 
@@ -88,6 +88,9 @@ export class Coordinator {
         break
       case 'restart':
         this.#restart(message)
+        break
+      case 'skipped':
+        this.#skipped(message)
         break
       case 'unassigned':
         this.#unassigned(message.assignmentIds)
@@ -214,6 +217,13 @@ export class Coordinator {
     if (drainMs > 0) void this.#options.sink.flush(drainMs)
     const assignmentIds = positions.map((one) => one.assignmentId)
     this.#drains.begin(ingressIndex, assignmentIds, drainMs)
+  }
+
+  /** Nothing more comes of these offsets: they are resolved, as what expired is. */
+  #skipped(message: Extract<FromIngress, { kind: 'skipped' }>): void {
+    const { assignmentId, from, to } = message
+    if (this.#options.ledger.cover(assignmentId, from, to, null) === 'fenced') return
+    bookUnreadable(this.#options, message)
   }
 
   #unassigned(assignmentIds: readonly number[]): void {

@@ -3,7 +3,7 @@
  */
 import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
+import type { FromIngress, StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import type { KafkaSettings } from './settings.ts'
 
@@ -99,6 +99,9 @@ export class Notices {
         if (REFUSED_BY_REBALANCE.has(message.error)) log.debug('a commit waits for a rebalance')
         else this.#warn(`commit ${message.error}`, `a commit failed: ${message.error}`)
         break
+      case 'stuck':
+        this.#tellStuck(message.partitions.filter(({ isDue }) => isDue))
+        break
       case 'log':
         log.debug(`librdkafka: ${message.facility}: ${message.message}`)
         break
@@ -150,6 +153,13 @@ export class Notices {
     else this.#warn(`${message.code} ${message.topic} ${message.partition}`, text)
   }
 
+  /** Each once a minute (kafka/unreadable.ts). */
+  #tellStuck(due: readonly StuckPartition[]): void {
+    for (const one of due.slice(0, PARTITIONS_SHOWN)) this.#log.warn(stuckText(one))
+    const more = due.length - PARTITIONS_SHOWN
+    if (more > 0) this.#log.warn(`${more} more partitions are stuck (kafka_stuck_partitions)`)
+  }
+
   /** At most one line of a kind in this time. */
   #warn(kind: string, text: string, everyMs = TELL_EVERY_MS): void {
     const key = this.#told.has(kind) || this.#told.size < KINDS_MAX ? kind : 'other'
@@ -168,6 +178,13 @@ export class Notices {
 function troubleText(message: Trouble): string {
   const where = message.topic === null ? '' : ` (${message.topic} [${message.partition}])`
   return `${message.message}${where}`
+}
+
+function stuckText({ topic, partition, offset, reason, canSkip }: StuckPartition): string {
+  const next = canSkip
+    ? 'it is tried again every 5 s; --skip-unreadable passes it and counts it as lost'
+    : 'it is tried again'
+  return `${topic} [${partition}] is stuck at offset ${offset}: ${reason}; ${next}`
 }
 
 function partitionsText(

@@ -20,7 +20,10 @@ const CLOSE_MS = 5000
 const GROUP_ID = 'logpipe-replay'
 
 /** What a replay is asked for. Times in ms since 1970. */
-export type ReplaySpan = Omit<SpanQuery, 'topics'>
+export interface ReplaySpan extends Omit<SpanQuery, 'topics'> {
+  /** Exclusive; null: up to the partitions' ends. */
+  readonly toMs: number | null
+}
 
 /**
  * The settings of a pipeline that reads the span and then ends. Blocks while brokers are asked.

@@ -2,7 +2,7 @@
  * What a pipeline tells while it runs, and when it has ended.
  */
 import type { LogpipeError } from '../core/errors.ts'
-import type { WaitingPartition } from '../kafka/ingress-messages.ts'
+import type { StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
 import type { PatternCount } from '../metrics/pattern-counts.ts'
 import type { Statement } from '../offsets/books.ts'
@@ -26,6 +26,8 @@ export interface PipelineStats {
   readonly canReachKafka: boolean
   /** Partitions that are not read, because brokers have not said enough of them. */
   readonly waiting: readonly WaitingPartition[]
+  /** Partitions that stand still although their log goes on. */
+  readonly stuck: readonly StuckPartition[]
   readonly isStopping: boolean
   /** Results of partitions that had been given away, and dead letters: sums since the start. */
   readonly fenced: number

@@ -204,6 +204,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       countedBefore: totalsOf(before.patternCounts),
       lag: now.lag,
       waiting: now.waiting,
+      stuck: now.stuck,
       replayRecords: now.replayRecords,
     })
     log.status(statusLines(status), { ...status })
@@ -235,6 +236,7 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     kafka_lag_seconds: lag.total?.lagSeconds ?? null,
     kafka_lag_drain_seconds: lag.total?.drainSeconds ?? null,
     kafka_waiting_partitions: stats.waiting.length,
+    kafka_stuck_partitions: stats.stuck.length,
     es_spill_drain_seconds: lag.spillDrainSeconds,
     pool_free: slots.free,
     pool_ready: slots.ready,

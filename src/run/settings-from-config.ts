@@ -51,6 +51,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
       start: config.kafkaStart,
       revokeDrainMs: config.revokeDrainMs,
       stallPauseMs: Math.min(STALL_PAUSE_MS, maxPollMs / 4),
+      skipUnreadable: config.skipUnreadable,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     },
     filter: { threadCount: config.rustWorkers, ...filterOf(config) },

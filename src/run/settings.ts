@@ -63,6 +63,8 @@ export interface KafkaSettings {
   readonly revokeDrainMs: number
   /** Time without a free slot after which partitions are paused. */
   readonly stallPauseMs: number
+  /** Pass batches that cannot be read, and count them as lost. */
+  readonly skipUnreadable: boolean
   /** How long the first answer of a broker may take before the start is called failed. */
   readonly connectTimeoutMs: number
 }

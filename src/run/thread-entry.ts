@@ -137,6 +137,7 @@ function runIngress(): void {
     commits: settings.commits,
     revokeDrainMs: kafka.revokeDrainMs,
     stallPauseMs: kafka.stallPauseMs,
+    skipUnreadable: kafka.skipUnreadable,
     dropNewest: pool.dropNewest,
     send,
     receive: receiveForIngress,

@@ -68,6 +68,7 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
         start: { kind: 'earliest' },
         revokeDrainMs: 0,
         stallPauseMs: 1000,
+        skipUnreadable: false,
         connectTimeoutMs: 5000,
       },
       filter: {

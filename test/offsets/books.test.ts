@@ -142,7 +142,11 @@ test('the JSON has every entry, with reasons as objects', () => {
     filtered: { pattern: 48, time: 0, sample: 0, dedupe: 0, throttle: 0 },
     dropped: { es_full: 0, overflow_newest: 0 },
     pending: 0,
-    lost: { retention: { count: 0, ranges: [] }, spill: { count: 0, ranges: [] } },
+    lost: {
+      retention: { count: 0, ranges: [] },
+      unreadable: { count: 0, ranges: [] },
+      spill: { count: 0, ranges: [] },
+    },
   })
   assert.equal(JSON.stringify(json).includes('null'), false)
 })

@@ -2,6 +2,7 @@
  * A real Kafka for tests: its own brokers (startKafka), or those the runner started (connectKafka).
  */
 import binding from '@confluentinc/kafka-javascript'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { makeFolder, onFreePorts, removeFolder, runScript } from './stack.ts'
 
@@ -37,6 +38,8 @@ export interface KafkaServer extends KafkaClient {
   killBroker(broker: number): Promise<void>
   /** Starts it again, and waits until it answers. */
   startBroker(broker: number): Promise<void>
+  /** Changes a byte of the batch that holds this record, on the disk of broker 1. */
+  damage(topic: string, partition: number, offset: number): void
   /** Closes the client, ends the brokers and removes their data. */
   stop(): Promise<void>
 }
@@ -235,6 +238,10 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
         logs,
         killBroker: (broker) => script('kill-broker', String(broker)),
         startBroker: (broker) => script('start-broker', String(broker)),
+        damage: (topic, partition, offset) => {
+          const data = path.join(folder, `cluster-${count}/broker-1/log/${topic}-${partition}`)
+          damageBatch(path.join(data, '00000000000000000000.log'), offset)
+        },
         async stop() {
           await client.close()
           removeFolder(folder)
@@ -246,6 +253,21 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     removeFolder(folder)
     throw error
   }
+}
+
+/** A segment is batches one behind the other: base offset i64, length i32, and that many bytes. */
+function damageBatch(segment: string, offset: number): void {
+  const bytes = readFileSync(segment)
+  for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) {
+    const base = Number(bytes.readBigInt64BE(at))
+    const end = at + 12 + bytes.readInt32BE(at + 8)
+    if (offset < base || offset > base + bytes.readInt32BE(at + 23)) continue
+    const file = openSync(segment, 'r+')
+    writeSync(file, Uint8Array.of((bytes[end - 20] ?? 0) ^ 0xff), 0, 1, end - 20)
+    closeSync(file)
+    return
+  }
+  throw new Error(`no batch of ${segment} holds ${offset}`)
 }
 
 function byPartition(pairs: readonly (readonly [partition: number, offset: number])[]): number[] {

@@ -92,6 +92,9 @@ class Consumer {
   void pause(const std::vector<int32_t>& assignmentIds);
   void resume(const std::vector<int32_t>& assignmentIds);
   void seek(int32_t assignmentId, int64_t offset);
+  // Whether anything can be read from this offset on: told by an event, and nothing is delivered
+  // until the assignment is paused and resumed, or sought.
+  void probe(int32_t assignmentId, int64_t offset);
   // The same partition as another assignment: for a log that was truncated, whose offsets come
   // twice.
   void restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset);
@@ -152,6 +155,8 @@ class Consumer {
   void add(const AssignedPartition& partition);
   void forget(Assignment& assignment);
   static void startOver(Assignment& assignment);
+  // Whether librdkafka may stand elsewhere than at the next offset to deliver.
+  static bool isMoved(const Assignment& assignment);
 
   std::shared_ptr<Client> client_;
   Questions questions_;

@@ -14,7 +14,7 @@ namespace logpipe {
 
 // Each row of ConsumerEvent in src/bridge/bridge.ts; only the fields of its kind are set.
 struct Event {
-  enum class Kind { Assign, Revoke, Error, End, Commit, Rewind, Dropped };
+  enum class Kind { Assign, Revoke, Error, End, Commit, Rewind, Unreadable, Readable, Dropped };
   Kind kind = Kind::Error;
   bool lost = false;
   bool fatal = false;
@@ -34,15 +34,17 @@ struct Event {
 class EventQueue {
  public:
   // Reports (errors, ends, commits) beyond this are counted and dropped. Enough for a report about
-  // each of a thousand partitions between two calls; 300 KB at most. Assign, revoke and rewind are
-  // never dropped, because somebody must answer them, and are bounded by that: one rebalance is
-  // open at a time, and a rewind stops its assignment. A fatal error comes once.
+  // each of a thousand partitions between two calls; 300 KB at most. Assign, revoke, rewind and
+  // (un)readable are never dropped, because somebody must answer them, and are bounded by that: one
+  // rebalance is open at a time, and the others stop their assignment. A fatal error comes once.
   static constexpr size_t EVENTS_MAX = 1024;
 
   void push(Event event) {
     const bool mustArrive = event.kind == Event::Kind::Assign ||
                             event.kind == Event::Kind::Revoke ||
-                            event.kind == Event::Kind::Rewind || event.fatal;
+                            event.kind == Event::Kind::Rewind ||
+                            event.kind == Event::Kind::Unreadable ||
+                            event.kind == Event::Kind::Readable || event.fatal;
     if (!mustArrive && events_.size() >= EVENTS_MAX) {
       dropped_++;
       return;

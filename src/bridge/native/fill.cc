@@ -72,11 +72,16 @@ int32_t Consumer::fill(Pool& pool, double slotIndex, const FillLimits& limits) {
 bool Consumer::place(SlotWriter& writer, Stash::Entry& entry, size_t bufferBytes) {
   rd_kafka_message_t* message = entry.message;
   Assignment& assignment = *entry.assignment;
-  if (message->err) {  // Only the end of a partition gets into the stash, to keep its place.
+  if (message->err) {  // In the stash to keep its place behind what was read before.
+    const bool isEnd = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
     Event event;
-    event.kind = Event::Kind::End;
+    event.kind = isEnd ? Event::Kind::End : Event::Kind::Unreadable;
     event.assignmentId = assignment.id;
     event.offset = message->offset;
+    if (!isEnd) {
+      event.code = rd_kafka_err2name(message->err);
+      event.message = rd_kafka_message_errstr(message);
+    }
     client_->events.push(std::move(event));
     rd_kafka_message_destroy(message);
     return true;

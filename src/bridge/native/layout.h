@@ -30,7 +30,7 @@ constexpr int32_t SLOT_FLAG_VIEW = 1;
 constexpr int32_t SLOT_FLAG_OVERSIZE = 2;
 
 constexpr int32_t RUNS_MAX = 64;
-constexpr int32_t RUN_BYTES = 40;
+constexpr int32_t RUN_BYTES = 48;
 constexpr int32_t RUN_ASSIGNMENT = 0;
 constexpr int32_t RUN_FIRST_RECORD = 1;
 constexpr int32_t RUN_RECORDS = 2;
@@ -38,6 +38,7 @@ constexpr int32_t RUN_VALUE_BYTES = 3;
 constexpr int32_t RUN_COVER_FROM = 2;
 constexpr int32_t RUN_COVER_TO = 3;
 constexpr int32_t RUN_LOW_WATERMARK = 4;
+constexpr int32_t RUN_LAST_TIMESTAMP = 5;
 
 constexpr int32_t RECORD_BYTES = 40;
 constexpr int32_t RECORD_VALUE_START = 0;
@@ -85,6 +86,7 @@ constexpr Entry ENTRIES[] = {
     {"RUN_COVER_FROM", RUN_COVER_FROM},
     {"RUN_COVER_TO", RUN_COVER_TO},
     {"RUN_LOW_WATERMARK", RUN_LOW_WATERMARK},
+    {"RUN_LAST_TIMESTAMP", RUN_LAST_TIMESTAMP},
     {"RECORD_BYTES", RECORD_BYTES},
     {"RECORD_VALUE_START", RECORD_VALUE_START},
     {"RECORD_VALUE_BYTES", RECORD_VALUE_BYTES},
@@ -106,9 +108,11 @@ struct Run {
   double coverFrom;
   double coverTo;
   double lowWatermark;
+  double lastTimestamp;
 };
 static_assert(sizeof(Run) == RUN_BYTES && offsetof(Run, coverFrom) == RUN_COVER_FROM * 8 &&
-              offsetof(Run, lowWatermark) == RUN_LOW_WATERMARK * 8);
+              offsetof(Run, lowWatermark) == RUN_LOW_WATERMARK * 8 &&
+              offsetof(Run, lastTimestamp) == RUN_LAST_TIMESTAMP * 8);
 
 struct Record {
   int32_t valueStart;

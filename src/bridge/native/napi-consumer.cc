@@ -81,6 +81,8 @@ const char* kindName(Event::Kind kind) {
     case Event::Kind::End: return "end";
     case Event::Kind::Commit: return "commit";
     case Event::Kind::Rewind: return "rewind";
+    case Event::Kind::Unreadable: return "unreadable";
+    case Event::Kind::Readable: return "readable";
     case Event::Kind::Dropped: return "dropped";
   }
   return "";
@@ -115,6 +117,16 @@ Value eventValue(const Call& call, const Event& event) {
     case Event::Kind::Rewind:
       call.set(value, "assignmentId", number(event.assignmentId));
       call.set(value, "expected", number(event.expected));
+      call.set(value, "offset", number(event.offset));
+      break;
+    case Event::Kind::Unreadable:
+      call.set(value, "assignmentId", number(event.assignmentId));
+      call.set(value, "code", call.of(event.code));
+      call.set(value, "message", call.of(event.message));
+      call.set(value, "offset", number(event.offset));
+      break;
+    case Event::Kind::Readable:
+      call.set(value, "assignmentId", number(event.assignmentId));
       call.set(value, "offset", number(event.offset));
       break;
     case Event::Kind::Dropped:
@@ -227,6 +239,15 @@ Value consumerSeek(Call& call) {
   const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
   const double offset = call.number(call.at(2), "offset", RD_KAFKA_OFFSET_BEGINNING, OFFSET_MAX);
   consumer->seek(id, static_cast<int64_t>(offset));
+  return call.undefined();
+}
+
+Value consumerProbe(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
+  const double offset = call.number(call.at(2), "offset", RD_KAFKA_OFFSET_BEGINNING, OFFSET_MAX);
+  consumer->probe(id, static_cast<int64_t>(offset));
   return call.undefined();
 }
 
@@ -421,6 +442,7 @@ constexpr Row ROWS[] = {
     {"consumerPause", consumerPause},
     {"consumerResume", consumerResume},
     {"consumerSeek", consumerSeek},
+    {"consumerProbe", consumerProbe},
     {"consumerRestart", consumerRestart},
     {"consumerSetPassword", consumerSetPassword},
     {"consumerSetToken", consumerSetToken},

@@ -5,6 +5,15 @@
 #include <cassert>
 
 namespace logpipe {
+namespace {
+
+// Milliseconds since 1970; -1: the record has none.
+double timeOf(const rd_kafka_message_t& message, rd_kafka_timestamp_type_t* type) {
+  const int64_t timestamp = rd_kafka_message_timestamp(&message, type);
+  return *type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : static_cast<double>(timestamp);
+}
+
+}  // namespace
 
 void Payload::put(const rd_kafka_message_t& message, const Headers& headers, size_t index) {
   const size_t metaBytes = message.key_len + headers.bytes;
@@ -23,7 +32,7 @@ void Payload::put(const rd_kafka_message_t& message, const Headers& headers, siz
 void Payload::putEntry(const rd_kafka_message_t& message, const Headers& headers, size_t index,
                        size_t valueStart, size_t metaStart) const {
   rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-  const int64_t timestamp = rd_kafka_message_timestamp(&message, &type);
+  const double timestamp = timeOf(message, &type);
   layout::Record& record = slot_.record(index);
   record.valueStart = static_cast<int32_t>(valueStart);
   record.valueBytes = message.payload == nullptr ? -1 : static_cast<int32_t>(message.len);
@@ -32,7 +41,7 @@ void Payload::putEntry(const rd_kafka_message_t& message, const Headers& headers
   record.headersBytes = static_cast<int32_t>(headers.bytes);
   record.timestampType = static_cast<int32_t>(type);
   record.offset = static_cast<double>(message.offset);
-  record.timestamp = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : static_cast<double>(timestamp);
+  record.timestamp = timestamp;
 }
 
 void Payload::finish() const {
@@ -78,8 +87,9 @@ void SlotWriter::add(rd_kafka_message_t* message, const Headers& headers, const 
     payload_.putEntry(*message, headers, 0, 0, 0);
   }
   if (cover.newRun) {
+    endRun();
     layout::Run& run = slot_.run(runs_++);
-    run = {cover.assignmentId, static_cast<int32_t>(records_), 0, 0, 0, 0, 0};
+    run = {cover.assignmentId, static_cast<int32_t>(records_), 0, 0, 0, 0, 0, -1};
     run.coverFrom = cover.from;
     run.lowWatermark = cover.lowWatermark;
   }
@@ -88,6 +98,7 @@ void SlotWriter::add(rd_kafka_message_t* message, const Headers& headers, const 
   run.coverTo = cover.to;
   run.valueBytes = static_cast<int32_t>(
       std::min<uint64_t>(static_cast<uint64_t>(run.valueBytes) + message->len, INT32_MAX));
+  last_ = message;
   bytes_ += recordBytes;
   valueBytes_ += message->len;
   if (view_) {
@@ -104,7 +115,15 @@ void SlotWriter::add(rd_kafka_message_t* message, const Headers& headers, const 
   records_++;
 }
 
+// Asked for once a run, of the one record that a lag is told by: it costs a call of librdkafka.
+void SlotWriter::endRun() {
+  if (last_ == nullptr) return;
+  rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  slot_.run(runs_ - 1).lastTimestamp = timeOf(*last_, &type);
+}
+
 void SlotWriter::finish() {
+  endRun();
   if (view_ && records_ == 0) pool_.dropView();
   if (view_ && records_ > 0) flags_ |= layout::SLOT_FLAG_VIEW;
   slot_.word(layout::HEADER_RECORDS) = static_cast<int32_t>(records_);

@@ -72,6 +72,9 @@ class SlotWriter {
   void finish();
 
  private:
+  // No more comes of the last run.
+  void endRun();
+
   Pool& pool_;
   const Pool::Use& use_;
   layout::Slot slot_;
@@ -79,6 +82,7 @@ class SlotWriter {
   Payload payload_;
   std::vector<rd_kafka_message_t*>& copied_;
   bool view_;
+  rd_kafka_message_t* last_ = nullptr;  // Of the last run.
   bool isSealed_ = false;  // An oversize record is alone in its slot.
   size_t records_ = 0;
   size_t runs_ = 0;

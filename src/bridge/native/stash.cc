@@ -83,29 +83,47 @@ void Stash::purge(const Assignment& assignment) {
   }
 }
 
+Assignment* Stash::assignmentOf(const rd_kafka_message_t& message) {
+  if (message.rkt != lastTopic_ || message.partition != lastPartition_) {
+    lastTopic_ = message.rkt;
+    lastPartition_ = message.partition;
+    lastAssignment_ = nullptr;
+    if (message.rkt != nullptr) {
+      const char* topic = rd_kafka_topic_name(message.rkt);
+      lastAssignment_ = assignments_.find(topic, message.partition);
+    }
+  }
+  return lastAssignment_;
+}
+
+// An error that names an offset stands in the place of records that could not be read. librdkafka
+// may go on behind it, so the assignment is halted there: a hole is never taken for compaction.
 void Stash::admit(rd_kafka_message_t* message) {
-  if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+  Assignment* assignment = assignmentOf(*message);
+  const bool isError = message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF;
+  if (isError && (assignment == nullptr || message->offset < 0)) {
     reportError(*message);
     rd_kafka_message_destroy(message);
     return;
   }
-  if (message->rkt != lastTopic_ || message->partition != lastPartition_) {
-    lastTopic_ = message->rkt;
-    lastPartition_ = message->partition;
-    lastAssignment_ = nullptr;
-    if (message->rkt != nullptr) {
-      const char* topic = rd_kafka_topic_name(message->rkt);
-      lastAssignment_ = assignments_.find(topic, message->partition);
-    }
-  }
-  Assignment* assignment = lastAssignment_;
-  const bool isWanted = assignment != nullptr && !assignment->isStopped &&
+  const bool isWanted = assignment != nullptr && !assignment->isStopped && !assignment->isHalted &&
                         (message->err ? !assignment->isPaused : isInOrder(*message, *assignment));
-  if (isWanted && !assignment->isPaused) {
-    entries_.push_back(Entry{message, assignment});
-  } else {
+  if (!isWanted || assignment->isPaused) {
     rd_kafka_message_destroy(message);
+    return;
   }
+  if (assignment->isProbed && !isError) {
+    Event event;
+    event.kind = Event::Kind::Readable;
+    event.assignmentId = assignment->id;
+    event.offset = message->offset;
+    events_.push(std::move(event));
+    assignment->isHalted = true;
+    rd_kafka_message_destroy(message);
+    return;
+  }
+  if (isError) assignment->isHalted = true;
+  entries_.push_back(Entry{message, assignment});
 }
 
 // A record below one that was popped already comes for one of two reasons.

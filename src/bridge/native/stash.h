@@ -28,6 +28,10 @@ struct Assignment {
   int64_t poppedNext = -1;  // The offset after the last one popped; -1: none popped yet.
   bool isPaused = false;
   bool isStopped = false;  // After a rewind, until it is sought or assigned anew.
+  // An error came where a record was due, or a probe was answered: nothing more of it gets into the
+  // stash until it is resumed, sought or probed, or what comes next would cover the hole.
+  bool isHalted = false;
+  bool isProbed = false;  // Nothing is delivered: whatever comes first answers the probe.
   bool isRedelivering = false;
 
   // The first record of the last pull that had any of this partition.
@@ -85,6 +89,7 @@ class Stash {
 
  private:
   void admit(rd_kafka_message_t* message);
+  Assignment* assignmentOf(const rd_kafka_message_t& message);
   bool isInOrder(const rd_kafka_message_t& message, Assignment& assignment);
   void reportError(const rd_kafka_message_t& message);
 

@@ -11,6 +11,7 @@ import {
 } from '../../../src/bridge/bridge.ts'
 import { loadBridge } from '../../../src/bridge/load.ts'
 import * as layout from '../../../src/pool/layout.ts'
+import { SlotReader } from '../../../src/pool/slot-reader.ts'
 
 export const bridge = loadBridge(undefined)
 
@@ -144,6 +145,13 @@ export class Rig {
         coverTo: floats[layout.RUN_COVER_TO] ?? -1,
       }
     })
+  }
+
+  /** The time of the last record of each run, as a filter thread reads it. */
+  lastTimes(): number[] {
+    const reader = new SlotReader(this.memory, this.shape)
+    reader.open(0)
+    return Array.from({ length: reader.runCount }, (_, index) => reader.run(index).lastTimestampMs)
   }
 
   /** Scans slot 0 and copies the hits out. */

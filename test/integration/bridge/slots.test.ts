@@ -7,8 +7,11 @@ import type { Found, Message, Mock } from './rig.ts'
 
 const SHAPE = { slotCount: 2, bufferBytes: 16_384, recordsMax: 64 }
 
+/** When the record at this offset was made. */
+const timeOf = (offset: number) => 1_700_000_000_000 + offset
+
 const MESSAGES: readonly Message[] = [
-  { value: 'plain ERROR', timestamp: '1700000000000' },
+  { value: 'plain ERROR' },
   { value: null, key: 'tombstone' },
   { value: '', key: 'empty' },
   { value: 'no key', headers: { trace: 'abc', empty: '' } },
@@ -21,7 +24,7 @@ const MESSAGES: readonly Message[] = [
     key: index % 3 === 0 ? null : `key-${index}`,
     headers: index % 5 === 0 ? { n: String(index) } : {},
   })),
-]
+].map((message, offset) => ({ ...message, timestamp: String(timeOf(offset)) }))
 
 function matcherOf(t: TestContext, patterns: readonly string[], invertMatch = false): number {
   const matcher = bridge.matcherOpen({
@@ -56,7 +59,11 @@ function readAll(t: TestContext, mock: Mock, matcher: number, viewsMax: number):
       assert.equal(run.coverFrom, next)
       next = run.coverTo
     }
+    const lastTimes = rig.runs().map((run) => timeOf(run.coverTo - 1))
+    assert.deepEqual(rig.lastTimes(), lastTimes)
     found.push(...rig.scan(matcher))
+    // Also where no entry of the index was written, for nothing matched.
+    assert.deepEqual(rig.lastTimes(), lastTimes)
     assert.equal(bridge.poolViews(rig.pool), 0)
     return next === MESSAGES.length
   })
@@ -91,9 +98,9 @@ test('every record comes out of a slot as it was produced', async (t) => {
     assert.equal(record.value, text(message.value))
     assert.equal(record.key, text(message.key))
     assert.deepEqual(headersOf(record), Object.entries(message.headers ?? {}))
+    assert.equal(record.timestamp, timeOf(offset))
     assert.equal(record.timestampType, 1)
   }
-  assert.equal(found[0]?.timestamp, 1_700_000_000_000)
 })
 
 test('views and copies give the same hits', async (t) => {
