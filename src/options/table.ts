@@ -412,7 +412,7 @@ export const OPTIONS = [
     choices: ['offset', 'key', 'none'],
     default: 'offset',
     short: 'What _id is made of: offset, key or none.',
-    long: 'offset is topic-partition-offset: a record sent twice makes one document. key keeps the latest record of each key and needs a plain index. none lets Elasticsearch choose, and promises nothing about duplicates.',
+    long: 'offset is topic-partition-offset: a record sent twice makes one document. key keeps the record with the latest timestamp of each key, and of the same millisecond in a partition the one with the highest offset; it needs a plain index. A record whose timestamp is earlier than the indexed one is not written and counts as superseded, also where it comes later in the log; let the broker set timestamps (message.timestamp.type=LogAppendTime) where the order of the log shall decide. none lets Elasticsearch choose, and promises nothing about duplicates.',
   },
   {
     env: 'ES_ID_PREFIX',

@@ -12,7 +12,7 @@
 import assert from 'node:assert/strict'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import type { BodyHold, Outcome, SinkRun } from '../sink.ts'
-import { indexAt } from './action-line.ts'
+import { indexAt, isVersionedAt } from './action-line.ts'
 
 /** What a load is made of: a SinkBatch, or what was read from the spill. */
 export interface LoadSource extends BodyHold {
@@ -129,8 +129,22 @@ export class Load {
     return assert.fail(`document ${documentIndex} is in no run`)
   }
 
-  /** Settles documents [from, to), which were in memory. */
+  /**
+   * Settles documents [from, to), which were in memory. A versioned document that is said to be
+   * there already has met a later version, never itself: it is superseded.
+   */
   settle(from: number, to: number, outcome: Outcome): void {
+    if (outcome !== 'duplicate') return this.#settleAs(from, to, outcome)
+    for (let start = from; start < to;) {
+      const isVersioned = isVersionedAt(this.body, this.startOf(start))
+      let end = start + 1
+      while (end < to && isVersionedAt(this.body, this.startOf(end)) === isVersioned) end++
+      this.#settleAs(start, end, isVersioned ? 'superseded' : 'duplicate')
+      start = end
+    }
+  }
+
+  #settleAs(from: number, to: number, outcome: Outcome): void {
     const count = to - from
     this.#books.settled(count, this.startOf(to) - this.startOf(from), outcome)
     this.#settleAtSource(from, to, outcome)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { BodyBuilder } from '../../../src/pool/record-encoder.ts'
+import { BodyBuilder, type MatchedRecord } from '../../../src/pool/record-encoder.ts'
 import { BulkEncoder } from '../../../src/sink/elasticsearch/bulk-encoder.ts'
 import {
   ELASTICSEARCH_DEFAULTS,
@@ -45,14 +45,24 @@ test('the action creates a document whose id is where the record lies', () => {
   )
 })
 
-test('with ids from keys the newest record of a key stays', () => {
-  const keyed = (key: Buffer | null) =>
-    encodeOne(recordOf('{}', { key, offset: 42 }), { documentId: 'key' }).action
+test('with ids from keys the version is the time of the record, then its offset', () => {
+  const keyed = (key: Buffer | null, rest: Partial<MatchedRecord> = {}) =>
+    encodeOne(recordOf('{}', { key, offset: 42, ...rest }), { documentId: 'key' }).action
   assert.equal(
     keyed(Buffer.from('a"b\nü')),
-    '{"index":{"_index":"logs-filtered","_id":"a\\"b\\nü","version":42,' +
+    `{"index":{"_index":"logs-filtered","_id":"a\\"b\\nü","version":${SOME_TIME_MS}000042,` +
       '"version_type":"external_gte"}}',
   )
+  const versionOf = (timestampMs: number, offset: number): bigint => {
+    const [, digits = ''] =
+      /"version":(\d+),/.exec(keyed(Buffer.from('k'), { timestampMs, offset })) ?? []
+    return BigInt(digits)
+  }
+  assert(versionOf(SOME_TIME_MS + 1, 0) > versionOf(SOME_TIME_MS, 2 ** 53 - 1))
+  assert(versionOf(SOME_TIME_MS, 43) > versionOf(SOME_TIME_MS, 42))
+  assert(versionOf(SOME_TIME_MS, 0) > versionOf(-1, 2 ** 40), 'no time: older than any')
+  assert.equal(versionOf(-1, 42), 42n)
+  assert(versionOf(Number.MAX_SAFE_INTEGER, 999_999) < 2n ** 63n)
   assert.match(keyed(Buffer.from([0xff, 0x00])), /"_id":"base64:\/wA="/)
   assert.equal(keyed(null), '{"create":{"_index":"logs-filtered","_id":"orders-0-42"}}')
 })
