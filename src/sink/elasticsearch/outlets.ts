@@ -23,7 +23,7 @@ export interface DeadLetter {
 }
 
 export interface DeadLetters {
-  /** Durable when resolved. Calls may overlap. */
+  /** Durable when resolved; one too large for its store goes without payload. */
   put(letters: readonly DeadLetter[]): Promise<void>
 }
 
