@@ -66,7 +66,7 @@ export const TOPICS: readonly Topic[] = [
     name: 'dead letters',
     summary: 'Documents that Elasticsearch refuses for good.',
     paragraphs: [
-      'A document that no retry will make acceptable, such as one that does not fit the mapping, goes to the dead letters: --dlq file:PATH or --dlq topic:NAME. Each has its reason, error type, index, topic, partition, offset and payload. Without a target such a document stops the pipeline, with its offset uncommitted.',
+      'A document that no retry will make acceptable, such as one that does not fit the mapping, goes to the dead letters: --dlq file:PATH or --dlq topic:NAME. Each has its reason, error type, index, topic, partition, offset and payload. A document that is too large for the file or topic is stored without its payload: its size and its head (payloadBytes; in a topic the header logpipe.payload_bytes). Without a target such a document stops the pipeline, with its offset uncommitted.',
       'A wrong configuration (an index, ingest pipeline or permission that is missing) is no fault of the record: its index waits and the log says so, until it is mended.',
       '`logpipe dlq stats` counts letters in files by reason, `ls` and `show` print them, `replay` sends them again with the same _id, and `drop` removes those that a condition names: --where reason~mapping.',
     ],

@@ -35,6 +35,13 @@ export interface ElasticsearchParts {
   readonly random?: () => number
 }
 
+export interface HeldIndex {
+  readonly index: string
+  /** Why, in one line. */
+  readonly reason: string
+  readonly documentCount: number
+}
+
 /** Share of the bounds below which the pipeline is told to go on. */
 const DRAINED_SHARE = 0.75
 
@@ -149,6 +156,15 @@ export class ElasticsearchSink implements Sink, LoadBooks {
 
   crowdedPartitions(): readonly Partition[] {
     return crowdedPartitions(this.#writer.schedule.lanes, this.#overflow, this.#settings)
+  }
+
+  /** Indices that take nothing for now, and the documents that wait for each. */
+  heldIndices(): readonly HeldIndex[] {
+    return [...this.#writer.schedule.lanes.all].map((lane) => ({
+      index: lane.index,
+      reason: lane.reason,
+      documentCount: lane.documentCount,
+    }))
   }
 
   async flush(timeoutMs: number): Promise<void> {

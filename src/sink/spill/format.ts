@@ -6,6 +6,7 @@
  *   lock                            flock(2), exclusive, by the process that uses the directory
  *   manifest.json, progress.json    small-file.ts
  *   segment-....spill.stored        what the segment held when its last write ended: stored-mark.ts
+ *   segment-....spill.damaged       a damaged segment that a drain set aside, for people to look at
  *   segment-NNNNNNNNNN-SYNC.spill   NNNNNNNNNN: number, decimal, ascending with age; SYNC: 8 random
  *                                   bytes in hexadecimal, made for this segment alone
  * Numbers are little-endian; text is UTF-8; "crc" is zlib's CRC-32. u64 values are below 2^53.
