@@ -52,6 +52,8 @@ export const OUTCOMES = [
 /** The documents of one run of a slot: one partition, ascending offsets. */
 export interface SinkRun {
   readonly topic: string
+  /** Which log of that name, from Kafka's topic id; absent: not known. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly assignmentId: number
   /** Kafka's offset of each document of this run. */

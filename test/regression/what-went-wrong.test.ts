@@ -3,8 +3,10 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { batchOf, recordOf, SOME_TIME_MS } from '../helpers/bulk-batch.ts'
+import { batchOf, recordOf, recordsOf, SOME_TIME_MS } from '../helpers/bulk-batch.ts'
+import { FakeOverflow } from '../helpers/fake-overflow.ts'
 import { SinkBench } from '../helpers/sink-bench.ts'
+import { entryOf, openTestSpill } from '../helpers/spills.ts'
 
 test('the newest record of a key stays, whichever partition or log it is in', async () => {
   // The version was the offset, so a key kept its old value when it moved to another partition or
@@ -30,4 +32,50 @@ test('the newest record of a key stays, whichever partition or log it is in', as
   assert.equal(found(), '{"v":"new log"}')
   // A second try of the same record is neither: it is written again.
   assert.equal(await send('new log', { partition: 0, offset: 0, ...latest }), 'indexed')
+})
+
+test('documents of two logs of a partition are told apart where they lie in the spill', async () => {
+  // They were found by their offsets alone, so one that was read from the new log settled the one
+  // of the old log, and its own stayed unsettled for ever.
+  const bench = new SinkBench({}, { overflow: new FakeOverflow() })
+  bench.fake.script = () => ({ kind: 'status', status: 503 })
+  const [former, present] = ['a', 'b'].map((log) => {
+    const batch = batchOf(recordsOf(3))
+    bench.sink.write({ ...batch, runs: batch.runs.map((run) => ({ ...run, log })) })
+    return batch
+  })
+  await bench.pass(5000)
+  const range = { topic: 'orders', partition: 0, from: 0, to: 3 }
+  for (const settle of bench.sink.movedOutIn({ ...range, log: 'b' }).values()) settle('indexed')
+  assert.deepEqual(present?.outcomes, ['indexed', 'indexed', 'indexed'])
+  assert.deepEqual(former?.outcomes, [undefined, undefined, undefined])
+  assert.deepEqual(bench.sink.movedOutRanges(), [{ ...range, log: 'a', count: 3 }])
+  await bench.sink.close(0)
+})
+
+test('damage in the spill names the log that its offsets belong to', async () => {
+  // A topic that was deleted and created again has other records at the same offsets: these were
+  // read and sent in place of the damaged ones, which were lost and counted as found.
+  const { spill, disk } = await openTestSpill()
+  const [old, young] = ['a', 'b'].map((log) => ({ ...entryOf(0, 5), log }))
+  await spill.append([old!, { ...entryOf(0, 6), log: 'a' }, young!, entryOf(0, 5)])
+  await spill.close()
+  const file = disk.files.find((name) => name.endsWith('.spill')) ?? ''
+  const bytes = disk.bytesOf(file)
+  bytes[bytes.indexOf('app-0-5')]! ^= 1
+  disk.put(file, bytes)
+  const again = await openTestSpill({ disk })
+  assert.deepEqual(
+    again.spill.damageAtOpen.map(({ ranges }) => ranges),
+    [[{ topic: 'app', log: 'a', partition: 0, from: 5, to: 7, count: 1 }]],
+  )
+  const read = await again.spill.read(10_000)
+  assert.deepEqual(
+    read.map(({ topic, log, offset }) => [topic, log, offset]),
+    [
+      ['app', 'a', 6],
+      ['app', 'b', 5],
+      ['app', undefined, 5],
+    ],
+  )
 })

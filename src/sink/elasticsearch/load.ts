@@ -39,6 +39,8 @@ export interface Partition {
 }
 
 export interface Origin extends Partition {
+  /** Which log of the topic's name; absent: not known. */
+  readonly log?: string | undefined
   readonly offset: number
   readonly timestampMs: number
   readonly timestampType: TimestampType
@@ -122,7 +124,9 @@ export class Load {
       if (offset !== undefined) {
         const timestampMs = run.timestampsMs[place]!
         const timestampType = TIMESTAMP_TYPES[run.timestampTypes[place]!] ?? 'none'
-        return { topic: run.topic, partition: run.partition, offset, timestampMs, timestampType }
+        const { topic, partition, log } = run
+        const origin = { topic, partition, offset, timestampMs, timestampType }
+        return log === undefined ? origin : { ...origin, log }
       }
       first += run.offsets.length
     }

@@ -30,6 +30,8 @@ export interface DeadLetters {
 /** A document that goes to the spill. */
 export interface OverflowEntry {
   readonly topic: string
+  /** Which log of that name; absent: not known. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly offset: number
   /** The record's own: milliseconds since 1970; -1 when it has none. */
