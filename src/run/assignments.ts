@@ -48,7 +48,7 @@ export class Assignments {
   add(
     ingressIndex: number,
     { topic, partition, offset }: { topic: string; partition: number; offset: number },
-    log: string | undefined = undefined,
+    log?: string,
   ): AssignmentState {
     assert(offset >= 0)
     const key = `${topic}/${partition}`

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { DeadLetter } from '../../src/sink/elasticsearch/outlets.ts'
 import { batchOf, recordOf, recordsOf, SOME_TIME_MS } from '../helpers/bulk-batch.ts'
 import { FakeOverflow } from '../helpers/fake-overflow.ts'
 import { SinkBench } from '../helpers/sink-bench.ts'
@@ -34,7 +35,7 @@ test('the newest record of a key stays, whichever partition or log it is in', as
   assert.equal(await send('new log', { partition: 0, offset: 0, ...latest }), 'indexed')
 })
 
-test('documents of two logs of a partition are told apart where they lie in the spill', async () => {
+test('documents of two logs of a partition are told apart in the spill', async () => {
   // They were found by their offsets alone, so one that was read from the new log settled the one
   // of the old log, and its own stayed unsettled for ever.
   const bench = new SinkBench({}, { overflow: new FakeOverflow() })
@@ -78,4 +79,29 @@ test('damage in the spill names the log that its offsets belong to', async () =>
       ['app', undefined, 5],
     ],
   )
+})
+
+test('a record too large for Elasticsearch is a dead letter, and the others go on', async () => {
+  // It was encoded whatever its size, which could end its filter thread at every start.
+  const settings = { maxRecordBytes: 2000 }
+  const letters: DeadLetter[] = []
+  const put = async (some: readonly DeadLetter[]) => void letters.push(...some)
+  const bench = new SinkBench(settings, { deadLetters: { put } })
+  const records = [1, 2, 3].map((offset) =>
+    recordOf(offset === 2 ? 'x'.repeat(3000) : '{}', { offset }),
+  )
+  const batch = batchOf(records, settings)
+  bench.sink.write(batch)
+  await bench.pass(100)
+  assert.deepEqual(batch.outcomes, ['indexed', 'dead_lettered', 'indexed'])
+  assert.equal(bench.fake.documents.size, 2)
+  const [letter] = letters
+  assert.deepEqual([letter?.offset, letter?.payloadBytes, letter?.payload.length], [2, 3000, 1024])
+  assert.equal(letter?.index, 'logs-filtered')
+  assert(batch.isReleased())
+
+  const bare = new SinkBench(settings)
+  bare.sink.write(batchOf(records, settings))
+  await bare.pass(100)
+  assert.match(bare.failures[0]?.message ?? '', /orders-0 offset 2 cannot be sent: .* --dlq$/)
 })

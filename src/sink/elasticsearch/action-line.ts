@@ -40,8 +40,10 @@ export class ActionHead {
   readonly #index: Buffer
   readonly #documentId: DocumentId
   readonly idPrefix: string
+  readonly index: string
 
   constructor(index: string, record: MatchedRecord, documentId: DocumentId) {
+    this.index = index
     const { idPrefix } = record
     this.idPrefix = idPrefix
     const prefix = idPrefix === '' ? '' : `${idPrefix}-`

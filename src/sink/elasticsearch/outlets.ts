@@ -20,6 +20,8 @@ export interface DeadLetter {
   readonly timestampType: TimestampType
   /** The document as it was sent: action line and source line. */
   readonly payload: Uint8Array
+  /** Set where `payload` is only a head: the bytes of the whole. */
+  readonly payloadBytes?: number
 }
 
 export interface DeadLetters {

@@ -43,7 +43,7 @@ export interface StoredEntry extends SpillEntry {
   readonly leftover: boolean
 }
 
-/** Offsets [from, to) of one partition's log that hold `count` entries; records between them may not. */
+/** Offsets [from, to) of one partition's log, with `count` entries; others between may not be. */
 export interface SourceRange {
   readonly topic: string
   /** As in the entries: offsets of a log that was deleted mean nothing in its successor. */

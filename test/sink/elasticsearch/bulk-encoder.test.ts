@@ -7,6 +7,7 @@ import {
   ELASTICSEARCH_DEFAULTS,
   type DocumentMode,
 } from '../../../src/sink/elasticsearch/settings.ts'
+import { isStubAt, readStub } from '../../../src/sink/elasticsearch/unsendable.ts'
 import { encodeOne, recordOf, SOME_TIME_MS } from '../../helpers/bulk-batch.ts'
 import { FakeBulk } from '../../helpers/fake-bulk.ts'
 
@@ -245,6 +246,52 @@ test('whatever a record, its key or its headers hold, a document is two lines', 
         const { action, document: line } = encodeOne(record, { document, documentId })
         JSON.parse(action)
         JSON.parse(line)
+      },
+    ),
+  )
+})
+
+test('a record that is too large, or whose document is, leaves a stub of its head', () => {
+  const settings = { maxRecordBytes: 5000 }
+  const stubOf = (value: string) => {
+    const { action, document } = encodeOne(recordOf(value), settings)
+    assert.equal(document, '{}')
+    return readStub(Buffer.from(`${action}\n`))
+  }
+  const large = stubOf('x'.repeat(5001))
+  assert.equal(large.errorType, 'record_too_large')
+  assert.match(large.reason, /4\.9 KiB or more, above --max-record-bytes \(4\.9 KiB\)/)
+  assert.equal(large.bytes, 5001)
+  assert.equal(Buffer.from(large.head).toString(), 'x'.repeat(1024))
+  // In JSON a NUL takes six bytes.
+  assert.equal(stubOf('\0'.repeat(1000)).bytes, 1000)
+  assert.match(encodeOne(recordOf('x'.repeat(4000)), settings).action, /^\{"create"/)
+})
+
+test('an error while a record is encoded is of that record alone', () => {
+  const encoder = new BulkEncoder(ELASTICSEARCH_DEFAULTS)
+  const body = new BodyBuilder()
+  const broken = { ...recordOf('x'), headers: Buffer.from([9, 0, 0, 0]) }
+  for (const record of [recordOf('{}', { offset: 1 }), broken, recordOf('{}', { offset: 2 })]) {
+    encoder.encode(record, body)
+    body.endDocument()
+  }
+  const { body: bytes, ends } = body.take()
+  assert.deepEqual(
+    [0, ends[0]!, ends[1]!].map((start) => isStubAt(bytes, start)),
+    [false, true, false],
+  )
+  assert.equal(readStub(bytes.subarray(ends[0], ends[1])).errorType, 'record_not_encoded')
+})
+
+test('what needs escapes comes back as it was, wherever they lie', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('"', '\\', '\0', '\x1f', '\n', '\x7f', 'ü', 'x'.repeat(255))),
+      (parts) => {
+        const text = parts.join('')
+        const { document } = encodeOne(recordOf(text), { document: 'wrap' })
+        assert.equal((JSON.parse(document) as { message: string }).message, text)
       },
     ),
   )
