@@ -1,8 +1,9 @@
 /**
  * The books: where every record went, per partition and in total.
  *
- *   carried_in + fetched = filtered(reason) + indexed + duplicate + failure_store + dead_lettered
- *                        + dropped(reason) + fenced + written + spilled + counted + pending
+ *   carried_in + fetched = filtered(reason) + indexed + duplicate + superseded + failure_store
+ *                        + dead_lettered + dropped(reason) + fenced + written + spilled + counted
+ *                        + pending
  *
  * Owned by the main thread. Each number is counted where it happens: `fetched` by the reader of a
  * slot, `filtered` by its filter, the outcomes by the output. `pending` is not counted here but
@@ -40,6 +41,7 @@ export const PLAIN_ENTRIES = [
   'fetched',
   'indexed',
   'duplicate',
+  'superseded',
   'failure_store',
   'dead_lettered',
   'fenced',
@@ -58,6 +60,7 @@ export const DESTINATIONS = [
   ...FILTER_REASONS.map((reason) => `filtered(${reason})` as const),
   'indexed',
   'duplicate',
+  'superseded',
   'failure_store',
   'dead_lettered',
   ...DROP_REASONS.map((reason) => `dropped(${reason})` as const),

@@ -190,8 +190,11 @@ export class Coordinator {
   #give(ingressIndex: number, partitions: readonly PartitionOffset[], topicIds: TopicIds): void {
     const { ledger, toFilters, toIngress, idPrefixOf } = this.#options
     const superseded: number[] = []
+    const prefixOf = (topic: string) => idPrefixOf(topicIds[topic] ?? null)
     const states = partitions.map((one) => {
-      const state = this.assignments.add(ingressIndex, one)
+      const prefix = prefixOf(one.topic)
+      const log = prefix === '' ? undefined : prefix
+      const state = this.assignments.add(ingressIndex, one, log)
       const older = ledger.open(state)
       if (older !== null) superseded.push(older)
       return state
@@ -200,7 +203,6 @@ export class Coordinator {
       this.assignments.close(id)
       this.#dropQueued(id)
     }
-    const prefixOf = (topic: string) => idPrefixOf(topicIds[topic] ?? null)
     const names = states.map((one) => ({ ...nameOf(one), idPrefix: prefixOf(one.topic) }))
     toFilters({ kind: 'names', names })
     if (superseded.length > 0) toFilters({ kind: 'forget', assignmentIds: superseded })
@@ -268,7 +270,7 @@ export class Coordinator {
     }
     state.book.filtered('pattern', recordCount - offsets.length - outsideTime)
     state.book.filtered('time', outsideTime)
-    return { run, topic: state.topic, partition: state.partition, tile }
+    return { run, topic: state.topic, log: state.log, partition: state.partition, tile }
   }
 
   #settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void {
@@ -276,7 +278,6 @@ export class Coordinator {
     const { tile, run } = placed
     const { book } = this.assignments.get(run.assignmentId)
     const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
-    assert(!isOurs || outcome !== 'fenced', 'what is owned is not forgotten')
     // What lies in the spill is sent from there, whoever owns its partition, and leaves it then.
     if (isOurs || outcome === 'spilled') book.settle(outcome, count)
     else book.add('fenced', count)

@@ -160,6 +160,7 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
     index: config.esIndex,
     document: config.esDocument,
     documentId: config.esDocumentId,
+    maxRecordBytes: config.maxRecordBytes,
     pipeline: config.esPipeline === '' ? null : config.esPipeline,
     bulkActions: config.esBulkActions,
     bulkBytes: config.esBulkBytes,

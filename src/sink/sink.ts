@@ -21,12 +21,14 @@ export type Auth =
 
 /**
  * How a document ended. All of them resolve its offset, but `fenced`: its partition was given away
- * (`dropPartition`), and what the output had of it on disk is forgotten.
+ * (`dropPartition`), and what the output had of it on disk is forgotten. `superseded`: a later
+ * version of its key is in the index (--document-id key).
  */
 export type Outcome =
   | 'written'
   | 'indexed'
   | 'duplicate'
+  | 'superseded'
   | 'failure_store'
   | 'dead_lettered'
   | 'dropped'
@@ -38,6 +40,7 @@ export const OUTCOMES = [
   'written',
   'indexed',
   'duplicate',
+  'superseded',
   'failure_store',
   'dead_lettered',
   'dropped',
@@ -49,6 +52,8 @@ export const OUTCOMES = [
 /** The documents of one run of a slot: one partition, ascending offsets. */
 export interface SinkRun {
   readonly topic: string
+  /** Which log of that name, from Kafka's topic id; absent: not known. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly assignmentId: number
   /** Kafka's offset of each document of this run. */

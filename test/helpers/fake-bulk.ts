@@ -20,7 +20,8 @@ export interface FakeItem {
   readonly index: string
   /** Null: the server would make one. */
   readonly id: string | null
-  readonly version: number | null
+  /** With external_gte. */
+  readonly version: bigint | null
   readonly source: string
 }
 
@@ -68,6 +69,7 @@ export class FakeBulk {
   readonly pages = new Map<string, object>()
   /** What happens to a request; by default all is written. */
   script: (request: FakeRequest) => FakeAnswer = () => ({ kind: 'items' })
+  readonly #versions = new Map<string, bigint>()
   #madeIds = 0
   #servers: Server[] = []
 
@@ -228,6 +230,12 @@ export class FakeBulk {
       const reason = `[${id}]: version conflict, document already exists (current version [1])`
       return { status: 409, type: 'version_conflict_engine_exception', reason }
     }
+    const versionBefore = this.#versions.get(key) ?? 0n
+    if (item.version !== null && item.version < versionBefore) {
+      const reason = `[${id}]: version conflict, current version [${versionBefore}] is higher`
+      return { status: 409, type: 'version_conflict_engine_exception', reason }
+    }
+    if (item.version !== null) this.#versions.set(key, item.version)
     this.documents.set(key, item.source)
     this.writes.set(key, (this.writes.get(key) ?? 0) + 1)
     return null
@@ -260,12 +268,13 @@ function readAction(line: string): Omit<FakeItem, 'source'> | null {
     const parsed = JSON.parse(line) as Record<string, Record<string, unknown>>
     const [[action, meta] = ['', {}]] = Object.entries(parsed)
     if (!['create', 'index', 'delete', 'update'].includes(action)) return null
-    const { _index: index, _id: id, version } = meta
+    const { _index: index, _id: id } = meta
+    const version = /"version":(\d+),"version_type":"external_gte"/.exec(line)?.[1]
     return {
       action,
       index: typeof index === 'string' ? index : '',
       id: typeof id === 'string' ? id : null,
-      version: typeof version === 'number' ? version : null,
+      version: version === undefined ? null : BigInt(version),
     }
   } catch {
     return null

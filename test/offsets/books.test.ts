@@ -134,6 +134,7 @@ test('the JSON has every entry, with reasons as objects', () => {
     fetched: 50,
     indexed: 0,
     duplicate: 0,
+    superseded: 0,
     failure_store: 0,
     dead_lettered: 0,
     fenced: 0,

@@ -30,8 +30,9 @@ export class Lane {
   /** Looks so far, and when the next one is due. */
   probes = 0
   nextProbeMs = 0
-  /** A look is in flight. */
+  /** A look is in flight, with so many documents. */
   isProbing = false
+  probedCount = 0
   /** Where its documents come from, by `topic/partition`: what would be paused. */
   readonly sources = new Map<string, Partition>()
   /** It has used up its share of the room (crowding.ts). */
@@ -40,6 +41,11 @@ export class Lane {
   constructor(index: string, reason: string) {
     this.index = index
     this.reason = reason
+  }
+
+  /** All that waits for the index: in the line, and in a look at it. */
+  get documentCount(): number {
+    return this.line.documentCount + (this.isProbing ? this.probedCount : 0)
   }
 
   take(parcel: Parcel): void {
@@ -130,6 +136,7 @@ export class Lanes {
         left -= to - parcel.from
       }
       lane.isProbing = true
+      lane.probedCount = PROBE_DOCUMENTS_MAX - left
       return { lane, parcels }
     }
     return null

@@ -12,7 +12,7 @@
 import assert from 'node:assert/strict'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import type { BodyHold, Outcome, SinkRun } from '../sink.ts'
-import { indexAt } from './action-line.ts'
+import { indexAt, isVersionedAt } from './action-line.ts'
 
 /** What a load is made of: a SinkBatch, or what was read from the spill. */
 export interface LoadSource extends BodyHold {
@@ -39,6 +39,8 @@ export interface Partition {
 }
 
 export interface Origin extends Partition {
+  /** Which log of the topic's name; absent: not known. */
+  readonly log?: string | undefined
   readonly offset: number
   readonly timestampMs: number
   readonly timestampType: TimestampType
@@ -122,15 +124,31 @@ export class Load {
       if (offset !== undefined) {
         const timestampMs = run.timestampsMs[place]!
         const timestampType = TIMESTAMP_TYPES[run.timestampTypes[place]!] ?? 'none'
-        return { topic: run.topic, partition: run.partition, offset, timestampMs, timestampType }
+        const { topic, partition, log } = run
+        const origin = { topic, partition, offset, timestampMs, timestampType }
+        return log === undefined ? origin : { ...origin, log }
       }
       first += run.offsets.length
     }
     return assert.fail(`document ${documentIndex} is in no run`)
   }
 
-  /** Settles documents [from, to), which were in memory. */
+  /**
+   * Settles documents [from, to), which were in memory. A versioned document that is said to be
+   * there already has met a later version, never itself: it is superseded.
+   */
   settle(from: number, to: number, outcome: Outcome): void {
+    if (outcome !== 'duplicate') return this.#settleAs(from, to, outcome)
+    for (let start = from; start < to;) {
+      const isVersioned = isVersionedAt(this.body, this.startOf(start))
+      let end = start + 1
+      while (end < to && isVersionedAt(this.body, this.startOf(end)) === isVersioned) end++
+      this.#settleAs(start, end, isVersioned ? 'superseded' : 'duplicate')
+      start = end
+    }
+  }
+
+  #settleAs(from: number, to: number, outcome: Outcome): void {
     const count = to - from
     this.#books.settled(count, this.startOf(to) - this.startOf(from), outcome)
     this.#settleAtSource(from, to, outcome)

@@ -2,6 +2,7 @@
  * What becomes of documents that were not written: they wait and are sent again, wait in a lane,
  * are sent in halves, or are dead-lettered.
  */
+import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import { RETRY_TIMES, backoffMs } from './backoff.ts'
@@ -117,10 +118,8 @@ export class Requeue implements VerdictActions {
       () => {
         if (!this.#isStopped) parcel.load.settle(parcel.from, parcel.to, 'dead_lettered')
       },
-      (error: unknown) =>
-        fail(
-          new LogpipeError('OUTPUT_WRITE', 'The dead letters cannot be stored', { cause: error }),
-        ),
+      // It names the store, the letter's size and the cause.
+      (error: unknown) => fail(error instanceof Error ? error : assert.fail(String(error))),
     )
   }
 

@@ -16,6 +16,8 @@ export interface DocumentSettings {
   readonly index: string
   readonly document: DocumentMode
   readonly documentId: DocumentId
+  /** Of a record with a larger value or document none is made: it becomes a dead letter. */
+  readonly maxRecordBytes: number
 }
 
 export interface ElasticsearchSettings extends DocumentSettings {
@@ -54,6 +56,7 @@ export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
   index: 'logs-filtered',
   document: 'auto',
   documentId: 'offset',
+  maxRecordBytes: 100 * 1024 * 1024,
   pipeline: null,
   bulkActions: 5000,
   bulkBytes: 16 * 1024 * 1024,
