@@ -167,3 +167,19 @@ export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message
   return String(thrown)
 }
+
+const CONNECT_FAULTS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused: nothing listens there'],
+  ['ENOTFOUND', 'this host name is not known'],
+  ['EAI_AGAIN', 'the name server does not answer'],
+  ['EHOSTUNREACH', 'there is no way to this host'],
+  ['ENETUNREACH', 'there is no way to this host'],
+])
+
+/** What a failed connection means, in words. */
+export function connectFault(thrown: unknown): string {
+  const { code } = Object(thrown) as { readonly code?: unknown }
+  const name = typeof code === 'string' ? code : ''
+  // A host with several addresses gives an error of many errors, without a message of its own.
+  return CONNECT_FAULTS.get(name) ?? (messageOf(thrown) || name)
+}
