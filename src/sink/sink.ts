@@ -28,6 +28,8 @@ export type Outcome =
   | 'indexed'
   | 'duplicate'
   | 'failure_store'
+  /** An ingest pipeline of Elasticsearch has dropped it. */
+  | 'pipeline_dropped'
   | 'dead_lettered'
   | 'dropped'
   | 'spilled'
@@ -39,6 +41,7 @@ export const OUTCOMES = [
   'indexed',
   'duplicate',
   'failure_store',
+  'pipeline_dropped',
   'dead_lettered',
   'dropped',
   'spilled',

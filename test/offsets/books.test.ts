@@ -135,6 +135,7 @@ test('the JSON has every entry, with reasons as objects', () => {
     indexed: 0,
     duplicate: 0,
     failure_store: 0,
+    pipeline_dropped: 0,
     dead_lettered: 0,
     fenced: 0,
     written: 2,
