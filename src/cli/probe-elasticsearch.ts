@@ -8,7 +8,13 @@ import { messageOf } from '../core/errors.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { isTopic } from '../options/notations.ts'
 import { connectionSettings, type ConnectionConfig } from '../run/elasticsearch-connection.ts'
-import { Diagnosis, openConnections, redirectFault } from '../sink/elasticsearch/connections.ts'
+import {
+  authorizationOf,
+  basic,
+  Diagnosis,
+  openConnections,
+  redirectFault,
+} from '../sink/elasticsearch/connections.ts'
 import { indexNameOf, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { ConnectionSettings } from '../sink/elasticsearch/settings.ts'
 import { targetOf, type Ask, type TargetKind } from '../sink/elasticsearch/targets.ts'
@@ -192,8 +198,9 @@ function authorization(
   config: ElasticsearchConfig,
 ): { readonly authorization?: string } {
   if (config.esApiKey !== null) return { authorization: `ApiKey ${config.esApiKey}` }
-  const user = config.esUsername ?? decodeURIComponent(target.username)
-  const password = config.esPassword ?? decodeURIComponent(target.password)
-  if (user === '') return {}
-  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }
+  if (config.esUsername !== null) {
+    return { authorization: basic(config.esUsername, config.esPassword ?? '') }
+  }
+  const own = authorizationOf(target)
+  return own === null ? {} : { authorization: own }
 }

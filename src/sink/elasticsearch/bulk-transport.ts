@@ -21,7 +21,14 @@ import {
 import { messageOf } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Auth } from '../sink.ts'
-import { basic, nodeConnections, proxySecrets, redirectFault, secretsOfUrl } from './connections.ts'
+import {
+  authorizationOf,
+  basic,
+  nodeConnections,
+  proxySecrets,
+  redirectFault,
+  secretsOfUrl,
+} from './connections.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 import type { Ask } from './targets.ts'
 
@@ -85,7 +92,7 @@ export class ElasticTransport implements BulkTransport {
   #isClosed = false
 
   constructor(settings: ElasticsearchSettings, clock: Clock) {
-    this.#authorization = authorizationOf(settings.auth)
+    this.#authorization = signatureOf(settings.auth)
     this.nodeCount = settings.urls.length
     this.#timeoutMs = settings.timeoutMs
     this.#isCompressed = settings.compression === 'gzip'
@@ -100,7 +107,16 @@ export class ElasticTransport implements BulkTransport {
       agent: () => nodeConnections(settings.connection),
     })
     this.#pool.resurrectTimeout = RESURRECT_MS
-    this.#pool.addConnection(settings.urls.map((url) => ({ url: new URL(url) })))
+    // By a header: the client leaves out a user without a password, and stumbles over a bare %.
+    this.#pool.addConnection(
+      settings.urls.map((text) => {
+        const url = new URL(text)
+        const authorization = authorizationOf(url)
+        url.username = ''
+        url.password = ''
+        return authorization === null ? { url } : { url, headers: { authorization } }
+      }),
+    )
     this.#transport = new Transport({
       connectionPool: this.#pool,
       serializer: textSerializer,
@@ -162,7 +178,7 @@ export class ElasticTransport implements BulkTransport {
   }
 
   setAuth(auth: Auth): void {
-    this.#authorization = authorizationOf(auth)
+    this.#authorization = signatureOf(auth)
     this.#keepSecrets(secretsOf(auth))
   }
 
@@ -246,7 +262,7 @@ function pathOf(settings: ElasticsearchSettings): string {
 }
 
 /** Null: none, or the one in the URL. */
-function authorizationOf(auth: Auth): string | null {
+function signatureOf(auth: Auth): string | null {
   switch (auth.kind) {
     case 'none':
       return null
@@ -260,7 +276,7 @@ function authorizationOf(auth: Auth): string | null {
 /** Credentials, as they are given and as they are sent. */
 function secretsOf(auth: Auth): string[] {
   if (auth.kind === 'none') return []
-  const sent = authorizationOf(auth)?.replace(/^\w+ /, '') ?? ''
+  const sent = signatureOf(auth)?.replace(/^\w+ /, '') ?? ''
   return auth.kind === 'apiKey' ? [auth.apiKey] : [sent, auth.password]
 }
 

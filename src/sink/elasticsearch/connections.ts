@@ -40,8 +40,9 @@ export function openConnections(settings: ConnectionSettings): Dispatcher {
         bodyTimeout: 0,
       }
       if (proxy === null) return new Pool(url.origin, { ...limits, connect: tls })
-      const { origin: uri, username, password } = new URL(proxy)
-      const token = username === '' ? {} : { token: basic(decoded(username), decoded(password)) }
+      const authorization = authorizationOf(new URL(proxy))
+      const token = authorization === null ? {} : { token: authorization }
+      const uri = new URL(proxy).origin
       return new ProxyAgent({ ...limits, uri, ...token, requestTls: tls, proxyTunnel: false })
     },
   })
@@ -76,9 +77,18 @@ export function fetchBy(
   // The same class, which @types/node declares once more.
   const dispatcher = openConnections(settings) as unknown as NonNullable<RequestInit['dispatcher']>
   const diagnosis = new Diagnosis(settings)
-  return async (url, init) => {
+  return async (text, init) => {
+    // fetch takes no credentials in a URL.
+    const url = new URL(text)
+    const authorization = authorizationOf(url)
+    const headers = new Headers(init.headers)
+    if (authorization !== null && !headers.has('authorization')) {
+      headers.set('authorization', authorization)
+    }
+    url.username = ''
+    url.password = ''
     try {
-      const answer = await fetch(url, { ...init, dispatcher })
+      const answer = await fetch(url, { ...init, headers, dispatcher })
       const redirect = redirectFault(answer.status, answer.headers.get('location') ?? '')
       if (redirect === undefined) return answer
       await answer.body?.cancel()
@@ -86,7 +96,7 @@ export function fetchBy(
     } catch (error) {
       // fetch says "fetch failed", and why in the cause.
       if (!(error instanceof TypeError) || error.cause === undefined) throw error
-      throw new TypeError(await diagnosis.of(error.cause, new URL(url)), { cause: error })
+      throw new TypeError(await diagnosis.of(error.cause, url), { cause: error })
     }
   }
 }
@@ -155,6 +165,11 @@ export function secretsOfUrl(text: string): string[] {
   if (password === '') return []
   const plain = decoded(password)
   return [password, plain, basic(decoded(username), plain).replace('Basic ', '')]
+}
+
+/** The header that the credentials in a URL stand for; null: there are none. */
+export function authorizationOf({ username, password }: URL): string | null {
+  return username === '' ? null : basic(decoded(username), decoded(password))
 }
 
 export function basic(username: string, password: string): string {

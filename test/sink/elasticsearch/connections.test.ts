@@ -100,6 +100,25 @@ test('an http node is reached through the proxy, with its credentials and the pa
   assert(seen.endsWith(` Basic ${btoa('u:p w')}`), seen)
 })
 
+test('credentials in a URL are sent as they are meant, with and without a password', async (t) => {
+  const seen: (string | undefined)[] = []
+  const server = createServer((incoming, outgoing) => {
+    seen.push(incoming.headers.authorization)
+    outgoing.end(WRITTEN)
+  })
+  const node = await listen(t, server)
+  for (const [credentials, meant] of [
+    ['us%40er:p%2Fa%3As%23s%25', 'us@er:p/a:s#s%'],
+    ['user', 'user:'],
+    ['u:100%', 'u:100%'],
+  ] as const) {
+    const url = `http://${credentials}@${node}`
+    assert.equal((await send(t, url)).kind, 'answer')
+    await fetchBy(DIRECT)(`${url}/_cluster/health`, {})
+    assert.deepEqual(seen.splice(0), [`Basic ${btoa(meant)}`, `Basic ${btoa(meant)}`])
+  }
+})
+
 test('an https node is reached by a tunnel, and speaks TLS with us itself', async (t) => {
   const pair = makeCertificates(t)
   if (pair === null) return
