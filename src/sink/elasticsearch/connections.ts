@@ -254,6 +254,12 @@ function requestFault(error: unknown): string {
     /^Proxy response \((\d+)\)|^Proxy Authentication Required \((\d+)\)/.exec(messageOf(error)) ??
     []
   const status = tunnel ?? forward
+  const { code } = Object(error) as { readonly code?: unknown }
+  if (typeof code === 'string' && /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code)) {
+    // Node goes on with advice about its own command line.
+    const why = messageOf(error).split(';')[0]
+    return `the server's certificate is not trusted (${why}): set ES_CA_FILE to its authority`
+  }
   return status === undefined ? connectFault(error) : `the proxy answers ${status}: see ES_PROXY`
 }
 

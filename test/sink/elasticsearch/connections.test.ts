@@ -215,6 +215,7 @@ test('a server that speaks the other protocol is told from one that breaks off',
   }
   assert.equal(await messageOf(`http://${tls}`), `the server at ${tls} speaks TLS: use https://`)
   assert.match(await messageOf(`https://${plain}`), /speaks plain HTTP, not TLS: use http:\/\/$/)
+  assert.match(await messageOf(`https://${tls}`), /not trusted \(self-signed .*\): set ES_CA_FILE/)
   assert.doesNotMatch(await messageOf(`http://${rude}`), /TLS/)
   assert.doesNotMatch(await messageOf(`https://${rude}`), /plain HTTP/)
 })
