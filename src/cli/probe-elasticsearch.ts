@@ -127,7 +127,9 @@ const TARGET_WORDS: Readonly<Record<TargetKind, string>> = {
   data_stream: 'a data stream: JSON without @timestamp gets the time of its record',
   index: 'exists',
   none: 'will be made as an index',
-  unknown: 'these credentials may not ask; a data stream would refuse JSON without @timestamp',
+  unknown:
+    'may not be asked (view_index_metadata): if it is a data stream, it refuses JSON without ' +
+    '@timestamp',
 }
 
 function statusFault({ status, location }: Answer): string | undefined {

@@ -45,7 +45,9 @@ test('Elasticsearch is named with its version when the credentials open it', asy
     {
       subject: 'index logs-filtered',
       state: 'untested',
-      detail: 'these credentials may not ask; a data stream would refuse JSON without @timestamp',
+      detail:
+        'may not be asked (view_index_metadata): if it is a data stream, it refuses JSON without ' +
+        '@timestamp',
     },
   ])
   const basic = configOf(['--es-url', url, '--es-username', 'u', '--es-password', 'p:q'])

@@ -5,9 +5,9 @@
  *   GET _resolve/index/NAME                     what is there
  *   POST _index_template/_simulate_index/NAME   404: what a template would make of it
  *
- * Credentials that may only write are refused both questions, and an older server knows neither:
- * then the name is unknown until an answer of _bulk names the backing index that a document went
- * to. To a data stream, a JSON object without @timestamp goes with the time of its record.
+ * The first needs view_index_metadata, the second manage_index_templates: to credentials that may
+ * only write, a name is unknown, and its documents go as they are. To a data stream, a JSON object
+ * without @timestamp goes with the time of its record.
  *
  * Bound. TARGETS_MAX names, the oldest forgotten first; a question for each at a time.
  */
@@ -87,20 +87,10 @@ export class Targets {
     return this.#known.get(name)?.kind === 'data_stream'
   }
 
-  /**
-   * Learns from an answer where a document went.
-   * @returns whether it is news that this is a data stream.
-   */
-  wentTo(name: string, index: string): boolean {
-    if (!BACKING_INDEX.test(index) || name === index || this.isDataStream(name)) return false
-    this.#keep(name, 'data_stream')
-    return true
-  }
-
   async #askFor(ask: Ask, name: string): Promise<void> {
     const kind = await targetOf(ask, name)
     this.#asked.delete(name)
-    if (!this.isDataStream(name)) this.#keep(name, kind)
+    this.#keep(name, kind)
   }
 
   #keep(name: string, kind: TargetKind): void {
