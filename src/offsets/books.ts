@@ -2,7 +2,8 @@
  * The books: where every record went, per partition and in total.
  *
  *   carried_in + fetched = filtered(reason) + indexed + duplicate + failure_store
- *                        + pipeline_dropped + dead_lettered + dropped(reason) + fenced + written + spilled + counted + pending
+ *                        + pipeline_dropped + dead_lettered + dropped(reason) + fenced
+ *                        + written + spilled + counted + pending
  *
  * Owned by the main thread. Each number is counted where it happens: `fetched` by the reader of a
  * slot, `filtered` by its filter, the outcomes by the output. `pending` is not counted here but

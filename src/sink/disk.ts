@@ -1,12 +1,12 @@
 /**
  * The few things that spill and dead letters ask of a disk, so that a test can own it: lose what
- * was not synced, fill up, refuse. `nodeDisk` is the real one. Errors have the `code` of Node's own;
- * of a full disk they name the file, the size, and what to do.
+ * was not synced, fill up, refuse. `nodeDisk` is the real one. Errors have the `code` of Node's
+ * own; of a full disk they name the file, the size, and what to do.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { diskFault, messageOf } from '../core/errors.ts'
+import { diskFault } from '../core/errors.ts'
 
 export interface DiskFile {
   /** Writes all of it at a place in the file; on an error, part of it may be there. */
@@ -148,9 +148,8 @@ export async function naming<T>(
   try {
     return await run()
   } catch (error) {
-    const message = diskFault(error, file, byteCount)
-    if (message === messageOf(error)) throw error
-    throw Object.assign(new Error(message, { cause: error }), { code: errorCode(error) })
+    if (error instanceof Error) error.message = diskFault(error, file, byteCount)
+    throw error
   }
 }
 

@@ -72,7 +72,9 @@ test('a date of letters that are not replaced is refused, with those that are', 
   ] as const) {
     assert.throws(() => parseIndexPattern(`a-{+${format}}`), {
       code: 'USAGE',
-      message: `ES_INDEX is "a-{+${format}}": {+${format}} has "${letters}"; a date is made of yyyy (year), MM (month), dd (day) and HH (hour)`,
+      message:
+        `ES_INDEX is "a-{+${format}}": {+${format}} has "${letters}"; ` +
+        'a date is made of yyyy (year), MM (month), dd (day) and HH (hour)',
     })
   }
   assert.throws(() => parseIndexPattern('a-{+2026}'), {
