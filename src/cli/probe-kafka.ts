@@ -5,7 +5,7 @@
  */
 import net from 'node:net'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import { messageOf } from '../core/errors.ts'
+import { connectFault, messageOf } from '../core/errors.ts'
 import { consumerSettings } from '../kafka/consumer-settings.ts'
 import { whyUnreachable } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
@@ -77,22 +77,8 @@ export function probeBroker(broker: string): Promise<Probe> {
       end('wrong', `no answer in ${CONNECT_MS_MAX / 1000} s; is a firewall between?`)
     })
     socket.once('connect', () => end('fine', 'accepts connections'))
-    socket.once('error', (error: NodeJS.ErrnoException) => end('wrong', connectFault(error)))
+    socket.once('error', (error) => end('wrong', connectFault(error)))
   })
-}
-
-const CONNECT_FAULTS: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connection refused: nothing listens there'],
-  ['ENOTFOUND', 'this host name is not known'],
-  ['EAI_AGAIN', 'the name server does not answer'],
-  ['EHOSTUNREACH', 'there is no way to this host'],
-  ['ENETUNREACH', 'there is no way to this host'],
-])
-
-/** What a failed connection means, in words. */
-export function connectFault(error: NodeJS.ErrnoException): string {
-  const code = error.code ?? ''
-  return CONNECT_FAULTS.get(code) ?? (error.message === '' ? code : error.message)
 }
 
 function askMetadata(

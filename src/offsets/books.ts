@@ -2,8 +2,8 @@
  * The books: where every record went, per partition and in total.
  *
  *   carried_in + fetched = filtered(reason) + indexed + duplicate + superseded + failure_store
- *                        + dead_lettered + dropped(reason) + fenced + written + spilled + counted
- *                        + pending
+ *                        + pipeline_dropped + dead_lettered + dropped(reason) + fenced
+ *                        + written + spilled + counted + pending
  *
  * Owned by the main thread. Each number is counted where it happens: `fetched` by the reader of a
  * slot, `filtered` by its filter, the outcomes by the output. `pending` is not counted here but
@@ -43,6 +43,7 @@ export const PLAIN_ENTRIES = [
   'duplicate',
   'superseded',
   'failure_store',
+  'pipeline_dropped',
   'dead_lettered',
   'fenced',
   'written',
@@ -62,6 +63,7 @@ export const DESTINATIONS = [
   'duplicate',
   'superseded',
   'failure_store',
+  'pipeline_dropped',
   'dead_lettered',
   ...DROP_REASONS.map((reason) => `dropped(${reason})` as const),
   'fenced',

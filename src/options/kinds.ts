@@ -18,6 +18,7 @@ import {
   parseOutput,
   parsePair,
   parsePartitions,
+  parseProxy,
   parseStart,
   parseTime,
   parseTopics,
@@ -45,6 +46,7 @@ export interface KindValues {
   choice: string
   url: string
   urls: readonly string[]
+  proxy: string
   address: ListenAddress
   addresses: readonly string[]
   topics: readonly string[]
@@ -89,6 +91,7 @@ const PARSERS: Parsers = {
   choice: (text, spec) => spec.choices?.find((choice) => choice === text),
   url: parseUrl,
   urls: parseUrls,
+  proxy: parseProxy,
   address: parseAddress,
   addresses: parseBrokers,
   topics: parseTopics,
@@ -124,6 +127,7 @@ export function expected(spec: OptionSpec): string {
     choice: oneOf(spec.choices ?? []),
     url: 'a URL as http://HOST:PORT',
     urls: 'URLs as http://HOST:PORT, comma separated',
+    proxy: 'the URL of a proxy as http://HOST:PORT, or none',
     address: 'HOST:PORT or :PORT',
     addresses: 'HOST:PORT, comma separated',
     topics: 'topic names or ^REGEX, comma separated',

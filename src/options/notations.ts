@@ -89,6 +89,14 @@ export function parseUrl(text: string): string | undefined {
   return trimmed.replace(/\/+$/, '')
 }
 
+/** Of any scheme: other programs read the variable too, and only its use is refused. */
+export function parseProxy(text: string): string | undefined {
+  const trimmed = text.trim()
+  if (trimmed.toLowerCase() === 'none') return 'none'
+  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `http://${trimmed}`
+  return URL.canParse(whole) && new URL(whole).hostname !== '' ? whole : undefined
+}
+
 export function parseUrls(text: string): string[] | undefined {
   return listOf(text, parseUrl)
 }

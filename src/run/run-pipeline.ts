@@ -226,6 +226,7 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     dropped_total: counters.dropped,
     fenced_total: stats.fenced,
     dead_letters_total: stats.deadLetters,
+    pipeline_dropped_total: stats.pipelineDropped,
     retries_total: sink.retries,
     es_429_proxy_rejected_total: sink.rejected429,
     es_mem_queue_len: sink.queuedDocuments,

@@ -6,7 +6,7 @@ import type { Config } from '../options/config.ts'
 import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { patternsOf } from '../options/patterns.ts'
-import { readCertificates } from './ca-file.ts'
+import { connectionSettings } from './elasticsearch-connection.ts'
 import { overrideRow } from '../sink/elasticsearch/judge.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
@@ -171,7 +171,7 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
     timeoutMs: config.esTimeoutMs,
     compression: config.esCompression,
     auth: authOf(config),
-    caPem: config.esCaFile === null ? null : readCertificates(config.esCaFile),
+    connection: connectionSettings(config),
     concurrencyMax: config.esConcurrency,
     answerOverrides: config.esAnswer.map(overrideRow),
     spillBytesMax: config.esSpillMaxBytes,

@@ -30,6 +30,8 @@ export type Outcome =
   | 'duplicate'
   | 'superseded'
   | 'failure_store'
+  /** An ingest pipeline of Elasticsearch has dropped it. */
+  | 'pipeline_dropped'
   | 'dead_lettered'
   | 'dropped'
   | 'spilled'
@@ -42,6 +44,7 @@ export const OUTCOMES = [
   'duplicate',
   'superseded',
   'failure_store',
+  'pipeline_dropped',
   'dead_lettered',
   'dropped',
   'spilled',

@@ -46,6 +46,8 @@ export type FakeAnswer =
       readonly kind: 'items'
       readonly fault?: (item: FakeItem, position: number) => FakeFault | null
       readonly failureStore?: boolean
+      /** The ingest pipeline drops these: answered well, and written nowhere. */
+      readonly dropped?: (item: FakeItem) => boolean
       /** Answers for this many items fewer. */
       readonly missing?: number
       readonly delayMs?: number
@@ -205,6 +207,7 @@ export class FakeBulk {
       }
     }
     const results = request.items.map((item, position) => {
+      if (answer.dropped?.(item) === true) return { [item.action]: { status: 200, result: 'noop' } }
       const fault = answer.fault?.(item, position) ?? this.#write(item)
       if (fault === null) {
         const stored = answer.failureStore === true ? { failure_store: 'used' } : {}

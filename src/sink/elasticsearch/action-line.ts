@@ -84,12 +84,26 @@ export function isVersionedAt(body: Uint8Array, from: number): boolean {
   return body[from + 2] === INDEX.charCodeAt(2)
 }
 
-/** The index asked for by the document that starts at `from`. */
-export function indexAt(body: Uint8Array, from: number): string {
+/** Where the name of the index stands, of the document that starts at `from`. */
+function indexPlace(body: Uint8Array, from: number): [start: number, end: number] {
   const start = from + (body[from + 2] === CREATE.charCodeAt(2) ? CREATE.length : INDEX.length)
   const end = body.indexOf(0x22, start)
   assert(end > start)
+  return [start, end]
+}
+
+/** The index asked for by the document that starts at `from`. */
+export function indexAt(body: Uint8Array, from: number): string {
+  const [start, end] = indexPlace(body, from)
   return Buffer.from(body.buffer, body.byteOffset + start, end - start).toString('utf8')
+}
+
+/**
+ * The bytes by which a document asks for its index: those that ask for the same one in the same way
+ * begin with the same bytes.
+ */
+export function askAt(body: Uint8Array, from: number): Uint8Array {
+  return body.subarray(from, indexPlace(body, from)[1] + 1)
 }
 
 /** Where the document's own line starts, behind the action. */

@@ -12,6 +12,8 @@ export interface BulkItem {
   readonly errorType: string
   readonly reason: string
   readonly failureStore: boolean
+  /** The ingest pipeline dropped it: the index does not have it. */
+  readonly isDropped: boolean
 }
 
 export type BulkAnswer =
@@ -54,7 +56,7 @@ const STATUS = '"status":20'
 
 function isAllWritten(text: string, documentCount: number): boolean {
   if (!HEAD_NO_ERRORS.test(text) || !text.endsWith(']}')) return false
-  if (text.includes('"failure_store"')) return false
+  if (text.includes('"failure_store"') || text.includes('"noop"')) return false
   let count = 0
   for (let at = text.indexOf(STATUS); at >= 0; at = text.indexOf(STATUS, at + STATUS.length)) {
     count++
@@ -76,6 +78,7 @@ function readItems(list: unknown): BulkItem[] | undefined {
       status: result['status'],
       ...readError(result['error']),
       failureStore: result['failure_store'] === 'used',
+      isDropped: result['result'] === 'noop',
     })
   }
   return items

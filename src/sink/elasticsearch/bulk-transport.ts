@@ -21,7 +21,16 @@ import {
 import { messageOf } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Auth } from '../sink.ts'
+import {
+  authorizationOf,
+  basic,
+  nodeConnections,
+  proxySecrets,
+  redirectFault,
+  secretsOfUrl,
+} from './connections.ts'
 import type { ElasticsearchSettings } from './settings.ts'
+import type { Ask } from './targets.ts'
 
 export type BulkReply =
   /** An HTTP answer, whatever its status. */
@@ -41,6 +50,8 @@ export interface BulkTransport {
   readonly nodeCount: number
   /** Never rejects. `body` must not change until this resolves. */
   send(body: Buffer): Promise<BulkReply>
+  /** Asks about the cluster. Rejects when there is no answer; absent: nothing can be asked. */
+  readonly ask?: Ask
   /** From the next request on. */
   setAuth(auth: Auth): void
   /** Gives up what is under way; its `send` resolves. Idempotent. */
@@ -49,7 +60,8 @@ export interface BulkTransport {
 
 /** Fields of the answer: only what judging needs (the rest would be most of the bytes). */
 const FILTER_PATH =
-  'took,errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store'
+  'took,errors,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,' +
+  'items.*.failure_store'
 
 /** Some 100 bytes for each of 100,000 refused documents, and ample. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024
@@ -76,24 +88,35 @@ export class ElasticTransport implements BulkTransport {
   readonly #underWay = new Set<AbortController>()
   #authorization: string | null
   /** What may not be told; old ones too, for requests with them may be under way. */
-  readonly #secrets: Set<string>
+  readonly #secrets = new Set<string>()
   #isClosed = false
 
   constructor(settings: ElasticsearchSettings, clock: Clock) {
-    this.#authorization = authorizationOf(settings.auth)
+    this.#authorization = signatureOf(settings.auth)
     this.nodeCount = settings.urls.length
     this.#timeoutMs = settings.timeoutMs
     this.#isCompressed = settings.compression === 'gzip'
     this.#clock = clock
-    this.#secrets = new Set([...settings.urls.flatMap(secretsOfUrl), ...secretsOf(settings.auth)])
+    this.#keepSecrets(settings.urls.flatMap(secretsOfUrl))
+    this.#keepSecrets(secretsOf(settings.auth))
+    this.#keepSecrets(proxySecrets(settings.connection))
     this.#pool = new ClusterConnectionPool({
       Connection: UndiciConnection,
       // A ping would have no time-out (see send), so a real request finds out.
       resurrectStrategy: 'optimistic',
-      ...(settings.caPem === null ? {} : { tls: { ca: settings.caPem } }),
+      agent: () => nodeConnections(settings.connection),
     })
     this.#pool.resurrectTimeout = RESURRECT_MS
-    this.#pool.addConnection(settings.urls.map((url) => ({ url: new URL(url) })))
+    // By a header: the client leaves out a user without a password, and stumbles over a bare %.
+    this.#pool.addConnection(
+      settings.urls.map((text) => {
+        const url = new URL(text)
+        const authorization = authorizationOf(url)
+        url.username = ''
+        url.password = ''
+        return authorization === null ? { url } : { url, headers: { authorization } }
+      }),
+    )
     this.#transport = new Transport({
       connectionPool: this.#pool,
       serializer: textSerializer,
@@ -116,6 +139,25 @@ export class ElasticTransport implements BulkTransport {
   }
 
   async send(body: Buffer): Promise<BulkReply> {
+    const { isLate, ...ended } = await this.#inTime((signal) => this.#request(body, signal))
+    return 'result' in ended ? ended.result : this.#replyOf(ended.error, isLate)
+  }
+
+  readonly ask: Ask = async (method, path) => {
+    const headers = { accept: 'application/json', ...this.#signedHeaders() }
+    const ended = await this.#inTime((signal) =>
+      this.#transport.request<string>({ method, path }, { meta: true, headers, signal }),
+    )
+    if ('result' in ended) return { status: ended.result.statusCode, body: ended.result.body }
+    if (!(ended.error instanceof errors.ResponseError)) throw ended.error
+    const { statusCode, body } = ended.error.meta
+    return { status: statusCode ?? 0, body: typeof body === 'string' ? body : '' }
+  }
+
+  /** Runs a request, and gives it up after ES_TIMEOUT_MS or at close. */
+  async #inTime<Result>(
+    request: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<({ readonly result: Result } | { readonly error: unknown }) & { isLate: boolean }> {
     const abort = new AbortController()
     this.#underWay.add(abort)
     let isLate = false
@@ -126,9 +168,9 @@ export class ElasticTransport implements BulkTransport {
       abort.abort()
     })
     try {
-      return await this.#request(body, abort.signal)
+      return { result: await request(abort.signal), isLate }
     } catch (error) {
-      return this.#replyOf(error, isLate)
+      return { error, isLate }
     } finally {
       cancel()
       this.#underWay.delete(abort)
@@ -136,8 +178,14 @@ export class ElasticTransport implements BulkTransport {
   }
 
   setAuth(auth: Auth): void {
-    this.#authorization = authorizationOf(auth)
-    for (const secret of secretsOf(auth)) this.#secrets.add(secret)
+    this.#authorization = signatureOf(auth)
+    this.#keepSecrets(secretsOf(auth))
+  }
+
+  #keepSecrets(secrets: readonly string[]): void {
+    for (const secret of secrets) {
+      if (secret.length >= SECRET_LENGTH_MIN) this.#secrets.add(secret)
+    }
   }
 
   async #request(body: Buffer, signal: AbortSignal): Promise<BulkReply> {
@@ -145,9 +193,9 @@ export class ElasticTransport implements BulkTransport {
     const headers: Record<string, string> = {
       'content-type': 'application/x-ndjson',
       accept: 'application/json',
+      ...this.#signedHeaders(),
     }
     if (this.#isCompressed) headers['content-encoding'] = 'gzip'
-    if (this.#authorization !== null) headers['authorization'] = this.#authorization
     // Level 1: log lines shrink nearly as well as with 6, at a third of the processor time.
     const payload = this.#isCompressed
       ? await gzipAsync(body, { level: constants.Z_BEST_SPEED })
@@ -157,6 +205,10 @@ export class ElasticTransport implements BulkTransport {
       { meta: true, headers, signal },
     )
     return this.#answerOf(result, result.statusCode)
+  }
+
+  #signedHeaders(): { readonly authorization?: string } {
+    return this.#authorization === null ? {} : { authorization: this.#authorization }
   }
 
   #replyOf(error: unknown, isLate: boolean): BulkReply {
@@ -178,7 +230,8 @@ export class ElasticTransport implements BulkTransport {
   }
 
   #answerOf(result: DiagnosticResult, status: number): BulkReply {
-    const body = typeof result.body === 'string' ? result.body : ''
+    const redirect = redirectFault(status, result.headers?.['location'] ?? '')
+    const body = redirect ?? (typeof result.body === 'string' ? result.body : '')
     // What is not written is told to people, and some proxies answer with the request's headers.
     const text = status < 300 ? body : this.#redacted(body)
     return { kind: 'answer', node: nodeOf(result), status, text }
@@ -209,31 +262,22 @@ function pathOf(settings: ElasticsearchSettings): string {
 }
 
 /** Null: none, or the one in the URL. */
-function authorizationOf(auth: Auth): string | null {
+function signatureOf(auth: Auth): string | null {
   switch (auth.kind) {
     case 'none':
       return null
     case 'apiKey':
       return `ApiKey ${auth.apiKey}`
     case 'basic':
-      return `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`
+      return basic(auth.username, auth.password)
   }
 }
 
 /** Credentials, as they are given and as they are sent. */
 function secretsOf(auth: Auth): string[] {
   if (auth.kind === 'none') return []
-  const sent = authorizationOf(auth)?.replace(/^\w+ /, '') ?? ''
-  const secrets = auth.kind === 'apiKey' ? [auth.apiKey] : [sent, auth.password]
-  return secrets.filter((secret) => secret.length >= SECRET_LENGTH_MIN)
-}
-
-function secretsOfUrl(text: string): string[] {
-  const { username, password } = new URL(text)
-  if (password === '') return []
-  const [plainUser, plain] = [decodeURIComponent(username), decodeURIComponent(password)]
-  const auth = { kind: 'basic', username: plainUser, password: plain } as const
-  return [password, ...secretsOf(auth)].filter((secret) => secret.length >= SECRET_LENGTH_MIN)
+  const sent = signatureOf(auth)?.replace(/^\w+ /, '') ?? ''
+  return auth.kind === 'apiKey' ? [auth.apiKey] : [sent, auth.password]
 }
 
 function nodeOf(result: DiagnosticResult | undefined): string {

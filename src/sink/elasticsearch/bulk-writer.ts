@@ -26,9 +26,10 @@ import type { Parcel } from './parcel.ts'
 import type { DeadLetters, Overflow } from './outlets.ts'
 import { Overspill } from './overspill.ts'
 import { Requeue } from './requeue.ts'
-import { bodyOf, type BulkRequest } from './request.ts'
+import { bodyOf, indicesOf, type BulkRequest } from './request.ts'
 import { Schedule } from './schedule.ts'
 import type { ElasticsearchSettings } from './settings.ts'
+import { Targets } from './targets.ts'
 import { applyItems, type Refusal } from './verdicts.ts'
 import type { Outcome } from '../sink.ts'
 
@@ -67,6 +68,7 @@ export class BulkWriter {
   readonly #clock: Clock
   readonly #requeue: Requeue
   readonly #buffers: BodyBuffers
+  readonly #targets: Targets
   #inFlight = 0
   /** Requests that a working server has answered. */
   #goodCount = 0
@@ -81,6 +83,7 @@ export class BulkWriter {
     this.#parts = parts
     this.#clock = parts.clock
     this.#buffers = new BodyBuffers(settings.bulkBytes, settings.concurrencyMax)
+    this.#targets = new Targets(parts.transport, parts.clock)
     this.schedule = new Schedule(settings, new Lanes(random))
     this.health = new Health(parts.transport.nodeCount, random)
     this.concurrency = new Concurrency({
@@ -166,13 +169,19 @@ export class BulkWriter {
 
   async #send(request: BulkRequest): Promise<void> {
     this.#inFlight++
+    const learning = this.#targets.learn(indicesOf(request))
+    if (learning !== null) await learning
     const flight = {
       request,
       startedMs: this.#clock.monotonicMs(),
       wasAtLimit: this.#inFlight >= this.#limit,
     }
     let buffer: Buffer | null = null
-    const body = bodyOf(request, (byteCount) => (buffer = this.#buffers.take(byteCount)))
+    const body = bodyOf(
+      request,
+      (byteCount) => (buffer = this.#buffers.take(byteCount)),
+      (index) => this.#targets.isDataStream(index),
+    )
     const reply = await this.#parts.transport.send(body)
     this.#inFlight--
     if (this.#isStopped) return

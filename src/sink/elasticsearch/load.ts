@@ -12,7 +12,7 @@
 import assert from 'node:assert/strict'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import type { BodyHold, Outcome, SinkRun } from '../sink.ts'
-import { indexAt, isVersionedAt } from './action-line.ts'
+import { askAt, indexAt, isVersionedAt } from './action-line.ts'
 
 /** What a load is made of: a SinkBatch, or what was read from the spill. */
 export interface LoadSource extends BodyHold {
@@ -98,6 +98,23 @@ export class Load {
   /** The index that a document asks for. */
   indexOf(documentIndex: number): string {
     return indexAt(this.body, this.startOf(documentIndex))
+  }
+
+  /** Documents [from, to) in ranges that ask for one index each. */
+  *indexRuns(from: number, to: number): Generator<{ index: string; from: number; to: number }> {
+    const { body } = this
+    for (let first = from; first < to;) {
+      const ask = askAt(body, this.startOf(first))
+      let end = first + 1
+      while (end < to && isAt(body, this.startOf(end), ask)) end++
+      yield { index: this.indexOf(first), from: first, to: end }
+      first = end
+    }
+  }
+
+  /** The time of each record of documents [from, to), in order. */
+  *timestampsOf(from: number, to: number): Generator<number> {
+    for (const { timestampsMs } of runsWithin(this.#source.runs, from, to)) yield* timestampsMs
   }
 
   /** The bytes of a document, both lines: a view. */
@@ -249,6 +266,12 @@ export class Load {
     }
     this.#books.held(-count, isLast ? -this.bodyBytes : 0)
   }
+}
+
+function isAt(body: Uint8Array, start: number, bytes: Uint8Array): boolean {
+  let at = 0
+  while (at < bytes.length && body[start + at] === bytes[at]) at++
+  return at === bytes.length
 }
 
 /** The parts of runs that hold documents [from, to), counted over all of them. */

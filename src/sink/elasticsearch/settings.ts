@@ -20,6 +20,28 @@ export interface DocumentSettings {
   readonly maxRecordBytes: number
 }
 
+export interface ConnectionSettings {
+  /** The CA's certificates as PEM, or null for the well-known ones. */
+  readonly caPem: string | null
+  /** What the program shows a server that asks who it is, or null. */
+  readonly client: { readonly certificatePem: string; readonly keyPem: string } | null
+  readonly proxies: ProxySettings
+}
+
+/** URLs of proxies; null: none. */
+export interface ProxySettings {
+  readonly http: string | null
+  readonly https: string | null
+  /** NO_PROXY: HOST, .DOMAIN, HOST:PORT or *. */
+  readonly except: readonly string[]
+}
+
+export const DIRECT: ConnectionSettings = {
+  caPem: null,
+  client: null,
+  proxies: { http: null, https: null, except: [] },
+}
+
 export interface ElasticsearchSettings extends DocumentSettings {
   /** One URL for each node; the path of a URL is put in front of /_bulk. */
   readonly urls: readonly string[]
@@ -40,8 +62,7 @@ export interface ElasticsearchSettings extends DocumentSettings {
   readonly timeoutMs: number
   readonly compression: 'none' | 'gzip'
   readonly auth: Auth
-  /** The CA's certificates as PEM, or null for the system's. */
-  readonly caPem: string | null
+  readonly connection: ConnectionSettings
   /** Requests in flight at most. */
   readonly concurrencyMax: number
   /** Rows that come before the table of answers (answers.ts). */
@@ -68,7 +89,7 @@ export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
   timeoutMs: 3000,
   compression: 'none',
   auth: { kind: 'none' },
-  caPem: null,
+  connection: DIRECT,
   // A data node has 2 x cores + 1 write threads; more in flight than a few per node only queues.
   concurrencyMax: 8,
   answerOverrides: [],

@@ -68,9 +68,16 @@ function isSame(left: BulkItem, right: BulkItem): boolean {
   return (
     left.status === right.status &&
     left.failureStore === right.failureStore &&
+    left.isDropped === right.isDropped &&
     left.errorType === right.errorType &&
     left.reason === right.reason
   )
+}
+
+/** What became of a document that was answered well. */
+function writtenAs({ failureStore, isDropped }: BulkItem): Outcome {
+  if (isDropped) return 'pipeline_dropped'
+  return failureStore ? 'failure_store' : 'indexed'
 }
 
 function applyRange(
@@ -86,8 +93,7 @@ function applyRange(
   if (item.status === 429) tally.rejectedCount += count
   if (outcome !== undefined) {
     tally.resolvedCount += count
-    const isStored = outcome === 'indexed' && item.failureStore
-    parcel.load.settle(parcel.from, parcel.to, isStored ? 'failure_store' : outcome)
+    parcel.load.settle(parcel.from, parcel.to, outcome === 'indexed' ? writtenAs(item) : outcome)
   } else if (row.verdict === 'dead_letter') {
     actions.deadLetter(parcel, item)
   } else if (row.verdict === 'hold') {

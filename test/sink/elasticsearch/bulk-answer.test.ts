@@ -47,18 +47,20 @@ test('items come with their status, error and use of the failure store', () => {
         { create: { status: 201 } },
         { index: { status: 400, error } },
         { create: { status: 201, failure_store: 'used' } },
+        { create: { result: 'noop', status: 200 } },
       ],
     }),
-    3,
+    4,
   )
-  const none = { errorType: '', reason: '', failureStore: false }
+  const none = { errorType: '', reason: '', failureStore: false, isDropped: false }
   assert.deepEqual(read, {
     kind: 'items',
     tookMs: 5,
     items: [
       { status: 201, ...none },
-      { status: 400, errorType: error.type, reason: 'r'.repeat(1000), failureStore: false },
+      { ...none, status: 400, errorType: error.type, reason: 'r'.repeat(1000) },
       { status: 201, ...none, failureStore: true },
+      { status: 200, ...none, isDropped: true },
     ],
   })
 })

@@ -117,6 +117,20 @@ test('raw leaves a JSON object as it is, with its large numbers and repeated nam
   }
 })
 
+test('a byte order mark in front of a JSON object is no part of the document', () => {
+  for (const [value, document] of [
+    ['\uFEFF{"a":1}', '{"a":1}'],
+    ['\uFEFF {\n"a":1}', ' {"a":1}'],
+  ] as const) {
+    assert.equal(encodeOne(recordOf(value)).document, document)
+    assert.equal(encodeOne(recordOf(value), { document: 'raw' }).document, document)
+  }
+  for (const value of ['\uFEFF', '\uFEFFtext', '\uFEFF\uFEFF{}', ' \uFEFF{}']) {
+    const { message } = JSON.parse(encodeOne(recordOf(value)).document) as { message: string }
+    assert.equal(message, value)
+  }
+})
+
 test('wrap keeps the text, the time and the origin', () => {
   const record = recordOf('say "hi"\n\tü\u0001', {
     partition: 3,

@@ -39,7 +39,8 @@ test('a request carries the media type, the filter, the time-out and the pipelin
   assert.equal(request.headers['authorization'], undefined)
   assert.deepEqual(Object.fromEntries(request.query), {
     filter_path:
-      'took,errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store',
+      'took,errors,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,' +
+      'items.*.failure_store',
     timeout: '1600ms',
     pipeline: 'geo ip',
   })

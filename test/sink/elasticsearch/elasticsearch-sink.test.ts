@@ -98,6 +98,22 @@ test('what went to the failure store has an outcome of its own', async () => {
   assert.deepEqual(batch.outcomes, ['failure_store', 'failure_store'])
 })
 
+test('a document that an ingest pipeline drops is not counted as written', async () => {
+  const bench = new SinkBench()
+  bench.fake.script = () => ({ kind: 'items', dropped: ({ id }) => id !== 'orders-0-1' })
+  const batch = batchOf(recordsOf(3))
+  bench.sink.write(batch)
+  await bench.pass(100)
+  assert.deepEqual(batch.outcomes, ['pipeline_dropped', 'indexed', 'pipeline_dropped'])
+  assert.equal(bench.sink.gauges().writtenDocuments, 1)
+  bench.fake.script = () => ({ kind: 'items', dropped: () => true })
+  const all = batchOf(recordsOf(2, 10))
+  bench.sink.write(all)
+  await bench.pass(100)
+  assert.deepEqual(all.outcomes, ['pipeline_dropped', 'pipeline_dropped'])
+  assert.equal(bench.sink.gauges().writtenDocuments, 1)
+})
+
 test('only the rejected documents are sent again, later each time', async () => {
   const bench = new SinkBench()
   const sentMs: number[] = []
