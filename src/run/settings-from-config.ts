@@ -7,7 +7,7 @@ import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { patternsOf } from '../options/patterns.ts'
 import { readCertificates } from './ca-file.ts'
-import { overrideRow } from '../sink/elasticsearch/judge.ts'
+import { overrideRow } from '../sink/elasticsearch/answers.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
@@ -166,6 +166,7 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
     queueBytes: config.esQueueBytes,
     dropWhenFull: config.esDropWhenFull,
     timeoutMs: config.esTimeoutMs,
+    timeoutMaxMs: config.esTimeoutMaxMs,
     compression: config.esCompression,
     auth: authOf(config),
     caPem: config.esCaFile === null ? null : readCertificates(config.esCaFile),

@@ -30,8 +30,10 @@ export type BulkReply =
       readonly node: string
       readonly status: number
       readonly text: string
+      /** How long the server asks to be left alone (Retry-After); 0: it does not. */
+      readonly waitMs: number
     }
-  /** None in ES_TIMEOUT_MS. The documents may have been written all the same. */
+  /** None in time. The documents may have been written all the same. */
   | { readonly kind: 'timeout'; readonly node: string; readonly message: string }
   /** Refused, reset, cut off, no such host. The same holds. */
   | { readonly kind: 'unreachable'; readonly node: string; readonly message: string }
@@ -40,7 +42,7 @@ export interface BulkTransport {
   /** How many nodes there are to try. */
   readonly nodeCount: number
   /** Never rejects. `body` must not change until this resolves. */
-  send(body: Buffer): Promise<BulkReply>
+  send(body: Buffer, timeoutMs: number): Promise<BulkReply>
   /** From the next request on. */
   setAuth(auth: Auth): void
   /** Gives up what is under way; its `send` resolves. Idempotent. */
@@ -49,7 +51,8 @@ export interface BulkTransport {
 
 /** Fields of the answer: only what judging needs (the rest would be most of the bytes). */
 const FILTER_PATH =
-  'took,errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store'
+  'took,errors,items.*.status,items.*._index,items.*.error.type,items.*.error.reason,' +
+  'items.*.error.caused_by,items.*.failure_store'
 
 /** Some 100 bytes for each of 100,000 refused documents, and ample. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024
@@ -69,9 +72,8 @@ export class ElasticTransport implements BulkTransport {
   readonly nodeCount: number
   readonly #transport: Transport
   readonly #pool: ClusterConnectionPool
-  readonly #path: string
+  readonly #pipeline: string | null
   readonly #isCompressed: boolean
-  readonly #timeoutMs: number
   readonly #clock: Clock
   readonly #underWay = new Set<AbortController>()
   #authorization: string | null
@@ -82,12 +84,11 @@ export class ElasticTransport implements BulkTransport {
   constructor(settings: ElasticsearchSettings, clock: Clock) {
     this.#authorization = authorizationOf(settings.auth)
     this.nodeCount = settings.urls.length
-    this.#timeoutMs = settings.timeoutMs
     this.#isCompressed = settings.compression === 'gzip'
     this.#clock = clock
     this.#secrets = new Set([...settings.urls.flatMap(secretsOfUrl), ...secretsOf(settings.auth)])
     this.#pool = new ClusterConnectionPool({
-      Connection: UndiciConnection,
+      Connection: NodeConnection,
       // A ping would have no time-out (see send), so a real request finds out.
       resurrectStrategy: 'optimistic',
       ...(settings.caPem === null ? {} : { tls: { ca: settings.caPem } }),
@@ -112,23 +113,23 @@ export class ElasticTransport implements BulkTransport {
       redaction: { type: 'off' },
       headers: { 'user-agent': 'logpipe' },
     })
-    this.#path = pathOf(settings)
+    this.#pipeline = settings.pipeline
   }
 
-  async send(body: Buffer): Promise<BulkReply> {
+  async send(body: Buffer, timeoutMs: number): Promise<BulkReply> {
     const abort = new AbortController()
     this.#underWay.add(abort)
     let isLate = false
     // The transport's own time-out is an event that undici 7 does not heed, and would end with the
     // answer's head.
-    const cancel = this.#clock.after(this.#timeoutMs, () => {
+    const cancel = this.#clock.after(timeoutMs, () => {
       isLate = true
       abort.abort()
     })
     try {
-      return await this.#request(body, abort.signal)
+      return await this.#request(body, timeoutMs, abort.signal)
     } catch (error) {
-      return this.#replyOf(error, isLate)
+      return this.#replyOf(error, isLate ? timeoutMs : null)
     } finally {
       cancel()
       this.#underWay.delete(abort)
@@ -140,8 +141,9 @@ export class ElasticTransport implements BulkTransport {
     for (const secret of secretsOf(auth)) this.#secrets.add(secret)
   }
 
-  async #request(body: Buffer, signal: AbortSignal): Promise<BulkReply> {
+  async #request(body: Buffer, timeoutMs: number, signal: AbortSignal): Promise<BulkReply> {
     if (this.#isClosed) return { kind: 'unreachable', node: '', message: 'closed' }
+    for (const node of this.#pool.connections) if (node instanceof NodeConnection) node.settle()
     const headers: Record<string, string> = {
       'content-type': 'application/x-ndjson',
       accept: 'application/json',
@@ -153,13 +155,24 @@ export class ElasticTransport implements BulkTransport {
       ? await gzipAsync(body, { level: constants.Z_BEST_SPEED })
       : body
     const result = await this.#transport.request<string>(
-      { method: 'POST', path: '/_bulk', querystring: this.#path, bulkBody: payload },
+      { method: 'POST', path: '/_bulk', querystring: this.#queryOf(timeoutMs), bulkBody: payload },
       { meta: true, headers, signal },
     )
     return this.#answerOf(result, result.statusCode)
   }
 
-  #replyOf(error: unknown, isLate: boolean): BulkReply {
+  /** `timeout` is how long the server waits for a shard: it should give up before we do. */
+  #queryOf(timeoutMs: number): string {
+    const query = new URLSearchParams({
+      filter_path: FILTER_PATH,
+      timeout: `${Math.max(1, Math.round(timeoutMs * 0.8))}ms`,
+    })
+    if (this.#pipeline !== null) query.set('pipeline', this.#pipeline)
+    return query.toString()
+  }
+
+  /** @param timeoutMs that has passed, or null. */
+  #replyOf(error: unknown, timeoutMs: number | null): BulkReply {
     if (error instanceof errors.ResponseError) {
       return this.#answerOf(error.meta, error.statusCode ?? 0)
     }
@@ -169,19 +182,24 @@ export class ElasticTransport implements BulkTransport {
       error instanceof errors.RequestAbortedError
     const meta = isOurs ? error.meta : undefined
     const node = nodeOf(meta)
-    if (!isLate) return { kind: 'unreachable', node, message: this.#redacted(messageOf(error)) }
+    if (timeoutMs === null)
+      return { kind: 'unreachable', node, message: this.#redacted(messageOf(error)) }
     // A node that hangs must not get its share of the requests. When all of them do, the pool asks
     // all of them.
     const connection = meta?.meta.connection
-    if (connection !== null && connection !== undefined) this.#pool.markDead(connection)
-    return { kind: 'timeout', node, message: `no answer in ${this.#timeoutMs} ms` }
+    if (connection !== null && connection !== undefined) {
+      this.#pool.markDead(connection)
+      if (connection instanceof NodeConnection) connection.distrust()
+    }
+    return { kind: 'timeout', node, message: `no answer in ${Math.round(timeoutMs)} ms` }
   }
 
   #answerOf(result: DiagnosticResult, status: number): BulkReply {
     const body = typeof result.body === 'string' ? result.body : ''
     // What is not written is told to people, and some proxies answer with the request's headers.
     const text = status < 300 ? body : this.#redacted(body)
-    return { kind: 'answer', node: nodeOf(result), status, text }
+    const waitMs = waitOf(result.headers?.['retry-after'], this.#clock.wallMs())
+    return { kind: 'answer', node: nodeOf(result), status, text, waitMs }
   }
 
   #redacted(text: string): string {
@@ -198,14 +216,52 @@ export class ElasticTransport implements BulkTransport {
   }
 }
 
-/** `timeout` is how long the server waits for a shard: it should give up before we do. */
-function pathOf(settings: ElasticsearchSettings): string {
-  const query = new URLSearchParams({
-    filter_path: FILTER_PATH,
-    timeout: `${Math.max(1, Math.round(settings.timeoutMs * 0.8))}ms`,
-  })
-  if (settings.pipeline !== null) query.set('pipeline', settings.pipeline)
-  return query.toString()
+/** How long connections are not used twice after one of them gave no answer. */
+const DISTRUST_MS = 60_000
+
+type ConnectionOptions = ConstructorParameters<typeof UndiciConnection>[0]
+
+/** A node whose connections may have died in silence: a load balancer forgets idle ones. */
+class NodeConnection extends UndiciConnection {
+  readonly #options: ConnectionOptions
+  /** -Infinity: they are trusted. */
+  #distrustUntilMs = -Infinity
+
+  constructor(options: ConnectionOptions) {
+    super(options)
+    this.#options = options
+  }
+
+  /** To be called before each request: whether the time of distrust is over. */
+  settle(): void {
+    if (performance.now() < this.#distrustUntilMs) return
+    if (this.#distrustUntilMs !== -Infinity) this.#renew({})
+    this.#distrustUntilMs = -Infinity
+  }
+
+  /** Drops idle connections, and uses none twice for a while; requests under way keep theirs. */
+  distrust(): void {
+    const isNew = this.#distrustUntilMs === -Infinity
+    this.#distrustUntilMs = performance.now() + DISTRUST_MS
+    // Without pipelining undici closes a connection after its answer.
+    if (isNew) this.#renew({ agent: { pipelining: 0 } })
+  }
+
+  #renew(options: Partial<ConnectionOptions>): void {
+    const old = this.pool
+    this.pool = new UndiciConnection({ ...this.#options, ...options }).pool
+    old.close().catch(() => undefined)
+  }
+}
+
+/** Longer is not believed: whoever asks for a day may change his mind. */
+const WAIT_MAX_MS = 5 * 60_000
+
+/** Retry-After: seconds, or a date. */
+function waitOf(header: unknown, nowMs: number): number {
+  if (typeof header !== 'string') return 0
+  const waitMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs
+  return Number.isNaN(waitMs) ? 0 : Math.max(0, Math.min(WAIT_MAX_MS, waitMs))
 }
 
 /** Null: none, or the one in the URL. */

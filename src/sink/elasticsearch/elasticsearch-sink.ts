@@ -16,6 +16,7 @@ import { crowdedPartitions } from './crowding.ts'
 import type { OffsetRange } from './moved-out.ts'
 import { Load, type LoadBooks, type Partition } from './load.ts'
 import type { DeadLetters, Overflow } from './outlets.ts'
+import { wholeOf } from './parcel.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
 export interface ElasticsearchParts {
@@ -29,6 +30,8 @@ export interface ElasticsearchParts {
    * earlier one (--commit-on spill).
    */
   readonly leftSpill?: (topic: string, partition: number, outcome: Outcome) => void
+  /** Something that an operator should know, in one line. */
+  readonly notice?: (message: string) => void
   /** For tests. */
   readonly clock?: Clock
   readonly transport?: BulkTransport
@@ -72,6 +75,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       leftSpill: parts.leftSpill ?? (() => undefined),
       books: this,
       isAbove: (share) => this.#isAbove(share),
+      notice: parts.notice ?? (() => undefined),
       fail: (error) => this.#fail(error),
     })
   }
@@ -98,14 +102,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       }
     }
     const load = new Load(batch, this)
-    this.#writer.add({
-      load,
-      from: 0,
-      to: load.documentCount,
-      tries: 0,
-      faults: 0,
-      sinceMs: this.#clock.monotonicMs(),
-    })
+    this.#writer.add(wholeOf(load, this.#clock.monotonicMs()))
   }
 
   held(documents: number, bytes: number): void {
