@@ -1,14 +1,14 @@
 /**
  * What an answer from Elasticsearch means, as far as it says so itself: a table.
  *
- * A row matches when all it names match: the scope, the error's type, the reason, the status. Rows
- * are asked in order and the first that matches wins. Overrides (an option) come before all of them.
- * The table is total: its last row of each scope takes everything.
+ * A row matches when all it names match: the error's type, the reason, the status. Rows are asked
+ * in order and the first that matches wins. Overrides (an option) come before all of them. Both
+ * tables are total: their last row takes everything.
  *
- * An item's type and status come from the server alone. Its reason may quote the record, so a reason
- * is matched whole, from its first letter, and only to give up the very document that it is about:
- * no record can write itself a reason that holds others. What no row knows is `unclear`: whether
- * the document or its index is to blame is then seen from how its neighbours fare (retries.ts).
+ * An item's type and status come from the server alone. Its reason may quote the record, so a
+ * reason is matched whole, from its first letter, and only to give up the very document that it is
+ * about: no record can write itself a reason that holds others. An answer that no row knows is
+ * `unclear`: the neighbours then show whether the document or its index is to blame (retries.ts).
  */
 import { answerText, type AnswerAction, type AnswerOverride } from '../../options/notations.ts'
 
@@ -65,8 +65,10 @@ export const ITEM_ANSWERS: readonly AnswerRow<ItemVerdict>[] = [
   },
   {
     name: 'index_unusable',
-    errorType:
-      /^(cluster_block|index_closed|unavailable_shards|index_not_found|invalid_index_name|security)_exception$/,
+    errorType: new RegExp(
+      '^(cluster_block|index_closed|unavailable_shards|index_not_found|invalid_index_name' +
+        '|security)_exception$',
+    ),
     verdict: 'hold',
     meaning: 'The index is blocked, closed, missing or without its primary shard, or not for us.',
   },

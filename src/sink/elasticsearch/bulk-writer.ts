@@ -1,10 +1,13 @@
 /**
  * Sends what waits and does what the answers say, until every document is settled.
  *
- *             +-------------------- again, after a backoff ---------------------+
- *             v                                                                 |
- *   add --> Schedule --next--> request --transport--> reply --all written--> settled
- *                                                       +--else--> DocumentRetries --> settled, kept
+ * ```
+ *             +------------------- again, after a backoff -------------------+
+ *             v                                                              |
+ *   add --> Schedule --next--> request --transport--> reply --else--> DocumentRetries
+ *                                                       |                    |
+ *                                                       +--all written----> settled
+ * ```
  *
  * Requests in flight, their size and their time-out follow Concurrency; whether to send at all
  * follows Health; what becomes of documents that were not written is decided in retries.ts. One
@@ -61,7 +64,7 @@ interface Flight extends Sent {
   readonly timeoutMs: number
 }
 
-/** A document that was written, sent once more where nothing else shows whether requests go well. */
+/** A document that was written, sent once more to see whether requests go well. */
 interface Canary {
   readonly body: Buffer
   readonly writtenMs: number
@@ -287,7 +290,7 @@ export class BulkWriter {
     this.#noticeMs = nowMs
     const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
     this.#parts.notice(
-      `documents arrive at Elasticsearch, but its answers come later than ${seconds(lateMs)}: ` +
+      `documents arrive at Elasticsearch, but its answers come after ${seconds(lateMs)}: ` +
         `waiting ${seconds(this.concurrency.timeoutMs)} for the next ones`,
     )
   }

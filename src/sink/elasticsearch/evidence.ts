@@ -2,10 +2,10 @@
  * How others fare, and what that says about a document that fails alone.
  *
  * A document is given up only when chance is no explanation any more. Each time it fails alone, the
- * share of the others that failed since its last try is the chance that it failed for no fault of
- * its own; the chances multiply (here: their logarithms add up). While nothing goes well that
- * chance is 1, so a server that is down, or that refuses everything, weighs nothing, ever. Where
- * half of all fail, it takes some thirty tries; beside a server in good health, a few.
+ * share of the others that failed lately is the chance that it failed for no fault of its own; the
+ * chances multiply (here: their logarithms add up). A try counts only when another went well since
+ * the last one, so a server that is down, or that refuses everything, weighs nothing, ever. Where
+ * half of all fail, it takes some thirty tries; beside a server in good health, nine, or three.
  *
  * Others are counted in scopes: requests of the whole cluster, documents that an index has taken,
  * documents that it has answered for.
@@ -18,7 +18,6 @@ export interface Suspicion {
   readonly scope: string
   /** Others in that scope, as counted at its last try. */
   readonly good: number
-  readonly bad: number
   /** How unlikely it is that all this is chance: a sum of natural logarithms. */
   readonly weight: number
   readonly tries: number
@@ -42,15 +41,18 @@ export function answersOf(index: string): string {
  */
 const REFUSED_WEIGHT = 7
 const FAILED_WEIGHT = 20
-/** One failure in ten that nobody has seen: so that a single good answer proves little. */
-const UNSEEN_FAILURES = 0.1
+/** So many are taken to fail where none is seen to: a few good answers prove little. */
+const FAILED_SHARE_MIN = 0.09
+/** What is left of the share that failed after another one: some ten of them are remembered. */
+const MEMORY = 0.9
 const SCOPES_MAX = 1024
 /** An index that took a document so long ago is likely to take one now. */
 const RECENT_MS = 10_000
 
 interface Scope {
   good: number
-  bad: number
+  /** Of the last ones, how many failed: 0 to 1. */
+  failedShare: number
   /** When it last took one, by the clock and in the sequence. */
   goodMs: number
   goodAt: number
@@ -70,12 +72,14 @@ export class Evidence {
   good(scope: string, count: number, nowMs: number): void {
     const of = this.#of(scope)
     of.good += count
+    of.failedShare *= MEMORY ** count
     of.goodMs = nowMs
     of.goodAt = ++this.#at
   }
 
   bad(scope: string, count: number): void {
-    this.#of(scope).bad += count
+    const of = this.#of(scope)
+    of.failedShare = 1 - (1 - of.failedShare) * MEMORY ** count
   }
 
   /** Whether something went well since that place in the sequence. */
@@ -99,27 +103,22 @@ export class Evidence {
 
   /** The beginning: nothing is held against it. */
   suspicion(scope: string): Suspicion {
-    const { good, bad } = this.#of(scope)
-    return { scope, good, bad, weight: 0, tries: 0 }
+    return { scope, good: this.#of(scope).good, weight: 0, tries: 0 }
   }
 
   /** It failed alone once more. */
   failedAlone(before: Suspicion | null, scope: string): Suspicion {
-    const { good, bad } = this.#of(scope)
+    const { good, failedShare } = this.#of(scope)
     if (before?.scope !== scope) return { ...this.suspicion(scope), tries: 1 }
-    // Scopes were forgotten meanwhile: counted from here.
-    const goodCount = Math.max(0, good - before.good)
-    const badCount = Math.max(0, bad - before.bad)
-    const failed = badCount + UNSEEN_FAILURES
-    const weight = before.weight - Math.log(failed / (failed + goodCount))
-    return { scope, good, bad, weight, tries: before.tries + 1 }
+    const chance = good > before.good ? Math.max(FAILED_SHARE_MIN, failedShare) : 1
+    return { scope, good, weight: before.weight - Math.log(chance), tries: before.tries + 1 }
   }
 
   #of(scope: string): Scope {
     const known = this.#scopes.get(scope)
     if (known !== undefined) return known
     if (this.#scopes.size >= SCOPES_MAX) this.#scopes.clear()
-    const made = { good: 0, bad: 0, goodMs: -Infinity, goodAt: -1, ownRefusal: '' }
+    const made = { good: 0, failedShare: 0, goodMs: -Infinity, goodAt: -1, ownRefusal: '' }
     this.#scopes.set(scope, made)
     return made
   }

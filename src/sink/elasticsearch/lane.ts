@@ -8,8 +8,8 @@
  * ```
  *
  * While an index is held, a few of its documents are sent alone, at growing intervals, to look: in
- * turn one of the newest, and some of the oldest and the newest, so that no single document can keep
- * the lane closed. What asks for an index and would end in the lane is kept out of requests as well
+ * turn the newest, and the newest with some of the oldest, so that no single document can keep the
+ * lane closed. What asks for an index and would end in the lane is kept out of requests as well
  * (diverted), once it is clear that all of it would. There is no lane for an index that flows, so
  * the happy path never asks which index a document is for.
  *
@@ -144,12 +144,6 @@ export class Lanes {
   /** Whether what asks for this index, or was on its way to it, waits. */
   isHeld(index: string): boolean {
     return this.#lanes.has(index) || this.#diverted.has(index)
-  }
-
-  /** Whether a lane has so little in memory that the spill should give it more to look with. */
-  isHungry(index: string): boolean {
-    const lane = this.#lanes.get(index) ?? this.#diverted.get(index)
-    return lane !== undefined && lane.line.documentCount < PROBE_DOCUMENTS_MAX
   }
 
   /**

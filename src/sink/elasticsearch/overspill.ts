@@ -4,8 +4,7 @@
  *   out    fresh documents, and those that wait for their next try, while the cluster is down or
  *          refuses us; fresh ones also while the memory is above OUT_SHARE of its bounds; and those
  *          of a held index above its share of the memory
- *   back   the oldest, one request's worth ahead of the sender; of held indices only where nothing
- *          is left in memory to look with
+ *   back   the oldest, one request's worth ahead of the sender, except those of held indices
  *
  * Under --commit-on index a document that moved out is still unsettled: its load waits here, found
  * again by the tag. Under --commit-on spill it is settled as `spilled` once it is on the disk.
@@ -154,7 +153,8 @@ export class Overspill {
     const { schedule, health, isAbove } = this.#parts
     for (const lane of schedule.lanes.all) {
       const { documentCount, byteCount } = lane.line
-      const keepCount = byteCount > this.#laneBytesMax ? 1 : LANE_DOCUMENTS
+      const fitting = Math.floor((documentCount * this.#laneBytesMax) / byteCount)
+      const keepCount = Math.max(1, Math.min(LANE_DOCUMENTS, fitting))
       if (documentCount <= keepCount) continue
       const parcels = takeBytes(lane.line, documentCount - keepCount)
       const own = parcels.filter((parcel) => !parcel.load.isReplay)
@@ -199,8 +199,7 @@ export class Overspill {
   async #readBack(): Promise<void> {
     const { overflow, schedule, settings, health, fail, wake, clock } = this.#parts
     this.#isReading = true
-    const { lanes } = schedule
-    const isFlowing = (index: string) => !lanes.isHeld(index) || lanes.isHungry(index)
+    const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
     const bytesMax = health.isAway ? LOOK_BYTES : settings.bulkBytes
     // By when the entries are there, documents of a load that was refused may count once more.
     assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')

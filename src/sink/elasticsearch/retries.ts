@@ -1,9 +1,10 @@
 /**
- * What becomes of documents that were not written. Every answer that is not "all written" ends here,
- * and nowhere else is it decided that a document is given up.
+ * What becomes of documents that were not written. Every answer that is not "all written" ends
+ * here, and nowhere else is it decided that a document is given up.
  *
  * One rule: what fails while others go well is halved until it is alone; alone, and failing still
- * while others go well, it is dead-lettered with its last answer; where nothing goes well, all wait.
+ * while others go well, it is dead-lettered with its last answer; where nothing goes well, all
+ * wait.
  *
  * ```
  * A request fails as a whole: any status, reset, time-out, page of a proxy, an item too few.
@@ -20,7 +21,7 @@
  *     W took documents of the same answer --------------------------> dead letter
  *     W took documents since it was first refused; refused again, and
  *       not one of several of W that were all refused alike --------> dead letter
- *     W took a document lately; all of W alike, several of them -----> halves, as above: one document
+ *     W took a document lately; all of W alike, several of them ---> halves, as above: one document
  *                                        may spoil the others (OpenSearch with a pipeline)
  *     W took a document lately, else --------------------------------> again, with others
  *     else ----------------------------------------------------------> waits in the lane of W

@@ -109,7 +109,7 @@ test('a reason tells its causes, each once, and the index that a document was go
   })
 })
 
-test('where it matters which index took a document, an answer without errors is read as well', () => {
+test('where it matters which index took a document, every answer is read', () => {
   const items = [{ create: { _index: 'a', status: 201 } }]
   const read = readBulkAnswer(200, JSON.stringify({ errors: false, took: 1, items }), 1, true)
   assert.equal(read.kind === 'items' && read.items[0]?.index, 'a')

@@ -519,3 +519,46 @@ test('after close nothing is sent or settled, even when an answer still comes', 
   assert.equal(bench.fake.requests.length, 1)
   assert.equal(bench.clock.pendingCount, 0)
 })
+
+test('a server that always answers late gets every document, and people hear why', async () => {
+  const bench = new SinkBench({ bulkActions: 500 })
+  bench.fake.script = () => ({ kind: 'items', delayMs: 5000 })
+  const batches = Array.from({ length: 10 }, (_, at) => batchOf(recordsOf(500, at * 500)))
+  for (const batch of batches) bench.sink.write(batch)
+  assert(await bench.until(() => batches.every((batch) => batch.unsettledCount() === 0), 90_000))
+  assert.equal(bench.fake.documents.size, 5000)
+  assert.match(bench.notices[0] ?? '', /documents arrive .* come after 5\.0 s: waiting 10\.0 s/)
+})
+
+test('documents that are there at their second try make the time-out grow', async () => {
+  const bench = new SinkBench({ bulkActions: 1000 })
+  // Only large requests are slow, so that others go well all the time.
+  bench.fake.script = ({ items }) => ({ kind: 'items', delayMs: items.length > 400 ? 4000 : 10 })
+  let late = 0
+  for (let turn = 0; turn < 20; turn++) {
+    const before = bench.fake.requests.length
+    const batch = batchOf(recordsOf(1000, turn * 1000))
+    bench.sink.write(batch)
+    bench.sink.write(batchOf(recordsOf(1, 100_000 + turn)))
+    assert(await bench.until(() => batch.unsettledCount() === 0, 60_000))
+    late = bench.fake.requests.slice(before).filter(({ items }) => items.length > 400).length
+  }
+  assert.equal(late, 1, 'one request, answered in time')
+  assert.equal(bench.notices.length > 0, true)
+})
+
+test('a server that asks to be left alone is, and gets everything afterwards', async () => {
+  const bench = new SinkBench({ bulkActions: 10 })
+  let untilMs = 0
+  bench.fake.script = () => {
+    if (untilMs === 0) untilMs = bench.clock.monotonicMs() + 20_000
+    return bench.clock.monotonicMs() < untilMs
+      ? { kind: 'status', status: 429, waitMs: untilMs - bench.clock.monotonicMs() }
+      : { kind: 'items' }
+  }
+  const batch = batchOf(recordsOf(200))
+  bench.sink.write(batch)
+  await bench.pass(19_900)
+  assert(bench.fake.requests.length <= 4, `${bench.fake.requests.length} requests`)
+  assert(await bench.until(() => batch.unsettledCount() === 0, 20_000))
+})

@@ -157,7 +157,7 @@ test('one document makes a pipeline refuse all alike: only it is a dead letter',
   assert.equal(bench.fake.documents.size, 600)
 })
 
-test('an index whose own setting is wrong waits, and all of it arrives after the mending', async () => {
+test('an index with a wrong setting waits, and all of it arrives after the mending', async () => {
   for (const fault of [
     {
       status: 400,
@@ -204,7 +204,7 @@ test('the text of a record neither holds its index nor stalls it', async () => {
   assert.equal(letters.length, 12_000)
 })
 
-test('a pipeline that sends one in a hundred to a blocked index does not hold the rest', async () => {
+test('a pipeline that sends one in a hundred to a blocked index holds no others', async () => {
   const blocked = { status: 403, type: 'cluster_block_exception', reason: 'x', index: 'blocked' }
   const { bench } = rigOf()
   let isBlocked = true
@@ -223,7 +223,7 @@ test('a pipeline that sends one in a hundred to a blocked index does not hold th
   assert(await bench.until(() => batches.every((batch) => batch.unsettledCount() === 0), 60_000))
 })
 
-test('a blocked write index behind an alias is asked now and then, not by every request', async () => {
+test('a blocked write index behind an alias is asked now and then', async () => {
   const blocked = { status: 403, type: 'cluster_block_exception', reason: 'x', index: 'logs-00001' }
   const { bench } = rigOf()
   bench.fake.script = () => ({ kind: 'items', fault: () => blocked })
@@ -237,7 +237,7 @@ test('a blocked write index behind an alias is asked now and then, not by every 
   assert(await bench.until(() => batches.every((batch) => batch.unsettledCount() === 0), 60_000))
 })
 
-test('any poisons among any others: all others are written once, exactly the poisons are not', async () => {
+test('any poisons among any others: the others are written once, and only they', async () => {
   const ways = fc.constantFrom(...WAYS, ...Object.keys(ITEM_FAULTS))
   const places = fc.uniqueArray(fc.nat(299), { maxLength: 12 })
   await fc.assert(
