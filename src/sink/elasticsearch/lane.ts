@@ -78,8 +78,9 @@ export class Lane {
     for (const source of parcel.load.sourcesOf(parcel.from, parcel.to)) {
       this.sources.set(`${source.topic}/${source.partition}`, source)
     }
-    // From the spill come the oldest: they stand before those that came meanwhile.
-    if (parcel.load.isReplay) this.line.unshift(detached(parcel))
+    // What was refused, or comes from the spill, stands before what the index has not seen yet.
+    const isKnown = parcel.tries > 0 || parcel.load.isReplay
+    if (isKnown) this.line.unshift(detached(parcel))
     else this.line.push(detached(parcel))
   }
 

@@ -204,6 +204,36 @@ test('the text of a record neither holds its index nor stalls it', async () => {
   assert.equal(letters.length, 12_000)
 })
 
+/**
+ * 1. More documents than a lane keeps in memory are refused: the others go to the spill.
+ * 2. Good ones come while one of the first is on its way to look at the index.
+ * 3. It is refused, and must not be taken for the newest again: the good ones would never be asked.
+ */
+test('good documents are found behind crafted ones that fill the spill', async () => {
+  const { bench, letters } = rigOf(true)
+  let isGood = false
+  bench.fake.script = ({ items }) => ({
+    kind: 'items',
+    delayMs: 1000,
+    fault: ({ source }) =>
+      isGood && !source.includes('poison') && items.length > 0
+        ? null
+        : { status: 400, type: 'illegal_argument_exception', reason: 'as it says' },
+  })
+  const crafted = Array.from({ length: 4000 }, (_, offset) => poisonOf('here', offset))
+  for (let first = 0; first < 4000; first += 1000) {
+    bench.sink.write(batchOf(crafted.slice(first, first + 1000)))
+    await bench.pass(2000, 250)
+  }
+  isGood = true
+  const good = batchOf(recordsOf(3000, 4000))
+  const isProbing = () => bench.fake.requests.at(-1)?.items.length === 1
+  assert(await bench.until(isProbing, 60_000, 100))
+  bench.sink.write(good)
+  assert(await bench.until(() => good.unsettledCount() === 0, 90_000, 250))
+  assert(letters.length > 0)
+})
+
 test('a pipeline that sends one in a hundred to a blocked index holds no others', async () => {
   const blocked = { status: 403, type: 'cluster_block_exception', reason: 'x', index: 'blocked' }
   const { bench } = rigOf()
