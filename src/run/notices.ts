@@ -50,7 +50,8 @@ function fatalText(
   const instanceId = propertyOf(properties[ingressIndex] ?? [], 'group.instance.id')
   const instance = instanceId === undefined ? '' : `, instance id ${instanceId}`
   const advice = ADVICE[code] ?? "start it again; if that does not help, ask the brokers' logs"
-  return `Kafka shut this consumer out: ${code}: ${message} (group ${groupId}${instance}): ${advice}`
+  const place = `group ${groupId}${instance}`
+  return `Kafka shut this consumer out: ${code}: ${message} (${place}): ${advice}`
 }
 
 /** How often one kind of trouble is told; in between it is counted. */

@@ -7,7 +7,7 @@ import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { patternsOf } from '../options/patterns.ts'
 import { connectionSettings } from './elasticsearch-connection.ts'
-import { overrideRow } from '../sink/elasticsearch/judge.ts'
+import { overrideRow } from '../sink/elasticsearch/answers.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
@@ -169,6 +169,7 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
     queueBytes: config.esQueueBytes,
     dropWhenFull: config.esDropWhenFull,
     timeoutMs: config.esTimeoutMs,
+    timeoutMaxMs: config.esTimeoutMaxMs,
     compression: config.esCompression,
     auth: authOf(config),
     connection: connectionSettings(config),

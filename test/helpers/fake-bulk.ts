@@ -29,6 +29,8 @@ export interface FakeFault {
   readonly status: number
   readonly type: string
   readonly reason: string
+  /** Where a pipeline has sent it; by default the index asked for. */
+  readonly index?: string
 }
 
 export interface FakeRequest {
@@ -38,6 +40,8 @@ export interface FakeRequest {
   readonly byteCount: number
   readonly query: URLSearchParams
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** The client's end of the connection; 0 without a network. */
+  readonly port: number
 }
 
 export type FakeAnswer =
@@ -52,7 +56,13 @@ export type FakeAnswer =
       readonly missing?: number
       readonly delayMs?: number
     }
-  | { readonly kind: 'status'; readonly status: number; readonly body?: string | object }
+  | {
+      readonly kind: 'status'
+      readonly status: number
+      readonly body?: string | object
+      /** Retry-After. */
+      readonly waitMs?: number
+    }
   /** No answer; the documents may have been written all the same. */
   | { readonly kind: 'hang' | 'reset' | 'half'; readonly isApplied: boolean }
 
@@ -81,16 +91,23 @@ export class FakeBulk {
   }
 
   /** A transport without a network; a hang ends when `clock` says so. */
-  transport(clock: Clock, timeoutMs: number): BulkTransport {
+  transport(clock: Clock): BulkTransport {
     let isClosed = false
+    const underWay: (() => void)[] = []
     return {
       nodeCount: 1,
-      send: async (body) => {
+      send: async (body, timeoutMs) => {
         const node = 'fake'
         assert(!isClosed, 'a request after close')
         const [request, answer] = this.#take(Buffer.from(body), new URLSearchParams(), {})
         const wait = async (delayMs: number) =>
-          await new Promise<void>((resolve) => clock.after(delayMs, resolve))
+          await new Promise<void>((resolve) => {
+            const cancel = clock.after(delayMs, resolve)
+            underWay.push(() => {
+              cancel()
+              resolve()
+            })
+          })
         if (answer.kind === 'hang') {
           this.#applyIf(answer.isApplied, request)
           await wait(timeoutMs)
@@ -100,16 +117,25 @@ export class FakeBulk {
           this.#applyIf(answer.isApplied, request)
           return { kind: 'unreachable', node, message: 'socket hang up' }
         }
-        if (answer.kind === 'items' && answer.delayMs !== undefined) await wait(answer.delayMs)
+        if (answer.kind === 'items' && answer.delayMs !== undefined) {
+          await wait(Math.min(answer.delayMs, timeoutMs))
+          if (answer.delayMs > timeoutMs) {
+            this.#applyIf(true, request)
+            return { kind: 'timeout', node, message: 'no answer in time' }
+          }
+        }
+        const waitMs = answer.kind === 'status' ? (answer.waitMs ?? 0) : 0
         return {
           kind: 'answer',
           node,
+          waitMs,
           ...this.#answer(request, asWhole(answer)),
         } satisfies BulkReply
       },
       setAuth: () => undefined,
       close: () => {
         isClosed = true
+        for (const giveUp of underWay) giveUp()
         return Promise.resolve()
       },
     }
@@ -150,7 +176,8 @@ export class FakeBulk {
     }
     const sent = Buffer.concat(chunks)
     const body = incoming.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent
-    const [request, answer] = this.#take(body, url.searchParams, incoming.headers)
+    const port = incoming.socket.remotePort ?? 0
+    const [request, answer] = this.#take(body, url.searchParams, incoming.headers, port)
     if (answer.kind === 'hang') {
       this.#applyIf(answer.isApplied, request)
       return
@@ -170,6 +197,9 @@ export class FakeBulk {
     outgoing.writeHead(status, {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(text),
+      ...(answer.kind === 'status' && answer.waitMs !== undefined
+        ? { 'retry-after': String(answer.waitMs / 1000) }
+        : {}),
     })
     if (answer.kind === 'half') {
       outgoing.write(text.slice(0, text.length / 2), () => incoming.socket.destroy())
@@ -180,11 +210,12 @@ export class FakeBulk {
     body: Buffer,
     query: URLSearchParams,
     headers: FakeRequest['headers'],
+    port = 0,
   ): [FakeRequest, FakeAnswer] {
     const read = readBody(body)
     const number = this.requests.length + 1
     const items = typeof read === 'string' ? [] : read
-    const request = { number, items, byteCount: body.length, query, headers }
+    const request = { number, items, byteCount: body.length, query, headers, port }
     this.requests.push(request)
     if (typeof read !== 'string') return [request, this.script(request)]
     const error = { type: 'illegal_argument_exception', reason: read }
@@ -211,10 +242,10 @@ export class FakeBulk {
       const fault = answer.fault?.(item, position) ?? this.#write(item)
       if (fault === null) {
         const stored = answer.failureStore === true ? { failure_store: 'used' } : {}
-        return { [item.action]: { status: 201, ...stored } }
+        return { [item.action]: { _index: item.index, status: 201, ...stored } }
       }
-      const { status, type, reason } = fault
-      return { [item.action]: { status, error: { type, reason } } }
+      const { status, type, reason, index = item.index } = fault
+      return { [item.action]: { _index: index, status, error: { type, reason } } }
     })
     const items = results.slice(0, results.length - (answer.missing ?? 0))
     const errors = items.some((item) => JSON.stringify(item).includes('"error"'))

@@ -177,6 +177,7 @@ const READ_LATER: readonly string[] = [
   'ES_PIPELINE',
   'ES_BULK_FLUSH_MS',
   'ES_TIMEOUT_MS',
+  'ES_TIMEOUT_MAX_MS',
   'ES_COMPRESSION',
   'ES_CA_FILE',
   'ES_PROXY',

@@ -19,7 +19,7 @@ test('a data stream takes JSON that does not say when it happened', async () => 
   // as it was, though the record has a time of its own.
   const fake = new FakeBulk()
   const ask = () => Promise.resolve({ status: 200, body: '{"data_streams":[{}]}' })
-  const transport = { ...fake.transport(new ManualClock(), 3000), ask }
+  const transport = { ...fake.transport(new ManualClock()), ask }
   const bench = new SinkBench({}, { transport }, fake)
   const missing = { status: 400, type: 'document_parsing_exception', reason: 'is missing' }
   fake.script = () => ({
@@ -64,7 +64,7 @@ test('a redirect says where to', async (t) => {
   const urls = [`http://127.0.0.1:${(server.address() as AddressInfo).port}`]
   const transport = new ElasticTransport({ ...ELASTICSEARCH_DEFAULTS, urls }, systemClock)
   t.after(async () => await transport.close())
-  const reply = await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'))
+  const reply = await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'), 10_000)
   assert(reply.kind === 'answer')
   assert.match(reply.text, /redirects to https:\/\/es\.example\.invalid \(307\): set ES_URL/)
 })

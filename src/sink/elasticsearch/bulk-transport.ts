@@ -39,8 +39,10 @@ export type BulkReply =
       readonly node: string
       readonly status: number
       readonly text: string
+      /** How long the server asks to be left alone (Retry-After); 0: it does not. */
+      readonly waitMs: number
     }
-  /** None in ES_TIMEOUT_MS. The documents may have been written all the same. */
+  /** None in time. The documents may have been written all the same. */
   | { readonly kind: 'timeout'; readonly node: string; readonly message: string }
   /** Refused, reset, cut off, no such host. The same holds. */
   | { readonly kind: 'unreachable'; readonly node: string; readonly message: string }
@@ -49,7 +51,7 @@ export interface BulkTransport {
   /** How many nodes there are to try. */
   readonly nodeCount: number
   /** Never rejects. `body` must not change until this resolves. */
-  send(body: Buffer): Promise<BulkReply>
+  send(body: Buffer, timeoutMs: number): Promise<BulkReply>
   /** Asks about the cluster. Rejects when there is no answer; absent: nothing can be asked. */
   readonly ask?: Ask
   /** From the next request on. */
@@ -60,8 +62,8 @@ export interface BulkTransport {
 
 /** Fields of the answer: only what judging needs (the rest would be most of the bytes). */
 const FILTER_PATH =
-  'took,errors,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,' +
-  'items.*.failure_store'
+  'took,errors,items.*.status,items.*.result,items.*._index,items.*.error.type,' +
+  'items.*.error.reason,items.*.error.caused_by,items.*.failure_store'
 
 /** Some 100 bytes for each of 100,000 refused documents, and ample. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024
@@ -81,9 +83,10 @@ export class ElasticTransport implements BulkTransport {
   readonly nodeCount: number
   readonly #transport: Transport
   readonly #pool: ClusterConnectionPool
-  readonly #path: string
+  readonly #pipeline: string | null
+  /** How long a question about the cluster may take. */
+  readonly #askMs: number
   readonly #isCompressed: boolean
-  readonly #timeoutMs: number
   readonly #clock: Clock
   readonly #underWay = new Set<AbortController>()
   #authorization: string | null
@@ -94,14 +97,14 @@ export class ElasticTransport implements BulkTransport {
   constructor(settings: ElasticsearchSettings, clock: Clock) {
     this.#authorization = signatureOf(settings.auth)
     this.nodeCount = settings.urls.length
-    this.#timeoutMs = settings.timeoutMs
+    this.#askMs = settings.timeoutMs
     this.#isCompressed = settings.compression === 'gzip'
     this.#clock = clock
     this.#keepSecrets(settings.urls.flatMap(secretsOfUrl))
     this.#keepSecrets(secretsOf(settings.auth))
     this.#keepSecrets(proxySecrets(settings.connection))
     this.#pool = new ClusterConnectionPool({
-      Connection: UndiciConnection,
+      Connection: NodeConnection,
       // A ping would have no time-out (see send), so a real request finds out.
       resurrectStrategy: 'optimistic',
       agent: () => nodeConnections(settings.connection),
@@ -135,17 +138,20 @@ export class ElasticTransport implements BulkTransport {
       redaction: { type: 'off' },
       headers: { 'user-agent': 'logpipe' },
     })
-    this.#path = pathOf(settings)
+    this.#pipeline = settings.pipeline
   }
 
-  async send(body: Buffer): Promise<BulkReply> {
-    const { isLate, ...ended } = await this.#inTime((signal) => this.#request(body, signal))
-    return 'result' in ended ? ended.result : this.#replyOf(ended.error, isLate)
+  async send(body: Buffer, timeoutMs: number): Promise<BulkReply> {
+    const { isLate, ...ended } = await this.#inTime(timeoutMs, (signal) =>
+      this.#request(body, timeoutMs, signal),
+    )
+    if ('result' in ended) return ended.result
+    return this.#replyOf(ended.error, isLate ? timeoutMs : null)
   }
 
   readonly ask: Ask = async (method, path) => {
     const headers = { accept: 'application/json', ...this.#signedHeaders() }
-    const ended = await this.#inTime((signal) =>
+    const ended = await this.#inTime(this.#askMs, (signal) =>
       this.#transport.request<string>({ method, path }, { meta: true, headers, signal }),
     )
     if ('result' in ended) return { status: ended.result.statusCode, body: ended.result.body }
@@ -154,8 +160,9 @@ export class ElasticTransport implements BulkTransport {
     return { status: statusCode ?? 0, body: typeof body === 'string' ? body : '' }
   }
 
-  /** Runs a request, and gives it up after ES_TIMEOUT_MS or at close. */
+  /** Runs a request, and gives it up after this time or at close. */
   async #inTime<Result>(
+    timeoutMs: number,
     request: (signal: AbortSignal) => Promise<Result>,
   ): Promise<({ readonly result: Result } | { readonly error: unknown }) & { isLate: boolean }> {
     const abort = new AbortController()
@@ -163,7 +170,7 @@ export class ElasticTransport implements BulkTransport {
     let isLate = false
     // The transport's own time-out is an event that undici 7 does not heed, and would end with the
     // answer's head.
-    const cancel = this.#clock.after(this.#timeoutMs, () => {
+    const cancel = this.#clock.after(timeoutMs, () => {
       isLate = true
       abort.abort()
     })
@@ -188,8 +195,9 @@ export class ElasticTransport implements BulkTransport {
     }
   }
 
-  async #request(body: Buffer, signal: AbortSignal): Promise<BulkReply> {
+  async #request(body: Buffer, timeoutMs: number, signal: AbortSignal): Promise<BulkReply> {
     if (this.#isClosed) return { kind: 'unreachable', node: '', message: 'closed' }
+    for (const node of this.#pool.connections) if (node instanceof NodeConnection) node.settle()
     const headers: Record<string, string> = {
       'content-type': 'application/x-ndjson',
       accept: 'application/json',
@@ -201,7 +209,7 @@ export class ElasticTransport implements BulkTransport {
       ? await gzipAsync(body, { level: constants.Z_BEST_SPEED })
       : body
     const result = await this.#transport.request<string>(
-      { method: 'POST', path: '/_bulk', querystring: this.#path, bulkBody: payload },
+      { method: 'POST', path: '/_bulk', querystring: this.#queryOf(timeoutMs), bulkBody: payload },
       { meta: true, headers, signal },
     )
     return this.#answerOf(result, result.statusCode)
@@ -211,7 +219,18 @@ export class ElasticTransport implements BulkTransport {
     return this.#authorization === null ? {} : { authorization: this.#authorization }
   }
 
-  #replyOf(error: unknown, isLate: boolean): BulkReply {
+  /** `timeout` is how long the server waits for a shard: it should give up before we do. */
+  #queryOf(timeoutMs: number): string {
+    const query = new URLSearchParams({
+      filter_path: FILTER_PATH,
+      timeout: `${Math.max(1, Math.round(timeoutMs * 0.8))}ms`,
+    })
+    if (this.#pipeline !== null) query.set('pipeline', this.#pipeline)
+    return query.toString()
+  }
+
+  /** @param timeoutMs that has passed, or null. */
+  #replyOf(error: unknown, timeoutMs: number | null): BulkReply {
     if (error instanceof errors.ResponseError) {
       return this.#answerOf(error.meta, error.statusCode ?? 0)
     }
@@ -221,12 +240,16 @@ export class ElasticTransport implements BulkTransport {
       error instanceof errors.RequestAbortedError
     const meta = isOurs ? error.meta : undefined
     const node = nodeOf(meta)
-    if (!isLate) return { kind: 'unreachable', node, message: this.#redacted(messageOf(error)) }
+    if (timeoutMs === null)
+      return { kind: 'unreachable', node, message: this.#redacted(messageOf(error)) }
     // A node that hangs must not get its share of the requests. When all of them do, the pool asks
     // all of them.
     const connection = meta?.meta.connection
-    if (connection !== null && connection !== undefined) this.#pool.markDead(connection)
-    return { kind: 'timeout', node, message: `no answer in ${this.#timeoutMs} ms` }
+    if (connection !== null && connection !== undefined) {
+      this.#pool.markDead(connection)
+      if (connection instanceof NodeConnection) connection.distrust()
+    }
+    return { kind: 'timeout', node, message: `no answer in ${Math.round(timeoutMs)} ms` }
   }
 
   #answerOf(result: DiagnosticResult, status: number): BulkReply {
@@ -234,7 +257,8 @@ export class ElasticTransport implements BulkTransport {
     const body = redirect ?? (typeof result.body === 'string' ? result.body : '')
     // What is not written is told to people, and some proxies answer with the request's headers.
     const text = status < 300 ? body : this.#redacted(body)
-    return { kind: 'answer', node: nodeOf(result), status, text }
+    const waitMs = waitOf(result.headers?.['retry-after'], this.#clock.wallMs())
+    return { kind: 'answer', node: nodeOf(result), status, text, waitMs }
   }
 
   #redacted(text: string): string {
@@ -251,14 +275,52 @@ export class ElasticTransport implements BulkTransport {
   }
 }
 
-/** `timeout` is how long the server waits for a shard: it should give up before we do. */
-function pathOf(settings: ElasticsearchSettings): string {
-  const query = new URLSearchParams({
-    filter_path: FILTER_PATH,
-    timeout: `${Math.max(1, Math.round(settings.timeoutMs * 0.8))}ms`,
-  })
-  if (settings.pipeline !== null) query.set('pipeline', settings.pipeline)
-  return query.toString()
+/** How long connections are not used twice after one of them gave no answer. */
+const DISTRUST_MS = 60_000
+
+type ConnectionOptions = ConstructorParameters<typeof UndiciConnection>[0]
+
+/** A node whose connections may have died in silence: a load balancer forgets idle ones. */
+class NodeConnection extends UndiciConnection {
+  readonly #options: ConnectionOptions
+  /** -Infinity: they are trusted. */
+  #distrustUntilMs = -Infinity
+
+  constructor(options: ConnectionOptions) {
+    super(options)
+    this.#options = options
+  }
+
+  /** To be called before each request: whether the time of distrust is over. */
+  settle(): void {
+    if (performance.now() < this.#distrustUntilMs) return
+    if (this.#distrustUntilMs !== -Infinity) this.#renew({})
+    this.#distrustUntilMs = -Infinity
+  }
+
+  /** Drops idle connections, and uses none twice for a while; requests under way keep theirs. */
+  distrust(): void {
+    const isNew = this.#distrustUntilMs === -Infinity
+    this.#distrustUntilMs = performance.now() + DISTRUST_MS
+    // Without pipelining undici closes a connection after its answer.
+    if (isNew) this.#renew({ agent: { pipelining: 0 } })
+  }
+
+  #renew(options: Partial<ConnectionOptions>): void {
+    const old = this.pool
+    this.pool = new UndiciConnection({ ...this.#options, ...options }).pool
+    old.close().catch(() => undefined)
+  }
+}
+
+/** Longer is not believed: whoever asks for a day may change his mind. */
+const WAIT_MAX_MS = 5 * 60_000
+
+/** Retry-After: seconds, or a date. */
+function waitOf(header: unknown, nowMs: number): number {
+  if (typeof header !== 'string') return 0
+  const waitMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs
+  return Number.isNaN(waitMs) ? 0 : Math.max(0, Math.min(WAIT_MAX_MS, waitMs))
 }
 
 /** Null: none, or the one in the URL. */

@@ -19,6 +19,7 @@ import type { OffsetRange } from './moved-out.ts'
 import { isStubAt, readStub } from './unsendable.ts'
 import { Load, type LoadBooks, type Partition } from './load.ts'
 import type { DeadLetters, Overflow } from './outlets.ts'
+import { partOf, wholeOf } from './parcel.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
 export interface ElasticsearchParts {
@@ -32,6 +33,8 @@ export interface ElasticsearchParts {
    * earlier one (--commit-on spill).
    */
   readonly leftSpill?: (topic: string, partition: number, outcome: Outcome) => void
+  /** Something that an operator should know, in one line. */
+  readonly notice?: (message: string) => void
   /** For tests. */
   readonly clock?: Clock
   readonly transport?: BulkTransport
@@ -84,6 +87,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       leftSpill: parts.leftSpill ?? (() => undefined),
       books: this,
       isAbove: (share) => this.#isAbove(share),
+      notice: parts.notice ?? (() => undefined),
       fail: (error) => this.#fail(error),
     })
   }
@@ -121,8 +125,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
   }
 
   #add(load: Load, from: number, to: number): void {
-    const sinceMs = this.#clock.monotonicMs()
-    this.#writer.add({ load, from, to, tries: 0, faults: 0, sinceMs })
+    this.#writer.add(partOf(wholeOf(load, this.#clock.monotonicMs()), from, to))
   }
 
   /** A record of which no document was made is a dead letter. */

@@ -39,7 +39,7 @@ export interface OverflowEntry {
   /** The record's own: milliseconds since 1970; -1 when it has none. */
   readonly timestampMs: number
   readonly timestampType: TimestampType
-  /** The index asked for. */
+  /** The index asked for, or the one that a pipeline has sent it to. */
   readonly index: string
   /** Action line and source line. */
   readonly document: Uint8Array

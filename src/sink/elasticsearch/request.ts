@@ -14,17 +14,15 @@ export interface BulkRequest {
   readonly byteCount: number
   /** The lane that this request looks at, or null. */
   readonly lane: Lane | null
-  /**
-   * For a part of a request that was refused as a whole: how many requests had been answered well
-   * when it was refused first. Null for others.
-   */
-  readonly suspectSince: number | null
+  /** A part of what failed together: it is sent as it is. */
+  readonly isPiece: boolean
+  /** Sent while nothing went well, to look. */
+  readonly isProbe: boolean
 }
 
 export function requestOf(
   parcels: readonly Parcel[],
-  lane: Lane | null = null,
-  suspectSince: number | null = null,
+  rest: Partial<Pick<BulkRequest, 'lane' | 'isPiece' | 'isProbe'>> = {},
 ): BulkRequest {
   assert(parcels.length > 0)
   let documentCount = 0
@@ -33,7 +31,8 @@ export function requestOf(
     documentCount += countOf(parcel)
     byteCount += bytesOf(parcel)
   }
-  return { parcels, documentCount, byteCount, lane, suspectSince }
+  const none = { lane: null, isPiece: false, isProbe: false }
+  return { parcels, documentCount, byteCount, ...none, ...rest }
 }
 
 /** The indices and data streams that its documents ask for. */

@@ -5,7 +5,7 @@
  * the encoder (in the filter threads) and by the sink.
  */
 import type { Auth } from '../sink.ts'
-import type { AnswerRow } from './answers.ts'
+import type { AnswerRow, ItemVerdict } from './answers.ts'
 
 export type DocumentMode = 'raw' | 'wrap' | 'auto'
 export type DocumentId = 'offset' | 'key' | 'none'
@@ -60,13 +60,15 @@ export interface ElasticsearchSettings extends DocumentSettings {
   readonly dropWhenFull: boolean
   /** A request is given up after this; the server is told to give up at 80 % of it. */
   readonly timeoutMs: number
+  /** How far that may grow where answers come late. */
+  readonly timeoutMaxMs: number
   readonly compression: 'none' | 'gzip'
   readonly auth: Auth
   readonly connection: ConnectionSettings
   /** Requests in flight at most. */
   readonly concurrencyMax: number
   /** Rows that come before the table of answers (answers.ts). */
-  readonly answerOverrides: readonly AnswerRow[]
+  readonly answerOverrides: readonly AnswerRow<ItemVerdict>[]
   /** What resolves an offset: Elasticsearch's word, or an fsynced entry of the spill. */
   readonly commitOn: 'index' | 'spill'
 }
@@ -87,6 +89,7 @@ export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
   spillBytesMax: 4 * 1024 ** 3,
   dropWhenFull: false,
   timeoutMs: 3000,
+  timeoutMaxMs: 60_000,
   compression: 'none',
   auth: { kind: 'none' },
   connection: DIRECT,

@@ -33,7 +33,7 @@ async function send(t: TestContext, url: string, connection: Partial<ConnectionS
     systemClock,
   )
   t.after(async () => await transport.close())
-  return await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'))
+  return await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'), 10_000)
 }
 
 const proxied = (proxy: string, ...except: string[]) => ({

@@ -33,7 +33,7 @@ function bench(fault: (item: FakeItem) => typeof BLOCKED | null) {
     signal: stop.signal,
     graceMs: 1000,
     clock,
-    openTransport: () => fake.transport(clock, 3000),
+    openTransport: () => fake.transport(clock),
   })
   /** Sends, and moves the time until that has ended. @returns also the time that it took. */
   const send = async (documents: Parameters<typeof sender.send>[0]) => {

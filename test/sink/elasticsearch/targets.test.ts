@@ -91,7 +91,7 @@ test('of many names the oldest are forgotten', async () => {
 function benchWithStream(name: string): SinkBench {
   const fake = new FakeBulk()
   const { ask } = answering({ [`${RESOLVE}${name}`]: { data_streams: [{ name }] } })
-  const transport = { ...fake.transport(new ManualClock(), 3000), ask }
+  const transport = { ...fake.transport(new ManualClock()), ask }
   return new SinkBench({ index: '{topic}' }, { transport }, fake)
 }
 
