@@ -108,6 +108,7 @@ test('a reason tells its causes, each once, and the index that a document was go
     errorType: 'mapper_parsing_exception',
     reason: 'failed to parse: Duplicate field z: odd_exception',
     failureStore: false,
+    isDropped: false,
   })
 })
 
