@@ -32,6 +32,12 @@ export interface KafkaClient {
   close(): Promise<void>
 }
 
+export interface ReadRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly value: string
+}
+
 export interface KafkaServer extends KafkaClient {
   readonly logs: string
   /** SIGKILL. Its partitions have no leader for about 10 s. Brokers count from 1. */
@@ -40,6 +46,23 @@ export interface KafkaServer extends KafkaClient {
   startBroker(broker: number): Promise<void>
   /** Changes a byte of the batch that holds this record, on the disk of broker 1. */
   damage(topic: string, partition: number, offset: number): void
+  /** SIGTERM: its partitions are led by others before it ends. */
+  stopBroker(broker: number): Promise<void>
+  /** Starts it again with an advertised address where nobody listens. */
+  misplaceBroker(broker: number): Promise<void>
+  /** Gives partition 0 to a replica that is alive, in sync or not. */
+  electUnclean(topic: string): Promise<void>
+  /** @param replicas a partition each, its brokers by colons: `1,2:3` */
+  createPlacedTopic(
+    topic: string,
+    replicas: string,
+    config?: Readonly<Record<string, string>>,
+  ): Promise<void>
+  addPartitions(topic: string, partitions: number): Promise<void>
+  /** Kafka's id of it, as 32 hex digits. */
+  topicId(topic: string): Promise<string>
+  /** Every record that can be read, as the Java client sees it. Keys are left out. */
+  readAll(topic: string): Promise<ReadRecord[]>
   /** Closes the client, ends the brokers and removes their data. */
   stop(): Promise<void>
 }
@@ -229,7 +252,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
           ';',
         ),
       }
-      const script = (...args: string[]) => runScript('kafka', args, env, folder)
+      const script = async (...args: string[]) => void (await runScript('kafka', args, env, folder))
       await script('up', '--brokers', String(count))
       const addresses = numbers.map((index) => `127.0.0.1:${port + index}`).join(',')
       const client = connectKafka(addresses, count)
@@ -242,6 +265,27 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
           const data = path.join(folder, `cluster-${count}/broker-1/log/${topic}-${partition}`)
           damageBatch(path.join(data, '00000000000000000000.log'), offset)
         },
+        stopBroker: (broker) => script('stop-broker', String(broker)),
+        misplaceBroker: (broker) => script('misplace-broker', String(broker)),
+        electUnclean: (topic) => script('elect-unclean', topic),
+        async createPlacedTopic(topic, replicas, config = {}) {
+          const settings = Object.entries(config).flatMap(([k, v]) => ['--config', `${k}=${v}`])
+          const placed = ['--topic', topic, '--replica-assignment', replicas]
+          await script('topics', '--create', ...placed, ...settings)
+        },
+        addPartitions: (topic, partitions) =>
+          script('topics', '--alter', '--topic', topic, '--partitions', String(partitions)),
+        topicId: async (topic) => {
+          const about = await runScript(
+            'kafka',
+            ['topics', '--describe', '--topic', topic],
+            env,
+            folder,
+          )
+          const id = /TopicId: (\S+)/.exec(about)?.[1] ?? ''
+          return Buffer.from(id, 'base64url').toString('hex')
+        },
+        readAll: async (topic) => recordsOf(await runScript('kafka', ['read', topic], env, folder)),
         async stop() {
           await client.close()
           removeFolder(folder)
@@ -268,6 +312,15 @@ function damageBatch(segment: string, offset: number): void {
     return
   }
   throw new Error(`no batch of ${segment} holds ${offset}`)
+}
+
+/** `Partition:0<TAB>Offset:12<TAB>value` a line; whatever else the tool says is left out. */
+function recordsOf(output: string): ReadRecord[] {
+  return [...output.matchAll(/^Partition:(\d+)\tOffset:(\d+)\t(.*)$/gm)].map((found) => ({
+    partition: Number(found[1]),
+    offset: Number(found[2]),
+    value: found[3] ?? '',
+  }))
 }
 
 function byPartition(pairs: readonly (readonly [partition: number, offset: number])[]): number[] {
