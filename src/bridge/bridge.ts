@@ -49,6 +49,8 @@ export interface Assignment extends EpochOffset {
 }
 
 export interface PartitionError extends PartitionOffset {
+  /** Of a committed offset: the text that was committed with it; absent: none. */
+  readonly metadata?: string
   /** librdkafka's name of the error for this partition, or null. */
   readonly error: string | null
 }
@@ -106,7 +108,7 @@ export interface LogLine {
 export interface ConsumerOptions {
   /** librdkafka properties, name and value, in order. */
   readonly config: readonly (readonly [name: string, value: string])[]
-  /** Topics, or ^regular expressions. Empty: no subscription, consumerAssign says what to read. */
+  /** Names of topics to subscribe to at once. Empty: none, until consumerSubscribe or consumerAssign. */
   readonly topics: readonly string[]
 }
 
@@ -190,6 +192,11 @@ export interface Bridge {
   /** The latest statistics as librdkafka's JSON, or null; needs statistics.interval.ms. */
   consumerStatistics(consumer: BridgeId): string | null
 
+  /**
+   * Reads these topics with the group from now on, in place of those before. Empty: none, and the
+   * group is left.
+   */
+  consumerSubscribe(consumer: BridgeId, topics: readonly string[]): void
   /**
    * Starts reading these partitions at these offsets: incrementally when the protocol is
    * cooperative.
@@ -284,6 +291,20 @@ export interface Bridge {
     readonly topic: string
     readonly topicId: string | null
     readonly error: string | null
+  }[]
+  /**
+   * The members of a group, joined or not, as its coordinator tells; none where there is no such
+   * group.
+   */
+  consumerGroupMembers(
+    consumer: BridgeId,
+    group: string,
+    timeoutMs: number,
+  ): {
+    readonly clientId: string
+    readonly host: string
+    /** Of a static member. */
+    readonly instanceId: string | null
   }[]
   /**
    * Leaves the group and destroys the client; true when that was done within the time, false when

@@ -3,12 +3,15 @@
  * what the cluster says of itself and of the topics. The group is not joined.
  */
 import net from 'node:net'
-import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import { OFFSET_END, type Bridge, type BridgeId, type PartitionOffset } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
-import { consumerSettings } from '../kafka/consumer-settings.ts'
+import { consumerSettings, instanceIds } from '../kafka/consumer-settings.ts'
+import { askReaders, atEndText } from '../kafka/group-check.ts'
+import { identityOf, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import type { Config } from '../options/config.ts'
 import { parseAddress } from '../options/notations.ts'
+import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import type { Probe } from './check-report.ts'
 
 export interface KafkaProbe {
@@ -26,6 +29,7 @@ type Topics = ReturnType<Bridge['consumerMetadata']>['topics']
 /** @param loadBridge is called when a broker answers */
 export async function probeKafka(
   config: Config,
+  controlled: ControlledPipeline | null,
   loadBridge: (file: string | undefined) => Bridge,
 ): Promise<KafkaProbe> {
   const connections = await Promise.all(config.kafkaBrokers.map(probeBroker))
@@ -33,7 +37,7 @@ export async function probeKafka(
     return { probes: connections, brokerCount: null }
   }
   try {
-    const metadata = askMetadata(config, loadBridge(config.bridgeLib ?? undefined))
+    const metadata = askCluster(config, controlled, loadBridge(config.bridgeLib ?? undefined))
     return { ...metadata, probes: [...connections, ...metadata.probes] }
   } catch (error) {
     const wrong: Probe = { subject: 'kafka', state: 'wrong', detail: messageOf(error) }
@@ -73,7 +77,11 @@ export function connectFault(error: NodeJS.ErrnoException): string {
   return CONNECT_FAULTS.get(code) ?? (error.message === '' ? code : error.message)
 }
 
-function askMetadata(config: Config, bridge: Bridge): KafkaProbe {
+function askCluster(
+  config: Config,
+  controlled: ControlledPipeline | null,
+  bridge: Bridge,
+): KafkaProbe {
   // Without a subscription no group is joined; static membership must not be disturbed either.
   const settings = { ...config, groupInstanceId: null }
   const consumer = bridge.consumerOpen({ config: consumerSettings(settings, 0), topics: [] })
@@ -84,7 +92,11 @@ function askMetadata(config: Config, bridge: Bridge): KafkaProbe {
     const topics = config.kafkaTopic.map((topic) => probeTopic(topic, brokers.topics))
     return {
       brokerCount: brokers.brokers.length,
-      probes: [{ subject: 'kafka cluster', state: 'fine', detail: said }, ...topics],
+      probes: [
+        { subject: 'kafka cluster', state: 'fine', detail: said },
+        ...topics,
+        ...probeGroup(config, controlled, bridge, consumer, brokers.topics),
+      ],
     }
   } catch (error) {
     const detail = lastError(bridge, consumer) ?? messageOf(error)
@@ -92,6 +104,60 @@ function askMetadata(config: Config, bridge: Bridge): KafkaProbe {
   } finally {
     bridge.consumerClose(consumer, METADATA_MS_MAX)
   }
+}
+
+/** Who else reads with the group, and whether there is anything to read; empty: all is well. */
+function probeGroup(
+  config: Config,
+  controlled: ControlledPipeline | null,
+  bridge: Bridge,
+  consumer: BridgeId,
+  known: Topics,
+): readonly Probe[] {
+  const { kafkaGroupId: groupId, groupInstanceId, ingressThreads, takeOver } = config
+  const topics = topicsMeant(config.kafkaTopic, known)
+  const { conflict, notices, committed } = askReaders(bridge, consumer, {
+    groupId,
+    identity: identityOf(config, controlled),
+    instanceIds: instanceIds(groupInstanceId, ingressThreads),
+    topics,
+  })
+  const subject = `kafka group ${groupId}`
+  const warning = (detail: string): Probe => ({ subject, state: 'warning', detail })
+  const ends = endsOf(bridge, consumer, committed)
+  return [
+    ...(conflict === null
+      ? []
+      : [{ subject, state: takeOver ? 'warning' : 'wrong', detail: conflict } as const]),
+    ...notices.map(warning),
+    ...(isAtEnd(committed, ends) ? [warning(atEndText(groupId, ends))] : []),
+  ]
+}
+
+/** Empty where a broker did not tell all of them: then nothing is said of it. */
+function endsOf(
+  bridge: Bridge,
+  consumer: BridgeId,
+  committed: readonly PartitionOffset[],
+): readonly PartitionOffset[] {
+  if (committed.length === 0 || committed.some(({ offset }) => offset < 0)) return []
+  const asked = committed.map(({ topic, partition }) => ({ topic, partition, offset: OFFSET_END }))
+  try {
+    const ends = bridge.consumerOffsetsForTimes(consumer, asked, METADATA_MS_MAX)
+    return ends.some(({ error }) => error !== null) ? [] : ends
+  } catch {
+    return []
+  }
+}
+
+function isAtEnd(committed: readonly PartitionOffset[], ends: readonly PartitionOffset[]): boolean {
+  if (ends.length === 0) return false
+  return committed.every(({ topic, partition, offset }) =>
+    ends.some((end) => {
+      const isSame = end.topic === topic && end.partition === partition
+      return isSame && end.offset <= offset
+    }),
+  )
 }
 
 function signIn({ kafkaTokenFile }: Config, bridge: Bridge, consumer: BridgeId): void {
@@ -110,9 +176,8 @@ function lastError(bridge: Bridge, consumer: BridgeId): string | undefined {
 /** @param known every topic that the user may see */
 export function probeTopic(wanted: string, known: Topics): Probe {
   const subject = `kafka topic ${wanted}`
-  if (wanted.startsWith('^')) {
-    const pattern = new RegExp(wanted)
-    const count = known.filter(({ topic }) => pattern.test(topic)).length
+  if (isTopicExpression(wanted)) {
+    const count = topicsMeant([wanted], known).length
     return count === 0
       ? { subject, state: 'wrong', detail: 'no topic matches now' }
       : { subject, state: 'fine', detail: `${count} topics match` }

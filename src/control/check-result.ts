@@ -7,7 +7,7 @@
 import type { Command } from './commands.ts'
 
 const WRONG = /^WRONG\s+(.+)$/
-const FINDING = /^(ok|WRONG|--)\s/
+const FINDING = /^(ok|warn|WRONG|--)\s/
 /** Of a check that found nothing to say, what it said instead. */
 const LINES_MAX = 12
 /** A sentence has room for so many, and a line is cut by sync. */

@@ -15,15 +15,23 @@ const COMMIT_ATTEMPT_MS = 1000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
 
-type Options = Pick<IngressOptions, 'bridge' | 'consumer' | 'ingressIndex' | 'send' | 'nowMs'>
+/** Of a broker that keeps less than that beside an offset (offset.metadata.max.bytes). */
+const METADATA_TOO_LARGE = 'OFFSET_METADATA_TOO_LARGE'
+
+type Options = Pick<
+  IngressOptions,
+  'bridge' | 'consumer' | 'ingressIndex' | 'send' | 'nowMs' | 'commitMetadata'
+>
 
 export class Commits {
   readonly #options: Options
   readonly #held: ReadonlyMap<number, Held>
+  #metadata: string | null
 
   constructor(options: Options, held: ReadonlyMap<number, Held>) {
     this.#options = options
     this.#held = held
+    this.#metadata = options.commitMetadata
   }
 
   /** Notes what is to be committed; send sends it. */
@@ -37,6 +45,7 @@ export class Commits {
   /** The group has answered a commit. */
   note(partitions: readonly PartitionError[]): void {
     for (const { topic, partition, offset, error } of partitions) {
+      if (error === METADATA_TOO_LARGE) this.#metadata = null
       const held = error === null ? this.#heldOf(topic, partition) : undefined
       // What was not wanted was asked by an assignment before this one, of the log before a rewind:
       // taken for our own, it would keep this log's lower offsets from being committed.
@@ -54,7 +63,12 @@ export class Commits {
     const { bridge, consumer } = this.#options
     const commits = [...this.#held.values()]
       .filter((held) => held.wanted > held.committed)
-      .map(({ topic, partition, wanted }) => ({ topic, partition, offset: wanted }))
+      .map(({ topic, partition, wanted }) => ({
+        topic,
+        partition,
+        offset: wanted,
+        metadata: this.#metadata,
+      }))
     if (commits.length === 0) return null
     try {
       const answers = bridge.consumerCommit(consumer, commits, timeoutMs)

@@ -47,7 +47,7 @@ export type FromIngress =
       /** Of their topics, if they are wanted. */
       readonly topicIds: TopicIds
     }
-  /** A member of the group, with nothing more to read: others have the partitions. */
+  /** Ready, with nothing more to read: others have the partitions, or no topic is there yet. */
   | { readonly kind: 'standby'; readonly ingressIndex: number }
   | {
       readonly kind: 'revoke'

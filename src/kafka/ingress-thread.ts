@@ -40,6 +40,7 @@ export class IngressThread {
   readonly #endsDue = new EndsDue()
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
   #sawRecord = false
+  #hasJoined = false
   /** Main was told that the ranges of a replay were read. */
   #toldFinished = false
   #housekeptMs = 0
@@ -58,10 +59,11 @@ export class IngressThread {
    * @param events that the consumer had before.
    */
   run(events: readonly ConsumerEvent[] = []): void {
-    const { signals, send, ingressIndex, staticPartitions, ranges } = this.#options
+    const { signals, send, ingressIndex, ranges, subscription } = this.#options
     for (const event of events) this.#handleEvent(event)
     if (ranges !== null) this.#assignRanges(ranges)
-    else if (staticPartitions !== null) this.#assign(staticPartitions)
+    else this.#lookAtTopics()
+    if (subscription?.isIdle === true) send({ kind: 'standby', ingressIndex })
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
     // Unread records would fill what a poll may put aside, and one that can take none neither waits
@@ -175,6 +177,8 @@ export class IngressThread {
     switch (event.kind) {
       case 'assign':
         this.#assign(event.partitions)
+        if (!this.#hasJoined) this.#options.onJoined()
+        this.#hasJoined = true
         break
       case 'revoke':
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
@@ -202,6 +206,12 @@ export class IngressThread {
   #assign(partitions: readonly PartitionOffset[]): void {
     this.#membership.assign(partitions, (message) => this.#handleMessage(message))
     if (this.#stall.paused || this.#options.signals.phase !== PHASE_RUN) this.#pauseAll()
+  }
+
+  #lookAtTopics(): void {
+    const { subscription, nowMs } = this.#options
+    const partitions = subscription?.look(nowMs()) ?? []
+    if (partitions.length > 0) this.#assign(partitions)
   }
 
   #pauseAll(): void {
@@ -276,6 +286,7 @@ export class IngressThread {
     const { bridge, consumer, ingressIndex, send } = this.#options
     this.#options.signIn.look()
     this.#reachability.look()
+    this.#lookAtTopics()
     this.#membership.lookAtTopicIds(nowMs, (message) => this.#handleMessage(message))
     const isDue = this.#endsDue.look(nowMs, this.#membership.hasHeld)
     this.#membership.commits.send(0)

@@ -19,6 +19,7 @@ import type { OffsetRange } from './offset-ranges.ts'
 import { askEnds } from './partition-ends.ts'
 import {
   askOffsets,
+  outsideOfGroups,
   resolveStartOffsets,
   type Deadline,
   type StartOffsets,
@@ -125,14 +126,20 @@ export class Membership {
 
   /** Answers an assign; an error that outlasts its time is told to main, which ends the process. */
   assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): void {
-    const { bridge, consumer, ingressIndex, send, start } = this.#options
+    const { bridge, consumer, ingressIndex, send, start, asksGroup } = this.#options
     if (partitions.length === 0) {
       bridge.consumerAssign(consumer, [])
       send({ kind: 'standby', ingressIndex })
       return
     }
     const resolved = this.#ask((deadline) =>
-      resolveStartOffsets(bridge, consumer, partitions, start, deadline),
+      resolveStartOffsets(
+        asksGroup ? bridge : outsideOfGroups(bridge),
+        consumer,
+        partitions,
+        start,
+        deadline,
+      ),
     )
     if (resolved !== null) this.#begin(resolved, meanwhile)
   }

@@ -16,7 +16,8 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { meansTopic, topicProblem } from './preflight.ts'
+import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
+import { topicProblem, type TopicSize } from './preflight.ts'
 import { askOffsets, type Deadline } from './start-offsets.ts'
 
 /** Offsets [from, to) of one partition; empty where the two are equal. */
@@ -75,11 +76,12 @@ export function rangesOf(
 /** The partitions that are meant, by topic and number. */
 function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): PartitionOffset[] {
   const { topics, partitions } = query
-  const counts = topics.some((topic) => topic.startsWith('^'))
-    ? countsOf(bridge, consumer, null)
-    : new Map(topics.flatMap((topic) => [...countsOf(bridge, consumer, topic)]))
-  const found = [...counts].filter(([name]) => topics.some((topic) => meansTopic(topic, name)))
-  const most = Math.max(0, ...found.map(([, count]) => count))
+  const listed = topics.some(isTopicExpression)
+    ? sizesOf(bridge, consumer, null)
+    : topics.flatMap((topic) => sizesOf(bridge, consumer, topic))
+  const sizes = new Map(topicsMeant(topics, listed).map((one) => [one.topic, one.partitions]))
+  const found = [...sizes]
+  const most = Math.max(0, ...sizes.values())
   const beyond = partitions?.find((partition) => partition >= most)
   if (beyond !== undefined) {
     const has = `has ${most} partitions, 0 to ${most - 1}`
@@ -95,7 +97,7 @@ function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): Part
 }
 
 /** How many partitions each topic has. @param topic null: all topics. */
-function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<string, number> {
+function sizesOf(bridge: Asked, consumer: BridgeId, topic: string | null): readonly TopicSize[] {
   let topics
   try {
     ;({ topics } = bridge.consumerMetadata(consumer, topic, METADATA_TIMEOUT_MS))
@@ -109,5 +111,5 @@ function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<
     const { code, message } = topicProblem(failed.topic, failed.error ?? '')
     throw new LogpipeError(code, message)
   }
-  return new Map(topics.map((one) => [one.topic, one.partitions]))
+  return topics
 }

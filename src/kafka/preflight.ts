@@ -6,7 +6,8 @@
  * a silent wait.
  */
 import type { Bridge, BridgeId, ConsumerEvent } from '../bridge/bridge.ts'
-import { messageOf, type ErrorCode } from '../core/errors.ts'
+import { LogpipeError, messageOf, type ErrorCode } from '../core/errors.ts'
+import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 
 export interface Problem {
   readonly code: ErrorCode
@@ -19,7 +20,12 @@ export interface Preflight {
   /** What came meanwhile, in order: it is still to be handled. */
   readonly events: readonly ConsumerEvent[]
   /** The topics that are there now, an expression's matches among them. */
-  readonly topics: readonly string[]
+  readonly topics: readonly TopicSize[]
+}
+
+export interface TopicSize {
+  readonly topic: string
+  readonly partitions: number
 }
 
 interface Target {
@@ -39,27 +45,28 @@ const FIRST_ATTEMPTS_MS: readonly number[] = [1000, 2000]
 /** Takes at most the target's connectTimeoutMs for each topic. */
 export function checkTopics(bridge: Asked, consumer: BridgeId, target: Target): Preflight {
   const events: ConsumerEvent[] = []
-  const topics = new Set<string>()
+  const topics = new Map<string, number>()
   for (const topic of target.topics) {
-    // A pattern may match nothing today and something tomorrow; one request still shows a broker
-    // answers.
-    const name = topic.startsWith('^') ? null : topic
+    // An expression may match nothing today and something tomorrow; one request still shows that a
+    // broker answers.
+    const name = isTopicExpression(topic) ? null : topic
     const { found, problem } = ask(bridge, consumer, target, name, events)
     if (problem !== null) return { problem, events, topics: [] }
     const error = found.find((one) => one.topic === topic)?.error ?? null
     if (error !== null) return { problem: topicProblem(topic, error), events, topics: [] }
-    for (const one of found) if (meansTopic(topic, one.topic)) topics.add(one.topic)
+    try {
+      for (const one of topicsMeant([topic], found)) topics.set(one.topic, one.partitions)
+    } catch (thrown) {
+      const told = thrown instanceof LogpipeError ? thrown : null
+      if (told === null) throw thrown
+      return { problem: { code: told.code, message: told.message }, events, topics: [] }
+    }
   }
-  return { problem: null, events, topics: [...topics] }
-}
-
-/**
- * Whether a name, or an expression that begins with ^, means this topic. Kafka's own topics begin
- * with two underscores; an expression does not mean them.
- */
-export function meansTopic(topic: string, name: string): boolean {
-  if (!topic.startsWith('^')) return topic === name
-  return !name.startsWith('__') && new RegExp(topic).test(name)
+  return {
+    problem: null,
+    events,
+    topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
+  }
 }
 
 interface Answer {

@@ -7,6 +7,7 @@
 import {
   OFFSET_BEGINNING,
   OFFSET_END,
+  OFFSET_NONE,
   type Bridge,
   type BridgeId,
   type PartitionError,
@@ -28,6 +29,17 @@ export interface Deadline {
 export interface StartOffsets {
   readonly partitions: readonly PartitionOffset[]
   readonly lost: readonly LostRange[]
+}
+
+/** For a reader whom no group has a say in: as if none had committed anything. */
+export function outsideOfGroups(
+  bridge: Pick<Bridge, 'consumerOffsetsForTimes'>,
+): Pick<Bridge, 'consumerCommitted' | 'consumerOffsetsForTimes'> {
+  return {
+    consumerCommitted: (_consumer, partitions) =>
+      partitions.map((one) => ({ ...one, offset: OFFSET_NONE, error: null })),
+    consumerOffsetsForTimes: (...asked) => bridge.consumerOffsetsForTimes(...asked),
+  }
 }
 
 /** @throws LogpipeError KAFKA_UNREACHABLE when no answer came until the deadline. */

@@ -3,7 +3,10 @@
  */
 import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { PartitionOffset } from '../bridge/bridge.ts'
+import { atEndText } from '../kafka/group-check.ts'
+import type { FromIngress, Position } from '../kafka/ingress-messages.ts'
+import type { KafkaSettings } from './settings.ts'
 
 /** What a group answers to a commit while it is being rebalanced. */
 const REFUSED_BY_REBALANCE = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION'])
@@ -29,20 +32,53 @@ const TELL_EVERY_MS = 10_000
 /** Kinds of trouble that are told apart; beyond it they share one line. */
 const KINDS_MAX = 200
 
+/**
+ * Says once, after the start, that there is nothing to read: all that this process was given has
+ * been read before. A record ends it.
+ */
+class AtEnd {
+  readonly #positions = new Map<number, readonly Position[]>()
+  #isOver = false
+
+  /** @returns the ends of what was given, when everything is at its end for the first time. */
+  look(message: FromIngress): readonly PartitionOffset[] | null {
+    if (message.kind === 'first') this.#isOver = true
+    if (message.kind !== 'positions' || this.#isOver) return null
+    this.#positions.set(message.ingressIndex, message.positions)
+    const all = [...this.#positions.values()].flat()
+    if (all.length === 0 || all.some((one) => one.endOffset < 0 || one.offset < one.endOffset)) {
+      return null
+    }
+    this.#isOver = true
+    return all.map(({ topic, partition, endOffset }) => ({ topic, partition, offset: endOffset }))
+  }
+}
+
 export class Notices {
   readonly #log: Log
+  readonly #groupId: string | null
+  readonly #atEnd: AtEnd | null
   readonly #nowMs: () => number
   /** Until a broker has answered, the start itself reports what is wrong, in one line. */
   #isReached = false
   readonly #told = new Map<string, { atMs: number; suppressed: number }>()
 
-  constructor(log: Log, nowMs: () => number) {
+  constructor(
+    log: Log,
+    { membership, groupId }: Pick<KafkaSettings, 'membership' | 'groupId'>,
+    nowMs: () => number,
+  ) {
     this.#log = log
+    this.#groupId = membership === 'alone' ? null : groupId
+    // Otherwise what is read is known before: a replay's ranges, or what the demo is going to make.
+    this.#atEnd = membership === 'static' ? null : new AtEnd()
     this.#nowMs = nowMs
   }
 
   tell(message: FromIngress): void {
     const log = this.#log
+    const ends = this.#atEnd?.look(message) ?? null
+    if (ends !== null) log.info(atEndText(this.#groupId, ends))
     switch (message.kind) {
       case 'opened':
         this.#isReached = true

@@ -6,19 +6,18 @@
  */
 import assert from 'node:assert/strict'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
-import {
-  OFFSET_NONE,
-  type BridgeId,
-  type ConsumerOptions,
-  type PartitionOffset,
-} from '../bridge/bridge.ts'
+import type { BridgeId, ConsumerOptions } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import type { OffsetRange } from '../kafka/offset-ranges.ts'
-import { checkTopics, type Preflight } from '../kafka/preflight.ts'
+import { askReaders, conflictProblem, type GroupReaders } from '../kafka/group-check.ts'
+import { metadataOf } from '../kafka/pipeline-identity.ts'
+import { checkTopics, type Preflight, type TopicSize } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
+import { Subscription } from '../kafka/subscription.ts'
+import { propertyOf } from '../options/kafka-properties.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
@@ -102,14 +101,20 @@ function runIngress(): void {
   const config = kafka.properties[index]
   assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
-  const isStatic = kafka.membership === 'static'
-  const opened = openConsumer({ config, topics: isStatic ? [] : kafka.topics }, send)
+  const opened = openConsumer({ config, topics: [] }, send)
   if (opened === null) return
   const { consumer, signIn } = opened
   const { problem, events, topics }: Preflight =
     index === 0 ? checkTopics(bridge, consumer, kafka) : { problem: null, events: [], topics: [] }
   if (problem !== null) send({ kind: 'failed', ingressIndex: index, ...problem })
-  else if (index === 0) send({ kind: 'opened', ingressIndex: index, topics })
+  else if (index === 0) {
+    send({ kind: 'opened', ingressIndex: index, topics: topics.map(({ topic }) => topic) })
+  }
+  const isGroup = kafka.membership === 'group'
+  const mayRead = problem === null && (!isGroup || mayJoin(consumer, topics, send))
+  const subscription = mayRead && replay === null ? openSubscription(consumer, send) : null
+  // The group is joined while the other threads start.
+  if (isGroup) subscription?.look(performance.now())
   awaitOthers()
   new IngressThread({
     ingressIndex: index,
@@ -134,8 +139,68 @@ function runIngress(): void {
     nowMs: () => performance.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
     signIn,
-    staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
+    subscription,
+    asksGroup: kafka.membership !== 'alone',
+    commitMetadata: metadataOf(kafka.identity),
+    onJoined: () => lookAround(consumer, send),
   }).run(events)
+}
+
+function openSubscription(consumer: BridgeId, send: (message: FromIngress) => void): Subscription {
+  const { settings, index } = data
+  const { topics, membership, properties } = settings.kafka
+  return new Subscription({
+    bridge,
+    consumer,
+    wanted: topics,
+    isGroup: membership === 'group',
+    share: { index, count: properties.length },
+    warn: (message) => {
+      // The threads find the same; one of them tells it.
+      if (index === 0) send(noteOf('TOPICS', message))
+    },
+  })
+}
+
+function readersOf(consumer: BridgeId, topics: readonly TopicSize[]): GroupReaders {
+  const { groupId, identity, properties } = data.settings.kafka
+  const instanceIds = properties.flatMap((list) => propertyOf(list, 'group.instance.id') ?? [])
+  return askReaders(bridge, consumer, { groupId, identity, instanceIds, topics })
+}
+
+/**
+ * False: another pipeline reads with the group; main was told. Each thread asks, since each is a
+ * member of its own that would take partitions.
+ */
+function mayJoin(
+  consumer: BridgeId,
+  topics: readonly TopicSize[],
+  send: (message: FromIngress) => void,
+): boolean {
+  const { conflict, notices } = readersOf(consumer, topics)
+  if (data.index === 0) for (const notice of notices) send(noteOf('GROUP', notice))
+  if (conflict === null) return true
+  if (data.settings.kafka.takesOver) {
+    if (data.index === 0) send(noteOf('GROUP', conflict))
+    return true
+  }
+  send({ kind: 'failed', ingressIndex: data.index, ...conflictProblem(conflict) })
+  return false
+}
+
+/** Two that start at the same moment find the group empty, and meet in it. */
+function lookAround(consumer: BridgeId, send: (message: FromIngress) => void): void {
+  if (data.index !== 0 || data.settings.kafka.takesOver) return
+  const { conflict, givesWay } = readersOf(consumer, [])
+  if (conflict === null) return
+  if (givesWay) send({ kind: 'failed', ingressIndex: data.index, ...conflictProblem(conflict) })
+  else send(noteOf('GROUP', conflict))
+}
+
+/** Something to be told that no broker said. */
+function noteOf(code: string, message: string): FromIngress {
+  const nowhere = { topic: null, partition: -1 } as const
+  return { kind: 'trouble', ingressIndex: data.index, code, message, fatal: false, ...nowhere }
 }
 
 interface Opened {
@@ -157,10 +222,7 @@ function openConsumer(
       consumer,
       tokenFile: data.settings.kafka.tokenFile,
       nowMs: () => Date.now(),
-      warn: (message) => {
-        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false } as const
-        send({ ...trouble, kind: 'trouble', topic: null, partition: -1 })
-      },
+      warn: (message) => send(noteOf('TOKEN', message)),
     })
     signIn.begin()
     return { consumer, signIn }
@@ -184,21 +246,6 @@ function openConsumer(
 function rangesOfThread(ranges: readonly OffsetRange[]): OffsetRange[] {
   const threadCount = data.settings.kafka.properties.length
   return ranges.filter((_, place) => place % threadCount === data.index)
-}
-
-/** This thread's share of all partitions: those whose number leaves its index as the remainder. */
-function staticPartitions(consumer: BridgeId): PartitionOffset[] {
-  const { kafka } = data.settings
-  const threadCount = kafka.properties.length
-  return kafka.topics.flatMap((topic) => {
-    const { topics } = bridge.consumerMetadata(consumer, topic, kafka.connectTimeoutMs)
-    const count = topics.find((one) => one.topic === topic)?.partitions ?? 0
-    return Array.from({ length: count }, (_, partition) => ({
-      topic,
-      partition,
-      offset: OFFSET_NONE,
-    })).filter(({ partition }) => partition % threadCount === data.index)
-  })
 }
 
 function receiveForIngress(): ToIngress | undefined {

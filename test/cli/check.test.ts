@@ -105,6 +105,8 @@ test('topics that are missing, forbidden or match nothing are wrong', () => {
   ]
   assert.equal(probeTopic('logs-a', known).detail, '3 partitions')
   assert.equal(probeTopic('^logs-.*', known).detail, '1 topics match')
+  const internal = { topic: '__consumer_offsets', partitions: 50, error: null }
+  assert.equal(probeTopic('^.*', [...known, internal]).detail, '2 topics match')
   for (const topic of ['logs-b', 'secret', '^x']) {
     assert.equal(probeTopic(topic, known).state, 'wrong', topic)
   }

@@ -42,6 +42,8 @@ class Consumer {
   std::vector<LogLine> logs() { return client_->logs.take(); }
   std::optional<std::string> statistics();
 
+  // In place of what was subscribed to before; empty: nothing, and the group is left.
+  void subscribe(const std::vector<std::string>& topics) { client_->subscribe(topics); }
   void assign(const std::vector<AssignedPartition>& partitions);
   void unassign(const std::vector<PartitionOffset>& partitions);
   bool assignmentLost() const { return rd_kafka_assignment_lost(client_->handle()) != 0; }
@@ -92,6 +94,14 @@ class Consumer {
     std::string error;
   };
   std::vector<TopicId> topicIds(const std::vector<std::string>& topics, int timeoutMs);
+
+  struct Member {
+    std::string clientId;
+    std::string host;
+    std::string instanceId;  // Empty: a dynamic member.
+  };
+  // Of any group, joined or not.
+  std::vector<Member> groupMembers(const std::string& group, int timeoutMs);
 
   // Gives the consumer up; see Client::close.
   static bool close(std::unique_ptr<Consumer> consumer, int timeoutMs);

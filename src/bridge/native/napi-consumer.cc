@@ -24,6 +24,16 @@ std::vector<int32_t> assignmentIds(const Call& call, Value value) {
   return ids;
 }
 
+std::vector<std::string> texts(const Call& call, Value value, const std::string& name) {
+  std::vector<std::string> list;
+  for (Value element : call.array(value, name)) {
+    const std::string what = name + "[" + std::to_string(list.size()) + "]";
+    list.push_back(call.text(element, what));
+    if (list.back().empty()) throw Misuse(what + " must not be empty");
+  }
+  return list;
+}
+
 Value consumerOpen(Call& call) {
   call.expect(1);
   Value options = call.object(call.at(0), "options");
@@ -34,10 +44,7 @@ Value consumerOpen(Call& call) {
     if (parts.size() != 2) throw TypeFault(what + " must be a name and a value");
     config.emplace_back(call.text(parts[0], what + "[0]"), call.text(parts[1], what + "[1]"));
   }
-  std::vector<std::string> topics;
-  for (Value topic : call.array(call.field(options, "topics"), "options.topics")) {
-    topics.push_back(call.text(topic, "options.topics[" + std::to_string(topics.size()) + "]"));
-  }
+  const auto topics = texts(call, call.field(options, "topics"), "options.topics");
   return call.of(consumers().add(std::make_unique<Consumer>(config, topics)));
 }
 
@@ -152,6 +159,13 @@ Value consumerStatistics(Call& call) {
   call.expect(1);
   const std::optional<std::string> statistics = consumerAt(call)->statistics();
   return statistics.has_value() ? call.of(*statistics) : call.null();
+}
+
+Value consumerSubscribe(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  consumer->subscribe(texts(call, call.at(1), "topics"));
+  return call.undefined();
 }
 
 Value consumerAssign(Call& call) {
@@ -306,12 +320,7 @@ Value consumerMetadata(Call& call) {
 Value consumerTopicIds(Call& call) {
   call.expect(3);
   const auto consumer = consumerAt(call);
-  std::vector<std::string> topics;
-  for (Value topic : call.array(call.at(1), "topics")) {
-    const std::string what = "topics[" + std::to_string(topics.size()) + "]";
-    topics.push_back(call.text(topic, what));
-    if (topics.back().empty()) throw Misuse(what + " must not be empty");
-  }
+  const auto topics = texts(call, call.at(1), "topics");
   const auto ids = consumer->topicIds(topics, call.timeout(2, REQUEST_MS_MAX));
   Value list = call.newArray(ids.size());
   for (size_t index = 0; index < ids.size(); index++) {
@@ -324,6 +333,23 @@ Value consumerTopicIds(Call& call) {
   return list;
 }
 
+Value consumerGroupMembers(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const std::string group = call.text(call.at(1), "group");
+  if (group.empty()) throw Misuse("group must not be empty");
+  const auto members = consumer->groupMembers(group, call.timeout(2, REQUEST_MS_MAX));
+  Value list = call.newArray(members.size());
+  for (size_t index = 0; index < members.size(); index++) {
+    Value row = call.newObject();
+    call.set(row, "clientId", call.of(members[index].clientId));
+    call.set(row, "host", call.of(members[index].host));
+    call.set(row, "instanceId", call.ofName(members[index].instanceId));
+    call.set(list, index, row);
+  }
+  return list;
+}
+
 constexpr Row ROWS[] = {
     {"consumerOpen", consumerOpen},
     {"consumerFill", consumerFill},
@@ -331,6 +357,7 @@ constexpr Row ROWS[] = {
     {"consumerEvents", consumerEvents},
     {"consumerLogs", consumerLogs},
     {"consumerStatistics", consumerStatistics},
+    {"consumerSubscribe", consumerSubscribe},
     {"consumerAssign", consumerAssign},
     {"consumerUnassign", consumerUnassign},
     {"consumerAssignmentLost", consumerAssignmentLost},
@@ -347,6 +374,7 @@ constexpr Row ROWS[] = {
     {"consumerWatermarks", consumerWatermarks},
     {"consumerMetadata", consumerMetadata},
     {"consumerTopicIds", consumerTopicIds},
+    {"consumerGroupMembers", consumerGroupMembers},
     {"consumerClose", consumerClose},
 };
 

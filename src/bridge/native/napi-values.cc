@@ -214,6 +214,7 @@ Value Call::ofResults(const std::vector<PartitionResult>& rows, bool withErrors)
     set(value, "partition", of(static_cast<double>(row.partition)));
     set(value, "offset", of(static_cast<double>(row.offset)));
     if (withErrors) set(value, "error", ofName(row.error));
+    if (!row.metadata.empty()) set(value, "metadata", of(row.metadata));
     set(array, index, value);
   }
   return array;

@@ -82,6 +82,15 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     consumerEvents: [[], [gone], ['1']],
     consumerLogs: [[], [gone], ['1']],
     consumerStatistics: [[], [gone], ['1']],
+    consumerSubscribe: [[], [gone, []], [consumer], [consumer, [1]], [consumer, ['']]],
+    consumerGroupMembers: [
+      [],
+      [gone, 'g', 1],
+      [consumer, '', 1],
+      [consumer, 1, 1],
+      [consumer, 'g', -1],
+      [consumer, 'g'],
+    ],
     consumerAssign: [
       [],
       [gone, []],
