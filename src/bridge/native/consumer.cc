@@ -285,6 +285,8 @@ void Consumer::probe(int32_t assignmentId, int64_t offset) {
   seekPartitions({{assignment.topic, assignment.partition, offset, -1, ""}}, "cannot probe");
   stash_.purge(assignment);
   if (assignment.isPaused) {
+    PartitionList list;
+    list.add(assignment.topic, assignment.partition, RD_KAFKA_OFFSET_INVALID);
     check(rd_kafka_resume_partitions(client_->handle(), list.get()), "cannot resume");
     assignment.isPaused = false;
   }
