@@ -70,6 +70,14 @@ export interface BrokerAnswer {
     readonly partitions: number
     readonly error: string | null
   }[]
+  readonly members: readonly GroupMember[]
+}
+
+export interface GroupMember {
+  readonly clientId: string
+  readonly host: string
+  /** Of a static member. */
+  readonly instanceId: string | null
 }
 
 export interface PartitionError extends PartitionOffset {
@@ -148,7 +156,7 @@ export interface LogLine {
 export interface ConsumerOptions {
   /** librdkafka properties, name and value, in order. */
   readonly config: readonly (readonly [name: string, value: string])[]
-  /** Topics, or ^regular expressions. Empty: no subscription, consumerAssign says what to read. */
+  /** Names of topics to subscribe to at once. Empty: none, until consumerSubscribe or consumerAssign. */
   readonly topics: readonly string[]
 }
 
@@ -232,6 +240,11 @@ export interface Bridge {
   /** The latest statistics as librdkafka's JSON, or null; needs statistics.interval.ms. */
   consumerStatistics(consumer: BridgeId): string | null
 
+  /**
+   * Reads these topics with the group from now on, in place of those before. Empty: none, and the
+   * group is left.
+   */
+  consumerSubscribe(consumer: BridgeId, topics: readonly string[]): void
   /**
    * Starts reading these partitions at these offsets: incrementally when the protocol is
    * cooperative.
@@ -346,6 +359,8 @@ export interface Bridge {
     timeoutMs: number,
   ): number
   consumerAskTopics(consumer: BridgeId, topics: readonly string[], timeoutMs: number): number
+  /** The members of any group, joined or not; none where there is no such group. */
+  consumerAskMembers(consumer: BridgeId, group: string, timeoutMs: number): number
   /** Waits at most timeoutMs (0 to 50) for the first. */
   consumerAnswers(consumer: BridgeId, timeoutMs: number): BrokerAnswer[]
   /**

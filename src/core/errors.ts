@@ -61,6 +61,11 @@ export const ERRORS = {
     retryable: false,
     meaning: 'librdkafka reported an error from which its client cannot recover.',
   },
+  GROUP_SHARED: {
+    exitStatus: 1,
+    retryable: true,
+    meaning: 'Another pipeline reads with the same consumer group.',
+  },
   NO_RECORDS: {
     exitStatus: 1,
     retryable: true,

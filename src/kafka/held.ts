@@ -1,8 +1,8 @@
 /**
  * What an ingress thread knows of one assignment. Used by membership.ts, which owns them.
  */
+import type { PartitionNote } from './commit-note.ts'
 import type { Position } from './ingress-messages.ts'
-import type { CommitNote } from './start-offsets.ts'
 
 export interface Held {
   readonly topic: string
@@ -30,7 +30,7 @@ export interface Held {
   wanted: number
   committed: number
   /** Kept beside each committed offset. */
-  readonly note: CommitNote
+  readonly note: PartitionNote
 }
 
 /** What is known of an assignment when it begins. */
@@ -41,10 +41,10 @@ export interface HeldStart {
   readonly stopOffset?: number
   /** The group has committed the start. */
   readonly isCommitted?: boolean
-  readonly note?: CommitNote
+  readonly note?: PartitionNote
 }
 
-const NO_NOTE: CommitNote = { topicId: null, group: null }
+const NO_NOTE: PartitionNote = { topicId: null, group: null }
 
 export function heldFrom(start: HeldStart): Held {
   const { topic, partition, offset, note = NO_NOTE } = start

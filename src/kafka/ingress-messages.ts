@@ -83,7 +83,7 @@ export type FromIngress =
       readonly ingressIndex: number
       readonly partitions: readonly WaitingPartition[]
     }
-  /** A member of the group, with nothing more to read: others have the partitions. */
+  /** Ready, with nothing more to read: others have the partitions, or no topic is there yet. */
   | { readonly kind: 'standby'; readonly ingressIndex: number }
   | {
       readonly kind: 'revoke'

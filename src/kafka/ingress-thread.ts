@@ -44,6 +44,7 @@ export class IngressThread {
   /** By a fatal error: no commit is taken any more. */
   #isShutOut = false
   #sawRecord = false
+  #hasJoined = false
   /** Main was told that the ranges of a replay were read. */
   #toldFinished = false
   #housekeptMs = 0
@@ -64,10 +65,11 @@ export class IngressThread {
    * @param events that the consumer had before.
    */
   run(events: readonly ConsumerEvent[] = []): void {
-    const { signals, send, ingressIndex, staticPartitions, ranges } = this.#options
+    const { signals, send, ingressIndex, ranges, subscription } = this.#options
     for (const event of events) this.#handleEvent(event)
     if (ranges !== null) this.#assignRanges(ranges)
-    else if (staticPartitions !== null) this.#assign(staticPartitions)
+    else this.#lookAtTopics()
+    if (subscription?.isIdle === true) send({ kind: 'standby', ingressIndex })
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
     // Unread records would fill what a poll may put aside, and one that can take none neither waits
@@ -183,6 +185,8 @@ export class IngressThread {
     switch (event.kind) {
       case 'assign':
         this.#assign(event.partitions)
+        if (!this.#hasJoined) this.#options.onJoined(this.#membership)
+        this.#hasJoined = true
         break
       case 'revoke':
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
@@ -243,6 +247,12 @@ export class IngressThread {
   #begun(isAny: boolean): void {
     const isReading = !this.#stall.paused && this.#options.signals.phase === PHASE_RUN
     if (isAny && !isReading) this.#pauseAll()
+  }
+
+  #lookAtTopics(): void {
+    const { subscription, nowMs } = this.#options
+    const partitions = subscription?.look(nowMs()) ?? []
+    if (partitions.length > 0) this.#assign(partitions)
   }
 
   #pauseAll(): void {
@@ -312,6 +322,7 @@ export class IngressThread {
     const { bridge, consumer, ingressIndex, send } = this.#options
     this.#options.signIn.look()
     this.#reachability.look()
+    this.#lookAtTopics()
     const hasStill = this.#membership.hasHeld || this.#unreadable.hasStill
     if (this.#endsDue.look(nowMs, hasStill)) this.#membership.askEnds()
     this.#membership.commits.send(0)

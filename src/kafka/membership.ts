@@ -16,7 +16,7 @@
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
  * few for each assign and one round of those that are asked again.
  */
-import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
+import { OFFSET_BEGINNING, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import {
   BrokerQueries,
@@ -26,13 +26,15 @@ import {
   type TopicPartition,
   type Want,
 } from './broker-queries.ts'
+import type { PartitionNote } from './commit-note.ts'
 import { Commits } from './commits.ts'
+import { askReaders, type GroupQuestion, type GroupReaders } from './group-check.ts'
 import { endOf, heldFrom, noteAskedEnd, positionOf, reachedStop, type Held } from './held.ts'
 import type { LostRange, Position, ToIngress, TopicIds } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import type { OffsetRange } from './offset-ranges.ts'
 import { ENDS_TIMEOUT_MS } from './partition-ends.ts'
-import { metadataOf, startOf, type CommitNote } from './start-offsets.ts'
+import { startAlone, startOf } from './start-offsets.ts'
 
 /**
  * How long a question may take, by attempt. An unreachable leader holds up those that are asked
@@ -71,6 +73,8 @@ interface Waiting extends TopicPartition {
   readonly takenMs: number
   readonly purpose:
     | { readonly kind: 'start' }
+    /** Outside of groups; later: it appeared while others were read. */
+    | { readonly kind: 'alone'; readonly isLater: boolean }
     /** Of a replay: no group is asked. */
     | { readonly kind: 'range'; readonly from: number; readonly to: number }
     /** Offset null: the first that there is. */
@@ -90,7 +94,7 @@ interface Ready {
   readonly waiting: Waiting
   readonly at: FoundOffset
   readonly isFresh: boolean
-  readonly note: CommitNote
+  readonly note: PartitionNote
   readonly lost: LostRange | null
 }
 
@@ -191,6 +195,11 @@ export class Membership {
     })
   }
 
+  /** Who reads with the group, asked beside reading. */
+  askReaders(question: GroupQuestion, done: (readers: GroupReaders) => void): void {
+    askReaders(this.#queries, question, done)
+  }
+
   /** Asks brokers where partitions end; those that do not answer stay as they are. */
   askEnds(): void {
     const asked = [...this.#assignments.values()]
@@ -208,13 +217,16 @@ export class Membership {
    * @returns whether anything began.
    */
   assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): boolean {
-    const { bridge, consumer, ingressIndex, send } = this.#options
+    const { bridge, consumer, ingressIndex, send, asksGroup } = this.#options
     bridge.consumerHold(consumer, partitions)
     if (partitions.length === 0) {
       send({ kind: 'standby', ingressIndex })
       return false
     }
-    for (const one of partitions) this.#wait(one, { kind: 'start' })
+    for (const one of partitions) {
+      const isLater = one.offset === OFFSET_BEGINNING
+      this.#wait(one, asksGroup ? { kind: 'start' } : { kind: 'alone', isLater })
+    }
     return this.#awaitFirst(meanwhile)
   }
 
@@ -347,12 +359,16 @@ export class Membership {
       this.#ready.push({ ...known, at: { offset, leaderEpoch: -1 } })
       return
     }
-    const { topics, start, wallMs } = this.#options
+    const { subscription, start, wallMs } = this.#options
+    const topics = subscription?.topics ?? []
     const isLate = waiting.attempt > 0
     const question = { partition: waiting, topics, start, takenMs, nowMs: wallMs(), isLate }
-    const answer = startOf(question, facts)
+    const answer =
+      purpose.kind === 'alone'
+        ? startAlone(question, facts, purpose.isLater)
+        : startOf(question, facts)
     if (answer.kind === 'ask') {
-      waiting.wantsGroup = true
+      waiting.wantsGroup ||= answer.group === true
       waiting.timeMs = answer.timeMs ?? waiting.timeMs
       waiting.askAtMs = 0
       this.#askAtMs = 0
@@ -444,7 +460,7 @@ export class Membership {
         partition,
         offset: at.offset,
         leaderEpoch: at.leaderEpoch,
-        metadata: metadataOf(note),
+        note,
       })),
     )
     if (error === null) return ready
@@ -556,8 +572,9 @@ function wantOf({ purpose, wantsGroup, timeMs }: Waiting): Want {
     case 'rewind':
       return purpose.offset === null ? { topic: true, first: true } : { topic: true }
     case 'start':
+    case 'alone':
       return {
-        committed: true,
+        committed: purpose.kind === 'start',
         first: true,
         end: true,
         topic: true,

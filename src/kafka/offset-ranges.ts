@@ -17,8 +17,9 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import { askOffsets, type Deadline } from './broker-queries.ts'
-import { meansTopic, topicProblem } from './preflight.ts'
+import { topicProblem } from './preflight.ts'
 
 /** Offsets [from, to) of one partition; empty where the two are equal. */
 export interface OffsetRange {
@@ -69,11 +70,12 @@ export function rangesOf(
 /** The partitions that are meant, by topic and number. */
 function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): PartitionOffset[] {
   const { topics, partitions } = query
-  const counts = topics.some((topic) => topic.startsWith('^'))
-    ? countsOf(bridge, consumer, null)
-    : new Map(topics.flatMap((topic) => [...countsOf(bridge, consumer, topic)]))
-  const found = [...counts].filter(([name]) => topics.some((topic) => meansTopic(topic, name)))
-  const most = Math.max(0, ...found.map(([, count]) => count))
+  const listed = topics.some(isTopicExpression)
+    ? listOf(bridge, consumer, null)
+    : topics.flatMap((topic) => listOf(bridge, consumer, topic))
+  const counts = new Map(topicsMeant(topics, listed).map((one) => [one.topic, one.partitions]))
+  const found = [...counts]
+  const most = Math.max(0, ...counts.values())
   const beyond = partitions?.find((partition) => partition >= most)
   if (beyond !== undefined) {
     const has = `has ${most} partitions, 0 to ${most - 1}`
@@ -88,8 +90,8 @@ function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): Part
     .filter(({ partition }) => partitions?.includes(partition) ?? true)
 }
 
-/** How many partitions each topic has. @param topic null: all topics. */
-function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<string, number> {
+/** @param topic null: all topics. */
+function listOf(bridge: Asked, consumer: BridgeId, topic: string | null) {
   let topics
   try {
     ;({ topics } = bridge.consumerMetadata(consumer, topic, METADATA_TIMEOUT_MS))
@@ -103,5 +105,5 @@ function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<
     const { code, message } = topicProblem(failed.topic, failed.error ?? '')
     throw new LogpipeError(code, message)
   }
-  return new Map(topics.map((one) => [one.topic, one.partitions]))
+  return topics
 }

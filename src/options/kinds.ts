@@ -23,6 +23,7 @@ import {
   parseTime,
   parseTopics,
   parseUrl,
+  topicsFault,
   parseUrls,
 } from './notations.ts'
 import type {
@@ -130,7 +131,7 @@ export function expected(spec: OptionSpec): string {
     proxy: 'the URL of a proxy as http://HOST:PORT, or none',
     address: 'HOST:PORT or :PORT',
     addresses: 'HOST:PORT, comma separated',
-    topics: 'topic names or ^REGEX, comma separated',
+    topics: 'topic names or ^REGEX (as in JavaScript), comma separated',
     names: 'names, comma separated',
     networks: 'IP addresses or ranges as 10.0.0.0/8, comma separated',
     partitions: 'partition numbers, as 0,3,7-9',
@@ -144,6 +145,11 @@ export function expected(spec: OptionSpec): string {
     time: 'a time with its zone, as 2026-09-01T00:00Z',
   }
   return words[spec.kind]
+}
+
+/** What is wrong with the text beyond not being `expected`, where that can be said. */
+export function faultOf(spec: OptionSpec, text: string): string | undefined {
+  return spec.kind === 'topics' ? topicsFault(text) : undefined
 }
 
 /** The unit of a duration's plain number: the end of the variable's name says it. */

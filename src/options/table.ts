@@ -134,7 +134,7 @@ export const OPTIONS = [
     variable: 'TOPIC,...',
     default: 'test',
     short: 'Topics to read, comma separated, or ^REGEX.',
-    long: 'What starts with ^ is a regular expression over topic names; topics made later join by themselves. Name topics where you can: an expression makes every member look at all topics.',
+    long: 'What starts with ^ is a regular expression of JavaScript, searched in each topic name: ^app- means every topic that begins so, ^app-\\d+$ only whole names. It means the same for run, check and replay, and never a topic that begins with __. Topics and partitions made later are read within a minute. Name topics where you can: with an expression every member lists all topics.',
   },
   {
     env: 'KAFKA_GROUP_ID',
@@ -147,7 +147,7 @@ export const OPTIONS = [
     variable: 'GROUP',
     default: 'rust-main-g1',
     short: 'The consumer group.',
-    long: 'Processes of one group share the partitions; offsets are committed for the group. Two different pipelines need two groups.',
+    long: 'Processes of one group share the partitions; offsets are committed for the group. Two different pipelines need two groups: a start is refused while another pipeline is live in the group. With matches on a terminal no group is joined.',
   },
   {
     env: 'KAFKA_START',
@@ -172,6 +172,16 @@ export const OPTIONS = [
     defaultText: 'off',
     short: 'Static membership: a restart keeps the partitions.',
     long: 'Each ingress thread is a member of its own, as ID-0, ID-1 and so on. ID must differ between processes. A process that restarts within the session timeout causes no rebalance.',
+  },
+  {
+    env: 'TAKE_OVER',
+    scope: 'local',
+    group: 'kafka',
+    commands: ['run', 'check'],
+    kind: 'switch',
+    default: '0',
+    short: 'Start although another pipeline reads with the group.',
+    long: 'Two pipelines in one group each get a part of the partitions, so a start is refused while members with another pattern or target are live. Set it for a rolling change, where old members leave as new ones come.',
   },
   {
     env: 'KAFKA_CONFIG',

@@ -1,7 +1,8 @@
 /**
  * From the resolved Config to what a pipeline is told.
  */
-import { consumerSettings } from '../kafka/consumer-settings.ts'
+import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
+import { identityOf, withFingerprint, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
 import type { Config } from '../options/config.ts'
 import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
@@ -29,9 +30,24 @@ const MAX_POLL_INTERVAL_MS = 300_000
 /** How to reach and enter the cluster; the rest of the user's properties are a consumer's. */
 const SHARED_PROPERTY = /^(security|sasl|ssl|client|socket|broker|debug|log_level|enable\.ssl)\b/
 
+/** What the options do not say. */
+export interface Surroundings {
+  /** Standard output is a terminal: matches on it are looked at, and belong to no group. */
+  readonly isTerminal: boolean
+  /** Started by sync. */
+  readonly controlled: ControlledPipeline | null
+}
+
+const NOTHING_SPECIAL: Surroundings = { isTerminal: false, controlled: null }
+
 /** @throws LogpipeError USAGE or INDEX_NAME when the topics that are named go to no index. */
-export function pipelineSettings(config: Config): PipelineSettings {
+export function pipelineSettings(
+  config: Config,
+  { isTerminal, controlled } = NOTHING_SPECIAL,
+): PipelineSettings {
   const output = outputSettings(config)
+  const isAlone = isTerminal && output.kind === 'stdout'
+  const identity = identityOf(config, controlled)
   refuseIndexNames(config)
   const maxPollMs = Number(
     propertyOf(config.kafkaConfig, 'max.poll.interval.ms') ?? MAX_POLL_INTERVAL_MS,
@@ -42,10 +58,13 @@ export function pipelineSettings(config: Config): PipelineSettings {
       brokers: config.kafkaBrokers.join(','),
       topics: config.kafkaTopic,
       groupId: config.kafkaGroupId,
-      membership: 'group',
-      properties: Array.from({ length: config.ingressThreads }, (_, index) =>
-        consumerSettings(config, index),
-      ),
+      identity,
+      takesOver: config.takeOver,
+      membership: isAlone ? 'alone' : 'group',
+      properties: Array.from({ length: config.ingressThreads }, (_, index) => {
+        const properties = consumerSettings(config, index)
+        return isAlone ? outsideOfGroup(properties) : withFingerprint(properties, identity)
+      }),
       clientProperties: clientProperties(config),
       tokenFile: config.kafkaTokenFile,
       start: config.kafkaStart,
@@ -72,7 +91,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
     replay: null,
     runSeconds: config.runSeconds,
     recordsMax: 0,
-    commits: !config.noCommit && output.kind !== 'none',
+    commits: !config.noCommit && output.kind !== 'none' && !isAlone,
     unresolvedMax: config.maxUnresolved,
     waits: config.waitForKafka,
     shutdownDeadlineMs: config.shutdownDeadlineMs,

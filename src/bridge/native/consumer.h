@@ -39,10 +39,16 @@ struct Answer {
     int32_t partitions;
     std::string error;
   };
+  struct Member {
+    std::string clientId;
+    std::string host;
+    std::string instanceId;  // Empty: a dynamic member.
+  };
   int64_t question = 0;
   std::string error;  // Of the whole question.
   std::vector<PartitionResult> partitions;
   std::vector<Topic> topics;
+  std::vector<Member> members;
 };
 
 // Questions that do not block: questions.cc. Each returns its number, which the answer carries.
@@ -58,6 +64,8 @@ class Questions {
   // Each row's offset is a time, or logical.
   int64_t offsets(const std::vector<PartitionOffset>& partitions, int timeoutMs);
   int64_t topics(const std::vector<std::string>& topics, int timeoutMs);
+  // Of any group, joined or not.
+  int64_t members(const std::string& group, int timeoutMs);
   // Waits at most timeoutMs for the first.
   std::vector<Answer> answers(int timeoutMs);
 
@@ -82,6 +90,8 @@ class Consumer {
   std::vector<LogLine> logs() { return client_->logs.take(); }
   std::optional<std::string> statistics();
 
+  // In place of what was subscribed to before; empty: nothing, and the group is left.
+  void subscribe(const std::vector<std::string>& topics) { client_->subscribe(topics); }
   // Takes partitions over from the group without reading them: begin() starts each.
   void hold(const std::vector<PartitionOffset>& partitions);
   void begin(const std::vector<AssignedPartition>& partitions);

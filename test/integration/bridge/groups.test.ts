@@ -146,7 +146,7 @@ test('the end of a partition is told behind its records', async (t) => {
   // The mock cluster has no controller, which is what is asked for ids.
   const question = bridge.consumerAskTopics(consumer, ['t'], 5000)
   const topics = [{ topic: 't', topicId: null, partitions: 0, error: null }]
-  const answer = { question, error: null, partitions: [], topics }
+  const answer = { question, error: null, partitions: [], topics, members: [] }
   assert.deepEqual(bridge.consumerAnswers(consumer, 0), [answer])
   const times = [{ topic: 't', partition: 0, offset: OFFSET_BEGINNING }]
   assert.equal(bridge.consumerOffsetsForTimes(consumer, times, 5000)[0]?.offset, 0)
