@@ -72,6 +72,14 @@ export interface BrokerAnswer {
     readonly partitions: number
     readonly error: string | null
   }[]
+  readonly members: readonly GroupMember[]
+}
+
+export interface GroupMember {
+  readonly clientId: string
+  readonly host: string
+  /** Of a static member. */
+  readonly instanceId: string | null
 }
 
 export interface PartitionError extends PartitionOffset {
@@ -114,14 +122,31 @@ export type ConsumerEvent =
     }
   /**
    * A record came with an offset below one already delivered, or below the start: the log was
-   * truncated or made anew. Nothing more of the partition comes until consumerRestart.
+   * truncated or made anew. Or a scan met a damaged batch, which `damage` names: what lies behind
+   * may be in slots already. Nothing more of the partition comes until consumerRestart, and what is
+   * damaged is `unreadable` from then on.
    */
   | {
       readonly kind: 'rewind'
       readonly assignmentId: number
+      readonly damage: string | null
       readonly expected: number
       readonly offset: number
     }
+  /**
+   * An error came where a record was due: a damaged batch, say, or a broker that refuses to read it.
+   * Nothing more of the partition comes until it is paused and resumed, sought, or probed. `offset`
+   * is the first of the batch, as far as librdkafka knows.
+   */
+  | {
+      readonly kind: 'unreadable'
+      readonly assignmentId: number
+      readonly code: string
+      readonly message: string
+      readonly offset: number
+    }
+  /** Answers a probe: a record of this offset came, or the partition's end. */
+  | { readonly kind: 'readable'; readonly assignmentId: number; readonly offset: number }
   /** The queue of events was full (EVENTS_MAX); this many were dropped. */
   | { readonly kind: 'dropped'; readonly count: number }
 
@@ -136,7 +161,7 @@ export interface LogLine {
 export interface ConsumerOptions {
   /** librdkafka properties, name and value, in order. */
   readonly config: readonly (readonly [name: string, value: string])[]
-  /** Topics, or ^regular expressions. Empty: no subscription, consumerAssign says what to read. */
+  /** Names of topics to subscribe to at once. Empty: none, until consumerSubscribe or consumerAssign. */
   readonly topics: readonly string[]
 }
 
@@ -222,6 +247,11 @@ export interface Bridge {
   consumerStatistics(consumer: BridgeId): string | null
 
   /**
+   * Reads these topics with the group from now on, in place of those before. Empty: none, and the
+   * group is left.
+   */
+  consumerSubscribe(consumer: BridgeId, topics: readonly string[]): void
+  /**
    * Starts reading these partitions at these offsets: incrementally when the protocol is
    * cooperative.
    */
@@ -247,6 +277,12 @@ export interface Bridge {
   consumerPause(consumer: BridgeId, assignmentIds: readonly number[]): void
   consumerResume(consumer: BridgeId, assignmentIds: readonly number[]): void
   consumerSeek(consumer: BridgeId, assignmentId: number, offset: number): void
+  /**
+   * Asks whether anything can be read from this offset on: `readable` or `unreadable` follows, once,
+   * or nothing while no broker answers. Delivers nothing; the next offset to deliver stays, until
+   * consumerPause and consumerResume go on there, or consumerSeek elsewhere.
+   */
+  consumerProbe(consumer: BridgeId, assignmentId: number, offset: number): void
   /** Goes on at this offset as another assignment: the answer to a `rewind`. */
   consumerRestart(
     consumer: BridgeId,
@@ -329,6 +365,8 @@ export interface Bridge {
     timeoutMs: number,
   ): number
   consumerAskTopics(consumer: BridgeId, topics: readonly string[], timeoutMs: number): number
+  /** The members of any group, joined or not; none where there is no such group. */
+  consumerAskMembers(consumer: BridgeId, group: string, timeoutMs: number): number
   /** Waits at most timeoutMs (0 to 50) for the first. */
   consumerAnswers(consumer: BridgeId, timeoutMs: number): BrokerAnswer[]
   /**

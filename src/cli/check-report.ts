@@ -25,11 +25,11 @@ import type { OptionName } from '../options/table.ts'
 /** One thing that was looked at. */
 export interface Probe {
   readonly subject: string
-  readonly state: 'fine' | 'wrong' | 'untested'
+  readonly state: 'fine' | 'warning' | 'wrong' | 'untested'
   readonly detail: string
 }
 
-const WORDS = { fine: 'ok', wrong: 'WRONG', untested: '--' } as const
+const WORDS = { fine: 'ok', warning: 'warn', wrong: 'WRONG', untested: '--' } as const
 
 /** Every option of the command by group: variable, value, source. Secrets are not shown. */
 export function describeConfig(resolved: Resolved): string {

@@ -18,6 +18,7 @@ import { refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
 import { memoryLimit, planMemory } from './memory-plan.ts'
 import { startNotices } from './start-notices.ts'
+import { controlledPipeline } from './parent-link.ts'
 import { probeElasticsearch } from './probe-elasticsearch.ts'
 import { probeKafka } from './probe-kafka.ts'
 import { probeOutput } from './probe-output.ts'
@@ -38,7 +39,9 @@ export async function check(context: CommandContext, deps: CheckDeps = DEPS): Pr
   for (const notice of startNotices(config, os.availableParallelism())) {
     context.print(`note: ${notice}\n`)
   }
-  const kafka = config.kafkaEmbedded ? EMBEDDED : await probeKafka(config, deps.loadBridge)
+  const kafka = config.kafkaEmbedded
+    ? EMBEDDED
+    : await probeKafka(config, controlledPipeline(context.env), deps.loadBridge)
   const sum = planMemory(config, kafka.brokerCount)
   const limit = deps.memoryLimit()
   context.print(`\n${describeMemory(sum, limit)}`)

@@ -10,6 +10,8 @@ import { systemClock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
+import { connectionSettings } from '../run/elasticsearch-connection.ts'
+import { fetchBy } from '../sink/elasticsearch/connections.ts'
 import type { CommandContext } from './context.ts'
 import { readDashboard } from './dashboard.ts'
 import { fileLocks } from './file-locks.ts'
@@ -30,7 +32,7 @@ export async function control(context: CommandContext): Promise<number> {
     assets: readDashboard(),
     version: programVersion(),
     program: programName(),
-    fetch,
+    fetch: fetchBy(connectionSettings(config)),
     log: (level, message) => log[level](message),
   })
   log.info(startLine(settings, running.address.port))

@@ -19,11 +19,12 @@ export function letterId({
 /** All but the payload, for JSON. */
 export function letterHead(letter: StoredLetter): object {
   const { atMs, errorType, reason, status, index, topic, partition, offset } = letter
-  const { timestampMs, timestampType } = letter
+  const { timestampMs, timestampType, payloadBytes } = letter
   const at = new Date(atMs).toISOString()
   const id = letterId(letter)
   const place = { index, topic, partition, offset, timestampMs, timestampType }
-  return { id, at, errorType, reason, status, ...place }
+  const cut = payloadBytes === undefined ? {} : { payloadBytes }
+  return { id, at, errorType, reason, status, ...place, ...cut }
 }
 
 /** With the payload: in base64 where it is not valid UTF-8, as in the file. */

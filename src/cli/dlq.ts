@@ -2,7 +2,7 @@
  * `logpipe dlq ls | show | stats | replay | drop`: the documents that Elasticsearch refused for
  * good, in the files of `--dlq file:PATH`.
  *
- * A letter's name is topic-partition-offset. Exits with 1 when a replay leaves refused ones behind.
+ * A letter's name is topic-partition-offset. Exits with 1 when a replay leaves some behind.
  */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
@@ -179,14 +179,18 @@ async function replay({ config, context, box, file, filter }: Job): Promise<numb
   const limited: LetterFilter = (letter) => filter(letter) && left-- > 0
   const result = hasFolder(file)
     ? await replayLetters(box, limited, config, context)
-    : { doneCount: 0, failedCount: 0 }
-  const { doneCount, failedCount } = result
+    : { doneCount: 0, failedCount: 0, waitingCount: 0, failure: null }
+  const { failure, ...counts } = result
+  const { doneCount, failedCount, waitingCount } = counts
+  const waiting = waitingCount === 0 ? '' : ` and ${waitingCount} not taken`
+  const kept = `${failedCount} refused again${waiting} stay in ${file}`
   context.print(
     config.storedJson
-      ? `${JSON.stringify(result)}\n`
-      : `sent ${counted(doneCount, 'dead letter')}, ${failedCount} refused again stay in ${file}\n`,
+      ? `${JSON.stringify(counts)}\n`
+      : `sent ${counted(doneCount, 'dead letter')}, ${kept}\n`,
   )
-  return failedCount > 0 || context.stopSignal().aborted ? 1 : 0
+  if (failure !== null) throw failure
+  return failedCount + waitingCount > 0 || context.stopSignal().aborted ? 1 : 0
 }
 
 /** Without it there are no letters, and no place for a lock. */

@@ -1,5 +1,6 @@
 /**
- * The link of a `logpipe run` to the sync that started it (LOGPIPE_PARENT_STDIN=1).
+ * The link of a `logpipe run` to the sync that started it (LOGPIPE_PARENT_STDIN=1), and which
+ * pipeline it is for it (LOGPIPE_PIPELINE).
  *
  *   fd 0               commands, one JSON object a line: {"id", "kind": "tail", "seconds"}; its end
  *                      says that sync is gone: drain, as after SIGTERM
@@ -11,6 +12,7 @@
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { ControlledPipeline } from '../kafka/pipeline-identity.ts'
 import { descriptorOf } from './descriptors.ts'
 
 export interface ParentEvents {
@@ -30,6 +32,14 @@ const LINE_CHARS_MAX = 65_536
 /** Whether this is the child of a sync, or a tool that sync runs beside it. */
 export function isStartedBySync(env: Readonly<Record<string, string | undefined>>): boolean {
   return env['LOGPIPE_PARENT_STDIN'] === '1'
+}
+
+/** The pipeline of the control plane that sync runs; null: none, this was started by hand. */
+export function controlledPipeline(
+  env: Readonly<Record<string, string | undefined>>,
+): ControlledPipeline | null {
+  const [, id, name = ''] = /^(\d{1,15}) ?(.*)$/s.exec(env['LOGPIPE_PIPELINE'] ?? '') ?? []
+  return id === undefined ? null : { id: Number(id), name }
 }
 
 /**

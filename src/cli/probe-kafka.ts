@@ -4,13 +4,17 @@
  * brokers advertise: partitions are read there. The group is not joined.
  */
 import net from 'node:net'
-import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import { messageOf } from '../core/errors.ts'
-import { consumerSettings } from '../kafka/consumer-settings.ts'
+import type { Bridge, BridgeId, CommittedOffset } from '../bridge/bridge.ts'
+import { connectFault, messageOf } from '../core/errors.ts'
+import { awaitAnswers, keyOf } from '../kafka/broker-queries.ts'
+import { consumerSettings, instanceIds } from '../kafka/consumer-settings.ts'
+import { askReaders, atEndText, type GroupReaders } from '../kafka/group-check.ts'
+import { identityOf, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
 import { whyUnreachable } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import type { Config } from '../options/config.ts'
 import { parseAddress } from '../options/notations.ts'
+import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import type { Probe } from './check-report.ts'
 
 export interface KafkaProbe {
@@ -28,6 +32,7 @@ type Topics = ReturnType<Bridge['consumerMetadata']>['topics']
 /** @param loadBridge is called when a broker answers */
 export async function probeKafka(
   config: Config,
+  controlled: ControlledPipeline | null,
   loadBridge: (file: string | undefined) => Bridge,
 ): Promise<KafkaProbe> {
   const connections = await Promise.all(config.kafkaBrokers.map(probeBroker))
@@ -35,7 +40,7 @@ export async function probeKafka(
     return { probes: connections, brokerCount: null }
   }
   try {
-    const metadata = askMetadata(config, loadBridge(config.bridgeLib ?? undefined))
+    const metadata = askCluster(config, controlled, loadBridge(config.bridgeLib ?? undefined))
     const { brokerCount, advertised } = metadata
     const others = advertised.filter(({ address }) => !config.kafkaBrokers.includes(address))
     const unreachable = await Promise.all(others.map(probeAdvertised))
@@ -77,26 +82,13 @@ export function probeBroker(broker: string): Promise<Probe> {
       end('wrong', `no answer in ${CONNECT_MS_MAX / 1000} s; is a firewall between?`)
     })
     socket.once('connect', () => end('fine', 'accepts connections'))
-    socket.once('error', (error: NodeJS.ErrnoException) => end('wrong', connectFault(error)))
+    socket.once('error', (error) => end('wrong', connectFault(error)))
   })
 }
 
-const CONNECT_FAULTS: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connection refused: nothing listens there'],
-  ['ENOTFOUND', 'this host name is not known'],
-  ['EAI_AGAIN', 'the name server does not answer'],
-  ['EHOSTUNREACH', 'there is no way to this host'],
-  ['ENETUNREACH', 'there is no way to this host'],
-])
-
-/** What a failed connection means, in words. */
-export function connectFault(error: NodeJS.ErrnoException): string {
-  const code = error.code ?? ''
-  return CONNECT_FAULTS.get(code) ?? (error.message === '' ? code : error.message)
-}
-
-function askMetadata(
+function askCluster(
   config: Config,
+  controlled: ControlledPipeline | null,
   bridge: Bridge,
 ): KafkaProbe & { readonly advertised: readonly Advertised[] } {
   // Without a subscription no group is joined; static membership must not be disturbed either.
@@ -113,7 +105,11 @@ function askMetadata(
         id,
         address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
       })),
-      probes: [{ subject: 'kafka cluster', state: 'fine', detail: said }, ...topics],
+      probes: [
+        { subject: 'kafka cluster', state: 'fine', detail: said },
+        ...topics,
+        ...probeGroup(config, controlled, bridge, consumer, brokers.topics),
+      ],
     }
   } catch (error) {
     bridge.consumerPoll(consumer, 0)
@@ -127,6 +123,64 @@ function askMetadata(
   }
 }
 
+/** Who else reads with the group, and whether there is anything to read; empty: all is well. */
+function probeGroup(
+  config: Config,
+  controlled: ControlledPipeline | null,
+  bridge: Bridge,
+  consumer: BridgeId,
+  known: Topics,
+): readonly Probe[] {
+  const { kafkaGroupId: groupId, groupInstanceId, ingressThreads, kafkaTopic } = config
+  const question = {
+    groupId,
+    identity: identityOf(config, controlled),
+    instanceIds: instanceIds(groupInstanceId, ingressThreads),
+    topics: kafkaTopic,
+  }
+  let probes: readonly Probe[] = []
+  awaitAnswers(bridge, consumer, (queries) => {
+    askReaders(queries, question, (readers) => {
+      probes = groupProbes(config, readers)
+      const partitions = committedPartitions(topicsMeant(kafkaTopic, known), readers.committed)
+      if (partitions.length === 0) return
+      queries.ask(partitions, { end: true }, METADATA_MS_MAX, (facts) => {
+        const ends = partitions.map((one, index) => ({ ...one, end: facts[index]?.end?.offset }))
+        if (ends.some(({ end, offset }) => end === undefined || end > offset)) return
+        const text = atEndText(groupId, partitions)
+        probes = [...probes, { subject: `kafka group ${groupId}`, state: 'warning', detail: text }]
+      })
+    })
+  })
+  return probes
+}
+
+/** @returns what to say of those who read with the group. */
+export function groupProbes(
+  { kafkaGroupId, takeOver }: Pick<Config, 'kafkaGroupId' | 'takeOver'>,
+  { conflict, notices }: GroupReaders,
+): readonly Probe[] {
+  const subject = `kafka group ${kafkaGroupId}`
+  const state = takeOver ? 'warning' : 'wrong'
+  return [
+    ...(conflict === null ? [] : [{ subject, state, detail: conflict } as const]),
+    ...notices.map((detail) => ({ subject, state: 'warning', detail }) as const),
+  ]
+}
+
+/** What the group has committed of all partitions; empty where it has not of one. */
+export function committedPartitions(
+  topics: Topics,
+  committed: readonly CommittedOffset[],
+): readonly CommittedOffset[] {
+  const offsets = new Map(committed.map((row) => [keyOf(row), row]))
+  const rows = topics.flatMap(({ topic, partitions }) =>
+    Array.from({ length: partitions }, (_, partition) => offsets.get(keyOf({ topic, partition }))),
+  )
+  const found = rows.filter((row) => row !== undefined && row.offset >= 0)
+  return found.length === rows.length ? found.filter((row) => row !== undefined) : []
+}
+
 function signIn({ kafkaTokenFile }: Config, bridge: Bridge, consumer: BridgeId): void {
   const warn = () => undefined
   const nowMs = () => Date.now()
@@ -136,9 +190,8 @@ function signIn({ kafkaTokenFile }: Config, bridge: Bridge, consumer: BridgeId):
 /** @param known every topic that the user may see */
 export function probeTopic(wanted: string, known: Topics): Probe {
   const subject = `kafka topic ${wanted}`
-  if (wanted.startsWith('^')) {
-    const pattern = new RegExp(wanted)
-    const count = known.filter(({ topic }) => pattern.test(topic)).length
+  if (isTopicExpression(wanted)) {
+    const count = topicsMeant([wanted], known).length
     return count === 0
       ? { subject, state: 'wrong', detail: 'no topic matches now' }
       : { subject, state: 'fine', detail: `${count} topics match` }

@@ -30,7 +30,6 @@ export async function replay(context: CommandContext): Promise<number> {
       partitions: config.replayPartitions,
       fromMs: config.replayFrom ?? 0,
       toMs: config.replayTo,
-      slackMs: config.replaySlackMs,
     }
     const bridge = loadBridge(config.bridgeLib ?? undefined)
     const settings = replaySettings(pipelineSettings(config), span, bridge)

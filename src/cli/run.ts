@@ -14,13 +14,17 @@ import { patternsOf } from '../options/patterns.ts'
 import { resolve } from '../options/resolve.ts'
 import type { Pipeline } from '../run/pipeline.ts'
 import { runPipeline, type RunDeps } from '../run/run-pipeline.ts'
-import { embeddedSettings, pipelineSettings } from '../run/settings-from-config.ts'
+import {
+  embeddedSettings,
+  pipelineSettings,
+  type Surroundings,
+} from '../run/settings-from-config.ts'
 import { TailSampler } from '../run/tail-sampler.ts'
 import { refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
 import { memoryLimit, planMemory } from './memory-plan.ts'
 import { underLock } from './file-lock.ts'
-import { openParentLink } from './parent-link.ts'
+import { controlledPipeline, openParentLink } from './parent-link.ts'
 import { followHangups } from './reload.ts'
 import { openLog } from './run-log.ts'
 import { startNotices } from './start-notices.ts'
@@ -32,12 +36,15 @@ export async function run(context: CommandContext): Promise<number> {
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
   return underLock(config, async () => {
+    const surroundings = surroundingsOf(context)
+    const settings = pipelineSettings(config, surroundings)
     for (const notice of startNotices(config, os.availableParallelism())) log.info(notice)
+    if (settings.kafka.membership === 'alone' && !config.kafkaEmbedded) log.info(ALONE)
     const parent = followParent(context, log)
     const onStart = followHangups(context, resolved, log)
     const signal = AbortSignal.any([context.stopSignal(), parent.gone])
     if (config.kafkaEmbedded) return runEmbedded(config, log, signal, onStart)
-    return runPipeline(pipelineSettings(config), {
+    return runPipeline(settings, {
       log,
       signal,
       snapshotPath: config.runtimeMetricsPath,
@@ -46,6 +53,12 @@ export async function run(context: CommandContext): Promise<number> {
       onStart,
     })
   })
+}
+
+const ALONE = 'matches go to the terminal: joins no group, commits nothing, begins at --start'
+
+function surroundingsOf({ env, rows }: CommandContext): Surroundings {
+  return { isTerminal: rows() !== null, controlled: controlledPipeline(env) }
 }
 
 /** What sync asks of its child: matches to show, and to end when sync has gone. */

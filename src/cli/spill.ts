@@ -1,12 +1,13 @@
 /**
  * `logpipe spill ls | verify | drain`: what waits on disk, for the operator's eyes and hands.
  *
- * Exits with 1 when verify finds damage, or something stays after drain.
+ * Exits with 1 when verify finds damage, or something stays after drain; with 3 when drain met
+ * documents that are lost: their files are set aside, so the next drain exits with 0.
  */
 import { existsSync } from 'node:fs'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
-import { LogpipeError } from '../core/errors.ts'
+import { ERRORS, LogpipeError } from '../core/errors.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { bridgeLocks } from '../run/bridge-locks.ts'
@@ -29,6 +30,8 @@ export interface SpillDeps {
 
 /** Requests under way at a time hold this many times ES_BULK_BYTES, before a drain reads more. */
 const BATCH_REQUESTS = 4
+/** Indices that wait, and are named with their reason. */
+const INDICES_TOLD_MAX = 10
 
 export async function spill(
   context: CommandContext,
@@ -78,25 +81,25 @@ async function drain(config: Config, context: CommandContext, deps: SpillDeps): 
   const directory = spillDirectory(config.esSpillPath)
   if (!existsSync(directory)) {
     // Whoever drains before something else is done wants it empty, and it is.
-    return concluded(config, context, directory, { sentCount: 0, leftCount: 0, damage: [] })
+    return concluded(config, context, directory, NOTHING)
   }
   const log = openLog(config, context)
   const locks = bridgeLocks(deps.loadBridge(config.bridgeLib ?? undefined))
   const settings = elasticsearchSettings(config)
-  const signal = context.stopSignal()
   const kafka = {
     brokers: config.kafkaBrokers.join(','),
     clientProperties: clientProperties(config),
     tokenFile: config.kafkaTokenFile,
   }
   const letters = config.dlq === null ? null : await openLetters(config.dlq, kafka, locks)
-  const deadLetters = letters?.letters ?? null
   const sender = new DocumentSender(settings, {
-    deadLetters,
-    signal,
+    deadLetters: letters?.letters ?? null,
+    signal: context.stopSignal(),
     graceMs: config.shutdownDeadlineMs,
   })
   const progress = progressLog(log, () => sender.trouble)
+  const stop = new AbortController()
+  const waiting = new Set<string>()
   try {
     const result = await drainSpill({
       path: config.esSpillPath,
@@ -106,13 +109,25 @@ async function drain(config: Config, context: CommandContext, deps: SpillDeps): 
         trouble: (message) => log.warn(message),
       },
       batchBytes: Math.min(settings.bulkBytes * BATCH_REQUESTS, settings.queueBytes),
+      accepts: (index) => sender.whyWaiting(index) === null,
       send: async (entries) => {
-        await sender.send(entries)
-        progress.add(entries.length)
+        const sent = await sender.send(entries)
+        progress.add(sent.filter((outcome) => outcome !== undefined).length)
+        if (sender.failure !== null) stop.abort()
+        for (const [place, { index }] of entries.entries()) {
+          if (sent[place] === undefined) waiting.add(index)
+        }
+        return sent.map((outcome) => outcome !== undefined)
       },
-      signal,
+      signal: AbortSignal.any([context.stopSignal(), stop.signal]),
     })
-    return concluded(config, context, directory, result)
+    for (const index of [...waiting].slice(0, INDICES_TOLD_MAX)) {
+      const why = sender.whyWaiting(index)
+      if (why !== null) log.warn(`the index ${index} waits: ${why}`)
+    }
+    const status = concluded(config, context, directory, result)
+    if (sender.failure !== null) throw sender.failure
+    return status
   } finally {
     progress.end()
     await sender.close()
@@ -124,20 +139,26 @@ interface Drained {
   readonly sentCount: number
   readonly leftCount: number
   readonly damage: readonly SpillDamage[]
+  readonly setAside: readonly string[]
 }
+
+const NOTHING: Drained = { sentCount: 0, leftCount: 0, damage: [], setAside: [] }
 
 function concluded(
   { storedJson }: Config,
   { print }: CommandContext,
   directory: string,
-  { sentCount, leftCount, damage }: Drained,
+  drained: Drained,
 ): number {
+  const { sentCount, leftCount, damage, setAside } = drained
   const lost = damage.filter((one) => !one.torn)
-  if (storedJson) print(`${JSON.stringify({ directory, sentCount, leftCount, damage })}\n`)
+  if (storedJson) print(`${JSON.stringify({ directory, ...drained })}\n`)
   else {
     print(`sent ${counted(sentCount, 'document')}, ${leftCount} left in ${directory}\n`)
     for (const one of damage) print(`${describeDamage(one)}\n`)
-    if (lost.length > 0) print('the damaged files stay; read these offsets from Kafka again\n')
+    if (lost.length > 0) print('read these offsets from Kafka again, with `logpipe replay`\n')
+    if (setAside.length > 0) print(`the damaged files are kept as ${setAside.join(', ')}\n`)
   }
-  return leftCount > 0 || lost.length > 0 ? 1 : 0
+  if (lost.length > 0) return ERRORS.BOOKS.exitStatus
+  return leftCount > 0 ? 1 : 0
 }

@@ -14,6 +14,9 @@ export function startNotices(config: Config, coreCount: number): readonly string
     const threads = `${config.rustWorkers} filter threads on ${coreCount} cores`
     notices.push(`${threads}: more than there are cores gain nothing (RUST_WORKERS)`)
   }
+  if (config.pipelineOutput.kind === 'elasticsearch' && config.esDocumentId === 'key') {
+    notices.push('document id key: the latest timestamp of a key wins; others count as superseded')
+  }
   if (config.pipelineOutput.kind === 'none') notices.push('output none: commits nothing')
   return notices
 }

@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'
 import { expected, parseValue } from '../options/kinds.ts'
+import { isTopic, parseTopics } from '../options/notations.ts'
 import {
   propertyFault,
   propertyIsSecret,
@@ -17,6 +18,7 @@ import {
 import { decidedBySync, remoteFault } from '../options/remote-options.ts'
 import { resolve } from '../options/resolve.ts'
 import { ROWS } from '../options/table.ts'
+import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { FieldFault } from './problem.ts'
 
 export interface PipelineSettings {
@@ -36,6 +38,20 @@ export interface Draft {
   readonly replicas: number
   /** Undefined: not said. */
   readonly enabled: boolean | undefined
+}
+
+/** What `run` would refuse at its start: names that Elasticsearch does not take. */
+function indexFaults(fields: Readonly<Record<string, FieldValue>>): FieldFault[] {
+  const { es_index: index, kafka_topic: topics } = fields
+  if (typeof index !== 'string') return []
+  try {
+    const names = typeof topics === 'string' ? (parseTopics(topics) ?? []) : []
+    const faults = indexNameFaults(parseIndexPattern(index), names.filter(isTopic))
+    return faults.map((detail) => ({ field: 'es_index', detail }))
+  } catch (error) {
+    if (!(error instanceof LogpipeError)) throw error
+    return [{ field: 'es_index', detail: error.message }]
+  }
 }
 
 /** What a pipeline has besides options; answers repeat the read-only ones, so a PUT may too. */
@@ -98,6 +114,7 @@ export class PipelineFields {
       else if (option.row.secret === true) secrets[field] = variableText(checked.value)
       else fields[field] = checked.value
     }
+    faults.push(...indexFaults(fields))
     const kafka = checkKafkaConfig(body['kafka_config'], before, faults)
     const own = checkOwn(body, faults)
     if (faults.length > 0) return { faults }

@@ -6,6 +6,8 @@
  * (node:assert) and are never caught.
  */
 
+import { formatBytes } from './units.ts'
+
 export interface ErrorRow {
   /** The process's exit status: 1 failed, 2 usage, 3 data lost or books out of balance. */
   readonly exitStatus: 1 | 2 | 3
@@ -58,6 +60,11 @@ export const ERRORS = {
     exitStatus: 1,
     retryable: false,
     meaning: 'librdkafka reported an error from which its client cannot recover.',
+  },
+  GROUP_SHARED: {
+    exitStatus: 1,
+    retryable: true,
+    meaning: 'Another pipeline reads with the same consumer group.',
   },
   NO_RECORDS: {
     exitStatus: 1,
@@ -166,4 +173,38 @@ export function listenError(name: string, address: string, cause: unknown): Logp
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message
   return String(thrown)
+}
+
+const FULL: Readonly<Record<string, string>> = {
+  ENOSPC: 'is full',
+  EDQUOT: 'has no more room for this user (quota)',
+}
+
+/**
+ * What a failed write means, in words: Node's error of an open file names neither the file nor the
+ * size. @param byteCount that was to be written; 0: not known.
+ */
+export function diskFault(thrown: unknown, file: string, byteCount = 0): string {
+  const { code } = Object(thrown) as { readonly code?: unknown }
+  const name = typeof code === 'string' ? code : ''
+  const full = FULL[name]
+  if (full === undefined) return messageOf(thrown)
+  const size = byteCount === 0 ? '' : `, ${formatBytes(byteCount)} could not be written`
+  return `${name}: the disk of ${file} ${full}${size}; make room on it, or use another disk`
+}
+
+const CONNECT_FAULTS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused: nothing listens there'],
+  ['ENOTFOUND', 'this host name is not known'],
+  ['EAI_AGAIN', 'the name server does not answer'],
+  ['EHOSTUNREACH', 'there is no way to this host'],
+  ['ENETUNREACH', 'there is no way to this host'],
+])
+
+/** What a failed connection means, in words. */
+export function connectFault(thrown: unknown): string {
+  const { code } = Object(thrown) as { readonly code?: unknown }
+  const name = typeof code === 'string' ? code : ''
+  // A host with several addresses gives an error of many errors, without a message of its own.
+  return CONNECT_FAULTS.get(name) ?? (messageOf(thrown) || name)
 }

@@ -18,6 +18,7 @@ import {
   type BridgeId,
   type BrokerAnswer,
   type CommittedOffset,
+  type GroupMember,
   type PartitionError,
   type PartitionOffset,
 } from '../bridge/bridge.ts'
@@ -64,18 +65,31 @@ export interface Facts {
   readonly problem: string | null
 }
 
-type Asked = Pick<
+/** What the coordinator said of a group. */
+export interface GroupFacts {
+  /** Null: it did not say. */
+  readonly members: readonly GroupMember[] | null
+  /** Of all topics; of the consumer's own group. Null: it did not say. */
+  readonly committed: readonly CommittedOffset[] | null
+}
+
+export type Asked = Pick<
   Bridge,
-  'consumerAskCommitted' | 'consumerAskOffsets' | 'consumerAskTopics' | 'consumerAnswers'
+  | 'consumerAskCommitted'
+  | 'consumerAskOffsets'
+  | 'consumerAskTopics'
+  | 'consumerAskMembers'
+  | 'consumerAnswers'
 >
 
-type Part = 'committed' | 'group' | 'first' | 'end' | 'atTime' | 'topic'
+type Part = 'committed' | 'group' | 'first' | 'end' | 'atTime' | 'topic' | 'members'
 
-/** One call of `ask`: its questions are in flight together, and it ends with the last of them. */
+type Answers = ReadonlyMap<Part, BrokerAnswer>
+
+/** One call: its questions are in flight together, and it ends with the last of them. */
 interface Round {
-  readonly partitions: readonly TopicPartition[]
   readonly answers: Map<Part, BrokerAnswer>
-  readonly done: (facts: readonly Facts[]) => void
+  readonly done: (answers: Answers) => void
   left: number
 }
 
@@ -105,9 +119,13 @@ export class BrokerQueries {
     partitions: readonly TopicPartition[],
     want: Want,
     timeoutMs: number,
-    done: Round['done'],
+    done: (facts: readonly Facts[]) => void,
   ): void {
-    const round: Round = { partitions, answers: new Map(), done, left: 0 }
+    const round: Round = {
+      answers: new Map(),
+      done: (answers) => done(factsOf(partitions, answers)),
+      left: 0,
+    }
     const at = (offset: number) =>
       partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
     const [bridge, consumer] = [this.#bridge, this.#consumer]
@@ -127,6 +145,24 @@ export class BrokerQueries {
     }
   }
 
+  /** As ask, of the consumer's group. */
+  askGroup(groupId: string, timeoutMs: number, done: (facts: GroupFacts) => void): void {
+    const [bridge, consumer] = [this.#bridge, this.#consumer]
+    const round: Round = {
+      answers: new Map(),
+      done: (answers) => {
+        const [members, group] = [answers.get('members'), answers.get('group')]
+        done({
+          members: members?.error === null ? members.members : null,
+          committed: group?.error === null ? group.partitions : null,
+        })
+      },
+      left: 0,
+    }
+    this.#send(round, 'members', () => bridge.consumerAskMembers(consumer, groupId, timeoutMs))
+    this.#send(round, 'group', () => bridge.consumerAskCommitted(consumer, null, timeoutMs))
+  }
+
   /** Hands out the answers that are there; waits at most waitMs (0 to 50) for the first. */
   serve(waitMs: number): void {
     if (!this.isBusy) return
@@ -137,7 +173,7 @@ export class BrokerQueries {
       const { round, part } = question
       round.answers.set(part, answer)
       round.left--
-      if (round.left === 0) round.done(factsOf(round))
+      if (round.left === 0) round.done(round.answers)
     }
   }
 
@@ -148,7 +184,7 @@ export class BrokerQueries {
   }
 }
 
-const PART_NAMES: Readonly<Record<Part, string>> = {
+const PART_NAMES: Readonly<Record<Exclude<Part, 'members'>, string>> = {
   committed: 'committed offset',
   group: "group's offsets",
   first: 'first offset',
@@ -157,17 +193,17 @@ const PART_NAMES: Readonly<Record<Part, string>> = {
   topic: "topic's id",
 }
 
-function factsOf({ partitions, answers }: Round): Facts[] {
+function factsOf(partitions: readonly TopicPartition[], answers: Answers): Facts[] {
   const rows = new Map<Part, ReadonlyMap<string, CommittedOffset>>()
   for (const [part, answer] of answers) {
     rows.set(part, new Map(answer.partitions.map((row) => [keyOf(row), row])))
   }
   return partitions.map((one) => {
     let problem: string | null = null
-    const fail = (part: Part, error: string) => {
+    const fail = (part: keyof typeof PART_NAMES, error: string) => {
       problem ??= `${PART_NAMES[part]}: ${error}`
     }
-    const rowOf = (part: Part): CommittedOffset | undefined => {
+    const rowOf = (part: keyof typeof PART_NAMES): CommittedOffset | undefined => {
       const answer = answers.get(part)
       if (answer === undefined) return undefined
       const row = rows.get(part)?.get(keyOf(one))
@@ -264,6 +300,17 @@ export function askOffsets(
 /** One wait for an answer: bridge.ts. */
 const WAIT_MS_MAX = 50
 
+/** Asks, and blocks until everything is answered; on a consumer with no other question. */
+export function awaitAnswers(
+  bridge: Asked,
+  consumer: BridgeId,
+  ask: (queries: BrokerQueries) => void,
+): void {
+  const queries = new BrokerQueries(bridge, consumer)
+  ask(queries)
+  while (queries.isBusy) queries.serve(WAIT_MS_MAX)
+}
+
 /**
  * The id of a topic, asked once. Blocks for `requestMs` at most, on a consumer with no other
  * question.
@@ -276,10 +323,10 @@ export function askTopicId(
   topic: string,
   requestMs: number,
 ): string | null {
-  const queries = new BrokerQueries(bridge, consumer)
   let facts: Facts | undefined
-  queries.ask([{ topic, partition: 0 }], { topic: true }, requestMs, ([one]) => (facts = one))
-  while (queries.isBusy) queries.serve(WAIT_MS_MAX)
+  awaitAnswers(bridge, consumer, (queries) => {
+    queries.ask([{ topic, partition: 0 }], { topic: true }, requestMs, ([one]) => (facts = one))
+  })
   const problem = facts === undefined ? 'no answer' : facts.problem
   if (problem === null) return facts?.topicId ?? null
   const message = `no broker told the id of topic ${topic}: ${problem}`

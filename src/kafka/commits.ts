@@ -2,11 +2,11 @@
  * What an ingress thread commits: the watermarks that main tells, until the group has acknowledged
  * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
  */
-import type { CommitOffset, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
+import type { EpochOffset, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
+import { encodeNote, type PartitionNote } from './commit-note.ts'
 import { toCommit, type Held } from './held.ts'
 import type { IngressOptions } from './ingress-options.ts'
-import { metadataOf } from './start-offsets.ts'
 
 /**
  * One attempt of the last commit. A group that is being rebalanced refuses commits until its
@@ -18,14 +18,24 @@ const START_COMMIT_MS = 2000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
 
+/** Of a broker that keeps less than that beside an offset (offset.metadata.max.bytes). */
+const METADATA_TOO_LARGE = 'OFFSET_METADATA_TOO_LARGE'
+
 type Options = Pick<
   IngressOptions,
-  'bridge' | 'consumer' | 'commits' | 'ingressIndex' | 'send' | 'nowMs'
+  'bridge' | 'consumer' | 'commits' | 'identity' | 'ingressIndex' | 'send' | 'nowMs'
 >
+
+/** An offset to commit, and what to keep beside it. */
+interface NotedOffset extends EpochOffset {
+  readonly note: PartitionNote
+}
 
 export class Commits {
   readonly #options: Options
   readonly #held: ReadonlyMap<number, Held>
+  /** False: the broker does not take them. */
+  #hasNotes = true
 
   constructor(options: Options, held: ReadonlyMap<number, Held>) {
     this.#options = options
@@ -43,6 +53,7 @@ export class Commits {
   /** The group has answered a commit. */
   note(partitions: readonly PartitionError[]): void {
     for (const { topic, partition, offset, error } of partitions) {
+      if (error === METADATA_TOO_LARGE) this.#hasNotes = false
       const held = error === null ? this.#heldOf(topic, partition) : undefined
       // What was not wanted was asked by an assignment before this one, of the log before a rewind:
       // taken for our own, it would keep this log's lower offsets from being committed.
@@ -59,13 +70,13 @@ export class Commits {
   send(timeoutMs: number): string | null {
     const { bridge, consumer, commits } = this.#options
     if (!commits) return null
-    const rows: CommitOffset[] = []
+    const rows: NotedOffset[] = []
     for (const [assignmentId, held] of this.#held) {
       held.wanted = toCommit(held)
       if (held.wanted <= held.committed) continue
       const { topic, partition, wanted: offset, note } = held
       const leaderEpoch = bridge.consumerLeaderEpoch(consumer, assignmentId)
-      rows.push({ topic, partition, offset, leaderEpoch, metadata: metadataOf(note) })
+      rows.push({ topic, partition, offset, leaderEpoch, note })
     }
     return this.#commit(rows, timeoutMs)
   }
@@ -74,13 +85,17 @@ export class Commits {
    * Commits where partitions begin that the group has no offset of, before they are read.
    * @returns what went wrong, or null.
    */
-  sendStarts(rows: readonly CommitOffset[]): string | null {
+  sendStarts(rows: readonly NotedOffset[]): string | null {
     return this.#commit(rows, START_COMMIT_MS)
   }
 
-  #commit(rows: readonly CommitOffset[], timeoutMs: number): string | null {
-    const { bridge, consumer } = this.#options
-    if (rows.length === 0) return null
+  #commit(noted: readonly NotedOffset[], timeoutMs: number): string | null {
+    const { bridge, consumer, identity: pipeline } = this.#options
+    if (noted.length === 0) return null
+    const rows = noted.map(({ note, ...row }) => ({
+      ...row,
+      metadata: this.#hasNotes ? encodeNote({ ...note, pipeline }) : null,
+    }))
     try {
       const answers = bridge.consumerCommit(consumer, rows, timeoutMs)
       if (timeoutMs > 0) this.note(answers)

@@ -29,8 +29,12 @@ const DEFAULTS: ConsumerProperties = [
   ['heartbeat.interval.ms', '1000'],
   // Records of aborted transactions are none.
   ['isolation.level', 'read_committed'],
+  // A damaged batch is an error, as for the Java consumer, and no record of it is taken for right.
+  ['check.crcs', 'true'],
   // Reading a topic that is not there is an error, not a reason to make it.
   ['allow.auto.create.topics', 'false'],
+  // New partitions are read within a minute; one small request of each client in this time.
+  ['topic.metadata.refresh.interval.ms', '20000'],
   // A broker across a NAT or a firewall that forgets idle connections.
   ['socket.keepalive.enable', 'true'],
   // Feeds lag and fetch queue sizes to the metrics; one JSON text in this time costs nothing.
@@ -74,6 +78,26 @@ const OWNED: ConsumerProperties = [
   ['log.queue', 'false'],
 ]
 
+const instanceIdOf = (id: string, threadIndex: number) => `${id}-${threadIndex}`
+
+/** The names of a process's static members. @param id null: it has none. */
+export function instanceIds(id: string | null, threadCount: number): string[] {
+  if (id === null) return []
+  return Array.from({ length: threadCount }, (_, index) => instanceIdOf(id, index))
+}
+
+/** Joined by nobody, and nothing is ever committed to it: librdkafka wants the name of a group. */
+const OUTSIDE_GROUP_ID = 'logpipe-no-group'
+
+/**
+ * For a consumer that joins no group. A static member's name would be taken from the member that
+ * runs.
+ */
+export function outsideOfGroup(properties: ConsumerProperties): ConsumerProperties {
+  const own = ['group.id', 'group.instance.id']
+  return [...properties.filter(([name]) => !own.includes(name)), ['group.id', OUTSIDE_GROUP_ID]]
+}
+
 /**
  * @param threadIndex of the ingress thread, from 0: each is a member of its own.
  * @returns names and values, each name once.
@@ -86,7 +110,7 @@ export function consumerSettings(config: ConsumerConfig, threadIndex: number): C
     ...OWNED,
   ]
   if (config.groupInstanceId !== null) {
-    own.push(['group.instance.id', `${config.groupInstanceId}-${threadIndex}`])
+    own.push(['group.instance.id', instanceIdOf(config.groupInstanceId, threadIndex)])
   }
   const merged = new Map<string, string>()
   for (const [name, value] of [...DEFAULTS, ...config.kafkaConfig, ...own]) {

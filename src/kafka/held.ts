@@ -1,8 +1,8 @@
 /**
  * What an ingress thread knows of one assignment. Used by membership.ts, which owns them.
  */
+import type { PartitionNote } from './commit-note.ts'
 import type { Position } from './ingress-messages.ts'
-import type { CommitNote } from './start-offsets.ts'
 
 export interface Held {
   readonly topic: string
@@ -10,8 +10,9 @@ export interface Held {
   /** Everything below went into slots. */
   offset: number
   endOffset: number
-  /** The end as brokers answered, and as a read has met it; -1: none yet. */
+  /** The end as brokers answered, and when; and as a read has met it; -1: none yet. */
   askedEnd: number
+  askedMs: number
   metEnd: number
   /** Of a replay: nothing from here on is read; Infinity otherwise. */
   readonly stopOffset: number
@@ -21,13 +22,15 @@ export interface Held {
   finished: boolean
   /** Main asked for a pause: too many unresolved offsets. */
   held: boolean
+  /** Set aside for a time: it cannot be read on (unreadable.ts). */
+  aside: boolean
   /**
    * The watermark that main told last, and the highest that the group has acknowledged; -1: none.
    */
   wanted: number
   committed: number
   /** Kept beside each committed offset. */
-  readonly note: CommitNote
+  readonly note: PartitionNote
 }
 
 /** What is known of an assignment when it begins. */
@@ -38,10 +41,10 @@ export interface HeldStart {
   readonly stopOffset?: number
   /** The group has committed the start. */
   readonly isCommitted?: boolean
-  readonly note?: CommitNote
+  readonly note?: PartitionNote
 }
 
-const NO_NOTE: CommitNote = { topicId: null, group: null }
+const NO_NOTE: PartitionNote = { topicId: null, group: null }
 
 export function heldFrom(start: HeldStart): Held {
   const { topic, partition, offset, note = NO_NOTE } = start
@@ -53,10 +56,12 @@ export function heldFrom(start: HeldStart): Held {
     stopOffset: start.stopOffset ?? Infinity,
     endOffset: -1,
     askedEnd: -1,
+    askedMs: -Infinity,
     metEnd: -1,
     isGone: false,
     finished: false,
     held: false,
+    aside: false,
     wanted: committed,
     committed,
     note,
@@ -69,6 +74,12 @@ export function heldFrom(start: HeldStart): Held {
  */
 export function toCommit({ wanted, offset, metEnd }: Held): number {
   return wanted >= 0 && wanted >= offset ? Math.max(wanted, metEnd) : wanted
+}
+
+/** A broker answered where the partition ends. */
+export function noteAskedEnd(held: Held, end: number, nowMs: number): void {
+  held.askedEnd = Math.max(held.askedEnd, end)
+  held.askedMs = nowMs
 }
 
 export function positionOf(assignmentId: number, held: Held): Position {

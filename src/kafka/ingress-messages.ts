@@ -35,6 +35,19 @@ export interface WaitingPartition {
   readonly problem: string | null
 }
 
+/** A partition that stands still although its log goes on. */
+export interface StuckPartition {
+  readonly topic: string
+  readonly partition: number
+  /** Nothing came from here on. */
+  readonly offset: number
+  readonly reason: string
+  /** Whether --skip-unreadable helps. */
+  readonly canSkip: boolean
+  /** Whether people are to be told now: not each time that another partition is. */
+  readonly isDue: boolean
+}
+
 /** Where the thread's fetching of an assignment stands: everything below went into slots. */
 export interface Position {
   readonly assignmentId: number
@@ -70,7 +83,7 @@ export type FromIngress =
       readonly ingressIndex: number
       readonly partitions: readonly WaitingPartition[]
     }
-  /** A member of the group, with nothing more to read: others have the partitions. */
+  /** Ready, with nothing more to read: others have the partitions, or no topic is there yet. */
   | { readonly kind: 'standby'; readonly ingressIndex: number }
   | {
       readonly kind: 'revoke'
@@ -79,7 +92,10 @@ export type FromIngress =
       /** The group has given them away already: nothing may be committed. */
       readonly lost: boolean
     }
-  /** The log was truncated or made anew: the partition is to be read on as a new assignment. */
+  /**
+   * The partition is to be read on as a new assignment: the log was truncated or made anew; or, with
+   * `damage`, it is read again from a damaged batch on.
+   */
   | {
       readonly kind: 'restart'
       readonly ingressIndex: number
@@ -89,6 +105,7 @@ export type FromIngress =
       readonly partitions: readonly [PartitionOffset]
       /** Of its topic: one that was made anew has another. */
       readonly topicIds: TopicIds
+      readonly damage: string | null
     }
   /** The partitions were given back; their ledgers may be closed. */
   | {
@@ -125,6 +142,23 @@ export type FromIngress =
       readonly level: number
       readonly facility: string
       readonly message: string
+    }
+  /** The partitions that cannot be read on now: when they change, and for reminders. */
+  | {
+      readonly kind: 'stuck'
+      readonly ingressIndex: number
+      readonly partitions: readonly StuckPartition[]
+    }
+  /** Offsets [from, to) cannot be read, and reading goes on behind them. */
+  | {
+      readonly kind: 'skipped'
+      readonly ingressIndex: number
+      readonly assignmentId: number
+      readonly topic: string
+      readonly partition: number
+      readonly from: number
+      readonly to: number
+      readonly reason: string
     }
   /** The last broker has gone, or one is back. */
   | {

@@ -2,14 +2,17 @@
  * What an ingress thread is given: its consumer, the pool, and its line to main. Made once, by the
  * thread's entry (run/), and shared by the parts of the thread.
  */
-import type { Bridge, BridgeId, FillLimits, PartitionOffset } from '../bridge/bridge.ts'
+import type { Bridge, BridgeId, FillLimits } from '../bridge/bridge.ts'
 import type { CounterRow } from '../pool/counters.ts'
 import type { Signals } from '../pool/signals.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import type { FromIngress, ToIngress } from './ingress-messages.ts'
+import type { Membership } from './membership.ts'
 import type { OffsetRange } from './offset-ranges.ts'
+import type { PipelineIdentity } from './pipeline-identity.ts'
 import type { SignIn } from './sign-in.ts'
+import type { Subscription } from './subscription.ts'
 import type { StartPosition } from '../options/notations.ts'
 
 export interface IngressOptions {
@@ -23,13 +26,13 @@ export interface IngressOptions {
   readonly signals: Signals
   readonly limits: FillLimits
   readonly start: StartPosition
-  /** The subscription: names, or ^expressions. */
-  readonly topics: readonly string[]
   /** Whether anything is committed. */
   readonly commits: boolean
   readonly revokeDrainMs: number
   /** After so long without a free slot the partitions are paused. */
   readonly stallPauseMs: number
+  /** Pass what cannot be read, and count it as lost. */
+  readonly skipUnreadable: boolean
   /** OVERFLOW_DROP_NEWEST: give up what was just fetched rather than wait. */
   readonly dropNewest: boolean
   readonly send: (message: FromIngress) => void
@@ -48,8 +51,14 @@ export interface IngressOptions {
   /** ms since 1970. */
   readonly wallMs: () => number
   readonly signIn: SignIn
-  /** Partitions to read without a group; null: those that the group gives. */
-  readonly staticPartitions: readonly PartitionOffset[] | null
-  /** Of those, what to read, and no more; null: all from the start offset on. */
+  /** The topics to read; null: the ranges say it, or nothing can be read. */
+  readonly subscription: Subscription | null
+  /** Whether the group's offsets say where to begin. */
+  readonly asksGroup: boolean
+  /** Kept by the group beside each offset. */
+  readonly identity: PipelineIdentity
+  /** Called once, when the group has given its first assignment. */
+  readonly onJoined: (membership: Membership) => void
+  /** What to read without a group, and no more; null: all from the start offset on. */
   readonly ranges: readonly OffsetRange[] | null
 }

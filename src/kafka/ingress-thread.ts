@@ -29,6 +29,7 @@ import type { OffsetRange } from './offset-ranges.ts'
 import { EndsDue } from './partition-ends.ts'
 import { Reachability } from './reachability.ts'
 import { Stall } from './stall.ts'
+import { UnreadablePartitions } from './unreadable.ts'
 
 /** One wait for a slot or for room in the queue; then everything is looked at again. */
 const WAIT_MS = 20
@@ -43,10 +44,12 @@ export class IngressThread {
   readonly #stall: Stall
   readonly #reachability: Reachability
   readonly #endsDue = new EndsDue()
+  readonly #unreadable: UnreadablePartitions
   #finish: Extract<ToIngress, { kind: 'finish' }> | undefined
   /** By a fatal error: no commit is taken any more. */
   #isShutOut = false
   #sawRecord = false
+  #hasJoined = false
   /** Main was told that the ranges of a replay were read. */
   #toldFinished = false
   #housekeptMs = 0
@@ -58,6 +61,8 @@ export class IngressThread {
     this.#membership = new Membership(options, (id) => this.#readOn([id]))
     this.#stall = new Stall(options, this.#membership)
     this.#reachability = new Reachability(options)
+    const { assignments } = this.#membership
+    this.#unreadable = new UnreadablePartitions(options, assignments, (id) => this.#readOn([id]))
   }
 
   /**
@@ -65,10 +70,11 @@ export class IngressThread {
    * @param events that the consumer had before.
    */
   run(events: readonly ConsumerEvent[] = []): void {
-    const { signals, send, ingressIndex, staticPartitions, ranges } = this.#options
+    const { signals, send, ingressIndex, ranges, subscription } = this.#options
     for (const event of events) this.#handleEvent(event)
     if (ranges !== null) this.#assignRanges(ranges)
-    else if (staticPartitions !== null) this.#assign(staticPartitions)
+    else this.#lookAtTopics()
+    if (subscription?.isIdle === true) send({ kind: 'standby', ingressIndex })
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
     // Unread records would fill what a poll may put aside, and one that can take none neither waits
@@ -186,6 +192,8 @@ export class IngressThread {
     switch (event.kind) {
       case 'assign':
         this.#assign(event.partitions)
+        if (!this.#hasJoined) this.#options.onJoined(this.#membership)
+        this.#hasJoined = true
         break
       case 'revoke':
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
@@ -193,6 +201,7 @@ export class IngressThread {
       case 'error':
         this.#reachability.noteError(event.code)
         if (event.fatal) this.#isShutOut = true
+        this.#unreadable.noteClientError(event)
         send(errorMessage(ingressIndex, event))
         break
       case 'end':
@@ -202,6 +211,12 @@ export class IngressThread {
         this.#membership.commits.note(event.partitions)
         if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
         break
+      case 'unreadable':
+        if (this.#unreadable.noteUnreadable(event)) this.#tellUnreadable(event)
+        break
+      case 'readable':
+        this.#unreadable.noteReadable(event.assignmentId)
+        break
       case 'rewind':
         this.#membership.rewind(event)
         break
@@ -209,6 +224,17 @@ export class IngressThread {
         send(droppedEvents(ingressIndex, event.count))
         break
     }
+  }
+
+  #tellUnreadable({
+    assignmentId,
+    ...error
+  }: Extract<ConsumerEvent, { kind: 'unreadable' }>): void {
+    const held = this.#membership.assignments.get(assignmentId)
+    if (held === undefined) return
+    const { topic, partition } = held
+    const { ingressIndex, send } = this.#options
+    send({ ...error, kind: 'trouble', ingressIndex, fatal: false, topic, partition })
   }
 
   #assign(partitions: readonly PartitionOffset[]): void {
@@ -228,6 +254,12 @@ export class IngressThread {
   #begun(isAny: boolean): void {
     const isReading = !this.#stall.paused && this.#options.signals.phase === PHASE_RUN
     if (isAny && !isReading) this.#pauseAll()
+  }
+
+  #lookAtTopics(): void {
+    const { subscription, nowMs } = this.#options
+    const partitions = subscription?.look(nowMs()) ?? []
+    if (partitions.length > 0) this.#assign(partitions)
   }
 
   #pauseAll(): void {
@@ -297,9 +329,12 @@ export class IngressThread {
     const { bridge, consumer, ingressIndex, send } = this.#options
     this.#options.signIn.look()
     this.#reachability.look()
-    if (this.#endsDue.look(nowMs, this.#membership.hasHeld)) this.#membership.askEnds()
+    this.#lookAtTopics()
+    const hasStill = this.#membership.hasHeld || this.#unreadable.hasStill
+    if (this.#endsDue.look(nowMs, hasStill)) this.#membership.askEnds()
     this.#membership.commits.send(0)
     send({ kind: 'positions', ingressIndex, positions: this.#membership.positions() })
+    this.#unreadable.look(!this.#stall.paused && this.#options.signals.phase === PHASE_RUN)
     for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
   }
 

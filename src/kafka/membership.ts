@@ -16,7 +16,7 @@
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
  * few for each assign and one round of those that are asked again.
  */
-import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
+import { OFFSET_BEGINNING, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import {
   BrokerQueries,
@@ -26,13 +26,15 @@ import {
   type TopicPartition,
   type Want,
 } from './broker-queries.ts'
+import type { PartitionNote } from './commit-note.ts'
 import { Commits } from './commits.ts'
-import { endOf, heldFrom, positionOf, reachedStop, type Held } from './held.ts'
+import { askReaders, type GroupQuestion, type GroupReaders } from './group-check.ts'
+import { endOf, heldFrom, noteAskedEnd, positionOf, reachedStop, type Held } from './held.ts'
 import type { LostRange, Position, ToIngress, TopicIds } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import type { OffsetRange } from './offset-ranges.ts'
 import { ENDS_TIMEOUT_MS } from './partition-ends.ts'
-import { metadataOf, startOf, type CommitNote } from './start-offsets.ts'
+import { startAlone, startOf } from './start-offsets.ts'
 
 /**
  * How long a question may take, by attempt. An unreachable leader holds up those that are asked
@@ -71,10 +73,17 @@ interface Waiting extends TopicPartition {
   readonly takenMs: number
   readonly purpose:
     | { readonly kind: 'start' }
+    /** Outside of groups; later: it appeared while others were read. */
+    | { readonly kind: 'alone'; readonly isLater: boolean }
     /** Of a replay: no group is asked. */
     | { readonly kind: 'range'; readonly from: number; readonly to: number }
-    /** Offset null: the first that there is. */
-    | { readonly kind: 'rewind'; readonly assignmentId: number; readonly offset: number | null }
+    /** Offset null: the first that there is. With damage it is the same log. */
+    | {
+        readonly kind: 'rewind'
+        readonly assignmentId: number
+        readonly offset: number | null
+        readonly damage: string | null
+      }
   attempt: number
   askedMs: number
   /** When to ask, by the monotonic clock; Infinity: asked. */
@@ -90,7 +99,7 @@ interface Ready {
   readonly waiting: Waiting
   readonly at: FoundOffset
   readonly isFresh: boolean
-  readonly note: CommitNote
+  readonly note: PartitionNote
   readonly lost: LostRange | null
 }
 
@@ -123,9 +132,16 @@ export class Membership {
     return [...this.#assignments.keys()]
   }
 
-  /** Those that main has not asked to hold, and of which there is more to read. */
+  /** By assignment. */
+  get assignments(): ReadonlyMap<number, Held> {
+    return this.#assignments
+  }
+
+  /** Those that nothing keeps from being read, and of which there is more to read. */
   resumable(): number[] {
-    return [...this.#assignments].filter(([, one]) => !one.held && !one.finished).map(([id]) => id)
+    return [...this.#assignments]
+      .filter(([, one]) => !one.held && !one.finished && !one.aside)
+      .map(([id]) => id)
   }
 
   /** Of a replay: the assignments that have come to their end since the last call. */
@@ -184,13 +200,19 @@ export class Membership {
     })
   }
 
+  /** Who reads with the group, asked beside reading. */
+  askReaders(question: GroupQuestion, done: (readers: GroupReaders) => void): void {
+    askReaders(this.#queries, question, done)
+  }
+
   /** Asks brokers where partitions end; those that do not answer stay as they are. */
   askEnds(): void {
     const asked = [...this.#assignments.values()]
     if (asked.length === 0) return
     this.#queries.ask(asked, { end: true }, ENDS_TIMEOUT_MS, (facts) => {
       for (const [index, held] of asked.entries()) {
-        held.askedEnd = Math.max(held.askedEnd, facts[index]?.end?.offset ?? -1)
+        const end = facts[index]?.end?.offset
+        if (end !== undefined) noteAskedEnd(held, end, this.#options.nowMs())
       }
     })
   }
@@ -200,13 +222,16 @@ export class Membership {
    * @returns whether anything began.
    */
   assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): boolean {
-    const { bridge, consumer, ingressIndex, send } = this.#options
+    const { bridge, consumer, ingressIndex, send, asksGroup } = this.#options
     bridge.consumerHold(consumer, partitions)
     if (partitions.length === 0) {
       send({ kind: 'standby', ingressIndex })
       return false
     }
-    for (const one of partitions) this.#wait(one, { kind: 'start' })
+    for (const one of partitions) {
+      const isLater = one.offset === OFFSET_BEGINNING
+      this.#wait(one, asksGroup ? { kind: 'start' } : { kind: 'alone', isLater })
+    }
     return this.#awaitFirst(meanwhile)
   }
 
@@ -227,10 +252,10 @@ export class Membership {
    * The offsets of this partition come again, with other records: they belong to another
    * assignment. What was read of the old log is settled beside it (run/former-logs.ts).
    */
-  rewind({ assignmentId, offset }: Pick<Rewind, 'assignmentId' | 'offset'>): void {
+  rewind({ assignmentId, offset, damage }: Omit<Rewind, 'kind' | 'expected'>): void {
     const held = this.#assignments.get(assignmentId)
     // Given back between the record and now.
-    if (held !== undefined) this.#wait(held, { kind: 'rewind', assignmentId, offset })
+    if (held !== undefined) this.#wait(held, { kind: 'rewind', assignmentId, offset, damage })
   }
 
   /**
@@ -339,12 +364,16 @@ export class Membership {
       this.#ready.push({ ...known, at: { offset, leaderEpoch: -1 } })
       return
     }
-    const { topics, start, wallMs } = this.#options
+    const { subscription, start, wallMs } = this.#options
+    const topics = subscription?.topics ?? []
     const isLate = waiting.attempt > 0
     const question = { partition: waiting, topics, start, takenMs, nowMs: wallMs(), isLate }
-    const answer = startOf(question, facts)
+    const answer =
+      purpose.kind === 'alone'
+        ? startAlone(question, facts, purpose.isLater)
+        : startOf(question, facts)
     if (answer.kind === 'ask') {
-      waiting.wantsGroup = true
+      waiting.wantsGroup ||= answer.group === true
       waiting.timeMs = answer.timeMs ?? waiting.timeMs
       waiting.askAtMs = 0
       this.#askAtMs = 0
@@ -437,7 +466,7 @@ export class Membership {
         partition,
         offset: at.offset,
         leaderEpoch: at.leaderEpoch,
-        metadata: metadataOf(note),
+        note,
       })),
     )
     if (error === null) return ready
@@ -457,7 +486,8 @@ export class Membership {
     const partitions = [{ topic, partition, offset: at.offset }] as const
     const position = positionOf(assignmentId, before)
     const topicIds = { [topic]: topicId }
-    send({ kind: 'restart', ingressIndex, position, partitions, topicIds })
+    const { damage } = purpose
+    send({ kind: 'restart', ingressIndex, position, partitions, topicIds, damage })
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     if (anew === undefined) return this.#giveUp()
     this.#assignments.delete(assignmentId)
@@ -465,8 +495,9 @@ export class Membership {
     const note = { topicId, group: before.note.group }
     this.#assignments.set(anew.assignmentId, heldFrom({ ...anew, stopOffset, note }))
     bridge.consumerRestart(consumer, assignmentId, anew.assignmentId, anew.offset)
-    // Main takes the new assignment for one that is read, and would never ask for that.
-    if (before.held) this.#readOn(anew.assignmentId)
+    // Main takes the new assignment for one that is read, and would never ask for that; nor is it
+    // aside.
+    if (before.held || before.aside) this.#readOn(anew.assignmentId)
   }
 
   /**
@@ -487,7 +518,8 @@ export class Membership {
         if (this.#assignments.get(assignmentId) !== held) continue
         held.isGone = TOPIC_IS_GONE.test(problem ?? '')
         const isOther = topicId !== null && topicId !== held.note.topicId
-        if (isOther) this.#wait(held, { kind: 'rewind', assignmentId, offset: null })
+        const purpose = { kind: 'rewind', assignmentId, offset: null, damage: null } as const
+        if (isOther) this.#wait(held, purpose)
       }
     })
   }
@@ -549,8 +581,9 @@ function wantOf({ purpose, wantsGroup, timeMs }: Waiting): Want {
     case 'rewind':
       return purpose.offset === null ? { topic: true, first: true } : { topic: true }
     case 'start':
+    case 'alone':
       return {
-        committed: true,
+        committed: purpose.kind === 'start',
         first: true,
         end: true,
         topic: true,

@@ -3,8 +3,9 @@
  *
  *   from   the first offset whose record is as late as the span's start. Every record before it is
  *          earlier, so nothing is missed, whatever the order of timestamps.
- *   to     the first offset whose record is `slackMs` later than the span's end, or the end of the
- *          partition as it is now. Records that are that much out of order lie behind it.
+ *   to     the end of the partition as it is now. Timestamps are set by producers: behind the first
+ *          record that is later than the span may lie any number of records that are not, and the
+ *          filter tells them apart.
  *
  * Kafka answers both (ListOffsets by timestamp). Asked once, by a consumer that joins no group.
  */
@@ -16,8 +17,9 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import { askOffsets, type Deadline } from './broker-queries.ts'
-import { meansTopic, topicProblem } from './preflight.ts'
+import { topicProblem } from './preflight.ts'
 
 /** Offsets [from, to) of one partition; empty where the two are equal. */
 export interface OffsetRange {
@@ -27,16 +29,13 @@ export interface OffsetRange {
   readonly to: number
 }
 
-/** Times in ms since 1970. */
 export interface SpanQuery {
   /** Names, or ^regular expressions. */
   readonly topics: readonly string[]
   /** Null: all. */
   readonly partitions: readonly number[] | null
+  /** In ms since 1970. */
   readonly fromMs: number
-  /** Exclusive; null: up to the partitions' ends. */
-  readonly toMs: number | null
-  readonly slackMs: number
 }
 
 type Asked = Pick<Bridge, 'consumerMetadata' | 'consumerOffsetsForTimes'>
@@ -60,26 +59,23 @@ export function rangesOf(
     askOffsets(bridge, consumer, what, partitions, offset, deadline)
   const ends = ask('end offsets', OFFSET_END)
   const firsts = ask('offsets of the start', query.fromMs)
-  const lasts = query.toMs === null ? ends : ask('offsets of the end', query.toMs + query.slackMs)
   return partitions.map(({ topic, partition }, index) => {
     const end = ends[index]!
     const first = firsts[index]!
-    const last = lasts[index]!
     // Below 0: no record is as late as that.
-    const from = first < 0 ? end : Math.min(first, end)
-    const to = last < 0 ? end : Math.min(last, end)
-    return { topic, partition, from, to: Math.max(from, to) }
+    return { topic, partition, from: first < 0 ? end : Math.min(first, end), to: end }
   })
 }
 
 /** The partitions that are meant, by topic and number. */
 function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): PartitionOffset[] {
   const { topics, partitions } = query
-  const counts = topics.some((topic) => topic.startsWith('^'))
-    ? countsOf(bridge, consumer, null)
-    : new Map(topics.flatMap((topic) => [...countsOf(bridge, consumer, topic)]))
-  const found = [...counts].filter(([name]) => topics.some((topic) => meansTopic(topic, name)))
-  const most = Math.max(0, ...found.map(([, count]) => count))
+  const listed = topics.some(isTopicExpression)
+    ? listOf(bridge, consumer, null)
+    : topics.flatMap((topic) => listOf(bridge, consumer, topic))
+  const counts = new Map(topicsMeant(topics, listed).map((one) => [one.topic, one.partitions]))
+  const found = [...counts]
+  const most = Math.max(0, ...counts.values())
   const beyond = partitions?.find((partition) => partition >= most)
   if (beyond !== undefined) {
     const has = `has ${most} partitions, 0 to ${most - 1}`
@@ -94,8 +90,8 @@ function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): Part
     .filter(({ partition }) => partitions?.includes(partition) ?? true)
 }
 
-/** How many partitions each topic has. @param topic null: all topics. */
-function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<string, number> {
+/** @param topic null: all topics. */
+function listOf(bridge: Asked, consumer: BridgeId, topic: string | null) {
   let topics
   try {
     ;({ topics } = bridge.consumerMetadata(consumer, topic, METADATA_TIMEOUT_MS))
@@ -109,5 +105,5 @@ function countsOf(bridge: Asked, consumer: BridgeId, topic: string | null): Map<
     const { code, message } = topicProblem(failed.topic, failed.error ?? '')
     throw new LogpipeError(code, message)
   }
-  return new Map(topics.map((one) => [one.topic, one.partitions]))
+  return topics
 }

@@ -1,6 +1,7 @@
 /**
- * Where partitions end, while nothing is fetched: a fetch tells the end of its partition, but a
- * stalled thread and a held partition fetch nothing, and their lag would seem to stand still.
+ * Where partitions end, while nothing comes of them: a fetch tells the end of its partition, but a
+ * stalled thread and a held partition fetch nothing, a response that is too large never arrives,
+ * and their lag would seem to stand still.
  *
  * Used by the ingress thread. Bound. One question in ENDS_EVERY_MS, beside reading.
  */
@@ -18,9 +19,9 @@ export class EndsDue {
     this.#hasFetched = true
   }
 
-  /** Once a second. @param hasHeld whether a partition is paused by itself. */
-  look(nowMs: number, hasHeld: boolean): boolean {
-    const isStill = hasHeld || !this.#hasFetched
+  /** Once a second. @param hasStill whether a partition is paused by itself, or does not move. */
+  look(nowMs: number, hasStill: boolean): boolean {
+    const isStill = hasStill || !this.#hasFetched
     this.#hasFetched = false
     if (!isStill || nowMs - this.#askedMs < ENDS_EVERY_MS) return false
     this.#askedMs = nowMs

@@ -1,12 +1,12 @@
 /**
  * The first question to the cluster: does a broker answer, and are the topics there?
  *
- * Asked once by one ingress thread after its consumer was opened (the group is being joined
- * meanwhile), so that a wrong address, a wrong password or a wrong topic is one clear line and not
- * a silent wait.
+ * Asked once by one ingress thread after its consumer was opened, before the group is joined, so
+ * that a wrong address, a wrong password or a wrong topic is one clear line and not a silent wait.
  */
 import type { Bridge, BridgeId, ConsumerEvent, LogLine } from '../bridge/bridge.ts'
-import { messageOf, type ErrorCode } from '../core/errors.ts'
+import { LogpipeError, messageOf, type ErrorCode } from '../core/errors.ts'
+import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 
 export interface Problem {
   readonly code: ErrorCode
@@ -48,14 +48,19 @@ export function checkTopics(bridge: Asked, consumer: BridgeId, target: Target): 
   const said: Said = { events: [], logs: [] }
   const topics = new Set<string>()
   for (const topic of target.topics) {
-    // A pattern may match nothing today and something tomorrow; one request still shows a broker
-    // answers.
-    const name = topic.startsWith('^') ? null : topic
+    // An expression may match nothing today and something tomorrow; one request still shows that a
+    // broker answers.
+    const name = isTopicExpression(topic) ? null : topic
     const { found, problem } = ask(bridge, consumer, target, name, said)
     if (problem !== null) return { ...said, problem, topics: [] }
     const error = found.find((one) => one.topic === topic)?.error ?? null
     if (error !== null) return { ...said, problem: topicProblem(topic, error), topics: [] }
-    for (const one of found) if (meansTopic(topic, one.topic)) topics.add(one.topic)
+    try {
+      for (const one of topicsMeant([topic], found)) topics.add(one.topic)
+    } catch (thrown) {
+      if (!(thrown instanceof LogpipeError)) throw thrown
+      return { ...said, problem: { code: thrown.code, message: thrown.message }, topics: [] }
+    }
   }
   return { ...said, problem: null, topics: [...topics] }
 }
@@ -68,7 +73,7 @@ export interface Waiting {
 
 /**
  * The same, again and again while no broker answers. What is wrong otherwise is told at once.
- * Bound: of the rounds that failed only what must be answered is kept, one rebalance at most.
+ * Bound: of the rounds that failed only what must be answered is kept: a fatal error, once.
  */
 export function awaitTopics(
   bridge: Asked,
@@ -84,15 +89,6 @@ export function awaitTopics(
     if (!isAway || !goesOn(found.problem)) return { ...found, events }
     kept = events.filter((event) => event.kind !== 'error' || event.fatal)
   }
-}
-
-/**
- * Whether a name, or an expression that begins with ^, means this topic. Kafka's own topics begin
- * with two underscores; an expression does not mean them.
- */
-export function meansTopic(topic: string, name: string): boolean {
-  if (!topic.startsWith('^')) return topic === name
-  return !name.startsWith('__') && new RegExp(topic).test(name)
 }
 
 interface Answer {

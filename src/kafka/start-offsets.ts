@@ -10,29 +10,15 @@
  *
  * A start is the group's, not the process's: it is committed before the first record is read. Each
  * commit keeps beside the offset which topic it is of, and the group's first start, so that every
- * later member knows which partitions were there by then (CommitNote).
+ * later member knows which partitions were there by then (commit-note.ts).
+ *
+ *   outside of groups           by --start; what appeared later: at its beginning
  */
 import type { CommittedOffset } from '../bridge/bridge.ts'
 import type { StartPosition } from '../options/notations.ts'
+import { decodeNote, type GroupStart } from './commit-note.ts'
 import type { Facts, FoundOffset, TopicPartition } from './broker-queries.ts'
 import type { LostRange } from './ingress-messages.ts'
-import { meansTopic } from './preflight.ts'
-
-/** When a group first read a topic, and how many partitions that had. */
-export interface GroupStart {
-  /** ms since 1970. */
-  readonly atMs: number
-  /** 0: unknown. */
-  readonly partitions: number
-}
-
-/** What a commit says beside its offset. */
-export interface CommitNote {
-  /** Null: the broker had no ids. */
-  readonly topicId: string | null
-  /** Null: the group was begun by something else. */
-  readonly group: GroupStart | null
-}
 
 /**
  * Members that start together see each other's first commits: for so long a topic without any
@@ -40,33 +26,9 @@ export interface CommitNote {
  */
 const STARTING_MS = 60_000
 
-/** Words and values, so that others can stand beside these: `topic=ID started=MS partitions=N`. */
-export function metadataOf({ topicId, group }: CommitNote): string {
-  const topic = `topic=${topicId ?? 'none'}`
-  return group === null ? topic : `${topic} started=${group.atMs} partitions=${group.partitions}`
-}
-
-/** Null: committed by something else. */
-export function noteOf(metadata: string | null): CommitNote | null {
-  const words = new Map<string, string>()
-  for (const word of (metadata ?? '').split(' ')) {
-    const [name = '', value = ''] = word.split('=', 2)
-    words.set(name, value)
-  }
-  const topic = words.get('topic')
-  if (topic === undefined || !/^(?:none|[0-9a-f]{32})$/.test(topic)) return null
-  const atMs = Number(words.get('started') ?? NaN)
-  const partitions = Number(words.get('partitions') ?? NaN)
-  const isGroup = Number.isSafeInteger(atMs) && Number.isSafeInteger(partitions)
-  return {
-    topicId: topic === 'none' ? null : topic,
-    group: isGroup ? { atMs, partitions } : null,
-  }
-}
-
 export interface StartQuestion {
   readonly partition: TopicPartition
-  /** Of the subscription: names, or ^expressions. */
+  /** The names of those that are read. */
   readonly topics: readonly string[]
   readonly start: StartPosition
   /** When the group gave it to this process, and now; ms since 1970. */
@@ -88,7 +50,7 @@ export type StartAnswer =
       readonly isAnew: boolean
     }
   /** More has to be asked. */
-  | { readonly kind: 'ask'; readonly group: true; readonly timeMs?: number }
+  | { readonly kind: 'ask'; readonly group?: true; readonly timeMs?: number }
 
 /** @param facts without a problem; with `committed`, `first`, `end` and `partitionCount`. */
 export function startOf(question: StartQuestion, facts: Facts): StartAnswer {
@@ -99,11 +61,11 @@ export function startOf(question: StartQuestion, facts: Facts): StartAnswer {
     return fromCommitted(partition, committed, first, facts.topicId ?? null)
   }
   if (facts.group === undefined) return { kind: 'ask', group: true }
-  const rows = facts.group.filter(
-    (row) => row.offset >= 0 && question.topics.some((topic) => meansTopic(topic, row.topic)),
-  )
+  const rows = facts.group.filter((row) => row.offset >= 0 && question.topics.includes(row.topic))
   const own = rows.filter((row) => row.topic === partition.topic)
-  const starts = (own.length > 0 ? own : rows).flatMap((row) => noteOf(row.metadata)?.group ?? [])
+  const starts = (own.length > 0 ? own : rows).flatMap(
+    (row) => decodeNote(row.metadata)?.group ?? [],
+  )
   const began = starts.length === 0 ? null : Math.min(...starts.map((one) => one.atMs))
   const isStarting = began !== null && nowMs - began < STARTING_MS
   const counts = own.length === 0 ? [] : starts.map((one) => one.partitions).filter((n) => n > 0)
@@ -126,6 +88,14 @@ export function startOf(question: StartQuestion, facts: Facts): StartAnswer {
   return { kind: 'start', at, isFresh: true, group, lost: null, isAnew: false }
 }
 
+/** As startOf, of a reader outside of groups. @param isLater it appeared while others were read. */
+export function startAlone(question: StartQuestion, facts: Facts, isLater: boolean): StartAnswer {
+  const first = facts.first ?? { offset: 0, leaderEpoch: -1 }
+  const at = isLater ? first : byPosition(question, facts, null, first)
+  if (typeof at === 'number') return { kind: 'ask', timeMs: at }
+  return { kind: 'start', at, isFresh: true, group: null, lost: null, isAnew: false }
+}
+
 /**
  * The leader epoch is of use where the log is known to be the same: it shows what was cut off. An
  * offset of another log is met as a rewind.
@@ -136,7 +106,7 @@ function fromCommitted(
   first: FoundOffset,
   topicId: string | null,
 ): StartAnswer {
-  const note = noteOf(metadata)
+  const note = decodeNote(metadata)
   const group = note?.group ?? null
   const known = { kind: 'start', group, lost: null, isAnew: false } as const
   if (note !== null && note.topicId !== topicId) {

@@ -29,8 +29,8 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
-/** A few scrapers, a probe, a person; of one address (a scraper with several jobs) a quarter. */
-const CONNECTIONS_MAX = 64
+/** A few scrapers, probes, people; of one address, as of a node with all its agents, a half. */
+const CONNECTIONS_MAX = 128
 const LIMITS = {
   headersTimeout: 5000,
   requestTimeout: 10_000,
@@ -54,7 +54,7 @@ export async function openMetricsServer(options: MetricsServerOptions): Promise<
   })
   boundConnections(server, {
     connectionsMax: CONNECTIONS_MAX,
-    perAddressMax: CONNECTIONS_MAX / 4,
+    perAddressMax: CONNECTIONS_MAX / 2,
   })
   await listen(server, options.address)
   const { port } = server.address() as AddressInfo

@@ -2,7 +2,8 @@
  * How the books look: the summary at the end of a run, and the same as JSON.
  *
  * The text is plain and aligned, for a terminal, a mail from cron or a journal. Entries that are
- * nought everywhere are left out, but never `fetched` and `pending`.
+ * nought everywhere are left out, but never `fetched` and `pending`, and `indexed` only where
+ * Elasticsearch put nothing elsewhere.
  *
  * Bound. At most PARTITION_LINES_MAX partitions are listed in the text; the JSON has all.
  */
@@ -30,7 +31,7 @@ const COLUMNS: readonly Column[] = [...SOURCES, ...DESTINATIONS, 'pending']
 export function renderBooks(statement: Statement): string[] {
   const { partitions, total, pending } = statement
   const columns = COLUMNS.filter(
-    (column) => column === 'fetched' || column === 'pending' || total.count(column) > 0,
+    (column) => column === 'fetched' || column === 'pending' || isTold(total, column),
   )
   const cells = (name: string, book: Book, pendingCount: number) => [
     name,
@@ -46,6 +47,12 @@ export function renderBooks(statement: Statement): string[] {
   const hidden = partitions.length - listed.length
   if (hidden > 0) lines.splice(-1, 0, `(${hidden} more partitions)`)
   return [...lines, ...lossLines(statement), ...verdictLines(statement)]
+}
+
+/** Where nothing was indexed of what Elasticsearch took, that is the figure to see. */
+function isTold(total: Book, column: Entry): boolean {
+  const others = column === 'indexed' ? (['failure_store', 'pipeline_dropped'] as const) : []
+  return [column, ...others].some((entry) => total.count(entry) > 0)
 }
 
 function lossLines({ partitions, total }: Statement): string[] {

@@ -1,8 +1,9 @@
 /**
  * The books: where every record went, per partition and in total.
  *
- *   carried_in + fetched = filtered(reason) + indexed + duplicate + failure_store + dead_lettered
- *                        + dropped(reason) + fenced + written + spilled + counted + pending
+ *   carried_in + fetched = filtered(reason) + indexed + duplicate + superseded + failure_store
+ *                        + pipeline_dropped + dead_lettered + dropped(reason) + fenced
+ *                        + written + spilled + counted + pending
  *
  * Owned by the main thread. Each number is counted where it happens: `fetched` by the reader of a
  * slot, `filtered` by its filter, the outcomes by the output. `pending` is not counted here but
@@ -31,7 +32,7 @@ export type FilterReason = (typeof FILTER_REASONS)[number]
 export const DROP_REASONS = ['es_full', 'overflow_newest'] as const
 export type DropReason = (typeof DROP_REASONS)[number]
 
-export const LOST_REASONS = ['retention', 'spill'] as const
+export const LOST_REASONS = ['retention', 'unreadable', 'spill'] as const
 export type LostReason = (typeof LOST_REASONS)[number]
 
 /** Entries that have no reason; the outputs' outcomes are among them. */
@@ -40,7 +41,9 @@ export const PLAIN_ENTRIES = [
   'fetched',
   'indexed',
   'duplicate',
+  'superseded',
   'failure_store',
+  'pipeline_dropped',
   'dead_lettered',
   'fenced',
   'written',
@@ -58,7 +61,9 @@ export const DESTINATIONS = [
   ...FILTER_REASONS.map((reason) => `filtered(${reason})` as const),
   'indexed',
   'duplicate',
+  'superseded',
   'failure_store',
+  'pipeline_dropped',
   'dead_lettered',
   ...DROP_REASONS.map((reason) => `dropped(${reason})` as const),
   'fenced',

@@ -142,7 +142,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Look at, verify or send what waits on disk.',
     description: [
       'ls shows the segments of the spill at ES_SPILL_PATH, with the offsets that they hold; it works beside a running pipeline. verify reads every byte and names what is damaged, with file, bytes and offsets; it then exits with 1.',
-      'drain sends everything to ES_URL, whichever pipeline left it, and deletes what was taken. A document that is sent twice keeps its _id and makes no second one. It exits with 1 when something stays. Not beside a running pipeline.',
+      'drain sends everything to ES_URL, whichever pipeline left it, and deletes what was taken. A document that is sent twice keeps its _id and makes no second one. Documents of an index that takes nothing stay, and hold up no others: it then exits with 1. Damaged documents are named with their offsets, for `logpipe replay`; their file is set aside as .spill.damaged, the status is 3, and the next drain does not meet them again. Not beside a running pipeline.',
     ],
     examples: [
       ['logpipe spill ls', 'what is there'],
@@ -158,7 +158,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Look at, send again or drop dead letters.',
     description: [
       'Works on the documents that Elasticsearch refused for good, in the files of --dlq file:PATH. ACTION is ls, show, stats, replay or drop. An ID is topic-partition-offset, as ls prints it; IDs and --where narrow down together. ls, show and stats work beside a running pipeline, and so do replay and drop.',
-      'replay sends them again through the output of the pipeline, with the _id that they had, so that sending twice makes no second document; what is taken leaves the files, and what is refused again stays (exit status 1). drop removes them for good, and needs --where or IDs.',
+      'replay sends them again through the output of the pipeline, with the _id that they had, so that sending twice makes no second document; what is taken leaves the files, and what is refused again, or waits for an index that takes nothing, stays (exit status 1). drop removes them for good, and needs --where or IDs.',
     ],
     examples: [
       ['logpipe dlq stats --dlq file:dead.ndjson', 'how many, and why'],

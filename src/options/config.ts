@@ -79,7 +79,7 @@ function redactOne(spec: OptionSpec, value: unknown): unknown {
     const [name, text] = value as readonly string[]
     return [name, isSecretProperty(name ?? '') ? REDACTED : text]
   }
-  if (spec.kind === 'url') return redactUrl(String(value))
+  if (spec.kind === 'url' || spec.kind === 'proxy') return redactUrl(String(value))
   if (spec.kind === 'urls' && Array.isArray(value)) {
     return value.map((url) => redactUrl(String(url)))
   }
@@ -88,5 +88,5 @@ function redactOne(spec: OptionSpec, value: unknown): unknown {
 
 /** http://user:(secret)@host for http://user:password@host, wherever it stands in the text. */
 export function redactUrl(url: string): string {
-  return url.replaceAll(/([a-z]+:\/\/[^/@:\s]*):[^/\s]*@/gi, `$1:${REDACTED}@`)
+  return url.replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^/@:\s]*):[^/\s]*@/gi, `$1:${REDACTED}@`)
 }

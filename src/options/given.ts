@@ -6,7 +6,7 @@
  * the option as the user typed it, what came, and what is allowed.
  */
 import { LogpipeError } from '../core/errors.ts'
-import { expected, parseValue } from './kinds.ts'
+import { expected, faultOf, parseValue } from './kinds.ts'
 import type { OptionValue } from './kinds.ts'
 import { flagOf, namesOf } from './spec.ts'
 import type { CommandName, OptionSpec } from './spec.ts'
@@ -41,7 +41,8 @@ const SHOWN_MAX = 80
 export function give(spec: OptionSpec, text: string, source: Source): Given {
   const value = parseValue(spec, text)
   if (value === undefined) {
-    const came = shown(spec, text)
+    const fault = faultOf(spec, text)
+    const came = fault === undefined ? shown(spec, text) : `${shown(spec, text)} (${fault})`
     throw new LogpipeError('USAGE', `${nameOf(source)}: expected ${expected(spec)}, got ${came}`)
   }
   return { spec, source, value, text }

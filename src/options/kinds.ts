@@ -18,10 +18,12 @@ import {
   parseOutput,
   parsePair,
   parsePartitions,
+  parseProxy,
   parseStart,
   parseTime,
   parseTopics,
   parseUrl,
+  topicsFault,
   parseUrls,
 } from './notations.ts'
 import type {
@@ -45,6 +47,7 @@ export interface KindValues {
   choice: string
   url: string
   urls: readonly string[]
+  proxy: string
   address: ListenAddress
   addresses: readonly string[]
   topics: readonly string[]
@@ -89,6 +92,7 @@ const PARSERS: Parsers = {
   choice: (text, spec) => spec.choices?.find((choice) => choice === text),
   url: parseUrl,
   urls: parseUrls,
+  proxy: parseProxy,
   address: parseAddress,
   addresses: parseBrokers,
   topics: parseTopics,
@@ -124,9 +128,10 @@ export function expected(spec: OptionSpec): string {
     choice: oneOf(spec.choices ?? []),
     url: 'a URL as http://HOST:PORT',
     urls: 'URLs as http://HOST:PORT, comma separated',
+    proxy: 'the URL of a proxy as http://HOST:PORT, or none',
     address: 'HOST:PORT or :PORT',
     addresses: 'HOST:PORT, comma separated',
-    topics: 'topic names or ^REGEX, comma separated',
+    topics: 'topic names or ^REGEX (as in JavaScript), comma separated',
     names: 'names, comma separated',
     networks: 'IP addresses or ranges as 10.0.0.0/8, comma separated',
     partitions: 'partition numbers, as 0,3,7-9',
@@ -140,6 +145,11 @@ export function expected(spec: OptionSpec): string {
     time: 'a time with its zone, as 2026-09-01T00:00Z',
   }
   return words[spec.kind]
+}
+
+/** What is wrong with the text beyond not being `expected`, where that can be said. */
+export function faultOf(spec: OptionSpec, text: string): string | undefined {
+  return spec.kind === 'topics' ? topicsFault(text) : undefined
 }
 
 /** The unit of a duration's plain number: the end of the variable's name says it. */

@@ -6,6 +6,8 @@
  */
 import { isIP } from 'node:net'
 
+import { isTopicExpression, topicExpressionFault } from './topic-expression.ts'
+
 /** Where to listen; an empty host is every address. */
 export interface ListenAddress {
   readonly host: string
@@ -89,28 +91,58 @@ export function parseUrl(text: string): string | undefined {
   return trimmed.replace(/\/+$/, '')
 }
 
+/** Of any scheme: other programs read the variable too, and only its use is refused. */
+export function parseProxy(text: string): string | undefined {
+  const trimmed = text.trim()
+  if (trimmed.toLowerCase() === 'none') return 'none'
+  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `http://${trimmed}`
+  return URL.canParse(whole) && new URL(whole).hostname !== '' ? whole : undefined
+}
+
 export function parseUrls(text: string): string[] | undefined {
   return listOf(text, parseUrl)
 }
 
 /** Topic names by Kafka's rules, or regular expressions, which start with ^. */
 export function parseTopics(text: string): string[] | undefined {
-  return listOf(text, (part) => (isTopic(part) || isTopicRegex(part) ? part : undefined))
+  const topics = splitTopics(text)
+  return topics.every((topic) => topicFault(topic) === null) ? topics : undefined
+}
+
+/** The first part that is neither, and why; undefined where there is none or the name is wrong. */
+export function topicsFault(text: string): string | undefined {
+  const wrong = splitTopics(text).find((topic) => topicFault(topic) !== null)
+  return wrong !== undefined && isTopicExpression(wrong)
+    ? `${wrong}: ${topicFault(wrong)}`
+    : undefined
+}
+
+function topicFault(topic: string): string | null {
+  if (isTopicExpression(topic)) return topicExpressionFault(topic)
+  return isTopic(topic) ? null : 'no name of a topic'
+}
+
+/** A comma within brackets belongs to an expression, as in ^app-[0-9]{1,2}$. */
+function splitTopics(text: string): string[] {
+  const topics: string[] = []
+  for (const part of text.split(',')) {
+    const before = topics.at(-1)
+    if (before !== undefined && hasOpenBracket(before)) topics.push(`${topics.pop()},${part}`)
+    else topics.push(part)
+  }
+  return topics.map((topic) => topic.trim())
+}
+
+function hasOpenBracket(part: string): boolean {
+  if (!isTopicExpression(part.trim())) return false
+  const bare = part.replaceAll(/\\./gs, '').replaceAll(/\[[^\]]*\]/g, '')
+  const count = (character: string) => bare.split(character).length
+  return bare.includes('[') || count('(') > count(')') || count('{') > count('}')
 }
 
 /** Whether Kafka accepts this as a topic's name. */
 export function isTopic(text: string): boolean {
   return /^[A-Za-z0-9._-]+$/.test(text) && text.length <= TOPIC_LENGTH_MAX && !/^\.\.?$/.test(text)
-}
-
-function isTopicRegex(text: string): boolean {
-  if (!text.startsWith('^') || text.length < 2) return false
-  // librdkafka's own dialect decides in the end; this finds unbalanced brackets before it starts.
-  try {
-    return new RegExp(text) instanceof RegExp
-  } catch {
-    return false
-  }
 }
 
 /** Words without blanks; an empty text is an empty list. */

@@ -18,10 +18,12 @@ export const PROFILES: Readonly<Record<ProfileName, Profile>> = {
 
   // Measured against the defaults: a full queue otherwise stalls the fetch for a second
   // (fetch.queue.backoff.ms), and larger fetches mean fewer round trips and longer runs of records
-  // in one receive buffer. receive.message.max.bytes must exceed fetch.max.bytes.
+  // in one receive buffer. receive.message.max.bytes must exceed fetch.max.bytes. Checking CRCs
+  // costs an eighth of the throughput.
   aggressive: {
     options: { BATCH_PULL_SIZE: '4096', BATCH_MSGS: '8192', BATCH_BYTES: '1048576' },
     kafka: {
+      'check.crcs': 'false',
       'queued.min.messages': '1000000',
       'queued.max.messages.kbytes': '262144',
       'fetch.message.max.bytes': '4194304',

@@ -124,6 +124,15 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'client-certificate-and-key',
+    reason: 'a certificate proves nothing without its key',
+    options: ['ES_CLIENT_CERT', 'ES_CLIENT_KEY'],
+    broken: ({ config }) => {
+      if ((config.esClientCert === null) === (config.esClientKey === null)) return undefined
+      return `needs ${config.esClientCert === null ? 'ES_CLIENT_CERT' : 'ES_CLIENT_KEY'} beside it`
+    },
+  },
+  {
     name: 'drain-within-poll-interval',
     reason: 'a member silent for max.poll.interval.ms is put out of the group',
     options: ['REVOKE_DRAIN_MS'],

@@ -55,6 +55,7 @@ export type GroupName = keyof typeof GROUPS
  *   choice      one of `choices`                  that word
  *   url         http(s)://HOST[:PORT][/PATH]      string
  *   urls        several, comma separated          strings
+ *   proxy       a proxy's URL, http:// if left out, or none   string
  *   address     HOST:PORT or :PORT                ListenAddress
  *   addresses   HOST:PORT, comma separated        strings
  *   topics      names or ^regex, comma separated  strings
@@ -79,6 +80,7 @@ export type Kind =
   | 'choice'
   | 'url'
   | 'urls'
+  | 'proxy'
   | 'address'
   | 'addresses'
   | 'topics'

@@ -17,9 +17,9 @@ export const TOPICS: readonly Topic[] = [
     paragraphs: [
       'Delivery is at least once. An offset is committed only when every record below it is settled: filtered out, written, indexed, found to be indexed already, or kept as a dead letter. A crash, a kill -9 or a lost machine therefore loses nothing; the next start reads again what was not settled.',
       'In Elasticsearch a record that is sent twice makes one document, since its _id is its topic, partition and offset (--document-id). Data streams know an _id in their newest index only, so a duplicate is possible across a rollover. A file or stdout may get the same record twice after a crash.',
-      'The order of records with one key is not kept when requests are tried again.',
+      'The order of records with one key is not kept when requests are tried again. With --document-id key the record with the latest timestamp stays, whichever order they arrive in; the others count as superseded.',
       'At the end the books are checked for every partition: what came in must equal what was filtered, written, indexed, dead-lettered, dropped by your order, or still waits. If they do not balance, or something was lost, the exit status is 3. The line "books balance" says that they do.',
-      'What Kafka deletes before it is read is lost to every consumer. It is counted as lost(retention); keep the retention of topics at three days or more. Nothing else is dropped unless ES_DROP_WHEN_FULL or OVERFLOW_DROP_NEWEST is set.',
+      'What Kafka deletes before it is read is lost to every consumer. It is counted as lost(retention); keep the retention of topics at three days or more. A batch that is damaged on its broker stops its partition; with SKIP_UNREADABLE it is passed and counted as lost(unreadable). Nothing else is dropped unless ES_DROP_WHEN_FULL or OVERFLOW_DROP_NEWEST is set.',
     ],
   },
   {
@@ -66,7 +66,7 @@ export const TOPICS: readonly Topic[] = [
     name: 'dead letters',
     summary: 'Documents that Elasticsearch refuses for good.',
     paragraphs: [
-      'A document that no retry will make acceptable, such as one that does not fit the mapping, goes to the dead letters: --dlq file:PATH or --dlq topic:NAME. Each has its reason, error type, index, topic, partition, offset and payload. Without a target such a document stops the pipeline, with its offset uncommitted.',
+      'A document that no retry will make acceptable, such as one that does not fit the mapping, goes to the dead letters: --dlq file:PATH or --dlq topic:NAME. Each has its reason, error type, index, topic, partition, offset and payload. A document that is too large for the file or topic is stored without its payload: its size and its head (payloadBytes; in a topic the header logpipe.payload_bytes). Without a target such a document stops the pipeline, with its offset uncommitted.',
       'A wrong configuration (an index, ingest pipeline or permission that is missing) is no fault of the record: its index waits and the log says so, until it is mended.',
       '`logpipe dlq stats` counts letters in files by reason, `ls` and `show` print them, `replay` sends them again with the same _id, and `drop` removes those that a condition names: --where reason~mapping.',
     ],

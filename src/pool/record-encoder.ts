@@ -81,6 +81,12 @@ export class BodyBuilder {
     this.#size += room.write(source, this.#size, 'utf8')
   }
 
+  /** Takes back what was written behind `size`: the document did not come about. */
+  rewind(size: number): void {
+    assert(size >= (this.#ends.at(-1) ?? 0) && size <= this.#size)
+    this.#size = size
+  }
+
   /** Ends the document that was being written. */
   endDocument(): void {
     this.#ends.push(this.#size)

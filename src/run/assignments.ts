@@ -16,6 +16,8 @@ export interface AssignmentState {
   readonly partition: number
   readonly epoch: number
   readonly startOffset: number
+  /** Which log of the topic's name (idPrefixOf); undefined: not known. */
+  readonly log: string | undefined
   /** The partition's book, over all its assignments. */
   readonly book: Book
   /** Everything below went into slots. */
@@ -46,6 +48,7 @@ export class Assignments {
   add(
     ingressIndex: number,
     { topic, partition, offset }: { topic: string; partition: number; offset: number },
+    log?: string,
   ): AssignmentState {
     assert(offset >= 0)
     const key = `${topic}/${partition}`
@@ -58,6 +61,7 @@ export class Assignments {
       partition,
       epoch,
       startOffset: offset,
+      log,
       book: this.#books.of(topic, partition),
       position: offset,
       endOffset: -1,

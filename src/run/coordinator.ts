@@ -23,7 +23,7 @@ import { Assignments, nameOf, type AssignmentState } from './assignments.ts'
 import { Drains } from './drains.ts'
 import { FormerLogs } from './former-logs.ts'
 import { lookAtHolds } from './holds.ts'
-import { bookGap, bookLoss } from './losses.ts'
+import { bookGap, bookLoss, bookUnreadable } from './losses.ts'
 import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
 import type { ToFilter } from './thread-data.ts'
 
@@ -88,6 +88,9 @@ export class Coordinator {
         break
       case 'restart':
         this.#restart(message)
+        break
+      case 'skipped':
+        this.#skipped(message)
         break
       case 'unassigned':
         this.#unassigned(message.assignmentIds)
@@ -166,18 +169,23 @@ export class Coordinator {
     this.#give(message.ingressIndex, partitions, message.topicIds)
   }
 
-  /** What the group has committed, and what is remembered, are offsets of the old log. */
+  /**
+   * What the group has committed, and what is remembered, are offsets of the old log. Of the same
+   * log everything unsettled comes again, and what of it is still on its way is fenced.
+   */
   #restart(message: Extract<FromIngress, { kind: 'restart' }>): void {
     const { ledger, commits, toIngress } = this.#options
-    const { ingressIndex, position, topicIds } = message
+    const { ingressIndex, position, topicIds, damage } = message
     const { assignmentId, topic, partition } = position
     // A log that was cut off has what lies below the cut: what of it is unsettled comes again.
     const unsettled = ledger.isOpen(assignmentId) ? ledger.watermark(assignmentId) : Infinity
     const [{ offset }] = message.partitions
     const partitions = [{ topic, partition, offset: Math.min(offset, unsettled) }]
     this.assignments.note([position])
-    if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
-    this.assignments.close(assignmentId)
+    if (damage === null) {
+      if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
+      this.assignments.close(assignmentId)
+    }
     this.#remembered.delete(`${topic}/${partition}`)
     this.#give(ingressIndex, partitions, topicIds)
     if (commits) toIngress(ingressIndex, { kind: 'commit', commits: partitions })
@@ -187,8 +195,11 @@ export class Coordinator {
   #give(ingressIndex: number, partitions: readonly PartitionOffset[], topicIds: TopicIds): void {
     const { ledger, toFilters, toIngress, idPrefixOf } = this.#options
     const superseded: number[] = []
+    const prefixOf = (topic: string) => idPrefixOf(topicIds[topic] ?? null)
     const states = partitions.map((one) => {
-      const state = this.assignments.add(ingressIndex, one)
+      const prefix = prefixOf(one.topic)
+      const log = prefix === '' ? undefined : prefix
+      const state = this.assignments.add(ingressIndex, one, log)
       const older = ledger.open(state)
       if (older !== null) superseded.push(older)
       return state
@@ -197,7 +208,6 @@ export class Coordinator {
       this.assignments.close(id)
       this.#dropQueued(id)
     }
-    const prefixOf = (topic: string) => idPrefixOf(topicIds[topic] ?? null)
     const names = states.map((one) => ({ ...nameOf(one), idPrefix: prefixOf(one.topic) }))
     toFilters({ kind: 'names', names })
     if (superseded.length > 0) toFilters({ kind: 'forget', assignmentIds: superseded })
@@ -214,6 +224,13 @@ export class Coordinator {
     if (drainMs > 0) void this.#options.sink.flush(drainMs)
     const assignmentIds = positions.map((one) => one.assignmentId)
     this.#drains.begin(ingressIndex, assignmentIds, drainMs)
+  }
+
+  /** Nothing more comes of these offsets: they are resolved, as what expired is. */
+  #skipped(message: Extract<FromIngress, { kind: 'skipped' }>): void {
+    const { assignmentId, from, to } = message
+    if (this.#options.ledger.cover(assignmentId, from, to, null) === 'fenced') return
+    bookUnreadable(this.#options, message)
   }
 
   #unassigned(assignmentIds: readonly number[]): void {
@@ -258,7 +275,7 @@ export class Coordinator {
     }
     state.book.filtered('pattern', recordCount - offsets.length - outsideTime)
     state.book.filtered('time', outsideTime)
-    return { run, topic: state.topic, partition: state.partition, tile }
+    return { run, topic: state.topic, log: state.log, partition: state.partition, tile }
   }
 
   #settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void {
@@ -266,7 +283,6 @@ export class Coordinator {
     const { tile, run } = placed
     const { book } = this.assignments.get(run.assignmentId)
     const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
-    assert(!isOurs || outcome !== 'fenced', 'what is owned is not forgotten')
     // What lies in the spill is sent from there, whoever owns its partition, and leaves it then.
     if (isOurs || outcome === 'spilled') book.settle(outcome, count)
     else book.add('fenced', count)

@@ -58,6 +58,7 @@ export async function openElasticsearchOutput(
     events,
     deadLetters: letters?.letters ?? null,
     overflow: spill,
+    notice: deps.warn,
     leftSpill: (topic, partition, outcome) => {
       const book = books.of(topic, partition)
       book.leaveSpill()

@@ -5,8 +5,8 @@
  * filter, so that whatever is made of its records (documents, those in the spill, dead letters and
  * what is replayed of them) has one and the same `_id`.
  */
-import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import { askTopicId } from '../kafka/broker-queries.ts'
+import type { BridgeId } from '../bridge/bridge.ts'
+import { askTopicId, type Asked } from '../kafka/broker-queries.ts'
 import type { OutputSettings } from './settings.ts'
 
 /** Of Kafka's 128 bits: two topics of one name meet once in 4 billion times. */
@@ -34,10 +34,7 @@ export function idPrefixOf(output: OutputSettings, topicId: string | null | unde
  * @throws LogpipeError KAFKA_UNREACHABLE.
  */
 export function askIdPrefix(
-  bridge: Pick<
-    Bridge,
-    'consumerAskCommitted' | 'consumerAskOffsets' | 'consumerAskTopics' | 'consumerAnswers'
-  >,
+  bridge: Asked,
   consumer: BridgeId,
   output: OutputSettings,
   topic: string,

@@ -6,7 +6,7 @@
  *
  * Used by pipeline.ts, which waits until all of them have come so far.
  */
-import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
+import type { FromIngress, StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 
 /**
  * A refusal is repeated every second while it lasts, and a member that the group no longer counts
@@ -27,6 +27,7 @@ export class IngressStates {
   readonly #stopped = new Set<number>()
   readonly #closed = new Set<number>()
   readonly #unreachable = new Set<number>()
+  readonly #stuck = new Map<number, readonly StuckPartition[]>()
   readonly #groupFaults = new Map<number, GroupFault>()
   readonly #waiting = new Map<number, readonly WaitingPartition[]>()
   #hasJoined = false
@@ -45,6 +46,7 @@ export class IngressStates {
     } else if (kind === 'awaitingBroker') this.#unreachable.add(ingressIndex)
     else if (kind === 'opened') this.#unreachable.delete(ingressIndex)
     else if (kind === 'waiting') this.#waiting.set(ingressIndex, message.partitions)
+    else if (kind === 'stuck') this.#stuck.set(ingressIndex, message.partitions)
     else if (kind === 'finished') this.#finished.add(ingressIndex)
     else if (kind === 'stopped') this.#stopped.add(ingressIndex)
     else if (kind === 'closed') this.#closed.add(ingressIndex)
@@ -76,19 +78,22 @@ export class IngressStates {
   }
 
   /**
-   * Whether the group lets all of them read, whether a broker answers, as far as they know, and the
-   * partitions of which brokers have not said enough to read them.
+   * Whether the group lets all of them read, whether a broker answers, as far as they know, the
+   * partitions of which brokers have not said enough to read them, and those that stand still
+   * although their log goes on.
    */
   kafka(): {
     readonly groupFault: string | null
     readonly canReachKafka: boolean
     readonly waiting: readonly WaitingPartition[]
+    readonly stuck: readonly StuckPartition[]
   } {
     const waiting = [...this.#waiting.values()].flat().filter(({ problem }) => problem !== null)
     return {
       groupFault: this.#groupFault(),
       canReachKafka: this.#unreachable.size === 0,
       waiting,
+      stuck: [...this.#stuck.values()].flat(),
     }
   }
 

@@ -18,6 +18,16 @@ export function bookLoss(
   warn(`${what} (lost by retention; keep at least 3 days)`)
 }
 
+/** Offsets that Kafka has and cannot give. */
+export function bookUnreadable(
+  { books, warn }: LossReport,
+  { topic, partition, from, to, reason }: LostRange & { readonly reason: string },
+): void {
+  books.of(topic, partition).lose('unreadable', from, to)
+  const what = `${topic} [${partition}]: skipped offsets ${from} to ${to - 1}, which cannot be read`
+  warn(`${what} (counted as lost): ${reason}`)
+}
+
 /** A gap that ends at the low watermark was not compaction: those records expired unread. */
 export function bookGap(
   report: LossReport,

@@ -3,7 +3,14 @@
  */
 import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { FromIngress, WaitingPartition } from '../kafka/ingress-messages.ts'
+import type { PartitionOffset } from '../bridge/bridge.ts'
+import { atEndText } from '../kafka/group-check.ts'
+import type {
+  FromIngress,
+  Position,
+  StuckPartition,
+  WaitingPartition,
+} from '../kafka/ingress-messages.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import type { KafkaSettings } from './settings.ts'
 
@@ -50,7 +57,8 @@ function fatalText(
   const instanceId = propertyOf(properties[ingressIndex] ?? [], 'group.instance.id')
   const instance = instanceId === undefined ? '' : `, instance id ${instanceId}`
   const advice = ADVICE[code] ?? "start it again; if that does not help, ask the brokers' logs"
-  return `Kafka shut this consumer out: ${code}: ${message} (group ${groupId}${instance}): ${advice}`
+  const who = `group ${groupId}${instance}`
+  return `Kafka shut this consumer out: ${code}: ${message} (${who}): ${advice}`
 }
 
 /** How often one kind of trouble is told; in between it is counted. */
@@ -63,9 +71,44 @@ const WAITING_EVERY_MS = 60_000
 const KINDS_MAX = 200
 
 const TOPIC_IS_GONE = /UNKNOWN_TOPIC/
+/**
+ * Says once, after the start, that there is nothing to read: all that this process was given has
+ * been read before. A record ends it.
+ */
+class AtEnd {
+  readonly #threadCount: number
+  /** By thread. */
+  readonly #positions = new Map<number, readonly Position[]>()
+  readonly #waiting = new Map<number, number>()
+  #isOver = false
+
+  constructor(threadCount: number) {
+    this.#threadCount = threadCount
+  }
+
+  /** @returns the ends of what was given, when everything is at its end for the first time. */
+  look(message: FromIngress): readonly PartitionOffset[] | null {
+    if (message.kind === 'first') this.#isOver = true
+    if (message.kind === 'waiting') {
+      this.#waiting.set(message.ingressIndex, message.partitions.length)
+    }
+    if (message.kind !== 'positions' || this.#isOver) return null
+    this.#positions.set(message.ingressIndex, message.positions)
+    const hasAll = this.#positions.size === this.#threadCount
+    if (!hasAll || [...this.#waiting.values()].some((count) => count > 0)) return null
+    const all = [...this.#positions.values()].flat()
+    if (all.length === 0 || all.some((one) => one.endOffset < 0 || one.offset < one.endOffset)) {
+      return null
+    }
+    this.#isOver = true
+    return all.map(({ topic, partition, endOffset }) => ({ topic, partition, offset: endOffset }))
+  }
+}
 
 export class Notices {
   readonly #log: Log
+  readonly #groupId: string | null
+  readonly #atEnd: AtEnd | null
   readonly #nowMs: () => number
   /** Until a broker has answered, the start itself reports what is wrong, in one line. */
   #isReached = false
@@ -73,13 +116,26 @@ export class Notices {
   readonly #gone = new Set<string>()
   readonly #told = new Map<string, { atMs: number; suppressed: number }>()
 
-  constructor(log: Log, nowMs: () => number) {
+  constructor(
+    log: Log,
+    {
+      membership,
+      groupId,
+      properties,
+    }: Pick<KafkaSettings, 'membership' | 'groupId' | 'properties'>,
+    nowMs: () => number,
+  ) {
     this.#log = log
+    this.#groupId = membership === 'alone' ? null : groupId
+    // Otherwise what is read is known before: a replay's ranges, or what the demo is going to make.
+    this.#atEnd = membership === 'static' ? null : new AtEnd(properties.length)
     this.#nowMs = nowMs
   }
 
   tell(message: FromIngress): void {
     const log = this.#log
+    const ends = this.#atEnd?.look(message) ?? null
+    if (ends !== null) log.info(atEndText(this.#groupId, ends))
     switch (message.kind) {
       case 'opened':
         this.#isReached = true
@@ -98,6 +154,9 @@ export class Notices {
         // A rebalance refuses commits for a moment; the next second's is accepted.
         if (REFUSED_BY_REBALANCE.has(message.error)) log.debug('a commit waits for a rebalance')
         else this.#warn(`commit ${message.error}`, `a commit failed: ${message.error}`)
+        break
+      case 'stuck':
+        this.#tellStuck(message.partitions.filter(({ isDue }) => isDue))
         break
       case 'log':
         log.debug(`librdkafka: ${message.facility}: ${message.message}`)
@@ -150,6 +209,13 @@ export class Notices {
     else this.#warn(`${message.code} ${message.topic} ${message.partition}`, text)
   }
 
+  /** Each once a minute (kafka/unreadable.ts). */
+  #tellStuck(due: readonly StuckPartition[]): void {
+    for (const one of due.slice(0, PARTITIONS_SHOWN)) this.#log.warn(stuckText(one))
+    const more = due.length - PARTITIONS_SHOWN
+    if (more > 0) this.#log.warn(`${more} more partitions are stuck (kafka_stuck_partitions)`)
+  }
+
   /** At most one line of a kind in this time. */
   #warn(kind: string, text: string, everyMs = TELL_EVERY_MS): void {
     const key = this.#told.has(kind) || this.#told.size < KINDS_MAX ? kind : 'other'
@@ -170,6 +236,13 @@ function troubleText(message: Trouble): string {
   return `${message.message}${where}`
 }
 
+function stuckText({ topic, partition, offset, reason, canSkip }: StuckPartition): string {
+  const next = canSkip
+    ? 'it is tried again every 5 s; --skip-unreadable passes it and counts it as lost'
+    : 'it is tried again'
+  return `${topic} [${partition}] is stuck at offset ${offset}: ${reason}; ${next}`
+}
+
 function partitionsText(
   what: string,
   list: readonly { topic: string; partition: number; offset: number }[],
@@ -184,6 +257,7 @@ function restartText(message: Extract<FromIngress, { kind: 'restart' }>): string
   const [{ offset }] = partitions
   const { topic, partition, offset: expected } = position
   const came = `offset ${offset} came where ${expected} was expected`
+  if (message.damage !== null) return `${topic} [${partition}]: ${message.damage}; read again from it`
   const why = 'the log was truncated or made anew'
   return `${topic} [${partition}]: ${came}: ${why}; read from ${offset} on`
 }

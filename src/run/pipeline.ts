@@ -83,7 +83,7 @@ export class Pipeline {
     this.#ingress = new IngressStates(settings.kafka.properties.length, () => performance.now())
     this.#log = deps.log
     this.#topics = new TopicWatch(settings.output, (notice) => deps.log.info(notice))
-    this.#notices = new Notices(deps.log, () => performance.now())
+    this.#notices = new Notices(deps.log, settings.kafka, () => performance.now())
     this.#bridge = bridge
     this.#output = output
     this.#books = parts.books

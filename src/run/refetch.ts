@@ -104,13 +104,14 @@ export class Refetcher {
   /**
    * Reads a range, as far as Kafka has it; waits long when it has no such end.
    * @param take is given what a slot held, and waited for.
-   * @returns the parts of the range that Kafka has no more.
+   * @returns the parts of the range that Kafka has no more; other_log: nothing of it was read, for
+   * the topic was deleted and created again.
    * @throws LogpipeError KAFKA_UNREACHABLE when no broker answers for long; DEADLINE after close.
    */
   async read(
     range: OffsetRange,
     take: (refetched: Refetched) => Promise<void>,
-  ): Promise<readonly OffsetRange[]> {
+  ): Promise<readonly OffsetRange[] | 'other_log'> {
     const held = await this.#held.believed(range)
     const from = Math.max(range.from, held.low)
     const to = Math.min(range.to, held.high)
@@ -120,6 +121,8 @@ export class Refetcher {
     this.#idPrefix = await this.#held.ask(() =>
       askIdPrefix(bridge, this.#ids.consumer, settings.output, range.topic, REQUEST_MS),
     )
+    const isKnown = range.log !== undefined && this.#idPrefix !== ''
+    if (isKnown && range.log !== this.#idPrefix) return 'other_log'
     const { topic, partition } = range
     const assignmentId = this.#nextAssignmentId++
     bridge.consumerAssign(this.#ids.consumer, [{ topic, partition, offset: from, assignmentId }])
@@ -219,7 +222,8 @@ export class Refetcher {
     } else this.#slots.giveBack(slotIndex)
     if ((result & FILL_EVENTS) !== 0) {
       for (const event of bridge.consumerEvents(consumer)) {
-        if (event.kind === 'error') this.#lastFault = event.message
+        if (event.kind === 'error' || event.kind === 'unreadable') this.#lastFault = event.message
+        if (event.kind === 'rewind') this.#lastFault = event.damage
         // The end as the leader knows it: one that leads no more knows too little.
         const isEnd = event.kind === 'end' && event.assignmentId === assignmentId
         if (isEnd) position = Math.max(position, event.offset)

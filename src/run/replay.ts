@@ -7,7 +7,7 @@
  */
 import type { Bridge } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { configRefusal } from '../kafka/consumer-settings.ts'
+import { configRefusal, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { rangesOf, type OffsetRange, type SpanQuery } from '../kafka/offset-ranges.ts'
 import type { PipelineSettings } from './settings.ts'
 
@@ -16,11 +16,11 @@ const ASK_MS_MAX = 60_000
 /** It holds nothing that could take longer. */
 const CLOSE_MS = 5000
 
-/** Nothing is ever committed to it. */
-const GROUP_ID = 'logpipe-replay'
-
 /** What a replay is asked for. Times in ms since 1970. */
-export type ReplaySpan = Omit<SpanQuery, 'topics'>
+export interface ReplaySpan extends Omit<SpanQuery, 'topics'> {
+  /** Exclusive; null: up to the partitions' ends. */
+  readonly toMs: number | null
+}
 
 /**
  * The settings of a pipeline that reads the span and then ends. Blocks while brokers are asked.
@@ -35,7 +35,7 @@ export function replaySettings(
     'consumerOpen' | 'consumerMetadata' | 'consumerOffsetsForTimes' | 'consumerClose'
   >,
 ): PipelineSettings | null {
-  const properties = base.kafka.properties.map(asOutsider)
+  const properties = base.kafka.properties.map(outsideOfGroup)
   const ranges = askRanges({ ...base, kafka: { ...base.kafka, properties } }, span, bridge)
   if (ranges.length === 0) return null
   return {
@@ -50,17 +50,6 @@ export function replaySettings(
     commits: false,
     runSeconds: 0,
   }
-}
-
-type Properties = PipelineSettings['kafka']['properties'][number]
-
-/**
- * A name of a group that librdkafka wants, although it is joined by nobody. A static member's name
- * would be taken from the member that runs.
- */
-function asOutsider(properties: Properties): Properties {
-  const own = ['group.id', 'group.instance.id']
-  return [...properties.filter(([name]) => !own.includes(name)), ['group.id', GROUP_ID]]
 }
 
 /** A replay ends when everything is indexed: a document in the spill is not there yet. */

@@ -2,7 +2,7 @@
  * What a pipeline tells while it runs, and when it has ended.
  */
 import type { LogpipeError } from '../core/errors.ts'
-import type { WaitingPartition } from '../kafka/ingress-messages.ts'
+import type { StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
 import type { PatternCount } from '../metrics/pattern-counts.ts'
 import type { Statement } from '../offsets/books.ts'
@@ -26,10 +26,16 @@ export interface PipelineStats {
   readonly canReachKafka: boolean
   /** Partitions that are not read, because brokers have not said enough of them. */
   readonly waiting: readonly WaitingPartition[]
+  /** Partitions that stand still although their log goes on. */
+  readonly stuck: readonly StuckPartition[]
   readonly isStopping: boolean
-  /** Results of partitions that had been given away, and dead letters: sums since the start. */
+  /**
+   * Results of partitions that had been given away, dead letters, and documents that an ingest
+   * pipeline dropped: sums since the start.
+   */
   readonly fenced: number
   readonly deadLetters: number
+  readonly pipelineDropped: number
   /**
    * When the first record came (monotonic ns), and the CPU time of the process until then; null
    * before.
@@ -40,8 +46,14 @@ export interface PipelineStats {
 }
 
 /** What of the books is a metric. */
-export function outcomesOf({ total }: Statement): Pick<PipelineStats, 'fenced' | 'deadLetters'> {
-  return { fenced: total.count('fenced'), deadLetters: total.count('dead_lettered') }
+export function outcomesOf({
+  total,
+}: Statement): Pick<PipelineStats, 'fenced' | 'deadLetters' | 'pipelineDropped'> {
+  return {
+    fenced: total.count('fenced'),
+    deadLetters: total.count('dead_lettered'),
+    pipelineDropped: total.count('pipeline_dropped'),
+  }
 }
 
 export interface PipelineResult {

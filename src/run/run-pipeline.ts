@@ -204,6 +204,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       countedBefore: totalsOf(before.patternCounts),
       lag: now.lag,
       waiting: now.waiting,
+      stuck: now.stuck,
       replayRecords: now.replayRecords,
     })
     log.status(statusLines(status), { ...status })
@@ -225,6 +226,7 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     dropped_total: counters.dropped,
     fenced_total: stats.fenced,
     dead_letters_total: stats.deadLetters,
+    pipeline_dropped_total: stats.pipelineDropped,
     retries_total: sink.retries,
     es_429_proxy_rejected_total: sink.rejected429,
     es_mem_queue_len: sink.queuedDocuments,
@@ -235,6 +237,7 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     kafka_lag_seconds: lag.total?.lagSeconds ?? null,
     kafka_lag_drain_seconds: lag.total?.drainSeconds ?? null,
     kafka_waiting_partitions: stats.waiting.length,
+    kafka_stuck_partitions: stats.stuck.length,
     es_spill_drain_seconds: lag.spillDrainSeconds,
     pool_free: slots.free,
     pool_ready: slots.ready,

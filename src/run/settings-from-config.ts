@@ -1,13 +1,14 @@
 /**
  * From the resolved Config to what a pipeline is told.
  */
-import { consumerSettings } from '../kafka/consumer-settings.ts'
+import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
+import { identityOf, withFingerprint, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
 import type { Config } from '../options/config.ts'
 import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { patternsOf } from '../options/patterns.ts'
-import { readCertificates } from './ca-file.ts'
-import { overrideRow } from '../sink/elasticsearch/judge.ts'
+import { connectionSettings } from './elasticsearch-connection.ts'
+import { overrideRow } from '../sink/elasticsearch/answers.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
@@ -26,9 +27,24 @@ const MAX_POLL_INTERVAL_MS = 300_000
 /** How to reach and enter the cluster; the rest of the user's properties are a consumer's. */
 const SHARED_PROPERTY = /^(security|sasl|ssl|client|socket|broker|debug|log_level|enable\.ssl)\b/
 
+/** What the options do not say. */
+export interface Surroundings {
+  /** Standard output is a terminal: matches on it are looked at, and belong to no group. */
+  readonly isTerminal: boolean
+  /** Started by sync. */
+  readonly controlled: ControlledPipeline | null
+}
+
+const NOTHING_SPECIAL: Surroundings = { isTerminal: false, controlled: null }
+
 /** @throws LogpipeError USAGE or INDEX_NAME when the topics that are named go to no index. */
-export function pipelineSettings(config: Config): PipelineSettings {
+export function pipelineSettings(
+  config: Config,
+  { isTerminal, controlled } = NOTHING_SPECIAL,
+): PipelineSettings {
   const output = outputSettings(config)
+  const isAlone = isTerminal && output.kind === 'stdout'
+  const identity = identityOf(config, controlled)
   refuseIndexNames(config)
   const maxPollMs = Number(
     propertyOf(config.kafkaConfig, 'max.poll.interval.ms') ?? MAX_POLL_INTERVAL_MS,
@@ -39,15 +55,19 @@ export function pipelineSettings(config: Config): PipelineSettings {
       brokers: config.kafkaBrokers.join(','),
       topics: config.kafkaTopic,
       groupId: config.kafkaGroupId,
-      membership: 'group',
-      properties: Array.from({ length: config.ingressThreads }, (_, index) =>
-        consumerSettings(config, index),
-      ),
+      identity,
+      takesOver: config.takeOver,
+      membership: isAlone ? 'alone' : 'group',
+      properties: Array.from({ length: config.ingressThreads }, (_, index) => {
+        const properties = consumerSettings(config, index)
+        return isAlone ? outsideOfGroup(properties) : withFingerprint(properties, identity)
+      }),
       clientProperties: clientProperties(config),
       tokenFile: config.kafkaTokenFile,
       start: config.kafkaStart,
       revokeDrainMs: config.revokeDrainMs,
       stallPauseMs: Math.min(STALL_PAUSE_MS, maxPollMs / 4),
+      skipUnreadable: config.skipUnreadable,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     },
     filter: { threadCount: config.rustWorkers, ...filterOf(config) },
@@ -69,7 +89,7 @@ export function pipelineSettings(config: Config): PipelineSettings {
     replay: null,
     runSeconds: config.runSeconds,
     recordsMax: 0,
-    commits: !config.noCommit && output.kind !== 'none',
+    commits: !config.noCommit && output.kind !== 'none' && !isAlone,
     unresolvedMax: config.maxUnresolved,
     waits: config.waitForKafka,
     shutdownDeadlineMs: config.shutdownDeadlineMs,
@@ -157,6 +177,7 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
     index: config.esIndex,
     document: config.esDocument,
     documentId: config.esDocumentId,
+    maxRecordBytes: config.maxRecordBytes,
     pipeline: config.esPipeline === '' ? null : config.esPipeline,
     bulkActions: config.esBulkActions,
     bulkBytes: config.esBulkBytes,
@@ -165,9 +186,10 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
     queueBytes: config.esQueueBytes,
     dropWhenFull: config.esDropWhenFull,
     timeoutMs: config.esTimeoutMs,
+    timeoutMaxMs: config.esTimeoutMaxMs,
     compression: config.esCompression,
     auth: authOf(config),
-    caPem: config.esCaFile === null ? null : readCertificates(config.esCaFile),
+    connection: connectionSettings(config),
     concurrencyMax: config.esConcurrency,
     answerOverrides: config.esAnswer.map(overrideRow),
     spillBytesMax: config.esSpillMaxBytes,

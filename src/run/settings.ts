@@ -5,6 +5,7 @@
  */
 import type { FillLimits } from '../bridge/bridge.ts'
 import type { OffsetRange } from '../kafka/offset-ranges.ts'
+import type { PipelineIdentity } from '../kafka/pipeline-identity.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
@@ -48,11 +49,16 @@ export interface KafkaSettings {
   /** Names, or ^regular expressions. */
   readonly topics: readonly string[]
   readonly groupId: string
+  /** What tells this pipeline from another one of its group. */
+  readonly identity: PipelineIdentity
+  /** Starts although another pipeline is live in the group. */
+  readonly takesOver: boolean
   /**
    * group: the partitions that the group gives. static: all of them, divided among the ingress
-   * threads by number; nobody else is asked, and no rebalance comes.
+   * threads by number; nobody else is asked, and no rebalance comes. alone: as static, and reading
+   * begins at `start`, whatever a group has committed.
    */
-  readonly membership: 'group' | 'static'
+  readonly membership: 'group' | 'static' | 'alone'
   /** One list of librdkafka properties for each ingress thread. */
   readonly properties: readonly (readonly (readonly [name: string, value: string])[])[]
   /** What the user has set, for clients that are no consumers. */
@@ -63,6 +69,8 @@ export interface KafkaSettings {
   readonly revokeDrainMs: number
   /** Time without a free slot after which partitions are paused. */
   readonly stallPauseMs: number
+  /** Pass batches that cannot be read, and count them as lost. */
+  readonly skipUnreadable: boolean
   /** How long the first answer of a broker may take before the start is called failed. */
   readonly connectTimeoutMs: number
 }

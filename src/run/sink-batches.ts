@@ -15,6 +15,8 @@ import { CreditShare } from './credit-share.ts'
 export interface PlacedRun {
   readonly run: MatchedRun
   readonly topic: string
+  /** Which log of that name; undefined: not known. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly tile: Tile
 }
@@ -111,8 +113,9 @@ class PlacedBatch implements SinkBatch {
     this.#placed = placed
     this.#owner = owner
     this.#hold = hold
-    this.runs = placed.map(({ run, topic, partition }) => ({
+    this.runs = placed.map(({ run, topic, log, partition }) => ({
       topic,
+      log,
       partition,
       assignmentId: run.assignmentId,
       offsets: run.offsets,

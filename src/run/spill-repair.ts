@@ -9,6 +9,9 @@
  *   --commit-on spill   the offsets are committed: this is the only way back. Until all is done the
  *                       damaged files stay, so that the next start goes on
  *
+ * Offsets of a topic that was deleted and created again mean nothing in its new log, so what was
+ * damaged of the old one is lost in both modes.
+ *
  * Books. What is read again counts as fetched, and the entry that it replaces as fenced.
  * Bound. One range at a time, and of it what one slot gives; the next is read when the output has
  * let go of that. A broker that is away is asked again every RETRY_MS.
@@ -31,12 +34,14 @@ export interface RepairedSink extends Pick<Sink, 'write'> {
   movedOutRanges(): readonly SourceRange[]
 }
 
+type RangeReader = Pick<Refetcher, 'read' | 'committed' | 'close'>
+
 export interface RepairParts {
   readonly commitOn: 'index' | 'spill'
   readonly sink: RepairedSink
   readonly spill: Pick<Spill, 'resolveDamage'>
   readonly books: Books
-  readonly openRefetcher: () => Pick<Refetcher, 'read' | 'committed' | 'close'>
+  readonly openRefetcher: () => RangeReader
   readonly warn: (message: string) => void
   /** A bug: the pipeline ends. */
   readonly fail: (error: Error) => void
@@ -56,7 +61,7 @@ const RETRY_MS = 5000
 export class SpillRepair {
   readonly #parts: RepairParts
   #tasks: Task[] = []
-  #refetcher: Pick<Refetcher, 'read' | 'committed' | 'close'> | null = null
+  #refetcher: RangeReader | null = null
   #isClosed = false
   #hasFailed = false
   /** The work under way; it never rejects. */
@@ -141,6 +146,26 @@ export class SpillRepair {
     books.loseSomewhere('spill', damage.unattributedCount)
   }
 
+  /**
+   * Of a log that is gone. Which of its documents were damaged is not known under `index`: all of
+   * the range are settled, and those that the spill still gives are sent all the same.
+   */
+  #loseFormer(range: SourceRange, isLeftover: boolean): void {
+    const { commitOn, sink, books, warn } = this.#parts
+    const { topic, partition, from, to, count } = range
+    const book = books.of(topic, partition)
+    book.lose('spill', from, to)
+    const where = `${topic} [${partition}]: offsets ${from} to ${to - 1}`
+    warn(`${where} are lost: damaged in the spill, and their topic was deleted and created again`)
+    if (commitOn === 'index') {
+      for (const settle of sink.movedOutIn(range).values()) settle('fenced')
+      return
+    }
+    if (isLeftover) book.add('carried_in', count)
+    else book.leaveSpill(count)
+    book.add('fenced', count)
+  }
+
   /** At or above the committed offset records come again by themselves. */
   async #committedPart(range: SourceRange): Promise<SourceRange | null> {
     const committed = await this.#refetcher!.committed(range.topic, range.partition)
@@ -148,7 +173,7 @@ export class SpillRepair {
     return to > range.from ? { ...range, to } : null
   }
 
-  async #repairRange(range: OffsetRange, lostCount: number, isLeftover: boolean): Promise<void> {
+  async #repairRange(range: SourceRange, lostCount: number, isLeftover: boolean): Promise<void> {
     const { commitOn, warn, books } = this.#parts
     const { topic, partition } = range
     const book = books.of(topic, partition)
@@ -157,6 +182,7 @@ export class SpillRepair {
       foundCount += refetched.documents.length
       await this.#send(range, refetched)
     })
+    if (gone === 'other_log') return this.#loseFormer({ ...range, count: lostCount }, isLeftover)
     if (commitOn === 'index') {
       // Unsettled as they are, the next start finds that they have expired, and says so.
       return

@@ -8,7 +8,7 @@
  * added behind: waiting output, spill, replay, trouble.
  */
 import { formatBytes, formatDuration } from '../core/units.ts'
-import type { WaitingPartition } from '../kafka/ingress-messages.ts'
+import type { StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
@@ -26,6 +26,7 @@ export interface StatusInput {
   readonly countedBefore: Readonly<Record<string, number>>
   readonly lag: LagReport
   readonly waiting: readonly WaitingPartition[]
+  readonly stuck: readonly StuckPartition[]
   /** Of a replay: how much was to be read, in offsets; null: no replay. */
   readonly replayRecords: number | null
 }
@@ -58,6 +59,8 @@ export interface Status {
   readonly trouble: string | null
   /** Partitions that are not read, because their brokers do not answer. */
   readonly waiting: readonly string[]
+  /** Partitions that stand still although their log goes on: `app [0] at 20`. */
+  readonly stuck: readonly string[]
 }
 
 export function statusOf(input: StatusInput): Status {
@@ -86,6 +89,9 @@ export function statusOf(input: StatusInput): Status {
     replaying: sink.replaying,
     trouble: sink.trouble,
     waiting: input.waiting.map(({ topic, partition }) => `${topic} [${partition}]`),
+    stuck: input.stuck.map(
+      ({ topic, partition, offset }) => `${topic} [${partition}] at ${offset}`,
+    ),
   }
 }
 
@@ -125,7 +131,8 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
     status.spill_bytes > 0 ? spillText(status) : null,
     status.replaying ? 'replaying the spill' : null,
     status.progress === null ? lagText(status) : progressText(status),
-    waitingText(status),
+    partitionsText('not read', status.waiting),
+    partitionsText('stuck', status.stuck),
     status.trouble,
   ].filter((extra) => extra !== null)
   return [
@@ -150,14 +157,15 @@ function countedText({ counted }: Status): string | null {
   return `counted ${parts.slice(0, PATTERNS_SHOWN).join(' ')}${more}`
 }
 
-/** Partitions named in one line; /ready has all. */
-const WAITING_SHOWN = 3
+/** Partitions named in one line; /ready and the log have all. */
+const PARTITIONS_SHOWN = 3
 
-/** `not read: app [2], app [5]`. */
-function waitingText({ waiting }: Status): string | null {
-  if (waiting.length === 0) return null
-  const more = waiting.length > WAITING_SHOWN ? ` and ${waiting.length - WAITING_SHOWN} more` : ''
-  return `not read: ${waiting.slice(0, WAITING_SHOWN).join(', ')}${more}`
+/** `not read: app [2], app [5]` or `stuck: app [0] at 20`. */
+function partitionsText(what: string, partitions: readonly string[]): string | null {
+  if (partitions.length === 0) return null
+  const more = partitions.length - PARTITIONS_SHOWN
+  const shown = partitions.slice(0, PARTITIONS_SHOWN).join(', ')
+  return `${what}: ${shown}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 /** `spill=1.2 GiB, empty in 3m 20s`. */

@@ -6,20 +6,25 @@
  */
 import assert from 'node:assert/strict'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
-import {
-  OFFSET_NONE,
-  type BridgeId,
-  type ConsumerOptions,
-  type PartitionOffset,
-} from '../bridge/bridge.ts'
+import { OFFSET_NONE, type BridgeId, type ConsumerOptions } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import type { OffsetRange } from '../kafka/offset-ranges.ts'
+import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { configRefusal } from '../kafka/consumer-settings.ts'
+import {
+  askReaders,
+  conflictProblem,
+  type GroupQuestion,
+  type GroupReaders,
+} from '../kafka/group-check.ts'
+import type { Membership } from '../kafka/membership.ts'
 import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
+import { Subscription } from '../kafka/subscription.ts'
+import { propertyOf } from '../options/kafka-properties.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
@@ -104,8 +109,7 @@ function runIngress(): void {
   const config = kafka.properties[index]
   assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
-  const isStatic = kafka.membership === 'static'
-  const opened = openConsumer({ config, topics: isStatic ? [] : kafka.topics }, send)
+  const opened = openConsumer({ config, topics: [] }, send)
   if (opened === null) return
   const { consumer, signIn } = opened
   const goesOn = ({ message }: Problem) => {
@@ -121,6 +125,11 @@ function runIngress(): void {
   const isFailed = problem !== null && !(settings.waits && signals.phase !== PHASE_RUN)
   if (isFailed) send({ kind: 'failed', ingressIndex: index, ...problem })
   else if (index === 0 && problem === null) send({ kind: 'opened', ingressIndex: index, topics })
+  const isGroup = kafka.membership === 'group'
+  const mayRead = problem === null && (!isGroup || mayJoin(consumer, send))
+  const subscription = mayRead && replay === null ? openSubscription(consumer, send) : null
+  // The group is joined while the other threads start.
+  if (isGroup) subscription?.look(performance.now())
   awaitOthers()
   new IngressThread({
     ingressIndex: index,
@@ -133,10 +142,10 @@ function runIngress(): void {
     signals,
     limits: pool.limits,
     start: kafka.start,
-    topics: kafka.topics,
     commits: settings.commits,
     revokeDrainMs: kafka.revokeDrainMs,
     stallPauseMs: kafka.stallPauseMs,
+    skipUnreadable: kafka.skipUnreadable,
     dropNewest: pool.dropNewest,
     send,
     receive: receiveForIngress,
@@ -147,8 +156,69 @@ function runIngress(): void {
     wallMs: () => Date.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
     signIn,
-    staticPartitions: isStatic && problem === null ? staticPartitions(consumer) : null,
+    subscription,
+    asksGroup: kafka.membership !== 'alone',
+    identity: kafka.identity,
+    onJoined: (membership) => lookAround(membership, send),
   }).run(events)
+}
+
+function openSubscription(consumer: BridgeId, send: (message: FromIngress) => void): Subscription {
+  const { settings, index } = data
+  const { topics, membership, properties } = settings.kafka
+  return new Subscription({
+    bridge,
+    consumer,
+    wanted: topics,
+    isGroup: membership === 'group',
+    share: { index, count: properties.length },
+    warn: (message) => {
+      // The threads find the same; one of them tells it.
+      if (index === 0) send(noteOf('TOPICS', message))
+    },
+  })
+}
+
+function groupQuestion(): GroupQuestion {
+  const { groupId, identity, properties, topics } = data.settings.kafka
+  const instanceIds = properties.flatMap((list) => propertyOf(list, 'group.instance.id') ?? [])
+  return { groupId, identity, instanceIds, topics }
+}
+
+/**
+ * False: another pipeline reads with the group; main was told. Each thread asks, since each is a
+ * member of its own that would take partitions.
+ */
+function mayJoin(consumer: BridgeId, send: (message: FromIngress) => void): boolean {
+  let readers: GroupReaders | undefined
+  awaitAnswers(bridge, consumer, (queries) => {
+    askReaders(queries, groupQuestion(), (answer) => (readers = answer))
+  })
+  const { conflict = null, notices = [] } = readers ?? {}
+  if (data.index === 0) for (const notice of notices) send(noteOf('GROUP', notice))
+  if (conflict === null) return true
+  if (data.settings.kafka.takesOver) {
+    if (data.index === 0) send(noteOf('GROUP', conflict))
+    return true
+  }
+  send({ kind: 'failed', ingressIndex: data.index, ...conflictProblem(conflict) })
+  return false
+}
+
+/** Two that start at the same moment find the group empty, and meet in it. */
+function lookAround(membership: Membership, send: (message: FromIngress) => void): void {
+  if (data.index !== 0 || data.settings.kafka.takesOver) return
+  membership.askReaders(groupQuestion(), ({ conflict, givesWay }) => {
+    if (conflict === null) return
+    if (givesWay) send({ kind: 'failed', ingressIndex: data.index, ...conflictProblem(conflict) })
+    else send(noteOf('GROUP', conflict))
+  })
+}
+
+/** Something to be told that no broker said. */
+function noteOf(code: string, message: string): FromIngress {
+  const nowhere = { topic: null, partition: -1, offset: OFFSET_NONE } as const
+  return { kind: 'trouble', ingressIndex: data.index, code, message, fatal: false, ...nowhere }
 }
 
 interface Opened {
@@ -170,11 +240,7 @@ function openConsumer(
       consumer,
       tokenFile: data.settings.kafka.tokenFile,
       nowMs: () => Date.now(),
-      warn: (message) => {
-        const where = { topic: null, partition: -1, offset: OFFSET_NONE }
-        const trouble = { ingressIndex, code: 'TOKEN', message, fatal: false }
-        send({ ...trouble, ...where, kind: 'trouble' })
-      },
+      warn: (message) => send(noteOf('TOKEN', message)),
     })
     signIn.begin()
     return { consumer, signIn }
@@ -198,21 +264,6 @@ function openConsumer(
 function rangesOfThread(ranges: readonly OffsetRange[]): OffsetRange[] {
   const threadCount = data.settings.kafka.properties.length
   return ranges.filter((_, place) => place % threadCount === data.index)
-}
-
-/** This thread's share of all partitions: those whose number leaves its index as the remainder. */
-function staticPartitions(consumer: BridgeId): PartitionOffset[] {
-  const { kafka } = data.settings
-  const threadCount = kafka.properties.length
-  return kafka.topics.flatMap((topic) => {
-    const { topics } = bridge.consumerMetadata(consumer, topic, kafka.connectTimeoutMs)
-    const count = topics.find((one) => one.topic === topic)?.partitions ?? 0
-    return Array.from({ length: count }, (_, partition) => ({
-      topic,
-      partition,
-      offset: OFFSET_NONE,
-    })).filter(({ partition }) => partition % threadCount === data.index)
-  })
 }
 
 function receiveForIngress(): ToIngress | undefined {

@@ -1,11 +1,12 @@
 /**
  * The few things that spill and dead letters ask of a disk, so that a test can own it: lose what
- * was not synced, fill up, refuse. `nodeDisk` is the real one. Errors are Node's own, with their
- * `code`.
+ * was not synced, fill up, refuse. `nodeDisk` is the real one. Errors have the `code` of Node's
+ * own; of a full disk they name the file, the size, and what to do.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { diskFault } from '../core/errors.ts'
 
 export interface DiskFile {
   /** Writes all of it at a place in the file; on an error, part of it may be there. */
@@ -58,7 +59,7 @@ const OPEN_FLAGS = {
 
 export const nodeDisk: Disk = {
   async makeDirectory(directory, whose) {
-    await makeWithParents(path.resolve(directory))
+    await naming(directory, 0, () => makeWithParents(path.resolve(directory)))
     if (whose === 'shared') return
     // One that an operator made beforehand may be open to others. Left alone when it is right, so
     // that a read-only disk fails where it matters.
@@ -75,7 +76,7 @@ export const nodeDisk: Disk = {
     }
   },
   async open(file, mode) {
-    return new NodeFile(await open(file, OPEN_FLAGS[mode], FILE_MODE))
+    return new NodeFile(file, await naming(file, 0, () => open(file, OPEN_FLAGS[mode], FILE_MODE)))
   },
   async remove(file) {
     await rm(file, { force: true })
@@ -89,19 +90,20 @@ export const nodeDisk: Disk = {
       throw error
     }
   },
-  async replace(file, bytes) {
-    const temporary = `${file}.new`
-    await rm(temporary, { force: true })
-    const handle = await open(temporary, OPEN_FLAGS.create, FILE_MODE)
-    try {
-      await handle.writeFile(bytes)
-      await handle.datasync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, file)
-    await syncDirectory(path.dirname(file))
-  },
+  replace: (file, bytes) =>
+    naming(file, bytes.length, async () => {
+      const temporary = `${file}.new`
+      await rm(temporary, { force: true })
+      const handle = await open(temporary, OPEN_FLAGS.create, FILE_MODE)
+      try {
+        await handle.writeFile(bytes)
+        await handle.datasync()
+      } finally {
+        await handle.close()
+      }
+      await rename(temporary, file)
+      await syncDirectory(path.dirname(file))
+    }),
   syncDirectory,
 }
 
@@ -137,28 +139,42 @@ export function errorCode(error: unknown): string {
   return typeof error.code === 'string' ? error.code : ''
 }
 
+/** Runs it; an error says which file it was about, how much was to be written, and what to do. */
+export async function naming<T>(
+  file: string,
+  byteCount: number,
+  run: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error instanceof Error) error.message = diskFault(error, file, byteCount)
+    throw error
+  }
+}
+
 class NodeFile implements DiskFile {
+  readonly #path: string
   readonly #handle: Awaited<ReturnType<typeof open>>
 
-  constructor(handle: Awaited<ReturnType<typeof open>>) {
+  constructor(file: string, handle: Awaited<ReturnType<typeof open>>) {
+    this.#path = file
     this.#handle = handle
   }
 
-  async write(bytes: Uint8Array, position: number): Promise<void> {
-    // A write may be cut short (a nearly full disk, 2 GiB); the next one then says why.
-    for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#handle.write(
-        bytes,
-        done,
-        bytes.length - done,
-        position + done,
-      )
-      done += bytesWritten
-    }
+  write(bytes: Uint8Array, position: number): Promise<void> {
+    return naming(this.#path, bytes.length, async () => {
+      // A write may be cut short (a nearly full disk, 2 GiB); the next one then says why.
+      for (let done = 0; done < bytes.length;) {
+        const left = bytes.length - done
+        const { bytesWritten } = await this.#handle.write(bytes, done, left, position + done)
+        done += bytesWritten
+      }
+    })
   }
 
   async datasync(): Promise<void> {
-    await this.#handle.datasync()
+    await naming(this.#path, 0, () => this.#handle.datasync())
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {

@@ -16,7 +16,7 @@ import assert from 'node:assert/strict'
 import { open, rename, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { Locks } from './disk.ts'
+import { naming, type Locks } from './disk.ts'
 
 /** What is used of a FileHandle. */
 export interface DiskFile {
@@ -109,10 +109,15 @@ export class OutputFile {
 
   /** Writes all of it, in as many calls as the system wants. */
   async append(bytes: Uint8Array): Promise<void> {
-    assert(this.#handle !== null)
+    const handle = this.#handle
+    assert(handle !== null)
+    await naming(this.#path, bytes.length, () => this.#writeAll(handle, bytes))
+  }
+
+  async #writeAll(handle: DiskFile, bytes: Uint8Array): Promise<void> {
     let at = 0
     while (at < bytes.length) {
-      const { bytesWritten } = await this.#handle.write(bytes, at, bytes.length - at, null)
+      const { bytesWritten } = await handle.write(bytes, at, bytes.length - at, null)
       // A file that takes nothing and gives no error would be written to for ever.
       if (bytesWritten === 0) throw new LogpipeError('OUTPUT_WRITE', 'write(2) wrote nothing')
       at += bytesWritten
@@ -124,7 +129,8 @@ export class OutputFile {
   async sync(): Promise<void> {
     assert(this.#handle !== null)
     const size = this.#size
-    await this.#handle.datasync()
+    const handle = this.#handle
+    await naming(this.#path, size - this.#durableSize, () => handle.datasync())
     this.#durableSize = size
   }
 

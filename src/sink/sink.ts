@@ -21,13 +21,17 @@ export type Auth =
 
 /**
  * How a document ended. All of them resolve its offset, but `fenced`: its partition was given away
- * (`dropPartition`), and what the output had of it on disk is forgotten.
+ * (`dropPartition`), and what the output had of it on disk is forgotten. `superseded`: a later
+ * version of its key is in the index (--document-id key).
  */
 export type Outcome =
   | 'written'
   | 'indexed'
   | 'duplicate'
+  | 'superseded'
   | 'failure_store'
+  /** An ingest pipeline of Elasticsearch has dropped it. */
+  | 'pipeline_dropped'
   | 'dead_lettered'
   | 'dropped'
   | 'spilled'
@@ -38,7 +42,9 @@ export const OUTCOMES = [
   'written',
   'indexed',
   'duplicate',
+  'superseded',
   'failure_store',
+  'pipeline_dropped',
   'dead_lettered',
   'dropped',
   'spilled',
@@ -49,6 +55,8 @@ export const OUTCOMES = [
 /** The documents of one run of a slot: one partition, ascending offsets. */
 export interface SinkRun {
   readonly topic: string
+  /** Which log of that name, from Kafka's topic id; absent: not known. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly assignmentId: number
   /** Kafka's offset of each document of this run. */

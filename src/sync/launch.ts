@@ -20,7 +20,7 @@ export interface LaunchSettings {
  * of METRICS_LISTEN is sync's own.
  */
 const NOT_INHERITED =
-  /^(WORKER_|CONTROL_|SYNC_|(METRICS_LISTEN|LOGPIPE_(SECRETS_FD|REPLY_FD|PARENT_STDIN))$)/
+  /^(WORKER_|CONTROL_|SYNC_|(METRICS_LISTEN|LOGPIPE_(SECRETS_FD|REPLY_FD|PARENT_STDIN|PIPELINE))$)/
 
 /** The name of the snapshot in a child's home. */
 export const SNAPSHOT_NAME = 'runtime_metrics.json'
@@ -44,6 +44,7 @@ export function launchOf(
       ...inherited,
       ...assignment.variables,
       ...decidedBySync(assignment.variables['PRODUCT_LINE'] ?? inherited['PRODUCT_LINE']),
+      LOGPIPE_PIPELINE: `${assignment.pipelineId} ${assignment.name}`,
       ES_SPILL_PATH: path.join(folder, 'es_spill.bin'),
       RUNTIME_METRICS_PATH: path.join(folder, SNAPSHOT_NAME),
       ...settings.homeVariables?.(folder),

@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { checkGroup, type Findings } from './checker.ts'
+import { checkGroups } from './checker.ts'
 import { FAULTS } from './faults.ts'
 import { pause } from './pause.ts'
 import { render, type Outcome } from './report.ts'
@@ -65,9 +65,7 @@ class Run {
     const minutes = this.#minutes
     await this.#world.feed.stop()
     const undelivered = await settle(this.#world, (line) => this.#say(line))
-    const groups = new Map<string, Findings>()
-    for (const group of this.#world.groups)
-      groups.set(group.name, await checkGroup(this.#world, group))
+    const groups = await checkGroups(this.#world)
     const { feed, everyone, hasDisks } = this.#world
     const outcome: Outcome = {
       seed,
@@ -80,6 +78,7 @@ class Run {
       failures: this.#failures,
       acknowledged: feed.acknowledgedCount,
       refused: feed.refusedCount,
+      gone: feed.goneCount,
       groups,
       endings: everyone.flatMap((member) => member.endings),
       undelivered,

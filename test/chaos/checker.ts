@@ -3,10 +3,10 @@
  * offset they name, dead letters by topic, partition and offset.
  */
 import { globSync, readFileSync } from 'node:fs'
-import type { Offsets, RecordKind } from './feed.ts'
+import { PATTERN, type Offsets, type RecordKind } from './feed.ts'
 import { lettersFile } from './member.ts'
 import { untilDone } from './pause.ts'
-import { indexName, TOPICS, type Group, type World } from './world.ts'
+import { indexName, REBORN, TORN, type Group, type World } from './world.ts'
 
 /** Where a record came from, as a document or a dead letter says. */
 export interface Origin {
@@ -96,16 +96,57 @@ function namesOfKind(acknowledged: ReadonlyMap<string, Offsets>, wanted: RecordK
   )
 }
 
-/** Looks at everything that a group has written. Its members have ended. */
-export async function checkGroup(world: World, group: Group): Promise<Findings> {
+/** What the logs hold at the end, where that is not what was acknowledged. */
+interface LastLogs {
+  /** The `_id` of a document from a log of REBORN before the last begins with another. */
+  readonly rebornPrefix: string
+  /** The values of TORN, by offset. */
+  readonly torn: readonly (string | undefined)[]
+}
+
+/** Asks Kafka; the records of TORN count from here on as they are in its log. */
+async function readLastLogs({ kafka, feed, brokers }: World): Promise<LastLogs> {
+  const rebornPrefix = (await kafka.topicId(REBORN)).slice(0, 8)
+  const torn: (string | undefined)[] = []
+  if (brokers === 3) {
+    for (const { offset, value } of await kafka.readAll(TORN)) torn[offset] = value
+    const kinds = torn.map((value) => (value?.startsWith(PATTERN) === true ? 'match' : 'filtered'))
+    feed.acknowledged.set(`${TORN}/0`, kinds)
+  }
+  return { rebornPrefix, torn }
+}
+
+/** Looks at everything that each group has written. All members have ended. */
+export async function checkGroups(world: World): Promise<Map<string, Findings>> {
+  const logs = await readLastLogs(world)
+  const findings = new Map<string, Findings>()
+  for (const group of world.groups) {
+    findings.set(group.name, await checkGroup(world, group, logs))
+  }
+  return findings
+}
+
+async function checkGroup(world: World, group: Group, logs: LastLogs): Promise<Findings> {
   const documents: FoundDocument[] = []
-  for (const topic of TOPICS) {
-    await readIndex(world, indexName(group.name, topic), (found) => documents.push(found))
+  for (const { name } of world.topics) {
+    await readIndex(world, indexName(group.name, name), (found) => {
+      if (isOfLastLog(found, logs)) documents.push(found)
+    })
   }
   const folders = world.everyone
     .filter(({ settings }) => settings.commitOn === group.commitOn)
     .map(({ settings }) => settings.folder)
   return compare(world.feed.acknowledged, documents, folders.flatMap(readLetters))
+}
+
+/** A record that was cut off, or deleted with its topic, may have been indexed before: or not. */
+function isOfLastLog({ topic, id, offset, message }: WholeDocument, logs: LastLogs): boolean {
+  if (topic === REBORN) return id.startsWith(`${logs.rebornPrefix}-`)
+  return topic !== TORN || message === logs.torn[offset]
+}
+
+interface WholeDocument extends FoundDocument {
+  readonly message: string
 }
 
 interface SearchAnswer {
@@ -114,7 +155,7 @@ interface SearchAnswer {
     readonly hits: readonly {
       readonly _id: string
       readonly _version: number
-      readonly _source: { readonly kafka: Origin }
+      readonly _source: { readonly message: string; readonly kafka: Origin }
     }[]
   }
 }
@@ -124,7 +165,7 @@ const PAGE = 5000
 async function readIndex(
   world: World,
   index: string,
-  take: (found: FoundDocument) => void,
+  take: (found: WholeDocument) => void,
 ): Promise<void> {
   await untilDone(`a refresh of ${index}`, 60_000, async () => {
     await world.call('POST', `/${index}/_refresh`)
@@ -132,14 +173,14 @@ async function readIndex(
   const query = {
     size: PAGE,
     version: true,
-    _source: ['kafka.topic', 'kafka.partition', 'kafka.offset'],
+    _source: ['message', 'kafka.topic', 'kafka.partition', 'kafka.offset'],
     sort: ['_doc'],
   }
   let page = (await world.call('POST', `/${index}/_search?scroll=2m`, query)) as SearchAnswer
   while (page.hits.hits.length > 0) {
     for (const { _id: id, _version: version, _source: source } of page.hits.hits) {
       const { topic, partition, offset } = source.kafka
-      take({ id, version, topic, partition, offset })
+      take({ id, version, topic, partition, offset, message: source.message })
     }
     const next = { scroll: '2m', scroll_id: page._scroll_id }
     page = (await world.call('POST', '/_search/scroll', next)) as SearchAnswer

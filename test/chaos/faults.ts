@@ -19,9 +19,9 @@ import path from 'node:path'
 import { seededRandom } from '../../src/core/random.ts'
 import type { Member } from './member.ts'
 import { pause, untilDone } from './pause.ts'
-import type { Treatment } from './proxy.ts'
+import { TOXIC_WAYS, type Treatment } from './proxy.ts'
 import type { Fault, Kind } from './schedule.ts'
-import type { World } from './world.ts'
+import { BUSY, GROWING, REBORN, TORN, type World } from './world.ts'
 
 const PATIENCE_MS = 400_000
 
@@ -70,6 +70,63 @@ export const FAULTS: Readonly<Record<Kind, Carry>> = {
     await untilDone('a start of the broker', PATIENCE_MS, () => kafka.startBroker(broker))
     return true
   },
+  // A member starts meanwhile: it asks about a partition that nobody answers for.
+  'partition without a leader': async (world, { holdMs, pick }) => {
+    await world.kafka.killBroker(3)
+    await restartMember(world, pick)
+    await pause(holdMs)
+    await bringBack(world, 3)
+    return true
+  },
+  'wrong advertised address': async (world, { holdMs, pick }) => {
+    await world.kafka.stopBroker(3)
+    await world.kafka.misplaceBroker(3)
+    await pause(BROKER_STARTS_MS)
+    await restartMember(world, pick)
+    await pause(holdMs)
+    await world.kafka.stopBroker(3)
+    await bringBack(world, 3)
+    return true
+  },
+  'unclean election': async (world, fault) => {
+    const { kafka, feed } = world
+    await kafka.killBroker(3)
+    await pause(SESSION_OF_BROKER_MS + fault.holdMs)
+    // Records of this while have no second copy.
+    await feed.pause(TORN)
+    await kafka.killBroker(2)
+    await bringBack(world, 3)
+    await untilDone('an unclean election', PATIENCE_MS, () => kafka.electUnclean(TORN))
+    await feed.resume(TORN)
+    await bringBack(world, 2)
+    return true
+  },
+  'partition added': async ({ kafka, feed }) => {
+    const partitions = feed.partitionsOf(GROWING) + 1
+    await untilDone('another partition', PATIENCE_MS, () =>
+      kafka.addPartitions(GROWING, partitions),
+    )
+    feed.addPartition(GROWING)
+    return true
+  },
+  'topic made anew': async (world, fault) => {
+    const { kafka, feed, topics } = world
+    await feed.pause(REBORN)
+    await untilDone(`the end of ${REBORN}`, PATIENCE_MS, () => kafka.deleteTopic(REBORN))
+    feed.forget(REBORN)
+    await pause(fault.holdMs)
+    const topic = topics.find(({ name }) => name === REBORN)!
+    await untilDone(`${REBORN}, made anew`, PATIENCE_MS, () => world.makeTopic(topic))
+    await feed.resume(REBORN)
+    return true
+  },
+  'static member fenced': async ({ twin }, fault) => {
+    if (twin === null) return false
+    twin.start()
+    await pause(fault.holdMs)
+    await twin.stopInOrder()
+    return true
+  },
   '429 of items': onAnswers(0.7, () => ({
     kind: 'items',
     share: 0.4,
@@ -96,6 +153,12 @@ export const FAULTS: Readonly<Record<Kind, Carry>> = {
   'no answer in time': onAnswers(0.6, (turn) => ({ kind: 'hang', isPassedOn: turn % 2 === 0 })),
   'connection reset': onAnswers(0.6, (turn) => ({ kind: 'reset', isPassedOn: turn % 2 === 0 })),
   'half an answer': onAnswers(0.6, (turn) => ({ kind: 'half', isPassedOn: turn % 2 === 0 })),
+  'slow Elasticsearch': onAnswers(0.8, (turn) => ({ kind: 'late', ms: 3500 + (turn % 4) * 800 })),
+  'poison documents': async ({ feed }, fault) => {
+    feed.sendToxic(BUSY, TOXIC_WAYS[fault.pick % TOXIC_WAYS.length]!)
+    await pause(fault.holdMs)
+    return true
+  },
   'index read-only': onIndex(
     (world, index) => world.call('PUT', `/${index}/_settings`, { 'index.blocks.write': true }),
     (world, index) => world.call('PUT', `/${index}/_settings`, { 'index.blocks.write': null }),
@@ -127,6 +190,21 @@ export const FAULTS: Readonly<Record<Kind, Carry>> = {
       return cutTail(spillFolder(member), fault.pick)
     })
   },
+}
+
+/** By then the cluster calls a broker dead that was killed; the default is 9 s. */
+const SESSION_OF_BROKER_MS = 12_000
+/** By then a broker that nobody waits for leads its partitions. */
+const BROKER_STARTS_MS = 12_000
+
+async function bringBack({ kafka }: World, broker: number): Promise<void> {
+  await untilDone(`a start of broker ${broker}`, PATIENCE_MS, () => kafka.startBroker(broker))
+}
+
+async function restartMember({ members }: World, pick: number): Promise<void> {
+  const member = members[pick % members.length]!
+  await member.kill()
+  member.start()
 }
 
 function memberOf({ members }: World, fault: Fault): Member {

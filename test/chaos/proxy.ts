@@ -4,10 +4,14 @@
  *
  * Each member has a port of its own, so that a fault can be for one of them. Where several
  * injections apply to a request, the first one whose chance comes up is carried out.
+ *
+ * A document that holds `toxic-WAY` makes its request fail in that way, whoever sends it and as
+ * often as it comes: the poison that ingest processors, proxies and firewalls are known for.
  */
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pause } from './pause.ts'
 
 export type Treatment =
   | { readonly kind: 'status'; readonly status: number; readonly body: string }
@@ -15,6 +19,10 @@ export type Treatment =
   | { readonly kind: 'items'; readonly share: number; readonly error: ItemError }
   /** 413 for a longer body. */
   | { readonly kind: 'too large'; readonly bytesMax: number }
+  /** It is passed on, and its answer comes later than anybody waits at first. */
+  | { readonly kind: 'late'; readonly ms: number }
+  /** The answer tells of one document too few: that one is not passed on. */
+  | { readonly kind: 'short' }
   /** The answer does not come, or not whole; the request may have been passed on all the same. */
   | { readonly kind: 'hang' | 'reset' | 'half'; readonly isPassedOn: boolean }
 
@@ -39,6 +47,19 @@ interface Answer {
   readonly type: string
   readonly body: Buffer
 }
+
+/** How a request fails that holds a toxic document, by WAY. */
+const TOXIC: Readonly<Record<string, Treatment>> = {
+  403: { kind: 'status', status: 403, body: '<html><h1>Request blocked</h1></html>' },
+  500: { kind: 'status', status: 500, body: '{"error":{"type":"null_pointer_exception"}}' },
+  502: { kind: 'status', status: 502, body: '<html><h1>Bad Gateway</h1></html>' },
+  page: { kind: 'status', status: 200, body: '<html><h1>Welcome</h1></html>' },
+  reset: { kind: 'reset', isPassedOn: false },
+  hang: { kind: 'hang', isPassedOn: false },
+  short: { kind: 'short' },
+}
+export const TOXIC_WAYS: readonly string[] = Object.keys(TOXIC)
+const TOXIC_MARK = 'toxic-'
 
 export class Proxy {
   readonly #target: string
@@ -106,6 +127,9 @@ export class Proxy {
   }
 
   #treatmentFor(member: string, body: Buffer): Treatment | null {
+    const mark = body.indexOf(TOXIC_MARK)
+    const way = mark === -1 ? null : /^\w+/.exec(body.toString('latin1', mark + 6, mark + 16))
+    if (way !== null) return TOXIC[way[0]] ?? assert.fail(`toxic in a way unknown: ${way[0]}`)
     for (const injection of this.#injections) {
       if (injection.member !== null && injection.member !== member) continue
       if (this.#random() >= injection.chance) continue
@@ -130,6 +154,13 @@ export class Proxy {
         return textAnswer(413, '{"error":"content too large","status":413}')
       case 'items':
         return await this.#refuseItems(treatment, incoming, path, body)
+      case 'short':
+        return await this.#leaveOut(incoming, path, body)
+      case 'late': {
+        const answer = await this.#pass(incoming, path, body)
+        await pause(treatment.ms)
+        return answer
+      }
       default:
         return await this.#pass(incoming, path, body)
     }
@@ -157,6 +188,13 @@ export class Proxy {
         : results.shift(),
     )
     return textAnswer(200, JSON.stringify({ took: 1, errors: true, items: merged }))
+  }
+
+  /** The answer without a word about the toxic documents, which nobody gets. */
+  async #leaveOut(incoming: IncomingMessage, path: string, body: Buffer): Promise<Answer> {
+    const others = itemsOf(body).filter((item) => !item.includes(TOXIC_MARK))
+    if (others.length > 0) return await this.#pass(incoming, path, Buffer.concat(others))
+    return textAnswer(200, '{"took":1,"errors":false,"items":[]}')
   }
 
   async #pass(incoming: IncomingMessage, path: string, body: Buffer): Promise<Answer> {

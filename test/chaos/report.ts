@@ -16,6 +16,8 @@ export interface Outcome {
   readonly failures: readonly string[]
   readonly acknowledged: number
   readonly refused: number
+  /** Acknowledged by a log that was deleted since: nothing is asked of those. */
+  readonly gone: number
   readonly groups: ReadonlyMap<string, Findings>
   readonly endings: readonly Ending[]
   /** Null when everything was delivered and committed by the end. */
@@ -42,9 +44,13 @@ export function faultsOf(outcome: Outcome): string[] {
 /** What a start says while the brokers are away; its supervisor starts it again. */
 const NO_BROKER = /no broker answered/
 
+/** What a member says that was fenced by its twin; its supervisor starts it again. */
+const FENCED = /instance.id|fenced/i
+
 /** Ending in order with something pending is status 1, and no fault while servers are away. */
 function faultOfEnding({ how, status, books, lastWords }: Ending): string | null {
   if (how === 'killed' || NO_BROKER.test(lastWords)) return null
+  if (how === 'by itself' && status === 1 && FENCED.test(lastWords)) return null
   if (how === 'by itself') return `it ended by itself:\n${lastWords}`
   if (books === null) return `no books:\n${lastWords}`
   if (!books.balanced) return `its books do not balance: ${JSON.stringify(books)}`
@@ -69,9 +75,10 @@ export function render(outcome: Outcome): string[] {
     ...KIND_NAMES.map((kind) => {
       const idle = missed.get(kind) ?? 0
       const note = idle === 0 ? '' : `  (${idle} more hit nothing)`
-      return `  ${kind.padEnd(24)} ${String(injected.get(kind) ?? 0).padStart(4)}${note}`
+      return `  ${kind.padEnd(26)} ${String(injected.get(kind) ?? 0).padStart(4)}${note}`
     }),
-    `source: ${outcome.acknowledged} acknowledged, ${outcome.refused} refused`,
+    `source: ${outcome.acknowledged} acknowledged, ${outcome.refused} refused, ` +
+      `${outcome.gone} deleted with their topic`,
     ...[...groups].map(([name, findings]) => groupLine(name, findings)),
     ...bookLines(outcome.endings),
     ...outcome.failures.map((failure) => `not carried out: ${failure}`),

@@ -11,7 +11,37 @@
 import assert from 'node:assert/strict'
 import { seededRandom, type Random } from '../../src/core/random.ts'
 
-type Resource = 'member' | 'joiner' | 'kafka' | 'elasticsearch' | 'index' | 'answers'
+type Resource =
+  'member' | 'joiner' | 'twin' | 'kafka' | 'topic' | 'elasticsearch' | 'index' | 'answers'
+
+export type Kind =
+  | 'SIGKILL of logpipe'
+  | 'SIGSTOP of logpipe'
+  | 'a consumer leaves'
+  | 'a consumer joins'
+  | 'Elasticsearch killed'
+  | 'broker killed'
+  | 'partition without a leader'
+  | 'wrong advertised address'
+  | 'unclean election'
+  | 'partition added'
+  | 'topic made anew'
+  | 'static member fenced'
+  | '429 of items'
+  | '429 of requests'
+  | '5xx of requests'
+  | '401 and 403 of requests'
+  | '413 of requests'
+  | 'no answer in time'
+  | 'connection reset'
+  | 'half an answer'
+  | 'slow Elasticsearch'
+  | 'poison documents'
+  | 'index read-only'
+  | 'index closed'
+  | 'spill directory full'
+  | 'spill bytes flipped'
+  | 'spill tail cut'
 
 interface KindPlan {
   readonly resource: Resource
@@ -23,6 +53,8 @@ interface KindPlan {
   readonly holdSeconds: readonly [number, number]
   /** What the lane needs afterwards, until the next fault on it means something. */
   readonly recoverSeconds: number
+  /** It takes three brokers: with one it would be the loss of all of them. */
+  readonly isForThree?: true
 }
 
 const plan = (
@@ -33,13 +65,24 @@ const plan = (
   recoverSeconds: number,
 ): KindPlan => ({ resource, least, weight, holdSeconds, recoverSeconds })
 
-export const KINDS = {
+const forThree = (...args: Parameters<typeof plan>): KindPlan => ({
+  ...plan(...args),
+  isForThree: true,
+})
+
+export const KINDS: Readonly<Record<Kind, KindPlan>> = {
   'SIGKILL of logpipe': plan('member', 30, 6, [0, 6], 5),
   'SIGSTOP of logpipe': plan('member', 5, 0, [60, 60], 5),
   'a consumer leaves': plan('member', 8, 2, [1, 10], 5),
   'a consumer joins': plan('joiner', 8, 2, [8, 25], 5),
   'Elasticsearch killed': plan('elasticsearch', 10, 0, [2, 10], 20),
-  'broker killed': plan('kafka', 10, 0, [1, 8], 20),
+  'broker killed': plan('kafka', 8, 0, [1, 8], 20),
+  'partition without a leader': forThree('kafka', 2, 0, [20, 30], 20),
+  'wrong advertised address': forThree('kafka', 2, 0, [20, 30], 25),
+  'unclean election': forThree('kafka', 2, 0, [6, 10], 60),
+  'partition added': plan('topic', 3, 0, [0, 1], 15),
+  'topic made anew': plan('topic', 3, 0, [0, 6], 25),
+  'static member fenced': plan('twin', 3, 0, [8, 15], 12),
   '429 of items': plan('answers', 8, 3, [4, 12], 0),
   '429 of requests': plan('answers', 8, 3, [4, 12], 0),
   '5xx of requests': plan('answers', 8, 3, [4, 12], 0),
@@ -48,14 +91,15 @@ export const KINDS = {
   'no answer in time': plan('answers', 6, 2, [4, 12], 0),
   'connection reset': plan('answers', 6, 2, [4, 12], 0),
   'half an answer': plan('answers', 4, 1, [4, 12], 0),
+  'slow Elasticsearch': plan('answers', 4, 1, [10, 20], 0),
+  'poison documents': plan('answers', 6, 1, [0, 1], 0),
   'index read-only': plan('index', 8, 2, [3, 15], 3),
   'index closed': plan('index', 8, 2, [3, 15], 3),
   'spill directory full': plan('member', 5, 1, [8, 15], 5),
   'spill bytes flipped': plan('member', 8, 1, [4, 8], 5),
   'spill tail cut': plan('member', 8, 1, [4, 8], 5),
-} as const satisfies Record<string, KindPlan>
+}
 
-export type Kind = keyof typeof KINDS
 export const KIND_NAMES = Object.keys(KINDS) as readonly Kind[]
 
 /** The faults that `least` is counted in. */
@@ -82,13 +126,14 @@ export interface ScheduleOptions {
   readonly members: number
   readonly joiners: number
   readonly indices: number
+  readonly brokers: 1 | 3
   /** How long a stopped process is stopped; 60 if left out. */
   readonly stopSeconds?: number
 }
 
 export function makeSchedule(options: ScheduleOptions): Fault[] {
   const random = seededRandom(options.seed)
-  const kinds = drawKinds(options.faults, random)
+  const kinds = drawKinds(options, random)
   const endMs = options.minutes * 60_000
   const taken = new Map<string, Span[]>()
   // The long ones first: the short ones find room between them.
@@ -115,14 +160,16 @@ export function occupiedMs(fault: Pick<Fault, 'kind' | 'holdMs'>): number {
   return fault.holdMs + KINDS[fault.kind].recoverSeconds * 1000
 }
 
-function drawKinds(faults: number, random: Random): Kind[] {
-  const kinds = KIND_NAMES.flatMap((kind) =>
-    Array.from({ length: leastOf(kind, faults) }, () => kind),
-  )
+/** The kinds that this many brokers allow. */
+export function kindsFor(brokers: 1 | 3): Kind[] {
+  return KIND_NAMES.filter((kind) => brokers === 3 || KINDS[kind].isForThree !== true)
+}
+
+function drawKinds({ faults, brokers }: ScheduleOptions, random: Random): Kind[] {
+  const names = kindsFor(brokers)
+  const kinds = names.flatMap((kind) => Array.from({ length: leastOf(kind, faults) }, () => kind))
   assert.ok(kinds.length <= faults, `at least ${kinds.length} faults, for one of each kind`)
-  const weighted = KIND_NAMES.flatMap((kind) =>
-    Array.from({ length: KINDS[kind].weight }, () => kind),
-  )
+  const weighted = names.flatMap((kind) => Array.from({ length: KINDS[kind].weight }, () => kind))
   while (kinds.length < faults) kinds.push(weighted[random.index(weighted.length)]!)
   return kinds
 }

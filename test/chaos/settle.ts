@@ -1,6 +1,6 @@
 /** The end of a run: everything is delivered and committed, and every process ends in order. */
 import { pause } from './pause.ts'
-import { TOPICS, type World } from './world.ts'
+import type { World } from './world.ts'
 
 /** How long the rest may take to be delivered. */
 const DELIVER_MS_MAX = 300_000
@@ -21,7 +21,7 @@ export async function settle(world: World, say: (line: string) => void): Promise
 }
 
 async function runUntilDelivered(world: World): Promise<string | null> {
-  const members = world.everyone.filter((member) => member.hasRun)
+  const members = world.everyone.filter((member) => member.hasRun && member !== world.twin)
   for (const member of members) member.start()
   const left = await untilDelivered(world)
   await Promise.all(members.map((member) => member.stopInOrder()))
@@ -44,9 +44,9 @@ async function untilDelivered(world: World): Promise<string | null> {
 }
 
 /** What is not committed, or lies in a spill, by now. */
-async function undelivered({ kafka, groups, everyone }: World): Promise<string | null> {
+async function undelivered({ kafka, topics, groups, everyone }: World): Promise<string | null> {
   const left: string[] = []
-  for (const topic of TOPICS) {
+  for (const { name: topic } of topics) {
     const ends = await kafka.endOffsets(topic)
     for (const { name } of groups) {
       const committed = await kafka.groupOffsets(name, topic)

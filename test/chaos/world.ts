@@ -11,7 +11,7 @@ import { seededRandom } from '../../src/core/random.ts'
 import { flags } from '../helpers/logpipe.ts'
 import { startKafka, type KafkaServer } from '../servers/kafka.ts'
 import { startElasticsearch, type SearchServer } from '../servers/search.ts'
-import { Feed, PATTERN } from './feed.ts'
+import { Feed, PATTERN, type FedTopic } from './feed.ts'
 import { Member, type CommitOn } from './member.ts'
 import { untilDone } from './pause.ts'
 import { Proxy } from './proxy.ts'
@@ -25,8 +25,33 @@ const GROUPS: readonly Group[] = [
   { name: 'cache', commitOn: 'index' },
   { name: 'durable', commitOn: 'spill' },
 ]
-export const TOPICS = ['orders', 'events'] as const
-const PARTITIONS = 3
+
+/** Topics, and what each is there for. */
+interface WorldTopic extends FedTopic {
+  /** One replica a partition: without its broker it has no leader. */
+  readonly isAlone?: true
+  /** Two replicas on brokers 2 and 3, of which one not in sync may lead. */
+  readonly isUnclean?: true
+}
+export const BUSY = 'orders'
+/** Partitions are added to it. */
+export const GROWING = 'events'
+/** Each partition is on one broker only. */
+const ALONE = 'alone'
+/** It is deleted and made anew. */
+export const REBORN = 'reborn'
+/** Its log loses its end at unclean elections. */
+export const TORN = 'torn'
+const TOPICS: readonly WorldTopic[] = [
+  { name: BUSY, partitions: 3, weight: 8, hasPoison: true },
+  { name: GROWING, partitions: 3, weight: 8, hasPoison: true },
+  { name: ALONE, partitions: 3, weight: 2, hasPoison: true, isAlone: true },
+  { name: REBORN, partitions: 2, weight: 1, hasPoison: false },
+  { name: TORN, partitions: 1, weight: 1, hasPoison: false, isUnclean: true },
+]
+/** The member that a twin shares its place in the group with. */
+const STATIC_MEMBER = 'cache-2'
+const INSTANCE_ID = 'the-only-one'
 
 /** The disk of a member's spill has so much more than the spill may take. */
 const SPILL_DISK_FACTOR = 4
@@ -53,6 +78,10 @@ export class World {
   readonly members: Member[] = []
   /** One a group that joins and leaves. */
   readonly joiners: Member[] = []
+  /** It has the instance id of STATIC_MEMBER, and fences it while both run. */
+  twin: Member | null = null
+  readonly topics: readonly WorldTopic[]
+  readonly brokers: 1 | 3
   readonly groups: readonly Group[]
   /** Whether each member's spill has a disk of its own. */
   hasDisks = true
@@ -62,8 +91,10 @@ export class World {
   proxy!: Proxy
   feed!: Feed
 
-  private constructor(groups: readonly Group[]) {
+  private constructor(groups: readonly Group[], brokers: 1 | 3) {
     this.groups = groups
+    this.brokers = brokers
+    this.topics = TOPICS.filter(({ isUnclean }) => brokers === 3 || isUnclean !== true)
     this.folder = mkdtempSync(path.join(os.tmpdir(), 'logpipe-chaos-'))
     this.after(() => rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 }))
     const abandon = () => this.#abandon()
@@ -72,7 +103,8 @@ export class World {
   }
 
   static async start(options: WorldOptions): Promise<World> {
-    const world = new World(GROUPS.filter(({ name }) => options.members[name] !== undefined))
+    const groups = GROUPS.filter(({ name }) => options.members[name] !== undefined)
+    const world = new World(groups, options.brokers)
     try {
       await world.#start(options)
     } catch (error) {
@@ -93,7 +125,9 @@ export class World {
 
   /** All groups' indices. */
   get indices(): readonly string[] {
-    return this.groups.flatMap(({ name }) => TOPICS.map((topic) => indexName(name, topic)))
+    return this.groups.flatMap((group) =>
+      this.topics.map(({ name }) => indexName(group.name, name)),
+    )
   }
 
   /** The process is told to end in the middle of a run: nothing outlives it. */
@@ -104,9 +138,9 @@ export class World {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
-  /** Members and joiners. */
+  /** Members, joiners and the twin. */
   get everyone(): readonly Member[] {
-    return [...this.members, ...this.joiners]
+    return [...this.members, ...this.joiners, ...(this.twin === null ? [] : [this.twin])]
   }
 
   /** Calls Elasticsearch itself, not the proxy. @throws Error when it does not answer with 200. */
@@ -134,22 +168,37 @@ export class World {
     this.after(() => search.stop())
     this.proxy = new Proxy(search.url, () => random.next() / 2 ** 32)
     this.after(() => this.proxy.close())
-    for (const topic of TOPICS) await kafka.createTopic(topic, PARTITIONS)
+    for (const topic of this.topics) await this.makeTopic(topic)
     for (const index of this.indices) await this.#createIndex(index)
     for (const group of this.groups) {
       for (let number = 1; number <= (options.members[group.name] ?? 0); number++) {
-        this.members.push(await this.#makeMember(group, `${group.name}-${number}`, options))
+        const name = `${group.name}-${number}`
+        this.members.push(await this.#makeMember(group, name, options))
+        if (name === STATIC_MEMBER) this.twin = await this.#makeMember(group, 'twin', options)
       }
       this.joiners.push(await this.#makeMember(group, `${group.name}-joiner`, options))
     }
     for (const member of this.members) member.start()
     this.feed = await Feed.start({
       brokers: kafka.bootstrapServers,
-      topics: TOPICS,
-      partitions: PARTITIONS,
+      topics: this.topics,
       perSecond: options.perSecond,
       random: seededRandom(options.seed + 1),
     })
+  }
+
+  async makeTopic({ name, partitions, isAlone, isUnclean }: WorldTopic): Promise<void> {
+    const { kafka, brokers } = this
+    if (isUnclean === true) {
+      const config = {
+        'min.insync.replicas': '1',
+        'unclean.leader.election.enable': 'true',
+      }
+      return await kafka.createPlacedTopic(name, '2:3', config)
+    }
+    if (isAlone !== true || brokers === 1) return await kafka.createTopic(name, partitions)
+    const config = { 'min.insync.replicas': '1' }
+    await kafka.createPlacedTopic(name, '1,2,3', config)
   }
 
   /** A key that is no number is what the mapping refuses. */
@@ -184,7 +233,12 @@ export class World {
       folder,
       hooks: this,
       logFile: path.join(options.output, `${name}.log`),
-      args: memberArgs(group, this.kafka.bootstrapServers, url, options.spillBytesMax),
+      args: [
+        ...memberArgs(group, this, url, options.spillBytesMax),
+        ...(name === STATIC_MEMBER || name === 'twin'
+          ? flags({ 'group-instance-id': INSTANCE_ID })
+          : []),
+      ],
     })
     this.after(() => member.retire())
     return member
@@ -206,10 +260,12 @@ export class World {
   }
 }
 
-function memberArgs(group: Group, brokers: string, url: string, spillBytesMax: number): string[] {
+function memberArgs(group: Group, world: World, url: string, spillBytesMax: number): string[] {
+  const brokers = world.kafka.bootstrapServers
+  const topic = world.topics.map(({ name }) => name).join(',')
   return [
     'run',
-    ...flags({ brokers, topic: TOPICS.join(','), group: group.name, 'run-seconds': 0 }),
+    ...flags({ brokers, topic, group: group.name, 'run-seconds': 0 }),
     ...flags({ pattern: PATTERN, document: 'wrap', 'log-format': 'json' }),
     '--es-enabled',
     ...flags({ 'es-url': url, 'es-index': indexName(group.name, '{topic}') }),

@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net'
 import net from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { Bridge } from '../../src/bridge/bridge.ts'
+import type { Bridge, BrokerAnswer, GroupMember } from '../../src/bridge/bridge.ts'
 import { check } from '../../src/cli/check.ts'
+import { encodeNote } from '../../src/kafka/commit-note.ts'
 import { probeElasticsearch, productOf } from '../../src/cli/probe-elasticsearch.ts'
 import { probeTopic } from '../../src/cli/probe-kafka.ts'
 import { resolve } from '../../src/options/resolve.ts'
@@ -18,18 +19,46 @@ async function listen(t: TestContext, server: net.Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
+/** Of another pipeline than check's. */
+const OTHER = { fingerprint: '0'.repeat(12), label: '"FATAL" to file' }
+const NOTE = encodeNote({ pipeline: OTHER, topicId: null, group: null })
+
 const configOf = (args: readonly string[]) => resolve({ command: 'check', args, env: {} }).config
-/** A Kafka that answers with one topic, as far as check asks. */
-/** Of a cluster with one broker, which advertises this port. */
-const bridgeOf = (port: number) =>
-  ({
+/**
+ * A Kafka that answers with one topic, as far as check asks: of a cluster with one broker, which
+ * advertises this port.
+ * @param group its members, what it has committed, and where the topic ends.
+ */
+function bridgeOf(
+  port: number,
+  group: { readonly members?: readonly GroupMember[]; committed?: number; end?: number } = {},
+): Bridge {
+  const { members = [], committed = -1001, end = 0 } = group
+  const row = (offset: number) => {
+    const place = { topic: 'test', partition: 0, offset, leaderEpoch: 0 }
+    return { ...place, metadata: committed < 0 ? null : NOTE, error: null }
+  }
+  const none = { error: null, partitions: [], topics: [], members: [] }
+  const answers: BrokerAnswer[] = [
+    { ...none, question: 1, members },
+    { ...none, question: 2, partitions: [row(committed)] },
+  ]
+  return {
     consumerOpen: () => 1,
     consumerMetadata: () => ({
       brokers: [{ id: 1, host: '127.0.0.1', port }],
       topics: [{ topic: 'test', partitions: 1, error: null }],
     }),
+    consumerAskMembers: () => 1,
+    consumerAskCommitted: () => 2,
+    consumerAskOffsets: () => {
+      answers.push({ ...none, question: 3, partitions: [row(end)] })
+      return 3
+    },
+    consumerAnswers: () => answers.splice(0),
     consumerClose: () => true,
-  }) as unknown as Bridge
+  } as unknown as Bridge
+}
 const BANNER = JSON.stringify({ version: { number: '9.5.0' }, tagline: 'You Know, for Search' })
 
 test('Elasticsearch is named with its version when the credentials open it', async (t) => {
@@ -44,6 +73,13 @@ test('Elasticsearch is named with its version when the credentials open it', asy
   assert.deepEqual(await probeElasticsearch(open), [
     { subject: `elasticsearch ${url}`, state: 'fine', detail: 'Elasticsearch 9.5.0' },
     { subject: 'ingest pipeline none', state: 'wrong', detail: 'does not exist' },
+    {
+      subject: 'index logs-filtered',
+      state: 'untested',
+      detail:
+        'may not be asked (view_index_metadata): if it is a data stream, it refuses JSON without ' +
+        '@timestamp',
+    },
   ])
   const basic = configOf(['--es-url', url, '--es-username', 'u', '--es-password', 'p:q'])
   const [closed] = await probeElasticsearch(basic)
@@ -93,7 +129,7 @@ test('a server that is silent, breaks off or is no Elasticsearch is told apart',
     ({ state, detail }) => `${state} ${detail}`,
   )
   assert.match(details[0] ?? '', /^wrong no answer in 100 ms \(ES_TIMEOUT_MS\)/)
-  assert.match(details[1] ?? '', /^wrong .*(hang up|reset)/)
+  assert.match(details[1] ?? '', /^wrong .*(closed|reset)/)
   assert.match(details[2] ?? '', /^wrong answers, but is no Elasticsearch/)
 })
 
@@ -110,6 +146,8 @@ test('topics that are missing, forbidden or match nothing are wrong', () => {
   ]
   assert.equal(probeTopic('logs-a', known).detail, '3 partitions')
   assert.equal(probeTopic('^logs-.*', known).detail, '1 topics match')
+  const internal = { topic: '__consumer_offsets', partitions: 50, error: null }
+  assert.equal(probeTopic('^.*', [...known, internal]).detail, '2 topics match')
   for (const topic of ['logs-b', 'secret', '^x']) {
     assert.equal(probeTopic(topic, known).state, 'wrong', topic)
   }
@@ -172,6 +210,30 @@ test('an address that a broker advertises and that cannot be reached is wrong', 
   )
   assert.match(printed.join(''), names)
   assert.equal(status, 1)
+})
+
+test('who reads with the group, and that it has nothing left to read, are told', async (t) => {
+  const broker = await listen(t, net.createServer())
+  const found = async (group: Parameters<typeof bridgeOf>[1], more: readonly string[] = []) => {
+    const printed: string[] = []
+    const args = ['--brokers', `127.0.0.1:${broker}`, '--output', 'none', ...more]
+    const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
+    const deps = { loadBridge: () => bridgeOf(broker, group), memoryLimit: () => null }
+    const status = await check(context, deps)
+    const lines = printed.join('').split('\n')
+    return [status, ...lines.filter((line) => line.includes('kafka group'))].join('\n')
+  }
+  assert.equal(await found({}), '0')
+  const clientId = `logpipe-pipeline-${OTHER.fingerprint}`
+  const members = [{ clientId, host: '/10.0.0.5', instanceId: null }]
+  const shared = /^1\nWRONG +kafka group rust-main-g1: group .* read by another pipeline, "FATAL"/
+  assert.match(await found({ members, committed: 3, end: 9 }), shared)
+  assert.match(await found({ members }, ['--take-over']), /^0\nwarn +kafka group .*read by another/)
+  assert.match(await found({ committed: 3, end: 9 }), /^0\nwarn .*used by another.*before[^\n]*$/)
+  assert.match(
+    await found({ committed: 9, end: 9 }),
+    /^0\nwarn .* before .*\nwarn .*nothing to read: group rust-main-g1 is at the end of test; /,
+  )
 })
 
 test('topics that would mix in one index are wrong', async (t) => {

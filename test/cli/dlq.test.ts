@@ -106,7 +106,7 @@ test('a letter that is replayed twice makes no second document', async (t) => {
   // As after a crash between the sending and the removing.
   appendFileSync(file, encodeLetter(letter(1), AT_MS))
   assert.equal(await run('replay', '--json'), 0)
-  assert.deepEqual(JSON.parse(host.printed()), { doneCount: 1, failedCount: 0 })
+  assert.deepEqual(JSON.parse(host.printed()), { doneCount: 1, failedCount: 0, waitingCount: 0 })
   assert.equal(fake.documents.size, 2)
   assert.ok([...fake.writes.values()].every((count) => count === 1))
   assert.deepEqual(await ids(), [])

@@ -106,7 +106,7 @@ test('drain tries again what is refused for now; the rest becomes dead letters',
   assert.match(readFileSync(path.join(folder, 'dead'), 'utf8'), /app-1-3/)
 })
 
-test('without dead letters a refused document stops the drain, and everything stays', async (t) => {
+test('without dead letters a refused document stops the drain, and it stays', async (t) => {
   const { host, held, env, fake } = await left(t)
   const bad = { status: 400, type: 'document_parsing_exception', reason: 'no such field' }
   fake.script = () => ({ kind: 'items', fault: ({ id }) => (id === 'app-0-5' ? bad : null) })
@@ -120,12 +120,17 @@ test('without dead letters a refused document stops the drain, and everything st
   assert.ok([...fake.writes.values()].every((count) => count === 1))
 })
 
-test('drain of a damaged spill sends the rest, and exits with 1', async (t) => {
+test('drain of a damaged spill sends the rest and exits with 3, and the next with 0', async (t) => {
   const { host, run, fake, directory } = await left(t)
   damage(directory)
-  assert.equal(await run('drain'), 1)
+  assert.equal(await run('drain'), 3)
   assert.equal(fake.ids.length, 2)
-  assert.match(host.printed(), /damaged, bytes .*\nthe damaged files stay; read these offsets/)
+  const text = host.printed()
+  assert.match(text, /damaged, bytes .* among app-.*\nread these offsets from Kafka again/)
+  assert.match(text, /^the damaged files are kept as segment-\S+\.spill\.damaged$/m)
+  assert.equal(globSync(path.join(directory, '*.spill.damaged')).length, 1)
+  assert.equal(await run('drain'), 0)
+  assert.match(host.printed(), /^sent 0 documents, 0 left in .*\n$/)
 })
 
 test('drain beside a running pipeline is refused', async (t) => {

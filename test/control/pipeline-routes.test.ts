@@ -28,6 +28,26 @@ test('a pipeline is made, found, listed, started and stopped', async (t) => {
   )
 })
 
+test('an index name that run would refuse is refused at its field', async (t) => {
+  const { call } = controlFixture(t)
+  for (const [es_index, kafka_topic, detail] of [
+    ['Logs', 'a', /may not hold "L"/],
+    ['logs-{+yyyy.mm.dd}', 'a', /has "mm"; a date is made of yyyy/],
+    ['logs-{day}', 'a', /\{day\} is not \{topic\}/],
+    ['{topic}', '_x', /topic _x gives the index _x: .*start with -, _ or \+/],
+    ['{topic}', 'A,a', /topics A and a would both go to the index a/],
+  ] as const) {
+    const { status, body } = await call('POST', '/api/pipelines', {
+      ...SEED_PIPELINE,
+      es_index,
+      kafka_topic,
+    })
+    assert.equal(status, 422, es_index)
+    assert.equal(body.errors[0].field, 'es_index')
+    assert.match(body.errors[0].detail, detail)
+  }
+})
+
 test('every wrong field is named in one problem', async (t) => {
   const { call } = controlFixture(t)
   const answer = await call('POST', '/api/pipelines', {

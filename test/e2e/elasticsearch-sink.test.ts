@@ -170,17 +170,24 @@ test('a missing pipeline holds; once it is there the documents flow', options, a
   assert.deepEqual(new Set(batch.outcomes), new Set(['indexed']))
 })
 
-test('a failing processor sends the document to the dead letters', options, async (t) => {
-  const [index, pipeline] = [freshName(), freshName()]
-  await call('PUT', `/_ingest/pipeline/${pipeline}`, {
-    processors: [{ fail: { message: 'I do not like it' } }],
-  })
-  const rig = await startSink(t, { index, pipeline })
-  const batch = rig.write(batchOf(recordsOf(3), rig.settings))
-  await rig.sink.flush(20_000)
-  assert.deepEqual(new Set(batch.outcomes), new Set(['dead_lettered']))
-  assert.match(rig.letters[2]?.reason ?? '', /I do not like it/)
-})
+test(
+  'while a processor fails every document the index waits, until it is mended',
+  options,
+  async (t) => {
+    const [index, pipeline] = [freshName(), freshName()]
+    const define = (processor: object) =>
+      call('PUT', `/_ingest/pipeline/${pipeline}`, { processors: [processor] })
+    await define({ fail: { message: 'I do not like it' } })
+    const rig = await startSink(t, { index, pipeline })
+    const batch = rig.write(batchOf(recordsOf(3), rig.settings))
+    await until(() => rig.sink.gauges().trouble !== null, 20_000)
+    assert.match(rig.sink.gauges().trouble ?? '', /I do not like it/)
+    await define({ set: { field: 'seen', value: true } })
+    await until(() => batch.unsettledCount() === 0, 40_000)
+    assert.deepEqual(new Set(batch.outcomes), new Set(['indexed']))
+    assert.deepEqual(rig.letters, [])
+  },
+)
 
 test('a data stream takes wrapped documents, and knows them again', options, async (t) => {
   const name = freshName()

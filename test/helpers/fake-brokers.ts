@@ -17,6 +17,7 @@ import {
 import type { FromIngress, ToIngress } from '../../src/kafka/ingress-messages.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 import { Membership } from '../../src/kafka/membership.ts'
+import type { Subscription } from '../../src/kafka/subscription.ts'
 import type { StartPosition } from '../../src/options/notations.ts'
 
 export interface FakePartition {
@@ -58,15 +59,23 @@ export class FakeBrokers {
   }
 
   /** A process of the group, new to it. */
-  member(more: { start?: StartPosition; commits?: boolean; topics?: string[] } = {}): Membership {
-    const { start = { kind: 'earliest' }, commits = true, topics = ['^.*'] } = more
+  member(more: { start?: StartPosition; commits?: boolean; alone?: boolean } = {}): Membership {
+    const { start = { kind: 'earliest' }, commits = true, alone = false } = more
+    const { topicIds } = this
+    const subscription: Pick<Subscription, 'topics'> = {
+      get topics() {
+        return [...topicIds.keys()]
+      },
+    }
     const options: Partial<IngressOptions> = {
       ingressIndex: 0,
       bridge: this.#bridge() as Bridge,
       consumer: 1,
       start,
       commits,
-      topics,
+      asksGroup: !alone,
+      identity: { fingerprint: '0123456789ab', label: 'test' },
+      subscription: subscription as Subscription,
       revokeDrainMs: 0,
       nowMs: () => this.nowMs,
       wallMs: () => this.wallMs + this.nowMs,
@@ -103,7 +112,7 @@ export class FakeBrokers {
 
   #answer(answer: Partial<BrokerAnswer>): number {
     this.#question++
-    const none = { error: null, partitions: [], topics: [] }
+    const none = { error: null, partitions: [], topics: [], members: [] }
     this.#answers.push({ ...none, ...answer, question: this.#question })
     return this.#question
   }
@@ -164,6 +173,7 @@ export class FakeBrokers {
             error: this.topicIds.has(topic) ? null : 'UNKNOWN_TOPIC_OR_PART',
           })),
         }),
+      consumerAskMembers: () => this.#answer({}),
       consumerAnswers: () => this.#answers.splice(0),
     }
   }

@@ -20,7 +20,8 @@ export interface FakeItem {
   readonly index: string
   /** Null: the server would make one. */
   readonly id: string | null
-  readonly version: number | null
+  /** With external_gte. */
+  readonly version: bigint | null
   readonly source: string
 }
 
@@ -28,6 +29,8 @@ export interface FakeFault {
   readonly status: number
   readonly type: string
   readonly reason: string
+  /** Where a pipeline has sent it; by default the index asked for. */
+  readonly index?: string
 }
 
 export interface FakeRequest {
@@ -37,6 +40,8 @@ export interface FakeRequest {
   readonly byteCount: number
   readonly query: URLSearchParams
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** The client's end of the connection; 0 without a network. */
+  readonly port: number
 }
 
 export type FakeAnswer =
@@ -45,11 +50,19 @@ export type FakeAnswer =
       readonly kind: 'items'
       readonly fault?: (item: FakeItem, position: number) => FakeFault | null
       readonly failureStore?: boolean
+      /** The ingest pipeline drops these: answered well, and written nowhere. */
+      readonly dropped?: (item: FakeItem) => boolean
       /** Answers for this many items fewer. */
       readonly missing?: number
       readonly delayMs?: number
     }
-  | { readonly kind: 'status'; readonly status: number; readonly body?: string | object }
+  | {
+      readonly kind: 'status'
+      readonly status: number
+      readonly body?: string | object
+      /** Retry-After. */
+      readonly waitMs?: number
+    }
   /** No answer; the documents may have been written all the same. */
   | { readonly kind: 'hang' | 'reset' | 'half'; readonly isApplied: boolean }
 
@@ -68,6 +81,7 @@ export class FakeBulk {
   readonly pages = new Map<string, object>()
   /** What happens to a request; by default all is written. */
   script: (request: FakeRequest) => FakeAnswer = () => ({ kind: 'items' })
+  readonly #versions = new Map<string, bigint>()
   #madeIds = 0
   #servers: Server[] = []
 
@@ -77,16 +91,23 @@ export class FakeBulk {
   }
 
   /** A transport without a network; a hang ends when `clock` says so. */
-  transport(clock: Clock, timeoutMs: number): BulkTransport {
+  transport(clock: Clock): BulkTransport {
     let isClosed = false
+    const underWay: (() => void)[] = []
     return {
       nodeCount: 1,
-      send: async (body) => {
+      send: async (body, timeoutMs) => {
         const node = 'fake'
         assert(!isClosed, 'a request after close')
         const [request, answer] = this.#take(Buffer.from(body), new URLSearchParams(), {})
         const wait = async (delayMs: number) =>
-          await new Promise<void>((resolve) => clock.after(delayMs, resolve))
+          await new Promise<void>((resolve) => {
+            const cancel = clock.after(delayMs, resolve)
+            underWay.push(() => {
+              cancel()
+              resolve()
+            })
+          })
         if (answer.kind === 'hang') {
           this.#applyIf(answer.isApplied, request)
           await wait(timeoutMs)
@@ -96,16 +117,25 @@ export class FakeBulk {
           this.#applyIf(answer.isApplied, request)
           return { kind: 'unreachable', node, message: 'socket hang up' }
         }
-        if (answer.kind === 'items' && answer.delayMs !== undefined) await wait(answer.delayMs)
+        if (answer.kind === 'items' && answer.delayMs !== undefined) {
+          await wait(Math.min(answer.delayMs, timeoutMs))
+          if (answer.delayMs > timeoutMs) {
+            this.#applyIf(true, request)
+            return { kind: 'timeout', node, message: 'no answer in time' }
+          }
+        }
+        const waitMs = answer.kind === 'status' ? (answer.waitMs ?? 0) : 0
         return {
           kind: 'answer',
           node,
+          waitMs,
           ...this.#answer(request, asWhole(answer)),
         } satisfies BulkReply
       },
       setAuth: () => undefined,
       close: () => {
         isClosed = true
+        for (const giveUp of underWay) giveUp()
         return Promise.resolve()
       },
     }
@@ -146,7 +176,8 @@ export class FakeBulk {
     }
     const sent = Buffer.concat(chunks)
     const body = incoming.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent
-    const [request, answer] = this.#take(body, url.searchParams, incoming.headers)
+    const port = incoming.socket.remotePort ?? 0
+    const [request, answer] = this.#take(body, url.searchParams, incoming.headers, port)
     if (answer.kind === 'hang') {
       this.#applyIf(answer.isApplied, request)
       return
@@ -166,6 +197,9 @@ export class FakeBulk {
     outgoing.writeHead(status, {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(text),
+      ...(answer.kind === 'status' && answer.waitMs !== undefined
+        ? { 'retry-after': String(answer.waitMs / 1000) }
+        : {}),
     })
     if (answer.kind === 'half') {
       outgoing.write(text.slice(0, text.length / 2), () => incoming.socket.destroy())
@@ -176,11 +210,12 @@ export class FakeBulk {
     body: Buffer,
     query: URLSearchParams,
     headers: FakeRequest['headers'],
+    port = 0,
   ): [FakeRequest, FakeAnswer] {
     const read = readBody(body)
     const number = this.requests.length + 1
     const items = typeof read === 'string' ? [] : read
-    const request = { number, items, byteCount: body.length, query, headers }
+    const request = { number, items, byteCount: body.length, query, headers, port }
     this.requests.push(request)
     if (typeof read !== 'string') return [request, this.script(request)]
     const error = { type: 'illegal_argument_exception', reason: read }
@@ -203,13 +238,14 @@ export class FakeBulk {
       }
     }
     const results = request.items.map((item, position) => {
+      if (answer.dropped?.(item) === true) return { [item.action]: { status: 200, result: 'noop' } }
       const fault = answer.fault?.(item, position) ?? this.#write(item)
       if (fault === null) {
         const stored = answer.failureStore === true ? { failure_store: 'used' } : {}
-        return { [item.action]: { status: 201, ...stored } }
+        return { [item.action]: { _index: item.index, status: 201, ...stored } }
       }
-      const { status, type, reason } = fault
-      return { [item.action]: { status, error: { type, reason } } }
+      const { status, type, reason, index = item.index } = fault
+      return { [item.action]: { _index: index, status, error: { type, reason } } }
     })
     const items = results.slice(0, results.length - (answer.missing ?? 0))
     const errors = items.some((item) => JSON.stringify(item).includes('"error"'))
@@ -228,6 +264,12 @@ export class FakeBulk {
       const reason = `[${id}]: version conflict, document already exists (current version [1])`
       return { status: 409, type: 'version_conflict_engine_exception', reason }
     }
+    const versionBefore = this.#versions.get(key) ?? 0n
+    if (item.version !== null && item.version < versionBefore) {
+      const reason = `[${id}]: version conflict, current version [${versionBefore}] is higher`
+      return { status: 409, type: 'version_conflict_engine_exception', reason }
+    }
+    if (item.version !== null) this.#versions.set(key, item.version)
     this.documents.set(key, item.source)
     this.writes.set(key, (this.writes.get(key) ?? 0) + 1)
     return null
@@ -260,12 +302,13 @@ function readAction(line: string): Omit<FakeItem, 'source'> | null {
     const parsed = JSON.parse(line) as Record<string, Record<string, unknown>>
     const [[action, meta] = ['', {}]] = Object.entries(parsed)
     if (!['create', 'index', 'delete', 'update'].includes(action)) return null
-    const { _index: index, _id: id, version } = meta
+    const { _index: index, _id: id } = meta
+    const version = /"version":(\d+),"version_type":"external_gte"/.exec(line)?.[1]
     return {
       action,
       index: typeof index === 'string' ? index : '',
       id: typeof id === 'string' ? id : null,
-      version: typeof version === 'number' ? version : null,
+      version: version === undefined ? null : BigInt(version),
     }
   } catch {
     return null

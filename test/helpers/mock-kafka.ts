@@ -7,6 +7,8 @@ import type { TestContext } from 'node:test'
 import binding from '@confluentinc/kafka-javascript'
 import type { BridgeId } from '../../src/bridge/bridge.ts'
 import { loadBridge } from '../../src/bridge/load.ts'
+import { awaitAnswers, type Facts } from '../../src/kafka/broker-queries.ts'
+import { decodeNote } from '../../src/kafka/commit-note.ts'
 
 const bridge = loadBridge(undefined)
 const REQUEST_MS = 20_000
@@ -66,6 +68,19 @@ export class MockKafka {
         .consumerCommitted(consumer, this.#partitions, REQUEST_MS)
         .map(({ offset }) => Math.max(-1, offset)),
     )
+  }
+
+  /** The pipelines that committed for the group: their fingerprints, each once. */
+  committers(group: string): string[] {
+    const rows = this.#asMember(group, (consumer) => {
+      let found: readonly Facts[] = []
+      awaitAnswers(bridge, consumer, (queries) => {
+        queries.ask(this.#partitions, { committed: true }, REQUEST_MS, (facts) => (found = facts))
+      })
+      return found
+    })
+    const notes = rows.map(({ committed }) => decodeNote(committed?.metadata ?? null))
+    return [...new Set(notes.flatMap((note) => note?.pipeline.fingerprint ?? []))]
   }
 
   /** Commits for a group that has no members. */

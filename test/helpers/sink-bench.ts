@@ -18,6 +18,7 @@ export class SinkBench {
   readonly fake: FakeBulk
   readonly sink: ElasticsearchSink
   readonly failures: Error[] = []
+  readonly notices: string[] = []
   drainedCount = 0
 
   constructor(
@@ -31,8 +32,9 @@ export class SinkBench {
       deadLetters: null,
       overflow: null,
       clock: this.clock,
-      transport: fake.transport(this.clock, whole.timeoutMs),
+      transport: fake.transport(this.clock),
       random: () => 0.5,
+      notice: (message) => this.notices.push(message),
       events: {
         fail: (error) => this.failures.push(error),
         endOfOutput: () => undefined,

@@ -285,6 +285,8 @@ test('SIGHUP takes patterns over within the group, and wrong ones change nothing
   const run = start(t, kafka, { folder, options: { ...TO_FILE, config: 'pipeline.yaml' } })
   await kafka.produce(['ERROR 1', 'FATAL 2', 'ERROR 3', 'FATAL 4'])
   await run.until('it read all', () => run.metric('polled_total') === 4)
+  await run.until('it commits', () => kafka.committers(GROUP).length === 1)
+  const before = kafka.committers(GROUP)
 
   writeFileSync(file, 'pattern: [unclosed\n')
   run.signal('SIGHUP')
@@ -303,6 +305,8 @@ test('SIGHUP takes patterns over within the group, and wrong ones change nothing
   const { stderr } = await run.stop()
   assert.deepEqual(written(run).sort(), ['ERROR 1', 'ERROR 3', 'ERROR 5', 'FATAL 8'])
   assert.equal(stderr.match(/assigned \d partitions/g)?.length, 1)
+  assert.deepEqual(kafka.committed(GROUP), [4, 4])
+  assert.deepEqual(kafka.committers(GROUP), before, 'it is the same pipeline still')
 })
 
 test('a second process does not write into the same output file', async (t) => {

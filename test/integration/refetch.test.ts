@@ -61,6 +61,8 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
         brokers: mock.bootstrapServers,
         topics: ['t'],
         groupId: 'g',
+        identity: { fingerprint: '0123456789ab', label: 'test' },
+        takesOver: false,
         membership: 'group',
         properties: [properties],
         clientProperties: [],
@@ -68,6 +70,7 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
         start: { kind: 'earliest' },
         revokeDrainMs: 0,
         stallPauseMs: 1000,
+        skipUnreadable: false,
         connectTimeoutMs: 5000,
       },
       filter: {

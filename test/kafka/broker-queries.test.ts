@@ -21,9 +21,10 @@ function brokers(...answers: readonly Partial<BrokerAnswer>[]) {
     consumerAskCommitted: ask,
     consumerAskOffsets: ask,
     consumerAskTopics: ask,
+    consumerAskMembers: ask,
     consumerAnswers: () =>
       answers.slice(0, question).map((answer, index) => {
-        const none = { error: null, partitions: [], topics: [] }
+        const none = { error: null, partitions: [], topics: [], members: [] }
         return { ...none, ...answer, question: index + 1 }
       }),
   }

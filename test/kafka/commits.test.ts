@@ -1,6 +1,7 @@
 /** What is committed of an assignment, whatever the group answers and when. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CommitOffset } from '../../src/bridge/bridge.ts'
 import { Commits } from '../../src/kafka/commits.ts'
 import { heldFrom, type Held } from '../../src/kafka/held.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
@@ -10,15 +11,19 @@ const at = (offset: number) => ({ topic: 't', partition: 0, offset })
 /** The assignments that are held, and what was sent of them. */
 function commitsOf(held: Map<number, Held>) {
   const sent: number[] = []
+  const notes: (string | null)[] = []
   const bridge = {
-    consumerCommit: (_: unknown, partitions: readonly { offset: number }[]) => {
+    consumerCommit: (_: unknown, partitions: readonly CommitOffset[]) => {
       sent.push(...partitions.map(({ offset }) => offset))
+      notes.push(...partitions.map(({ metadata = null }) => metadata))
       return []
     },
     consumerLeaderEpoch: () => 3,
   }
-  const options = { bridge, consumer: {}, commits: true, ingressIndex: 0, nowMs: () => 0 }
-  return { sent, commits: new Commits(options as unknown as IngressOptions, held) }
+  const identity = { fingerprint: '0123456789ab', label: 'test' }
+  const said = { send: () => undefined, nowMs: () => 0 }
+  const options = { bridge, consumer: {}, commits: true, identity, ingressIndex: 0, ...said }
+  return { sent, notes, commits: new Commits(options as unknown as IngressOptions, held) }
 }
 
 test('what the group has acknowledged is not committed again', () => {
@@ -45,4 +50,14 @@ test('an answer about the log before a rewind keeps nothing of the new one uncom
   commits.want([at(4900)])
   commits.send(0)
   assert.deepEqual(sent, [5000, 4800, 4900])
+})
+
+test('a broker that does not take notes gets the offsets without them', () => {
+  const { sent, notes, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  commits.want([at(50)])
+  commits.send(0)
+  commits.note([{ ...at(50), error: 'OFFSET_METADATA_TOO_LARGE' }])
+  commits.send(0)
+  assert.deepEqual(sent, [50, 50])
+  assert.deepEqual(notes, ['logpipe 0123456789ab topic=none started=none test', null])
 })

@@ -37,6 +37,14 @@ test("the profile's properties come before the user's", () => {
   assert.equal(settings('--kafka-config client.id=me').get('client.id'), 'me')
 })
 
+test('CRCs are checked, unless speed was asked for or the user says otherwise', () => {
+  const crcs = (args: string) => settings(args).get('check.crcs')
+  assert.equal(crcs('--group g'), 'true')
+  assert.equal(crcs('--profile aggressive'), 'false')
+  assert.equal(crcs('--profile aggressive --kafka-config check.crcs=true'), 'true')
+  assert.equal(crcs('--kafka-config check.crcs=false'), 'false')
+})
+
 test('an alias given by the user stands behind the name given by the profile', () => {
   const names = [
     ...settings('--profile aggressive --kafka-config max.partition.fetch.bytes=9').keys(),

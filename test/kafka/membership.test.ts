@@ -1,7 +1,7 @@
 /** How a thread takes partitions, one by one, whatever brokers know of each and when. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PartitionOffset } from '../../src/bridge/bridge.ts'
+import { OFFSET_BEGINNING, type PartitionOffset } from '../../src/bridge/bridge.ts'
 import type { Membership } from '../../src/kafka/membership.ts'
 import { FakeBrokers } from '../helpers/fake-brokers.ts'
 
@@ -51,6 +51,21 @@ test('where nothing is committed a start is not, either', () => {
   const member = brokers.member({ commits: false })
   assign(member, 'app', 0)
   assert.deepEqual(brokers.did(), ['hold app/0', 'begin app/0 at 3 epoch 7'])
+})
+
+test('outside of groups nothing is asked of one, and what appears later has its beginning', () => {
+  const brokers = new FakeBrokers().add('app', { first: 3, end: 9 }, { first: 3, end: 9 })
+  brokers.committed.set('app/0', { offset: 5, metadata: null })
+  const member = brokers.member({ alone: true, commits: false, start: { kind: 'latest' } })
+  assign(member, 'app', 0)
+  const later = { topic: 'app', partition: 1, offset: OFFSET_BEGINNING }
+  member.assign([later], noMessage)
+  assert.deepEqual(brokers.did(), [
+    'hold app/0',
+    'begin app/0 at 9 epoch 7',
+    'hold app/1',
+    'begin app/1 at 3 epoch 7',
+  ])
 })
 
 test('a partition whose start the group refuses is not read until it is committed', () => {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Reachability } from '../../src/kafka/reachability.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 
-test('the change is told once each way, and brokers are asked only in between', () => {
+test('the change is told once each way, and brokers are asked only while in doubt', () => {
   const told: boolean[] = []
   let isUp = false
   let askedCount = 0
@@ -27,13 +27,22 @@ test('the change is told once each way, and brokers are asked only in between', 
   reachability.look()
   reachability.noteError('_TRANSPORT')
   assert.deepEqual([told, askedCount], [[], 0])
-  reachability.noteError('_ALL_BROKERS_DOWN')
+  // The connection is back at once.
+  isUp = true
   reachability.noteError('_ALL_BROKERS_DOWN')
   reachability.look()
   reachability.look()
-  assert.deepEqual([told, askedCount], [[false], 2])
+  assert.deepEqual([told, askedCount], [[], 1])
+  isUp = false
+  reachability.noteError('_ALL_BROKERS_DOWN')
+  reachability.look()
+  assert.deepEqual(told, [])
+  reachability.noteError('_ALL_BROKERS_DOWN')
+  reachability.look()
+  reachability.look()
+  assert.deepEqual([told, askedCount], [[false], 4])
   isUp = true
   reachability.look()
   reachability.look()
-  assert.deepEqual([told, askedCount], [[false, true], 3])
+  assert.deepEqual([told, askedCount], [[false, true], 5])
 })

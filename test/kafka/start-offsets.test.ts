@@ -1,10 +1,10 @@
 /** Where reading of a partition begins, from what brokers and the group say. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import type { CommittedOffset } from '../../src/bridge/bridge.ts'
+import { encodeNote, type PartitionNote } from '../../src/kafka/commit-note.ts'
 import type { Facts } from '../../src/kafka/broker-queries.ts'
-import { metadataOf, noteOf, startOf, type StartQuestion } from '../../src/kafka/start-offsets.ts'
+import { startAlone, startOf, type StartQuestion } from '../../src/kafka/start-offsets.ts'
 
 const ID = 'a'.repeat(32)
 const NOW_MS = 1_700_000_000_000
@@ -17,10 +17,18 @@ const committed = (
   metadata: string | null = null,
 ): CommittedOffset => ({ topic, partition, offset, leaderEpoch: 4, metadata, error: null })
 
+const metadataOf = (note: PartitionNote) =>
+  encodeNote({ ...note, pipeline: { fingerprint: '0'.repeat(12), label: 'test' } })
+
 /** The group began an hour ago, when topic `app` had two partitions. */
 const NOTE = metadataOf({ topicId: ID, group: { atMs: NOW_MS - HOUR_MS, partitions: 2 } })
 
-function start(partition: number, facts: Partial<Facts>, question: Partial<StartQuestion> = {}) {
+function start(
+  partition: number,
+  facts: Partial<Facts>,
+  question: Partial<StartQuestion> = {},
+  begin: (asked: StartQuestion, facts: Facts) => ReturnType<typeof startOf> = startOf,
+) {
   const known = {
     committed: committed('app', partition, -1001),
     first: { offset: 10, leaderEpoch: 1 },
@@ -31,14 +39,14 @@ function start(partition: number, facts: Partial<Facts>, question: Partial<Start
   }
   const asked: StartQuestion = {
     partition: { topic: 'app', partition },
-    topics: ['app', '^log-.*'],
+    topics: ['app', 'log-1'],
     start: { kind: 'latest' },
     takenMs: NOW_MS,
     nowMs: NOW_MS,
     isLate: false,
     ...question,
   }
-  const answer = startOf(asked, { ...known, ...facts })
+  const answer = begin(asked, { ...known, ...facts })
   if (answer.kind === 'ask') return answer.timeMs === undefined ? 'group' : answer.timeMs
   const { at, isFresh, lost, isAnew } = answer
   return [
@@ -107,21 +115,16 @@ test('a topic that appeared later is read from its beginning, unless the group i
   assert.equal(start(0, ofOther(100)), NOW_MS - 100)
 })
 
-test('what a commit says beside its offset is read back, and other texts are none', () => {
-  const plain = { noNullPrototype: true }
-  const group = fc.record({ atMs: fc.maxSafeNat(), partitions: fc.nat() }, plain)
-  const topicId = fc.option(fc.stringMatching(/^[0-9a-f]{32}$/))
-  const note = fc.record({ topicId, group: fc.option(group) }, plain)
-  const word = fc.stringMatching(/^[a-z]{3}=[a-z0-9]{1,8}$/)
-  fc.assert(
-    fc.property(note, word, (given, other) => {
-      assert.deepEqual(noteOf(metadataOf(given)), given)
-      assert.deepEqual(noteOf(`${metadataOf(given)} ${other}`), given)
-    }),
-  )
-  fc.assert(
-    fc.property(fc.string(), (text) => assert.equal(noteOf(`x${text}`)?.group ?? null, null)),
-  )
-  assert.equal(noteOf(null), null)
-  assert.equal(noteOf('topic=app started=1 partitions=1'), null)
+test('outside of groups --start decides, and what appears later has its beginning', () => {
+  const alone = (isLater: boolean, facts: Partial<Facts>, question: Partial<StartQuestion>) =>
+    start(0, facts, question, (asked, known) => startAlone(asked, known, isLater))
+  const ofGroup = { committed: committed('app', 0, 40, NOTE) }
+  assert.equal(alone(false, ofGroup, {}), '90 epoch 6 fresh')
+  assert.equal(alone(true, ofGroup, {}), '10 epoch 1 fresh')
+  assert.equal(alone(false, {}, { start: { kind: 'earliest' } }), '10 epoch 1 fresh')
+  const byTime: Partial<StartQuestion> = { start: { kind: 'time', timeMs: 5 } }
+  assert.equal(alone(false, {}, byTime), 5)
+  assert.equal(alone(true, {}, byTime), '10 epoch 1 fresh')
+  // Asked again: the end as of then.
+  assert.equal(alone(false, {}, { isLate: true, takenMs: 7 }), 7)
 })

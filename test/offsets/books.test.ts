@@ -76,6 +76,11 @@ test('the summary is aligned and leaves out what never occurred', () => {
     'total    1,000,050            999,048       3      992        7',
     'books balance; 7 pending will be read again at the next start',
   ])
+  const dropped = new Books()
+  dropped.of('a', 0).add('fetched', 2)
+  dropped.of('a', 0).settle('pipeline_dropped', 2)
+  // The index has none of it, and that is said.
+  assert.match(renderBooks(dropped.state(none))[0] ?? '', /fetched +indexed +pipeline_dropped/)
   assert.deepEqual(renderBooks(new Books().state(none)), [
     'books  fetched  pending',
     'total        0        0',
@@ -134,7 +139,9 @@ test('the JSON has every entry, with reasons as objects', () => {
     fetched: 50,
     indexed: 0,
     duplicate: 0,
+    superseded: 0,
     failure_store: 0,
+    pipeline_dropped: 0,
     dead_lettered: 0,
     fenced: 0,
     written: 2,
@@ -142,7 +149,11 @@ test('the JSON has every entry, with reasons as objects', () => {
     filtered: { pattern: 48, time: 0, sample: 0, dedupe: 0, throttle: 0 },
     dropped: { es_full: 0, overflow_newest: 0 },
     pending: 0,
-    lost: { retention: { count: 0, ranges: [] }, spill: { count: 0, ranges: [] } },
+    lost: {
+      retention: { count: 0, ranges: [] },
+      unreadable: { count: 0, ranges: [] },
+      spill: { count: 0, ranges: [] },
+    },
   })
   assert.equal(JSON.stringify(json).includes('null'), false)
 })

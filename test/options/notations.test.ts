@@ -45,6 +45,13 @@ test('topics are names by the rules of Kafka or expressions', () => {
   }
 })
 
+test('a comma within the brackets of an expression does not end it', () => {
+  const texts = ['a', '^x-[0-9]{1,2}$', String.raw`^(a|[),]|\(){2,3}`, '^b']
+  assert.deepEqual(parseTopics(texts.join(', ')), texts)
+  assert.equal(parseTopics('^(a,b'), undefined)
+  assert.equal(parseTopics('a,c{1,2}'), undefined)
+})
+
 test('times need a zone and must exist', () => {
   assert.equal(parseTime('2026-09-01T00:00Z'), Date.UTC(2026, 8, 1))
   assert.equal(parseTime('2026-09-01T02:30:15.5+02:00'), Date.UTC(2026, 8, 1, 0, 30, 15, 500))

@@ -28,6 +28,11 @@ const BROKEN: Readonly<
     /^--es-api-key: ES_API_KEY and ES_USER/,
   ],
   'user-and-password': ['run', '--es-username=y', /^--es-username: needs ES_PASSWORD beside it$/],
+  'client-certificate-and-key': [
+    'run',
+    '--es-client-cert=c.pem',
+    /^--es-client-cert: needs ES_CLIENT_KEY beside it$/,
+  ],
   'drain-within-poll-interval': [
     'run',
     '--kafka-config max.poll.interval.ms=10000',

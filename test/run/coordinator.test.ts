@@ -54,15 +54,18 @@ interface Ended {
   readonly isRewound?: boolean
   /** The offset that came again. */
   readonly rewoundTo?: number
+  /** It is the same log, of which a batch is damaged. */
+  readonly damage?: string | null
 }
 
 /** Two documents of a partition are with the output, and then its assignment ends. */
-function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0 }: Ended) {
+function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0, damage = null }: Ended) {
   const ledger = new Ledger({ unresolvedMax: 100 })
   const books = new Books()
   const batches: SinkBatch[] = []
   const commits: PartitionOffset[] = []
   const forgotten: number[] = []
+  const begun: number[] = []
   const sink = Object.assign(new NoneSink(), {
     write: (batch: SinkBatch) => void batches.push(batch),
     dropPartition: () => dropPartition(batches),
@@ -78,6 +81,7 @@ function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0 }: Ende
     idPrefixOf: () => '',
     toIngress: (_index, message) => {
       if (message.kind === 'commit') commits.push(...message.commits)
+      if (message.kind === 'assigned') begun.push(...message.assignments.map((one) => one.offset))
     },
     toFilters: (message) => {
       if (message.kind === 'forget') forgotten.push(...message.assignmentIds)
@@ -112,13 +116,15 @@ function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0 }: Ende
       position: { assignmentId: 0, topic: 'logs', partition: 3, offset: 4, endOffset: 4 },
       partitions: [{ topic: 'logs', partition: 3, offset: rewoundTo }],
       topicIds: {},
+      damage,
     })
   } else coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
   /** Two more records of the first assignment, of which none matched. */
   const late = () =>
     coordinator.handleRun({ ...RUN, ...cover, coverFrom: 2, coverTo: 4, assignmentId: 0 })
   const state = () => books.state((topic, partition) => ledger.pendingOf(topic, partition))
-  return { batches, book: books.of('logs', 3), state, late, coordinator, commits, forgotten }
+  const book = books.of('logs', 3)
+  return { batches, book, state, late, coordinator, commits, forgotten, begun }
 }
 
 test('what the output forgets of a partition that was given away is fenced, not pending', () => {
@@ -179,6 +185,21 @@ test('a partition that takes the room of others is paused until it does no longe
   crowded = []
   coordinator.tick()
   assert.deepEqual(told, ['pause 1', 'resume 1'])
+})
+
+test('of a log that is read again from a damaged batch, all that is unsettled is fenced', () => {
+  const { book, state, late, coordinator, forgotten, begun } = endAssignment({
+    dropPartition: (batches) => batches.forEach((batch) => batch.settleAll('fenced')),
+    isRewound: true,
+    rewoundTo: 3,
+    damage: 'the record batch at offset 3 is damaged',
+  })
+  late()
+  assert.deepEqual(begun, [0, 0], 'from what is unsettled on')
+  assert.deepEqual(forgotten, [0])
+  assert.equal(book.count('fenced'), 4)
+  assert.equal(coordinator.isDrained(), true)
+  assert.deepEqual(state().imbalances, [])
 })
 
 test('what was read of a log that is gone is sent, for nobody can read it again', () => {

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { Log } from '../../src/core/log.ts'
 import type { FromIngress } from '../../src/kafka/ingress-messages.ts'
 import { errorOf, Notices } from '../../src/run/notices.ts'
+import type { KafkaSettings } from '../../src/run/settings.ts'
 
 const TROUBLE = {
   kind: 'trouble',
@@ -16,7 +17,7 @@ const TROUBLE = {
   offset: -1001,
 } as const satisfies FromIngress
 
-function newNotices() {
+function newNotices(membership: KafkaSettings['membership'] = 'group', threadCount = 2) {
   const written: string[] = []
   const clock = { nowMs: 0 }
   const log = new Log({
@@ -27,7 +28,15 @@ function newNotices() {
     columns: () => 80,
     write: (text) => written.push(text),
   })
-  return { notices: new Notices(log, () => clock.nowMs), written, clock }
+  return {
+    notices: new Notices(
+      log,
+      { membership, groupId: 'g', properties: [[], []].slice(0, threadCount) },
+      () => clock.nowMs,
+    ),
+    written,
+    clock,
+  }
 }
 
 test('before a broker has answered, trouble is left to the one line of the start', () => {
@@ -106,4 +115,61 @@ test('a topic that was deleted is told once, until it is assigned again', () => 
   notices.tell({ kind: 'assign', ingressIndex: 0, partitions, lost: [], topicIds: {} })
   notices.tell({ ...gone, partition: 0 })
   assert.equal(written.length, 3)
+})
+
+/** Positions of a thread: topic, offset and end of each. */
+function positions(ingressIndex: number, ...list: [string, number, number][]): FromIngress {
+  const all = list.map(([topic, offset, endOffset], partition) => ({
+    assignmentId: partition,
+    topic,
+    partition,
+    offset,
+    endOffset,
+  }))
+  return { kind: 'positions', ingressIndex, positions: all }
+}
+
+test('a group that has read everything before is told so, once', () => {
+  const { notices, written } = newNotices()
+  notices.tell(positions(0, ['t', 5, -1]))
+  notices.tell(positions(1))
+  notices.tell(positions(1, ['u', 0, 1]))
+  notices.tell(positions(0, ['t', 5, 5]))
+  assert.deepEqual(written, [])
+  notices.tell(positions(1, ['u', 1, 1]))
+  notices.tell(positions(1, ['u', 1, 1]))
+  assert.equal(written.length, 1)
+  assert.match(written[0] ?? '', /nothing to read: group g is at the end of t, u; another group/)
+})
+
+test('the end is nothing to speak of while a partition waits, or a thread has said nothing', () => {
+  const { notices, written } = newNotices()
+  notices.tell(positions(0, ['t', 5, 5]))
+  assert.deepEqual(written, [])
+  const waiting = { topic: 't', partition: 1, problem: null }
+  notices.tell({ kind: 'waiting', ingressIndex: 1, partitions: [waiting] })
+  notices.tell(positions(1))
+  assert.deepEqual(written, [])
+  notices.tell({ kind: 'waiting', ingressIndex: 1, partitions: [] })
+  notices.tell(positions(1, ['t', 7, 7]))
+  assert.match(written.join(), /nothing to read: group g is at the end of t;/)
+})
+
+test('after a record, the end is nothing to speak of', () => {
+  const { notices, written } = newNotices()
+  notices.tell({ kind: 'first', ingressIndex: 0, atNs: 0n, cpuMicros: 0 })
+  notices.tell(positions(0, ['t', 5, 5]))
+  assert.deepEqual(written, [])
+})
+
+test('an empty topic, and a start at the end, are no matter of the group', () => {
+  for (const [membership, end, text] of [
+    ['group', 0, /nothing to read yet: t is empty$/m],
+    ['alone', 7, /nothing to read yet: --start begins at the end of t$/m],
+    ['static', 7, /^$/],
+  ] as const) {
+    const { notices, written } = newNotices(membership, 1)
+    notices.tell(positions(0, ['t', end, end]))
+    assert.match(written.join(''), text)
+  }
 })

@@ -36,6 +36,8 @@ class Rig {
   /** Kafka has what lies from here on. */
   low = 0
   committed: number | null = null
+  /** The log that the topic has. */
+  log = 'b'
   /** No broker answers for this partition. */
   awayPartition: number | null = null
   readonly repair: SpillRepair
@@ -77,8 +79,10 @@ class Rig {
   async #read(
     range: OffsetRange,
     take: (refetched: Refetched) => Promise<void>,
-  ): Promise<OffsetRange[]> {
+  ): Promise<OffsetRange[] | 'other_log'> {
     this.asked.push(range)
+    if (range.log !== undefined && range.log !== this.log) return 'other_log'
+
     if (range.partition === this.awayPartition)
       throw new LogpipeError('KAFKA_UNREACHABLE', 'no broker')
     const from = Math.max(range.from, this.low)
@@ -264,4 +268,31 @@ test('damage that comes while earlier damage is being resolved is worked on', as
   assert(rig.repair.isDone)
   assert.equal(rig.resolvedCount, 2)
   assert.equal(rig.book.count('spilled'), 0)
+})
+
+test('offsets of a log that is gone are lost, and not looked for in its successor', async () => {
+  const former = { ...DAMAGE, ranges: [{ ...DAMAGE.ranges[0]!, log: 'a' }] }
+  for (const commitOn of ['index', 'spill'] as const) {
+    const rig = new Rig(commitOn, [12, 14])
+    if (commitOn === 'spill') {
+      rig.book.add('fetched', 3)
+      rig.book.add('spilled', 3)
+    }
+    rig.repair.add(former, false)
+    await rig.settle('indexed')
+    assert(rig.repair.isDone)
+    assert.equal(rig.written.length, 0)
+    assert.deepEqual(rig.book.lost('spill').ranges, [{ from: 10, to: 20 }])
+    assert.match(
+      rig.warnings.at(-1) ?? '',
+      /offsets 10 to 19 are lost: .*deleted and created again/,
+    )
+    assert.deepEqual(rig.statement.imbalances, [])
+    assert.equal(rig.statement.exitStatus, 3)
+    const settled = commitOn === 'index' ? [12, 14] : []
+    assert.deepEqual(
+      rig.settled.map(([offset]) => offset),
+      settled,
+    )
+  }
 })

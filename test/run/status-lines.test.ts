@@ -21,6 +21,7 @@ function statusFor(changes: Partial<StatusInput>) {
     countedBefore: {},
     lag: NO_LAG,
     waiting: [],
+    stuck: [],
     replayRecords: null,
     ...changes,
   })
@@ -85,4 +86,19 @@ test('nothing filtered and much written is told as the replay that it is', () =>
   assert.equal(status.replaying, true)
   const [, line] = statusLines(status)
   assert.match(line, /matched=0 .*written=8000\/s .*spill=2\.0 MiB.* replaying the spill/)
+})
+
+test('partitions that stand still are named, the first of them', () => {
+  const stuck = [0, 1, 2, 3, 4].map((partition) => ({
+    topic: 'app',
+    partition,
+    offset: 20 + partition,
+    reason: 'bad CRC',
+    canSkip: true,
+    isDue: false,
+  }))
+  const [, one] = statusLines(statusFor({ stuck: stuck.slice(0, 1) }))
+  assert.match(one, / \| stuck: app \[0\] at 20$/)
+  const [, many] = statusLines(statusFor({ stuck }))
+  assert.match(many, / \| stuck: app \[0\] at 20, app \[1\] at 21, app \[2\] at 22 and 2 more$/)
 })

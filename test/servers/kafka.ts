@@ -2,6 +2,7 @@
  * A real Kafka for tests: its own brokers (startKafka), or those the runner started (connectKafka).
  */
 import binding from '@confluentinc/kafka-javascript'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { makeFolder, onFreePorts, removeFolder, runScript } from './stack.ts'
 
@@ -31,12 +32,37 @@ export interface KafkaClient {
   close(): Promise<void>
 }
 
+export interface ReadRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly value: string
+}
+
 export interface KafkaServer extends KafkaClient {
   readonly logs: string
   /** SIGKILL. Its partitions have no leader for about 10 s. Brokers count from 1. */
   killBroker(broker: number): Promise<void>
   /** Starts it again, and waits until it answers. */
   startBroker(broker: number): Promise<void>
+  /** Changes a byte of the batch that holds this record, on the disk of broker 1. */
+  damage(topic: string, partition: number, offset: number): void
+  /** SIGTERM: its partitions are led by others before it ends. */
+  stopBroker(broker: number): Promise<void>
+  /** Starts it again with an advertised address where nobody listens. */
+  misplaceBroker(broker: number): Promise<void>
+  /** Gives partition 0 to a replica that is alive, in sync or not. */
+  electUnclean(topic: string): Promise<void>
+  /** @param replicas a partition each, its brokers by colons: `1,2:3` */
+  createPlacedTopic(
+    topic: string,
+    replicas: string,
+    config?: Readonly<Record<string, string>>,
+  ): Promise<void>
+  addPartitions(topic: string, partitions: number): Promise<void>
+  /** Kafka's id of it, as 32 hex digits. */
+  topicId(topic: string): Promise<string>
+  /** Every record that can be read, as the Java client sees it. Keys are left out. */
+  readAll(topic: string): Promise<ReadRecord[]>
   /** Closes the client, ends the brokers and removes their data. */
   stop(): Promise<void>
 }
@@ -226,7 +252,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
           ';',
         ),
       }
-      const script = (...args: string[]) => runScript('kafka', args, env, folder)
+      const script = async (...args: string[]) => void (await runScript('kafka', args, env, folder))
       await script('up', '--brokers', String(count))
       const addresses = numbers.map((index) => `127.0.0.1:${port + index}`).join(',')
       const client = connectKafka(addresses, count)
@@ -235,6 +261,31 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
         logs,
         killBroker: (broker) => script('kill-broker', String(broker)),
         startBroker: (broker) => script('start-broker', String(broker)),
+        damage: (topic, partition, offset) => {
+          const data = path.join(folder, `cluster-${count}/broker-1/log/${topic}-${partition}`)
+          damageBatch(path.join(data, '00000000000000000000.log'), offset)
+        },
+        stopBroker: (broker) => script('stop-broker', String(broker)),
+        misplaceBroker: (broker) => script('misplace-broker', String(broker)),
+        electUnclean: (topic) => script('elect-unclean', topic),
+        async createPlacedTopic(topic, replicas, config = {}) {
+          const settings = Object.entries(config).flatMap(([k, v]) => ['--config', `${k}=${v}`])
+          const placed = ['--topic', topic, '--replica-assignment', replicas]
+          await script('topics', '--create', ...placed, ...settings)
+        },
+        addPartitions: (topic, partitions) =>
+          script('topics', '--alter', '--topic', topic, '--partitions', String(partitions)),
+        topicId: async (topic) => {
+          const about = await runScript(
+            'kafka',
+            ['topics', '--describe', '--topic', topic],
+            env,
+            folder,
+          )
+          const id = /TopicId: (\S+)/.exec(about)?.[1] ?? ''
+          return Buffer.from(id, 'base64url').toString('hex')
+        },
+        readAll: async (topic) => recordsOf(await runScript('kafka', ['read', topic], env, folder)),
         async stop() {
           await client.close()
           removeFolder(folder)
@@ -246,6 +297,30 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     removeFolder(folder)
     throw error
   }
+}
+
+/** A segment is batches one behind the other: base offset i64, length i32, and that many bytes. */
+function damageBatch(segment: string, offset: number): void {
+  const bytes = readFileSync(segment)
+  for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) {
+    const base = Number(bytes.readBigInt64BE(at))
+    const end = at + 12 + bytes.readInt32BE(at + 8)
+    if (offset < base || offset > base + bytes.readInt32BE(at + 23)) continue
+    const file = openSync(segment, 'r+')
+    writeSync(file, Uint8Array.of((bytes[end - 20] ?? 0) ^ 0xff), 0, 1, end - 20)
+    closeSync(file)
+    return
+  }
+  throw new Error(`no batch of ${segment} holds ${offset}`)
+}
+
+/** `Partition:0<TAB>Offset:12<TAB>value` a line; whatever else the tool says is left out. */
+function recordsOf(output: string): ReadRecord[] {
+  return [...output.matchAll(/^Partition:(\d+)\tOffset:(\d+)\t(.*)$/gm)].map((found) => ({
+    partition: Number(found[1]),
+    offset: Number(found[2]),
+    value: found[3] ?? '',
+  }))
 }
 
 function byPartition(pairs: readonly (readonly [partition: number, offset: number])[]): number[] {

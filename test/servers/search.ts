@@ -63,7 +63,7 @@ async function startSearch(
         [`${prefix}_OPTS`]: (options.opts ?? []).join(';'),
         ...(options.version === undefined ? {} : { [`${prefix}_VERSION`]: options.version }),
       }
-      const script = (...args: string[]) => runScript(kind, args, env, folder)
+      const script = async (...args: string[]) => void (await runScript(kind, args, env, folder))
       await script('up')
       return {
         url: `http://127.0.0.1:${port}`,

@@ -36,6 +36,8 @@ const SCRIPTS: Readonly<Record<ServerKind, string>> = {
 const FOLDER_PREFIX = 'logpipe-test-'
 /** The first start fetches up to 200 MB through Maven; the scripts' own waits end well before. */
 const SCRIPT_MS_MAX = 240_000
+/** A topic read whole is the longest: some tens of thousands of records. */
+const SCRIPT_BYTES_MAX = 128 * 1024 * 1024
 
 /** Folders of the servers that this process started. */
 const folders = new Set<string>()
@@ -109,6 +111,7 @@ const LOGS: Readonly<Record<ServerKind, string>> = {
 
 /**
  * Runs a script of the stack.
+ * @returns what it wrote to stdout
  * @throws Error with the end of its output, and where the server's logs were put: its folder goes.
  */
 export async function runScript(
@@ -116,13 +119,15 @@ export async function runScript(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   folder: string,
-): Promise<void> {
+): Promise<string> {
   try {
-    await promisify(execFile)('bash', [SCRIPTS[kind], ...args], {
+    const { stdout } = await promisify(execFile)('bash', [SCRIPTS[kind], ...args], {
       env: { ...process.env, ...env },
       timeout: SCRIPT_MS_MAX,
+      maxBuffer: SCRIPT_BYTES_MAX,
       killSignal: 'SIGKILL',
     })
+    return stdout
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
     const output = `${stdout}${stderr}`.trim().split('\n').slice(-25).join('\n')

@@ -162,6 +162,18 @@ void Batch::narrow(int64_t newFrom, int64_t newTo) {
   to = to > newTo ? newTo : to;
 }
 
+bool Batch::isWhole() const {
+  BatchReader reader(*this);
+  while (reader.next()) {
+  }
+  return !reader.isBroken();
+}
+
+std::string Batch::damage() const {
+  return "the record batch at offset " + std::to_string(base) +
+         " is damaged: its records cannot be told apart";
+}
+
 bool BatchReader::nextAt(const uint8_t* place) {
   if (isBroken_ || read_ == batch_->records) return false;
   if (batch_->isAlone) return takeAlone();

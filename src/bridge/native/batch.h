@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace logpipe {
 
@@ -43,6 +44,11 @@ struct Batch {
   // Leaves only the records of [newFrom, newTo): walks over all, and costs nothing where none is
   // outside. What is broken is left in, for the scan to find.
   void narrow(int64_t newFrom, int64_t newTo);
+
+  // Whether its records can be told apart. Walks over all.
+  bool isWhole() const;
+  // A sentence about one whose records cannot.
+  std::string damage() const;
 };
 
 struct BatchRecord {

@@ -36,7 +36,7 @@ std::shared_ptr<Client> Client::open(const Properties& config,
   const auto error = rd_kafka_poll_set_consumer(client->handle_);
   if (error) throw Refused(error, "the property group.id is needed");
   client->queue_ = rd_kafka_queue_get_consumer(client->handle_);
-  client->subscribe(topics);
+  if (!topics.empty()) client->subscribe(topics);
   return client;
 }
 
@@ -80,7 +80,11 @@ void Client::configure(rd_kafka_conf_t* conf, const Properties& config) {
 }
 
 void Client::subscribe(const std::vector<std::string>& topics) {
-  if (topics.empty()) return;
+  if (topics.empty()) {
+    const auto error = rd_kafka_unsubscribe(handle_);
+    if (error) throw Refused(error, "cannot end the subscription");
+    return;
+  }
   PartitionList list;
   for (const std::string& topic : topics) {
     list.add(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_OFFSET_INVALID);

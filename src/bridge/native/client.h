@@ -40,6 +40,8 @@ class Client {
   rd_kafka_queue_t* queue() const { return queue_; }
   bool isCooperative() const;
   bool isEager() const;
+  // Throws Refused.
+  void subscribe(const std::vector<std::string>& topics);
 
   // Puts the client's fatal error among the events, once. Cheap: for every fill and poll.
   void reportFatal();
@@ -64,7 +66,6 @@ class Client {
   Client() = default;
   bool hasProtocol(const char* name) const;
   void configure(rd_kafka_conf_t* conf, const Properties& config);
-  void subscribe(const std::vector<std::string>& topics);
   void takeDown();
   void leaveGroup();
   void onRebalance(rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions);

@@ -46,13 +46,16 @@ std::optional<std::string> Consumer::statistics() {
   return std::exchange(client_->statistics, std::nullopt);
 }
 
+// Where a scan met a damaged batch, others behind it may be in slots already. All from there on is
+// read again, as another assignment, and each batch walked before it is delivered.
 std::vector<Event> Consumer::events() {
   std::vector<Event> events = client_->events.take();
   for (const Event& event : events) {
-    Assignment* assignment =
-        event.stopsAssignment ? assignments_.find(event.assignmentId) : nullptr;
+    if (event.kind != Event::Kind::Rewind || event.message.empty()) continue;
+    Assignment* assignment = assignments_.find(event.assignmentId);
     if (assignment == nullptr) continue;
     assignment->isStopped = true;
+    assignment->isDoubted = true;
     stash_.purge(*assignment);
   }
   return events;
@@ -239,6 +242,8 @@ void Consumer::startOver(Assignment& assignment) {
   assignment.poppedNext = assignment.expected;
   assignment.first = {};
   assignment.isRedelivering = false;
+  assignment.isHalted = false;
+  assignment.isProbed = false;
 }
 
 void Consumer::pause(const std::vector<int32_t>& assignmentIds) {
@@ -259,8 +264,8 @@ void Consumer::pause(const std::vector<int32_t>& assignmentIds) {
 }
 
 // librdkafka goes on behind the last record that was popped; records of the stash were purged, so
-// it is told where to go on, whenever anything was popped at all. (When nothing was, it goes on
-// where it started, and a seek to a logical offset could lead elsewhere.)
+// it is told where to go on, whenever anything was popped at all, an error among it. (When nothing
+// was, it goes on where it started, and a seek to a logical offset could lead elsewhere.)
 void Consumer::resume(const std::vector<int32_t>& assignmentIds) {
   PartitionList resumed;
   std::vector<PartitionOffset> sought;
@@ -272,7 +277,7 @@ void Consumer::resume(const std::vector<int32_t>& assignmentIds) {
     if (!assignment.isPaused || isListed) continue;
     assignments.push_back(&assignment);
     resumed.add(assignment.topic, assignment.partition, RD_KAFKA_OFFSET_INVALID);
-    if (assignment.poppedNext >= 0) {
+    if (isMoved(assignment)) {
       sought.push_back(
           {assignment.topic, assignment.partition, assignment.expected, leaderEpoch(id), ""});
     }
@@ -282,8 +287,27 @@ void Consumer::resume(const std::vector<int32_t>& assignmentIds) {
   check(rd_kafka_resume_partitions(client_->handle(), resumed.get()), "cannot resume");
   for (Assignment* assignment : assignments) {
     assignment->isPaused = false;
-    if (assignment->poppedNext >= 0) startOver(*assignment);
+    if (isMoved(*assignment)) startOver(*assignment);
   }
+}
+
+bool Consumer::isMoved(const Assignment& assignment) {
+  return assignment.expected >= 0 &&
+         (assignment.poppedNext >= 0 || assignment.isHalted || assignment.isProbed);
+}
+
+void Consumer::probe(int32_t assignmentId, int64_t offset) {
+  Assignment& assignment = assignmentOf(assignmentId);
+  seekPartitions({{assignment.topic, assignment.partition, offset, -1, ""}}, "cannot probe");
+  stash_.purge(assignment);
+  if (assignment.isPaused) {
+    PartitionList list;
+    list.add(assignment.topic, assignment.partition, RD_KAFKA_OFFSET_INVALID);
+    check(rd_kafka_resume_partitions(client_->handle(), list.get()), "cannot resume");
+    assignment.isPaused = false;
+  }
+  startOver(assignment);
+  assignment.isProbed = true;
 }
 
 void Consumer::seek(int32_t assignmentId, int64_t offset) {

@@ -38,10 +38,16 @@ struct Answer {
     int32_t partitions;
     std::string error;
   };
+  struct Member {
+    std::string clientId;
+    std::string host;
+    std::string instanceId;  // Empty: a dynamic member.
+  };
   int64_t question = 0;
   std::string error;  // Of the whole question.
   std::vector<PartitionResult> partitions;
   std::vector<Topic> topics;
+  std::vector<Member> members;
 };
 
 // Questions that do not block: questions.cc. Each returns its number, which the answer carries.
@@ -57,6 +63,8 @@ class Questions {
   // Each row's offset is a time, or logical.
   int64_t offsets(const std::vector<PartitionOffset>& partitions, int timeoutMs);
   int64_t topics(const std::vector<std::string>& topics, int timeoutMs);
+  // Of any group, joined or not.
+  int64_t members(const std::string& group, int timeoutMs);
   // Waits at most timeoutMs for the first.
   std::vector<Answer> answers(int timeoutMs);
 
@@ -81,6 +89,8 @@ class Consumer {
   std::vector<LogLine> logs() { return client_->logs.take(); }
   std::optional<std::string> statistics();
 
+  // In place of what was subscribed to before; empty: nothing, and the group is left.
+  void subscribe(const std::vector<std::string>& topics) { client_->subscribe(topics); }
   // Takes partitions over from the group without reading them: begin() starts each.
   void hold(const std::vector<PartitionOffset>& partitions);
   void begin(const std::vector<AssignedPartition>& partitions);
@@ -91,6 +101,9 @@ class Consumer {
   void pause(const std::vector<int32_t>& assignmentIds);
   void resume(const std::vector<int32_t>& assignmentIds);
   void seek(int32_t assignmentId, int64_t offset);
+  // Whether anything can be read from this offset on: told by an event, and nothing is delivered
+  // until the assignment is paused and resumed, or sought.
+  void probe(int32_t assignmentId, int64_t offset);
   // The same partition as another assignment: for a log that was truncated, whose offsets come
   // twice.
   void restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset);
@@ -143,6 +156,7 @@ class Consumer {
   size_t pullCount(const Pool::Held& held, const FillLimits& limits) const;
   bool place(Pool& pool, Pool::Held& held, Stash::Entry& entry);
   void pushEnd(const Assignment& assignment, int64_t offset);
+  void pushUnreadable(const Stash::Entry& entry);
   int64_t lowWatermark(Assignment& assignment);
   Assignment& assignmentOf(int32_t id) const;
   void seekPartitions(const std::vector<PartitionOffset>& partitions, const char* doing);
@@ -153,6 +167,8 @@ class Consumer {
   void add(const AssignedPartition& partition);
   void forget(Assignment& assignment);
   static void startOver(Assignment& assignment);
+  // Whether librdkafka may stand elsewhere than at the next offset to deliver.
+  static bool isMoved(const Assignment& assignment);
 
   std::shared_ptr<Client> client_;
   Questions questions_;

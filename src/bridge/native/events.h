@@ -14,7 +14,7 @@ namespace logpipe {
 
 // Each row of ConsumerEvent in src/bridge/bridge.ts; only the fields of its kind are set.
 struct Event {
-  enum class Kind { Assign, Revoke, Error, End, Commit, Rewind, Dropped };
+  enum class Kind { Assign, Revoke, Error, End, Commit, Rewind, Unreadable, Readable, Dropped };
   Kind kind = Kind::Error;
   bool lost = false;
   bool fatal = false;
@@ -25,7 +25,6 @@ struct Event {
   int32_t partition = -1;
   int64_t offset = RD_KAFKA_OFFSET_INVALID;
   int32_t assignmentId = 0;
-  bool stopsAssignment = false;  // Nothing of it is delivered any more: Consumer::events.
   int64_t expected = 0;
   std::vector<PartitionResult> partitions;
   int64_t count = 0;
@@ -36,17 +35,18 @@ struct Event {
 class EventQueue {
  public:
   // Reports (errors, ends, commits) beyond this are counted and dropped. Enough for a report about
-  // each of a thousand partitions between two calls; 300 KB at most. Assign, revoke and rewind are
-  // never dropped, because somebody must answer them, and are bounded by that: one rebalance is
-  // open at a time, and a rewind stops its assignment, as does a batch that is damaged. A fatal
-  // error comes once.
+  // each of a thousand partitions between two calls; 300 KB at most. Assign, revoke, rewind and
+  // (un)readable are never dropped, because somebody must answer them, and are bounded by that: one
+  // rebalance is open at a time, the others stop their assignment, and a slot that is scanned finds
+  // a damaged batch once a run. A fatal error comes once.
   static constexpr size_t EVENTS_MAX = 1024;
 
   void push(Event event) {
     const std::lock_guard lock(mutex_);
     using Kind = Event::Kind;
     const bool mustArrive = event.kind == Kind::Assign || event.kind == Kind::Revoke ||
-                            event.kind == Kind::Rewind || event.fatal || event.stopsAssignment;
+                            event.kind == Kind::Rewind || event.kind == Kind::Unreadable ||
+                            event.kind == Kind::Readable || event.fatal;
     if (!mustArrive && events_.size() >= EVENTS_MAX) {
       dropped_++;
       return;
@@ -58,8 +58,7 @@ class EventQueue {
   // the records. RD_KAFKA_RESP_ERR__FATAL is no error of its own: it says that the client has one
   // that is fatal, and Client::reportFatal() asks for that.
   void error(rd_kafka_resp_err_t code, std::string message, const char* topic = nullptr,
-             int32_t partition = -1, int64_t offset = RD_KAFKA_OFFSET_INVALID,
-             int32_t stoppedAssignment = -1) {
+             int32_t partition = -1, int64_t offset = RD_KAFKA_OFFSET_INVALID) {
     if (code == RD_KAFKA_RESP_ERR__FATAL) return;
     Event event;
     event.kind = Event::Kind::Error;
@@ -69,8 +68,6 @@ class EventQueue {
     if (event.hasTopic) event.topic = topic;
     event.partition = partition;
     event.offset = offset;
-    event.assignmentId = stoppedAssignment;
-    event.stopsAssignment = stoppedAssignment >= 0;
     push(std::move(event));
   }
 

@@ -75,8 +75,12 @@ size_t Consumer::pullCount(const Pool::Held& held, const FillLimits& limits) con
 bool Consumer::place(Pool& pool, Pool::Held& held, Stash::Entry& entry) {
   Batch& batch = entry.batch;
   Assignment& assignment = *entry.assignment;
-  if (batch.message->err) {  // Only the end of a partition gets into the stash.
-    pushEnd(assignment, batch.message->offset);
+  if (batch.message->err || entry.isDamaged) {  // Its place is behind what was read before.
+    if (batch.message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      pushEnd(assignment, batch.message->offset);
+    } else {
+      pushUnreadable(entry);
+    }
     rd_kafka_message_destroy(batch.message);
     return true;
   }
@@ -110,6 +114,19 @@ void Consumer::pushEnd(const Assignment& assignment, int64_t offset) {
   event.kind = Event::Kind::End;
   event.assignmentId = assignment.id;
   event.offset = offset;
+  client_->events.push(std::move(event));
+}
+
+// An error, or a batch that is damaged: librdkafka's offset of that is the batch's last.
+void Consumer::pushUnreadable(const Stash::Entry& entry) {
+  const Batch& batch = entry.batch;
+  Event event;
+  event.kind = Event::Kind::Unreadable;
+  event.assignmentId = entry.assignment->id;
+  event.offset = entry.isDamaged ? batch.base : batch.message->offset;
+  const auto error = entry.isDamaged ? RD_KAFKA_RESP_ERR__BAD_MSG : batch.message->err;
+  event.code = rd_kafka_err2name(error);
+  event.message = entry.isDamaged ? batch.damage() : rd_kafka_message_errstr(batch.message);
   client_->events.push(std::move(event));
 }
 

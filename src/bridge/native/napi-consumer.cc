@@ -24,6 +24,16 @@ std::vector<int32_t> assignmentIds(const Call& call, Value value) {
   return ids;
 }
 
+std::vector<std::string> texts(const Call& call, Value value, const std::string& name) {
+  std::vector<std::string> list;
+  for (Value element : call.array(value, name)) {
+    const std::string what = name + "[" + std::to_string(list.size()) + "]";
+    list.push_back(call.text(element, what));
+    if (list.back().empty()) throw Misuse(what + " must not be empty");
+  }
+  return list;
+}
+
 Value consumerOpen(Call& call) {
   call.expect(1);
   Value options = call.object(call.at(0), "options");
@@ -34,10 +44,7 @@ Value consumerOpen(Call& call) {
     if (parts.size() != 2) throw TypeFault(what + " must be a name and a value");
     config.emplace_back(call.text(parts[0], what + "[0]"), call.text(parts[1], what + "[1]"));
   }
-  std::vector<std::string> topics;
-  for (Value topic : call.array(call.field(options, "topics"), "options.topics")) {
-    topics.push_back(call.text(topic, "options.topics[" + std::to_string(topics.size()) + "]"));
-  }
+  const auto topics = texts(call, call.field(options, "topics"), "options.topics");
   return call.of(consumers().add(std::make_unique<Consumer>(config, topics)));
 }
 
@@ -82,6 +89,8 @@ const char* kindName(Event::Kind kind) {
     case Event::Kind::End: return "end";
     case Event::Kind::Commit: return "commit";
     case Event::Kind::Rewind: return "rewind";
+    case Event::Kind::Unreadable: return "unreadable";
+    case Event::Kind::Readable: return "readable";
     case Event::Kind::Dropped: return "dropped";
   }
   return "";
@@ -115,7 +124,18 @@ Value eventValue(const Call& call, const Event& event) {
       break;
     case Event::Kind::Rewind:
       call.set(value, "assignmentId", number(event.assignmentId));
+      call.set(value, "damage", call.ofName(event.message));
       call.set(value, "expected", number(event.expected));
+      call.set(value, "offset", number(event.offset));
+      break;
+    case Event::Kind::Unreadable:
+      call.set(value, "assignmentId", number(event.assignmentId));
+      call.set(value, "code", call.of(event.code));
+      call.set(value, "message", call.of(event.message));
+      call.set(value, "offset", number(event.offset));
+      break;
+    case Event::Kind::Readable:
+      call.set(value, "assignmentId", number(event.assignmentId));
       call.set(value, "offset", number(event.offset));
       break;
     case Event::Kind::Dropped:
@@ -153,6 +173,13 @@ Value consumerStatistics(Call& call) {
   call.expect(1);
   const std::optional<std::string> statistics = consumerAt(call)->statistics();
   return statistics.has_value() ? call.of(*statistics) : call.null();
+}
+
+Value consumerSubscribe(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  consumer->subscribe(texts(call, call.at(1), "topics"));
+  return call.undefined();
 }
 
 std::vector<AssignedPartition> assignedPartitions(const Call& call, Value list) {
@@ -233,6 +260,15 @@ Value consumerSeek(Call& call) {
   const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
   const double offset = call.number(call.at(2), "offset", RD_KAFKA_OFFSET_BEGINNING, OFFSET_MAX);
   consumer->seek(id, static_cast<int64_t>(offset));
+  return call.undefined();
+}
+
+Value consumerProbe(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
+  const double offset = call.number(call.at(2), "offset", RD_KAFKA_OFFSET_BEGINNING, OFFSET_MAX);
+  consumer->probe(id, static_cast<int64_t>(offset));
   return call.undefined();
 }
 
@@ -358,15 +394,19 @@ Value consumerAskOffsets(Call& call) {
 Value consumerAskTopics(Call& call) {
   call.expect(3);
   const auto consumer = consumerAt(call);
-  std::vector<std::string> topics;
-  for (Value topic : call.array(call.at(1), "topics")) {
-    const std::string what = "topics[" + std::to_string(topics.size()) + "]";
-    topics.push_back(call.text(topic, what));
-    if (topics.back().empty()) throw Misuse(what + " must not be empty");
-  }
+  const auto topics = texts(call, call.at(1), "topics");
   if (topics.empty()) throw Misuse("topics must not be empty");
   const int32_t timeoutMs = call.timeout(2, REQUEST_MS_MAX);
   return call.of(static_cast<double>(consumer->questions().topics(topics, timeoutMs)));
+}
+
+Value consumerAskMembers(Call& call) {
+  call.expect(3);
+  const auto consumer = consumerAt(call);
+  const std::string group = call.text(call.at(1), "group");
+  if (group.empty()) throw Misuse("group must not be empty");
+  const int32_t timeoutMs = call.timeout(2, REQUEST_MS_MAX);
+  return call.of(static_cast<double>(consumer->questions().members(group, timeoutMs)));
 }
 
 Value answerValue(const Call& call, const Answer& answer) {
@@ -397,6 +437,16 @@ Value answerValue(const Call& call, const Answer& answer) {
     call.set(topics, index, topic);
   }
   call.set(value, "topics", topics);
+  Value members = call.newArray(answer.members.size());
+  for (size_t index = 0; index < answer.members.size(); index++) {
+    const Answer::Member& row = answer.members[index];
+    Value member = call.newObject();
+    call.set(member, "clientId", call.of(row.clientId));
+    call.set(member, "host", call.of(row.host));
+    call.set(member, "instanceId", call.ofName(row.instanceId));
+    call.set(members, index, member);
+  }
+  call.set(value, "members", members);
   return value;
 }
 
@@ -418,6 +468,7 @@ constexpr Row ROWS[] = {
     {"consumerEvents", consumerEvents},
     {"consumerLogs", consumerLogs},
     {"consumerStatistics", consumerStatistics},
+    {"consumerSubscribe", consumerSubscribe},
     {"consumerAssign", consumerAssign},
     {"consumerHold", consumerHold},
     {"consumerBegin", consumerBegin},
@@ -427,6 +478,7 @@ constexpr Row ROWS[] = {
     {"consumerPause", consumerPause},
     {"consumerResume", consumerResume},
     {"consumerSeek", consumerSeek},
+    {"consumerProbe", consumerProbe},
     {"consumerRestart", consumerRestart},
     {"consumerSetPassword", consumerSetPassword},
     {"consumerSetToken", consumerSetToken},
@@ -439,6 +491,7 @@ constexpr Row ROWS[] = {
     {"consumerAskCommitted", consumerAskCommitted},
     {"consumerAskOffsets", consumerAskOffsets},
     {"consumerAskTopics", consumerAskTopics},
+    {"consumerAskMembers", consumerAskMembers},
     {"consumerAnswers", consumerAnswers},
     {"consumerClose", consumerClose},
 };

@@ -105,8 +105,7 @@ class RunScan {
     return RunEnd::Cut;
   }
 
-  // Nothing of the partition is read any more: what lies behind belongs to nobody, and is asked for
-  // again by whoever reads on.
+  // What lies behind belongs to nobody, and is read again: Consumer::events.
   RunEnd breakOff(const Batch& batch) {
     BatchReader reader(batch);
     offset_ = batch.from;
@@ -115,11 +114,14 @@ class RunScan {
       offset_ = reader.record().offset + 1;
       records_++;
     }
-    held_.client->events.error(RD_KAFKA_RESP_ERR__BAD_MSG,
-                               "the record batch at offset " + std::to_string(batch.base) +
-                                   " is damaged: its records cannot be told apart",
-                               rd_kafka_topic_name(batch.message->rkt), batch.message->partition,
-                               offset_, held_.runs[scan_.run].assignmentId);
+    const layout::Run& run = held_.runs[scan_.run];
+    Event event;
+    event.kind = Event::Kind::Rewind;
+    event.assignmentId = run.assignmentId;
+    event.expected = static_cast<int64_t>(run.coverTo);
+    event.offset = offset_;
+    event.message = batch.damage();
+    held_.client->events.push(std::move(event));
     return RunEnd::Broken;
   }
 

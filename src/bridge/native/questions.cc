@@ -1,6 +1,6 @@
-// Questions to brokers that do not block: what the group has committed, where partitions begin and
-// end, what topics there are. Each is answered once, on a queue of the consumer, within its time or
-// by an error: librdkafka sees to it.
+// Questions to brokers that do not block: what a group has committed, where partitions begin and
+// end, what topics there are, who is in a group. Each is answered once, on a queue of the
+// consumer, within its time or by an error: librdkafka sees to it.
 #include <cstdio>
 #include <string_view>
 #include <utility>
@@ -111,6 +111,29 @@ void readTopics(rd_kafka_event_t* event, Answer& answer) {
   }
 }
 
+std::string textOf(const char* text) { return text == nullptr ? "" : text; }
+
+void readMembers(rd_kafka_event_t* event, Answer& answer) {
+  size_t count = 0;
+  const rd_kafka_ConsumerGroupDescription_t** found =
+      rd_kafka_DescribeConsumerGroups_result_groups(
+          rd_kafka_event_DescribeConsumerGroups_result(event), &count);
+  for (size_t index = 0; index < count; index++) {
+    const rd_kafka_error_t* fault = rd_kafka_ConsumerGroupDescription_error(found[index]);
+    const auto code = fault == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(fault);
+    // From Kafka 4 on a group that is not there is an error.
+    if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) continue;
+    if (code) answer.error = rd_kafka_err2name(code);
+    const size_t size = rd_kafka_ConsumerGroupDescription_member_count(found[index]);
+    for (size_t place = 0; place < size; place++) {
+      const auto* member = rd_kafka_ConsumerGroupDescription_member(found[index], place);
+      answer.members.push_back({textOf(rd_kafka_MemberDescription_client_id(member)),
+                                textOf(rd_kafka_MemberDescription_host(member)),
+                                textOf(rd_kafka_MemberDescription_group_instance_id(member))});
+    }
+  }
+}
+
 }  // namespace
 
 Questions::Questions(rd_kafka_t* handle) : handle_(handle), queue_(rd_kafka_queue_new(handle)) {}
@@ -159,6 +182,13 @@ int64_t Questions::topics(const std::vector<std::string>& topics, int timeoutMs)
   return next_++;
 }
 
+int64_t Questions::members(const std::string& group, int timeoutMs) {
+  const Options options(handle_, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeoutMs, next_);
+  const char* names[] = {group.c_str()};
+  rd_kafka_DescribeConsumerGroups(handle_, names, 1, options.get(), queue_);
+  return next_++;
+}
+
 std::vector<Answer> Questions::answers(int timeoutMs) {
   std::vector<Answer> answers = std::exchange(ready_, {});
   if (!answers.empty()) timeoutMs = 0;
@@ -174,6 +204,7 @@ std::vector<Answer> Questions::answers(int timeoutMs) {
         case RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT: readCommitted(event, answer); break;
         case RD_KAFKA_EVENT_LISTOFFSETS_RESULT: readOffsets(event, answer); break;
         case RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT: readTopics(event, answer); break;
+        case RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT: readMembers(event, answer); break;
         default: break;
       }
     }

@@ -4,14 +4,6 @@
 #include <algorithm>
 
 namespace logpipe {
-namespace {
-
-// Errors behind which librdkafka goes on with the next batch: it would be lost without a trace.
-bool skips(rd_kafka_resp_err_t error) {
-  return error == RD_KAFKA_RESP_ERR__BAD_MSG || error == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED;
-}
-
-}  // namespace
 
 Assignment* Assignments::find(const char* topic, int32_t partition) const {
   const auto byPartition = byTopic_.find(std::string_view(topic));
@@ -91,31 +83,54 @@ void Stash::purge(const Assignment& assignment) {
   }
 }
 
-void Stash::admit(rd_kafka_message_t* message) {
-  if (message->rkt != lastTopic_ || message->partition != lastPartition_) {
-    lastTopic_ = message->rkt;
-    lastPartition_ = message->partition;
+Assignment* Stash::assignmentOf(const rd_kafka_message_t& message) {
+  if (message.rkt != lastTopic_ || message.partition != lastPartition_) {
+    lastTopic_ = message.rkt;
+    lastPartition_ = message.partition;
     lastAssignment_ = nullptr;
-    if (message->rkt != nullptr) {
-      const char* topic = rd_kafka_topic_name(message->rkt);
-      lastAssignment_ = assignments_.find(topic, message->partition);
+    if (message.rkt != nullptr) {
+      const char* topic = rd_kafka_topic_name(message.rkt);
+      lastAssignment_ = assignments_.find(topic, message.partition);
     }
   }
-  Assignment* assignment = lastAssignment_;
-  const bool isEnd = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-  if (message->err && !isEnd) {
-    if (assignment == nullptr || !assignment->isStopped) reportError(*message);
-    if (assignment != nullptr && skips(message->err)) assignment->isStopped = true;
-  } else if (assignment != nullptr && !assignment->isStopped) {
-    const Batch batch = isEnd ? Batch{} : Batch::of(message);
-    const bool isWanted = (isEnd || isInOrder(batch, *assignment)) && !assignment->isPaused;
-    if (isWanted) {
-      entries_.push_back(Entry{batch, assignment});
-      entries_.back().batch.message = message;
-      return;
-    }
+  return lastAssignment_;
+}
+
+// An error that names an offset stands in the place of records that could not be read. librdkafka
+// may go on behind it, so the assignment is halted there: a hole is never taken for compaction.
+void Stash::admit(rd_kafka_message_t* message) {
+  Assignment* assignment = assignmentOf(*message);
+  const bool isError = message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF;
+  if (isError && (assignment == nullptr || message->offset < 0)) {
+    reportError(*message);
+    rd_kafka_message_destroy(message);
+    return;
   }
-  rd_kafka_message_destroy(message);
+  if (assignment == nullptr || assignment->isStopped || assignment->isHalted) {
+    rd_kafka_message_destroy(message);
+    return;
+  }
+  Batch batch = message->err ? Batch{} : Batch::of(message);
+  batch.message = message;
+  const bool isDamaged = !message->err && assignment->isDoubted && !batch.isWhole();
+  const bool isRecord = !message->err && !isDamaged;
+  if ((isRecord && !isInOrder(batch, *assignment)) || assignment->isPaused) {
+    rd_kafka_message_destroy(message);
+    return;
+  }
+  const bool isUnreadable = isError || isDamaged;
+  if (assignment->isProbed && !isUnreadable) {
+    Event event;
+    event.kind = Event::Kind::Readable;
+    event.assignmentId = assignment->id;
+    event.offset = isRecord ? batch.from : message->offset;
+    events_.push(std::move(event));
+    assignment->isHalted = true;
+    rd_kafka_message_destroy(message);
+    return;
+  }
+  assignment->isHalted |= isUnreadable;
+  entries_.push_back(Entry{batch, assignment, isDamaged});
 }
 
 // A batch below one that was popped already comes for one of two reasons.

@@ -29,9 +29,14 @@ struct Assignment {
   int64_t stop = INT64_MAX;  // Nothing from this offset on is delivered.
   int64_t poppedNext = -1;   // The offset after the last one popped; -1: none popped yet.
   bool isPaused = false;
-  // After a rewind, at the stop, or at a batch that is damaged: until it is sought or assigned
-  // again.
-  bool isStopped = false;
+  bool isStopped = false;  // After a rewind, or at the stop: until it is sought or assigned again.
+  // An error came where a record was due, or a probe was answered: nothing more of it gets into the
+  // stash until it is resumed, sought or probed, or what comes next would cover the hole.
+  bool isHalted = false;
+  bool isProbed = false;  // Nothing is delivered: whatever comes first answers the probe.
+  // A scan met a batch whose records cannot be told apart. Each is walked before it is delivered
+  // from then on, so that such a one is met where it is due.
+  bool isDoubted = false;
   bool isRedelivering = false;
 
   // The first batch of the last pull that had any of this partition.
@@ -67,6 +72,7 @@ class Stash {
   struct Entry {
     Batch batch;  // Without records: the end of a partition, which keeps its place in between.
     Assignment* assignment;
+    bool isDamaged;  // Its records cannot be told apart.
   };
 
   Stash(const Assignments& assignments, EventQueue& events)
@@ -89,6 +95,7 @@ class Stash {
 
  private:
   void admit(rd_kafka_message_t* message);
+  Assignment* assignmentOf(const rd_kafka_message_t& message);
   bool isInOrder(const Batch& batch, Assignment& assignment);
   void reportError(const rd_kafka_message_t& message);
 

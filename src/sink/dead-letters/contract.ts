@@ -1,6 +1,9 @@
 /**
  * What the dead letters are to their callers: the durable end of documents that Elasticsearch will
  * never take. `put` resolves when they are safe, and only then may their offsets be committed.
+ *
+ * A letter that does not fit its store is stored without its payload (`withoutPayload`), so that
+ * one document never ends the pipeline: its place says where Kafka has the record.
  */
 import type { TimestampType } from '../../pool/slot-reader.ts'
 
@@ -21,11 +24,35 @@ export interface DeadLetter {
   readonly timestampType: TimestampType
   /** The document as it was sent: action line and source line, as in a _bulk body. */
   readonly payload: Uint8Array
+  /** Set where `payload` is only the head of the document: the bytes of the whole. */
+  readonly payloadBytes?: number
+}
+
+/** Larger documents than Elasticsearch takes (http.max_content_length) are never sent again. */
+export const PAYLOAD_BYTES_MAX = 100 * 1024 * 1024
+
+/** Of a letter without its payload: enough to see what it was, in any store. */
+const HEAD_BYTES = 1024
+const HEAD_REASON_CHARS = 500
+
+/** A letter of 2 KiB at most: its place, the reason, and the size and head of the document. */
+export function withoutPayload(letter: DeadLetter): DeadLetter {
+  const { payload, reason } = letter
+  let end = Math.min(payload.length, HEAD_BYTES)
+  // Not within a character, so that text stays text.
+  while (end > 0 && end < payload.length && (payload[end]! & 0xc0) === 0x80) end--
+  return {
+    ...letter,
+    reason: reason.slice(0, HEAD_REASON_CHARS),
+    payload: payload.subarray(0, end),
+    payloadBytes: letter.payloadBytes ?? payload.length,
+  }
 }
 
 export interface DeadLetters {
   /**
-   * Stores all of them; durable when resolved. Calls may overlap.
+   * Stores all of them, without payload where it does not fit; durable when resolved. Calls may
+   * overlap.
    * @throws LogpipeError DEAD_LETTERS when they cannot be stored; some may be, and putting them
    * again stores those twice, which replay tolerates.
    */

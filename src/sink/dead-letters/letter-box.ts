@@ -59,14 +59,16 @@ export interface LetterStats {
 /** Error types, indices and topics are few; a date in an index name makes them many. */
 const GROUPS_MAX = 1000
 
-export type ReplayOutcome = 'done' | 'failed'
+/** Failed: it was refused again. Waiting: it was not taken, and may be later. Both stay. */
+export type ReplayOutcome = 'done' | 'failed' | 'waiting'
 
-/** Sends documents; one outcome for each. What failed stays a dead letter: do not put it again. */
+/** Sends documents; one outcome for each. What is not done stays: do not put it again. */
 export type ReplaySend = (letters: readonly StoredLetter[]) => Promise<readonly ReplayOutcome[]>
 
 export interface ReplayResult {
   readonly doneCount: number
   readonly failedCount: number
+  readonly waitingCount: number
 }
 
 export class LetterBox {
@@ -134,7 +136,7 @@ export class LetterBox {
     send: ReplaySend,
     signal?: AbortSignal,
   ): Promise<ReplayResult> {
-    const result = { doneCount: 0, failedCount: 0 }
+    const result = { doneCount: 0, failedCount: 0, waitingCount: 0 }
     let failure: { readonly error: unknown } | null = null
     await this.#edit(async (file) => {
       const done = new Set<number>()
@@ -149,7 +151,8 @@ export class LetterBox {
         }
         batch.forEach(({ number }, index) => {
           if (outcomes[index] === 'done') done.add(number)
-          else result.failedCount++
+          else if (outcomes[index] === 'failed') result.failedCount++
+          else result.waitingCount++
         })
       }
       await this.#rewrite(file, done)

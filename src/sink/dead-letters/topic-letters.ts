@@ -2,13 +2,22 @@
  * `--dlq topic:NAME`: dead letters as records of a Kafka topic, with what is known of them in
  * headers. `produce` comes from whoever owns the producer, and waits for acks=all.
  *
+ * A letter that fails is sent again by itself: one that is too large fails its whole batch. If it
+ * fails again, it goes without its payload; only when that fails too, the topic cannot be written.
+ *
  * Bound. PRODUCE_MAX records under way.
  */
-import type { DeadLetter, DeadLetters } from './contract.ts'
-import { lettersError } from './letter-files.ts'
+import { LogpipeError, messageOf } from '../../core/errors.ts'
+import { formatBytes } from '../../core/units.ts'
+import { PAYLOAD_BYTES_MAX, withoutPayload, type DeadLetter, type DeadLetters } from './contract.ts'
 
 /** Enough to fill the producer's batches; the rest of a put waits. */
 const PRODUCE_MAX = 1000
+/**
+ * Every broker takes as much in one request, so a smaller letter that nobody confirms in time is
+ * not to blame. A larger one may be: a broker ends the connection above socket.request.max.bytes.
+ */
+const BLAMELESS_BYTES = 1_000_000
 
 /** Resolves when all in-sync replicas have the record; rejects when that failed for good. */
 export type Produce = (
@@ -35,11 +44,11 @@ class TopicLetters implements DeadLetters {
 
   async put(letters: readonly DeadLetter[]): Promise<void> {
     for (let from = 0; from < letters.length; from += PRODUCE_MAX) {
-      const some = letters.slice(from, from + PRODUCE_MAX).map((letter) => this.#send(letter))
-      // All have ended before an error is told, so that no record is under way unseen.
-      const failed = (await Promise.allSettled(some)).find((one) => one.status === 'rejected')
-      if (failed !== undefined) {
-        throw lettersError(`topic ${this.#topic}`, 'be written', failed.reason)
+      const some = letters.slice(from, from + PRODUCE_MAX)
+      // All have ended before an error is reported, so that no record is under way unseen.
+      const ends = await Promise.allSettled(some.map((letter) => this.#send(fitting(letter))))
+      for (const [index, end] of ends.entries()) {
+        if (end.status === 'rejected') await this.#sendAgain(some[index]!, end.reason)
       }
     }
   }
@@ -48,7 +57,28 @@ class TopicLetters implements DeadLetters {
     await Promise.allSettled(this.#underWay)
   }
 
-  #send(letter: DeadLetter): Promise<void> {
+  async #sendAgain(letter: DeadLetter, failure: unknown): Promise<void> {
+    const { payload } = letter
+    const isUnconfirmed = failure instanceof LogpipeError && failure.code === 'KAFKA_UNREACHABLE'
+    if (isUnconfirmed && payload.length <= BLAMELESS_BYTES) throw this.#error(letter, failure)
+    try {
+      // Waiting for a broker a second time would be long, and tell nothing new.
+      if (isUnconfirmed) await this.#send(withoutPayload(letter))
+      else await this.#send(letter).catch(() => this.#send(withoutPayload(letter)))
+    } catch (error) {
+      throw this.#error(letter, error)
+    }
+  }
+
+  #error({ topic, partition, offset, payload }: DeadLetter, cause: unknown): LogpipeError {
+    const which = `the dead letter of ${topic}-${partition}-${offset}`
+    const message = `${which} (${formatBytes(payload.length)}) cannot be written to the topic `
+    return new LogpipeError('DEAD_LETTERS', `${message}${this.#topic}: ${messageOf(cause)}`, {
+      cause,
+    })
+  }
+
+  async #send(letter: DeadLetter): Promise<void> {
     const key = Buffer.from(`${letter.topic}-${letter.partition}-${letter.offset}`, 'utf8')
     const sent = this.#produce(this.#topic, key, letter.payload, headersOf(letter))
     this.#underWay.add(sent)
@@ -58,7 +88,14 @@ class TopicLetters implements DeadLetters {
   }
 }
 
-/** Names are prefixed, as other programs add theirs. */
+function fitting(letter: DeadLetter): DeadLetter {
+  return letter.payload.length > PAYLOAD_BYTES_MAX ? withoutPayload(letter) : letter
+}
+
+/**
+ * Names are prefixed, as other programs add theirs. With payload_bytes the value is only the head
+ * of a document of this size.
+ */
 function headersOf(letter: DeadLetter): (readonly [string, string])[] {
   return [
     ['logpipe.reason', letter.reason],
@@ -70,5 +107,8 @@ function headersOf(letter: DeadLetter): (readonly [string, string])[] {
     ['logpipe.offset', String(letter.offset)],
     ['logpipe.timestamp_ms', String(letter.timestampMs)],
     ['logpipe.timestamp_type', letter.timestampType],
+    ...(letter.payloadBytes === undefined
+      ? []
+      : [['logpipe.payload_bytes', String(letter.payloadBytes)] as const]),
   ]
 }

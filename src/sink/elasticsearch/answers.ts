@@ -1,299 +1,231 @@
 /**
- * What an answer from Elasticsearch means: the contract of delivery, as a table.
+ * What an answer from Elasticsearch means, as far as it says so itself: a table.
  *
- * A row matches when all it names match: the scope, the error's type, the reason, the status. Rows
- * are asked in order and the first that matches wins, so rows by type stand before rows by reason
- * alone, and those before rows by status. Overrides (an option) come before all of them.
+ * A row matches when all it names match: the error's type, the reason, the status. Rows are asked
+ * in order and the first that matches wins. Overrides (an option) come before all of them. Both
+ * tables are total: their last row takes everything.
  *
- * The table is total: its last row of each scope takes everything. judge.ts reads it.
+ * An item's type and status come from the server alone. Its reason may quote the record, so a
+ * reason is matched whole, from its first letter, and only to give up the very document that it is
+ * about: no record can write itself a reason that holds others. An answer that no row knows is
+ * `unclear`: the neighbours then show whether the document or its index is to blame (retries.ts).
  */
-export type Verdict =
+import { answerText, type AnswerAction, type AnswerOverride } from '../../options/notations.ts'
+
+export type ItemVerdict =
   /** Resolved. */
   | 'indexed'
   | 'duplicate'
   | 'drop'
-  /** Those documents again, after a jittered backoff; fewer requests at a time. */
+  /** Again, after a jittered backoff; fewer requests at a time. */
   | 'retry'
-  /** The batch again; a node that fails so three times in a row is down. */
-  | 'down'
-  /** The batch again, with half the requests in flight and half the bytes. */
-  | 'congestion'
-  /** The index asked for waits in its own lane; other indices flow. */
+  /** The index waits in its own lane; other indices flow. */
   | 'hold'
-  /** Stop sending, tell, keep probing: it is about us, not about a document. */
-  | 'halt'
-  /** Half the batch, and remember the size; a single document is dead-lettered. */
-  | 'too_large'
-  /** Halves, until the culprit stands alone; it is dead-lettered. */
-  | 'bisect'
   | 'dead_letter'
+  /** About this document, or about its index: its neighbours tell. */
+  | 'unclear'
 
-export interface AnswerRow {
+/** What a request that failed as a whole says of the cluster, should nothing else go well. */
+export type RequestVerdict =
+  /** Its queues are full. */
+  | 'busy'
+  /** A node that fails so three times in a row is down. */
+  | 'down'
+  /** Half the requests in flight and half the bytes. */
+  | 'slow'
+  /** Nothing, unless it is a single document: the request is too large. */
+  | 'too_large'
+  /** It is about us: stop sending, and look now and then. */
+  | 'refuses'
+
+export interface AnswerRow<Verdict = ItemVerdict | RequestVerdict> {
   readonly name: string
-  /** An item of an answered request, or the request as a whole. */
-  readonly scope: 'item' | 'request' | 'any'
   readonly errorType?: RegExp
+  /** Matches the whole reason. */
   readonly reason?: RegExp
   /** First and last status, inclusive. */
   readonly status?: readonly [first: number, last: number]
   readonly verdict: Verdict
-  /** So many answers of this kind, then it is dead-lettered; absent: as long as it takes. */
-  readonly triesMax?: number
-  /** For people, and for `explain`. */
+  /** For people. */
   readonly meaning: string
 }
 
-/** Tries for an item that fails with a 5xx of its own: minutes, with the backoff's upper bound. */
-const SERVER_FAULT_TRIES_MAX = 20
-
-export const ANSWERS: readonly AnswerRow[] = [
+export const ITEM_ANSWERS: readonly AnswerRow<ItemVerdict>[] = [
   {
     name: 'written',
-    scope: 'item',
     status: [200, 299],
     verdict: 'indexed',
     meaning: 'The document is in the index (or in the failure store: an outcome of its own).',
   },
   {
     name: 'version_conflict',
-    scope: 'item',
     errorType: /^version_conflict_engine_exception$/,
     verdict: 'duplicate',
     meaning: 'A document with this _id is there already.',
   },
   {
-    name: 'rejected',
-    scope: 'any',
-    errorType: /rejected_execution_exception$/,
-    verdict: 'retry',
-    meaning: 'A queue of the server is full.',
-  },
-  {
-    name: 'circuit_breaking',
-    scope: 'any',
-    errorType: /^circuit_breaking_exception$/,
-    verdict: 'retry',
-    meaning: 'The server is short of memory.',
-  },
-  {
-    name: 'cluster_not_ready',
-    scope: 'any',
-    errorType: /^cluster_block_exception$/,
-    reason: /SERVICE_UNAVAILABLE/,
-    verdict: 'down',
-    meaning: 'The cluster has no master, or has not read its state yet.',
-  },
-  {
-    name: 'index_blocked',
-    scope: 'item',
-    errorType: /^cluster_block_exception$/,
+    name: 'index_unusable',
+    errorType: new RegExp(
+      '^(cluster_block|index_closed|unavailable_shards|index_not_found|invalid_index_name' +
+        '|security)_exception$',
+    ),
     verdict: 'hold',
-    meaning: 'The index is read-only: a full disk (429) or a block set by hand (403).',
-  },
-  {
-    name: 'index_closed',
-    scope: 'item',
-    errorType: /^index_closed_exception$/,
-    verdict: 'hold',
-    meaning: 'The index is closed.',
-  },
-  {
-    name: 'shards_exhausted',
-    scope: 'item',
-    errorType: /^validation_exception$/,
-    reason: /maximum .*shards/,
-    verdict: 'hold',
-    meaning: 'The index cannot be made: the cluster has its maximum of shards.',
-  },
-  {
-    name: 'shards_unavailable',
-    scope: 'item',
-    errorType: /^unavailable_shards_exception$/,
-    verdict: 'hold',
-    meaning: 'The primary shard is not there; asking for it makes the whole request wait.',
-  },
-  {
-    name: 'pipeline_missing',
-    scope: 'item',
-    errorType: /^illegal_argument_exception$/,
-    reason: /pipeline with id \[.*\] does not exist/,
-    verdict: 'hold',
-    meaning: 'ES_PIPELINE, or the default pipeline of the index, does not exist.',
-  },
-  {
-    name: 'target_not_writable',
-    scope: 'item',
-    errorType: /^illegal_argument_exception$/,
-    reason: /no write index is defined for alias|op_type of create are allowed in data streams/,
-    verdict: 'hold',
-    meaning: 'The alias has no write index, or a data stream is asked for more than create.',
-  },
-  {
-    name: 'index_name_invalid',
-    scope: 'item',
-    errorType: /^invalid_index_name_exception$/,
-    verdict: 'hold',
-    meaning: 'ES_INDEX gives a name that Elasticsearch does not allow.',
-  },
-  {
-    name: 'index_missing',
-    scope: 'item',
-    errorType: /^index_not_found_exception$/,
-    verdict: 'hold',
-    meaning: 'The index does not exist and may not be made.',
-  },
-  {
-    name: 'index_made_meanwhile',
-    scope: 'item',
-    errorType: /^resource_already_exists_exception$/,
-    verdict: 'retry',
-    meaning: 'Two requests made the index at the same time.',
-  },
-  {
-    name: 'item_forbidden',
-    scope: 'item',
-    errorType: /^security_exception$/,
-    verdict: 'hold',
-    meaning: 'The credentials may not write to this index.',
-  },
-  {
-    name: 'request_forbidden',
-    scope: 'request',
-    errorType: /^security_exception$/,
-    verdict: 'halt',
-    meaning: 'The credentials are wrong, or expired.',
+    meaning: 'The index is blocked, closed, missing or without its primary shard, or not for us.',
   },
   {
     name: 'document_malformed',
-    scope: 'item',
-    errorType: /^(document_parsing|mapper_parsing|strict_dynamic_mapping)_exception$/,
+    errorType: /^(document_parsing|strict_dynamic_mapping)_exception$/,
     verdict: 'dead_letter',
     meaning: 'The document does not fit the mapping.',
   },
   {
+    name: 'document_unparsable',
+    errorType: /^mapper_parsing_exception$/,
+    reason: /^(failed to parse(: .*| field \[.*)?|object mapping for \[.*)$/s,
+    verdict: 'dead_letter',
+    meaning: 'The same, from OpenSearch: its other reasons of this type are about the mapping.',
+  },
+  {
     name: 'processor_failed',
-    scope: 'item',
     errorType: /_processor_exception$/,
     verdict: 'dead_letter',
     meaning: 'A processor of the pipeline refused the document (OpenSearch says 500 to that).',
   },
   {
-    name: 'request_invalid',
-    scope: 'request',
-    errorType: /^(action_request_validation_exception|illegal_argument_exception)$/,
-    reason: /is too long, must be no longer than|Malformed action\/metadata line/,
-    verdict: 'bisect',
-    meaning: 'One document makes the request invalid: its _id is too long, or its action line bad.',
+    name: 'index_made_meanwhile',
+    errorType: /^resource_already_exists_exception$/,
+    verdict: 'retry',
+    meaning: 'Two requests made the index at the same time.',
   },
   {
-    name: 'item_busy',
-    scope: 'item',
+    name: 'busy',
     status: [429, 429],
     verdict: 'retry',
+    meaning: 'A queue of the server is full, or its memory is.',
+  },
+  {
+    name: 'unauthorized',
+    status: [401, 401],
+    verdict: 'hold',
+    meaning: 'The credentials may not write to this index.',
+  },
+  {
+    name: 'denied',
+    status: [403, 403],
+    verdict: 'hold',
+    meaning: 'The credentials may not write to this index.',
+  },
+  {
+    name: 'server_fault',
+    status: [500, 599],
+    verdict: 'retry',
+    meaning: 'A shard or a node is away for the moment, or the server fails on this document.',
+  },
+  {
+    name: 'refused',
+    verdict: 'unclear',
+    meaning: 'A processor, the mapping, a setting of the index, a limit: the neighbours tell.',
+  },
+]
+
+export const REQUEST_ANSWERS: readonly AnswerRow<RequestVerdict>[] = [
+  {
+    name: 'rejected',
+    errorType: /(^|_)(rejected_execution|circuit_breaking)_exception$/,
+    verdict: 'busy',
+    meaning: 'A queue of the server is full, or its memory is.',
+  },
+  {
+    name: 'request_busy',
+    status: [429, 429],
+    verdict: 'busy',
     meaning: 'The server, or a proxy, is busy.',
   },
   {
-    name: 'item_unauthorized',
-    scope: 'item',
-    status: [401, 401],
-    verdict: 'hold',
-    meaning: 'The credentials may not write to this index.',
-  },
-  {
-    name: 'item_denied',
-    scope: 'item',
-    status: [403, 403],
-    verdict: 'hold',
-    meaning: 'The credentials may not write to this index.',
-  },
-  {
-    name: 'item_unavailable',
-    scope: 'item',
-    status: [502, 504],
-    verdict: 'retry',
-    meaning: 'A shard or a node is away for the moment.',
-  },
-  {
-    name: 'item_server_fault',
-    scope: 'item',
-    status: [500, 599],
-    verdict: 'retry',
-    triesMax: SERVER_FAULT_TRIES_MAX,
-    meaning: 'The server failed on this document, or on anything.',
-  },
-  {
-    name: 'item_refused',
-    scope: 'item',
-    verdict: 'dead_letter',
-    meaning: 'The document is refused for good, for example by a processor of the pipeline.',
-  },
-  {
-    name: 'no_answer',
-    scope: 'request',
-    status: [0, 0],
-    verdict: 'down',
-    meaning: 'Not an answer of _bulk, or cut short: it does not account for every document.',
-  },
-  {
-    name: 'request_unauthorized',
-    scope: 'request',
-    status: [401, 401],
-    verdict: 'halt',
-    meaning: 'The credentials are wrong, or expired.',
-  },
-  {
-    name: 'request_denied',
-    scope: 'request',
-    status: [403, 403],
-    verdict: 'halt',
-    meaning: 'The credentials may not write, or a proxy says no.',
-  },
-  {
-    name: 'request_timeout',
-    scope: 'request',
-    status: [408, 408],
-    verdict: 'congestion',
-    meaning: 'The server waited too long for the request.',
-  },
-  {
-    name: 'request_too_large',
-    scope: 'request',
+    name: 'too_large',
     status: [413, 413],
     verdict: 'too_large',
     meaning: 'Larger than http.max_content_length, or than a proxy allows.',
   },
   {
-    name: 'request_busy',
-    scope: 'request',
-    status: [429, 429],
-    verdict: 'retry',
-    meaning: 'The server, or a proxy, is busy.',
-  },
-  {
-    name: 'request_refused',
-    scope: 'request',
-    status: [400, 400],
-    verdict: 'bisect',
-    meaning: 'Something in the request is wrong, most likely one document.',
+    name: 'request_timeout',
+    status: [408, 408],
+    verdict: 'slow',
+    meaning: 'The server waited too long for the request.',
   },
   {
     name: 'gateway_timeout',
-    scope: 'request',
     status: [504, 504],
-    verdict: 'congestion',
+    verdict: 'slow',
     meaning: 'A proxy got no answer in its time.',
   },
   {
+    name: 'no_answer',
+    status: [0, 0],
+    verdict: 'down',
+    meaning: 'Not an answer of _bulk, or cut short: it does not account for every document.',
+  },
+  {
     name: 'unavailable',
-    scope: 'request',
     status: [500, 599],
     verdict: 'down',
     meaning: 'The node, or what stands before it, cannot serve.',
   },
   {
-    name: 'request_misdirected',
-    scope: 'request',
-    verdict: 'halt',
-    meaning: 'This is not the _bulk endpoint that was expected: look at ES_URL.',
+    name: 'request_refused',
+    verdict: 'refuses',
+    meaning: 'The credentials, a document, or ES_URL is wrong.',
   },
 ]
+
+/** One answer, as far as the tables look at it. */
+export interface Refusal {
+  readonly status: number
+  readonly errorType: string
+  readonly reason: string
+}
+
+/** What an item says. Total: there is always a row. */
+export function classifyItem(
+  answer: Refusal,
+  overrides: readonly AnswerRow<ItemVerdict>[],
+): AnswerRow<ItemVerdict> {
+  return rowOf(answer, overrides) ?? rowOf(answer, ITEM_ANSWERS)!
+}
+
+export function classifyRequest(answer: Refusal): AnswerRow<RequestVerdict> {
+  return rowOf(answer, REQUEST_ANSWERS)!
+}
+
+function rowOf<Verdict>(
+  answer: Refusal,
+  rows: readonly AnswerRow<Verdict>[],
+): AnswerRow<Verdict> | undefined {
+  return rows.find((row) => {
+    if (row.errorType !== undefined && !row.errorType.test(answer.errorType)) return false
+    if (row.reason !== undefined && !row.reason.test(answer.reason)) return false
+    const [first, last] = row.status ?? [0, 999]
+    return answer.status >= first && answer.status <= last
+  })
+}
+
+const VERDICTS = {
+  retry: 'retry',
+  hold: 'hold',
+  'dead-letter': 'dead_letter',
+  drop: 'drop',
+  duplicate: 'duplicate',
+} as const satisfies Readonly<Record<AnswerAction, ItemVerdict>>
+
+/** The row that an override puts before the table; it is about items only. */
+export function overrideRow(override: AnswerOverride): AnswerRow<ItemVerdict> {
+  const { answer, action } = override
+  const row = {
+    name: answerText(override),
+    verdict: VERDICTS[action],
+    meaning: 'Set by an option.',
+  } as const
+  return 'status' in answer
+    ? { ...row, status: [answer.status, answer.status] }
+    : { ...row, errorType: new RegExp(`^${answer.errorType}$`) }
+}

@@ -8,10 +8,14 @@
  */
 
 export interface BulkItem {
+  /** The index that it was going to; empty where the answer does not say. */
+  readonly index: string
   readonly status: number
   readonly errorType: string
   readonly reason: string
   readonly failureStore: boolean
+  /** The ingest pipeline dropped it: the index does not have it. */
+  readonly isDropped: boolean
 }
 
 export type BulkAnswer =
@@ -29,10 +33,20 @@ export type BulkAnswer =
 
 /** Reasons are logged and stored; some quote the whole document. */
 const REASON_LENGTH_MAX = 1000
+/** Causes of causes; Elasticsearch gives two or three. */
+const CAUSES_MAX = 5
 
-/** @param documentCount how many the request held. */
-export function readBulkAnswer(status: number, text: string, documentCount: number): BulkAnswer {
-  if (status === 200 && isAllWritten(text, documentCount)) {
+/**
+ * @param documentCount how many the request held.
+ * @param isCurious it matters which index took which document.
+ */
+export function readBulkAnswer(
+  status: number,
+  text: string,
+  documentCount: number,
+  isCurious = false,
+): BulkAnswer {
+  if (status === 200 && !isCurious && isAllWritten(text, documentCount)) {
     return { kind: 'written', tookMs: Number(/"took":(\d+)/.exec(text.slice(0, 80))?.[1] ?? 0) }
   }
   const parsed = parse(text)
@@ -54,7 +68,7 @@ const STATUS = '"status":20'
 
 function isAllWritten(text: string, documentCount: number): boolean {
   if (!HEAD_NO_ERRORS.test(text) || !text.endsWith(']}')) return false
-  if (text.includes('"failure_store"')) return false
+  if (text.includes('"failure_store"') || text.includes('"noop"')) return false
   let count = 0
   for (let at = text.indexOf(STATUS); at >= 0; at = text.indexOf(STATUS, at + STATUS.length)) {
     count++
@@ -73,9 +87,11 @@ function readItems(list: unknown): BulkItem[] | undefined {
     const result = isRecord(item) ? Object.values(item)[0] : undefined
     if (!isRecord(result) || typeof result['status'] !== 'number') return undefined
     items.push({
+      index: typeof result['_index'] === 'string' ? result['_index'] : '',
       status: result['status'],
       ...readError(result['error']),
       failureStore: result['failure_store'] === 'used',
+      isDropped: result['result'] === 'noop',
     })
   }
   return items
@@ -91,11 +107,23 @@ function readError(error: unknown): { errorType: string; reason: string } {
   // A proxy, and Elasticsearch for a bad path, send the error as text.
   if (typeof error === 'string') return { errorType: '', reason: error.slice(0, REASON_LENGTH_MAX) }
   if (!isRecord(error)) return { errorType: '', reason: '' }
-  const { type, reason } = error
-  return {
-    errorType: typeof type === 'string' ? type : '',
-    reason: typeof reason === 'string' ? reason.slice(0, REASON_LENGTH_MAX) : '',
+  const { type } = error
+  return { errorType: typeof type === 'string' ? type : '', reason: reasonOf(error) }
+}
+
+/** The reason with the causes below it, which often say more; each once. */
+function reasonOf(error: Record<string, unknown>): string {
+  const parts: string[] = []
+  let cause: unknown = error
+  for (let depth = 0; depth < CAUSES_MAX && isRecord(cause); depth++) {
+    const { type, reason } = cause
+    // The type of the error itself is told beside the reason.
+    const name = depth > 0 && typeof type === 'string' ? type : ''
+    const text = typeof reason === 'string' && reason !== '' ? reason : name
+    if (text !== '' && !parts.some((part) => part.includes(text))) parts.push(text)
+    cause = cause['caused_by']
   }
+  return parts.join(': ').slice(0, REASON_LENGTH_MAX)
 }
 
 function parse(text: string): unknown {

@@ -4,11 +4,14 @@
  * Bound. One ActionHead for each partition and span of the index's date, at most HEADS_MAX of them:
  * above that all are made anew. A head is some hundred bytes.
  */
+import { messageOf } from '../../core/errors.ts'
+import { formatBytes } from '../../core/units.ts'
 import type { BodyBuilder, MatchedRecord, RecordEncoder } from '../../pool/record-encoder.ts'
 import { ActionHead } from './action-line.ts'
 import { writeDocument } from './document.ts'
 import { dateBucketOf, indexNameOf, parseIndexPattern, type IndexPattern } from './index-name.ts'
 import type { DocumentSettings } from './settings.ts'
+import { writeStub } from './unsendable.ts'
 
 /** Twice the partitions that one consumer may reasonably have, for two days each. */
 const HEADS_MAX = 16_384
@@ -31,9 +34,28 @@ export class BulkEncoder implements RecordEncoder {
   }
 
   encode(record: MatchedRecord, body: BodyBuilder): void {
-    this.#headOf(record).write(record, body)
-    writeDocument(body, record, this.#settings.document, this.#nowMs)
-    body.byte(LINE_END)
+    const head = this.#headOf(record)
+    const { maxRecordBytes, document } = this.#settings
+    const start = body.size
+    let bytes = record.value?.length ?? 0
+    if (bytes <= maxRecordBytes) {
+      try {
+        head.write(record, body)
+        writeDocument(body, record, document, this.#nowMs)
+        body.byte(LINE_END)
+      } catch (error) {
+        // Whatever it is, it is of this record: the others of its thread go on.
+        body.rewind(start)
+        return writeStub(body, head.index, record, 'record_not_encoded', messageOf(error))
+      }
+      // A value of control characters is six times as long in JSON.
+      bytes = body.size - start
+      if (bytes <= maxRecordBytes) return
+      body.rewind(start)
+    }
+    const limit = `--max-record-bytes (${formatBytes(maxRecordBytes)})`
+    const reason = `the document would have ${formatBytes(bytes)} or more, above ${limit}`
+    writeStub(body, head.index, record, 'record_too_large', reason)
   }
 
   #headOf(record: MatchedRecord): ActionHead {

@@ -1,36 +1,42 @@
 /**
  * Sends what waits and does what the answers say, until every document is settled.
  *
- *             +------------------- again, after a backoff -------------+
- *             v                                                      |
- *   add --> Schedule --next--> request --transport--> reply --answers--> settle, hold, ...
+ * ```
+ *             +------------------- again, after a backoff -------------------+
+ *             v                                                              |
+ *   add --> Schedule --next--> request --transport--> reply --else--> DocumentRetries
+ *                                                       |                    |
+ *                                                       +--all written----> settled
+ * ```
  *
- * Requests in flight and their size follow Concurrency; whether to send at all follows Health. One
+ * Requests in flight, their size and their time-out follow Concurrency; whether to send at all
+ * follows Health; what becomes of documents that were not written is decided in retries.ts. One
  * timer wakes it for whatever is due first; everything else happens when a batch or an answer
  * comes.
  *
- * Bound. What it holds is bounded by the sink; requests in flight by ES_CONCURRENCY_MAX. Tries are
- * not bounded in number, only in rate (backoff.ts).
+ * Bound. What it holds is bounded by the sink; requests in flight by ES_CONCURRENCY, and half as
+ * many pieces of failed requests beside them. Tries are not bounded in number, only in rate
+ * (backoff.ts).
  */
-import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
+import type { Outcome } from '../sink.ts'
+import { classifyRequest, type Refusal } from './answers.ts'
 import { BodyBuffers } from './body-buffers.ts'
-import { readBulkAnswer, type BulkAnswer } from './bulk-answer.ts'
+import { readBulkAnswer, type BulkAnswer, type BulkItem } from './bulk-answer.ts'
 import type { BulkReply, BulkTransport } from './bulk-transport.ts'
 import { Concurrency } from './concurrency.ts'
+import { answersOf, CLUSTER, Evidence } from './evidence.ts'
 import { Health } from './health.ts'
-import { judge } from './judge.ts'
 import { Lanes } from './lane.ts'
 import type { LoadBooks } from './load.ts'
-import type { Parcel } from './parcel.ts'
+import { countOf, type Parcel } from './parcel.ts'
 import type { DeadLetters, Overflow } from './outlets.ts'
 import { Overspill } from './overspill.ts'
-import { Requeue } from './requeue.ts'
-import { bodyOf, type BulkRequest } from './request.ts'
+import { bodyOf, indicesOf, type BulkRequest } from './request.ts'
+import { DocumentRetries, type Sent } from './retries.ts'
 import { Schedule } from './schedule.ts'
 import type { ElasticsearchSettings } from './settings.ts'
-import { applyItems, type Refusal } from './verdicts.ts'
-import type { Outcome } from '../sink.ts'
+import { Targets } from './targets.ts'
 
 export interface WriterParts {
   readonly settings: ElasticsearchSettings
@@ -47,16 +53,32 @@ export interface WriterParts {
   readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
   /** Whether the memory holds more than this share of its bounds. */
   readonly isAbove: (share: number) => boolean
+  /** Something that an operator should know, in one line. */
+  readonly notice: (message: string) => void
   /** The writer cannot go on. Called once. */
   readonly fail: (error: Error) => void
 }
 
 /** A request under way, and what was true when it left. */
-interface Flight {
-  readonly request: BulkRequest
-  readonly startedMs: number
+interface Flight extends Sent {
   readonly wasAtLimit: boolean
+  readonly timeoutMs: number
 }
+
+/** A document that was written, sent once more to see whether requests go well. */
+interface Canary {
+  readonly body: Buffer
+  readonly writtenMs: number
+}
+
+/** Only small documents are kept for that, of so many indices. */
+const CANARY_BYTES_MAX = 4096
+const CANARIES_MAX = 64
+/** A new one is kept so often, and asked no later: its index may have been rolled over by then. */
+const CANARY_EVERY_MS = 1000
+const CANARY_AGE_MAX_MS = 5 * 60_000
+/** How often people hear that answers are late. */
+const NOTICE_EVERY_MS = 60_000
 
 export class BulkWriter {
   readonly schedule: Schedule
@@ -65,11 +87,18 @@ export class BulkWriter {
   readonly overspill: Overspill | null
   readonly #parts: WriterParts
   readonly #clock: Clock
-  readonly #requeue: Requeue
+  readonly #retries: DocumentRetries
+  readonly #evidence = new Evidence()
   readonly #buffers: BodyBuffers
+  readonly #targets: Targets
+  /** Requests in flight, without pieces. */
   #inFlight = 0
-  /** Requests that a working server has answered. */
-  #goodCount = 0
+  #piecesInFlight = 0
+  /** By the index asked for. */
+  readonly #canaries = new Map<string, Canary>()
+  #canaryMs = -Infinity
+  #isCanaryInFlight = false
+  #noticeMs = -Infinity
   #isFlushing = false
   #isStopped = false
   #cancelTimer: () => void = () => undefined
@@ -81,12 +110,14 @@ export class BulkWriter {
     this.#parts = parts
     this.#clock = parts.clock
     this.#buffers = new BodyBuffers(settings.bulkBytes, settings.concurrencyMax)
+    this.#targets = new Targets(parts.transport, parts.clock)
     this.schedule = new Schedule(settings, new Lanes(random))
     this.health = new Health(parts.transport.nodeCount, random)
     this.concurrency = new Concurrency({
       requestsMax: settings.concurrencyMax,
       bytesMax: settings.bulkBytes,
       timeoutMs: settings.timeoutMs,
+      timeoutMaxMs: Math.max(settings.timeoutMs, settings.timeoutMaxMs),
     })
     this.overspill =
       parts.overflow === null
@@ -98,12 +129,18 @@ export class BulkWriter {
             health: this.health,
             wake: () => this.pump(),
           })
-    this.#requeue = new Requeue({ ...parts, schedule: this.schedule })
+    this.#retries = new DocumentRetries({
+      ...parts,
+      schedule: this.schedule,
+      evidence: this.#evidence,
+      answerOverrides: settings.answerOverrides,
+      wantsOthers: (asked) => void this.#askCanary(asked),
+    })
   }
 
   /** Documents that were sent again, or will be. */
   get retryCount(): number {
-    return this.#requeue.retryCount
+    return this.#retries.retryCount
   }
 
   /** Takes documents in. */
@@ -121,7 +158,7 @@ export class BulkWriter {
   /** Sends nothing more; answers that still come are not looked at. */
   stop(): void {
     this.#isStopped = true
-    this.#requeue.stop()
+    this.#retries.stop()
     this.overspill?.stop()
     this.#cancelTimer()
   }
@@ -138,71 +175,90 @@ export class BulkWriter {
 
   #nextRequest(): BulkRequest | null {
     const nowMs = this.#clock.monotonicMs()
-    if (this.#inFlight >= this.#limit) return null
-    const bytesMax = this.concurrency.bytes
+    if (nowMs < this.health.nextSendMs) return null
+    const room = { nowMs, bytesMax: this.concurrency.bytes, isFlushing: this.#isFlushing }
     if (this.health.state !== 'up') {
-      return nowMs >= this.health.nextProbeMs ? this.schedule.probe(bytesMax) : null
+      const isAlone = this.#inFlight + this.#piecesInFlight === 0
+      return isAlone ? this.schedule.probe(this.health.probeDocuments, room) : null
     }
-    return this.schedule.next({ nowMs, bytesMax, isFlushing: this.#isFlushing })
+    const piece = this.#hasPieceRoom ? this.schedule.nextPiece(nowMs) : null
+    return piece ?? (this.#hasRoom ? this.schedule.next(room) : null)
   }
 
-  get #limit(): number {
-    return this.health.state === 'up' ? this.concurrency.limit : 1
+  get #hasRoom(): boolean {
+    return this.#inFlight < this.concurrency.limit
+  }
+
+  /** Pieces go beside the others, so that those keep their pace. */
+  get #hasPieceRoom(): boolean {
+    return this.#piecesInFlight < Math.max(1, this.concurrency.limit >>> 1)
   }
 
   #setTimer(): void {
     this.#cancelTimer()
     this.#cancelTimer = () => undefined
-    // Without room for a request the next answer is what wakes us.
-    if (this.#inFlight >= this.#limit) return
-    const spillMs = this.overspill?.nextMs ?? Infinity
-    const waitingMs = this.schedule.nextMs()
-    const isUp = this.health.state === 'up' || waitingMs === Infinity
-    const dueMs = Math.min(spillMs, isUp ? waitingMs : this.health.nextProbeMs)
+    const dueMs = this.#dueMs()
     if (dueMs === Infinity) return
     const delayMs = Math.max(0, dueMs - this.#clock.monotonicMs())
     this.#cancelTimer = this.#clock.after(delayMs, () => this.pump())
   }
 
+  /** When there may be something to do; Infinity: when an answer or a batch comes. */
+  #dueMs(): number {
+    const isUp = this.health.state === 'up'
+    const isIdle = this.#inFlight + this.#piecesInFlight === 0
+    const hasRoom = isUp ? this.#hasRoom : isIdle
+    const hasPieceRoom = isUp ? this.#hasPieceRoom : isIdle
+    // Without room for a request the next answer is what wakes us.
+    if (!hasRoom && !hasPieceRoom) return Infinity
+    const waitingMs = Math.min(
+      hasRoom ? this.schedule.nextMs() : Infinity,
+      hasPieceRoom ? this.schedule.nextPieceMs : Infinity,
+    )
+    const sendMs = this.health.nextSendMs
+    const nextMs = isUp || waitingMs === Infinity ? Math.max(waitingMs, sendMs) : sendMs
+    return Math.min(nextMs, this.overspill?.nextMs ?? Infinity)
+  }
+
   async #send(request: BulkRequest): Promise<void> {
-    this.#inFlight++
+    if (request.isPiece) this.#piecesInFlight++
+    else this.#inFlight++
+    const learning = this.#targets.learn(indicesOf(request))
+    if (learning !== null) await learning
+    const { timeoutMs } = this.concurrency
     const flight = {
       request,
       startedMs: this.#clock.monotonicMs(),
-      wasAtLimit: this.#inFlight >= this.#limit,
+      startedAt: this.#evidence.at,
+      wasAtLimit: !request.isPiece && !this.#hasRoom,
+      timeoutMs,
     }
     let buffer: Buffer | null = null
-    const body = bodyOf(request, (byteCount) => (buffer = this.#buffers.take(byteCount)))
-    const reply = await this.#parts.transport.send(body)
-    this.#inFlight--
+    const body = bodyOf(
+      request,
+      (byteCount) => (buffer = this.#buffers.take(byteCount)),
+      (index) => this.#targets.isDataStream(index),
+    )
+    const reply = await this.#parts.transport.send(body, timeoutMs)
+    if (request.isPiece) this.#piecesInFlight--
+    else this.#inFlight--
     if (this.#isStopped) return
-    // Who does not account for every document may not have read them: some are still to be sent.
-    const isRead = this.#handle(flight, reply)
-    if (buffer !== null && isRead) this.#buffers.giveBack(buffer)
+    const answer = this.#read(reply, request.documentCount)
+    if (answer.kind === 'refused') this.#failed(flight, reply, answer)
+    else {
+      this.#answered(flight, reply.node, answer)
+      // Who does not account for every document may not have read them: it is not given back then.
+      if (buffer !== null) this.#buffers.giveBack(buffer)
+    }
     this.pump()
   }
 
-  /** @returns whether the server has accounted for every document. */
-  #handle(flight: Flight, reply: BulkReply): boolean {
-    const nowMs = this.#clock.monotonicMs()
-    const { request, startedMs } = flight
-    if (reply.kind === 'timeout') {
-      this.concurrency.timedOut(startedMs, nowMs)
-      this.health.timedOut(reply.message)
-      this.#requeue.again(request)
-    } else if (reply.kind === 'unreachable') {
-      this.concurrency.broken()
-      this.health.failed(reply.node, reply.message, nowMs)
-      this.#requeue.again(request)
-    } else {
-      const answer = readBulkAnswer(reply.status, reply.text, request.documentCount)
-      if (answer.kind !== 'refused') {
-        this.#answered(flight, reply.node, answer)
-        return true
-      }
-      this.#refused(flight, reply.node, answer)
+  #read(reply: BulkReply, documentCount: number): BulkAnswer {
+    if (reply.kind === 'answer') {
+      return readBulkAnswer(reply.status, reply.text, documentCount, this.#retries.isCurious)
     }
-    return false
+    const errorType = reply.kind === 'timeout' ? 'timeout' : 'connection_error'
+    return { kind: 'refused', status: 0, errorType, reason: reply.message }
   }
 
   #answered(
@@ -212,18 +268,10 @@ export class BulkWriter {
   ): void {
     const { request } = flight
     const nowMs = this.#clock.monotonicMs()
-    this.#goodCount++
+    const items = answer.kind === 'items' ? answer.items : []
+    this.#evidence.good(CLUSTER, 1, nowMs)
     this.health.succeeded(node)
-    let rejectedCount = 0
-    let isStillHeld = false
-    if (answer.kind === 'written') {
-      for (const { load, from, to } of request.parcels) load.settle(from, to, 'indexed')
-    } else {
-      const overrides = this.#parts.settings.answerOverrides
-      const tally = applyItems(request, answer.items, overrides, this.#requeue)
-      rejectedCount = tally.rejectedCount
-      isStillHeld = tally.heldCount > 0
-    }
+    const rejectedCount = items.filter(({ status }) => status === 429).length
     this.rejectedCount += rejectedCount
     this.concurrency.answered({
       startedMs: flight.startedMs,
@@ -234,67 +282,128 @@ export class BulkWriter {
       rejectedCount,
       wasAtLimit: flight.wasAtLimit,
     })
-    if (request.lane === null) return
-    if (isStillHeld) this.schedule.lanes.postpone(request.lane, nowMs)
-    else this.#requeue.releaseLane(request.lane)
+    this.#noteLate(flight, items.filter(({ status }) => status === 409).length, nowMs)
+    this.#keepCanary(request, answer.kind === 'items' ? items.findIndex(isThere) : 0, nowMs)
+    if (answer.kind === 'items') return this.#retries.answered(flight, items)
+    for (const { load, from, to } of request.parcels) load.settle(from, to, 'indexed')
+    if (request.lane !== null) this.#retries.release(request.lane.index)
   }
 
-  #refused(
-    flight: Flight,
-    node: string,
-    answer: Extract<BulkAnswer, { readonly kind: 'refused' }>,
-  ): void {
-    const { request, startedMs } = flight
+  /** Documents that got no answer once, and are there: the answers are late, not the documents. */
+  #noteLate({ request, startedMs }: Flight, duplicateCount: number, nowMs: number): void {
+    const areThere = duplicateCount * 2 >= request.documentCount
+    const waitedMs = request.parcels.reduce((most, parcel) => Math.max(most, parcel.lateMs), 0)
+    if (areThere && waitedMs > 0) this.concurrency.arrivedLate(waitedMs)
+    const lateMs = Math.max(areThere ? waitedMs : 0, nowMs - startedMs)
+    if (lateMs < this.#parts.settings.timeoutMs || nowMs - this.#noticeMs < NOTICE_EVERY_MS) return
+    this.#noticeMs = nowMs
+    const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
+    this.#parts.notice(
+      `documents arrive at Elasticsearch, but its answers come after ${seconds(lateMs)}: ` +
+        `waiting ${seconds(this.concurrency.timeoutMs)} for the next ones`,
+    )
+  }
+
+  /** Nothing is known of its documents, or all of them are to be sent again. */
+  #failed(flight: Flight, reply: BulkReply, refusal: Refusal): void {
+    const { request, startedMs, startedAt } = flight
     const nowMs = this.#clock.monotonicMs()
-    const row = judge({ scope: 'request', ...answer }, [])
-    const message = `${answer.status} ${answer.errorType} ${answer.reason}`.slice(0, 300)
-    switch (row.verdict) {
-      case 'retry':
-        this.rejectedCount += request.documentCount
-        this.concurrency.refused(startedMs, nowMs)
-        this.health.succeeded(node)
-        break
-      case 'congestion':
-        this.concurrency.timedOut(startedMs, nowMs)
-        if (this.health.state !== 'up') this.health.failed(node, message, nowMs)
-        break
-      case 'too_large':
-        this.concurrency.tooLarge(request.byteCount)
-        if (request.documentCount > 1) return this.#requeue.split(request, null)
-        return this.#requeue.deadLetterAll(request, answer)
-      case 'bisect':
-        if (this.#bisect(request, answer, row.reason !== undefined)) return
-        this.health.refused(node, message, nowMs)
-        return this.#requeue.suspect(request, this.#goodCount)
-      case 'halt':
-        this.health.refused(node, message, nowMs)
-        break
-      case 'down':
-        this.health.failed(node, message, nowMs)
-        break
-      case 'indexed':
-      case 'duplicate':
-      case 'drop':
-      case 'hold':
-      case 'dead_letter':
-        assert.fail(`the table says ${row.verdict} of a whole request`)
+    const waitMs = reply.kind === 'answer' ? reply.waitMs : 0
+    const { status, errorType, reason } = refusal
+    const message =
+      reply.kind === 'answer' ? `${status} ${errorType} ${reason}`.slice(0, 300) : reply.message
+    const verdict = reply.kind === 'timeout' ? 'slow' : classifyRequest(refusal).verdict
+    // While others go well, it is about what is in the request.
+    const isPiece = request.isPiece && this.health.state === 'up'
+    const isOurs =
+      this.#evidence.isGoodSince(CLUSTER, startedAt) ||
+      (isPiece && this.#evidence.isGoodLately(CLUSTER, startedMs))
+    if (verdict === 'too_large' && request.documentCount > 1) {
+      this.concurrency.tooLarge(request.byteCount, nowMs)
+    } else if (verdict === 'busy') {
+      this.rejectedCount += request.documentCount
+      this.concurrency.refused(startedMs, nowMs)
+    } else if (verdict === 'slow' && !(isOurs && request.isPiece)) {
+      this.concurrency.timedOut(startedMs, nowMs)
     }
-    this.#requeue.again(request)
+    if (reply.kind === 'unreachable' && !isOurs) this.concurrency.broken()
+    if (!isOurs) {
+      if (reply.kind === 'timeout') this.concurrency.beMorePatient()
+      if (waitMs > 0) this.health.pause(nowMs + waitMs)
+      // Where one document is too large, and nothing else goes well, it is about us.
+      const isSplit = verdict === 'too_large' && request.documentCount > 1
+      if (!isSplit) this.#blame(verdict, reply.node, message)
+    }
+    const late = reply.kind === 'timeout' ? lateOf(request, flight.timeoutMs) : request
+    this.#retries.failed({ request: late, startedMs, startedAt }, refusal, waitMs)
   }
 
-  /**
-   * Looks for the document that makes a request invalid. It is not believed to be the document's
-   * fault unless the reason says so (`isCertain`) or other requests go well meanwhile: if
-   * everything is refused, the configuration is wrong and every document would be thrown out.
-   * @returns whether something was done about it.
-   */
-  #bisect(request: BulkRequest, refusal: Refusal, isCertain: boolean): boolean {
-    const since = request.suspectSince ?? this.#goodCount
-    const isAlone = request.documentCount === 1
-    const isInDoubt = isAlone && !isCertain && this.#goodCount === since
-    if (isInDoubt || (!isAlone && this.health.state === 'halted')) return false
-    if (isAlone) this.#requeue.deadLetterAll(request, refusal)
-    else this.#requeue.split(request, since)
-    return true
+  #blame(
+    verdict: ReturnType<typeof classifyRequest>['verdict'],
+    node: string,
+    message: string,
+  ): void {
+    const nowMs = this.#clock.monotonicMs()
+    switch (verdict) {
+      case 'busy':
+        return this.health.busy(message, nowMs)
+      case 'down':
+        return this.health.failed(node, message, nowMs)
+      case 'too_large':
+      case 'refuses':
+        return this.health.refused(node, message, nowMs)
+      case 'slow':
+        return this.health.timedOut(message, nowMs)
+    }
   }
+
+  /** @param place of a document that is there; -1: none is. */
+  #keepCanary({ parcels }: BulkRequest, place: number, nowMs: number): void {
+    // Without an _id it would be written twice.
+    if (place < 0 || this.#parts.settings.documentId === 'none') return
+    if (nowMs - this.#canaryMs < CANARY_EVERY_MS) return
+    let left = place
+    const parcel = parcels.find((each) => left < countOf(each) || (left -= countOf(each)) < 0)!
+    const { load, from } = { load: parcel.load, from: parcel.from + left }
+    const document = load.documentOf(from)
+    if (document.length > CANARY_BYTES_MAX) return
+    this.#canaryMs = nowMs
+    if (this.#canaries.size >= CANARIES_MAX) this.#canaries.clear()
+    this.#canaries.set(load.indexOf(from), { body: Buffer.from(document), writtenMs: nowMs })
+  }
+
+  /** Shows how others fare that are sent to this index, or to any. */
+  async #askCanary(asked: string): Promise<void> {
+    const [any] = this.#canaries.keys()
+    const index = this.#canaries.has(asked) ? asked : any
+    const canary = index === undefined ? undefined : this.#canaries.get(index)
+    if (index === undefined || canary === undefined || this.#isCanaryInFlight) return
+    const startedMs = this.#clock.monotonicMs()
+    if (startedMs - canary.writtenMs > CANARY_AGE_MAX_MS) return
+    this.#isCanaryInFlight = true
+    const reply = await this.#parts.transport.send(canary.body, this.concurrency.timeoutMs)
+    this.#isCanaryInFlight = false
+    if (this.#isStopped) return
+    const answer = this.#read(reply, 1)
+    const items = answer.kind === 'items' ? answer.items : []
+    const nowMs = this.#clock.monotonicMs()
+    if (answer.kind === 'refused') this.#evidence.bad(CLUSTER, 1)
+    else {
+      this.#evidence.good(CLUSTER, 1, nowMs)
+      this.health.succeeded(reply.node)
+      if (items.every(isThere)) this.#evidence.good(answersOf(index), 1, nowMs)
+      else this.#evidence.bad(answersOf(index), 1)
+    }
+    this.pump()
+  }
+}
+
+function isThere({ status }: BulkItem): boolean {
+  return status < 300 || status === 409
+}
+
+/** The request, with what its documents waited for in vain. */
+function lateOf(request: BulkRequest, timeoutMs: number): BulkRequest {
+  const parcels = request.parcels.map((parcel) => ({ ...parcel, lateMs: timeoutMs }))
+  return { ...request, parcels }
 }

@@ -9,9 +9,14 @@
  *           slow (the round trip, or the server's own time in it, above twice its long-term mean):
  *           no increase. Above 60 % of the time-out: to 3/4, before it becomes one
  *
+ * The time-out grows, up to ES_TIMEOUT_MAX_MS: to twice the time that an answer took, and to twice
+ * itself when documents that got no answer in it are found written at their second try. It shrinks
+ * again slowly. While no request at all is answered in time, it doubles as well, to see whether
+ * patience helps; the first answer ends that.
+ *
  * A cut is made once for the requests of one round: those in flight at the cut tell of the state
  * before it. Bytes come back by a sixteenth of ES_BULK_BYTES for each good answer, up to the limit
- * that a 413 taught.
+ * that a 413 taught; that limit doubles in each LEARNT_MS without another 413.
  */
 import assert from 'node:assert/strict'
 
@@ -19,6 +24,7 @@ export interface ConcurrencyBounds {
   readonly requestsMax: number
   readonly bytesMax: number
   readonly timeoutMs: number
+  readonly timeoutMaxMs: number
 }
 
 export interface Observation {
@@ -42,6 +48,10 @@ const REQUESTS_START = 2
 const MEAN_WEIGHT = 0.02
 const SLOW_RATIO = 2
 const TIMEOUT_SHARE = 0.6
+/** What is left of a raised time-out after each answer: half after some 140. */
+const TIMEOUT_DECAY = 0.995
+/** A server's or a proxy's limit is changed by people: one request a minute finds out. */
+const LEARNT_MS = 60_000
 /** Milliseconds below which a round trip is never called slow: a timer's grain. */
 const SLOW_MS_MIN = 20
 
@@ -53,6 +63,10 @@ export class Concurrency {
   #bytesLearnt = Infinity
   readonly #roundTrip = new Mean()
   readonly #took = new Mean()
+  /** The time-out that answers have taught, and the one that is in use. */
+  #timeoutLearntMs: number
+  #timeoutMs: number
+  #tooLargeMs = -Infinity
   /** Requests that started before this saw the state before the last cut. */
   #cutMs = -1
 
@@ -61,11 +75,18 @@ export class Concurrency {
     this.#bounds = bounds
     this.#limit = Math.min(REQUESTS_START, bounds.requestsMax)
     this.#bytes = bounds.bytesMax
+    this.#timeoutLearntMs = bounds.timeoutMs
+    this.#timeoutMs = bounds.timeoutMs
   }
 
   /** Requests that may be in flight now. */
   get limit(): number {
     return Math.max(1, Math.floor(this.#limit))
+  }
+
+  /** How long to wait for the next answer. */
+  get timeoutMs(): number {
+    return this.#timeoutMs
   }
 
   /** Bytes that a request may hold now; a single larger document goes alone. */
@@ -77,7 +98,13 @@ export class Concurrency {
     const roundTripMs = seen.endedMs - seen.startedMs
     const isSlowTrip = this.#roundTrip.isSlow(roundTripMs)
     const isSlow = this.#took.isSlow(seen.tookMs) || isSlowTrip
-    const nearTimeout = roundTripMs > this.#bounds.timeoutMs * TIMEOUT_SHARE
+    const nearTimeout = roundTripMs > this.#timeoutMs * TIMEOUT_SHARE
+    this.#learnTimeout(Math.max(this.#timeoutLearntMs * TIMEOUT_DECAY, roundTripMs * 2))
+    if (seen.byteCount > this.#bytesLearnt) this.#bytesLearnt = seen.byteCount
+    if (seen.endedMs - this.#tooLargeMs > LEARNT_MS) {
+      this.#bytesLearnt *= 2
+      this.#tooLargeMs = seen.endedMs
+    }
     if (seen.rejectedCount > 0) {
       const most = seen.rejectedCount * 2 > seen.documentCount
       this.#cut(seen.startedMs, seen.endedMs, most ? 0.5 : 0.75)
@@ -96,6 +123,23 @@ export class Concurrency {
     this.#bytes = Math.max(BYTES_MIN, this.#bytes / 2)
   }
 
+  /** Documents that were sent with that time-out and got no answer are there all the same. */
+  arrivedLate(timeoutMs: number): void {
+    this.#learnTimeout(Math.max(this.#timeoutLearntMs, timeoutMs * 2))
+  }
+
+  #learnTimeout(wantedMs: number): void {
+    const { timeoutMs, timeoutMaxMs } = this.#bounds
+    this.#timeoutLearntMs = Math.max(timeoutMs, Math.min(timeoutMaxMs, wantedMs))
+    this.#timeoutMs = this.#timeoutLearntMs
+  }
+
+  /** Nothing was answered in time since then: wait longer for the next. */
+  beMorePatient(): void {
+    const { timeoutMs, timeoutMaxMs } = this.#bounds
+    this.#timeoutMs = Math.max(timeoutMs, Math.min(timeoutMaxMs, this.#timeoutMs * 2))
+  }
+
   /** No answer in time. */
   timedOut(startedMs: number, nowMs: number): void {
     if (startedMs > this.#cutMs) this.#bytes = Math.max(BYTES_MIN, this.#bytes / 2)
@@ -108,7 +152,8 @@ export class Concurrency {
   }
 
   /** A request of so many bytes was too large. */
-  tooLarge(byteCount: number): void {
+  tooLarge(byteCount: number, nowMs: number): void {
+    this.#tooLargeMs = nowMs
     this.#bytesLearnt = Math.min(this.#bytesLearnt, Math.max(1, Math.floor(byteCount / 2)))
   }
 

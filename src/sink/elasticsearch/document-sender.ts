@@ -3,14 +3,19 @@
  * pipeline's own output, and waits until Elasticsearch has taken them. For `spill drain` and `dlq
  * replay`.
  *
- * Bound. One call's documents at a time. It gives up when nothing was taken for STALL_MS, and
- * `graceMs` after `signal`.
+ * Nothing that was taken is forgotten, and what waits holds up nothing else: a call ends when all
+ * is taken, when only documents of indices that refuse all are left (HELD_MS), or when nothing
+ * moves at all (STALL_MS). What is left then is let go of, with the output that holds it; the next
+ * call gets a new one. An index of which a call could place nothing is not asked again.
+ *
+ * Bound. One call's documents at a time, and the names of the indices that wait.
  */
 import assert from 'node:assert/strict'
 import { systemClock, type Clock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import { formatDuration } from '../../core/units.ts'
 import type { Outcome } from '../sink.ts'
+import { indexAt } from './action-line.ts'
 import type { BulkTransport } from './bulk-transport.ts'
 import { ElasticsearchSink } from './elasticsearch-sink.ts'
 import type { DeadLetters } from './outlets.ts'
@@ -20,113 +25,168 @@ import type { ElasticsearchSettings } from './settings.ts'
 export interface SenderParts {
   /** Null: a document that is refused for good ends the sending. */
   readonly deadLetters: DeadLetters | null
-  /** Aborted: what is under way gets `graceMs`, then `send` rejects. */
+  /** Aborted: what is under way gets `graceMs`, then the sending ends. */
   readonly signal: AbortSignal
   readonly graceMs: number
   readonly clock?: Clock
-  /** For tests. */
-  readonly transport?: BulkTransport
+  /** For tests: one for each output. */
+  readonly openTransport?: () => BulkTransport
 }
 
 /** A restart of Elasticsearch fits in; whoever waits for the command wants an end some time. */
 const STALL_MS = 60_000
+/** Some looks at an index that waits (PROBE_TIMES). */
+const HELD_MS = 5000
 const LOOK_EVERY_MS = 500
 /** What is under way at the end was settled, or is given up. */
 const CLOSE_MS = 1
 
+/** Of a document: how it ended; undefined: it was not taken, and may be sent again. */
+type Sent = Outcome | undefined
+
 export class DocumentSender {
-  readonly #sink: ElasticsearchSink
+  readonly #settings: ElasticsearchSettings
   readonly #parts: SenderParts
   readonly #clock: Clock
+  #sink: ElasticsearchSink | null = null
+  /** Why each index waits. */
+  readonly #waiting = new Map<string, string>()
   #failure: Error | null = null
-  #reject: ((error: Error) => void) | null = null
+  /** Ends the call under way. */
+  #end: () => void = () => undefined
 
   constructor(settings: ElasticsearchSettings, parts: SenderParts) {
     this.#parts = parts
     this.#clock = parts.clock ?? systemClock
-    const { deadLetters, transport } = parts
-    this.#sink = new ElasticsearchSink(
-      // One batch at a time is bounded already, and nothing of it may be dropped.
-      { ...settings, dropWhenFull: false },
-      {
-        events: {
-          fail: (error) => this.#fail(error),
-          endOfOutput: () => undefined,
-          drained: () => undefined,
-        },
-        deadLetters,
-        overflow: null,
-        clock: this.#clock,
-        ...(transport === undefined ? {} : { transport }),
-      },
-    )
+    // One batch at a time is bounded already, and nothing of it may be dropped.
+    this.#settings = { ...settings, dropWhenFull: false }
   }
 
   /** What is wrong now, in one line; null when all is well. */
   get trouble(): string | null {
-    return this.#sink.gauges().trouble
+    return this.#sink?.gauges().trouble ?? null
   }
 
   /**
-   * @returns how each document ended.
-   * @throws LogpipeError ES_REFUSED, ES_UNREACHABLE or DEADLINE; some may have been taken all the
-   * same, and sending them again makes no second document.
+   * Why nothing more is sent: LogpipeError ES_REFUSED, ES_UNREACHABLE or DEADLINE, or what the dead
+   * letters said. Null: `send` may be called.
    */
-  async send(documents: readonly PlacedDocument[]): Promise<readonly Outcome[]> {
-    assert(this.#reject === null, 'one call at a time')
-    if (this.#failure !== null) throw this.#failure
-    if (documents.length === 0) return []
-    const outcomes: Outcome[] = []
-    let settledCount = 0
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#reject = reject
-    const stopWatching = this.#watch(() => settledCount)
-    try {
-      this.#sink.write(
-        batchOf(documents, (index, outcome) => {
-          outcomes[index] = outcome
-          settledCount++
-          if (settledCount === documents.length) resolve()
-        }),
-      )
-      // Requests need not wait to be filled: nothing comes behind.
-      void this.#sink.flush(STALL_MS)
-      await promise
-    } finally {
-      stopWatching()
-      this.#reject = null
+  get failure(): Error | null {
+    return this.#failure
+  }
+
+  /** Why an index takes nothing; null where that is not known. */
+  whyWaiting(index: string): string | null {
+    return this.#waiting.get(index) ?? null
+  }
+
+  /** Never rejects: what was taken before something failed is among the answers. */
+  async send(documents: readonly PlacedDocument[]): Promise<readonly Sent[]> {
+    assert(this.#failure === null, 'no call after a failure')
+    const sent: Sent[] = documents.map(() => undefined)
+    const places = [...documents.keys()].filter(
+      (place) => !this.#waiting.has(indexAt(documents[place]!.document, 0)),
+    )
+    if (places.length === 0) return sent
+    const sink = (this.#sink ??= this.#openSink())
+    await this.#attempt(
+      sink,
+      places.map((place) => documents[place]!),
+      (at, outcome) => (sent[places[at]!] = outcome),
+    )
+    const left = places.filter((place) => sent[place] === undefined)
+    if (left.length === 0) return sent
+    const reasons = new Map(sink.heldIndices().map(({ index, reason }) => [index, reason]))
+    const trouble = this.trouble ?? 'no answer'
+    const indexOf = (place: number) => indexAt(documents[place]!.document, 0)
+    const served = new Set(places.filter((place) => sent[place] !== undefined).map(indexOf))
+    for (const index of left.map(indexOf)) {
+      if (!served.has(index)) this.#waiting.set(index, reasons.get(index) ?? trouble)
     }
-    return outcomes
+    await this.close()
+    return sent
   }
 
   /** Lets go of the connections. Idempotent. */
   async close(): Promise<void> {
-    await this.#sink.close(CLOSE_MS)
+    const sink = this.#sink
+    this.#sink = null
+    await sink?.close(CLOSE_MS)
+  }
+
+  #openSink(): ElasticsearchSink {
+    const { deadLetters, openTransport } = this.#parts
+    return new ElasticsearchSink(this.#settings, {
+      events: {
+        fail: (error) => this.#fail(error),
+        endOfOutput: () => undefined,
+        drained: () => undefined,
+      },
+      deadLetters,
+      overflow: null,
+      clock: this.#clock,
+      ...(openTransport === undefined ? {} : { transport: openTransport() }),
+    })
+  }
+
+  /** Resolves when all is settled, or the rest is given up; nothing is settled after that. */
+  async #attempt(
+    sink: ElasticsearchSink,
+    documents: readonly PlacedDocument[],
+    settled: (index: number, outcome: Outcome) => void,
+  ): Promise<void> {
+    let settledCount = 0
+    let isOver = false
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#end = resolve
+    const stopWatching = this.#watch(sink, () => documents.length - settledCount)
+    sink.write(
+      batchOf(documents, (index, outcome) => {
+        if (isOver) return
+        settled(index, outcome)
+        settledCount++
+        if (settledCount === documents.length) resolve()
+      }),
+    )
+    // Requests need not wait to be filled: nothing comes behind.
+    void sink.flush(STALL_MS)
+    await promise
+    isOver = true
+    stopWatching()
   }
 
   #fail(error: Error): void {
     this.#failure ??= error
-    this.#reject?.(this.#failure)
+    this.#end()
   }
 
-  /** Fails when nothing moves any more, or the time after a stop is up. @returns what ends it. */
-  #watch(settledCount: () => number): () => void {
+  /** Ends the call when nothing moves, or the time after a stop is up. @returns what ends it. */
+  #watch(sink: ElasticsearchSink, unsettledCount: () => number): () => void {
     const { signal, graceMs } = this.#parts
-    let seenCount = 0
+    const firstCount = unsettledCount()
+    let seenCount = firstCount
     let movedMs = this.#clock.monotonicMs()
+    /** When something was last seen that waits for anything but a held index. */
+    let otherMs = movedMs
     let stopMs: number | null = null
     const look = (): void => {
       const nowMs = this.#clock.monotonicMs()
-      if (settledCount() > seenCount) movedMs = nowMs
-      seenCount = settledCount()
+      if (unsettledCount() < seenCount) movedMs = nowMs
+      seenCount = unsettledCount()
+      const held = sink.heldIndices()
+      const heldCount = held.reduce((sum, { documentCount }) => sum + documentCount, 0)
+      if (heldCount < seenCount) otherMs = nowMs
       if (signal.aborted) stopMs ??= nowMs
       const why = this.trouble ?? 'no answer'
-      if (nowMs - movedMs >= STALL_MS) {
-        const message = `Elasticsearch took nothing in ${formatDuration(STALL_MS)}: ${why}`
-        this.#fail(new LogpipeError('ES_UNREACHABLE', message))
-      } else if (stopMs !== null && nowMs - stopMs >= graceMs) {
+      if (stopMs !== null && nowMs - stopMs >= graceMs) {
         const message = `stopped before Elasticsearch had taken what was under way (${why})`
         this.#fail(new LogpipeError('DEADLINE', message))
+      } else if (nowMs - Math.max(movedMs, otherMs) >= HELD_MS) {
+        this.#end()
+      } else if (nowMs - movedMs >= STALL_MS) {
+        const message = `Elasticsearch took nothing in ${formatDuration(STALL_MS)}: ${why}`
+        if (seenCount < firstCount) this.#end()
+        else this.#fail(new LogpipeError('ES_UNREACHABLE', message))
       }
       cancel = this.#clock.after(LOOK_EVERY_MS, look)
     }

@@ -2,8 +2,8 @@
  * The second line of a document: what of a record goes to Elasticsearch.
  *
  *   raw    the record's own JSON object, byte for byte. A line end between its tokens is taken out
- *          (numbers and duplicate names would not survive a parse). What is no JSON object is
- *          wrapped, with "tags":["_not_json_object"].
+ *          (numbers and duplicate names would not survive a parse), and a byte order mark.
+ *          What is no JSON object is wrapped, with "tags":["_not_json_object"].
  *   wrap   {"@timestamp","message","kafka":{"topic","partition","offset","timestamp"?,"key"?,
  *          "headers"?}}
  *   auto   raw for one JSON object, wrap for everything else
@@ -32,13 +32,18 @@ export function writeDocument(
   mode: DocumentMode,
   nowMs: () => number,
 ): void {
-  const { value } = record
-  if (mode !== 'wrap' && value !== null && isUtf8(value)) {
+  if (mode !== 'wrap' && record.value !== null && isUtf8(record.value)) {
+    const value = withoutMark(record.value)
     const kind = scanJson(value, 0, value.length)
     if (kind === JSON_OBJECT) return body.bytes(value)
     if (kind !== JSON_OTHER) return writeWithoutLineEnds(body, value)
   }
   writeWrapped(body, record, mode === 'raw', nowMs)
+}
+
+/** A byte order mark, with which programs on Windows begin a file, is no part of the JSON. */
+function withoutMark(value: Buffer): Buffer {
+  return value[0] === 0xef && value[1] === 0xbb && value[2] === 0xbf ? value.subarray(3) : value
 }
 
 /** In valid JSON these bytes stand between tokens only, and no two tokens need them to part. */

@@ -5,8 +5,10 @@
  * while the queue is above its bounds, so what is held here is at most ES_QUEUE_CAP documents or
  * ES_QUEUE_BYTES, plus the batches that were under way when the bound was reached.
  */
+import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
+import { LogpipeError } from '../../core/errors.ts'
 import type { Auth, Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
 import type { SourceRange } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
@@ -14,8 +16,10 @@ import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
 import { crowdedPartitions } from './crowding.ts'
 import type { OffsetRange } from './moved-out.ts'
+import { isStubAt, readStub } from './unsendable.ts'
 import { Load, type LoadBooks, type Partition } from './load.ts'
 import type { DeadLetters, Overflow } from './outlets.ts'
+import { partOf, wholeOf } from './parcel.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
 export interface ElasticsearchParts {
@@ -29,10 +33,19 @@ export interface ElasticsearchParts {
    * earlier one (--commit-on spill).
    */
   readonly leftSpill?: (topic: string, partition: number, outcome: Outcome) => void
+  /** Something that an operator should know, in one line. */
+  readonly notice?: (message: string) => void
   /** For tests. */
   readonly clock?: Clock
   readonly transport?: BulkTransport
   readonly random?: () => number
+}
+
+export interface HeldIndex {
+  readonly index: string
+  /** Why, in one line. */
+  readonly reason: string
+  readonly documentCount: number
 }
 
 /** Share of the bounds below which the pipeline is told to go on. */
@@ -45,6 +58,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
   readonly #transport: BulkTransport
   readonly #writer: BulkWriter
   readonly #overflow: Overflow | null
+  readonly #deadLetters: DeadLetters | null
   #queuedDocuments = 0
   #queuedBytes = 0
   #writtenDocuments = 0
@@ -62,6 +76,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     this.#clock = parts.clock ?? systemClock
     this.#transport = parts.transport ?? new ElasticTransport(settings, this.#clock)
     this.#overflow = parts.overflow
+    this.#deadLetters = parts.deadLetters
     this.#writer = new BulkWriter({
       settings,
       clock: this.#clock,
@@ -72,6 +87,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       leftSpill: parts.leftSpill ?? (() => undefined),
       books: this,
       isAbove: (share) => this.#isAbove(share),
+      notice: parts.notice ?? (() => undefined),
       fail: (error) => this.#fail(error),
     })
   }
@@ -98,14 +114,38 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       }
     }
     const load = new Load(batch, this)
-    this.#writer.add({
-      load,
-      from: 0,
-      to: load.documentCount,
-      tries: 0,
-      faults: 0,
-      sinceMs: this.#clock.monotonicMs(),
-    })
+    const { body, documentCount: end } = load
+    for (let from = 0; from < end;) {
+      let to = from
+      while (to < end && !isStubAt(body, load.startOf(to))) to++
+      if (to > from) this.#add(load, from, to)
+      if (to < end) this.#letGo(load, to++)
+      from = to
+    }
+  }
+
+  #add(load: Load, from: number, to: number): void {
+    this.#writer.add(partOf(wholeOf(load, this.#clock.monotonicMs()), from, to))
+  }
+
+  /** A record of which no document was made is a dead letter. */
+  #letGo(load: Load, documentIndex: number): void {
+    const { index, errorType, reason, bytes, head } = readStub(load.documentOf(documentIndex))
+    const origin = load.originOf(documentIndex)
+    if (this.#deadLetters === null) {
+      const { topic, partition, offset } = origin
+      const where = `the record at ${topic}-${partition} offset ${offset}`
+      const message = `${where} cannot be sent: ${reason}. Give it a place with --dlq`
+      return this.#fail(new LogpipeError('ES_REFUSED', message))
+    }
+    const why = { index, errorType, reason, status: 0 }
+    const letter = { ...origin, ...why, payload: head, payloadBytes: bytes }
+    this.#deadLetters.put([letter]).then(
+      () => {
+        if (!this.#isClosed) load.settle(documentIndex, documentIndex + 1, 'dead_lettered')
+      },
+      (error: unknown) => this.#fail(error instanceof Error ? error : assert.fail(String(error))),
+    )
   }
 
   held(documents: number, bytes: number): void {
@@ -149,6 +189,15 @@ export class ElasticsearchSink implements Sink, LoadBooks {
 
   crowdedPartitions(): readonly Partition[] {
     return crowdedPartitions(this.#writer.schedule.lanes, this.#overflow, this.#settings)
+  }
+
+  /** Indices that take nothing for now, and the documents that wait for each. */
+  heldIndices(): readonly HeldIndex[] {
+    return [...this.#writer.schedule.lanes.all].map((lane) => ({
+      index: lane.index,
+      reason: lane.reason,
+      documentCount: lane.documentCount,
+    }))
   }
 
   async flush(timeoutMs: number): Promise<void> {

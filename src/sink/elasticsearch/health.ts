@@ -1,33 +1,44 @@
 /**
- * Whether the cluster takes requests: up, down, or refusing us.
+ * Whether anything goes well, and if nothing does, what is wrong.
  *
- *   UP --three failures in a row on every node--> DOWN --any answer--> UP
- *   UP --the request is refused for who we are--> HALTED --an answer that is not that--> UP
+ * ```
+ * UP --three failures in a row on every node--------> DOWN ---+
+ * UP --a request is refused for who we are----------> HALTED -+--anything goes well--> UP
+ * UP --three requests in a row refused as too many--> BUSY ---+
+ * ```
  *
- * That it wants fewer requests (429) is an answer, too, and left to the backoff; a time-out that a
- * server tells (408) is none.
+ * Failures count only while nothing goes well beside them: what fails alone is the documents' fault
+ * (retries.ts). Unless it is up, one small request at a time is sent to look, at growing intervals,
+ * and with fewer documents each time, down to one: whatever some documents do to their request, the
+ * others show that the cluster is there. A server that does not answer in time is up, and slow
+ * (concurrency.ts); when that goes on, it is told.
  *
- * Unless it is up, one small request at a time is sent to look, at growing intervals. A server that
- * does not answer in time is up, and slow (concurrency.ts); when that goes on, it is told.
+ * A server may also say how long it wants to be left alone (Retry-After).
  */
 import { PROBE_TIMES, backoffMs, type BackoffTimes } from './backoff.ts'
 
-export type HealthState = 'up' | 'down' | 'halted'
+export type HealthState = 'up' | 'busy' | 'down' | 'halted'
 
-/** Failures in a row after which a node counts as down. */
-const FAILURES_DOWN = 3
+/** Failures in a row after which a node counts as down, or all as busy. */
+const FAILURES_MAX = 3
 /** Requests in a row without an answer in time: some ten seconds with the default time-out. */
 const TIMEOUTS_TOLD = 3
+/** Documents of the first request that only asks whether the cluster is back. */
+const PROBE_DOCUMENTS_MAX = 100
+
+const TROUBLES = { busy: 'is busy', down: 'is down', halted: 'refuses' } as const
 
 export class Health {
   readonly #nodeCount: number
   readonly #random: () => number
   readonly #times: BackoffTimes
   readonly #failures = new Map<string, number>()
+  #busyCount = 0
   #state: HealthState = 'up'
   #trouble: string | null = null
   #probes = 0
   #nextProbeMs = 0
+  #pausedUntilMs = -Infinity
   /** Requests in a row that were not answered in time. */
   #timeoutCount = 0
   #timeoutMessage = ''
@@ -42,30 +53,50 @@ export class Health {
     return this.#state
   }
 
+  /** Nobody takes documents: they go to the spill. A busy or slow server takes them later. */
+  get isAway(): boolean {
+    return this.#state === 'down' || this.#state === 'halted'
+  }
+
   /** What is wrong, in one line; null while it is up and answers. */
   get trouble(): string | null {
     if (this.#trouble !== null || this.#timeoutCount < TIMEOUTS_TOLD) return this.#trouble
     return `Elasticsearch is slow: ${this.#timeoutMessage}, ${this.#timeoutCount} times in a row`
   }
 
-  /** When the next look is due; only while it is not up. */
-  get nextProbeMs(): number {
-    return this.#nextProbeMs
+  /** Before this nothing is sent: a pause that the server asked for, or until the next look. */
+  get nextSendMs(): number {
+    return this.#state === 'up'
+      ? this.#pausedUntilMs
+      : Math.max(this.#pausedUntilMs, this.#nextProbeMs)
+  }
+
+  /** How many documents the next look may hold. */
+  get probeDocuments(): number {
+    return Math.max(1, PROBE_DOCUMENTS_MAX >> Math.max(0, this.#probes - 1))
   }
 
   /** An answer that shows a working server. */
   succeeded(node: string): void {
     this.#failures.delete(node)
+    this.#busyCount = 0
     this.#state = 'up'
     this.#trouble = null
     this.#probes = 0
     this.#timeoutCount = 0
   }
 
+  /** The server asks to be left alone so long. */
+  pause(untilMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs)
+  }
+
   /** No answer in time: it may still do what it was asked. */
-  timedOut(message: string): void {
+  timedOut(message: string, nowMs: number): void {
     this.#timeoutCount++
     this.#timeoutMessage = message
+    // A look that is not answered was one.
+    if (this.#state !== 'up') this.#leave(this.#state, message, nowMs)
   }
 
   /** No usable answer from a node. */
@@ -74,8 +105,15 @@ export class Health {
     this.#failures.set(node, count)
     const isDown =
       this.#failures.size >= this.#nodeCount &&
-      [...this.#failures.values()].every((failures) => failures >= FAILURES_DOWN)
+      [...this.#failures.values()].every((failures) => failures >= FAILURES_MAX)
     if (isDown || this.#state !== 'up') this.#leave('down', message, nowMs)
+  }
+
+  /** A request was refused as one too many. */
+  busy(message: string, nowMs: number): void {
+    this.#failures.clear()
+    this.#busyCount++
+    if (this.#busyCount >= FAILURES_MAX || this.#state !== 'up') this.#leave('busy', message, nowMs)
   }
 
   /** The request was refused for who we are, or for what was asked. */
@@ -84,12 +122,11 @@ export class Health {
     this.#leave('halted', message, nowMs)
   }
 
-  #leave(state: HealthState, message: string, nowMs: number): void {
+  #leave(state: Exclude<HealthState, 'up'>, message: string, nowMs: number): void {
     // Requests that were in flight when it went down all fail now; only a look counts as one.
     const isNew = this.#state === 'up' || nowMs >= this.#nextProbeMs
     this.#state = state
-    this.#trouble =
-      state === 'down' ? `Elasticsearch is down: ${message}` : `Elasticsearch refuses: ${message}`
+    this.#trouble = `Elasticsearch ${TROUBLES[state]}: ${message}`
     if (!isNew) return
     this.#probes++
     this.#nextProbeMs = nowMs + backoffMs(this.#times, this.#probes, this.#random())

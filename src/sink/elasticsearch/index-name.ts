@@ -2,9 +2,10 @@
  * Index names from a pattern: `app-{topic}-{+yyyy.MM.dd}`.
  *
  *   {topic}          the record's topic, in lower case (Elasticsearch allows no capitals)
- *   {+FORMAT}        the record's own timestamp in UTC; yyyy, MM, dd and HH are replaced, the rest
- *                    of FORMAT stays. A record without a timestamp gets `undated` in its place:
- *                    the clock is never asked, or a record read twice would land in two indices.
+ *   {+FORMAT}        the record's own timestamp in UTC; yyyy, MM, dd and HH are replaced, signs and
+ *                    digits of FORMAT stay, other letters are refused. A record without a
+ *                    timestamp gets `undated` in its place: the clock is never asked,
+ *                    or a record read twice would land in two indices.
  *
  * Two topics that give one name after lower-casing would mix silently, so they are refused when
  * they are assigned (`indexNameFaults`). A pattern without {topic} is meant to mix them.
@@ -23,6 +24,7 @@ export interface IndexPattern {
   readonly bucketMs: number
 }
 
+const DATE_LETTERS: ReadonlySet<string> = new Set(['yyyy', 'MM', 'dd', 'HH'])
 const UNDATED = 'undated'
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -40,12 +42,16 @@ export function parseIndexPattern(pattern: string): IndexPattern {
     const [whole, inner = ''] = match
     if (match.index > at) parts.push({ kind: 'text', text: pattern.slice(at, match.index) })
     if (inner === 'topic') parts.push({ kind: 'topic' })
-    else if (/^\+[^{}]*(yyyy|MM|dd|HH)/.test(inner)) {
-      parts.push({ kind: 'date', format: inner.slice(1) })
-    } else throw usage(pattern, `${whole} is not {topic} or {+yyyy.MM.dd}`)
+    else if (inner.startsWith('+')) parts.push({ kind: 'date', format: dateFormat(pattern, inner) })
+    else throw usage(pattern, `${whole} is not {topic} or {+yyyy.MM.dd}`)
+    if (pattern[match.index - 1] === '%') {
+      throw usage(pattern, `the % would stay in the name: write ${whole} without it`)
+    }
     at = match.index + whole.length
   }
   if (at < pattern.length) parts.push({ kind: 'text', text: pattern.slice(at) })
+  const brace = parts.some((part) => part.kind === 'text' && /[{}]/.test(part.text))
+  if (brace) throw usage(pattern, 'a brace is missing: write {topic} or {+yyyy.MM.dd}')
   const formats = parts.flatMap((part) => (part.kind === 'date' ? [part.format] : []))
   const dateMs = formats.some((format) => format.includes('HH')) ? HOUR_MS : DAY_MS
   const parsed: IndexPattern = {
@@ -56,6 +62,19 @@ export function parseIndexPattern(pattern: string): IndexPattern {
   const fault = nameFault(indexNameOf(parsed, 'topic', 0))
   if (fault !== null) throw usage(pattern, fault)
   return parsed
+}
+
+/**
+ * What a `+` introduces. Each run of one letter must be known: others, and those of other programs'
+ * patterns (YYYY, mm, ww), would become part of the name, the same for every date.
+ */
+function dateFormat(pattern: string, inner: string): string {
+  const runs = inner.slice(1).match(/(\p{L})\1*/gu) ?? []
+  const unknown = runs.find((run) => !DATE_LETTERS.has(run))
+  if (unknown === undefined && runs.length > 0) return inner.slice(1)
+  const came = unknown === undefined ? 'no letters' : `"${unknown}"`
+  const known = 'yyyy (year), MM (month), dd (day) and HH (hour)'
+  throw usage(pattern, `{${inner}} has ${came}; a date is made of ${known}`)
 }
 
 /** The index for a record. @param timestampMs the record's own; -1: it has none. */

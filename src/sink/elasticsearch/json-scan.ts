@@ -81,6 +81,27 @@ export function findEscaped(bytes: Uint8Array, from: number, to: number): number
   return skipPlain(bytes, from, to)
 }
 
+/** Whether an object that scanJson took has a field of this name itself, at its first level. */
+export function hasField(bytes: Uint8Array, from: number, to: number, name: string): boolean {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from)
+  // Most have it as it is, or nowhere: the search is native. An escape may hide it.
+  if (!text.includes(JSON.stringify(name)) && !text.includes('\\u')) return false
+  useWordsOf(bytes)
+  let depth = 0
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at]!
+    if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) depth++
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth--
+    if (byte !== QUOTE) continue
+    const end = scanString(bytes, at + 1, to)
+    if (end < 0) return false
+    const isKey = depth === 1 && bytes[skipBlanks(bytes, end, to)] === COLON
+    if (isKey && JSON.parse(text.toString('utf8', at - from, end - from)) === name) return true
+    at = end - 1
+  }
+  return false
+}
+
 function useWordsOf(bytes: Uint8Array): void {
   if (words.buffer === bytes.buffer) return
   words = new Int32Array(bytes.buffer, 0, bytes.buffer.byteLength >>> 2)

@@ -9,10 +9,22 @@ import { findEscaped } from './json-scan.ts'
 
 const QUOTE = 0x22
 
-/** The escape of each byte that needs one. */
-const ESCAPE_OF: readonly Uint8Array[] = Array.from({ length: 256 }, (_, byte) =>
-  Buffer.from(JSON.stringify(String.fromCharCode(byte)).slice(1, -1), 'latin1'),
-)
+const BACKSLASH = 0x5c
+const LETTER_U = 0x75
+const ZERO = 0x30
+
+/** What follows the backslash in the escape of each byte; 0: it needs none. */
+const ESCAPE_OF = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const escaped = JSON.stringify(String.fromCharCode(byte)).slice(1, -1)
+  return byte < 0x80 && escaped.length > 1 ? escaped.charCodeAt(1) : 0
+})
+const HEX = Buffer.from('0123456789abcdef')
+/** The longest escape: \u00XX. */
+const ESCAPE_BYTES_MAX = 6
+/** Behind one escape others are near: so far each byte is looked at by itself. */
+const DENSE_BYTES = 256
+/** A multiple of 3, so that base64 pads the last piece only; no string holds all of a value. */
+const BASE64_PIECE_BYTES = 3 * 8192
 
 /** `"name":"..."`, or `"name_base64":"..."` where the bytes are not UTF-8; null: `"name":null`. */
 export function writeField(body: BodyBuilder, name: string, value: Buffer | null): void {
@@ -20,7 +32,13 @@ export function writeField(body: BodyBuilder, name: string, value: Buffer | null
   else if (isUtf8(value)) {
     body.text(`"${name}":`)
     writeString(body, value)
-  } else body.text(`"${name}_base64":"${value.toString('base64')}"`)
+  } else {
+    body.text(`"${name}_base64":"`)
+    for (let from = 0; from < value.length; from += BASE64_PIECE_BYTES) {
+      body.text(value.toString('base64', from, Math.min(from + BASE64_PIECE_BYTES, value.length)))
+    }
+    body.byte(QUOTE)
+  }
 }
 
 /** A JSON string of UTF-8 bytes. */
@@ -30,10 +48,32 @@ export function writeString(body: BodyBuilder, text: Buffer): void {
     const at = findEscaped(text, from, text.length)
     body.bytes(from === 0 && at === text.length ? text : text.subarray(from, at))
     if (at === text.length) break
-    body.bytes(ESCAPE_OF[text[at]!]!)
-    from = at + 1
+    from = Math.min(at + DENSE_BYTES, text.length)
+    writeDense(body, text, at, from)
   }
   body.byte(QUOTE)
+}
+
+function writeDense(body: BodyBuilder, text: Buffer, from: number, to: number): void {
+  const room = body.reserve((to - from) * ESCAPE_BYTES_MAX)
+  const start = body.size
+  let at = start
+  for (let index = from; index < to; index++) {
+    const byte = text[index]!
+    const escape = ESCAPE_OF[byte]!
+    if (escape === 0) room[at++] = byte
+    else {
+      room[at++] = BACKSLASH
+      room[at++] = escape
+      if (escape === LETTER_U) {
+        room[at++] = ZERO
+        room[at++] = ZERO
+        room[at++] = HEX[byte >> 4]!
+        room[at++] = HEX[byte & 15]!
+      }
+    }
+  }
+  body.advance(at - start)
 }
 
 /** Digits of the largest safe integer. */

@@ -12,7 +12,7 @@
 import assert from 'node:assert/strict'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import type { BodyHold, Outcome, SinkRun } from '../sink.ts'
-import { indexAt } from './action-line.ts'
+import { askAt, indexAt, isVersionedAt } from './action-line.ts'
 
 /** What a load is made of: a SinkBatch, or what was read from the spill. */
 export interface LoadSource extends BodyHold {
@@ -39,6 +39,8 @@ export interface Partition {
 }
 
 export interface Origin extends Partition {
+  /** Which log of the topic's name; absent: not known. */
+  readonly log?: string | undefined
   readonly offset: number
   readonly timestampMs: number
   readonly timestampType: TimestampType
@@ -98,6 +100,23 @@ export class Load {
     return indexAt(this.body, this.startOf(documentIndex))
   }
 
+  /** Documents [from, to) in ranges that ask for one index each. */
+  *indexRuns(from: number, to: number): Generator<{ index: string; from: number; to: number }> {
+    const { body } = this
+    for (let first = from; first < to;) {
+      const ask = askAt(body, this.startOf(first))
+      let end = first + 1
+      while (end < to && isAt(body, this.startOf(end), ask)) end++
+      yield { index: this.indexOf(first), from: first, to: end }
+      first = end
+    }
+  }
+
+  /** The time of each record of documents [from, to), in order. */
+  *timestampsOf(from: number, to: number): Generator<number> {
+    for (const { timestampsMs } of runsWithin(this.#source.runs, from, to)) yield* timestampsMs
+  }
+
   /** The bytes of a document, both lines: a view. */
   documentOf(documentIndex: number): Uint8Array {
     return this.body.subarray(this.startOf(documentIndex), this.startOf(documentIndex + 1))
@@ -122,15 +141,31 @@ export class Load {
       if (offset !== undefined) {
         const timestampMs = run.timestampsMs[place]!
         const timestampType = TIMESTAMP_TYPES[run.timestampTypes[place]!] ?? 'none'
-        return { topic: run.topic, partition: run.partition, offset, timestampMs, timestampType }
+        const { topic, partition, log } = run
+        const origin = { topic, partition, offset, timestampMs, timestampType }
+        return log === undefined ? origin : { ...origin, log }
       }
       first += run.offsets.length
     }
     return assert.fail(`document ${documentIndex} is in no run`)
   }
 
-  /** Settles documents [from, to), which were in memory. */
+  /**
+   * Settles documents [from, to), which were in memory. A versioned document that is said to be
+   * there already has met a later version, never itself: it is superseded.
+   */
   settle(from: number, to: number, outcome: Outcome): void {
+    if (outcome !== 'duplicate') return this.#settleAs(from, to, outcome)
+    for (let start = from; start < to;) {
+      const isVersioned = isVersionedAt(this.body, this.startOf(start))
+      let end = start + 1
+      while (end < to && isVersionedAt(this.body, this.startOf(end)) === isVersioned) end++
+      this.#settleAs(start, end, isVersioned ? 'superseded' : 'duplicate')
+      start = end
+    }
+  }
+
+  #settleAs(from: number, to: number, outcome: Outcome): void {
     const count = to - from
     this.#books.settled(count, this.startOf(to) - this.startOf(from), outcome)
     this.#settleAtSource(from, to, outcome)
@@ -231,6 +266,12 @@ export class Load {
     }
     this.#books.held(-count, isLast ? -this.bodyBytes : 0)
   }
+}
+
+function isAt(body: Uint8Array, start: number, bytes: Uint8Array): boolean {
+  let at = 0
+  while (at < bytes.length && body[start + at] === bytes[at]) at++
+  return at === bytes.length
 }
 
 /** The parts of runs that hold documents [from, to), counted over all of them. */

@@ -14,6 +14,8 @@ import type { Parcel } from './parcel.ts'
 /** Offsets [from, to) of one partition. */
 export interface OffsetRange {
   readonly topic: string
+  /** Which log of that name; absent: any. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly from: number
   readonly to: number
@@ -74,13 +76,14 @@ export class MovedOut {
 
   /** How to settle the documents of a range, by offset; settled meanwhile, they are left alone. */
   within(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
-    const { topic, partition, from, to } = range
+    const { topic, log, partition, from, to } = range
     const found = new Map<number, (outcome: Outcome) => void>()
     for (const [number, load] of this.#loads) {
       for (const { index, origin } of load.movedOutDocuments()) {
         const { offset } = origin
         if (origin.partition !== partition || origin.topic !== topic) continue
         if (offset < from || offset >= to) continue
+        if (log !== undefined && origin.log !== undefined && origin.log !== log) continue
         found.set(offset, (outcome) => this.settle(number * TAG_LOAD + index, outcome))
       }
     }
@@ -92,7 +95,7 @@ export class MovedOut {
     const tally = new RangeTally()
     for (const load of this.#loads.values()) {
       for (const { origin } of load.movedOutDocuments()) {
-        tally.add(origin.topic, origin.partition, origin.offset, origin.offset + 1, 1)
+        tally.addOne(origin)
       }
     }
     return tally.ranges

@@ -20,22 +20,26 @@ export interface DeadLetter {
   readonly timestampType: TimestampType
   /** The document as it was sent: action line and source line. */
   readonly payload: Uint8Array
+  /** Set where `payload` is only a head: the bytes of the whole. */
+  readonly payloadBytes?: number
 }
 
 export interface DeadLetters {
-  /** Durable when resolved. Calls may overlap. */
+  /** Durable when resolved; one too large for its store goes without payload. */
   put(letters: readonly DeadLetter[]): Promise<void>
 }
 
 /** A document that goes to the spill. */
 export interface OverflowEntry {
   readonly topic: string
+  /** Which log of that name; absent: not known. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly offset: number
   /** The record's own: milliseconds since 1970; -1 when it has none. */
   readonly timestampMs: number
   readonly timestampType: TimestampType
-  /** The index asked for. */
+  /** The index asked for, or the one that a pipeline has sent it to. */
   readonly index: string
   /** Action line and source line. */
   readonly document: Uint8Array

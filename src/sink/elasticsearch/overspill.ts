@@ -19,7 +19,7 @@ import type { SourceRange } from '../spill/contract.ts'
 import type { Health } from './health.ts'
 import { LANES_MAX } from './lane.ts'
 import { Load, type LoadBooks } from './load.ts'
-import { bytesOf, fitCount, partOf, type Parcel } from './parcel.ts'
+import { bytesOf, fitCount, partOf, wholeOf, type Parcel } from './parcel.ts'
 import { MovedOut, type OffsetRange } from './moved-out.ts'
 import type { Overflow, OverflowEntry, ReturnedEntry } from './outlets.ts'
 import { replaySource } from './replay-source.ts'
@@ -96,7 +96,7 @@ export class Overspill {
   }
 
   get isReplaying(): boolean {
-    return this.#inHandCount > 0 && this.#parts.health.state === 'up'
+    return this.#inHandCount > 0 && !this.#parts.health.isAway
   }
 
   /** No document that lies in the spill is unsettled. */
@@ -116,8 +116,8 @@ export class Overspill {
   pump(): void {
     const nowMs = this.#nowMs
     if (!this.#isWriting && nowMs >= this.#writeMs) {
-      const parcels = this.#pick()
-      if (parcels.length > 0) void this.#moveOut(parcels)
+      const { parcels, where } = this.#pick()
+      if (parcels.length > 0) void this.#moveOut(parcels, where)
     }
     if (this.#wantsRead && nowMs >= this.#readMs) void this.#readBack()
   }
@@ -148,31 +148,34 @@ export class Overspill {
     return this.#replayBytes < this.#replayBytesMax && overflow.waitingCount > 0
   }
 
-  /** What should move out next. */
-  #pick(): Parcel[] {
+  /** What should move out next, and the index it was going to; null: the one it asks for. */
+  #pick(): { readonly parcels: readonly Parcel[]; readonly where: string | null } {
     const { schedule, health, isAbove } = this.#parts
     for (const lane of schedule.lanes.all) {
       const { documentCount, byteCount } = lane.line
-      const keepCount = byteCount > this.#laneBytesMax ? 1 : LANE_DOCUMENTS
+      const fitting = Math.floor((documentCount * this.#laneBytesMax) / byteCount)
+      const keepCount = Math.max(1, Math.min(LANE_DOCUMENTS, fitting))
       if (documentCount <= keepCount) continue
       const parcels = takeBytes(lane.line, documentCount - keepCount)
       const own = parcels.filter((parcel) => !parcel.load.isReplay)
       for (const { load, from, to } of parcels) if (load.isReplay) load.giveBack(from, to)
-      if (own.length > 0) return own
+      if (own.length > 0) return { parcels: own, where: lane.index }
     }
-    if (health.state === 'up' && !isAbove(OUT_SHARE)) return []
+    if (!health.isAway && !isAbove(OUT_SHARE)) return { parcels: [], where: null }
     const fresh = takeBytes(schedule.fresh, Infinity)
-    if (fresh.length > 0 || health.state === 'up') return fresh
+    if (fresh.length > 0 || !health.isAway) return { parcels: fresh, where: null }
     const waiting = schedule.takeRetries(OUT_BYTES)
     for (const { load, from, to } of waiting) if (load.isReplay) load.giveBack(from, to)
-    return waiting.filter(({ load }) => !load.isReplay)
+    return { parcels: waiting.filter(({ load }) => !load.isReplay), where: null }
   }
 
-  async #moveOut(parcels: readonly Parcel[]): Promise<void> {
+  async #moveOut(parcels: readonly Parcel[], where: string | null): Promise<void> {
     const { overflow, settings, schedule, books, fail, wake } = this.#parts
     const isCache = settings.commitOn === 'index'
     const tags = isCache ? this.#movedOut.begin(parcels) : null
-    const entries = parcels.flatMap((parcel) => entriesOf(parcel, tags?.get(parcel.load) ?? null))
+    const entries = parcels.flatMap((parcel) =>
+      entriesOf(parcel, where, tags?.get(parcel.load) ?? null),
+    )
     this.#isWriting = true
     const answer = await overflow.append(entries).catch(asError)
     this.#isWriting = false
@@ -197,7 +200,7 @@ export class Overspill {
     const { overflow, schedule, settings, health, fail, wake, clock } = this.#parts
     this.#isReading = true
     const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
-    const bytesMax = health.state === 'up' ? settings.bulkBytes : LOOK_BYTES
+    const bytesMax = health.isAway ? LOOK_BYTES : settings.bulkBytes
     // By when the entries are there, documents of a load that was refused may count once more.
     assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')
     const entries = await overflow.read(bytesMax, isFlowing).catch(asError)
@@ -212,8 +215,7 @@ export class Overspill {
         givenBack: (entry) => this.#givenBack(entry),
       })
       const load = new Load(source, this.#replayBooks)
-      const counts = { tries: 0, faults: 0, sinceMs: clock.monotonicMs() }
-      schedule.replay.push({ load, from: 0, to: load.documentCount, ...counts })
+      schedule.replay.push(wholeOf(load, clock.monotonicMs()))
     }
     wake()
   }
@@ -232,12 +234,16 @@ export class Overspill {
 }
 
 /** @param firstTag of the load's first document; null: they need none. */
-function entriesOf({ load, from, to }: Parcel, firstTag: number | null): OverflowEntry[] {
+function entriesOf(
+  { load, from, to }: Parcel,
+  where: string | null,
+  firstTag: number | null,
+): OverflowEntry[] {
   const entries: OverflowEntry[] = []
   for (let index = from; index < to; index++) {
     entries.push({
       ...load.originOf(index),
-      index: load.indexOf(index),
+      index: where ?? load.indexOf(index),
       document: load.documentOf(index),
       tag: firstTag === null ? 0 : firstTag + index,
     })

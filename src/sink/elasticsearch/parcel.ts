@@ -3,6 +3,7 @@
  * single documents after a partial refusal. No object is made for a document before that.
  */
 import assert from 'node:assert/strict'
+import type { Suspicion } from './evidence.ts'
 import type { Load } from './load.ts'
 
 /** Documents [from, to) of a load. */
@@ -12,10 +13,20 @@ export interface Parcel {
   readonly to: number
   /** Times these documents were sent and refused. */
   readonly tries: number
-  /** Of these, with an answer that a document may give but so often (triesMax in answers.ts). */
-  readonly faults: number
   /** When they came into the queue, by the monotonic clock. */
   readonly sinceMs: number
+  /** When they were first sent and refused for a reason that may be theirs (Sent); -1: never. */
+  readonly refusedAt: number
+  /** The longest time that they were sent with and got no answer in; 0: never. */
+  readonly lateMs: number
+  /** Of a document that fails alone; null for others. */
+  readonly suspicion: Suspicion | null
+}
+
+/** All documents of a load, not sent yet. */
+export function wholeOf(load: Load, sinceMs: number): Parcel {
+  const never = { tries: 0, refusedAt: -1, lateMs: 0, suspicion: null }
+  return { load, from: 0, to: load.documentCount, sinceMs, ...never }
 }
 
 export function countOf(parcel: Parcel): number {

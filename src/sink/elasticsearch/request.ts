@@ -2,6 +2,9 @@
  * A _bulk request: which documents it holds, and their bytes in one piece.
  */
 import assert from 'node:assert/strict'
+import { documentLineAt } from './action-line.ts'
+import { isDateable } from './index-name.ts'
+import { hasField } from './json-scan.ts'
 import type { Lane } from './lane.ts'
 import { bytesOf, countOf, fitCount, partOf, type Parcel } from './parcel.ts'
 
@@ -11,17 +14,15 @@ export interface BulkRequest {
   readonly byteCount: number
   /** The lane that this request looks at, or null. */
   readonly lane: Lane | null
-  /**
-   * For a part of a request that was refused as a whole: how many requests had been answered well
-   * when it was refused first. Null for others.
-   */
-  readonly suspectSince: number | null
+  /** A part of what failed together: it is sent as it is. */
+  readonly isPiece: boolean
+  /** Sent while nothing went well, to look. */
+  readonly isProbe: boolean
 }
 
 export function requestOf(
   parcels: readonly Parcel[],
-  lane: Lane | null = null,
-  suspectSince: number | null = null,
+  rest: Partial<Pick<BulkRequest, 'lane' | 'isPiece' | 'isProbe'>> = {},
 ): BulkRequest {
   assert(parcels.length > 0)
   let documentCount = 0
@@ -30,24 +31,84 @@ export function requestOf(
     documentCount += countOf(parcel)
     byteCount += bytesOf(parcel)
   }
-  return { parcels, documentCount, byteCount, lane, suspectSince }
+  const none = { lane: null, isPiece: false, isProbe: false }
+  return { parcels, documentCount, byteCount, ...none, ...rest }
+}
+
+/** The indices and data streams that its documents ask for. */
+export function indicesOf({ parcels }: BulkRequest): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const { load, from, to } of parcels) {
+    for (const { index } of load.indexRuns(from, to)) names.add(index)
+  }
+  return names
 }
 
 /**
  * The request's body. A view where the documents lie in one piece already, a copy otherwise.
- * @param room for the copy: at least its byteCount.
+ * @param room for the copy: at least so many bytes.
+ * @param stamped documents to such an index get the time of their record, where they say none.
  */
-export function bodyOf(request: BulkRequest, room: (byteCount: number) => Buffer): Buffer {
+export function bodyOf(
+  request: BulkRequest,
+  room: (byteCount: number) => Buffer,
+  stamped: (index: string) => boolean,
+): Buffer {
+  const stamps = request.parcels.map((parcel) => stampsOf(parcel, stamped))
+  const stampBytes = stamps.flat().reduce((sum, { text }) => sum + text.length, 0)
   const [first] = request.parcels
-  if (request.parcels.length === 1 && first !== undefined) return viewOf(first)
-  const body = room(request.byteCount).subarray(0, request.byteCount)
+  if (request.parcels.length === 1 && first !== undefined && stampBytes === 0) return viewOf(first)
+  const byteCount = request.byteCount + stampBytes
+  const body = room(byteCount).subarray(0, byteCount)
   let at = 0
-  for (const parcel of request.parcels) {
-    body.set(viewOf(parcel), at)
-    at += bytesOf(parcel)
+  for (const [place, parcel] of request.parcels.entries()) {
+    const view = viewOf(parcel)
+    let from = 0
+    for (const stamp of stamps[place]!) {
+      at += view.copy(body, at, from, stamp.at)
+      at += body.write(stamp.text, at, 'latin1')
+      from = stamp.at
+    }
+    at += view.copy(body, at, from)
   }
   assert.equal(at, body.length)
   return body
+}
+
+interface Stamp {
+  /** Where it goes, counted from the parcel's first byte. */
+  readonly at: number
+  readonly text: string
+}
+
+const BRACE = 0x7b
+const BRACE_END = 0x7d
+const BLANK = 0x20
+
+function stampsOf({ load, from, to }: Parcel, stamped: (index: string) => boolean): Stamp[] {
+  const stamps: Stamp[] = []
+  const { body } = load
+  for (const run of load.indexRuns(from, to)) {
+    if (!stamped(run.index)) continue
+    let document = run.from
+    for (const timestampMs of load.timestampsOf(run.from, run.to)) {
+      const end = load.startOf(document + 1)
+      const open = body.indexOf(BRACE, documentLineAt(body, load.startOf(document))) + 1
+      document++
+      if (hasField(body, open - 1, end, '@timestamp')) continue
+      const time = new Date(isDateable(timestampMs) ? timestampMs : Date.now()).toISOString()
+      const comma = isEmptyFrom(body, open) ? '' : ','
+      stamps.push({ at: open - load.startOf(from), text: `"@timestamp":"${time}"${comma}` })
+    }
+  }
+  return stamps
+}
+
+/** Whether the object that opens before `from` has no field. */
+function isEmptyFrom(body: Uint8Array, from: number): boolean {
+  let at = from
+  while (body[at]! <= BLANK) at++
+  return body[at] === BRACE_END
 }
 
 function viewOf(parcel: Parcel): Buffer {

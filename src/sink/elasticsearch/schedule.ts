@@ -1,7 +1,7 @@
 /**
  * What is sent next: everything that waits in memory, and the order in which it goes.
  *
- *   exact     halves of a request that was refused as a whole; they go as they are
+ *   pieces    parts of what failed together; they go as they are, beside the others
  *   probes    a few documents of a held index, when it is time to look
  *   retries   refused documents whose time has come, filled up with fresh ones
  *   replay    documents from the spill, in turn with fresh ones, so that neither starves
@@ -25,9 +25,6 @@ export interface Room {
   readonly isFlushing: boolean
 }
 
-/** Documents of a request that only asks whether the cluster is back. */
-const PROBE_DOCUMENTS_MAX = 100
-
 export class Schedule {
   readonly lanes: Lanes
   readonly fresh = new ParcelLine()
@@ -35,7 +32,11 @@ export class Schedule {
   readonly replay = new ParcelLine()
   /** Whether the last full request was of the spill: the two take turns. */
   #wasReplay = false
-  readonly #exact = new DueHeap<BulkRequest>()
+  readonly #pieces = new DueHeap<BulkRequest>()
+  /** Pieces of what was sent to look: they stay in memory. */
+  readonly #probePieces = new DueHeap<BulkRequest>()
+  /** Whether the last probe was a piece: the two take turns. */
+  #wasPiece = false
   readonly #retries = new DueHeap<Parcel>()
   readonly #bounds: ScheduleBounds
 
@@ -52,33 +53,67 @@ export class Schedule {
   takeRetries(bytesMax: number): Parcel[] {
     const parcels: Parcel[] = []
     for (let bytes = 0; bytes < bytesMax;) {
-      const parcel = this.#retries.take(Infinity)
-      if (parcel === undefined) break
-      parcels.push(parcel)
-      bytes += bytesOf(parcel)
+      const retry = this.#retries.take(Infinity)
+      const taken = retry === undefined ? this.#pieces.take(Infinity)?.parcels : [retry]
+      if (taken === undefined) break
+      parcels.push(...taken)
+      for (const parcel of taken) bytes += bytesOf(parcel)
     }
     return parcels
   }
 
-  /** Sends these as they are, once they are due, before anything else. */
-  sendExactly(request: BulkRequest, dueMs: number): void {
-    this.#exact.push(request, dueMs)
+  /** Sends these as they are, once they are due. */
+  sendPiece(piece: BulkRequest, dueMs: number): void {
+    const pieces = piece.isProbe ? this.#probePieces : this.#pieces
+    pieces.push(piece, dueMs)
   }
 
-  /** The next request, or null when nothing is due. */
+  nextPiece(nowMs: number): BulkRequest | null {
+    return this.#firstPieces.take(nowMs) ?? null
+  }
+
+  /** The next request that is no piece, or null when nothing is due. */
   next(room: Room): BulkRequest | null {
-    return this.#exact.take(room.nowMs) ?? this.#probeOfLane(room.nowMs) ?? this.#bulk(room)
+    return this.#probeOfLane(room.nowMs) ?? this.#bulk(room)
   }
 
-  /** A small request of whatever there is, due or not: to look whether the cluster is back. */
-  probe(bytesMax: number): BulkRequest | null {
-    const picker = new Picker(PROBE_DOCUMENTS_MAX, bytesMax)
+  /**
+   * A small request of whatever there is, due or not: to look whether the cluster is back. Pieces
+   * and documents that were not sent yet take turns, so that no document is asked again and again.
+   */
+  probe(documentsMax: number, room: Room): BulkRequest | null {
+    this.#wasPiece = !this.#wasPiece
+    const piece = () => this.#probeOfPieces(documentsMax, room)
+    const others = () => this.#probeOfOthers(documentsMax, room)
+    const found = this.#wasPiece ? (piece() ?? others()) : (others() ?? piece())
+    // Held indices last: their refusal would say little about the cluster.
+    return found ?? this.#probeOfLane(Infinity)
+  }
+
+  #probeOfPieces(documentsMax: number, { nowMs, bytesMax }: Room): BulkRequest | null {
+    const piece = this.nextPiece(Infinity)
+    if (piece === null) return null
+    const picker = new Picker(documentsMax, bytesMax)
+    const rest = piece.parcels.flatMap((parcel) => picker.add(parcel) ?? [])
+    if (rest.length > 0) this.sendPiece(requestOf(rest, { isPiece: true }), nowMs)
+    return requestOf(picker.parcels, { isPiece: true, isProbe: true })
+  }
+
+  #probeOfOthers(documentsMax: number, { bytesMax }: Room): BulkRequest | null {
+    const picker = new Picker(documentsMax, bytesMax)
     this.#pickRetries(picker, Infinity)
     this.#pickLine(picker, this.fresh)
     this.#pickLine(picker, this.replay)
-    if (!picker.isEmpty) return requestOf(picker.parcels)
-    // Suspects and held indices last: their refusal would say nothing about the cluster.
-    return this.#exact.take(Infinity) ?? this.#probeOfLane(Infinity)
+    return picker.isEmpty ? null : requestOf(picker.parcels, { isProbe: true })
+  }
+
+  get #firstPieces(): DueHeap<BulkRequest> {
+    return this.#probePieces.nextMs < this.#pieces.nextMs ? this.#probePieces : this.#pieces
+  }
+
+  /** When `nextPiece` has something; Infinity: not without a failure. */
+  get nextPieceMs(): number {
+    return this.#firstPieces.nextMs
   }
 
   /** When `next` may have something; Infinity: only when something comes in or comes back. */
@@ -86,16 +121,16 @@ export class Schedule {
     if (this.replay.first !== undefined) return 0
     const first = this.fresh.first
     const freshMs = first === undefined ? Infinity : first.sinceMs + this.#bounds.flushMs
-    return Math.min(freshMs, this.#exact.nextMs, this.#retries.nextMs, this.lanes.nextProbeMs)
+    return Math.min(freshMs, this.#retries.nextMs, this.lanes.nextProbeMs)
   }
 
   #probeOfLane(nowMs: number): BulkRequest | null {
     for (;;) {
       const probe = this.lanes.takeProbe(nowMs)
       if (probe === null) return null
-      if (probe.parcels.length > 0) return requestOf(probe.parcels, probe.lane)
+      if (probe.parcels.length > 0) return requestOf(probe.parcels, { lane: probe.lane })
       // Nothing waits in it: the next document for this index looks for itself.
-      this.lanes.release(probe.lane)
+      this.lanes.release(probe.lane.index)
     }
   }
 

@@ -5,7 +5,7 @@
  * the encoder (in the filter threads) and by the sink.
  */
 import type { Auth } from '../sink.ts'
-import type { AnswerRow } from './answers.ts'
+import type { AnswerRow, ItemVerdict } from './answers.ts'
 
 export type DocumentMode = 'raw' | 'wrap' | 'auto'
 export type DocumentId = 'offset' | 'key' | 'none'
@@ -16,6 +16,30 @@ export interface DocumentSettings {
   readonly index: string
   readonly document: DocumentMode
   readonly documentId: DocumentId
+  /** Of a record with a larger value or document none is made: it becomes a dead letter. */
+  readonly maxRecordBytes: number
+}
+
+export interface ConnectionSettings {
+  /** The CA's certificates as PEM, or null for the well-known ones. */
+  readonly caPem: string | null
+  /** What the program shows a server that asks who it is, or null. */
+  readonly client: { readonly certificatePem: string; readonly keyPem: string } | null
+  readonly proxies: ProxySettings
+}
+
+/** URLs of proxies; null: none. */
+export interface ProxySettings {
+  readonly http: string | null
+  readonly https: string | null
+  /** NO_PROXY: HOST, .DOMAIN, HOST:PORT or *. */
+  readonly except: readonly string[]
+}
+
+export const DIRECT: ConnectionSettings = {
+  caPem: null,
+  client: null,
+  proxies: { http: null, https: null, except: [] },
 }
 
 export interface ElasticsearchSettings extends DocumentSettings {
@@ -36,14 +60,15 @@ export interface ElasticsearchSettings extends DocumentSettings {
   readonly dropWhenFull: boolean
   /** A request is given up after this; the server is told to give up at 80 % of it. */
   readonly timeoutMs: number
+  /** How far that may grow where answers come late. */
+  readonly timeoutMaxMs: number
   readonly compression: 'none' | 'gzip'
   readonly auth: Auth
-  /** The CA's certificates as PEM, or null for the system's. */
-  readonly caPem: string | null
+  readonly connection: ConnectionSettings
   /** Requests in flight at most. */
   readonly concurrencyMax: number
   /** Rows that come before the table of answers (answers.ts). */
-  readonly answerOverrides: readonly AnswerRow[]
+  readonly answerOverrides: readonly AnswerRow<ItemVerdict>[]
   /** What resolves an offset: Elasticsearch's word, or an fsynced entry of the spill. */
   readonly commitOn: 'index' | 'spill'
 }
@@ -54,6 +79,7 @@ export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
   index: 'logs-filtered',
   document: 'auto',
   documentId: 'offset',
+  maxRecordBytes: 100 * 1024 * 1024,
   pipeline: null,
   bulkActions: 5000,
   bulkBytes: 16 * 1024 * 1024,
@@ -63,9 +89,10 @@ export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
   spillBytesMax: 4 * 1024 ** 3,
   dropWhenFull: false,
   timeoutMs: 3000,
+  timeoutMaxMs: 60_000,
   compression: 'none',
   auth: { kind: 'none' },
-  caPem: null,
+  connection: DIRECT,
   // A data node has 2 x cores + 1 write threads; more in flight than a few per node only queues.
   concurrencyMax: 8,
   answerOverrides: [],

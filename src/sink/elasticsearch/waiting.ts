@@ -41,6 +41,14 @@ export class ParcelLine {
     return parcel
   }
 
+  /** Takes what came last. */
+  takeLast(): Parcel | undefined {
+    if (this.first === undefined) return undefined
+    const parcel = this.#parcels.pop()!
+    this.#count(parcel, -1)
+    return parcel
+  }
+
   /** Puts the rest of what `shift` gave back to the front. */
   unshift(parcel: Parcel): void {
     if (this.#head > 0) this.#parcels[--this.#head] = parcel

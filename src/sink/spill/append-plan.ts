@@ -4,7 +4,7 @@
  */
 import type { SourceRange, SpillEntry } from './contract.ts'
 import type { NameBytes } from './format.ts'
-import { ENTRY_HEAD_BYTES, HEADER_BYTES, RANGES_BYTES_MAX, rangesBytes } from './format.ts'
+import { ENTRY_HEAD_BYTES, HEADER_BYTES, logName, RANGES_BYTES_MAX, rangesBytes } from './format.ts'
 import { RangeTally } from './range-tally.ts'
 
 /** Entries [from, to) of an append, behind one ranges block. */
@@ -41,7 +41,7 @@ export function planAppend(
       const bytes = entryBytes(entry, names)
       if (to > from && entriesBytes + bytes > RANGES_BYTES_MAX) break
       entriesBytes += bytes
-      tally.add(entry.topic, entry.partition, entry.offset, entry.offset + 1, 1)
+      tally.addOne(entry)
     }
     const bytes = rangesBytes(tally.ranges, names) + entriesBytes
     groups.push({ from, to, ranges: tally.ranges, bytes })
@@ -57,6 +57,6 @@ export function planAppend(
 }
 
 function entryBytes(entry: SpillEntry, names: NameBytes): number {
-  const nameBytes = names.ofEntry(entry.topic, entry.index).bytes.length
+  const nameBytes = names.ofEntry(logName(entry), entry.index).bytes.length
   return ENTRY_HEAD_BYTES + nameBytes + entry.document.length
 }

@@ -4,8 +4,8 @@
  *
  * That happens when one lane is held up while the others drain: its entries lie scattered over many
  * segments, and each keeps its whole segment on the disk.
- * Bound. One segment at a time, at most half of it live. Leftovers stay where they are: their tags
- * mean nothing, and a copy would not say so.
+ * Bound. One segment at a time, at most half of it live but at the end of a drain. Leftovers stay
+ * where they are until then: their tags mean nothing, and a copy would not say so.
  */
 import { messageOf } from '../../core/errors.ts'
 import { SpillReader } from './reader.ts'
@@ -38,7 +38,7 @@ export class Compactor {
       (one) => isWorthCopying(one) && one.liveBytes * 2 <= freeBytes,
     )
     if (segment === undefined) return
-    this.#working = this.#copy(segment).finally(() => {
+    this.#working = this.copy(segment).finally(() => {
       this.#working = null
     })
   }
@@ -47,7 +47,8 @@ export class Compactor {
     while (this.#working !== null) await this.#working
   }
 
-  async #copy(segment: Segment): Promise<void> {
+  /** Moves all that waits in a segment; on a full disk it stays where it is. */
+  async copy(segment: Segment): Promise<void> {
     let held: HeldEntry[] = []
     let outcome = 'full'
     try {

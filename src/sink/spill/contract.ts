@@ -16,6 +16,8 @@ import type { TimestampType } from '../../pool/slot-reader.ts'
 /** One document, with where it came from. The spill reads it, and keeps no reference to it. */
 export interface SpillEntry {
   readonly topic: string
+  /** Which log of that name, from Kafka's topic id; absent: not known. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly offset: number
   /** Milliseconds since 1970; -1 when the record has none. */
@@ -41,9 +43,11 @@ export interface StoredEntry extends SpillEntry {
   readonly leftover: boolean
 }
 
-/** Offsets [from, to) of one partition that hold `count` entries; records between them may not. */
+/** Offsets [from, to) of one partition's log, with `count` entries; others between may not be. */
 export interface SourceRange {
   readonly topic: string
+  /** As in the entries: offsets of a log that was deleted mean nothing in its successor. */
+  readonly log?: string | undefined
   readonly partition: number
   readonly from: number
   readonly to: number

@@ -4,14 +4,22 @@
  * Bound. NAMES_MAX names.
  */
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
-import { ENTRY_HEAD_BYTES, readInteger } from './format.ts'
+import { ENTRY_HEAD_BYTES, parseLogName, readInteger } from './format.ts'
 
 /** Places for names, by hash; a name that meets another one takes its place. */
 const NAMES_MAX = 1024
 
+interface Name {
+  readonly bytes: Buffer
+  readonly text: string
+  /** What the text says as that of a topic. */
+  readonly of: ReturnType<typeof parseLogName>
+}
+
 export class EntryReader {
-  readonly #names: ({ readonly bytes: Buffer; readonly text: string } | undefined)[] = []
+  readonly #names: (Name | undefined)[] = []
   topic = ''
+  log: string | undefined
   index = ''
   ordinal = 0
   partition = 0
@@ -30,8 +38,10 @@ export class EntryReader {
     const indexStart = topicStart + topicBytes
     this.documentStart = indexStart + indexBytes
     if (length < ENTRY_HEAD_BYTES || this.documentStart > at + length) return false
-    this.topic = this.#name(bytes, topicStart, indexStart)
-    this.index = this.#name(bytes, indexStart, this.documentStart)
+    const { of } = this.#name(bytes, topicStart, indexStart)
+    this.topic = of.topic
+    this.log = of.log
+    this.index = this.#name(bytes, indexStart, this.documentStart).text
     this.ordinal = view.getUint32(at + 20, true)
     this.partition = view.getInt32(at + 24, true)
     this.offset = readInteger(view, at + 32)
@@ -41,7 +51,7 @@ export class EntryReader {
     return true
   }
 
-  #name(bytes: Buffer, start: number, end: number): string {
+  #name(bytes: Buffer, start: number, end: number): Name {
     // FNV-1a.
     let hash = 0x811c9dc5
     for (let at = start; at < end; at++) {
@@ -49,10 +59,12 @@ export class EntryReader {
     }
     const place = (hash >>> 0) % NAMES_MAX
     const known = this.#names[place]
-    if (known !== undefined && isEqual(known.bytes, bytes, start, end)) return known.text
+    if (known !== undefined && isEqual(known.bytes, bytes, start, end)) return known
     const text = bytes.toString('utf8', start, end)
-    this.#names[place] = { bytes: Buffer.from(bytes.subarray(start, end)), text }
-    return text
+    const copy = Buffer.from(bytes.subarray(start, end))
+    const name = { bytes: copy, text, of: parseLogName(text) }
+    this.#names[place] = name
+    return name
   }
 }
 

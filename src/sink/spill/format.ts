@@ -6,6 +6,7 @@
  *   lock                            flock(2), exclusive, by the process that uses the directory
  *   manifest.json, progress.json    small-file.ts
  *   segment-....spill.stored        what the segment held when its last write ended: stored-mark.ts
+ *   segment-....spill.damaged       a damaged segment that a drain set aside, for people to look at
  *   segment-NNNNNNNNNN-SYNC.spill   NNNNNNNNNN: number, decimal, ascending with age; SYNC: 8 random
  *                                   bytes in hexadecimal, made for this segment alone
  * Numbers are little-endian; text is UTF-8; "crc" is zlib's CRC-32. u64 values are below 2^53.
@@ -19,6 +20,7 @@
  *            30 u16 who set the timestamp: 0 nobody, or not known, 1 the producer, 2 the broker
  *            32 u64 offset | 40 i64 timestamp in ms, -1: none | 48 u64 tag, for the writing process
  *            56 topic, index, document (action line and source line, each ended by 0x0A)
+ *            A topic may be followed by 0x00 and the log, which tells apart topics of one name
  *   kind 2, ranges: what the entries behind it hold; kind 3, seal: what the whole segment holds
  *            18 u16 0 | 20 u32 ordinal of the first entry | 24 u32 entries | 28 u32 ranges
  *            32 ranges: 0 u16 topic bytes | 2 u16 0 | 4 i32 partition | 8 u64 from offset
@@ -67,6 +69,16 @@ const TWO_32 = 2 ** 32
 export function segmentName(number: number, sync: Uint8Array): string {
   const hex = Buffer.from(sync).toString('hex')
   return `segment-${String(number).padStart(10, '0')}-${hex}.spill`
+}
+
+/** The text that stands for a topic and its log; no name of a topic holds 0x00. */
+export function logName({ topic, log }: Pick<SpillEntry, 'topic' | 'log'>): string {
+  return log === undefined ? topic : `${topic}\0${log}`
+}
+
+export function parseLogName(text: string): Pick<SpillEntry, 'topic' | 'log'> {
+  const end = text.indexOf('\0')
+  return end === -1 ? { topic: text } : { topic: text.slice(0, end), log: text.slice(end + 1) }
 }
 
 /** A segment's number and sync from its file name; null for any other file. */
@@ -208,7 +220,7 @@ export function writeEntry(
 /** How long a ranges or seal block is. */
 export function rangesBytes(ranges: readonly SourceRange[], names: NameBytes): number {
   let length = RANGES_HEAD_BYTES
-  for (const range of ranges) length += RANGE_HEAD_BYTES + names.of(range.topic).length
+  for (const range of ranges) length += RANGE_HEAD_BYTES + names.of(logName(range)).length
   return length
 }
 
@@ -236,7 +248,7 @@ export function writeRanges(
   view.setUint32(position + 28, content.ranges.length, true)
   let at = position + RANGES_HEAD_BYTES
   for (const range of content.ranges) {
-    const topic = names.of(range.topic)
+    const topic = names.of(logName(range))
     view.setUint32(at, topic.length, true)
     view.setInt32(at + 4, range.partition, true)
     writeInteger(view, at + 8, range.from)
@@ -273,7 +285,7 @@ export function readRanges(bytes: Buffer, view: DataView, position: number): Ran
     const topicBytes = view.getUint16(at, true)
     const textStart = at + RANGE_HEAD_BYTES
     ranges.push({
-      topic: bytes.toString('utf8', textStart, textStart + topicBytes),
+      ...parseLogName(bytes.toString('utf8', textStart, textStart + topicBytes)),
       partition: view.getInt32(at + 4, true),
       from: readInteger(view, at + 8),
       to: readInteger(view, at + 16),

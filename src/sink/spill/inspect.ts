@@ -7,7 +7,7 @@
 import path from 'node:path'
 import type { SourceRange, SpillDamage, SpillEvents, StoredEntry } from './contract.ts'
 import { nodeDisk, type Disk, type Locks } from '../disk.ts'
-import { listSegments, openSpillToDrain, spillDirectory, type SpillOptions } from './open.ts'
+import { listSegments, openSpillToDrain, spillDirectory } from './open.ts'
 import { scanSegment, type SegmentFile } from './scan.ts'
 import { loadManifest, loadProgress, type Manifest } from './small-file.ts'
 import { spillError } from './store.ts'
@@ -118,22 +118,28 @@ export interface DrainOptions extends InspectOptions {
   readonly events: SpillEvents
   /** Bytes of documents handed over at a time. */
   readonly batchBytes: number
-  /** Resolves when Elasticsearch has taken them, or they are dead letters; rejects to stop. */
-  readonly send: (entries: readonly StoredEntry[]) => Promise<void>
-  readonly signal?: AbortSignal
+  /** Of each entry, whether it is taken (or a dead letter); one that is not stays. */
+  readonly send: (entries: readonly StoredEntry[]) => Promise<readonly boolean[]>
+  /** Whether entries for this index may be taken. */
+  readonly accepts: (index: string) => boolean
+  /** Aborted: no further call of `send`. */
+  readonly signal: AbortSignal
 }
 
 export interface DrainResult {
   readonly sentCount: number
-  /** Entries still there: the drain was stopped. */
+  /** Entries still there. */
   readonly leftCount: number
-  /** What could not be sent, for the operator to fetch again. The files are then kept. */
+  /** Entries that can be read no more, for the operator to read again from Kafka. */
   readonly damage: readonly SpillDamage[]
+  /** Damaged segments, out of the way of the next drain. None while not all was looked at. */
+  readonly setAside: readonly string[]
 }
 
 /**
- * Sends what a directory holds, oldest first, whosever it is, and deletes what was sent.
- * @throws LogpipeError LOCKED, SPILL, or what `send` rejects with; what was sent stays sent.
+ * Sends what a directory holds, oldest first, whosever it is, and deletes what was sent. What is
+ * left then, the next call begins with; damage is reported once, and its segments set aside.
+ * @throws LogpipeError LOCKED or SPILL, or what `send` rejects with; what was sent stays sent.
  */
 export async function drainSpill(options: DrainOptions): Promise<DrainResult> {
   const damage: SpillDamage[] = []
@@ -144,27 +150,43 @@ export async function drainSpill(options: DrainOptions): Promise<DrainResult> {
     },
     trouble: (message) => options.events.trouble(message),
   }
-  const { path: spillPath, locks, disk, signal } = options
-  const opened: Pick<SpillOptions, 'path' | 'locks' | 'events' | 'disk'> =
-    disk === undefined
-      ? { path: spillPath, locks, events }
-      : { path: spillPath, locks, events, disk }
-  const spill = await openSpillToDrain(opened)
+  const { path: spillPath, locks, disk, signal, accepts } = options
+  const spill = await openSpillToDrain({
+    path: spillPath,
+    locks,
+    events,
+    ...(disk === undefined ? {} : { disk }),
+  })
   try {
     damage.push(...spill.damageAtOpen)
     let sentCount = 0
-    for (;;) {
-      if (signal?.aborted === true) break
-      const entries = await spill.read(options.batchBytes)
+    const left: StoredEntry[] = []
+    while (!signal.aborted) {
+      const entries = await spill.read(options.batchBytes, accepts)
       if (entries.length === 0) break
-      await options.send(entries)
-      spill.release(entries)
-      sentCount += entries.length
+      const taken = await options.send(entries)
+      const done = entries.filter((_, index) => taken[index] === true)
+      spill.release(done)
+      sentCount += done.length
+      if (done.length < entries.length) keep(entries.filter((_, index) => taken[index] !== true))
     }
-    // A torn end was never reported as stored, so there is nothing to keep it for.
-    if (damage.every((one) => one.torn)) await spill.resolveDamage()
-    return { sentCount, leftCount: spill.entryCount, damage }
+    spill.unread(left)
+    // All was looked at, so all damage is known, and in this result.
+    const damaged = new Set(damage.filter(({ torn }) => !torn).map(({ file }) => file))
+    const setAside = await spill.putAway(signal.aborted ? null : damaged)
+    return { sentCount, leftCount: spill.entryCount, damage, setAside }
+
+    /** Those of indices that are not asked again wait; others stay in hand, without their bytes. */
+    function keep(entries: readonly StoredEntry[]): void {
+      spill.unread(entries.filter(({ index }) => !accepts(index)))
+      for (const entry of entries.filter(({ index }) => accepts(index))) {
+        entry.document = NO_BYTES
+        left.push(entry)
+      }
+    }
   } finally {
     await spill.close()
   }
 }
+
+const NO_BYTES = new Uint8Array(0)

@@ -60,14 +60,16 @@ export async function openSpill(options: SpillOptions): Promise<Spill> {
   return open(options, true)
 }
 
-/** Opens whatever a directory holds, to empty it. Not for appending. */
+/** Opens whatever a directory holds, to empty it: nothing new is appended. */
 export async function openSpillToDrain(
   options: Omit<SpillOptions, 'pipeline' | 'target' | 'commitOn' | 'maxBytes'>,
-): Promise<Spill> {
-  return open({ ...options, pipeline: '', target: '', commitOn: 'spill', maxBytes: 0 }, false)
+): Promise<DirectorySpill> {
+  const unbounded = Number.POSITIVE_INFINITY
+  const own = { pipeline: '', target: '', commitOn: 'spill', maxBytes: unbounded } as const
+  return open({ ...options, ...own }, false)
 }
 
-async function open(options: SpillOptions, isOwner: boolean): Promise<Spill> {
+async function open(options: SpillOptions, isOwner: boolean): Promise<DirectorySpill> {
   const disk = options.disk ?? nodeDisk
   const directory = spillDirectory(options.path)
   let lock: number | null
@@ -99,7 +101,7 @@ async function load(
   options: SpillOptions,
   isOwner: boolean,
   unlock: () => void,
-): Promise<Spill> {
+): Promise<DirectorySpill> {
   const { disk, directory } = store
   const { pipeline, target, commitOn } = options
   const ours: Manifest = { format: FORMAT_VERSION, pipeline, target, commitOn }

@@ -1,21 +1,22 @@
 /**
- * Adds up source ranges: for each partition the lowest and highest offset seen, and how many.
+ * Adds up source ranges: for each partition's log the lowest and highest offset seen, and how many.
  *
  * Used for the ranges blocks and the seal (writer.ts) and to find out what is missing (scan.ts).
  * Bounded by the partitions that one segment holds.
  */
-import type { SourceRange } from './contract.ts'
+import type { SourceRange, SpillEntry } from './contract.ts'
+import { logName } from './format.ts'
 
-interface MutableRange {
-  readonly topic: string
-  readonly partition: number
+type Log = Pick<SpillEntry, 'topic' | 'log' | 'partition'>
+
+interface MutableRange extends Log {
   from: number
   to: number
   count: number
 }
 
 export class RangeTally {
-  readonly #topics = new Map<string, Map<number, MutableRange>>()
+  readonly #logs = new Map<string, Map<number, MutableRange>>()
   readonly #ranges: MutableRange[] = []
   /** The range of the last call: most entries come in runs of one partition. */
   #last: MutableRange | null = null
@@ -24,8 +25,20 @@ export class RangeTally {
     return this.#ranges
   }
 
-  add(topic: string, partition: number, from: number, to: number, count: number): void {
-    const range = this.#rangeOf(topic, partition)
+  addOne(entry: Log & { readonly offset: number }): void {
+    this.#add(entry, entry.offset, entry.offset + 1, 1)
+  }
+
+  addAll(ranges: readonly SourceRange[]): void {
+    for (const range of ranges) this.#add(range, range.from, range.to, range.count)
+  }
+
+  countOf(log: Log): number {
+    return this.#logs.get(logName(log))?.get(log.partition)?.count ?? 0
+  }
+
+  #add(log: Log, from: number, to: number, count: number): void {
+    const range = this.#rangeOf(log)
     if (range.count === 0) {
       range.from = from
       range.to = to
@@ -36,27 +49,19 @@ export class RangeTally {
     range.count += count
   }
 
-  addAll(ranges: readonly SourceRange[]): void {
-    for (const range of ranges) {
-      this.add(range.topic, range.partition, range.from, range.to, range.count)
-    }
-  }
-
-  countOf(topic: string, partition: number): number {
-    return this.#topics.get(topic)?.get(partition)?.count ?? 0
-  }
-
-  #rangeOf(topic: string, partition: number): MutableRange {
+  #rangeOf(of: Log): MutableRange {
+    const { topic, log, partition } = of
     const last = this.#last
-    if (last !== null && last.partition === partition && last.topic === topic) return last
-    let partitions = this.#topics.get(topic)
+    if (last?.partition === partition && last.topic === topic && last.log === log) return last
+    const name = logName(of)
+    let partitions = this.#logs.get(name)
     if (partitions === undefined) {
       partitions = new Map()
-      this.#topics.set(topic, partitions)
+      this.#logs.set(name, partitions)
     }
     let range = partitions.get(partition)
     if (range === undefined) {
-      range = { topic, partition, from: 0, to: 0, count: 0 }
+      range = { topic, ...(log === undefined ? {} : { log }), partition, from: 0, to: 0, count: 0 }
       partitions.set(partition, range)
       this.#ranges.push(range)
     }
@@ -68,7 +73,7 @@ export class RangeTally {
 /** What `all` holds beyond `seen`, with the offsets of `all`. */
 export function missingRanges(all: readonly SourceRange[], seen: RangeTally): SourceRange[] {
   return all.flatMap((range) => {
-    const count = range.count - seen.countOf(range.topic, range.partition)
+    const count = range.count - seen.countOf(range)
     return count > 0 ? [{ ...range, count }] : []
   })
 }

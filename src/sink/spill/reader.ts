@@ -131,6 +131,7 @@ export class SpillReader {
     take.bytes += document.length
     take.entries.push({
       topic: entry.topic,
+      ...(entry.log === undefined ? {} : { log: entry.log }),
       partition: entry.partition,
       offset: entry.offset,
       timestampMs: entry.timestampMs,

@@ -151,11 +151,8 @@ class SegmentAccount {
     if (announced !== null && entry.ordinal >= announced.firstOrdinal + announced.entryCount) {
       this.#endAnnounced()
     }
-    const { topic, partition, offset } = entry
-    this.#seen.add(topic, partition, offset, offset + 1, 1)
-    if (this.#announced !== null) {
-      this.#announcedSeen.add(topic, partition, offset, offset + 1, 1)
-    }
+    this.#seen.addOne(entry)
+    if (this.#announced !== null) this.#announcedSeen.addOne(entry)
   }
 
   announce(content: Ranges): void {

@@ -51,6 +51,8 @@ export class Segment {
   removed = false
   /** Its damage was reported and not yet dealt with: the file stays, to report it again. */
   pinned = false
+  /** It is damaged, and set aside rather than deleted. */
+  isKept = false
   /** The first lost entry, while pinned: the progress must not pass it. */
   lostFrom = Number.POSITIVE_INFINITY
   /** Damage whose losses were reported: it is passed over in silence. */

@@ -11,7 +11,7 @@ import { SpillReader } from './reader.ts'
 import { finishRecovery, type RecoveredSegment } from './recover.ts'
 import type { HeldEntry } from './segment.ts'
 import { saveProgress } from './small-file.ts'
-import type { SpillStore } from './store.ts'
+import { asideName, type SpillStore } from './store.ts'
 import { SpillWriter } from './writer.ts'
 
 /** A segment's size: large for the disk's sake; small enough that deleting one makes room soon. */
@@ -130,6 +130,26 @@ export class DirectorySpill implements Spill {
     }
     for (const one of unfinished) await finishRecovery(this.#store, one)
     await this.#store.settled()
+  }
+
+  /**
+   * The end of a drain, with nothing in hand: a segment of which a part was sent gives what is left
+   * to a new one, so that the next drain begins there. @param damaged segments whose damage was
+   * reported; null: not all is known yet, and damaged ones stay. @returns those set aside.
+   */
+  async putAway(damaged: ReadonlySet<string> | null): Promise<readonly string[]> {
+    for (const segment of this.#store.segments.slice()) {
+      const { liveCount, pinned } = segment
+      if (liveCount === 0 || (damaged === null && pinned)) continue
+      if (pinned || liveCount < segment.readableCount) await this.#compactor.copy(segment)
+    }
+    if (damaged === null) return []
+    const aside = this.#store.segments.filter(
+      ({ name, liveCount }) => liveCount === 0 && damaged.has(name),
+    )
+    for (const segment of aside) segment.isKept = true
+    await this.resolveDamage()
+    return aside.map(({ name }) => asideName(name))
   }
 
   close(): Promise<void> {

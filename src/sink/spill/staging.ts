@@ -6,7 +6,14 @@ import assert from 'node:assert/strict'
 import type { AppendPlan, EntryGroup } from './append-plan.ts'
 import type { SpillEntry } from './contract.ts'
 import type { DiskFile } from '../disk.ts'
-import { KIND_RANGES, type NameBytes, sealBlock, writeEntry, writeRanges } from './format.ts'
+import {
+  KIND_RANGES,
+  logName,
+  type NameBytes,
+  sealBlock,
+  writeEntry,
+  writeRanges,
+} from './format.ts'
 import type { RangeTally } from './range-tally.ts'
 import type { StoredMark } from './stored-mark.ts'
 import type { AppendPart } from './append-part.ts'
@@ -131,7 +138,7 @@ export function encodeGroup(
   for (let index = group.from; index < group.to; index++) {
     const entry = ticket.entries[index]
     assert(entry !== undefined)
-    const entryNames = names.ofEntry(entry.topic, entry.index)
+    const entryNames = names.ofEntry(logName(entry), entry.index)
     const length = writeEntry(bytes, view, at, sync, segment.entryCount, entry, entryNames)
     at += length
     if (ticket.isDropped(entry, index)) {

@@ -9,6 +9,10 @@ import { errorCode, type Disk } from '../disk.ts'
 import type { Segment } from './segment.ts'
 import { removeStoredMark, StoredMark } from './stored-mark.ts'
 
+const ASIDE = '.damaged'
+/** Segments set aside that are kept, the newest: 1 GiB at most. */
+const ASIDE_MAX = 16
+
 export class SpillStore {
   readonly directory: string
   readonly disk: Disk
@@ -74,9 +78,18 @@ export class SpillStore {
     return spillError(this.directory, action, cause)
   }
 
+  async #setAside(segment: Segment): Promise<void> {
+    const { directory, disk } = this
+    await disk.rename(this.pathOf(segment), path.join(directory, asideName(segment.name)))
+    const aside = (await disk.list(directory)).filter((name) => name.endsWith(ASIDE)).sort()
+    for (const name of aside.slice(0, -ASIDE_MAX)) await disk.remove(path.join(directory, name))
+    await disk.syncDirectory(directory)
+  }
+
   async #remove(segment: Segment): Promise<void> {
     try {
-      await this.disk.remove(this.pathOf(segment))
+      if (segment.isKept) await this.#setAside(segment)
+      else await this.disk.remove(this.pathOf(segment))
       await removeStoredMark(this.disk, this.pathOf(segment))
       this.bytes -= segment.size
     } catch (error) {
@@ -84,6 +97,11 @@ export class SpillStore {
       this.events.trouble(`the spill cannot delete ${this.pathOf(segment)}: ${messageOf(error)}`)
     }
   }
+}
+
+/** A damaged segment that was set aside: no longer of the spill, but there to be looked at. */
+export function asideName(segmentName: string): string {
+  return `${segmentName}${ASIDE}`
 }
 
 /** No room: of the disk, or of a quota. Anything else is an error. */

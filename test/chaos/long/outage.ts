@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { checkGroup } from '../checker.ts'
+import { checkGroups } from '../checker.ts'
 import { pause } from '../pause.ts'
 import { settle } from '../settle.ts'
 import { World } from '../world.ts'
@@ -62,10 +62,9 @@ export async function runOutage({ minutes, perSecond, say }: OutageOptions): Pro
       assertBounded(rss.get(member.name) ?? [])
       assertStayed(path.join(output, `${member.name}.log`))
     }
-    for (const group of world.groups) {
-      const findings = await checkGroup(world, group)
+    for (const [group, findings] of await checkGroups(world)) {
       const { expected, lost, duplicated, wrong, lettersMissing, lettersWrong } = findings
-      say(`${group.name}: ${expected} expected, ${lost.length} lost, ${duplicated.length} twice`)
+      say(`${group}: ${expected} expected, ${lost.length} lost, ${duplicated.length} twice`)
       assert.deepEqual(
         [lost, duplicated, wrong, lettersMissing, lettersWrong],
         [[], [], [], [], []],

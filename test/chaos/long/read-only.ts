@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { checkGroup } from '../checker.ts'
+import { checkGroups } from '../checker.ts'
 import { pause, untilDone } from '../pause.ts'
 import { settle } from '../settle.ts'
 import { indexName, World } from '../world.ts'
@@ -53,8 +53,7 @@ export async function runReadOnly({ minutes, perSecond, say }: ReadOnlyOptions):
     )
     await world.feed.stop()
     assert.equal(await settle(world, say), null)
-    for (const group of world.groups) {
-      const { expected, lost, duplicated } = await checkGroup(world, group)
+    for (const { expected, lost, duplicated } of (await checkGroups(world)).values()) {
       say(`${expected} expected, ${lost.length} lost, ${duplicated.length} duplicated`)
       assert.deepEqual([lost, duplicated], [[], []])
     }

@@ -81,6 +81,15 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     consumerEvents: [[], [gone], ['1']],
     consumerLogs: [[], [gone], ['1']],
     consumerStatistics: [[], [gone], ['1']],
+    consumerSubscribe: [[], [gone, []], [consumer], [consumer, [1]], [consumer, ['']]],
+    consumerAskMembers: [
+      [],
+      [gone, 'g', 1],
+      [consumer, '', 1],
+      [consumer, 1, 1],
+      [consumer, 'g', -1],
+      [consumer, 'g'],
+    ],
     consumerAssign: [
       [],
       [gone, []],
@@ -107,6 +116,7 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     consumerAssignmentLost: [[], [gone]],
     consumerPause: [[], [gone, []], [consumer], [consumer, 1], [consumer, [1]], [consumer, ['1']]],
     consumerResume: [[], [gone, []], [consumer], [consumer, 1], [consumer, [1]], [consumer, [{}]]],
+    consumerProbe: [[], [gone, 1, 1], [consumer, 1, 1], [consumer, 1], [consumer, 1, -3]],
     consumerSeek: [[], [gone, 1, 1], [consumer, 1, 1], [consumer, 1], [consumer, 1, -3]],
     consumerRestart: [
       [],

@@ -119,7 +119,7 @@ test('where the broker sets the times, every record has the latest of its batch'
   }
 })
 
-test('a damaged batch ends its partition where it cannot be read, with an event', async (t) => {
+test('where a scan meets a damaged batch, the partition is to be read again from it', async (t) => {
   const good = raw.recordBytes([{ value: 'good' }, { value: 'good' }])
   const damaged = raw.recordBytes([{ value: 'read' }, { value: 'lost' }, { value: 'lost' }])
   const second = damaged.indexOf('lost') - 6
@@ -137,13 +137,57 @@ test('a damaged batch ends its partition where it cannot be read, with an event'
     assert.equal(result.runs.at(-1)?.coverTo, 3)
     assert.equal(result.events.length, 1)
     const [event] = result.events
-    assert.ok(event?.kind === 'error' && !event.fatal)
-    assert.deepEqual(
-      [event.code, event.topic, event.partition, event.offset],
-      ['_BAD_MSG', 't', 0, 3],
-    )
-    assert.match(event.message, /^the record batch at offset 2 is damaged/)
+    assert.ok(event?.kind === 'rewind')
+    assert.deepEqual([event.assignmentId, event.offset], [3, 3])
+    assert.match(event.damage ?? '', /^the record batch at offset 2 is damaged/)
   }
+})
+
+test('read again, a damaged batch stands in its place as an error, and what follows is readable', async (t) => {
+  const mock = openMock(t)
+  const damaged = raw.recordBytes([{ value: 'read' }, { value: 'lost' }, { value: 'lost' }])
+  damaged[damaged.indexOf('lost') - 6] = 0x7e
+  await raw.produceRaw(mock.bootstrapServers, raw.batch(damaged, 3))
+  await raw.produceRaw(mock.bootstrapServers, raw.batch(raw.recordBytes([{ value: 'good' }]), 1))
+  const rig = new Rig(t, SHAPE)
+  const consumer = openConsumer(t, mock, [])
+  const matcher = everything(t)
+  const events: ConsumerEvent[] = []
+  const found: Found[] = []
+  const take = (kind: ConsumerEvent['kind']) => {
+    until(() => {
+      rig.fill(consumer, events)
+      found.push(...rig.scan(matcher))
+      return events.some((event) => event.kind === kind)
+    })
+    const taken = events.splice(0)
+    assert.equal(taken.length, 1)
+    return taken[0]
+  }
+  bridge.consumerAssign(consumer, [{ topic: 't', partition: 0, offset: 0, assignmentId: 3 }])
+  take('rewind')
+  found.length = 0
+  bridge.consumerRestart(consumer, 3, 4, 1)
+  const what = { kind: 'unreadable', assignmentId: 4, code: '_BAD_MSG', offset: 0 }
+  const message = 'the record batch at offset 0 is damaged: its records cannot be told apart'
+  assert.deepEqual(take('unreadable'), { ...what, message })
+  for (const offset of [1, 2]) {
+    bridge.consumerProbe(consumer, 4, offset)
+    assert.deepEqual(take('unreadable'), { ...what, message })
+  }
+  bridge.consumerProbe(consumer, 4, 3)
+  assert.deepEqual(take('readable'), { kind: 'readable', assignmentId: 4, offset: 3 })
+  assert.equal(found.length, 0)
+  bridge.consumerSeek(consumer, 4, 3)
+  until(() => {
+    rig.fill(consumer, events)
+    found.push(...rig.scan(matcher))
+    return found.length > 0
+  })
+  assert.deepEqual(
+    found.map(({ value }) => value),
+    ['good'],
+  )
 })
 
 test('a header that contradicts its batch is an error of the partition', async (t) => {
@@ -155,8 +199,8 @@ test('a header that contradicts its batch is an error of the partition', async (
   const { found, events } = read(t, mock, [], (one) => one.events.length > 0)
   assert.deepEqual(found, [])
   const [event] = events
-  assert.ok(event?.kind === 'error')
-  assert.deepEqual([event.code, event.topic, event.offset], ['_BAD_MSG', 't', 0])
+  assert.ok(event?.kind === 'unreadable')
+  assert.deepEqual([event.assignmentId, event.code, event.offset], [3, '_BAD_MSG', 0])
   assert.match(event.message, /its header says 20 records/)
 })
 
@@ -177,11 +221,8 @@ test('behind a batch whose CRC fails nothing is delivered, or it would be lost',
     assert.equal(result.runs.at(-1)?.coverTo, 2)
     assert.equal(result.events.length, 1)
     const [event] = result.events
-    assert.ok(event?.kind === 'error')
-    assert.deepEqual(
-      [event.code, event.topic, event.partition, event.offset],
-      ['_BAD_MSG', 't', 0, 2],
-    )
+    assert.ok(event?.kind === 'unreadable')
+    assert.deepEqual([event.assignmentId, event.code, event.offset], [3, '_BAD_MSG', 2])
     assert.match(event.message, /failed CRC32C check/)
   }
 })

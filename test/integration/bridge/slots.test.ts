@@ -7,8 +7,11 @@ import type { Found, Message, Mock } from './rig.ts'
 
 const SHAPE = { slotCount: 2, bufferBytes: 16_384, recordsMax: 64 }
 
+/** When the record at this offset was made. */
+const timeOf = (offset: number) => 1_700_000_000_000 + offset
+
 const MESSAGES: readonly Message[] = [
-  { value: 'plain ERROR', timestamp: '1700000000000' },
+  { value: 'plain ERROR' },
   { value: null, key: 'tombstone' },
   { value: '', key: 'empty' },
   { value: 'no key', headers: { trace: 'abc', empty: '' } },
@@ -21,7 +24,7 @@ const MESSAGES: readonly Message[] = [
     key: index % 3 === 0 ? null : `key-${index}`,
     headers: index % 5 === 0 ? { n: String(index) } : {},
   })),
-]
+].map((message, offset) => ({ ...message, timestamp: String(timeOf(offset)) }))
 
 function matcherOf(t: TestContext, patterns: readonly string[], invertMatch = false): number {
   const matcher = bridge.matcherOpen({
@@ -70,6 +73,9 @@ function readAll(
   until(() => {
     if (rig.fill(consumer, events, { pullMax: 20 }) === 0) return false
     assert.ok(bridge.poolBytes(rig.pool) > 0)
+    for (const { coverTo, lastTimestamp } of rig.runs()) {
+      assert.equal(lastTimestamp, timeOf(coverTo - 1))
+    }
     const filledTo = tile(next)
     const scanned = rig.scan(matcher, () => {
       next = tile(next)
@@ -113,9 +119,9 @@ test('every record comes out of a slot as it was produced', async (t) => {
     assert.equal(record.value, text(message.value))
     assert.equal(record.key, text(message.key))
     assert.deepEqual(headersOf(record), Object.entries(message.headers ?? {}))
+    assert.equal(record.timestamp, timeOf(offset))
     assert.equal(record.timestampType, 1)
   }
-  assert.equal(found[0]?.timestamp, 1_700_000_000_000)
 })
 
 test('whole batches and single records give the same hits', async (t) => {

@@ -2,11 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock, systemClock } from '../../../src/core/clock.ts'
+import { LogpipeError } from '../../../src/core/errors.ts'
 import type { DeadLetter } from '../../../src/sink/dead-letters/contract.ts'
 import { parseDestination } from '../../../src/sink/dead-letters/destination.ts'
 import { openFileLetters } from '../../../src/sink/dead-letters/file-letters.ts'
 import { LetterBox } from '../../../src/sink/dead-letters/letter-box.ts'
-import type { StoredLetter } from '../../../src/sink/dead-letters/letter-line.ts'
+import {
+  decodeLetter,
+  encodeLetter,
+  type StoredLetter,
+} from '../../../src/sink/dead-letters/letter-line.ts'
 import { openTopicLetters } from '../../../src/sink/dead-letters/topic-letters.ts'
 import { parseWhere } from '../../../src/sink/dead-letters/where.ts'
 import { diskError, MemoryDisk } from '../../helpers/memory-disk.ts'
@@ -233,7 +238,7 @@ test('replay sends each document as it was, and removes only what was taken', as
       return 'done'
     }),
   )
-  assert.deepEqual(result, { doneCount: 6, failedCount: 4 })
+  assert.deepEqual(result, { doneCount: 6, failedCount: 4, waitingCount: 0 })
   assert.deepEqual(await offsetsIn(box), [0, 3, 6, 9])
   assert(index.has(letterOf(1).payload.toString()))
 })
@@ -287,7 +292,7 @@ test('a topic gets the document, with what is known of it in headers', async () 
   const letters = openTopicLetters('dead', async (topic, key, value, headers) => {
     const names = Object.fromEntries(headers)
     produced.push([topic, Buffer.from(key).toString(), Buffer.from(value).toString(), names])
-    if (names['logpipe.offset'] === '2') throw diskError('_MSG_TIMED_OUT')
+    if (names['logpipe.offset'] === '2') throw new LogpipeError('KAFKA_UNREACHABLE', 'late')
   })
   await letters.put([letterOf(1)])
   const [topic, key, value, headers] = produced[0] ?? []
@@ -295,9 +300,53 @@ test('a topic gets the document, with what is known of it in headers', async () 
   assert.equal(value, letterOf(1).payload.toString())
   assert.equal(headers?.['logpipe.error_type'], 'document_parsing_exception')
   assert.equal(headers?.['logpipe.partition'], '0')
-  await assert.rejects(letters.put([letterOf(2), letterOf(3)]), { code: 'DEAD_LETTERS' })
+  await assert.rejects(letters.put([letterOf(2), letterOf(3)]), {
+    code: 'DEAD_LETTERS',
+    message: /^the dead letter of app-0-2 \(\d+ B\) cannot be written to the topic dead: late$/,
+  })
   assert.equal(produced.length, 3)
   await letters.close()
+})
+
+test('a letter that a topic refuses is sent alone, then without its payload', async () => {
+  const sizes: number[] = []
+  const marks: (string | undefined)[] = []
+  let underWay = 0
+  const letters = openTopicLetters('dead', async (_topic, _key, value, headers) => {
+    underWay++
+    await Promise.resolve()
+    const isBatched = underWay > 1
+    underWay--
+    // As a broker does: a batch above the limit fails, whichever of its letters is to blame.
+    if (value.length > 3000 || isBatched) throw new LogpipeError('KAFKA_TOPIC', 'too large')
+    sizes.push(value.length)
+    marks.push(Object.fromEntries(headers)['logpipe.payload_bytes'])
+  })
+  const sized = (offset: number, bytes: number) =>
+    letterOf(offset, { payload: Buffer.alloc(bytes, 'ü') })
+  await letters.put([sized(1, 2000), sized(2, 8000), sized(3, 2001)])
+  assert.deepEqual(sizes, [2001, 2000, 1024])
+  assert.deepEqual(marks, [undefined, undefined, '8000'])
+})
+
+test('a payload above the limit is left out of its line, with its size in its place', async () => {
+  const payload = Buffer.from('ü'.repeat(1000))
+  const stored = decodeLetter(encodeLetter(letterOf(7, { payload }), 0, 1999).subarray(0, -1))
+  assert.equal(stored?.payloadBytes, 2000)
+  assert.deepEqual(Buffer.from(stored.payload), payload.subarray(0, 1024))
+  assert.equal(
+    decodeLetter(encodeLetter(letterOf(7, { payload }), 0, 2000))?.payloadBytes,
+    undefined,
+  )
+})
+
+test('a large payload is encoded in pieces, each byte as it was', () => {
+  const text = Buffer.from('"\\ü€\u0000\n'.repeat(300_000))
+  for (const payload of [text, text.subarray(1, -1), Buffer.concat([text, Buffer.from([0xff])])]) {
+    const line = encodeLetter(letterOf(1, { payload }), 0)
+    assert.equal(line.indexOf(10), line.length - 1)
+    assert(Buffer.from(decodeLetter(line)?.payload ?? []).equals(payload))
+  }
 })
 
 test('the destination is a file or a topic', () => {

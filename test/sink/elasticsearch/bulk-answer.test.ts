@@ -47,18 +47,20 @@ test('items come with their status, error and use of the failure store', () => {
         { create: { status: 201 } },
         { index: { status: 400, error } },
         { create: { status: 201, failure_store: 'used' } },
+        { create: { result: 'noop', status: 200 } },
       ],
     }),
-    3,
+    4,
   )
-  const none = { errorType: '', reason: '', failureStore: false }
+  const none = { index: '', errorType: '', reason: '', failureStore: false, isDropped: false }
   assert.deepEqual(read, {
     kind: 'items',
     tookMs: 5,
     items: [
-      { status: 201, ...none },
-      { status: 400, errorType: error.type, reason: 'r'.repeat(1000), failureStore: false },
-      { status: 201, ...none, failureStore: true },
+      { ...none, status: 201 },
+      { ...none, status: 400, errorType: error.type, reason: 'r'.repeat(1000) },
+      { ...none, status: 201, failureStore: true },
+      { ...none, status: 200, isDropped: true },
     ],
   })
 })
@@ -89,4 +91,29 @@ test('a refused request tells why, as Elasticsearch or a proxy puts it', () => {
     errorType: '',
     reason: 'Incorrect HTTP method',
   })
+})
+
+test('a reason tells its causes, each once, and the index that a document was going to', () => {
+  const cause = { type: 'json_parse_exception', reason: 'Duplicate field z' }
+  const error = {
+    type: 'mapper_parsing_exception',
+    reason: 'failed to parse',
+    caused_by: { ...cause, caused_by: { ...cause, caused_by: { type: 'odd_exception' } } },
+  }
+  const items = [{ create: { _index: 'a', status: 400, error } }]
+  const read = readBulkAnswer(200, JSON.stringify({ errors: true, items }), 1)
+  assert.deepEqual(read.kind === 'items' && read.items[0], {
+    index: 'a',
+    status: 400,
+    errorType: 'mapper_parsing_exception',
+    reason: 'failed to parse: Duplicate field z: odd_exception',
+    failureStore: false,
+    isDropped: false,
+  })
+})
+
+test('where it matters which index took a document, every answer is read', () => {
+  const items = [{ create: { _index: 'a', status: 201 } }]
+  const read = readBulkAnswer(200, JSON.stringify({ errors: false, took: 1, items }), 1, true)
+  assert.equal(read.kind === 'items' && read.items[0]?.index, 'a')
 })

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { BodyBuilder } from '../../../src/pool/record-encoder.ts'
+import { BodyBuilder, type MatchedRecord } from '../../../src/pool/record-encoder.ts'
 import { BulkEncoder } from '../../../src/sink/elasticsearch/bulk-encoder.ts'
 import {
   ELASTICSEARCH_DEFAULTS,
   type DocumentMode,
 } from '../../../src/sink/elasticsearch/settings.ts'
+import { isStubAt, readStub } from '../../../src/sink/elasticsearch/unsendable.ts'
 import { encodeOne, recordOf, SOME_TIME_MS } from '../../helpers/bulk-batch.ts'
 import { FakeBulk } from '../../helpers/fake-bulk.ts'
 
@@ -46,14 +47,24 @@ test('the action creates a document whose id is where the record lies', () => {
   )
 })
 
-test('with ids from keys the newest record of a key stays', () => {
-  const keyed = (key: Buffer | null) =>
-    encodeOne(recordOf('{}', { key, offset: 42 }), { documentId: 'key' }).action
+test('with ids from keys the version is the time of the record, then its offset', () => {
+  const keyed = (key: Buffer | null, rest: Partial<MatchedRecord> = {}) =>
+    encodeOne(recordOf('{}', { key, offset: 42, ...rest }), { documentId: 'key' }).action
   assert.equal(
     keyed(Buffer.from('a"b\nü')),
-    '{"index":{"_index":"logs-filtered","_id":"a\\"b\\nü","version":42,' +
+    `{"index":{"_index":"logs-filtered","_id":"a\\"b\\nü","version":${SOME_TIME_MS}000042,` +
       '"version_type":"external_gte"}}',
   )
+  const versionOf = (timestampMs: number, offset: number): bigint => {
+    const [, digits = ''] =
+      /"version":(\d+),/.exec(keyed(Buffer.from('k'), { timestampMs, offset })) ?? []
+    return BigInt(digits)
+  }
+  assert(versionOf(SOME_TIME_MS + 1, 0) > versionOf(SOME_TIME_MS, 2 ** 53 - 1))
+  assert(versionOf(SOME_TIME_MS, 43) > versionOf(SOME_TIME_MS, 42))
+  assert(versionOf(SOME_TIME_MS, 0) > versionOf(-1, 2 ** 40), 'no time: older than any')
+  assert.equal(versionOf(-1, 42), 42n)
+  assert(versionOf(Number.MAX_SAFE_INTEGER, 999_999) < 2n ** 63n)
   assert.match(keyed(Buffer.from([0xff, 0x00])), /"_id":"base64:\/wA="/)
   assert.equal(keyed(null), '{"create":{"_index":"logs-filtered","_id":"orders-0-42"}}')
 })
@@ -103,6 +114,20 @@ test('raw leaves a JSON object as it is, with its large numbers and repeated nam
     const lines = value.replaceAll(' ', '\r\n')
     const without = value.replaceAll(' ', '')
     assert.equal(encodeOne(recordOf(lines), { document }).document, without)
+  }
+})
+
+test('a byte order mark in front of a JSON object is no part of the document', () => {
+  for (const [value, document] of [
+    ['\uFEFF{"a":1}', '{"a":1}'],
+    ['\uFEFF {\n"a":1}', ' {"a":1}'],
+  ] as const) {
+    assert.equal(encodeOne(recordOf(value)).document, document)
+    assert.equal(encodeOne(recordOf(value), { document: 'raw' }).document, document)
+  }
+  for (const value of ['\uFEFF', '\uFEFFtext', '\uFEFF\uFEFF{}', ' \uFEFF{}']) {
+    const { message } = JSON.parse(encodeOne(recordOf(value)).document) as { message: string }
+    assert.equal(message, value)
   }
 })
 
@@ -236,6 +261,52 @@ test('whatever a record, its key or its headers hold, a document is two lines', 
         const { action, document: line } = encodeOne(record, { document, documentId })
         JSON.parse(action)
         JSON.parse(line)
+      },
+    ),
+  )
+})
+
+test('a record that is too large, or whose document is, leaves a stub of its head', () => {
+  const settings = { maxRecordBytes: 5000 }
+  const stubOf = (value: string) => {
+    const { action, document } = encodeOne(recordOf(value), settings)
+    assert.equal(document, '{}')
+    return readStub(Buffer.from(`${action}\n`))
+  }
+  const large = stubOf('x'.repeat(5001))
+  assert.equal(large.errorType, 'record_too_large')
+  assert.match(large.reason, /4\.9 KiB or more, above --max-record-bytes \(4\.9 KiB\)/)
+  assert.equal(large.bytes, 5001)
+  assert.equal(Buffer.from(large.head).toString(), 'x'.repeat(1024))
+  // In JSON a NUL takes six bytes.
+  assert.equal(stubOf('\0'.repeat(1000)).bytes, 1000)
+  assert.match(encodeOne(recordOf('x'.repeat(4000)), settings).action, /^\{"create"/)
+})
+
+test('an error while a record is encoded is of that record alone', () => {
+  const encoder = new BulkEncoder(ELASTICSEARCH_DEFAULTS)
+  const body = new BodyBuilder()
+  const broken = { ...recordOf('x'), headers: Buffer.from([9, 0, 0, 0]) }
+  for (const record of [recordOf('{}', { offset: 1 }), broken, recordOf('{}', { offset: 2 })]) {
+    encoder.encode(record, body)
+    body.endDocument()
+  }
+  const { body: bytes, ends } = body.take()
+  assert.deepEqual(
+    [0, ends[0]!, ends[1]!].map((start) => isStubAt(bytes, start)),
+    [false, true, false],
+  )
+  assert.equal(readStub(bytes.subarray(ends[0], ends[1])).errorType, 'record_not_encoded')
+})
+
+test('what needs escapes comes back as it was, wherever they lie', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('"', '\\', '\0', '\x1f', '\n', '\x7f', 'ü', 'x'.repeat(255))),
+      (parts) => {
+        const text = parts.join('')
+        const { document } = encodeOne(recordOf(text), { document: 'wrap' })
+        assert.equal((JSON.parse(document) as { message: string }).message, text)
       },
     ),
   )

@@ -26,12 +26,14 @@ function connect(
   return transport
 }
 
+const SOME_MS = 3000
+
 const bodyOf = (count: number) => Buffer.from(batchOf(recordsOf(count)).body)
 
 test('a request carries the media type, the filter, the time-out and the pipeline', async (t) => {
   const { fake, url } = await startFake(t)
-  const transport = connect(t, { urls: [`${url}/prefix`], pipeline: 'geo ip', timeoutMs: 2000 })
-  const reply = await transport.send(bodyOf(2))
+  const transport = connect(t, { urls: [`${url}/prefix`], pipeline: 'geo ip' })
+  const reply = await transport.send(bodyOf(2), 2000)
   assert.equal(reply.kind === 'answer' && reply.status, 200)
   const [request] = fake.requests
   assert.equal(request?.headers['content-type'], 'application/x-ndjson')
@@ -39,7 +41,8 @@ test('a request carries the media type, the filter, the time-out and the pipelin
   assert.equal(request.headers['authorization'], undefined)
   assert.deepEqual(Object.fromEntries(request.query), {
     filter_path:
-      'took,errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store',
+      'took,errors,items.*.status,items.*.result,items.*._index,items.*.error.type,' +
+      'items.*.error.reason,items.*.error.caused_by,items.*.failure_store',
     timeout: '1600ms',
     pipeline: 'geo ip',
   })
@@ -49,9 +52,9 @@ test('a request carries the media type, the filter, the time-out and the pipelin
 test('a new key is used from the next request on', async (t) => {
   const { fake, url } = await startFake(t)
   const transport = connect(t, { urls: [url], auth: { kind: 'apiKey', apiKey: 'old' } })
-  await transport.send(bodyOf(1))
+  await transport.send(bodyOf(1), SOME_MS)
   transport.setAuth({ kind: 'apiKey', apiKey: 'new' })
-  await transport.send(bodyOf(1))
+  await transport.send(bodyOf(1), SOME_MS)
   const keys = fake.requests.map((request) => request.headers['authorization'])
   assert.deepEqual(keys, ['ApiKey old', 'ApiKey new'])
 })
@@ -59,8 +62,11 @@ test('a new key is used from the next request on', async (t) => {
 test('bodies are compressed and requests signed when asked', async (t) => {
   const { fake, url } = await startFake(t)
   const basic = { kind: 'basic', username: 'u', password: 'p:w' } as const
-  await connect(t, { urls: [url], compression: 'gzip', auth: basic }).send(bodyOf(100))
-  await connect(t, { urls: [url], auth: { kind: 'apiKey', apiKey: 'abc' } }).send(bodyOf(1))
+  await connect(t, { urls: [url], compression: 'gzip', auth: basic }).send(bodyOf(100), SOME_MS)
+  await connect(t, { urls: [url], auth: { kind: 'apiKey', apiKey: 'abc' } }).send(
+    bodyOf(1),
+    SOME_MS,
+  )
   const [first, second] = fake.requests
   assert.equal(first?.headers['content-encoding'], 'gzip')
   assert(Number(first.headers['content-length']) < first.byteCount / 3)
@@ -71,22 +77,22 @@ test('bodies are compressed and requests signed when asked', async (t) => {
 
 test('every way that a request can end is told apart', async (t) => {
   const { fake, url } = await startFake(t)
-  const transport = connect(t, { urls: [url], timeoutMs: 150 })
+  const transport = connect(t, { urls: [url] })
   const body = bodyOf(2)
   for (const status of [400, 401, 413, 429, 502, 503, 504]) {
     fake.script = () => ({ kind: 'status', status, body: { error: { type: 'x' } } })
-    const reply = await transport.send(body)
+    const reply = await transport.send(body, SOME_MS)
     assert.deepEqual([reply.kind, reply.kind === 'answer' && reply.status], ['answer', status])
     assert.equal(reply.kind === 'answer' && reply.text, '{"error":{"type":"x"}}')
   }
   fake.script = () => ({ kind: 'hang', isApplied: false })
-  assert.equal((await transport.send(body)).kind, 'timeout')
+  assert.equal((await transport.send(body, 150)).kind, 'timeout')
   fake.script = () => ({ kind: 'reset', isApplied: false })
-  assert.equal((await transport.send(body)).kind, 'unreachable')
+  assert.equal((await transport.send(body, SOME_MS)).kind, 'unreachable')
   fake.script = () => ({ kind: 'half', isApplied: false })
-  assert.equal((await transport.send(body)).kind, 'unreachable')
+  assert.equal((await transport.send(body, SOME_MS)).kind, 'unreachable')
   await fake.close()
-  assert.equal((await transport.send(body)).kind, 'unreachable')
+  assert.equal((await transport.send(body, SOME_MS)).kind, 'unreachable')
 })
 
 test('an error costs no time that grows with the body', async (t) => {
@@ -95,7 +101,7 @@ test('an error costs no time that grows with the body', async (t) => {
   const transport = connect(t, { urls: [url] })
   const body = Buffer.alloc(8 * 1024 * 1024, 'x')
   const startedMs = performance.now()
-  await transport.send(body)
+  await transport.send(body, SOME_MS)
   assert(performance.now() - startedMs < 1500, 'the client copies the body byte by byte')
 })
 
@@ -104,7 +110,7 @@ test('with one of three nodes dead nearly all requests go to the others at once'
   await fakes[1]?.fake.close()
   const transport = connect(t, { urls: fakes.map(({ url }) => url) })
   const kinds: string[] = []
-  for (let at = 0; at < 30; at++) kinds.push((await transport.send(bodyOf(1))).kind)
+  for (let at = 0; at < 30; at++) kinds.push((await transport.send(bodyOf(1), SOME_MS)).kind)
   assert(kinds.filter((kind) => kind !== 'answer').length <= 2, kinds.join(' '))
   assert((fakes[0]?.fake.requests.length ?? 0) > 10)
   assert((fakes[2]?.fake.requests.length ?? 0) > 10)
@@ -113,8 +119,45 @@ test('with one of three nodes dead nearly all requests go to the others at once'
 test('close ends what is under way', async (t) => {
   const { fake, url } = await startFake(t)
   fake.script = () => ({ kind: 'hang', isApplied: false })
-  const transport = connect(t, { urls: [url], timeoutMs: 60_000 })
-  const sent = transport.send(bodyOf(1))
+  const transport = connect(t, { urls: [url] })
+  const sent = transport.send(bodyOf(1), 60_000)
   await transport.close()
   assert.equal((await sent).kind, 'unreachable')
+})
+
+/**
+ * 1. A load balancer forgets a connection: what is sent on it gets no answer.
+ * 2. The request runs into its time-out.
+ * 3. None of the connections from before is used again, and for a while none twice.
+ */
+test('after a time-out no connection from before is used again', async (t) => {
+  const { fake, url } = await startFake(t)
+  const ports: number[] = []
+  const forgotten = new Set<number>()
+  fake.script = ({ port }) => {
+    ports.push(port)
+    return forgotten.has(port) ? { kind: 'hang', isApplied: false } : { kind: 'items' }
+  }
+  const transport = connect(t, { urls: [url] })
+  await Promise.all([1, 2, 3].map(() => transport.send(bodyOf(1), SOME_MS)))
+  for (const port of ports.splice(0)) forgotten.add(port)
+  assert.equal((await transport.send(bodyOf(1), 150)).kind, 'timeout')
+  for (let count = 0; count < 5; count++) {
+    assert.equal((await transport.send(bodyOf(1), SOME_MS)).kind, 'answer')
+  }
+  assert.equal(new Set(ports).size, 6)
+})
+
+test('how long the server asks to be left alone is read, up to five minutes', async (t) => {
+  const { fake, url } = await startFake(t)
+  const transport = connect(t, { urls: [url] })
+  for (const [waitMs, expected] of [
+    [0, 0],
+    [20_000, 20_000],
+    [86_400_000, 300_000],
+  ] as const) {
+    fake.script = () => ({ kind: 'status', status: 429, waitMs })
+    const reply = await transport.send(bodyOf(1), SOME_MS)
+    assert.equal(reply.kind === 'answer' && reply.waitMs, expected)
+  }
 })

@@ -6,7 +6,12 @@ const MIB = 1024 * 1024
 
 /** A controller, and a server that answers one request after another. */
 class Trial {
-  readonly control = new Concurrency({ requestsMax: 8, bytesMax: 16 * MIB, timeoutMs: 3000 })
+  readonly control = new Concurrency({
+    requestsMax: 8,
+    bytesMax: 16 * MIB,
+    timeoutMs: 3000,
+    timeoutMaxMs: 60_000,
+  })
   nowMs = 0
 
   answer(count: number, roundTripMs = 100, rejectedCount = 0, wasAtLimit = true): void {
@@ -75,9 +80,43 @@ test('a time-out halves requests and bytes; good answers bring the bytes back', 
   assert.equal(trial.control.bytes, 16 * MIB)
 })
 
-test('what a 413 taught is remembered', () => {
+test('what a 413 taught is remembered, and tried again after a while', () => {
   const trial = new Trial()
-  trial.control.tooLarge(10 * MIB)
+  trial.control.tooLarge(10 * MIB, trial.nowMs)
   trial.answer(100)
   assert.equal(trial.control.bytes, 5 * MIB)
+  trial.answer(700)
+  assert.equal(trial.control.bytes, 10 * MIB)
+  trial.control.tooLarge(10 * MIB, trial.nowMs)
+  assert.equal(trial.control.bytes, 5 * MIB)
+  trial.answer(5000)
+  assert.equal(trial.control.bytes, 16 * MIB)
+})
+
+test('the time-out grows to twice the time that an answer took, and shrinks again', () => {
+  const trial = new Trial()
+  trial.answer(1, 2500)
+  assert.equal(trial.control.timeoutMs, 5000)
+  trial.answer(1, 4900)
+  assert.equal(trial.control.timeoutMs, 9800)
+  trial.answer(1000)
+  assert.equal(trial.control.timeoutMs, 3000)
+})
+
+test('documents that are there at their second try double the time-out, up to its bound', () => {
+  const { control } = new Trial()
+  control.arrivedLate(3000)
+  assert.equal(control.timeoutMs, 6000)
+  control.arrivedLate(3000)
+  assert.equal(control.timeoutMs, 6000, 'it knew that already')
+  control.arrivedLate(48_000)
+  assert.equal(control.timeoutMs, 60_000)
+})
+
+test('patience lasts until the first answer', () => {
+  const trial = new Trial()
+  for (let count = 0; count < 10; count++) trial.control.beMorePatient()
+  assert.equal(trial.control.timeoutMs, 60_000)
+  trial.answer(1)
+  assert.equal(trial.control.timeoutMs, 3000)
 })

@@ -98,6 +98,22 @@ test('what went to the failure store has an outcome of its own', async () => {
   assert.deepEqual(batch.outcomes, ['failure_store', 'failure_store'])
 })
 
+test('a document that an ingest pipeline drops is not counted as written', async () => {
+  const bench = new SinkBench()
+  bench.fake.script = () => ({ kind: 'items', dropped: ({ id }) => id !== 'orders-0-1' })
+  const batch = batchOf(recordsOf(3))
+  bench.sink.write(batch)
+  await bench.pass(100)
+  assert.deepEqual(batch.outcomes, ['pipeline_dropped', 'indexed', 'pipeline_dropped'])
+  assert.equal(bench.sink.gauges().writtenDocuments, 1)
+  bench.fake.script = () => ({ kind: 'items', dropped: () => true })
+  const all = batchOf(recordsOf(2, 10))
+  bench.sink.write(all)
+  await bench.pass(100)
+  assert.deepEqual(all.outcomes, ['pipeline_dropped', 'pipeline_dropped'])
+  assert.equal(bench.sink.gauges().writtenDocuments, 1)
+})
+
 test('only the rejected documents are sent again, later each time', async () => {
   const bench = new SinkBench()
   const sentMs: number[] = []
@@ -110,8 +126,8 @@ test('only the rejected documents are sent again, later each time', async () => 
   await bench.pass(2000, 5)
   assert.deepEqual(batch.outcomes, ['indexed', undefined, 'indexed'])
   assert.deepEqual(
-    bench.fake.requests.slice(1).map((request) => request.items.length),
-    [1, 1, 1, 1],
+    sentMs.map((_, at) => bench.fake.requests[at]?.items.length),
+    [3, 1, 1, 1, 1],
   )
   const gaps = sentMs.slice(1).map((at, index) => at - (sentMs[index] ?? 0))
   assert.deepEqual(gaps, [75, 150, 300, 600])
@@ -175,15 +191,30 @@ test('a document is settled only when its dead letter is safe', async () => {
   assert.deepEqual(batch.outcomes, ['dead_lettered'])
 })
 
+const FAULT = { status: 500, type: 'null_pointer_exception', reason: '' }
+
 test('a server fault on one document is tried for a while, then dead-lettered', async () => {
   const box = new LetterBox()
   const bench = new SinkBench({}, { deadLetters: box })
-  bench.fake.script = faulty(() => ({ status: 500, type: 'null_pointer_exception', reason: '' }))
-  const batch = batchOf(recordsOf(1))
+  bench.fake.script = faulty((item) => (item.id === 'orders-0-1' ? FAULT : null))
+  const batch = batchOf(recordsOf(3))
   bench.sink.write(batch)
-  assert(await bench.until(() => batch.unsettledCount() === 0, 300_000, 500))
-  assert.equal(bench.fake.requests.length, 20)
-  assert.deepEqual(batch.outcomes, ['dead_lettered'])
+  await bench.pass(10_000)
+  assert.deepEqual(batch.outcomes, ['indexed', undefined, 'indexed'])
+  assert(await bench.until(() => batch.unsettledCount() === 0, 120_000, 500))
+  assert.deepEqual(batch.outcomes, ['indexed', 'dead_lettered', 'indexed'])
+})
+
+test('a server fault on every document makes no dead letters', async () => {
+  const box = new LetterBox()
+  const bench = new SinkBench({}, { deadLetters: box })
+  bench.fake.script = faulty(() => FAULT)
+  const batch = batchOf(recordsOf(3))
+  bench.sink.write(batch)
+  await bench.pass(600_000, 500)
+  assert.deepEqual(box.letters, [])
+  bench.fake.script = () => ({ kind: 'items' })
+  assert(await bench.until(() => batch.unsettledCount() === 0, 60_000))
 })
 
 test('a full queue brings no document nearer to its dead letter', async () => {
@@ -347,7 +378,7 @@ test('a single document that is too large is dead-lettered', async () => {
     request.byteCount > 2000 ? { kind: 'status', status: 413 } : { kind: 'items' }
   const batch = batchOf([...recordsOf(10), recordOf('x'.repeat(3000), { offset: 10 })])
   bench.sink.write(batch)
-  await bench.pass(500)
+  await bench.pass(1000)
   assert.deepEqual(new Set(batch.outcomes.slice(0, 10)), new Set(['indexed']))
   assert.equal(batch.outcomes[10], 'dead_lettered')
   assert.equal(box.letters[0]?.status, 413)
@@ -503,4 +534,47 @@ test('after close nothing is sent or settled, even when an answer still comes', 
   assert.equal(batch.unsettledCount(), 3)
   assert.equal(bench.fake.requests.length, 1)
   assert.equal(bench.clock.pendingCount, 0)
+})
+
+test('a server that always answers late gets every document, and people hear why', async () => {
+  const bench = new SinkBench({ bulkActions: 500 })
+  bench.fake.script = () => ({ kind: 'items', delayMs: 5000 })
+  const batches = Array.from({ length: 10 }, (_, at) => batchOf(recordsOf(500, at * 500)))
+  for (const batch of batches) bench.sink.write(batch)
+  assert(await bench.until(() => batches.every((batch) => batch.unsettledCount() === 0), 90_000))
+  assert.equal(bench.fake.documents.size, 5000)
+  assert.match(bench.notices[0] ?? '', /documents arrive .* come after 5\.0 s: waiting 10\.0 s/)
+})
+
+test('documents that are there at their second try make the time-out grow', async () => {
+  const bench = new SinkBench({ bulkActions: 1000 })
+  // Only large requests are slow, so that others go well all the time.
+  bench.fake.script = ({ items }) => ({ kind: 'items', delayMs: items.length > 400 ? 4000 : 10 })
+  let late = 0
+  for (let turn = 0; turn < 20; turn++) {
+    const before = bench.fake.requests.length
+    const batch = batchOf(recordsOf(1000, turn * 1000))
+    bench.sink.write(batch)
+    bench.sink.write(batchOf(recordsOf(1, 100_000 + turn)))
+    assert(await bench.until(() => batch.unsettledCount() === 0, 60_000))
+    late = bench.fake.requests.slice(before).filter(({ items }) => items.length > 400).length
+  }
+  assert.equal(late, 1, 'one request, answered in time')
+  assert.equal(bench.notices.length > 0, true)
+})
+
+test('a server that asks to be left alone is, and gets everything afterwards', async () => {
+  const bench = new SinkBench({ bulkActions: 10 })
+  let untilMs = 0
+  bench.fake.script = () => {
+    if (untilMs === 0) untilMs = bench.clock.monotonicMs() + 20_000
+    return bench.clock.monotonicMs() < untilMs
+      ? { kind: 'status', status: 429, waitMs: untilMs - bench.clock.monotonicMs() }
+      : { kind: 'items' }
+  }
+  const batch = batchOf(recordsOf(200))
+  bench.sink.write(batch)
+  await bench.pass(19_900)
+  assert(bench.fake.requests.length <= 4, `${bench.fake.requests.length} requests`)
+  assert(await bench.until(() => batch.unsettledCount() === 0, 20_000))
 })

@@ -46,13 +46,50 @@ test('a pattern that can give no index name is refused', () => {
     'a-{date}',
     'a-{+xxxx}',
     'a-{topic',
+    'a-topic}',
     'a\n',
     'x'.repeat(256),
   ]) {
-    // An open brace is a character that Elasticsearch takes.
-    if (pattern === 'a-{topic') continue
     assert.throws(() => parseIndexPattern(pattern), LogpipeError, JSON.stringify(pattern))
   }
+})
+
+test('a date of letters that are not replaced is refused, with those that are', () => {
+  for (const [format, letters] of [
+    ['yyyy.mm.dd', 'mm'],
+    ['yyyy.ww', 'ww'],
+    ['xxxx.ww', 'xxxx'],
+    ['yyyy.MM.DD', 'DD'],
+    ['YYYY.MM.dd', 'YYYY'],
+    ["yyyy-'w'ww", 'w'],
+    ['yy.MM.dd', 'yy'],
+    ['MMM-yyyy', 'MMM'],
+    ['MMMM', 'MMMM'],
+    ['yyyyMMddHHmm', 'mm'],
+    ['yyyyyyyy', 'yyyyyyyy'],
+    ['yyyy.MM.ddZ', 'Z'],
+    ['yyyy年MM月', '年'],
+  ] as const) {
+    assert.throws(() => parseIndexPattern(`a-{+${format}}`), {
+      code: 'USAGE',
+      message:
+        `ES_INDEX is "a-{+${format}}": {+${format}} has "${letters}"; ` +
+        'a date is made of yyyy (year), MM (month), dd (day) and HH (hour)',
+    })
+  }
+  assert.throws(() => parseIndexPattern('a-{+2026}'), {
+    message: /\{\+2026\} has no letters; a date/,
+  })
+  assert.equal(indexNameOf(parseIndexPattern('a-{+yyyyMMddHH_0}'), 't', NOON), 'a-2026123112_0')
+})
+
+test("the notation of Logstash, with its %, is refused with logpipe's", () => {
+  for (const pattern of ['logs-%{+yyyy.MM.dd}', '%{topic}', 'a-%{topic}-x']) {
+    assert.throws(() => parseIndexPattern(pattern), {
+      message: /the % would stay in the name: write \{\S+\} without it$/,
+    })
+  }
+  assert.equal(indexNameOf(parseIndexPattern('50%-{topic}'), 't', NOON), '50%-t')
 })
 
 test('topics whose names collide in lower case are refused when they are assigned', () => {

@@ -6,6 +6,7 @@ import {
   JSON_OBJECT,
   JSON_OBJECT_LINES,
   JSON_OTHER,
+  hasField,
   scanJson,
   type JsonKind,
 } from '../../../src/sink/elasticsearch/json-scan.ts'
@@ -105,3 +106,22 @@ test('it agrees with JSON.parse on whatever is generated, whole and damaged', ()
     { numRuns: 2000 },
   )
 })
+
+test('a field of the object itself is found, however it is written, and no other', () => {
+  const names = fc.constantFrom('a', 'at', '@timestamp', '"', '\\', '{', 'ä')
+  const objects = fc.dictionary(names, fc.oneof(names, fc.json().map(parse), fc.object()))
+  const escaped = (text: string) =>
+    text.replace(/@|ä/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  fc.assert(
+    fc.property(objects, names, fc.boolean(), (object, name, isEscaped) => {
+      const text = isEscaped ? escaped(JSON.stringify(object)) : JSON.stringify(object)
+      const bytes = Buffer.from(`xx${text}yy`)
+      assert.equal(hasField(bytes, 2, bytes.length - 2, name), Object.hasOwn(object, name), text)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+function parse(text: string): unknown {
+  return JSON.parse(text)
+}

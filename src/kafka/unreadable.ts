@@ -1,0 +1,382 @@
+/**
+ * Partitions that stand still although their log goes on: which, why, and the way past.
+ *
+ *   reading --an error came where a record was due--> aside --RETRY_MS--> reading
+ *      |                                               | the second time, with --skip-unreadable
+ *      |                                               v
+ *      |       <---- at the first offset behind it -- probing --it cannot be found--> aside
+ *      '--nothing came for SILENT_MS--> told; with an error of the client sooner, and
+ *                                       aside --SILENT_RETRY_MS--> reading
+ *
+ * The first kind is what librdkafka names: a bad CRC or compression, a broker that cannot read its
+ * own log. The second has no event: a response larger than receive.message.max.bytes tears the
+ * connection down, so its partition is set aside and the others of that broker go on.
+ *
+ * What is skipped is what was proved: it failed three times, the last time after what lies behind
+ * it was read. A broker that refuses everything (no rights, no leader) proves nothing.
+ *
+ * Used by ingress-thread.ts. Bound. One entry an assigned partition; one probe of PROBE_MS each.
+ */
+import assert from 'node:assert/strict'
+import type { ConsumerEvent } from '../bridge/bridge.ts'
+import { messageOf } from '../core/errors.ts'
+import type { Held } from './held.ts'
+import type { StuckPartition } from './ingress-messages.ts'
+import type { IngressOptions } from './ingress-options.ts'
+
+/** A broker that is asked every five seconds does not notice; a right that returns is used soon. */
+const RETRY_MS = 5000
+/** Longer than an election, a rolled broker, and a large fetch over a slow line mostly take. */
+const SILENT_MS = 30_000
+/**
+ * With an error of the client: sooner, for each try of a response that is too large costs all
+ * partitions of its broker their connection. Both double: a slow line gets its time.
+ */
+const FAILING_MS = 10_000
+const FAILING_MS_MAX = 60_000
+const SILENT_RETRY_MS = 60_000
+const SILENT_RETRY_MS_MAX = 600_000
+/** The leader has answered again for so long: it was not away, and a fetch would have come. */
+const ANSWERING_MS = 5000
+/** Brokers are asked for the ends of what has stood still for so long (partition-ends.ts). */
+const STILL_MS = 5000
+/** An answer to one fetch. Without it nothing is proved. */
+const PROBE_MS = 10_000
+/** How often one partition is told. */
+const TELL_EVERY_MS = 60_000
+
+type Unreadable = Extract<ConsumerEvent, { kind: 'unreadable' }>
+type ClientError = Pick<Extract<ConsumerEvent, { kind: 'error' }>, 'code' | 'message' | 'topic'>
+type Options = Pick<
+  IngressOptions,
+  'bridge' | 'consumer' | 'ingressIndex' | 'send' | 'nowMs' | 'skipUnreadable'
+>
+
+/** One assignment that is watched. */
+interface Track {
+  /** Where it stood, and since when. */
+  offset: number
+  stillSinceMs: number
+  /** Since when something should have come: it was read, and there was more. */
+  waitsSinceMs: number
+  /** Since when its leader answers, as far as is known. */
+  answersSinceMs: number
+  failure: Failure | null
+  /** When to read on; of a search, when its probe is over. */
+  dueMs: number
+  search: Search | null
+  /** A search has found nothing: it is read once more before the next. */
+  isSearched: boolean
+}
+
+interface Failure {
+  readonly reason: string
+  readonly isSilent: boolean
+  /** The first offset of the batch, as far as librdkafka knows. */
+  readonly base: number
+  readonly count: number
+  toldMs: number
+}
+
+export class UnreadablePartitions {
+  readonly #options: Options
+  readonly #held: ReadonlyMap<number, Held>
+  readonly #readOn: (assignmentId: number) => void
+  readonly #tracks = new Map<number, Track>()
+  /** Of the client, not of one partition. */
+  #clientError = { text: '', atMs: -Infinity }
+  #told = ''
+
+  /**
+   * @param held what the thread has, by assignment.
+   * @param readOn resumes one, unless nothing is read now.
+   */
+  constructor(
+    options: Options,
+    held: ReadonlyMap<number, Held>,
+    readOn: (assignmentId: number) => void,
+  ) {
+    this.#options = options
+    this.#held = held
+    this.#readOn = readOn
+  }
+
+  /** Whether a partition has not moved for so long that its end must be asked for. */
+  get hasStill(): boolean {
+    const nowMs = this.#options.nowMs()
+    return [...this.#tracks.values()].some((track) => nowMs - track.stillSinceMs >= STILL_MS)
+  }
+
+  /** That all connections are gone says nothing of why. */
+  noteClientError({ code, message, topic }: ClientError): void {
+    if (topic !== null || code === '_ALL_BROKERS_DOWN') return
+    this.#clientError = { text: `${message} (${code})`, atMs: this.#options.nowMs() }
+  }
+
+  /** @returns whether it is the first of its kind at this offset. */
+  noteUnreadable({ assignmentId, code, message, offset }: Unreadable): boolean {
+    const held = this.#held.get(assignmentId)
+    if (held === undefined) return false
+    const track = this.#trackOf(assignmentId, held)
+    if (track.search !== null) {
+      this.#answered(assignmentId, held, track, track.search.failed(offset))
+      return false
+    }
+    this.#fail(assignmentId, held, track, {
+      reason: `${message} (${code})`,
+      isSilent: false,
+      base: offset,
+    })
+    return track.failure?.count === 1
+  }
+
+  noteReadable(assignmentId: number): void {
+    const held = this.#held.get(assignmentId)
+    const track = this.#tracks.get(assignmentId)
+    if (held === undefined || track === undefined || track.search === null) return
+    this.#answered(assignmentId, held, track, track.search.read())
+  }
+
+  /** Once a second. @param isReading whether anything is read at all now. */
+  look(isReading: boolean): void {
+    const nowMs = this.#options.nowMs()
+    for (const id of this.#tracks.keys()) if (!this.#held.has(id)) this.#tracks.delete(id)
+    for (const [id, held] of this.#held) {
+      const track = this.#trackOf(id, held)
+      if (!isReading || held.held || held.finished) {
+        track.waitsSinceMs = nowMs
+        if (track.search !== null) this.#setAside(id, held, track, nowMs)
+      } else if (held.aside) {
+        if (nowMs >= track.dueMs) this.#due(id, held, track)
+      } else {
+        this.#lookForSilence(id, held, track)
+      }
+    }
+    this.#tell()
+  }
+
+  #trackOf(assignmentId: number, held: Held): Track {
+    const nowMs = this.#options.nowMs()
+    const known = this.#tracks.get(assignmentId)
+    if (known?.offset === held.offset) return known
+    const since = { stillSinceMs: nowMs, waitsSinceMs: nowMs, answersSinceMs: nowMs }
+    const state = { failure: null, dueMs: 0, search: null, isSearched: false }
+    const track: Track = { offset: held.offset, ...since, ...state }
+    this.#tracks.set(assignmentId, track)
+    return track
+  }
+
+  /** Nothing comes, and a broker says that there is more than what was read, or met as the end. */
+  #lookForSilence(id: number, held: Held, track: Track): void {
+    const nowMs = this.#options.nowMs()
+    const { text, atMs } = this.#clientError
+    if (held.askedEnd <= Math.max(held.offset, held.metEnd)) track.waitsSinceMs = nowMs
+    if (held.askedMs <= atMs) track.answersSinceMs = nowMs
+    const hasError = atMs >= track.stillSinceMs
+    const patienceMs = hasError ? doubled(FAILING_MS, FAILING_MS_MAX, track.failure) : SILENT_MS
+    if (nowMs - track.waitsSinceMs < patienceMs) return
+    if (nowMs - track.answersSinceMs < ANSWERING_MS) return
+    const why = hasError
+      ? `the last error of this client is: ${text}`
+      : 'no error was reported; with check.crcs=true a damaged batch is'
+    const seconds = Math.round((nowMs - track.stillSinceMs) / 1000)
+    const reason = `nothing came for ${seconds} s, but its log ends at ${held.askedEnd}: ${why}`
+    const failure = { reason, isSilent: true, base: held.offset }
+    if (hasError) this.#fail(id, held, track, failure)
+    else track.failure ??= { ...failure, count: 1, toldMs: -Infinity }
+  }
+
+  #fail(
+    id: number,
+    held: Held,
+    track: Track,
+    failure: Pick<Failure, 'reason' | 'isSilent' | 'base'>,
+  ): void {
+    const { count, toldMs } = track.failure ?? { count: 0, toldMs: -Infinity }
+    track.failure = { ...failure, count: count + 1, toldMs }
+    const waitMs = failure.isSilent
+      ? doubled(SILENT_RETRY_MS, SILENT_RETRY_MS_MAX, track.failure)
+      : RETRY_MS
+    this.#setAside(id, held, track, this.#options.nowMs() + waitMs)
+  }
+
+  #setAside(id: number, held: Held, track: Track, dueMs: number): void {
+    const { bridge, consumer } = this.#options
+    held.aside = true
+    track.search = null
+    track.dueMs = dueMs
+    bridge.consumerPause(consumer, [id])
+  }
+
+  #due(id: number, held: Held, track: Track): void {
+    const { failure } = track
+    const { skipUnreadable, nowMs } = this.#options
+    // No answer to a probe: the broker is away, and nothing is proved.
+    if (track.search !== null) this.#endSearch(id, held, track)
+    else if (skipUnreadable && mayBeSkipped(failure) && !track.isSearched) {
+      // The end must be known; until it was asked for the partition stays aside.
+      if (held.askedEnd <= held.offset) return
+      track.search = new Search(held.offset, held.askedEnd, failure?.base ?? held.offset)
+      this.#probe(id, held, track, track.search)
+    } else {
+      track.isSearched = false
+      track.waitsSinceMs = nowMs()
+      held.aside = false
+      this.#attempt(id, held, track, () => this.#readOn(id))
+    }
+  }
+
+  #probe(id: number, held: Held, track: Track, search: Search): void {
+    const { bridge, consumer, nowMs } = this.#options
+    track.dueMs = nowMs() + PROBE_MS
+    this.#attempt(id, held, track, () => bridge.consumerProbe(consumer, id, search.target))
+  }
+
+  #answered(id: number, held: Held, track: Track, state: SearchState): void {
+    const { search } = track
+    assert(search !== null)
+    if (state === 'searching') this.#probe(id, held, track, search)
+    else if (state === 'found') this.#skip(id, held, track, search.found)
+    // Nothing behind it can be read either, or it can be read now.
+    else this.#endSearch(id, held, track)
+  }
+
+  #endSearch(id: number, held: Held, track: Track): void {
+    track.isSearched = true
+    this.#setAside(id, held, track, this.#options.nowMs() + RETRY_MS)
+  }
+
+  #skip(id: number, held: Held, track: Track, to: number): void {
+    const { bridge, consumer, ingressIndex, send } = this.#options
+    this.#attempt(id, held, track, () => {
+      bridge.consumerPause(consumer, [id])
+      bridge.consumerSeek(consumer, id, to)
+      const { topic, partition, offset: from } = held
+      const reason = track.failure?.reason ?? ''
+      send({ kind: 'skipped', ingressIndex, assignmentId: id, topic, partition, from, to, reason })
+      held.offset = to
+      held.aside = false
+      this.#readOn(id)
+    })
+  }
+
+  /** What librdkafka refuses now (the partition just changes its broker, say) is due later. */
+  #attempt(id: number, held: Held, track: Track, call: () => void): void {
+    try {
+      call()
+    } catch (thrown) {
+      this.noteClientError({ code: '_STATE', message: messageOf(thrown), topic: null })
+      this.#setAside(id, held, track, this.#options.nowMs() + RETRY_MS)
+    }
+  }
+
+  /** Main hears of it when the list changes, and of each partition that is due to be told. */
+  #tell(): void {
+    const { ingressIndex, send, nowMs } = this.#options
+    const partitions: StuckPartition[] = []
+    for (const [id, { failure }] of this.#tracks) {
+      if (failure === null || !isStuck(failure)) continue
+      const held = this.#held.get(id)
+      if (held === undefined) continue
+      const isDue = nowMs() - failure.toldMs >= TELL_EVERY_MS
+      if (isDue) failure.toldMs = nowMs()
+      const { topic, partition, offset } = held
+      const { reason, isSilent } = failure
+      partitions.push({ topic, partition, offset, reason, canSkip: !isSilent, isDue })
+    }
+    const list = partitions.map((one) => `${one.topic}/${one.partition}/${one.offset}`).join()
+    if (list === this.#told && !partitions.some(({ isDue }) => isDue)) return
+    this.#told = list
+    send({ kind: 'stuck', ingressIndex, partitions })
+  }
+}
+
+/** From `ms` at the first failure on. */
+function doubled(ms: number, msMax: number, failure: Failure | null): number {
+  return Math.min(msMax, ms * 2 ** Math.max(0, (failure?.count ?? 0) - 1))
+}
+
+/** One error may be over at the next try. */
+function isStuck({ isSilent, count }: Failure): boolean {
+  return isSilent || count >= 2
+}
+
+/** What librdkafka has named: silence proves nothing about a batch. */
+function mayBeSkipped(failure: Failure | null): boolean {
+  return failure !== null && !failure.isSilent && isStuck(failure)
+}
+
+type SearchState = 'searching' | 'found' | 'none'
+
+/** So many batches of one record, one behind the other, are met one by one. */
+const SINGLE_STEPS_MAX = 64
+
+/**
+ * The first offset behind a batch of unknown length that cannot be read: steps that double until
+ * something else is met, then halves; last, the batch's own offset once more, which must fail.
+ *
+ * Something else is what can be read, or another batch that cannot: an error that names an offset
+ * below the one asked for names a batch's first. One that names the very offset asked for may be
+ * of a broker that refuses everything; until the first kind was seen it proves nothing.
+ */
+export class Search {
+  readonly #from: number
+  readonly #end: number
+  readonly #base: number
+  /** In the batch, and the first known to lie behind it. */
+  #within: number
+  #behind: number | null = null
+  #step = 1
+  #namesBatches = false
+  #unclearCount = 0
+  #isConfirming = false
+
+  /**
+   * @param end where the log ends: nothing lies there, but a broker can say so.
+   * @param base the offset that the batch's error names.
+   */
+  constructor(from: number, end: number, base: number) {
+    assert(from < end)
+    this.#from = from
+    this.#end = end
+    this.#base = base
+    this.#within = from
+  }
+
+  /** The offset to probe. */
+  get target(): number {
+    if (this.#isConfirming) return this.#from
+    if (this.#behind === null) return Math.min(this.#from + this.#step, this.#end)
+    return this.#within + Math.floor((this.#behind - this.#within) / 2)
+  }
+
+  get found(): number {
+    assert(this.#behind !== null)
+    return this.#behind
+  }
+
+  /** The target can be read. */
+  read(): SearchState {
+    return this.#isConfirming ? 'none' : this.#answer(true)
+  }
+
+  /** The target cannot be read. @param offset that the error names. */
+  failed(offset: number): SearchState {
+    if (this.#isConfirming) return 'found'
+    const isUnclear = offset >= this.target
+    if (!isUnclear) this.#namesBatches = true
+    else if (!this.#namesBatches) this.#unclearCount++
+    return this.#answer(isUnclear ? this.#namesBatches : offset > this.#base)
+  }
+
+  #answer(isBehind: boolean): SearchState {
+    const { target } = this
+    if (isBehind) this.#behind = target
+    else if (target === this.#end) return 'none'
+    else this.#within = target
+    const isSingle = !this.#namesBatches && this.#unclearCount < SINGLE_STEPS_MAX
+    if (this.#behind !== null) this.#isConfirming = this.#behind - this.#within === 1
+    else this.#step = isSingle ? this.#step + 1 : this.#step * 2
+    return 'searching'
+  }
+}

@@ -1,0 +1,413 @@
+/**
+ * What becomes of documents that were not written. Every answer that is not "all written" ends
+ * here, and nowhere else is it decided that a document is given up.
+ *
+ * One rule: what fails while others go well is halved until it is alone; alone, and failing still
+ * while others go well, it is dead-lettered with its last answer; where nothing goes well, all
+ * wait.
+ *
+ * ```
+ * A request fails as a whole: any status, reset, time-out, page of a proxy, an item too few.
+ *
+ *     several documents ---> its halves, each sent by itself (pieces)
+ *     one document --------> sent alone again, later each time; what others do meanwhile is weighed
+ *                            against it (evidence.ts), until it is a dead letter
+ *
+ *   Nothing is asked of the cluster's health here: while nothing goes well the writer sends one
+ *   small piece now and then, and nothing weighs.
+ *
+ * An item is refused for no reason that the table knows (unclear). W: the index it was going to.
+ *
+ *     W took documents of the same answer --------------------------> dead letter
+ *     W took documents since it was first refused; refused again, and
+ *       not one of several of W that were all refused alike --------> dead letter
+ *     W took a document lately; all of W alike, several of them ---> halves, as above: one document
+ *                                        may spoil the others (OpenSearch with a pipeline)
+ *     W took a document lately, else --------------------------------> again, with others
+ *     else ----------------------------------------------------------> waits in the lane of W
+ *
+ * An item is refused for the moment (retry).
+ *
+ *     again, with others, later each time
+ *     from the fourth time on, while W answers for others: halves, then alone, and weighed as above
+ * ```
+ *
+ * Bound. What it holds is part of the memory queue. Tries are not bounded in number, only in rate.
+ */
+import assert from 'node:assert/strict'
+import type { Clock } from '../../core/clock.ts'
+import { LogpipeError } from '../../core/errors.ts'
+import type { Outcome } from '../sink.ts'
+import { classifyItem, type AnswerRow, type ItemVerdict, type Refusal } from './answers.ts'
+import { RETRY_TIMES, backoffMs } from './backoff.ts'
+import type { BulkItem } from './bulk-answer.ts'
+import { answersOf, CLUSTER, isGuilty, type Evidence } from './evidence.ts'
+import type { DeadLetter, DeadLetters } from './outlets.ts'
+import { countOf, detached, partOf, type Parcel } from './parcel.ts'
+import { halvesOf, requestOf, type BulkRequest } from './request.ts'
+import type { Schedule } from './schedule.ts'
+
+export interface RetriesParts {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly schedule: Schedule
+  readonly evidence: Evidence
+  readonly answerOverrides: readonly AnswerRow<ItemVerdict>[]
+  /** Null: a document that is refused for good ends the run. */
+  readonly deadLetters: DeadLetters | null
+  readonly fail: (error: Error) => void
+  /** A document of this index failed alone: have a look how others fare until its next try. */
+  readonly wantsOthers: (asked: string) => void
+}
+
+/** A request as it was sent. */
+export interface Sent {
+  readonly request: BulkRequest
+  readonly startedMs: number
+  /** The same, as a place in the sequence of evidence. */
+  readonly startedAt: number
+}
+
+/** Tries with others, for what is refused for the moment. */
+const TOGETHER_TRIES = 3
+/** How long the answers of requests are read item by item after one was refused. */
+const CURIOUS_MS = 60_000
+/** A data stream answers with its backing index, or with that of its failure store. */
+const BACKING_INDEX = /^\.[df]s-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6}$/
+
+/** Neighbours of a request with one answer. */
+interface Refused {
+  readonly parcel: Parcel
+  readonly item: BulkItem
+  readonly where: string
+}
+
+export class DocumentRetries {
+  readonly #parts: RetriesParts
+  readonly #schedule: Schedule
+  readonly #evidence: Evidence
+  #isStopped = false
+  #curiousMs = -Infinity
+  /** Documents that were sent again, or will be. */
+  retryCount = 0
+
+  constructor(parts: RetriesParts) {
+    this.#parts = parts
+    this.#schedule = parts.schedule
+    this.#evidence = parts.evidence
+  }
+
+  /** Dead letters that become durable after this settle nothing: they are read again. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** Whether it matters which index took which document. */
+  get isCurious(): boolean {
+    return this.#schedule.lanes.size > 0 || this.#nowMs < this.#curiousMs
+  }
+
+  /** @param waitMs that the server asked for. */
+  failed(sent: Sent, refusal: Refusal, waitMs: number): void {
+    const { lane, parcels, documentCount, isPiece } = sent.request
+    this.retryCount += documentCount
+    if (lane !== null && this.#schedule.lanes.of(lane.index) === lane) {
+      for (const parcel of parcels.toReversed()) lane.line.unshift(parcel)
+      this.#schedule.lanes.postpone(lane, this.#nowMs)
+      return
+    }
+    // Pieces fail because of what is in them; of others it may be the cluster's fault.
+    if (!isPiece) this.#evidence.bad(CLUSTER, 1)
+    if (documentCount === 1) return this.#alone(sent.request, CLUSTER, refusal, waitMs)
+    const isOurs = refusal.status === 413 || this.#evidence.isGoodSince(CLUSTER, sent.startedAt)
+    // Its other half may be answered in a moment.
+    const isLikely = isPiece && this.#evidence.isGoodLately(CLUSTER, sent.startedMs)
+    const delayMs = isOurs ? 0 : this.#delayMs(isLikely ? [] : parcels)
+    this.#split(sent.request, Math.max(waitMs, delayMs))
+  }
+
+  /** Settles, or keeps, every document of an answered request. */
+  answered(sent: Sent, items: readonly BulkItem[]): void {
+    const { lane } = sent.request
+    const waitingCount = lane?.line.documentCount ?? 0
+    const refused: Refused[] = []
+    const taking = this.#settleTaken(sent, items, refused)
+    if (refused.length > 0) this.#curiousMs = this.#nowMs + CURIOUS_MS
+    const again: Refused[] = []
+    for (const [where, ofIndex] of Map.groupBy(refused, (each) => each.where)) {
+      const unclear = ofIndex.filter((each) => !this.#isClear(sent, each, again))
+      if (unclear.length === 0) continue
+      if (taking.has(where)) this.#giveUp(where, unclear)
+      else this.#judge(sent, where, unclear, ofIndex.length === unclear.length)
+    }
+    for (const [where, ofIndex] of Map.groupBy(again, (each) => each.where)) {
+      this.#again(sent, where, ofIndex)
+    }
+    if (lane === null || this.#schedule.lanes.of(lane.index) !== lane) return
+    if (lane.line.documentCount > waitingCount) this.#schedule.lanes.postpone(lane, this.#nowMs)
+    else this.release(lane.index)
+  }
+
+  /** What waits in a lane goes back to the queue. */
+  release(where: string): void {
+    const { lanes } = this.#schedule
+    for (const parcel of lanes.release(where)) this.#schedule.retryAt(parcel, this.#nowMs)
+  }
+
+  /**
+   * Neighbours with one answer are handled as one range.
+   * @param refused gets those that were not written. @returns the indices that took documents.
+   */
+  #settleTaken(
+    { request, startedMs }: Sent,
+    items: readonly BulkItem[],
+    refused: Refused[],
+  ): Set<string> {
+    assert.equal(items.length, request.documentCount)
+    const taking = new Set<string>()
+    let first = 0
+    for (const parcel of request.parcels) {
+      for (let from = parcel.from; from < parcel.to;) {
+        const item = items[first + from - parcel.from]!
+        const where = whereOf(item, parcel, from)
+        let to = from + 1
+        for (; to < parcel.to; to++) {
+          const next = items[first + to - parcel.from]!
+          if (!isSame(next, item) || whereOf(next, parcel, to) !== where) break
+        }
+        const part = partOf(parcel, from, to)
+        if (item.status >= 300) refused.push({ parcel: part, item, where })
+        else {
+          taking.add(where)
+          this.#taken(part, item, where, startedMs)
+        }
+        from = to
+      }
+      first += countOf(parcel)
+    }
+    return taking
+  }
+
+  #taken(part: Parcel, item: BulkItem, where: string, startedMs: number): void {
+    const { lanes } = this.#schedule
+    this.#evidence.good(where, countOf(part), this.#nowMs)
+    this.#evidence.good(answersOf(where), countOf(part), this.#nowMs)
+    if (lanes.size > 0) {
+      for (let at = part.from; at < part.to; at++) lanes.taken(part.load.indexOf(at))
+      const lane = lanes.of(where)
+      if (lane !== undefined && lane.sinceMs < startedMs) this.release(where)
+    }
+    part.load.settle(part.from, part.to, writtenAs(item))
+  }
+
+  /** Does what the table knows. @returns whether it does. */
+  #isClear(sent: Sent, refused: Refused, again: Refused[]): boolean {
+    const { parcel, item, where } = refused
+    const { verdict } = classifyItem(item, this.#parts.answerOverrides)
+    switch (verdict) {
+      case 'duplicate':
+      case 'indexed':
+        parcel.load.settle(parcel.from, parcel.to, verdict)
+        return true
+      case 'drop':
+        parcel.load.settle(parcel.from, parcel.to, 'dropped')
+        return true
+      case 'dead_letter':
+        this.#deadLetter(parcel, item)
+        return true
+      case 'hold':
+        this.#hold(sent, where, parcel, item, true)
+        return true
+      case 'retry':
+        again.push(refused)
+        return true
+      case 'unclear':
+        return false
+    }
+  }
+
+  /** The index took others of the same answer: the refusal is each document's own. */
+  #giveUp(where: string, refused: readonly Refused[]): void {
+    for (const { parcel, item } of refused) {
+      this.#evidence.noteOwn(where, keyOf(item))
+      this.#deadLetter(parcel, item)
+    }
+  }
+
+  /** The index took none of the same answer. @param isAll no document of it was answered else. */
+  #judge(sent: Sent, where: string, unclear: readonly Refused[], isAll: boolean): void {
+    const { request, startedMs, startedAt } = sent
+    const evidence = this.#evidence
+    const count = countAll(unclear)
+    const { item: first } = unclear[0]!
+    const isAlike = isAll && count > 1 && unclear.every(({ item }) => isSame(item, first))
+    const mayBeSpoiled = isAlike && !evidence.isOwn(where, keyOf(first))
+    const waiting: Refused[] = []
+    for (const each of unclear) {
+      const { parcel, item } = each
+      const refusedAt = parcel.refusedAt < 0 ? startedAt : parcel.refusedAt
+      const isRefusedAgain = parcel.refusedAt >= 0 && evidence.isGoodSince(where, refusedAt)
+      if (isRefusedAgain && !mayBeSpoiled) this.#deadLetter(parcel, item)
+      else waiting.push({ ...each, parcel: { ...parcel, refusedAt } })
+    }
+    const isTaking = request.lane === null && evidence.isGoodLately(where, startedMs)
+    if (isTaking && mayBeSpoiled) {
+      this.retryCount += count
+      const parcels = waiting.map(({ parcel }) => parcel)
+      return this.#split({ parcels, isProbe: request.isProbe }, 0)
+    }
+    for (const { parcel, item } of waiting) {
+      if (isTaking) this.#retry(parcel)
+      else this.#hold(sent, where, parcel, item, false)
+    }
+  }
+
+  /** Documents of one index, refused for the moment. */
+  #again({ request, startedMs }: Sent, where: string, refused: readonly Refused[]): void {
+    const scope = answersOf(where)
+    if (!request.isPiece) this.#evidence.bad(scope, countAll(refused))
+    const isTaking = this.#evidence.isGoodLately(scope, startedMs) && request.lane === null
+    const apart: Parcel[] = []
+    for (const { parcel, item } of refused) {
+      if (!isTaking || parcel.tries < TOGETHER_TRIES) this.#retry(parcel)
+      else if (request.documentCount > 1) apart.push(parcel)
+      else {
+        this.retryCount++
+        this.#alone(request, scope, item, 0)
+      }
+    }
+    if (apart.length === 0) return
+    this.retryCount += apart.reduce((sum, parcel) => sum + countOf(parcel), 0)
+    this.#split({ parcels: apart, isProbe: request.isProbe }, this.#delayMs(apart))
+  }
+
+  /** Sends these documents again, later each time, with others. */
+  #retry(parcel: Parcel): void {
+    const tries = parcel.tries + 1
+    this.retryCount += countOf(parcel)
+    const delayMs = backoffMs(RETRY_TIMES, tries, this.#parts.random())
+    // Once is chance and soon over; who is refused again may wait for minutes.
+    const waiting = tries > 1 ? detached(parcel) : parcel
+    this.#schedule.retryAt({ ...waiting, tries }, this.#nowMs + delayMs)
+  }
+
+  /** Sends both halves, each by itself; one document goes alone. */
+  #split({ parcels, isProbe }: Pick<BulkRequest, 'parcels' | 'isProbe'>, delayMs: number): void {
+    const whole = requestOf(parcels.map((parcel) => ({ ...parcel, tries: parcel.tries + 1 })))
+    const halves = whole.documentCount === 1 ? [whole.parcels] : halvesOf(whole)
+    for (const half of halves) {
+      const piece = requestOf(half, { isPiece: true, isProbe })
+      this.#schedule.sendPiece(piece, this.#nowMs + delayMs)
+    }
+  }
+
+  /** @param scope those whose fate is weighed against it. */
+  #alone({ parcels, isProbe }: BulkRequest, scope: string, refusal: Refusal, waitMs: number): void {
+    const parcel = parcels[0]!
+    const suspicion = this.#evidence.failedAlone(parcel.suspicion, scope)
+    if (isGuilty(suspicion, refusal.status)) return this.#deadLetter(parcel, refusal)
+    const tries = scope === CLUSTER ? suspicion.tries : parcel.tries + 1
+    const delayMs = backoffMs(RETRY_TIMES, tries, this.#parts.random())
+    const waiting = { ...detached(parcel), tries: parcel.tries + 1, suspicion }
+    const piece = requestOf([waiting], { isPiece: true, isProbe })
+    this.#schedule.sendPiece(piece, this.#nowMs + Math.max(delayMs, waitMs))
+    this.#parts.wantsOthers(waiting.load.indexOf(waiting.from))
+  }
+
+  /** @param isCertain the index is to blame, whatever its other documents met. */
+  #hold(sent: Sent, where: string, parcel: Parcel, item: BulkItem, isCertain: boolean): void {
+    const { lanes } = this.#schedule
+    const reason = `${item.status} ${item.errorType}: ${item.reason}`.slice(0, 200)
+    // The items of a range go to one index, but may ask for several.
+    for (let from = parcel.from; from < parcel.to;) {
+      const asked = parcel.load.indexOf(from)
+      let to = from + 1
+      while (to < parcel.to && parcel.load.indexOf(to) === asked) to++
+      const part = { ...partOf(parcel, from, to), tries: parcel.tries + 1 }
+      const cause = { where, asked, reason, isCertain, startedMs: sent.startedMs }
+      const isHeld = lanes.hold(part, cause, this.#nowMs)
+      if (!isHeld) this.#retry(part)
+      from = to
+    }
+  }
+
+  #deadLetter(parcel: Parcel, refusal: Refusal): void {
+    const { deadLetters, fail } = this.#parts
+    const letters = lettersOf(parcel, refusal)
+    if (deadLetters === null) {
+      fail(refusedError(letters[0]!))
+      return
+    }
+    deadLetters.put(letters).then(
+      () => {
+        if (!this.#isStopped) parcel.load.settle(parcel.from, parcel.to, 'dead_lettered')
+      },
+      // It names the store, the letter's size and the cause.
+      (error: unknown) => fail(error instanceof Error ? error : assert.fail(String(error))),
+    )
+  }
+
+  #delayMs(parcels: readonly Parcel[]): number {
+    const tries = parcels.reduce((most, parcel) => Math.max(most, parcel.tries), 0) + 1
+    return backoffMs(RETRY_TIMES, tries, this.#parts.random())
+  }
+
+  get #nowMs(): number {
+    return this.#parts.clock.monotonicMs()
+  }
+}
+
+function countAll(refused: readonly Refused[]): number {
+  return refused.reduce((sum, { parcel }) => sum + countOf(parcel), 0)
+}
+
+function isSame(left: BulkItem, right: BulkItem): boolean {
+  return (
+    left.status === right.status &&
+    left.failureStore === right.failureStore &&
+    left.isDropped === right.isDropped &&
+    left.errorType === right.errorType &&
+    left.reason === right.reason
+  )
+}
+
+/** What became of a document that was answered well. */
+function writtenAs({ failureStore, isDropped }: BulkItem): Outcome {
+  if (isDropped) return 'pipeline_dropped'
+  return failureStore ? 'failure_store' : 'indexed'
+}
+
+function keyOf({ status, errorType, reason }: BulkItem): string {
+  return `${status} ${errorType} ${reason}`
+}
+
+/** The index that a document was going to; the one asked for, where the answer names none. */
+function whereOf(item: BulkItem, parcel: Parcel, documentIndex: number): string {
+  if (item.index === '') return parcel.load.indexOf(documentIndex)
+  return BACKING_INDEX.exec(item.index)?.[1] ?? item.index
+}
+
+function lettersOf(parcel: Parcel, refusal: Refusal): DeadLetter[] {
+  const letters: DeadLetter[] = []
+  for (let index = parcel.from; index < parcel.to; index++) {
+    letters.push({
+      reason: refusal.reason,
+      errorType: refusal.errorType,
+      status: refusal.status,
+      index: parcel.load.indexOf(index),
+      ...parcel.load.originOf(index),
+      payload: parcel.load.documentOf(index),
+    })
+  }
+  return letters
+}
+
+function refusedError(letter: DeadLetter): LogpipeError {
+  const { topic, partition, offset, status, errorType, reason, index } = letter
+  return new LogpipeError(
+    'ES_REFUSED',
+    `Elasticsearch refused the record at ${topic}-${partition} offset ${offset} for the index ` +
+      `${index}, and will again (${status} ${errorType}: ${reason.slice(0, 300)}). ` +
+      'Give it a place with --dlq, or mend the mapping or the pipeline',
+  )
+}

@@ -1,0 +1,110 @@
+/**
+ * What the names that documents go to stand for: an index, or a data stream, which takes no
+ * document without @timestamp. Elasticsearch is asked, once for each name.
+ *
+ *   GET _resolve/index/NAME                     what is there
+ *   POST _index_template/_simulate_index/NAME   404: what a template would make of it
+ *
+ * The first needs view_index_metadata, the second manage_index_templates: to credentials that may
+ * only write, a name is unknown, and its documents go as they are. To a data stream, a JSON object
+ * without @timestamp goes with the time of its record.
+ *
+ * Bound. TARGETS_MAX names, the oldest forgotten first; a question for each at a time.
+ */
+import type { Clock } from '../../core/clock.ts'
+
+/** `none`: nothing is there yet, and no template makes a data stream of it. */
+export type TargetKind = 'data_stream' | 'index' | 'none' | 'unknown'
+
+/** Sends a request without a body. Rejects when there is no answer. */
+export type Ask = (
+  method: 'GET' | 'POST',
+  path: string,
+) => Promise<{ readonly status: number; readonly body: string }>
+
+/** Twice the days of a year for an index a day, or the topics of a large cluster. */
+const TARGETS_MAX = 1000
+/** A data stream stays one; an index may be replaced by one, by hand; what is missing is made. */
+const KEPT_MS: Readonly<Record<TargetKind, number>> = {
+  data_stream: Infinity,
+  index: 600_000,
+  none: 60_000,
+  unknown: 60_000,
+}
+const BACKING_INDEX = /^\.ds-/
+
+/** Asks what a name stands for. Never rejects. */
+export async function targetOf(ask: Ask, name: string): Promise<TargetKind> {
+  try {
+    const found = await ask('GET', `/_resolve/index/${encodeURIComponent(name)}`)
+    if (found.status === 200) {
+      const { data_streams: streams, aliases } = parsed(found.body)
+      if (!isEmpty(streams)) return 'data_stream'
+      const [alias] = Array.isArray(aliases) ? aliases : []
+      const behind: unknown = Object(alias).indices?.[0]
+      // An alias stands for data streams only, or for none.
+      if (typeof behind !== 'string' || behind === name) return 'index'
+      return BACKING_INDEX.test(behind) ? 'data_stream' : await targetOf(ask, behind)
+    }
+    if (found.status !== 404) return 'unknown'
+    const path = `/_index_template/_simulate_index/${encodeURIComponent(name)}`
+    const made = await ask('POST', path)
+    if (made.status !== 200) return 'unknown'
+    return made.body.includes('"_data_stream_timestamp"') ? 'data_stream' : 'none'
+  } catch {
+    // No answer, or not of Elasticsearch: whoever sends documents finds out and says so.
+    return 'unknown'
+  }
+}
+
+export class Targets {
+  readonly #ask: Ask | undefined
+  readonly #clock: Clock
+  readonly #known = new Map<string, { readonly kind: TargetKind; readonly untilMs: number }>()
+  readonly #asked = new Map<string, Promise<void>>()
+
+  constructor({ ask }: { readonly ask?: Ask }, clock: Clock) {
+    this.#ask = ask
+    this.#clock = clock
+  }
+
+  /** Null: what these names stand for is known, or was asked for a moment ago. */
+  learn(names: Iterable<string>): Promise<unknown> | null {
+    const ask = this.#ask
+    if (ask === undefined) return null
+    const nowMs = this.#clock.monotonicMs()
+    const questions: Promise<void>[] = []
+    for (const name of names) {
+      if (nowMs < (this.#known.get(name)?.untilMs ?? -Infinity)) continue
+      const question = this.#asked.get(name) ?? this.#askFor(ask, name)
+      this.#asked.set(name, question)
+      questions.push(question)
+    }
+    return questions.length === 0 ? null : Promise.all(questions)
+  }
+
+  isDataStream(name: string): boolean {
+    return this.#known.get(name)?.kind === 'data_stream'
+  }
+
+  async #askFor(ask: Ask, name: string): Promise<void> {
+    const kind = await targetOf(ask, name)
+    this.#asked.delete(name)
+    this.#keep(name, kind)
+  }
+
+  #keep(name: string, kind: TargetKind): void {
+    this.#known.delete(name)
+    this.#known.set(name, { kind, untilMs: this.#clock.monotonicMs() + KEPT_MS[kind] })
+    const oldest = this.#known.keys().next()
+    if (this.#known.size > TARGETS_MAX && oldest.done !== true) this.#known.delete(oldest.value)
+  }
+}
+
+function parsed(body: string): Readonly<Record<string, unknown>> {
+  return Object(JSON.parse(body)) as Record<string, unknown>
+}
+
+function isEmpty(list: unknown): boolean {
+  return !Array.isArray(list) || list.length === 0
+}
