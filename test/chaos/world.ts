@@ -269,6 +269,8 @@ function memberArgs(group: Group, world: World, url: string, spillBytesMax: numb
     ...flags({ pattern: PATTERN, document: 'wrap', 'log-format': 'json' }),
     '--es-enabled',
     ...flags({ 'es-url': url, 'es-index': indexName(group.name, '{topic}') }),
+    // Each member has a proxy of its own, and so another address of the same Elasticsearch.
+    '--take-over',
     ...flags({ 'commit-on': group.commitOn, dlq: 'file:letters.jsonl' }),
     ...flags({ 'es-bulk-actions': 400, 'es-queue-cap': 2000, 'es-concurrency': 4 }),
     ...flags({ 'es-spill-path': 'spill/queue.bin', 'es-spill-max-bytes': spillBytesMax }),

@@ -1,6 +1,7 @@
 // What logpipe inserts into librdkafka 2.15.1, in one place for set-up and for the release:
 //   whole batches   a consumer may be handed record batches as they are (whole-batches.c)
 //   the CRC skip    behind a batch whose CRC fails, the next batch is read and not a place within it
+//   coordinators    a request that timed out before its coordinator was found aborts the process
 //
 // Each insertion stands before or behind an anchor, a text that must be there exactly once: a
 // librdkafka that was changed there has to be looked at before this may go on. What was inserted by
@@ -66,6 +67,24 @@ const INSERTIONS = [
     file: 'rdkafka_msgset_reader.c',
     before: '                                rd_kafka_buf_skip_to(rkbuf, crc_len);\n',
     text: () => '                                crc_len = len_start + hdr.Length;\n',
+  },
+  {
+    // A request to a coordinator that was found only after the request's time was up: librdkafka
+    // gives the last reference up, answers "destroyed", and that answer is made with the reference.
+    // Taking the second one before the first is given up keeps it alive until then
+    // (https://github.com/confluentinc/librdkafka/issues/3663).
+    file: 'rdkafka_admin.c',
+    before:
+      '        rko = rd_kafka_enq_once_del_source_return(eonce, "coordinator request");\n' +
+      '        if (!rko)\n',
+    text: () => '        rd_kafka_enq_once_add_source(eonce, "coordinator response");\n',
+  },
+  {
+    file: 'rdkafka_admin.c',
+    before:
+      '        rd_kafka_enq_once_add_source(eonce, "coordinator response");\n\n' +
+      '        err = rko->rko_u.admin_request.cbs->request(\n',
+    text: () => '        if (0) /* taken above */\n',
   },
 ]
 
