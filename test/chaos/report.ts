@@ -41,15 +41,15 @@ export function faultsOf(outcome: Outcome): string[] {
   return faults
 }
 
-/** What a start says while the brokers are away; its supervisor starts it again. */
-const NO_BROKER = /no broker answered/
+/** What a start says while the brokers are away, or its disk is full; it is started again. */
+const NOT_YET = /no broker answered|ENOSPC/
 
 /** What a member says that was fenced by its twin; its supervisor starts it again. */
 const FENCED = /instance.id|fenced/i
 
 /** Ending in order with something pending is status 1, and no fault while servers are away. */
 function faultOfEnding({ how, status, books, lastWords }: Ending): string | null {
-  if (how === 'killed' || NO_BROKER.test(lastWords)) return null
+  if (how === 'killed' || NOT_YET.test(lastWords)) return null
   if (how === 'by itself' && status === 1 && FENCED.test(lastWords)) return null
   if (how === 'by itself') return `it ended by itself:\n${lastWords}`
   if (books === null) return `no books:\n${lastWords}`
