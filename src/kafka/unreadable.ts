@@ -183,7 +183,11 @@ export class UnreadablePartitions {
     const reason = `nothing came for ${seconds} s, but its log ends at ${held.askedEnd}: ${why}`
     const failure = { reason, isSilent: true, base: held.offset }
     if (hasError) this.#fail(id, held, track, failure)
-    else track.failure ??= { ...failure, count: 1, toldMs: -Infinity }
+    else if (track.failure === null || !isStuck(track.failure)) {
+      // librdkafka names a refusal once, however often it is met: that is the reason still.
+      const named = track.failure?.reason ?? failure.reason
+      track.failure = { ...failure, reason: named, count: 1, toldMs: -Infinity }
+    }
   }
 
   #fail(

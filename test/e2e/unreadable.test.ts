@@ -52,7 +52,8 @@ test('damaged batches stop their partitions, or are counted as lost', { skip }, 
   await run.until('both are skipped', () => run.stderr.split('skipped offsets').length === 3)
   await produce()
   await run.until('what came since is written', () => run.metric('written_total') === 3 * BATCH)
-  const ended = await run.stop()
+  run.signal('SIGTERM')
+  const ended = await run.ended
   assert.equal(ended.status, 3, ended.stderr)
   assert.match(ended.stderr, /lost\(unreadable\) damaged-\w+\/0 10: offsets 20 to 29$/m)
   assert.match(ended.stderr, /lost\(unreadable\) damaged-\w+\/1 10: offsets 30 to 39$/m)

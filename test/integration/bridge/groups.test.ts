@@ -322,14 +322,27 @@ test('what a group or a partition refuses arrives as an event that names it', as
   bridge.mockPushErrors(mock.id, FETCH, [TOPIC_AUTHORIZATION_FAILED])
   until(() => {
     rig.fill(consumer, events)
-    return events.some((event) => event.kind === 'error' && event.topic !== null)
+    return events.some((event) => event.kind === 'unreadable')
   })
   const errors = events.filter((event) => event.kind === 'error')
   assert.deepEqual(
     errors.map(({ code, fatal, topic, partition }) => ({ code, fatal, topic, partition })),
     [
       { code: 'GROUP_AUTHORIZATION_FAILED', fatal: false, topic: null, partition: -1 },
-      { code: 'TOPIC_AUTHORIZATION_FAILED', fatal: false, topic: 't', partition: 0 },
     ],
+  )
+  const refused = events.filter((event) => event.kind === 'unreadable')
+  assert.deepEqual(
+    refused.map(({ assignmentId, code, offset }) => ({ assignmentId, code, offset })),
+    [{ assignmentId: 1, code: 'TOPIC_AUTHORIZATION_FAILED', offset: 1 }],
+  )
+  // The right is back.
+  await produce(mock, [{ value: 'two' }])
+  bridge.consumerPause(consumer, [1])
+  bridge.consumerResume(consumer, [1])
+  until(() => rig.fill(consumer, events) > 0)
+  assert.deepEqual(
+    rig.runs().map(({ coverFrom, coverTo }) => [coverFrom, coverTo]),
+    [[1, 2]],
   )
 })
