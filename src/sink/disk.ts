@@ -133,6 +133,11 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/** No room: of the disk, or of a quota. Anything else is an error. */
+export function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
+}
+
 /** Node's name of an operating system's error (ENOSPC), or '' when it is none. */
 export function errorCode(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) return ''

@@ -11,13 +11,14 @@
  */
 import path from 'node:path'
 import type { Disk, DiskFile, Locks } from '../disk.ts'
-import { nodeDisk } from '../disk.ts'
+import { isFull, nodeDisk } from '../disk.ts'
 import type { Clock } from '../../core/clock.ts'
 import {
   lettersError,
   linesOf,
   LOCK_WAIT_MS_MAX,
   numberedFiles,
+  REMOVED,
   rotate,
   withLock,
 } from './letter-files.ts'
@@ -201,18 +202,22 @@ export class LetterBox {
     }
   }
 
-  /** Leaves lines out of a numbered file; all of them: the file goes. */
+  /**
+   * Leaves lines out of a numbered file; all of them: the file goes. A full disk has no room for a
+   * copy, and is where letters are most likely to be dropped: then each line is marked as removed
+   * by its first byte, which a crash leaves old or new. The next edit with room leaves them out.
+   */
   async #rewrite(file: string, gone: ReadonlySet<number>): Promise<void> {
     if (gone.size === 0) return
     const temporary = `${file}.new`
     await this.#disk.remove(temporary)
-    const handle = await this.#disk.open(temporary, 'create')
     let kept: number
     try {
-      kept = await this.#copyLines(file, handle, gone)
-      await handle.datasync()
-    } finally {
-      await handle.close()
+      kept = await this.#copyTo(temporary, file, gone)
+    } catch (error) {
+      if (!isFull(error)) throw error
+      await this.#disk.remove(temporary)
+      return await this.#markRemoved(file, gone)
     }
     if (kept > 0) {
       await this.#disk.rename(temporary, file)
@@ -221,6 +226,37 @@ export class LetterBox {
       await this.#disk.remove(file)
     }
     await this.#disk.syncDirectory(path.dirname(file))
+  }
+
+  async #copyTo(temporary: string, file: string, gone: ReadonlySet<number>): Promise<number> {
+    const handle = await this.#disk.open(temporary, 'create')
+    try {
+      const kept = await this.#copyLines(file, handle, gone)
+      await handle.datasync()
+      return kept
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async #markRemoved(file: string, gone: ReadonlySet<number>): Promise<void> {
+    let keptCount = 0
+    const positions: number[] = []
+    for await (const { number, position } of linesOf(this.#disk, file)) {
+      if (gone.has(number)) positions.push(position)
+      else keptCount++
+    }
+    if (keptCount === 0) {
+      await this.#disk.remove(file)
+      return await this.#disk.syncDirectory(path.dirname(file))
+    }
+    const handle = await this.#disk.open(file, 'update')
+    try {
+      for (const position of positions) await handle.write(Uint8Array.of(REMOVED), position)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
   }
 
   async #copyLines(file: string, to: DiskFile, gone: ReadonlySet<number>): Promise<number> {

@@ -82,9 +82,17 @@ export interface Line {
   readonly bytes: Buffer
   /** From 0, within its file. */
   readonly number: number
+  /** Where it begins in its file. */
+  readonly position: number
 }
 
-/** Reads a file line by line; a torn last line is left out. Bound: one chunk and one line. */
+/** The first byte of a line that was removed where it stood, for want of room for a copy. */
+export const REMOVED = 0x23
+
+/**
+ * Reads a file line by line; a torn last line, and lines that were removed, are left out. Bound:
+ * one chunk and one line.
+ */
 export async function* linesOf(disk: Disk, file: string): AsyncGenerator<Line> {
   let handle: DiskFile
   try {
@@ -97,6 +105,7 @@ export async function* linesOf(disk: Disk, file: string): AsyncGenerator<Line> {
   try {
     const parts: Buffer[] = []
     let number = 0
+    let lineAt = 0
     for (let position = 0; ;) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
       const read = await handle.read(chunk, position)
@@ -107,7 +116,9 @@ export async function* linesOf(disk: Disk, file: string): AsyncGenerator<Line> {
         const end = chunk.subarray(0, read).indexOf(LINE_END, start)
         if (end === -1) break
         parts.push(chunk.subarray(start, end))
-        yield { bytes: parts.length === 1 ? (parts[0] ?? chunk) : Buffer.concat(parts), number }
+        const bytes = parts.length === 1 ? (parts[0] ?? chunk) : Buffer.concat(parts)
+        if (bytes[0] !== REMOVED) yield { bytes, number, position: lineAt }
+        lineAt += bytes.length + 1
         parts.length = 0
         number++
         start = end + 1

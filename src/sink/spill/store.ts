@@ -104,11 +104,6 @@ export function asideName(segmentName: string): string {
   return `${segmentName}${ASIDE}`
 }
 
-/** No room: of the disk, or of a quota. Anything else is an error. */
-export function isFull(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT'].includes(errorCode(error))
-}
-
 export function spillError(directory: string, action: string, cause: unknown): LogpipeError {
   if (cause instanceof LogpipeError) return cause
   const hint = ['EROFS', 'EACCES', 'EPERM'].includes(errorCode(cause))

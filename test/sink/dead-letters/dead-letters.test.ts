@@ -227,6 +227,25 @@ test('drop removes what it is told, and keeps damaged lines', async () => {
   assert.equal((await box.stats(ALL)).damagedCount, 1)
 })
 
+test('drop works on a full disk, and a later edit with room makes the file shorter', async () => {
+  const { letters, box, disk } = await openBox({ fileBytesMax: 100_000 })
+  for (let offset = 0; offset < 10; offset++) await letters.put([letterOf(offset)])
+  const before = disk.bytesOf(FILE).length
+  disk.capacity = before + 10
+  assert.equal(await box.drop(parseWhere(['offset=2..8'])), 7)
+  assert.deepEqual(await offsetsIn(box), [0, 1, 9])
+  const stats = await box.stats(ALL)
+  assert.deepEqual([stats.count, stats.damagedCount], [3, 0])
+  disk.capacity = Number.POSITIVE_INFINITY
+  assert.equal(await box.drop(parseWhere(['offset=0'])), 1)
+  assert.deepEqual(await offsetsIn(box), [1, 9])
+  const [kept] = (await disk.list('/data')).filter((name) => /\.\d+$/.test(name))
+  assert.ok(disk.bytesOf(`/data/${kept}`).length < before / 2)
+  disk.capacity = 0
+  assert.equal(await box.drop(ALL), 2, 'a file of which nothing is left goes')
+  assert.deepEqual(await offsetsIn(box), [])
+})
+
 test('replay sends each document as it was, and removes only what was taken', async () => {
   const { letters, box } = await openBox({ fileBytesMax: 1000 })
   for (let offset = 0; offset < 10; offset++) await letters.put([letterOf(offset)])
