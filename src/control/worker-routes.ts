@@ -2,7 +2,7 @@
  * /api/workers: who is there, what each shall run, and the heartbeat by which workers call.
  *
  * The heartbeat is the only route whose answer holds secrets: those of the one pipeline that this
- * worker shall run, and of the one whose spill it must send first.
+ * worker shall run, and of one that it was given before, whose spill it must send first.
  */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { type Command, RESULT_BYTES_MAX } from './commands.ts'
@@ -10,6 +10,7 @@ import { type ControlContext, newRouter, problems } from './control-context.ts'
 import { type WorkerNow, WORKERS_MAX } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
+import { WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import {
   assignmentSchema,
   type Heartbeat,
@@ -17,6 +18,7 @@ import {
   leftoversSchema,
   workerIdParam,
   workerSchema,
+  workerSecretHeader,
   type WorkerView,
 } from './worker-schemas.ts'
 
@@ -57,12 +59,20 @@ function addList(router: OpenAPIHono, context: ControlContext): void {
       method: 'delete',
       path: '/api/workers/{id}',
       tags: ['workers'],
-      summary: 'Forgets a worker that is lost.',
-      request: { params: workerIdParam },
+      summary: 'Forgets a worker that is lost, and the secret that it proves itself with.',
+      request: {
+        params: workerIdParam,
+        query: z.object({
+          force: z
+            .enum(['true', 'false'])
+            .default('false')
+            .openapi({ description: 'true: although it is alive.' }),
+        }),
+      },
       responses: { 204: { description: 'Forgotten.' }, ...problems(404, 409) },
     }),
     (c) => {
-      context.fleet.forget(c.req.valid('param').id)
+      context.fleet.forget(c.req.valid('param').id, c.req.valid('query').force === 'true')
       return c.body(null, 204)
     },
   )
@@ -125,6 +135,7 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
       summary: 'Called by sync: what the worker does, for what it shall do.',
       request: {
         params: workerIdParam,
+        headers: workerSecretHeader,
         body: { required: true, content: { 'application/json': { schema: heartbeatSchema } } },
       },
       responses: {
@@ -154,17 +165,18 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
     (c) => {
       const { id } = c.req.valid('param')
       const body = c.req.valid('json')
-      const heartbeat = heartbeatOf(body)
-      context.fleet.heartbeat(id, heartbeat)
+      const secret = c.req.valid('header')[WORKER_SECRET_HEADER]
+      const { heartbeat } = context.fleet.heartbeat(id, heartbeatOf(body), secret)
       for (const { id: commandId, ok, result } of body.results) {
         const fits = JSON.stringify(result ?? null).length <= RESULT_BYTES_MAX
         const kept = fits ? (result ?? null) : { message: 'The result was too large to keep.' }
         context.commands.finish(id, { id: commandId, ok: ok && fits, result: kept })
       }
-      context.onHeartbeat(id, heartbeat, body.tail)
+      if (heartbeat !== null) context.onHeartbeat(id, heartbeat, body.tail)
       const commands = context.commands.take(id).map(commandView)
       const assignment = assignmentOf(context, id)
-      return c.json({ assignment, leftovers: leftoversOf(context, body.leftovers), commands }, 200)
+      const leftovers = leftoversOf(context, id, body.leftovers)
+      return c.json({ assignment, leftovers, commands }, 200)
     },
   )
 }
@@ -200,8 +212,9 @@ function assignmentOf(context: ControlContext, id: string) {
   }
 }
 
-function leftoversOf(context: ControlContext, pipelineId: number | null) {
-  const pipeline = pipelineId === null ? undefined : context.pipelines.get(pipelineId)
+function leftoversOf(context: ControlContext, workerId: string, pipelineId: number | null) {
+  const wasGiven = pipelineId !== null && context.fleet.wasGiven(workerId, pipelineId)
+  const pipeline = wasGiven ? context.pipelines.get(pipelineId) : undefined
   if (pipeline === undefined) return null
   return { pipeline_id: pipeline.id, secrets: context.fields.secretVariables(pipeline.secrets) }
 }
