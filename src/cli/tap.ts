@@ -80,7 +80,7 @@ async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
 
 /** By id or name; without either, the one that runs. @throws LogpipeError USAGE */
 async function pipelineOf(api: ControlApi, asked: string | undefined): Promise<Pipeline> {
-  const items = await api.pipelines<Pipeline>()
+  const items = await api.all<Pipeline>('/api/pipelines')
   if (asked !== undefined) {
     const found =
       items.find(({ name }) => name === asked) ?? items.find(({ id }) => String(id) === asked)

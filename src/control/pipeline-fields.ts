@@ -4,8 +4,8 @@
  *
  * Fields come from the option table alone. No field can name a program or a file: local options
  * are refused by name, and so is where the output goes. Secrets are kept apart from the rest, so
- * that an answer cannot show one by accident. A worker that runs the pipeline gets them, and nobody else;
- * each is kept for the address that it was given for (see DESTINATIONS).
+ * that an answer cannot show one by accident. Workers that run the pipeline get them; each is kept
+ * for the address that it was given for (see DESTINATIONS).
  */
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'

@@ -12,6 +12,7 @@ import {
   mustPipeline,
   newRouter,
   NUMBER_MAX,
+  pageLimit,
   problems,
   tagHeader,
   viewOf,
@@ -21,8 +22,6 @@ import type { Pipeline, PipelineStore, Revision } from './pipeline-store.ts'
 import { bodySchema, entityTag, revisionView, viewSchema } from './pipeline-view.ts'
 import { type FieldFault, Problem } from './problem.ts'
 
-/** A page that a browser shows without pain. */
-const PAGE_MAX = 500
 /** Ten times what one control plane is measured for. */
 const PIPELINES_MAX = 10_000
 
@@ -51,7 +50,7 @@ function addCollection(router: OpenAPIHono, context: ControlContext): void {
       summary: 'Pipelines in order of id, a page at a time.',
       request: {
         query: z.object({
-          limit: digits(1, PAGE_MAX).default(100),
+          limit: pageLimit,
           cursor: digits(0, NUMBER_MAX).default(0),
         }),
       },

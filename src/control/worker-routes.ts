@@ -6,7 +6,7 @@
  */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { type Command, RESULT_BYTES_MAX } from './commands.ts'
-import { type ControlContext, newRouter, problems } from './control-context.ts'
+import { type ControlContext, newRouter, pageLimit, problems } from './control-context.ts'
 import { type WorkerNow, WORKERS_MAX } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
@@ -36,13 +36,27 @@ function addList(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/workers',
       tags: ['workers'],
-      summary: `Every worker that has called, in order of id (${WORKERS_MAX} at most).`,
+      summary: `Workers that have called (${WORKERS_MAX} at most) by id, a page at a time.`,
+      request: {
+        query: z.object({
+          limit: pageLimit,
+          cursor: z
+            .string()
+            .max(128)
+            .default('')
+            .openapi({ description: 'next_cursor of the page before.' }),
+        }),
+      },
       responses: {
         200: {
-          description: 'Workers.',
+          description: 'A page; next_cursor is null on the last.',
           content: {
             'application/json': {
-              schema: z.object({ items: z.array(workerSchema), total: z.number().int() }),
+              schema: z.object({
+                items: z.array(workerSchema),
+                total: z.number().int(),
+                next_cursor: z.string().nullable(),
+              }),
             },
           },
         },
@@ -50,8 +64,12 @@ function addList(router: OpenAPIHono, context: ControlContext): void {
       },
     }),
     (c) => {
-      const items = context.fleet.all().map((worker) => workerView(context, worker))
-      return c.json({ items, total: items.length }, 200)
+      const { limit, cursor } = c.req.valid('query')
+      const all = context.fleet.all()
+      const rest = all.filter(({ id }) => id > cursor)
+      const items = rest.slice(0, limit).map((worker) => workerView(context, worker))
+      const next_cursor = rest.length > limit ? (items.at(-1)?.id ?? null) : null
+      return c.json({ items, total: all.length, next_cursor }, 200)
     },
   )
   router.openapi(

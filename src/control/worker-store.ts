@@ -54,7 +54,8 @@ export class WorkerStore {
     this.#all = db.prepare('SELECT * FROM workers ORDER BY id')
     this.#put = db.prepare(
       'INSERT INTO workers (id, pinned, pipeline_id, desired_state, poll_ms, first_seen_ms,' +
-        ' last_seen_ms, secret_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET' +
+        ' last_seen_ms, secret_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)' +
+        ' ON CONFLICT (id) DO UPDATE SET' +
         ' pinned = excluded.pinned, pipeline_id = excluded.pipeline_id,' +
         ' desired_state = excluded.desired_state, poll_ms = excluded.poll_ms,' +
         ' last_seen_ms = excluded.last_seen_ms, secret_hash = excluded.secret_hash',

@@ -233,7 +233,8 @@ class Agent {
       const message =
         `what pipeline ${pipelineId} left in its spill stays in ` +
         `${this.#home.pathOf(pipelineId)}: the control plane gives no passwords for it, because ` +
-        'the pipeline was deleted or this worker is new there; send it by hand with `logpipe spill drain`'
+        'the pipeline was deleted or this worker is new there; send it by hand with ' +
+        '`logpipe spill drain`'
       this.#deps.log('error', message)
     }
     this.#supervisor.giveSecrets(isKnown ? given.secrets : null)

@@ -316,6 +316,29 @@ test('a report about a pipeline of others is ignored, and said once', async (t) 
   assert.deepEqual(log, [said])
 })
 
+test('workers come in pages', async (t) => {
+  const { call, beat } = controlFixture(t)
+  for (const id of ['w10', 'W', 'w2', 'a.b', 'w1']) await beat(id)
+  const seen: string[] = []
+  for (let from = ''; ;) {
+    const { body } = await call('GET', `/api/workers?limit=2${from}`)
+    assert.equal(body.total, 5)
+    seen.push(...body.items.map(({ id }: { id: string }) => id))
+    if (body.next_cursor === null) break
+    from = `&cursor=${body.next_cursor}`
+  }
+  assert.deepEqual(seen, ['W', 'a.b', 'w1', 'w10', 'w2'])
+  assert.equal((await call('GET', '/api/workers?limit=501')).status, 422)
+})
+
+test('a poll is as long as the option takes, no longer', async (t) => {
+  const { call } = controlFixture(t)
+  const send = async (poll_ms: number) =>
+    (await call('POST', '/api/workers/w1/heartbeat', { state: 'idle', poll_ms })).status
+  for (const wrong of [99, 60_001, 600_000]) assert.equal(await send(wrong), 422)
+  for (const right of [100, 60_000]) assert.equal(await send(right), 200)
+})
+
 test('only a lost worker can be forgotten', async (t) => {
   const { call, beat, clock, context } = controlFixture(t)
   await beat('w1')
