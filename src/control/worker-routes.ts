@@ -193,7 +193,7 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
       if (heartbeat !== null) context.onHeartbeat(id, heartbeat, body.tail)
       const commands = context.commands.take(id).map(commandView)
       const assignment = assignmentOf(context, id)
-      const leftovers = leftoversOf(context, id, body.leftovers)
+      const leftovers = leftoversOf(context, id, body)
       return c.json({ assignment, leftovers, commands }, 200)
     },
   )
@@ -230,11 +230,20 @@ function assignmentOf(context: ControlContext, id: string) {
   }
 }
 
-function leftoversOf(context: ControlContext, workerId: string, pipelineId: number | null) {
+/** Of a spill that goes to another address than now, the secrets are those of its own revision. */
+function leftoversOf(
+  context: ControlContext,
+  workerId: string,
+  { leftovers: pipelineId, leftovers_revision: number }: z.infer<typeof heartbeatSchema>,
+) {
   const wasGiven = pipelineId !== null && context.fleet.wasGiven(workerId, pipelineId)
   const pipeline = wasGiven ? context.pipelines.get(pipelineId) : undefined
   if (pipeline === undefined) return null
-  return { pipeline_id: pipeline.id, secrets: context.fields.secretVariables(pipeline.secrets) }
+  const revision = number === null ? undefined : context.pipelines.revision(pipeline.id, number)
+  const goesElsewhere =
+    revision !== undefined && context.fields.movedSecrets(pipeline, revision.settings).length > 0
+  const { secrets } = goesElsewhere ? revision : pipeline
+  return { pipeline_id: pipeline.id, secrets: context.fields.secretVariables(secrets) }
 }
 
 function fallbackOf(context: ControlContext, { id, revision, goodRevision }: Pipeline) {

@@ -68,6 +68,9 @@ export const heartbeatSchema = z
       description:
         'The pipeline whose spill waits, since a restart of sync, for secrets to be sent with.',
     }),
+    leftovers_revision: count.nullable().default(null).openapi({
+      description: 'The revision that the spill is of: it says which address the secrets go to.',
+    }),
     results: z
       .array(z.object({ id: z.string().max(64), ok: z.boolean(), result: z.unknown().optional() }))
       .max(32)

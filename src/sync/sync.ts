@@ -258,6 +258,7 @@ class Agent {
       error: error === null ? null : { ...error, message: error.message.slice(0, MESSAGE_CHARS) },
       metrics,
       leftovers: this.#supervisor.leftovers.asksSecretsOf,
+      leftovers_revision: this.#supervisor.leftovers.asksRevision,
       dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
       tail: this.#tail.drain(),
       poll_ms: this.#settings.pollMs,

@@ -235,6 +235,27 @@ test('secrets of a spill go only to a worker that was given the pipeline', async
   assert.equal((await again.beat('w1', { leftovers: 1 })).leftovers, null, 'a new one by that id')
 })
 
+test('a spill for an address that was left hears the secrets of its own revision', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await beat('w1')
+  const at = (es_url: string, es_password: string) => ({
+    ...SEED_PIPELINE,
+    es_url,
+    es_username: 'u',
+    es_password,
+  })
+  await call('POST', '/api/pipelines', at('http://a:9200', 'first'))
+  await call('PUT', '/api/pipelines/1', at('http://a:9200', 'second'))
+  const secretOf = async (leftovers_revision: number | null) =>
+    (await beat('w1', { leftovers: 1, leftovers_revision })).leftovers.secrets.ES_PASSWORD
+  assert.equal(await secretOf(1), 'second', 'a password that was changed at the same address')
+  await call('PUT', '/api/pipelines/1', at('http://b:9200', 'third'))
+  assert.equal(await secretOf(1), 'first')
+  assert.equal(await secretOf(2), 'second')
+  assert.equal(await secretOf(3), 'third')
+  assert.equal(await secretOf(null), 'third', 'a worker of the version before does not say')
+})
+
 test('a worker was given a bounded number of pipelines, the last ones', async (t) => {
   const { call, beat, context, db } = controlFixture(t)
   await beat('w1')
