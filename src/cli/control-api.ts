@@ -10,11 +10,13 @@ import { detailOf } from '../sync/control-client.ts'
 /** Five hundred pipelines are half a megabyte. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024
 const ANSWER_MS_MAX = 10_000
-/** As many as the API gives at once, and as it has at all. */
+/** As many as the API gives at once, and as it has of anything at all. */
 const PAGE = 500
-const PIPELINES_MAX = 10_000
+const ITEMS_MAX = 10_000
 /** 200 matches of 16,000 characters each. */
 const EVENT_CHARS_MAX = 4 * 1024 * 1024
+
+type Cursor = string | number
 
 export interface ServerEvent {
   readonly event: string
@@ -44,13 +46,17 @@ export class ControlApi {
     }
   }
 
-  /** Every pipeline, a page after the other. @throws LogpipeError CONTROL */
-  async pipelines<Item>(): Promise<Item[]> {
+  /** Every entry of a list, a page after the other. @throws LogpipeError CONTROL */
+  async all<Item>(route: '/api/pipelines' | '/api/workers'): Promise<Item[]> {
     const all: Item[] = []
-    for (let cursor: number | null = 0; cursor !== null && all.length < PIPELINES_MAX;) {
-      const page = await this.get(`/api/pipelines?limit=${PAGE}&cursor=${cursor}`)
-      const { items, next_cursor: next } = page as { items: Item[]; next_cursor: number | null }
+    let cursor: Cursor = ''
+    while (all.length < ITEMS_MAX) {
+      const from: string = cursor === '' ? '' : `&cursor=${cursor}`
+      const page = await this.get(`${route}?limit=${PAGE}${from}`)
+      const { items, next_cursor: next } = page as { items: Item[]; next_cursor?: Cursor | null }
       all.push(...items)
+      // The version before gives all workers at once, and no cursor.
+      if (next === null || next === undefined) break
       cursor = next
     }
     return all

@@ -13,7 +13,7 @@ import type { CommandContext } from './context.ts'
 import { letterId } from './dlq-report.ts'
 import { progressLog } from './progress-log.ts'
 import { openLog } from './run-log.ts'
-import { printable } from './text-table.ts'
+import { printable } from '../core/printable.ts'
 
 /** Reasons that are told; the rest is counted. */
 const REASONS_TOLD_MAX = 10

@@ -2,7 +2,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { LetterStats } from '../sink/dead-letters/letter-box.ts'
 import type { StoredLetter } from '../sink/dead-letters/letter-line.ts'
-import { counted, printable, textTable } from './text-table.ts'
+import { printable } from '../core/printable.ts'
+import { counted, textTable } from './text-table.ts'
 
 /** In one row; `show` has all of it. */
 const REASON_CHARS_MAX = 160

@@ -8,6 +8,7 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { useCacheFolders } from '../core/program-files.ts'
 import { cacheFolders } from './cache-folders.ts'
 import type { Host } from './context.ts'
@@ -27,10 +28,13 @@ function report(thrown: unknown): number {
   const isExpected = thrown instanceof LogpipeError
   // The reader of the output has gone: whoever ran `logpipe ... | head` knows.
   if (isExpected && thrown.code === 'OUTPUT_CLOSED') return 0
-  const line = messageOf(thrown).replaceAll(/\s*\n\s*/g, ' ')
+  const line = printable(messageOf(thrown).replaceAll(/\s*\n\s*/g, ' '))
   const advice = wantsStacks() ? '' : ' (a bug in logpipe; --log-level debug shows where)'
   process.stderr.write(`logpipe: ${isExpected ? line : `internal error: ${line}${advice}`}\n`)
-  if (wantsStacks() && thrown instanceof Error) process.stderr.write(`${stackOf(thrown)}\n`)
+  if (wantsStacks() && thrown instanceof Error) {
+    const lines = stackOf(thrown).split('\n').map(printable)
+    process.stderr.write(`${lines.join('\n')}\n`)
+  }
   return isExpected ? thrown.exitStatus : 1
 }
 

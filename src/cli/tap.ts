@@ -6,7 +6,8 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import { resolve } from '../options/resolve.ts'
 import type { CommandContext } from './context.ts'
 import { ControlApi } from './control-api.ts'
-import { counted, printable } from './text-table.ts'
+import { printable } from '../core/printable.ts'
+import { counted } from './text-table.ts'
 
 interface Pipeline {
   readonly id: number
@@ -44,7 +45,9 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
     }
     if (left === 0) ended.abort()
   }
-  context.stderr.write(`matches of pipeline ${pipeline.id}, ${pipeline.name}; some of them\n`)
+  context.stderr.write(
+    `matches of pipeline ${pipeline.id}, ${printable(pipeline.name)}; some of them\n`,
+  )
   for (let failures = 0; !signal.aborted;) {
     try {
       for await (const { event, data } of api.events(
@@ -57,7 +60,7 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
       }
     } catch (error) {
       if (++failures > FAILURES_MAX || !(error instanceof LogpipeError)) throw error
-      if (failures === 1) context.stderr.write(`${messageOf(error)}; trying again\n`)
+      if (failures === 1) context.stderr.write(`${printable(messageOf(error))}; trying again\n`)
     }
     if (!signal.aborted) await pause(clock, signal)
   }
@@ -80,7 +83,7 @@ async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
 
 /** By id or name; without either, the one that runs. @throws LogpipeError USAGE */
 async function pipelineOf(api: ControlApi, asked: string | undefined): Promise<Pipeline> {
-  const items = await api.pipelines<Pipeline>()
+  const items = await api.all<Pipeline>('/api/pipelines')
   if (asked !== undefined) {
     const found =
       items.find(({ name }) => name === asked) ?? items.find(({ id }) => String(id) === asked)

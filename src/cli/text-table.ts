@@ -1,4 +1,4 @@
-/** Columns for people, and text from elsewhere made fit for a terminal. */
+/** Columns and counts for people. */
 
 /**
  * Rows with their columns aligned, two spaces apart; the last column is as long as it is.
@@ -23,11 +23,6 @@ export function textTable(
       .join('  '),
   )
   return lines.map((line) => `${line}\n`).join('')
-}
-
-/** What a record or a server wrote, without anything that would move a terminal's cursor. */
-export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, ' ')
 }
 
 /** "1 entry", "2 entries". */

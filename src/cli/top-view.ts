@@ -4,7 +4,8 @@
  */
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { MetricsSnapshot } from '../core/metrics-snapshot.ts'
-import { printable, textTable } from './text-table.ts'
+import { printable } from '../core/printable.ts'
+import { textTable } from './text-table.ts'
 
 type Numbers = Readonly<Record<string, number>>
 

@@ -121,10 +121,10 @@ function fleetLook(api: ControlApi): Look {
   return async () => {
     const [runtime, pipelines, workers] = await Promise.all([
       api.get('/api/metrics/runtime'),
-      api.pipelines<FleetAnswers['pipelines'][number]>(),
-      api.get('/api/workers'),
+      api.all<FleetAnswers['pipelines'][number]>('/api/pipelines'),
+      api.all<FleetAnswers['workers']['items'][number]>('/api/workers'),
     ])
-    const answers = { runtime, pipelines, workers } as FleetAnswers
+    const answers = { runtime, pipelines, workers: { items: workers } } as FleetAnswers
     return { text: fleetText(api.url, answers), data: answers }
   }
 }

@@ -88,11 +88,11 @@ export function isOwnersCall(c: Context, rules: AccessRules, kind: 'control' | '
   return rules.peerOf(c).isOwnUser
 }
 
-/** What curl, browsers and Node's fetch send of themselves. */
+/** What curl, browsers, Node's fetch and sync send of themselves. */
 const PLAIN_HEADERS = new RegExp(
   '^(accept(-encoding|-language)?|authorization|cache-control|connection|content-(length|type)|' +
     'cookie|dnt|expect|host|if-(match|none-match|modified-since)|keep-alive|last-event-id|' +
-    'origin|pragma|priority|range|referer|sec-[a-z-]+|te|transfer-encoding|' +
+    'logpipe-worker-secret|origin|pragma|priority|range|referer|sec-[a-z-]+|te|transfer-encoding|' +
     'upgrade-insecure-requests|user-agent)$',
 )
 

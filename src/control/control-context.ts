@@ -65,6 +65,9 @@ export function digits(min: number, max: number) {
 
 export const rowId = digits(1, NUMBER_MAX)
 
+/** Of a list: a page that a browser shows without pain. */
+export const pageLimit = digits(1, 500).default(100)
+
 export const idParam = z.object({
   id: rowId.openapi({ param: { name: 'id', in: 'path' }, example: 1 }),
 })

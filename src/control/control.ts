@@ -52,7 +52,6 @@ export interface ControlDependencies extends WiringDependencies {
   readonly version: string
   /** How this program is called on a command line. */
   readonly program: string
-  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
 
 export interface RunningControl {

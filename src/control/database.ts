@@ -179,4 +179,16 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE pipelines ADD COLUMN good_revision INTEGER;
   `,
+  // 4: the secret that each worker proves itself with, and the pipelines that it was given.
+  `
+  ALTER TABLE workers ADD COLUMN secret_hash TEXT;
+  CREATE TABLE worker_pipelines (
+    worker_id   TEXT    NOT NULL REFERENCES workers (id) ON DELETE CASCADE,
+    pipeline_id INTEGER NOT NULL REFERENCES pipelines (id) ON DELETE CASCADE,
+    given_ms    INTEGER NOT NULL,
+    PRIMARY KEY (worker_id, pipeline_id)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO worker_pipelines
+    SELECT id, pipeline_id, last_seen_ms FROM workers WHERE pipeline_id IS NOT NULL;
+  `,
 ]

@@ -6,15 +6,20 @@
  * is live while it was heard within SILENT_POLLS_MAX of its own polls; after a restart everybody
  * known has that long to call before anything moves.
  *
+ * An id is bound to the secret that its first caller sent, so that no other holder of the worker
+ * token speaks in its name; and a worker is heard about pipelines that it was given, no others. An
+ * operator who deletes the worker frees the id.
+ *
  * Bounds: WORKERS_MAX workers; whoever is lost for FORGET_MS and not pinned is forgotten, because
  * on Kubernetes every restart brings a new name.
  */
+import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import type { PipelineStore } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
 import { schedule, type Schedule, type Shortage } from './scheduler.ts'
 import type { Heartbeat } from './worker-schemas.ts'
-import type { WorkerRecord, WorkerStore } from './worker-store.ts'
+import { type Gift, GIFTS_KEPT, type WorkerRecord, type WorkerStore } from './worker-store.ts'
 
 /** As the design says: silent for five polls is lost. */
 export const SILENT_POLLS_MAX = 5
@@ -38,6 +43,17 @@ interface Entry {
   heardMs: number
   /** As the last schedule saw it. */
   live: boolean
+  /** The pipelines that it was given, the last ones last; GIFTS_KEPT at most. */
+  readonly given: Set<number>
+  /** Whether it was said that it reports a pipeline of others. */
+  hasStrayed: boolean
+}
+
+interface FleetEvents {
+  /** Hears of each worker that is given a pipeline, from now on. */
+  readonly onAssigned?: (workerId: string, pipelineId: number) => void
+  /** Hears, once for each worker, of a report about a pipeline that it was not given. */
+  readonly onStray?: (workerId: string, pipelineId: number) => void
 }
 
 export class Fleet {
@@ -45,57 +61,65 @@ export class Fleet {
   readonly #store: WorkerStore
   readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
-  #onAssigned: (workerId: string, pipelineId: number) => void = () => undefined
+  #events: FleetEvents = {}
   #schedule: Schedule = { assignments: new Map(), shortages: new Map() }
   #byPipeline: ReadonlyMap<number, readonly string[]> = new Map()
   /** Who reports to run each pipeline: asked for every pipeline of a list. */
   readonly #runningBy = new Map<number, Set<string>>()
   #flushedMs: number
 
-  /** @param onAssigned hears of each worker that is given a pipeline, from now on. */
   constructor(
     pipelines: PipelineStore,
     store: WorkerStore,
     clock: Clock,
-    onAssigned: (workerId: string, pipelineId: number) => void = () => undefined,
+    events: FleetEvents = {},
   ) {
     this.#pipelines = pipelines
     this.#store = store
     this.#clock = clock
     this.#flushedMs = clock.monotonicMs()
     for (const record of store.all()) {
-      this.#entries.set(record.id, {
-        record,
-        heartbeat: null,
-        heardMs: clock.monotonicMs(),
-        live: true,
-      })
+      this.#entries.set(record.id, newEntry(record, clock.monotonicMs()))
+    }
+    for (const { workerId, pipelineId } of store.gifts()) {
+      this.#entries.get(workerId)?.given.add(pipelineId)
     }
     this.reconcile()
-    this.#onAssigned = onAssigned
+    this.#events = events
   }
 
   /**
    * Takes a heartbeat in.
-   * @returns the worker with what it shall run.
-   * @throws Problem 409 when another process of the same name is alive; 503 when there are too
-   * many.
+   * @param secret undefined: of the version before, which has none
+   * @returns the worker with its heartbeat, as far as that is about pipelines that it was given.
+   * @throws Problem 403 for another secret than the first; 409 when another process of the same
+   * name is alive; 503 when there are too many.
    */
-  heartbeat(id: string, heartbeat: Heartbeat): WorkerNow {
+  heartbeat(id: string, given: Heartbeat, secret?: string): WorkerNow {
     const nowMs = this.#clock.monotonicMs()
+    const secretHash = secret === undefined ? null : sha256(secret)
     const known = this.#entries.get(id)
-    const entry = known ?? this.#register(id, heartbeat.pollMs, nowMs)
+    const bound = known?.record.secretHash ?? null
+    if (bound !== null && bound !== secretHash) throw notTheSame(id)
+    const entry = known ?? this.#register(id, given.pollMs, nowMs)
     const before = entry.heartbeat
     if (
       before !== null &&
       before.instance !== null &&
-      before.instance !== heartbeat.instance &&
+      before.instance !== given.instance &&
       // A restarted worker may call at once: its predecessor is dead, and stopped calling.
       nowMs - entry.heardMs < before.pollMs / 2 &&
       before.state !== 'exiting'
     ) {
       throw new Problem(409, `Another process calls itself ${id}: give each worker its own id.`)
     }
+    if (bound !== secretHash) {
+      const record = { ...entry.record, secretHash }
+      this.#store.put([record])
+      entry.record = record
+    }
+    if (known === undefined) this.reconcile()
+    const heartbeat = this.#ownPart(entry, given)
     this.#runs(id, before?.pipelineId ?? null, heartbeat.pipelineId)
     entry.heartbeat = heartbeat
     entry.heardMs = nowMs
@@ -104,7 +128,7 @@ export class Fleet {
       pollMs: heartbeat.pollMs,
       lastSeenMs: this.#clock.wallMs(),
     }
-    if (known === undefined || entry.live !== this.#isLive(entry)) this.reconcile()
+    if (entry.live !== this.#isLive(entry)) this.reconcile()
     return this.#now(entry)
   }
 
@@ -130,11 +154,13 @@ export class Fleet {
     return this.#now(entry)
   }
 
-  /** Forgets a worker that is lost. */
-  forget(id: string): void {
+  /** Forgets a worker that is lost, its secret too; with `force` one that is alive. */
+  forget(id: string, force = false): void {
     const entry = this.#entries.get(id)
     if (entry === undefined) throw new Problem(404, `No worker ${id} has ever called.`)
-    if (this.#isLive(entry)) throw new Problem(409, `Worker ${id} is alive: stop it first.`)
+    if (this.#isLive(entry) && !force) {
+      throw new Problem(409, `Worker ${id} is alive: stop it first, or send ?force=true.`)
+    }
     this.#drop(id)
     this.reconcile()
   }
@@ -169,12 +195,12 @@ export class Fleet {
     const before = this.#schedule.assignments
     this.#schedule = schedule(this.#pipelines.wishes(), workers)
     const changed: WorkerRecord[] = []
-    const given: [workerId: string, pipelineId: number][] = []
+    const given: Gift[] = []
     const byPipeline = new Map<number, string[]>()
     for (const [id, pipelineId] of this.#schedule.assignments) {
       if (pipelineId !== null) {
         byPipeline.set(pipelineId, [...(byPipeline.get(pipelineId) ?? []), id])
-        if (before.get(id) !== pipelineId) given.push([id, pipelineId])
+        if (before.get(id) !== pipelineId) given.push({ workerId: id, pipelineId })
       }
       const entry = this.#entries.get(id)
       if (entry === undefined || entry.record.pinned || entry.record.pipelineId === pipelineId) {
@@ -184,13 +210,15 @@ export class Fleet {
       changed.push(entry.record)
     }
     this.#byPipeline = byPipeline
-    this.#store.put(changed)
-    for (const [workerId, pipelineId] of given) this.#onAssigned(workerId, pipelineId)
+    for (const { workerId, pipelineId } of given) this.#give(workerId, pipelineId)
+    this.#store.put(changed, given, this.#clock.wallMs())
+    for (const { workerId, pipelineId } of given) this.#events.onAssigned?.(workerId, pipelineId)
   }
 
   /** A pipeline was deleted: the database has taken it from every worker; do the same here. */
   pipelineDeleted(pipelineId: number): void {
     for (const entry of this.#entries.values()) {
+      entry.given.delete(pipelineId)
       if (entry.record.pipelineId !== pipelineId) continue
       entry.record = { ...entry.record, pipelineId: null, pinned: false }
     }
@@ -233,6 +261,11 @@ export class Fleet {
     return this.#schedule.assignments.get(id) ?? null
   }
 
+  /** Whether a worker was ever given a pipeline: it may hear its secrets, and report about it. */
+  wasGiven(id: string, pipelineId: number): boolean {
+    return this.#entries.get(id)?.given.has(pipelineId) === true
+  }
+
   /** Why an enabled pipeline has fewer workers than it should; undefined: it has them. */
   shortage(pipelineId: number): Shortage | undefined {
     return this.#schedule.shortages.get(pipelineId)
@@ -251,11 +284,31 @@ export class Fleet {
       pollMs,
       firstSeenMs: nowMs,
       lastSeenMs: nowMs,
+      secretHash: null,
     }
     this.#store.put([record])
-    const entry = { record, heartbeat: null, heardMs, live: heardMs >= 0 }
+    const entry = newEntry(record, heardMs)
     this.#entries.set(id, entry)
     return entry
+  }
+
+  #give(workerId: string, pipelineId: number): void {
+    const given = this.#entries.get(workerId)?.given
+    if (given === undefined) return
+    given.delete(pipelineId)
+    given.add(pipelineId)
+    const [oldest] = given
+    if (given.size > GIFTS_KEPT && oldest !== undefined) given.delete(oldest)
+  }
+
+  /** Without what a worker says of a pipeline that it has nothing to do with. */
+  #ownPart(entry: Entry, heartbeat: Heartbeat): Heartbeat {
+    const { pipelineId } = heartbeat
+    if (pipelineId === null || entry.given.has(pipelineId)) return heartbeat
+    if (!entry.hasStrayed) this.#events.onStray?.(entry.record.id, pipelineId)
+    entry.hasStrayed = true
+    const nothing = { pipelineId: null, revision: null, failedRevision: null, deadLetters: 0 }
+    return { ...heartbeat, ...nothing, metrics: {} }
   }
 
   #runs(id: string, before: number | null, after: number | null): void {
@@ -284,4 +337,23 @@ export class Fleet {
   #now(entry: Entry): WorkerNow {
     return { ...entry.record, live: this.#isLive(entry), heartbeat: entry.heartbeat }
   }
+}
+
+function newEntry(record: WorkerRecord, heardMs: number): Entry {
+  const live = heardMs >= 0
+  return { record, heartbeat: null, heardMs, live, given: new Set(), hasStrayed: false }
+}
+
+/** A secret is random and long: no salt, and no time to be measured, tells anything about it. */
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+function notTheSame(id: string): Problem {
+  return new Problem(
+    403,
+    `Worker ${id} proved itself with another secret before. Is this another machine, give it a ` +
+      'WORKER_ID of its own; did its folder get lost, have the operator forget the worker: ' +
+      `DELETE /api/workers/${id}?force=true.`,
+  )
 }

@@ -4,7 +4,8 @@
  *
  * Fields come from the option table alone. No field can name a program or a file: local options
  * are refused by name, and so is where the output goes. Secrets are kept apart from the rest, so
- * that an answer cannot show one by accident; they are written, and never read back.
+ * that an answer cannot show one by accident. Workers that run the pipeline get them; each is kept
+ * for the address that it was given for (see DESTINATIONS).
  */
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'
@@ -39,6 +40,38 @@ export interface Draft {
   /** Undefined: not said. */
   readonly enabled: boolean | undefined
 }
+
+/** Settings with the secrets that were given for them. */
+export interface Content {
+  readonly settings: PipelineSettings
+  readonly secrets: Secrets
+}
+
+const NO_CONTENT: Content = { settings: { fields: {}, kafkaConfig: {} }, secrets: {} }
+
+/**
+ * Where a secret goes. It was given for these addresses over connections protected like that, so a
+ * change of either drops it: whoever may change a pipeline could send it to a server of his own, or
+ * over a connection that he reads. An address less is no other destination.
+ */
+interface Destination {
+  /** Keys of the secrets that go there. */
+  readonly secrets: RegExp
+  /** The field that lists the addresses. */
+  readonly addresses: string
+  /** Properties that say how the server proves who it is, and how the secret is sent. */
+  readonly protection?: RegExp
+}
+
+/** Elasticsearch's are protected as their URLs say; all else of TLS is the worker's own. */
+const DESTINATIONS: readonly Destination[] = [
+  { secrets: /^(?!kafka)/, addresses: 'es_url' },
+  {
+    secrets: /^(?!es_)/,
+    addresses: 'kafka_brokers',
+    protection: /^(security\.|enable\.ssl\.|ssl\.(?!certificate\.pem)|sasl\.mechanisms?$)/,
+  },
+]
 
 /** What `run` would refuse at its start: names that Elasticsearch does not take. */
 function indexFaults(fields: Readonly<Record<string, FieldValue>>): FieldFault[] {
@@ -86,17 +119,18 @@ export class PipelineFields {
   }
 
   /**
-   * Checks a whole body. Secrets that it leaves out stay as in `before`; null removes one.
+   * Checks a whole body. Secrets that it leaves out stay as in `before`, unless they would go to
+   * another address than before; null removes one.
    * @returns the draft, or every fault that was found.
    */
   check(
     body: Readonly<Record<string, unknown>>,
-    before: Secrets,
+    before: Content = NO_CONTENT,
   ): { readonly draft: Draft } | { readonly faults: readonly FieldFault[] } {
     const faults: FieldFault[] = []
     const fields: Record<string, FieldValue> = {}
     const secrets: Record<string, string> = Object.fromEntries(
-      Object.entries(before).filter(([key]) => !key.startsWith('kafka_config.')),
+      Object.entries(before.secrets).filter(([key]) => !key.startsWith('kafka_config.')),
     )
     for (const [field, given] of Object.entries(body)) {
       const option = this.#byField.get(field)
@@ -115,16 +149,40 @@ export class PipelineFields {
       else fields[field] = checked.value
     }
     faults.push(...indexFaults(fields))
-    const kafka = checkKafkaConfig(body['kafka_config'], before, faults)
+    const kafka = checkKafkaConfig(body['kafka_config'], before.secrets, faults)
+    const settings = { fields, kafkaConfig: kafka.shown }
+    faults.push(...this.movedSecrets(before, settings, keysOf(body)))
     const own = checkOwn(body, faults)
     if (faults.length > 0) return { faults }
     return {
       draft: {
         ...own,
-        settings: { fields, kafkaConfig: kafka.shown },
+        settings,
         secrets: { ...secrets, ...kafka.secrets },
       },
     }
+  }
+
+  /**
+   * A fault for each secret of `before` that `settings` would carry to an address or over a
+   * connection that it was not given for.
+   * @param given keys of secrets that come along with `settings`
+   */
+  movedSecrets(
+    before: Content,
+    settings: PipelineSettings,
+    given: ReadonlySet<string> = new Set(),
+  ): FieldFault[] {
+    return Object.keys(before.secrets)
+      .filter((key) => !given.has(key))
+      .flatMap((key) => {
+        const moved = DESTINATIONS.filter(({ secrets }) => secrets.test(key)).flatMap(
+          (destination) => this.#moved(destination, before.settings, settings),
+        )
+        if (moved.length === 0) return []
+        const detail = `give it again, or null to remove it: ${moved.join(', ')} changed`
+        return [{ field: key, detail }]
+      })
   }
 
   /** Whether nothing at all is a value of this field. */
@@ -167,10 +225,38 @@ export class PipelineFields {
     )
   }
 
+  /** The fields that make a secret's destination another one. */
+  #moved(destination: Destination, before: PipelineSettings, after: PipelineSettings): string[] {
+    const { addresses, protection } = destination
+    const known = this.#addresses(addresses, before)
+    const isNew = [...this.#addresses(addresses, after)].some((address) => !known.has(address))
+    const names = new Set([...Object.keys(before.kafkaConfig), ...Object.keys(after.kafkaConfig)])
+    const changed = [...names].filter(
+      (name) =>
+        protection?.test(name) === true && before.kafkaConfig[name] !== after.kafkaConfig[name],
+    )
+    return [...(isNew ? [addresses] : []), ...changed.map((name) => `kafka_config.${name}`)]
+  }
+
+  #addresses(field: string, { fields }: PipelineSettings): ReadonlySet<string> {
+    const value = fields[field] ?? this.#byField.get(field)?.row.default ?? ''
+    const addresses = variableText(value).split(/[,\n]/)
+    return new Set(addresses.map((address) => address.trim().replace(/\/+$/, '')))
+  }
+
   #faultOfName(field: string): string | undefined {
     if (READ_ONLY.has(field) || OWN_FIELDS.some((own) => own === field)) return undefined
     return this.#refused.get(field) ?? 'is not a field of a pipeline; GET /api/options lists them'
   }
+}
+
+/** Every field of a body that says something, properties included. */
+function keysOf(body: Readonly<Record<string, unknown>>): ReadonlySet<string> {
+  const properties = Object(body['kafka_config']) as object
+  return new Set([
+    ...Object.keys(body),
+    ...Object.keys(properties).map((name) => `kafka_config.${name}`),
+  ])
 }
 
 export function fieldName(row: FieldRow): string {

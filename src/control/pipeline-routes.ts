@@ -12,6 +12,7 @@ import {
   mustPipeline,
   newRouter,
   NUMBER_MAX,
+  pageLimit,
   problems,
   tagHeader,
   viewOf,
@@ -19,10 +20,8 @@ import {
 import { type Draft, faultTogether } from './pipeline-fields.ts'
 import type { Pipeline, PipelineStore, Revision } from './pipeline-store.ts'
 import { bodySchema, entityTag, revisionView, viewSchema } from './pipeline-view.ts'
-import { Problem } from './problem.ts'
+import { type FieldFault, Problem } from './problem.ts'
 
-/** A page that a browser shows without pain. */
-const PAGE_MAX = 500
 /** Ten times what one control plane is measured for. */
 const PIPELINES_MAX = 10_000
 
@@ -51,7 +50,7 @@ function addCollection(router: OpenAPIHono, context: ControlContext): void {
       summary: 'Pipelines in order of id, a page at a time.',
       request: {
         query: z.object({
-          limit: digits(1, PAGE_MAX).default(100),
+          limit: pageLimit,
           cursor: digits(0, NUMBER_MAX).default(0),
         }),
       },
@@ -86,7 +85,7 @@ function addCollection(router: OpenAPIHono, context: ControlContext): void {
       responses: { 201: json(view, 'Made.'), ...problems(409) },
     }),
     (c) => {
-      const draft = checked(context, c.req.valid('json'), {})
+      const draft = checked(context, c.req.valid('json'))
       if (pipelines.count() >= PIPELINES_MAX) {
         throw new Problem(409, `There are ${PIPELINES_MAX} pipelines already.`)
       }
@@ -124,8 +123,8 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
       method: 'put',
       summary: 'Replaces the configuration, as a new revision.',
       description:
-        'A field left out goes back to its default; a secret left out stays, null removes it; ' +
-        '`enabled` left out stays.',
+        'A field left out goes back to its default; `enabled` left out stays. A secret left out ' +
+        'stays, null removes it; it must be given again when its address or TLS changes.',
       request: {
         params: idParam,
         body: { required: true, ...json(bodySchema(fields), 'The pipeline.') },
@@ -135,7 +134,7 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
     (c) => {
       const before = mustPipeline(context, c.req.valid('param').id)
       checkMatch(c.req.header('if-match'), before)
-      const draft = checked(context, c.req.valid('json'), before.secrets)
+      const draft = checked(context, c.req.valid('json'), before)
       refuseTakenName(context, draft.name, before.id)
       const enabled = draft.enabled ?? before.enabled
       const after = pipelines.update(before.id, draft, enabled, context.clock.wallMs())
@@ -241,12 +240,24 @@ function addRevisions(router: OpenAPIHono, context: ControlContext): void {
       const asked = c.req.valid('json') as { readonly revision?: number } | undefined
       const revision = keptRevision(pipelines, before, asked?.revision)
       refuseTakenName(context, revision.name, before.id)
+      refuseMovedSecrets(context, before, revision)
       const after = pipelines.update(before.id, revision, before.enabled, context.clock.wallMs())
       context.fleet.reconcile()
       context.check(after.id)
       return c.json(viewOf(context, after), 200, tagHeader(after))
     },
   )
+}
+
+/** An address that was left is not trusted with a secret again because it once was. */
+function refuseMovedSecrets({ fields }: ControlContext, now: Pipeline, then: Revision): void {
+  const kept = { settings: now.settings, secrets: then.secrets }
+  const faults = fields.movedSecrets(kept, then.settings)
+  if (faults.length === 0) return
+  const detail =
+    `Revision ${then.revision} has secrets for another address or TLS than the one in force: ` +
+    'change the pipeline to it by hand (PUT), and give the secrets again.'
+  throw new Problem(422, detail, { faults })
 }
 
 /** The one that is asked for, or the last before the one in force. */
@@ -262,16 +273,11 @@ function keptRevision(pipelines: PipelineStore, pipeline: Pipeline, asked?: numb
 function checked(
   context: ControlContext,
   body: Readonly<Record<string, unknown>>,
-  before: Readonly<Record<string, string>>,
+  before?: Pipeline,
 ): Draft {
   const { fields } = context
   const result = fields.check(body, before)
-  if ('faults' in result) {
-    const names = result.faults.map(({ field }) => field).join(', ')
-    throw new Problem(422, `The pipeline was not saved because of: ${names}.`, {
-      faults: result.faults,
-    })
-  }
+  if ('faults' in result) throw notSaved(result.faults)
   const { draft } = result
   const detail = faultTogether({
     ...fields.variables(draft.settings),
@@ -279,6 +285,11 @@ function checked(
   })
   if (detail === undefined) return draft
   throw new Problem(422, 'The fields do not go together.', { faults: [{ field: '', detail }] })
+}
+
+function notSaved(faults: readonly FieldFault[]): Problem {
+  const names = faults.map(({ field }) => field).join(', ')
+  return new Problem(422, `The pipeline was not saved because of: ${names}.`, { faults })
 }
 
 function refuseTakenName(context: ControlContext, name: string, ownId: number | null): void {

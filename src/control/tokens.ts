@@ -7,10 +7,9 @@
  * time whatever was guessed.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { readOwnFile } from '../core/own-file.ts'
+import { ownSecret } from '../core/own-file.ts'
 import { Problem } from './problem.ts'
 
 const TOKEN_CHARS_MIN = 16
@@ -41,11 +40,9 @@ export function tokensOf(option: string, value: string | undefined, file: string
 
 function tokenLines(file: string): string[] {
   try {
-    const text = readOwnFile(file)
-    if (text !== null) return text.split('\n').filter((line) => line.trim() !== '')
-    const token = randomBytes(32).toString('base64url')
-    writeFileSync(file, `${token}\n`, { mode: 0o600, flag: 'wx' })
-    return [token]
+    return ownSecret(file)
+      .split('\n')
+      .filter((line) => line.trim() !== '')
   } catch (error) {
     throw new LogpipeError('STORE', `the token file ${file} cannot be used: ${messageOf(error)}`, {
       cause: error,

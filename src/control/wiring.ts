@@ -22,12 +22,13 @@ export interface WiringDependencies {
   /** Every option, with its parser. */
   readonly options: readonly FieldOption[]
   readonly fetch: Fetch
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
 
 /** @param report is told of what should not have happened. */
 export function contextOf(
   settings: { readonly runtimeMetricsPath: string | undefined },
-  { clock, options, fetch }: WiringDependencies,
+  { clock, options, fetch, log }: WiringDependencies,
   db: ControlDatabase['db'],
   report: (error: unknown) => void,
 ): ControlContext {
@@ -40,9 +41,13 @@ export function contextOf(
       kind === 'tail' ? { args: { seconds: tailMs / 1000 }, expiryMs: tailMs } : { args: {} }
     commands.offer({ workerId, pipelineId, kind, ...more })
   }
-  const fleet = new Fleet(pipelines, new WorkerStore(db), clock, (workerId, pipelineId) =>
-    order(workerId, pipelineId, 'check'),
-  )
+  const fleet = new Fleet(pipelines, new WorkerStore(db), clock, {
+    onAssigned: (workerId, pipelineId) => order(workerId, pipelineId, 'check'),
+    onStray(workerId, pipelineId) {
+      const what = `worker ${workerId} reports pipeline ${pipelineId}, which it was not given`
+      log('warn', `${what}: such reports are ignored`)
+    },
+  })
   const goodRevisions = new GoodRevisions(pipelines, clock)
   const tail = new TailHub(clock, (pipelineId) => {
     for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'tail')

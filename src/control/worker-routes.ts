@@ -2,14 +2,15 @@
  * /api/workers: who is there, what each shall run, and the heartbeat by which workers call.
  *
  * The heartbeat is the only route whose answer holds secrets: those of the one pipeline that this
- * worker shall run, and of the one whose spill it must send first.
+ * worker shall run, and of one that it was given before, whose spill it must send first.
  */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { type Command, RESULT_BYTES_MAX } from './commands.ts'
-import { type ControlContext, newRouter, problems } from './control-context.ts'
+import { type ControlContext, newRouter, pageLimit, problems } from './control-context.ts'
 import { type WorkerNow, WORKERS_MAX } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
+import { WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import {
   assignmentSchema,
   type Heartbeat,
@@ -17,6 +18,7 @@ import {
   leftoversSchema,
   workerIdParam,
   workerSchema,
+  workerSecretHeader,
   type WorkerView,
 } from './worker-schemas.ts'
 
@@ -34,13 +36,27 @@ function addList(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/workers',
       tags: ['workers'],
-      summary: `Every worker that has called, in order of id (${WORKERS_MAX} at most).`,
+      summary: `Workers that have called (${WORKERS_MAX} at most) by id, a page at a time.`,
+      request: {
+        query: z.object({
+          limit: pageLimit,
+          cursor: z
+            .string()
+            .max(128)
+            .default('')
+            .openapi({ description: 'next_cursor of the page before.' }),
+        }),
+      },
       responses: {
         200: {
-          description: 'Workers.',
+          description: 'A page; next_cursor is null on the last.',
           content: {
             'application/json': {
-              schema: z.object({ items: z.array(workerSchema), total: z.number().int() }),
+              schema: z.object({
+                items: z.array(workerSchema),
+                total: z.number().int(),
+                next_cursor: z.string().nullable(),
+              }),
             },
           },
         },
@@ -48,8 +64,12 @@ function addList(router: OpenAPIHono, context: ControlContext): void {
       },
     }),
     (c) => {
-      const items = context.fleet.all().map((worker) => workerView(context, worker))
-      return c.json({ items, total: items.length }, 200)
+      const { limit, cursor } = c.req.valid('query')
+      const all = context.fleet.all()
+      const rest = all.filter(({ id }) => id > cursor)
+      const items = rest.slice(0, limit).map((worker) => workerView(context, worker))
+      const next_cursor = rest.length > limit ? (items.at(-1)?.id ?? null) : null
+      return c.json({ items, total: all.length, next_cursor }, 200)
     },
   )
   router.openapi(
@@ -57,12 +77,20 @@ function addList(router: OpenAPIHono, context: ControlContext): void {
       method: 'delete',
       path: '/api/workers/{id}',
       tags: ['workers'],
-      summary: 'Forgets a worker that is lost.',
-      request: { params: workerIdParam },
+      summary: 'Forgets a worker that is lost, and the secret that it proves itself with.',
+      request: {
+        params: workerIdParam,
+        query: z.object({
+          force: z
+            .enum(['true', 'false'])
+            .default('false')
+            .openapi({ description: 'true: although it is alive.' }),
+        }),
+      },
       responses: { 204: { description: 'Forgotten.' }, ...problems(404, 409) },
     }),
     (c) => {
-      context.fleet.forget(c.req.valid('param').id)
+      context.fleet.forget(c.req.valid('param').id, c.req.valid('query').force === 'true')
       return c.body(null, 204)
     },
   )
@@ -125,6 +153,7 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
       summary: 'Called by sync: what the worker does, for what it shall do.',
       request: {
         params: workerIdParam,
+        headers: workerSecretHeader,
         body: { required: true, content: { 'application/json': { schema: heartbeatSchema } } },
       },
       responses: {
@@ -154,17 +183,18 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
     (c) => {
       const { id } = c.req.valid('param')
       const body = c.req.valid('json')
-      const heartbeat = heartbeatOf(body)
-      context.fleet.heartbeat(id, heartbeat)
+      const secret = c.req.valid('header')[WORKER_SECRET_HEADER]
+      const { heartbeat } = context.fleet.heartbeat(id, heartbeatOf(body), secret)
       for (const { id: commandId, ok, result } of body.results) {
         const fits = JSON.stringify(result ?? null).length <= RESULT_BYTES_MAX
         const kept = fits ? (result ?? null) : { message: 'The result was too large to keep.' }
         context.commands.finish(id, { id: commandId, ok: ok && fits, result: kept })
       }
-      context.onHeartbeat(id, heartbeat, body.tail)
+      if (heartbeat !== null) context.onHeartbeat(id, heartbeat, body.tail)
       const commands = context.commands.take(id).map(commandView)
       const assignment = assignmentOf(context, id)
-      return c.json({ assignment, leftovers: leftoversOf(context, body.leftovers), commands }, 200)
+      const leftovers = leftoversOf(context, id, body)
+      return c.json({ assignment, leftovers, commands }, 200)
     },
   )
 }
@@ -200,10 +230,20 @@ function assignmentOf(context: ControlContext, id: string) {
   }
 }
 
-function leftoversOf(context: ControlContext, pipelineId: number | null) {
-  const pipeline = pipelineId === null ? undefined : context.pipelines.get(pipelineId)
+/** Of a spill that goes to another address than now, the secrets are those of its own revision. */
+function leftoversOf(
+  context: ControlContext,
+  workerId: string,
+  { leftovers: pipelineId, leftovers_revision: number }: z.infer<typeof heartbeatSchema>,
+) {
+  const wasGiven = pipelineId !== null && context.fleet.wasGiven(workerId, pipelineId)
+  const pipeline = wasGiven ? context.pipelines.get(pipelineId) : undefined
   if (pipeline === undefined) return null
-  return { pipeline_id: pipeline.id, secrets: context.fields.secretVariables(pipeline.secrets) }
+  const revision = number === null ? undefined : context.pipelines.revision(pipeline.id, number)
+  const goesElsewhere =
+    revision !== undefined && context.fields.movedSecrets(pipeline, revision.settings).length > 0
+  const { secrets } = goesElsewhere ? revision : pipeline
+  return { pipeline_id: pipeline.id, secrets: context.fields.secretVariables(secrets) }
 }
 
 function fallbackOf(context: ControlContext, { id, revision, goodRevision }: Pipeline) {

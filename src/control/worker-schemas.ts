@@ -3,13 +3,30 @@
  */
 import { z } from '@hono/zod-openapi'
 import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from '../core/metrics-snapshot.ts'
+import {
+  WORKER_ID,
+  WORKER_POLL_MS_MAX,
+  WORKER_POLL_MS_MIN,
+  WORKER_SECRET_HEADER,
+} from '../core/worker-wire.ts'
 
 export const workerIdParam = z.object({
   id: z
     .string()
-    // A folder is named after it on the worker's machine.
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected letters, digits, dot, dash, underscore')
+    .regex(WORKER_ID, 'expected letters, digits, dot, dash, underscore')
     .openapi({ param: { name: 'id', in: 'path' }, example: 'worker-1' }),
+})
+
+export const workerSecretHeader = z.object({
+  [WORKER_SECRET_HEADER]: z
+    .string()
+    .regex(/^[\w-]{32,128}$/, 'expected 32 to 128 letters, digits, dashes and underscores')
+    .optional()
+    .openapi({
+      description:
+        'Made by the worker at its first start. The first that comes binds the id; from then on ' +
+        'a call without it is refused (403) until the worker is deleted.',
+    }),
 })
 
 /** What a worker may send of each; more is refused, so sync must cut first. */
@@ -51,11 +68,14 @@ export const heartbeatSchema = z
       description:
         'The pipeline whose spill waits, since a restart of sync, for secrets to be sent with.',
     }),
+    leftovers_revision: count.nullable().default(null).openapi({
+      description: 'The revision that the spill is of: it says which address the secrets go to.',
+    }),
     results: z
       .array(z.object({ id: z.string().max(64), ok: z.boolean(), result: z.unknown().optional() }))
       .max(32)
       .default([]),
-    poll_ms: z.number().int().min(50).max(600_000).default(1000),
+    poll_ms: z.number().int().min(WORKER_POLL_MS_MIN).max(WORKER_POLL_MS_MAX).default(1000),
     instance: z.string().max(64).nullable().default(null),
     version: z.string().max(64).nullable().default(null),
   })
@@ -83,7 +103,9 @@ export const assignmentSchema = z
 export const leftoversSchema = z
   .object({ pipeline_id: z.number().int(), secrets: z.record(z.string(), z.string()) })
   .openapi('Leftovers', {
-    description: 'What was asked for; null when it was not, or when there is no such pipeline.',
+    description:
+      'What was asked for; null when it was not, when there is no such pipeline, or when this ' +
+      'worker was never given it.',
   })
 
 export const workerSchema = z

@@ -5,8 +5,12 @@
  * status lines are refreshed in place, and an event is printed above them; elsewhere each is a line
  * of its own, so that a file or a journal holds them all. With format `json` each is one object a
  * line (pino).
+ *
+ * Events hold words of servers and records. In the plain format each is one line of printable text,
+ * so that none of them can forge an event or speak to the terminal.
  */
 import pino from 'pino'
+import { printable } from './printable.ts'
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -83,10 +87,10 @@ export class Log {
       return
     }
     if (!isTerminal) {
-      write(lines.map((line) => `${line}\n`).join(''))
+      write(textOf(lines))
       return
     }
-    const cut = lines.map((line) => line.slice(0, columns() - 1))
+    const cut = lines.map((line) => printable(line).slice(0, columns() - 1))
     const erase = this.#eraseStatus()
     this.#statusLines = cut
     write(erase + this.#statusText())
@@ -117,7 +121,7 @@ export class Log {
   lines(lines: readonly string[]): void {
     if (this.#options.quiet || this.#json !== null) return
     this.settle()
-    this.#options.write(lines.map((line) => `${line}\n`).join(''))
+    this.#options.write(textOf(lines))
   }
 
   #say(level: LogLevel, message: string, fields: LogFields = {}): void {
@@ -127,7 +131,8 @@ export class Log {
       return
     }
     const label = level === 'info' ? '' : `${level}: `
-    this.#options.write(`${this.#eraseStatus()}logpipe: ${label}${message}\n${this.#statusText()}`)
+    const line = `logpipe: ${label}${printable(message)}\n`
+    this.#options.write(this.#eraseStatus() + line + this.#statusText())
   }
 
   get #shown(): readonly string[] {
@@ -135,11 +140,15 @@ export class Log {
   }
 
   #statusText(): string {
-    return this.#shown.map((line) => `${line}\n`).join('')
+    return textOf(this.#shown)
   }
 
   /** Moves up over the status lines and clears them. */
   #eraseStatus(): string {
     return this.#shown.map(() => `${UP_ONE_LINE}${ERASE_LINE}`).join('')
   }
+}
+
+function textOf(lines: readonly string[]): string {
+  return lines.map((line) => `${printable(line)}\n`).join('')
 }

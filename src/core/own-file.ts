@@ -6,7 +6,19 @@
  * user, and readable by nobody else (a mode that says otherwise is set right). A foreign file there
  * would let its owner choose our token, or read it.
  */
-import { closeSync, constants, fchmodSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { LogpipeError } from './errors.ts'
 
 /** The largest such file, a worker's state, has some KB. */
@@ -51,6 +63,28 @@ export function readOwnFile(path: string): string | null {
   } finally {
     closeSync(file)
   }
+}
+
+/**
+ * The text of a file that holds a secret; where there is none, a random secret is made and is on
+ * the disk before anybody hears it.
+ * @throws LogpipeError STORE
+ */
+export function ownSecret(path: string): string {
+  const kept = readOwnFile(path)
+  if (kept !== null) return kept
+  const text = `${randomBytes(32).toString('base64url')}\n`
+  const partial = `${path}.partial`
+  rmSync(partial, { force: true })
+  const file = openSync(partial, 'wx', 0o600)
+  try {
+    writeSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(partial, path)
+  return text
 }
 
 function refused(path: string, why: string): LogpipeError {

@@ -12,6 +12,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { boundConnections } from '../core/connection-bounds.ts'
 import { listenError, messageOf } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus.ts'
 
 export interface MetricsServerOptions {
@@ -29,6 +30,8 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
+/** Of a line of /ready, which anybody may read: enough to see what is down. */
+const FAULT_CHARS_MAX = 500
 /** A few scrapers, probes, people; of one address, as of a node with all its agents, a half. */
 const CONNECTIONS_MAX = 128
 const LIMITS = {
@@ -112,7 +115,7 @@ async function answerTo(
     case '/health':
       return plain(200, 'ok')
     case '/ready': {
-      const faults = options.faults()
+      const faults = options.faults().map((fault) => printable(fault).slice(0, FAULT_CHARS_MAX))
       return faults.length === 0 ? plain(200, 'ready') : plain(503, faults.join('\n'))
     }
     default:

@@ -5,6 +5,7 @@
  * the control plane's form are loops over this table. The order is the order of the help within a
  * group. A changed default is a changed contract: say so in CHANGELOG.md.
  */
+import { WORKER_POLL_MS_MAX, WORKER_POLL_MS_MIN } from '../core/worker-wire.ts'
 import type { OptionSpec } from './spec.ts'
 
 /** Commands that run a pipeline (the demo on its own Kafka). */
@@ -1404,8 +1405,8 @@ export const OPTIONS = [
     commands: ['sync'],
     kind: 'duration',
     variable: 'DURATION',
-    min: 100,
-    max: 60_000,
+    min: WORKER_POLL_MS_MIN,
+    max: WORKER_POLL_MS_MAX,
     default: '1000',
     short: 'How often to ask what to run.',
     long: 'A worker silent for five polls is held to be lost and its pipeline goes to another.',

@@ -2,6 +2,7 @@
  * The one call a worker makes: its heartbeat, for its orders. Bounded in time and size.
  */
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import { parseOrders, type Orders } from './assignment.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
@@ -11,6 +12,8 @@ export interface ControlClientSettings {
   readonly workerId: string
   /** WORKER_TOKEN; undefined: none is sent. */
   readonly token: string | undefined
+  /** Tells this worker from others that have the token too. */
+  readonly secret: string
   readonly timeoutMs: number
 }
 
@@ -28,7 +31,7 @@ export class ControlClient {
 
   /** @throws LogpipeError CONTROL when it cannot be reached, refuses, or answers nonsense. */
   async heartbeat(body: unknown, signal: AbortSignal): Promise<Orders> {
-    const { url, workerId, token, timeoutMs } = this.#settings
+    const { url, workerId, token, secret, timeoutMs } = this.#settings
     const target = `${url.replace(/\/+$/, '')}/api/workers/${workerId}/heartbeat`
     try {
       const answer = await this.#fetch(target, {
@@ -36,6 +39,7 @@ export class ControlClient {
         redirect: 'error',
         headers: {
           'content-type': 'application/json',
+          [WORKER_SECRET_HEADER]: secret,
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         },
         body: JSON.stringify(body),

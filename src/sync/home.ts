@@ -3,6 +3,7 @@
  * each pipeline it has run.
  *
  *   lock          flock: one sync process for each worker id on a machine
+ *   secret        proves to the control plane that a call is this worker's
  *   state.json    what was assigned (without secrets), which process is its child, and what an
  *                 earlier pipeline may have left
  *   PIPELINE_ID/  home of a child: spill, dead letters, snapshot of metrics
@@ -18,6 +19,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { ownSecret } from '../core/own-file.ts'
 import { assignmentForFile, hasSecrets, parseAssignment, type Assignment } from './assignment.ts'
 
 export type LockFile = (file: string) => (() => void) | undefined
@@ -71,6 +73,16 @@ export class Home {
       )
     }
     this.#unlock = unlock
+  }
+
+  /** Proves that a call is this worker's; made at its first start. @throws LogpipeError SYNC */
+  secret(): string {
+    const file = path.join(this.#folder, 'secret')
+    try {
+      return ownSecret(file).trim()
+    } catch (error) {
+      throw homeError(this.#folder, error)
+    }
   }
 
   /** Where the folder of a pipeline is, or will be. */

@@ -51,6 +51,11 @@ export class LeftoverSpill {
     return this.#hasFailed ? this.pipelineId : this.lacksSecretsOf
   }
 
+  /** The revision whose secrets are asked for; null: none are. */
+  get asksRevision(): number | null {
+    return this.asksSecretsOf === null ? null : (this.#held?.assignment.revision ?? null)
+  }
+
   /** From now on this one's spill may hold documents; null: none does. */
   hold(assignment: Assignment | null): void {
     this.#held = assignment === null ? null : { assignment, lacksSecrets: false }

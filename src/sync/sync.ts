@@ -10,6 +10,7 @@ import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
+import { WORKER_ID } from '../core/worker-wire.ts'
 import type { Assignment, Orders } from './assignment.ts'
 import type { SpawnChild } from './child.ts'
 import { CommandRunner } from './command-runner.ts'
@@ -63,7 +64,6 @@ export interface SyncView {
 
 /** Of an error's message: the control plane refuses a heartbeat with a longer one. */
 const MESSAGE_CHARS = 4096
-const WORKER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 /** @throws LogpipeError USAGE for a wrong worker id, LOCKED or SYNC for its folder. */
 export async function startSync(
@@ -116,6 +116,7 @@ class Agent {
         url: settings.controlPlaneUrl,
         workerId: settings.workerId,
         token: settings.workerToken,
+        secret: home.secret(),
         // Silent for five polls is lost: a call must not take longer than that.
         timeoutMs: Math.max(1000, Math.min(5 * settings.pollMs, 10_000)),
       },
@@ -231,8 +232,9 @@ class Agent {
     if (!isKnown && this.#supervisor.leftovers.lacksSecretsOf !== null) {
       const message =
         `what pipeline ${pipelineId} left in its spill stays in ` +
-        `${this.#home.pathOf(pipelineId)}: the control plane does not have its passwords any ` +
-        'more; send it by hand with `logpipe spill drain`'
+        `${this.#home.pathOf(pipelineId)}: the control plane gives no passwords for it, because ` +
+        'the pipeline was deleted or this worker is new there; send it by hand with ' +
+        '`logpipe spill drain`'
       this.#deps.log('error', message)
     }
     this.#supervisor.giveSecrets(isKnown ? given.secrets : null)
@@ -256,6 +258,7 @@ class Agent {
       error: error === null ? null : { ...error, message: error.message.slice(0, MESSAGE_CHARS) },
       metrics,
       leftovers: this.#supervisor.leftovers.asksSecretsOf,
+      leftovers_revision: this.#supervisor.leftovers.asksRevision,
       dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
       tail: this.#tail.drain(),
       poll_ms: this.#settings.pollMs,

@@ -74,7 +74,7 @@ test('what a server wrote moves no cursor', async (t) => {
   const { host, run } = await withLetters(t, [{ ...letter(1), reason: 'a\u001b[2Jb\nc' }])
   for (const action of ['ls', 'show', 'stats']) {
     assert.equal(await run(action), 0)
-    assert.match(host.printed(), /a \[2Jb c/)
+    assert.match(host.printed(), /a\\u001b\[2Jb\\nc/)
   }
 })
 

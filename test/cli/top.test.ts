@@ -67,7 +67,7 @@ test('a fleet is shown with the busiest pipeline first, and what is wrong beneat
   assert.match(lines[3] ?? '', /^ 2 +p2 +running +3 workers +2,000 /)
   assert.match(lines[4] ?? '', /^ 1 +p1 +running +a +10 /)
   assert.match(lines[5] ?? '', /^ 3 +p3 +pending +- +0 /)
-  assert.equal(lines[7], '3 p3: no worker')
+  assert.equal(lines[7], '3 p3: no\\nworker')
 })
 
 test('a screen shows what fits, and says how much does not', () => {

@@ -86,6 +86,7 @@ interface FixtureOptions {
   readonly fetch?: Fetch
   readonly runtimeMetricsPath?: string
   readonly audit?: (line: string) => void
+  readonly log?: (line: string) => void
 }
 
 export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixture {
@@ -96,7 +97,12 @@ export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixtu
   const report = more.report ?? throwIt
   const context = contextOf(
     { runtimeMetricsPath: more.runtimeMetricsPath },
-    { clock, options: SAMPLE_OPTIONS, fetch: more.fetch ?? noFetch },
+    {
+      clock,
+      options: SAMPLE_OPTIONS,
+      fetch: more.fetch ?? noFetch,
+      log: (_level, line) => more.log?.(line),
+    },
     database.db,
     report,
   )

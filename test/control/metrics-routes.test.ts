@@ -37,7 +37,7 @@ test('the fleet and each pipeline are told, with rates, and what runs locally', 
 
 test('several workers are as far behind as the last of them', async (t) => {
   const { call, beat } = controlFixture(t)
-  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  await call('POST', '/api/pipelines', { ...SEED_PIPELINE, replicas: 2 })
   for (const [id, seconds] of [
     ['w1', 40],
     ['w2', 7],
@@ -51,6 +51,7 @@ test('several workers are as far behind as the last of them', async (t) => {
 
 test('history answers with named points, and refuses what it does not keep', async (t) => {
   const { call, beat, context, clock } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
   await beat('w1', { state: 'running', pipeline_id: 1, metrics })
   context.history.tick()
   clock.advance(1000)

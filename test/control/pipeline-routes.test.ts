@@ -149,6 +149,77 @@ test('secrets are taken and never given back', async (t) => {
   assert.equal(context.pipelines.get(1)?.secrets['kafka_config.sasl.password'], 'hunter2-kafka')
 })
 
+const SASL = { 'security.protocol': 'sasl_ssl', 'sasl.mechanism': 'SCRAM-SHA-512' }
+const WITH_SECRETS = {
+  ...SEED_PIPELINE,
+  kafka_brokers: 'k1:9092,k2:9092',
+  es_url: 'https://es:9200',
+  es_username: 'u',
+  kafka_config: SASL,
+}
+
+test('a kept secret goes nowhere but where it was given for', async (t) => {
+  const { call, context } = controlFixture(t)
+  const first = {
+    ...WITH_SECRETS,
+    es_password: 'hunter2-es',
+    kafka_config: { ...SASL, 'sasl.password': 'hunter2-k', 'sasl.username': 'hunter2-u' },
+  }
+  assert.equal((await call('POST', '/api/pipelines', first)).status, 201)
+  const kafka = ['kafka_config.sasl.password', 'kafka_config.sasl.username']
+  const { kafka_brokers: _brokers, ...defaultBrokers } = WITH_SECRETS
+  const moves: readonly (readonly [object, readonly string[]])[] = [
+    [{ ...WITH_SECRETS, es_url: 'https://other:9200' }, ['es_password']],
+    [{ ...WITH_SECRETS, es_url: 'http://es:9200' }, ['es_password']],
+    [{ ...WITH_SECRETS, es_url: 'https://es:9201' }, ['es_password']],
+    [{ ...WITH_SECRETS, kafka_brokers: 'k1:9092,k3:9092' }, kafka],
+    [defaultBrokers, kafka],
+    [{ ...WITH_SECRETS, kafka_config: {} }, kafka],
+    [{ ...WITH_SECRETS, kafka_config: { ...SASL, 'security.protocol': 'sasl_plaintext' } }, kafka],
+    [{ ...WITH_SECRETS, kafka_config: { ...SASL, 'sasl.mechanism': 'PLAIN' } }, kafka],
+    ...[
+      ['enable.ssl.certificate.verification', 'false'],
+      ['ssl.endpoint.identification.algorithm', 'none'],
+      ['ssl.ca.pem', '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n'],
+    ].map(
+      ([name = '', value]) =>
+        [{ ...WITH_SECRETS, kafka_config: { ...SASL, [name]: value } }, kafka] as const,
+    ),
+  ]
+  for (const [body, fields] of moves) {
+    const { status, body: problem } = await call('PUT', '/api/pipelines/1', body)
+    assert.equal(status, 422, JSON.stringify(body))
+    const errors: { field: string; detail: string }[] = problem.errors
+    assert.deepEqual(errors.map(({ field }) => field).sort(), fields, JSON.stringify(body))
+    for (const { detail } of errors) assert.match(detail, /^give it again, .* changed$/)
+  }
+  assert.equal(context.pipelines.get(1)?.revision, 1)
+  const fewer = { ...WITH_SECRETS, kafka_brokers: 'k2:9092', es_url: 'https://es:9200/' }
+  assert.equal((await call('PUT', '/api/pipelines/1', fewer)).status, 200, 'no new address')
+  const given = { ...fewer, es_url: 'https://other:9200', es_password: 'new' }
+  assert.equal((await call('PUT', '/api/pipelines/1', given)).status, 200)
+  assert.equal(context.pipelines.get(1)?.secrets['es_password'], 'new')
+  const removed = { ...fewer, es_username: '', es_url: 'https://third:9200', es_password: null }
+  assert.equal((await call('PUT', '/api/pipelines/1', removed)).status, 200)
+  assert.equal(context.pipelines.get(1)?.secrets['es_password'], undefined)
+})
+
+test('a way back to another address takes no secret along', async (t) => {
+  const { call, context } = controlFixture(t)
+  const first = { ...SEED_PIPELINE, es_url: 'http://a:9200', es_username: 'u' }
+  await call('POST', '/api/pipelines', { ...first, es_password: 'hunter2' })
+  await call('PUT', '/api/pipelines/1', { ...first, match_pattern: 'B' })
+  assert.equal((await call('POST', '/api/pipelines/1/rollback', { revision: 1 })).status, 200)
+  const other = { ...first, es_url: 'http://b:9200', es_password: 'hunter3' }
+  assert.equal((await call('PUT', '/api/pipelines/1', other)).status, 200)
+  const back = await call('POST', '/api/pipelines/1/rollback', { revision: 1 })
+  assert.equal(back.status, 422)
+  assert.match(back.body.detail, /^Revision 1 has secrets for another address/)
+  assert.equal(back.body.errors[0].field, 'es_password')
+  assert.doesNotMatch(JSON.stringify(back.body), /hunter/)
+  assert.equal(context.pipelines.get(1)?.settings.fields['es_url'], 'http://b:9200')
+})
+
 test('every change is a revision, and each can be put in force again', async (t) => {
   const { call } = controlFixture(t)
   await call('POST', '/api/pipelines', { name: 'x', match_pattern: 'ONE' })

@@ -215,6 +215,151 @@ test('a database that takes nothing keeps no known worker from being heard', asy
   db.pragma('query_only = 0')
 })
 
+test('secrets of a spill go only to a worker that was given the pipeline', async (t) => {
+  const { call, beat, file, close } = controlFixture(t)
+  await beat('w1')
+  const secret = { ...SEED_PIPELINE, es_username: 'u', es_password: 'hunter2' }
+  await call('POST', '/api/pipelines', secret)
+  assert.equal((await beat('w1')).assignment.pipeline_id, 1)
+  const stranger = await beat('w2', { leftovers: 1 })
+  assert.equal(stranger.leftovers, null)
+  assert.doesNotMatch(JSON.stringify(stranger), /hunter/)
+  await call('POST', '/api/pipelines/1/stop')
+  const leftovers = { pipeline_id: 1, secrets: { ES_PASSWORD: 'hunter2' } }
+  assert.deepEqual((await beat('w1', { leftovers: 1 })).leftovers, leftovers)
+  close()
+  const again = controlFixture(t, { file })
+  assert.deepEqual((await again.beat('w1', { leftovers: 1 })).leftovers, leftovers)
+  assert.equal((await again.beat('w2', { leftovers: 1 })).leftovers, null)
+  await again.call('DELETE', '/api/workers/w1?force=true')
+  assert.equal((await again.beat('w1', { leftovers: 1 })).leftovers, null, 'a new one by that id')
+})
+
+test('a spill for an address that was left hears the secrets of its own revision', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await beat('w1')
+  const at = (es_url: string, es_password: string) => ({
+    ...SEED_PIPELINE,
+    es_url,
+    es_username: 'u',
+    es_password,
+  })
+  await call('POST', '/api/pipelines', at('http://a:9200', 'first'))
+  await call('PUT', '/api/pipelines/1', at('http://a:9200', 'second'))
+  const secretOf = async (leftovers_revision: number | null) =>
+    (await beat('w1', { leftovers: 1, leftovers_revision })).leftovers.secrets.ES_PASSWORD
+  assert.equal(await secretOf(1), 'second', 'a password that was changed at the same address')
+  await call('PUT', '/api/pipelines/1', at('http://b:9200', 'third'))
+  assert.equal(await secretOf(1), 'first')
+  assert.equal(await secretOf(2), 'second')
+  assert.equal(await secretOf(3), 'third')
+  assert.equal(await secretOf(null), 'third', 'a worker of the version before does not say')
+})
+
+test('a worker was given a bounded number of pipelines, the last ones', async (t) => {
+  const { call, beat, context, db } = controlFixture(t)
+  await beat('w1')
+  for (let id = 1; id <= 40; id++) {
+    await call('POST', '/api/pipelines', { name: `p${id}`, enabled: false })
+    await call('PUT', '/api/workers/w1/assignment', { pipeline_id: id })
+  }
+  assert.equal(context.fleet.wasGiven('w1', 8), false)
+  assert.equal(context.fleet.wasGiven('w1', 9), true)
+  assert.deepEqual(db.prepare('SELECT count(*) AS count FROM worker_pipelines').get(), {
+    count: 32,
+  })
+})
+
+const SECRET = 'a-secret-of-a-worker-and-long-enough'
+const OTHER_SECRET = 'b-secret-of-a-worker-and-long-enough'
+
+test('an id belongs to the worker that first proved itself by a secret', async (t) => {
+  const { call, context, file, close, db } = controlFixture(t)
+  const send = async (secret: string | undefined, state = 'idle', through = call) =>
+    await through('POST', '/api/workers/w1/heartbeat', { state, pid: 7 }, secretHeader(secret))
+  assert.equal((await send(undefined)).status, 200, 'of the version before')
+  assert.equal((await send(SECRET)).status, 200, 'it binds')
+  for (const secret of [undefined, OTHER_SECRET]) {
+    const refused = await send(secret, 'exiting')
+    assert.equal(refused.status, 403)
+    assert.match(refused.body.detail, /Worker w1 proved itself with another secret.*force=true/)
+  }
+  assert.equal((await send('short')).status, 422)
+  assert.equal(context.fleet.get('w1')?.live, true, 'nobody else signs it off')
+  assert.doesNotMatch(JSON.stringify(db.prepare('SELECT * FROM workers').all()), /a-secret/)
+  assert.doesNotMatch(JSON.stringify((await call('GET', '/api/workers')).body), /secret/)
+  close()
+  const again = controlFixture(t, { file })
+  assert.equal((await send(OTHER_SECRET, 'idle', again.call)).status, 403)
+  assert.equal((await again.call('DELETE', '/api/workers/w1')).status, 409)
+  assert.equal((await again.call('DELETE', '/api/workers/w1?force=true')).status, 204)
+  assert.equal((await send(OTHER_SECRET, 'idle', again.call)).status, 200)
+})
+
+test('two of one id: the second binds nothing while the first is alive', async (t) => {
+  const { call } = controlFixture(t)
+  const send = async (instance: string, secret?: string) =>
+    await call(
+      'POST',
+      '/api/workers/w1/heartbeat',
+      { state: 'idle', instance },
+      secretHeader(secret),
+    )
+  await send('a')
+  assert.equal((await send('b', SECRET)).status, 409)
+  assert.equal((await send('a')).status, 200)
+})
+
+function secretHeader(secret: string | undefined): Record<string, string> {
+  return secret === undefined ? {} : { 'logpipe-worker-secret': secret }
+}
+
+test('a report about a pipeline of others is ignored, and said once', async (t) => {
+  const log: string[] = []
+  const { call, beat, context, clock } = controlFixture(t, { log: (line) => log.push(line) })
+  await beat('w1')
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  const tail = context.tail.watch(1)
+  const lie = { state: 'running', pipeline_id: 1, revision: 1, dead_letters: 9, tail: ['forged'] }
+  for (let second = 0; second < 40; second++) {
+    await beat('w2', { ...lie, metrics: { polled_total: 1e9 } })
+    clock.advance(1000)
+    await beat('w1')
+  }
+  const { body } = await call('GET', '/api/metrics/runtime')
+  assert.deepEqual([body.fleet.metrics, body.pipelines], [{}, []])
+  assert.equal((await call('GET', '/api/pipelines/1')).body.good_revision, null)
+  const taken = tail.take(clock, 1)
+  clock.advance(1)
+  assert.deepEqual(await taken, [])
+  assert.deepEqual(context.fleet.running(1), [], 'and holds up no deletion')
+  const said = 'worker w2 reports pipeline 1, which it was not given: such reports are ignored'
+  assert.deepEqual(log, [said])
+})
+
+test('workers come in pages', async (t) => {
+  const { call, beat } = controlFixture(t)
+  for (const id of ['w10', 'W', 'w2', 'a.b', 'w1']) await beat(id)
+  const seen: string[] = []
+  for (let from = ''; ;) {
+    const { body } = await call('GET', `/api/workers?limit=2${from}`)
+    assert.equal(body.total, 5)
+    seen.push(...body.items.map(({ id }: { id: string }) => id))
+    if (body.next_cursor === null) break
+    from = `&cursor=${body.next_cursor}`
+  }
+  assert.deepEqual(seen, ['W', 'a.b', 'w1', 'w10', 'w2'])
+  assert.equal((await call('GET', '/api/workers?limit=501')).status, 422)
+})
+
+test('a poll is as long as the option takes, no longer', async (t) => {
+  const { call } = controlFixture(t)
+  const send = async (poll_ms: number) =>
+    (await call('POST', '/api/workers/w1/heartbeat', { state: 'idle', poll_ms })).status
+  for (const wrong of [99, 60_001, 600_000]) assert.equal(await send(wrong), 422)
+  for (const right of [100, 60_000]) assert.equal(await send(right), 200)
+})
+
 test('only a lost worker can be forgotten', async (t) => {
   const { call, beat, clock, context } = controlFixture(t)
   await beat('w1')

@@ -26,6 +26,18 @@ test('plain lines are whole lines, and the level decides which are said', () => 
   assert.deepEqual(written, ['logpipe: started\n', 'logpipe: warn: slow\n', 'one\ntwo\n'])
 })
 
+test('words of others are printable text in one line, and forge no event', () => {
+  for (const isTerminal of [false, true]) {
+    const { log, written } = newLog({ isTerminal, columns: () => 200 })
+    const evil = 'a\nlogpipe: error: forged\r\u001B[2J\u009B2J\u202Eb\u2028c'
+    const shown = 'a\\nlogpipe: error: forged\\r\\u001b[2J\\u009b2J\\u202eb\\u2028c'
+    log.warn(evil)
+    log.lines([evil])
+    log.status([evil], {})
+    assert.deepEqual(written, [`logpipe: warn: ${shown}\n`, `${shown}\n`, `${shown}\n`])
+  }
+})
+
 test('quiet leaves warnings and errors only', () => {
   const { log, written } = newLog({ quiet: true })
   log.info('started')

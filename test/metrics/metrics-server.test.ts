@@ -39,6 +39,14 @@ test('ready names what is down, and health stays well', async (t) => {
   assert.equal((await call('/health')).status, 200)
 })
 
+test('words of servers in ready are short, and printable text in one line', async (t) => {
+  const { call, state } = await served(t)
+  state.faults = ['output: \u001B[2J<b>\n\u202Eready', 'x'.repeat(10_000)]
+  const [first, second] = (await call('/ready')).text.split('\n')
+  assert.equal(first, 'output: \\u001b[2J<b>\\n\\u202eready')
+  assert.equal(second, 'x'.repeat(500))
+})
+
 test('anything else is refused', async (t) => {
   const { call } = await served(t)
   assert.equal((await call('/')).status, 404)

@@ -104,10 +104,11 @@ test('the saved state has no secret, and a damaged one is nothing', (t) => {
 test('a call that fails says where and why', async () => {
   const client = (answer: Response) =>
     new ControlClient(
-      { url: 'http://control:1/', workerId: 'w1', token: 't', timeoutMs: 1000 },
+      { url: 'http://control:1/', workerId: 'w1', token: 't', secret: 's', timeoutMs: 1000 },
       async (url, init) => {
         assert.equal(url, 'http://control:1/api/workers/w1/heartbeat')
         assert.deepEqual(new Headers(init.headers).get('authorization'), 'Bearer t')
+        assert.equal(new Headers(init.headers).get('logpipe-worker-secret'), 's')
         assert.equal(init.redirect, 'error')
         return answer
       },

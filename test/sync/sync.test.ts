@@ -72,7 +72,7 @@ async function syncFixture(t: TestContext) {
     controlPlaneUrl: url,
     workerId: 'w1',
     workerToken: undefined,
-    pollMs: 50,
+    pollMs: 100,
     dataFolder: folder,
     drainMs: 5000,
     version: '0.0.0',
@@ -120,6 +120,7 @@ test('a pipeline runs on a worker with its options and secrets, then drains', as
   assert.doesNotMatch(JSON.stringify([given.env, given.argv]), /hunter/)
   assert.doesNotMatch(textOf(path.join(folder, 'w1', 'state.json')), /hunter/)
   assert.equal(statSync(path.join(folder, 'w1', 'state.json')).mode & 0o777, 0o600)
+  assert.equal(statSync(path.join(folder, 'w1', 'secret')).mode & 0o777, 0o600)
   assert.equal(statSync(home).mode & 0o777, 0o700)
   const running = await until('the state running', async () => {
     const { status } = await call('GET', '/api/pipelines/1')
@@ -275,9 +276,12 @@ function leave(folder: string, pipelineId: number) {
 
 test('what a pipeline left is sent with its passwords, though another is given', async (t) => {
   const { call, folder, notes, startTestSync } = await syncFixture(t)
-  await call('POST', '/api/pipelines', pipeline)
-  const other = { ...pipeline, name: 'y', enabled: false, es_username: 'u' }
-  await call('POST', '/api/pipelines', { ...other, es_password: 'hunter2' })
+  await call('POST', '/api/pipelines', { ...pipeline, enabled: false })
+  const other = { ...pipeline, name: 'y', es_username: 'u', es_password: 'hunter2' }
+  await call('POST', '/api/pipelines', other)
+  await call('POST', '/api/workers/w1/heartbeat', { state: 'idle' })
+  await call('POST', '/api/pipelines/2/stop')
+  await call('POST', '/api/pipelines/1/start')
   leave(folder, 2)
   await startTestSync()
   await until('the child', () => notes()[0] !== '')

@@ -93,23 +93,24 @@ export function useRates(id: number): RuntimeEntry | undefined {
 }
 
 async function ask(): Promise<State> {
-  const [pipelines, { items: workers }, runtime] = await Promise.all([
-    allPipelines(),
-    get<{ items: Worker[] }>('/api/workers'),
+  const [pipelines, workers, runtime] = await Promise.all([
+    everyPage<Pipeline>('/api/pipelines'),
+    everyPage<Worker>('/api/workers'),
     get<Runtime>('/api/metrics/runtime'),
   ])
   return { pipelines, workers, runtime, failure: undefined }
 }
 
-async function allPipelines(): Promise<Pipeline[]> {
-  const all: Pipeline[] = []
-  let cursor: number | null = 0
-  for (let page = 0; page < PAGES_MAX && cursor !== null; page++) {
-    const answer: { items: Pipeline[]; next_cursor: number | null } = await get(
-      `/api/pipelines?limit=${PAGE}&cursor=${cursor}`,
+async function everyPage<Item>(route: string): Promise<Item[]> {
+  const all: Item[] = []
+  let from = ''
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const answer: { items: Item[]; next_cursor: string | number | null } = await get(
+      `${route}?limit=${PAGE}${from}`,
     )
     all.push(...answer.items)
-    cursor = answer.next_cursor
+    if (answer.next_cursor === null) break
+    from = `&cursor=${answer.next_cursor}`
   }
   return all
 }

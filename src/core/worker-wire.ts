@@ -1,0 +1,13 @@
+/**
+ * What options, sync and the control plane must agree on about a worker.
+ */
+
+/** A folder is named after it on the worker's machine. */
+export const WORKER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+
+/** How often a worker may call. Silent for five polls is lost: a minute is long enough for that. */
+export const WORKER_POLL_MS_MIN = 100
+export const WORKER_POLL_MS_MAX = 60_000
+
+/** The header by which a worker proves that it is the one that first called by its id. */
+export const WORKER_SECRET_HEADER = 'logpipe-worker-secret'
