@@ -93,8 +93,8 @@ export type FromIngress =
       readonly lost: boolean
     }
   /**
-   * The partition is to be read on as a new assignment: the log was truncated or made anew; or, with
-   * `damage`, it is read again from a damaged batch on.
+   * The partition is to be read on as a new assignment: its log was truncated or made anew; or,
+   * with `damage`, it is read again from a damaged batch on.
    */
   | {
       readonly kind: 'restart'

@@ -257,7 +257,8 @@ function restartText(message: Extract<FromIngress, { kind: 'restart' }>): string
   const [{ offset }] = partitions
   const { topic, partition, offset: expected } = position
   const came = `offset ${offset} came where ${expected} was expected`
-  if (message.damage !== null) return `${topic} [${partition}]: ${message.damage}; read again from it`
+  if (message.damage !== null)
+    return `${topic} [${partition}]: ${message.damage}; read again from it`
   const why = 'the log was truncated or made anew'
   return `${topic} [${partition}]: ${came}: ${why}; read from ${offset} on`
 }

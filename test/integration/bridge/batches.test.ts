@@ -143,7 +143,7 @@ test('where a scan meets a damaged batch, the partition is to be read again from
   }
 })
 
-test('read again, a damaged batch stands in its place as an error, and what follows is readable', async (t) => {
+test('read again, a damaged batch is an error in its place; what follows is read', async (t) => {
   const mock = openMock(t)
   const damaged = raw.recordBytes([{ value: 'read' }, { value: 'lost' }, { value: 'lost' }])
   damaged[damaged.indexOf('lost') - 6] = 0x7e

@@ -274,8 +274,8 @@ test('questions are answered beside reading, a partition each', async (t) => {
 })
 
 /** Kafka's request kinds and error codes, for mockPushErrors. */
-const [FETCH, JOIN_GROUP, HEARTBEAT] = [1, 11, 12]
-const [TOPIC_AUTHORIZATION_FAILED, GROUP_AUTHORIZATION_FAILED, FENCED_INSTANCE_ID] = [29, 30, 82]
+const [JOIN_GROUP, HEARTBEAT] = [11, 12]
+const [GROUP_AUTHORIZATION_FAILED, FENCED_INSTANCE_ID] = [30, 82]
 
 test('a consumer that its group has fenced says so once, with the reason', (t) => {
   const mock = openMock(t)
@@ -303,9 +303,8 @@ test('a consumer that its group has fenced says so once, with the reason', (t) =
   assert.match(errors[0]?.message ?? '', /fenced/)
 })
 
-test('what a group or a partition refuses arrives as an event that names it', async (t) => {
+test('a refusal of the group arrives as an event, and the group is joined later', (t) => {
   const mock = openMock(t)
-  await produce(mock, [{ value: 'one' }])
   const rig = new Rig(t, SHAPE)
   bridge.mockPushErrors(mock.id, JOIN_GROUP, [GROUP_AUTHORIZATION_FAILED])
   const consumer = openConsumer(t, mock, ['t'])
@@ -314,35 +313,9 @@ test('what a group or a partition refuses arrives as an event that names it', as
     rig.fill(consumer, events)
     return events.some((event) => event.kind === 'assign')
   })
-  const begin = { topic: 't', partition: 0, offset: 0, leaderEpoch: -1, assignmentId: 1 }
-  bridge.consumerHold(consumer, [begin])
-  bridge.consumerBegin(consumer, [begin])
-  // Behind the record: a fetch that was on its way when the partition began is thrown away.
-  until(() => rig.fill(consumer, events) > 0)
-  bridge.mockPushErrors(mock.id, FETCH, [TOPIC_AUTHORIZATION_FAILED])
-  until(() => {
-    rig.fill(consumer, events)
-    return events.some((event) => event.kind === 'unreadable')
-  })
   const errors = events.filter((event) => event.kind === 'error')
   assert.deepEqual(
     errors.map(({ code, fatal, topic, partition }) => ({ code, fatal, topic, partition })),
-    [
-      { code: 'GROUP_AUTHORIZATION_FAILED', fatal: false, topic: null, partition: -1 },
-    ],
-  )
-  const refused = events.filter((event) => event.kind === 'unreadable')
-  assert.deepEqual(
-    refused.map(({ assignmentId, code, offset }) => ({ assignmentId, code, offset })),
-    [{ assignmentId: 1, code: 'TOPIC_AUTHORIZATION_FAILED', offset: 1 }],
-  )
-  // The right is back.
-  await produce(mock, [{ value: 'two' }])
-  bridge.consumerPause(consumer, [1])
-  bridge.consumerResume(consumer, [1])
-  until(() => rig.fill(consumer, events) > 0)
-  assert.deepEqual(
-    rig.runs().map(({ coverFrom, coverTo }) => [coverFrom, coverTo]),
-    [[1, 2]],
+    [{ code: 'GROUP_AUTHORIZATION_FAILED', fatal: false, topic: null, partition: -1 }],
   )
 })
