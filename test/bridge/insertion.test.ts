@@ -10,7 +10,13 @@ const SOURCES = path.join(
   import.meta.dirname,
   '../../node_modules/@confluentinc/kafka-javascript/deps/librdkafka/src',
 )
-const FILES = ['rdkafka.h', 'rdkafka_conf.h', 'rdkafka_conf.c', 'rdkafka_msgset_reader.c']
+const FILES = [
+  'rdkafka.h',
+  'rdkafka_conf.h',
+  'rdkafka_conf.c',
+  'rdkafka_msgset_reader.c',
+  'rdkafka_admin.c',
+]
 
 function copyOfSources(t: TestContext): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'insertion-'))
