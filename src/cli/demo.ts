@@ -11,9 +11,8 @@ import { resolve } from '../options/resolve.ts'
 import type { Pipeline } from '../run/pipeline.ts'
 import { runPipeline } from '../run/run-pipeline.ts'
 import { embeddedSettings } from '../run/settings-from-config.ts'
-import { refuseOperands } from './context.ts'
+import { openLog, refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
-import { openLog } from './run-log.ts'
 
 export async function demo(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'demo', args: context.args, env: context.env })

@@ -12,11 +12,9 @@ import { resolve } from '../options/resolve.ts'
 import { spawnChild } from '../sync/child.ts'
 import { systemProcesses } from '../sync/processes.ts'
 import { startSync, type RunningSync, type SyncSettings } from '../sync/sync.ts'
-import { refuseOperands, type CommandContext } from './context.ts'
+import { refuseOperands, type CommandContext, openLog } from './context.ts'
 import { fileLocks } from './file-locks.ts'
-import { openLog } from './run-log.ts'
-import { thisProgram } from './this-program.ts'
-import { programVersion } from './version.ts'
+import { thisProgram, programVersion } from './this-program.ts'
 
 /** Below it lies a folder for each worker. */
 const DATA_FOLDER = 'data'

@@ -1,7 +1,7 @@
 /** Which folders the environment offers for the add-ons. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cacheFolders } from '../../src/cli/cache-folders.ts'
+import { cacheFolders } from '../../src/cli/this-program.ts'
 
 const OWN = `logpipe-${process.getuid?.() ?? 0}`
 
