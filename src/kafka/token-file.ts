@@ -5,7 +5,7 @@
  * does that. Another token is believed to be good for OPAQUE_MS. Bound: the file is small.
  */
 import { LogpipeError } from '../core/errors.ts'
-import { readSmallFile, type ReadText } from '../options/small-file.ts'
+import { readSmallFile, type ReadText } from '../core/small-file.ts'
 
 export interface Token {
   readonly value: string

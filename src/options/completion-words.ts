@@ -3,7 +3,7 @@
  * and fish are loops over it.
  */
 import { COMMANDS, PLAIN_COMMANDS } from './commands.ts'
-import { optionNames } from './given.ts'
+import { optionNames } from './parse.ts'
 import type { CommandName, OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 import { TOPICS } from './topics.ts'

@@ -3,10 +3,9 @@
  */
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { identityOf, withFingerprint, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
-import type { Config } from '../options/config.ts'
+import { type Config, patternsOf } from '../options/config.ts'
 import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
-import { patternsOf } from '../options/patterns.ts'
 import { connectionSettings } from './elasticsearch-connection.ts'
 import { overrideRow } from '../sink/elasticsearch/answers.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'

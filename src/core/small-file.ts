@@ -4,7 +4,7 @@
  * Bounded, because a path may lead to anything; pipes work, because secrets are handed on that way.
  */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs'
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import { LogpipeError, messageOf } from './errors.ts'
 
 /** A config file or a secret larger than this is another file. */
 export const SMALL_FILE_BYTES_MAX = 1024 * 1024
