@@ -6,7 +6,7 @@ import path from 'node:path'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { openMetricsServer, type MetricsServer } from '../metrics/metrics-server.ts'
-import { passedOnText } from '../metrics/passed-on.ts'
+import { federatedMetricsText } from '../metrics/prometheus.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { spawnChild } from '../sync/child.ts'
@@ -59,7 +59,9 @@ async function openEndpoint(config: Config, sync: RunningSync): Promise<MetricsS
       metrics: async () => {
         const { workerId, pipelineId, metrics } = await sync.view()
         if (pipelineId === null) return ''
-        return passedOnText([{ labels: { worker: workerId, pipeline: pipelineId }, metrics }])
+        return federatedMetricsText([
+          { labels: { worker: workerId, pipeline: pipelineId }, metrics },
+        ])
       },
       faults: () => sync.faults(),
     })

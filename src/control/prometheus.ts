@@ -5,7 +5,7 @@
  * workers with at most SNAPSHOT_METRICS_MAX metrics each.
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import { passedOnText, type Reported } from '../metrics/passed-on.ts'
+import { federatedMetricsText, type Reported } from '../metrics/prometheus.ts'
 import type { ControlContext } from './control-context.ts'
 import { pipelineStatus } from './pipeline-status.ts'
 
@@ -50,5 +50,5 @@ function workerText({ fleet }: ControlContext): string {
       metrics: Object.fromEntries(own),
     })
   }
-  return passedOnText(reports)
+  return federatedMetricsText(reports)
 }

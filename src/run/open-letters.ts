@@ -7,7 +7,7 @@ import type { DeadLetterTarget } from '../options/notations.ts'
 import type { DeadLetters } from '../sink/dead-letters/contract.ts'
 import { openFileLetters } from '../sink/dead-letters/file-letters.ts'
 import { openTopicLetters } from '../sink/dead-letters/topic-letters.ts'
-import type { Locks } from '../sink/disk.ts'
+import type { Locks } from '../core/disk.ts'
 import type { KafkaSettings } from './settings.ts'
 
 /**

@@ -14,10 +14,10 @@
  * options, has failed: the last one that ran healthily runs in its place until another is asked
  * for. Without one it is tried again for ever, at the longest pause.
  */
+import { backoffMs, type BackoffTimes } from '../core/backoff.ts'
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { runsTheSame, type Assignment } from './assignment.ts'
-import { backoffMs, BACKOFF_MS_MAX } from './backoff.ts'
 import { exitText, type Child, type ChildEvents, type Exit } from './child.ts'
 import type { ChildIdentity, Home, SavedState } from './home.ts'
 import { LeftoverSpill, type DrainSpill } from './leftovers.ts'
@@ -62,6 +62,9 @@ const STARTED_MS = 2000
 /** Alive for so long, its revision has shown that it works. */
 export const HEALTHY_MS = 30_000
 export const CRASHES_MAX = 5
+/** One child, on a machine of its own: nobody else comes back at the same moment. */
+const AGAIN: BackoffTimes = { firstMs: 1000, maxMs: 60_000 }
+const againMs = (failureCount: number): number => backoffMs(AGAIN, failureCount, 1)
 /** logpipe's exit status for wrong options: trying again changes nothing. */
 const EXIT_USAGE = 2
 
@@ -238,7 +241,7 @@ export class Supervisor {
       this.#crashCount = 0
       return
     }
-    const delayMs = isLoop ? BACKOFF_MS_MAX : backoffMs(this.#crashCount)
+    const delayMs = isLoop ? AGAIN.maxMs : againMs(this.#crashCount)
     await this.#pause(isLoop ? 'crash_loop' : 'backoff', delayMs)
   }
 
@@ -262,7 +265,7 @@ export class Supervisor {
       return
     }
     const outcome = await this.leftovers.send(this.#closing.signal, tell)
-    if (outcome === 'failed') return this.#pause('stopping', backoffMs(++this.#drainFailures))
+    if (outcome === 'failed') return this.#pause('stopping', againMs(++this.#drainFailures))
     this.#error = null
     this.#drainFailures = 0
     this.#save()

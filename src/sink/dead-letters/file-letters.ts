@@ -10,7 +10,7 @@ import path from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import { formatBytes } from '../../core/units.ts'
-import { errorCode, nodeDisk, type Disk, type DiskFile, type Locks } from '../disk.ts'
+import { errorCode, nodeDisk, type Disk, type DiskFile, type Locks } from '../../core/disk.ts'
 import type { DeadLetter, DeadLetters } from './contract.ts'
 import {
   lettersError,

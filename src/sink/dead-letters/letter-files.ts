@@ -12,7 +12,7 @@
 import path from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { LogpipeError, messageOf } from '../../core/errors.ts'
-import { errorCode, type Disk, type DiskFile, type Locks } from '../disk.ts'
+import { errorCode, type Disk, type DiskFile, type Locks } from '../../core/disk.ts'
 
 /** PATH.lock is held for one append or rename: a sync of a slow disk at most. */
 export const LOCK_WAIT_MS_MAX = 10_000

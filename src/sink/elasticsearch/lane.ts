@@ -17,9 +17,10 @@
  * slowest pace. What a lane holds in memory is part of the memory queue; what is above its share
  * goes to the spill, where there is one.
  */
-import { PROBE_TIMES, backoffMs, type BackoffTimes } from './backoff.ts'
+import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
 import type { Partition } from './load.ts'
 import { countOf, detached, partOf, type Parcel } from './parcel.ts'
+import { PROBE_TIMES } from './settings.ts'
 import { ParcelLine } from './waiting.ts'
 
 export const LANES_MAX = 64

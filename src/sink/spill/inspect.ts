@@ -6,7 +6,7 @@
  */
 import path from 'node:path'
 import type { SourceRange, SpillDamage, SpillEvents, StoredEntry } from './contract.ts'
-import { nodeDisk, type Disk, type Locks } from '../disk.ts'
+import { nodeDisk, type Disk, type Locks } from '../../core/disk.ts'
 import { listSegments, openSpillToDrain, spillDirectory } from './open.ts'
 import { scanSegment, type SegmentFile } from './scan.ts'
 import { loadManifest, loadProgress, type Manifest } from './small-file.ts'

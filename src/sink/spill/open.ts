@@ -12,7 +12,7 @@
 import path from 'node:path'
 import { LogpipeError } from '../../core/errors.ts'
 import type { Spill, SpillEvents } from './contract.ts'
-import { nodeDisk, type Disk, type Locks } from '../disk.ts'
+import { nodeDisk, type Disk, type Locks } from '../../core/disk.ts'
 import { FORMAT_VERSION, parseSegmentName } from './format.ts'
 import { recoverSegment } from './recover.ts'
 import type { SegmentFile } from './scan.ts'

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { BlockCursor, type DamagedBytes } from './block-cursor.ts'
 import type { StoredEntry } from './contract.ts'
-import type { DiskFile } from '../disk.ts'
+import type { DiskFile } from '../../core/disk.ts'
 import { EntryReader } from './entry-reader.ts'
 import { HEADER_BYTES, KIND_ENTRY } from './format.ts'
 import { damageOf } from './damage.ts'

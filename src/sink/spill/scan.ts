@@ -7,7 +7,7 @@
  */
 import { BlockCursor } from './block-cursor.ts'
 import type { SourceRange, SpillDamage } from './contract.ts'
-import type { DiskFile } from '../disk.ts'
+import type { DiskFile } from '../../core/disk.ts'
 import { EntryReader } from './entry-reader.ts'
 import {
   checkHeader,

@@ -8,7 +8,7 @@
 import path from 'node:path'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
-import type { Disk } from '../disk.ts'
+import type { Disk } from '../../core/disk.ts'
 
 const MANIFEST = 'manifest.json'
 const PROGRESS = 'progress.json'

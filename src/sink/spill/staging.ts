@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import type { AppendPlan, EntryGroup } from './append-plan.ts'
 import type { SpillEntry } from './contract.ts'
-import type { DiskFile } from '../disk.ts'
+import type { DiskFile } from '../../core/disk.ts'
 import {
   KIND_RANGES,
   logName,

@@ -5,7 +5,7 @@
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../../core/errors.ts'
 import type { SpillEvents } from './contract.ts'
-import { errorCode, type Disk } from '../disk.ts'
+import { errorCode, type Disk } from '../../core/disk.ts'
 import type { Segment } from './segment.ts'
 import { removeStoredMark, StoredMark } from './stored-mark.ts'
 

@@ -9,7 +9,7 @@
  */
 import path from 'node:path'
 import { messageOf } from '../../core/errors.ts'
-import type { Disk, DiskFile } from '../disk.ts'
+import type { Disk, DiskFile } from '../../core/disk.ts'
 import type { SpillEvents } from './contract.ts'
 import { blockAt, KIND_SEAL, readRanges, type Ranges } from './format.ts'
 

@@ -17,7 +17,7 @@ import { NameBytes, rangesBytes, sealBlock, segmentHeader, SYNC_BYTES } from './
 import { RangeTally } from './range-tally.ts'
 import { AppendPart } from './append-part.ts'
 import { type HeldEntry, Segment } from './segment.ts'
-import { isFull } from '../disk.ts'
+import { isFull } from '../../core/disk.ts'
 import { encodeGroup, type OpenSegment, Staging, STAGING_BYTES, Ticket } from './staging.ts'
 import type { SpillStore } from './store.ts'
 

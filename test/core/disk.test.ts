@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { nodeDisk } from '../../src/sink/disk.ts'
+import { nodeDisk } from '../../src/core/disk.ts'
 
 test('a full disk is named with the file, the size, and what to do', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'logpipe-full-'))

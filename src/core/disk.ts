@@ -1,12 +1,12 @@
 /**
- * The few things that spill and dead letters ask of a disk, so that a test can own it: lose what
+ * The few things that the spill and the dead letters ask of a disk, so that a test can own it: lose what
  * was not synced, fill up, refuse. `nodeDisk` is the real one. Errors have the `code` of Node's
  * own; of a full disk they name the file, the size, and what to do.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { diskFault } from '../core/errors.ts'
+import { diskFault } from './errors.ts'
 
 export interface DiskFile {
   /** Writes all of it at a place in the file; on an error, part of it may be there. */
