@@ -23,7 +23,7 @@ import {
   type ReplayOutcome,
   type ReplayResult,
 } from '../sink/dead-letters/letter-box.ts'
-import type { StoredLetter } from '../sink/dead-letters/letter-line.ts'
+import type { StoredLetter } from '../sink/dead-letters/letter-files.ts'
 import { parseWhere, type LetterFilter } from '../sink/dead-letters/where.ts'
 import { DocumentSender } from '../sink/elasticsearch/document-sender.ts'
 import { type CommandContext, openLog } from './context.ts'

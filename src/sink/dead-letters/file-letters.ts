@@ -19,8 +19,8 @@ import {
   rotate,
   wholeLinesEnd,
   withLock,
+  encodeLetter,
 } from './letter-files.ts'
-import { encodeLetter } from './letter-line.ts'
 
 /** A size that tools can still open, and that is quickly rewritten. */
 export const FILE_BYTES_MAX = 64 * 1024 * 1024

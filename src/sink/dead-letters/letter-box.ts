@@ -21,8 +21,9 @@ import {
   REMOVED,
   rotate,
   withLock,
+  decodeLetter,
+  type StoredLetter,
 } from './letter-files.ts'
-import { decodeLetter, type StoredLetter } from './letter-line.ts'
 import type { LetterFilter } from './where.ts'
 
 /** Documents handed to the sink at a time in a replay, and their bytes. */
