@@ -7,7 +7,7 @@
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { OffsetRange } from '../sink/elasticsearch/moved-out.ts'
+import type { OffsetRange } from '../sink/elasticsearch/overflow.ts'
 
 export interface HeldOffsetsParts {
   readonly bridge: Bridge

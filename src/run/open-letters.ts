@@ -4,7 +4,7 @@
 import { systemClock } from '../core/clock.ts'
 import { openProducer, type Producer } from '../kafka/producer.ts'
 import type { DeadLetterTarget } from '../options/notations.ts'
-import type { DeadLetters } from '../sink/dead-letters/contract.ts'
+import type { OpenDeadLetters } from '../sink/dead-letters/contract.ts'
 import { openFileLetters } from '../sink/dead-letters/file-letters.ts'
 import { openTopicLetters } from '../sink/dead-letters/topic-letters.ts'
 import type { Locks } from '../core/disk.ts'
@@ -21,7 +21,7 @@ const LETTER_CONNECT_MS = 10_000
 const LETTER_FILES_BYTES_MAX = 4 * 1024 ** 3
 
 export interface OpenLetters {
-  readonly letters: DeadLetters
+  readonly letters: OpenDeadLetters
   readonly close: () => Promise<void>
 }
 

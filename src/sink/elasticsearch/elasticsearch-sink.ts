@@ -10,16 +10,15 @@ import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import type { Auth, Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
-import type { SourceRange } from '../spill/contract.ts'
+import type { SourceRange, SpillQueue } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
-import { crowdedPartitions } from './crowding.ts'
-import type { OffsetRange } from './moved-out.ts'
+import { crowdedPartitions } from './index-lanes.ts'
+import type { OffsetRange } from './overflow.ts'
 import { isStubAt, readStub } from './unsendable.ts'
-import { Load, type LoadBooks, type Partition } from './load.ts'
-import type { DeadLetters, Overflow } from './outlets.ts'
-import { partOf, wholeOf } from './parcel.ts'
+import { Load, type LoadBooks, type Partition, partOf, wholeOf } from './batch.ts'
+import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
 export interface ElasticsearchParts {
@@ -27,7 +26,7 @@ export interface ElasticsearchParts {
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
   /** The spill; null: back-pressure holds what does not fit into the queue. */
-  readonly overflow: Overflow | null
+  readonly overflow: SpillQueue | null
   /**
    * How a document ended that lay in the spill, settled as `spilled` by this process or left by an
    * earlier one (--commit-on spill).
@@ -57,7 +56,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
   readonly #clock: Clock
   readonly #transport: BulkTransport
   readonly #writer: BulkWriter
-  readonly #overflow: Overflow | null
+  readonly #overflow: SpillQueue | null
   readonly #deadLetters: DeadLetters | null
   #queuedDocuments = 0
   #queuedBytes = 0

@@ -88,15 +88,10 @@ export interface SpillEvents {
   trouble(message: string): void
 }
 
-export interface Spill {
-  /** Damage found in what an earlier process left (`spill` mode). */
-  readonly damageAtOpen: readonly SpillDamage[]
-  /** What an earlier process left that can be read, by partition (`spill` mode). */
-  readonly leftovers: readonly SpillCount[]
+/** The queue itself: what the bulk writer uses. */
+export interface SpillQueue {
   /** Disk used by the segments. */
   readonly bytes: number
-  /** Entries that are not gone: waiting or in hand. */
-  readonly entryCount: number
   /** Entries that `read` can give. */
   readonly waitingCount: number
   /**
@@ -124,6 +119,16 @@ export interface Spill {
    * not affected. @returns how many waited or were in hand.
    */
   dropPartition(topic: string, partition: number): number
+}
+
+/** The queue, and its end: what whoever opened it must do. */
+export interface Spill extends SpillQueue {
+  /** Damage found in what an earlier process left (`spill` mode). */
+  readonly damageAtOpen: readonly SpillDamage[]
+  /** What an earlier process left that can be read, by partition (`spill` mode). */
+  readonly leftovers: readonly SpillCount[]
+  /** Entries that are not gone: waiting or in hand. */
+  readonly entryCount: number
   /**
    * The caller has dealt with all damage reported so far: what was lost is fetched again and safe,
    * or counted as lost. Until then the damaged segments stay, so that a crash reports them again.

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DeadLetter, DeadLetters } from '../../../src/sink/elasticsearch/outlets.ts'
+import type { DeadLetter, DeadLetters } from '../../../src/sink/dead-letters/contract.ts'
 import { batchOf, recordOf, recordsOf, SOME_TIME_MS } from '../../helpers/bulk-batch.ts'
 import type { FakeFault, FakeItem } from '../../helpers/fake-bulk.ts'
 import { SinkBench } from '../../helpers/sink-bench.ts'

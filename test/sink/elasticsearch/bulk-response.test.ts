@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readBulkAnswer } from '../../../src/sink/elasticsearch/bulk-answer.ts'
+import { readBulkAnswer } from '../../../src/sink/elasticsearch/bulk-response.ts'
 
 const written = (count: number) =>
   Array.from({ length: count }, () => ({ create: { status: 201 } }))

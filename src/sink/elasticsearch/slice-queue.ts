@@ -3,7 +3,7 @@
  *
  * Bound. Both hold parts of the memory queue, which the sink bounds (ES_QUEUE_CAP, ES_QUEUE_BYTES).
  */
-import { bytesOf, countOf, type Parcel } from './parcel.ts'
+import { bytesOf, countOf, type Parcel } from './batch.ts'
 
 /** First in, first out; counts documents and bytes. */
 export class ParcelLine {

@@ -11,11 +11,13 @@
  */
 import assert from 'node:assert/strict'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
-import type { BodyHold, Outcome, SinkRun } from '../sink.ts'
+import { type BodyHold, type Outcome, type SinkRun, NO_HOLD, type SinkBatch } from '../sink.ts'
 import { askAt, indexAt, isVersionedAt } from './action-line.ts'
+import type { Suspicion } from './evidence.ts'
+import type { SpillEntry, StoredEntry } from '../spill/contract.ts'
 
 /** What a load is made of: a SinkBatch, or what was read from the spill. */
-export interface LoadSource extends BodyHold {
+interface LoadSource extends BodyHold {
   readonly body: Uint8Array
   readonly ends: Uint32Array
   readonly runs: readonly SinkRun[]
@@ -291,4 +293,151 @@ function runsWithin(runs: readonly SinkRun[], from: number, to: number): SinkRun
     first += run.offsets.length
   }
   return parts
+}
+
+/*
+ * A Parcel is a range of documents of one load that stay together: a whole batch on the happy path,
+ * single documents after a partial refusal. No object is made for a document before that.
+ */
+
+/** Documents [from, to) of a load. */
+export interface Parcel {
+  readonly load: Load
+  readonly from: number
+  readonly to: number
+  /** Times these documents were sent and refused. */
+  readonly tries: number
+  /** When they came into the queue, by the monotonic clock. */
+  readonly sinceMs: number
+  /** When they were first sent and refused for a reason that may be theirs (Sent); -1: never. */
+  readonly refusedAt: number
+  /** The longest time that they were sent with and got no answer in; 0: never. */
+  readonly lateMs: number
+  /** Of a document that fails alone; null for others. */
+  readonly suspicion: Suspicion | null
+}
+
+/** All documents of a load, not sent yet. */
+export function wholeOf(load: Load, sinceMs: number): Parcel {
+  const never = { tries: 0, refusedAt: -1, lateMs: 0, suspicion: null }
+  return { load, from: 0, to: load.documentCount, sinceMs, ...never }
+}
+
+export function countOf(parcel: Parcel): number {
+  return parcel.to - parcel.from
+}
+
+export function bytesOf(parcel: Parcel): number {
+  return parcel.load.startOf(parcel.to) - parcel.load.startOf(parcel.from)
+}
+
+/** The part [from, to) of a parcel, counted in its load. */
+export function partOf(parcel: Parcel, from: number, to: number): Parcel {
+  assert(from >= parcel.from && to <= parcel.to && from < to)
+  return from === parcel.from && to === parcel.to ? parcel : { ...parcel, from, to }
+}
+
+/** A body is held by what is at least this part of it; less is copied out. */
+const HOLDING_PART = 1 / 2
+
+/** The parcel, in a load of its own where it would hold much more memory than it needs. */
+export function detached(parcel: Parcel): Parcel {
+  const { load, from, to } = parcel
+  if (bytesOf(parcel) >= load.bodyBytes * HOLDING_PART) return parcel
+  return { ...parcel, load: load.detach(from, to), from: 0, to: to - from }
+}
+
+/**
+ * How many of a parcel's documents fit into `bytesMax` and `documentsMax`: at least one, if
+ * `isFirst`, for a document larger than a whole request must go alone.
+ */
+export function fitCount(
+  parcel: Parcel,
+  documentsMax: number,
+  bytesMax: number,
+  isFirst: boolean,
+): number {
+  const { load, from } = parcel
+  const start = load.startOf(from)
+  let low = 0
+  let high = Math.min(documentsMax, countOf(parcel))
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if (load.startOf(from + middle) - start <= bytesMax) low = middle
+    else high = middle - 1
+  }
+  return low === 0 && isFirst && documentsMax > 0 ? 1 : low
+}
+
+/*
+ * Makes one load of what was read from the spill, or of dead letters: its documents in one piece,
+ * its origins as runs.
+ */
+
+interface ReplayEvents {
+  settled(entry: StoredEntry, outcome: Outcome): void
+  givenBack(entry: StoredEntry): void
+}
+
+/** A document as it was sent, and where it came from. */
+export type PlacedDocument = Omit<SpillEntry, 'index' | 'tag'>
+
+const NO_BYTES = new Uint8Array(0)
+
+/** Copies the entries' documents, and lets go of the large reads that they were views of. */
+export function replaySource(entries: readonly StoredEntry[], events: ReplayEvents): LoadSource {
+  const batch = batchOf(entries, (index, outcome) => events.settled(entries[index]!, outcome))
+  for (const entry of entries) entry.document = NO_BYTES
+  return { ...batch, giveBack: (index) => events.givenBack(entries[index]!) }
+}
+
+/** @param settled is called once for each document, with its place in `documents`. */
+export function batchOf(
+  documents: readonly PlacedDocument[],
+  settled: (index: number, outcome: Outcome) => void,
+): SinkBatch {
+  const ends = new Uint32Array(documents.length)
+  let size = 0
+  for (const [index, { document }] of documents.entries()) {
+    size += document.length
+    ends[index] = size
+  }
+  const body = Buffer.allocUnsafeSlow(size)
+  let at = 0
+  for (const { document } of documents) {
+    body.set(document, at)
+    at += document.length
+  }
+  return {
+    body,
+    ends,
+    runs: runsOf(documents),
+    settle: settled,
+    settleAll: (outcome) => {
+      for (let index = 0; index < documents.length; index++) settled(index, outcome)
+    },
+    ...NO_HOLD,
+  }
+}
+
+/** Documents of one partition that follow one another make a run. */
+function runsOf(documents: readonly PlacedDocument[]): SinkRun[] {
+  const runs: SinkRun[] = []
+  for (let first = 0; first < documents.length;) {
+    const { topic, partition } = documents[first]!
+    let end = first + 1
+    while (documents[end]?.topic === topic && documents[end]?.partition === partition) end++
+    const own = documents.slice(first, end)
+    runs.push({
+      topic,
+      partition,
+      // Assignments are the pipeline's matter, which settles by the document that moved out.
+      assignmentId: 0,
+      offsets: Float64Array.from(own, (each) => each.offset),
+      timestampsMs: Float64Array.from(own, (each) => each.timestampMs),
+      timestampTypes: Uint8Array.from(own, (each) => TIMESTAMP_TYPES.indexOf(each.timestampType)),
+    })
+    first = end
+  }
+  return runs
 }

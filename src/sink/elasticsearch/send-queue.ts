@@ -7,10 +7,10 @@
  *   replay    documents from the spill, in turn with fresh ones, so that neither starves
  *   fresh     once there are ES_BULK_ACTIONS of them, ES_BULK_BYTES, or one is ES_BULK_FLUSH_MS old
  */
-import type { Lanes } from './lane.ts'
-import { bytesOf, type Parcel } from './parcel.ts'
+import type { Lanes } from './index-lanes.ts'
+import { bytesOf, type Parcel } from './batch.ts'
 import { Picker, requestOf, type BulkRequest } from './request.ts'
-import { DueHeap, ParcelLine } from './waiting.ts'
+import { DueHeap, ParcelLine } from './slice-queue.ts'
 
 export interface ScheduleBounds {
   readonly bulkActions: number
