@@ -16,7 +16,7 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import type { Outcome } from '../sink.ts'
 import type { SourceRange, SpillEntry, SpillQueue, StoredEntry } from '../spill/contract.ts'
-import { RangeTally } from '../spill/range-tally.ts'
+import { RangeTally } from '../spill/format.ts'
 import type { Health } from './health.ts'
 import { LANES_MAX } from './index-lanes.ts'
 import {
