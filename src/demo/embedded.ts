@@ -62,6 +62,9 @@ const TIMEOUT_MS = 10_000
 export const EMBEDDED_KAFKA_CONFIG: KafkaConfig = [
   // A fetch that finds nothing is answered when its time is over, though records came meanwhile.
   ['fetch.wait.max.ms', '10'],
+  // Once a member joins, it waits for the session's time less a second, whoever has joined by then.
+  ['session.timeout.ms', '3000'],
+  ['heartbeat.interval.ms', '500'],
 ]
 
 /** @throws LogpipeError of the producer; what the bridge throws when the broker cannot be made. */

@@ -349,7 +349,8 @@ export class Membership {
 
   #answered(waiting: Waiting, facts: Facts | undefined): void {
     if (facts === undefined || facts.problem !== null) {
-      this.#askAgain(waiting, facts?.problem ?? 'no answer')
+      const tookMs = this.#options.nowMs() - waiting.askedMs
+      this.#askAgain(waiting, facts?.problem ?? 'no answer', tookMs)
       return
     }
     const { purpose, takenMs } = waiting
@@ -391,12 +392,12 @@ export class Membership {
     send({ kind: 'trouble', ingressIndex, ...what, topic, partition, offset })
   }
 
-  #askAgain(waiting: Waiting, problem: string): void {
+  /** @param tookMs how long it took to hear so. */
+  #askAgain(waiting: Waiting, problem: string, tookMs: number): void {
     this.#isUntold ||= waiting.problem !== problem
     waiting.problem = problem
     waiting.attempt++
     const nowMs = this.#options.nowMs()
-    const tookMs = nowMs - waiting.askedMs
     waiting.askAtMs =
       nowMs + Math.min(ASK_AGAIN_MS_MAX, Math.max(ASK_AGAIN_MS, ASK_AGAIN_FACTOR * tookMs))
     this.#askAtMs = Math.min(this.#askAtMs, waiting.askAtMs)
@@ -456,21 +457,20 @@ export class Membership {
     return true
   }
 
-  /** @returns those that may begin: others are asked for again. */
+  /** @returns those that may begin: others follow once the group has their start. */
   #commitStarts(ready: readonly Ready[]): readonly Ready[] {
-    if (!this.#options.commits) return ready
-    const fresh = ready.filter(({ isFresh }) => isFresh)
-    const error = this.commits.sendStarts(
-      fresh.map(({ waiting: { topic, partition }, at, note }) => ({
-        topic,
-        partition,
-        offset: at.offset,
-        leaderEpoch: at.leaderEpoch,
-        note,
-      })),
-    )
-    if (error === null) return ready
-    for (const { waiting } of fresh) this.#askAgain(waiting, `commit of its start: ${error}`)
+    const fresh = this.#options.commits ? ready.filter(({ isFresh }) => isFresh) : []
+    if (fresh.length === 0) return ready
+    const rows = fresh.map(({ waiting: { topic, partition }, at, note }) => {
+      return { topic, partition, ...at, note }
+    })
+    this.commits.askStarts(this.#queries, rows, (errors) => {
+      for (const [index, one] of fresh.entries()) {
+        const error = errors[index] ?? null
+        if (error === null) this.#ready.push({ ...one, isFresh: false })
+        else this.#askAgain(one.waiting, `commit of its start: ${error}`, 0)
+      }
+    })
     return ready.filter(({ isFresh }) => !isFresh)
   }
 
