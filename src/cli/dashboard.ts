@@ -40,7 +40,7 @@ export function readDashboard(folder?: URL): Assets {
 
 function ownFiles(): DashboardFiles {
   if (isPacked()) return packedFiles('web')
-  return filesIn(new URL('../../build/web/', import.meta.url))
+  return filesIn(new URL('../../build/web', import.meta.url))
 }
 
 function filesIn(folder: URL): DashboardFiles {

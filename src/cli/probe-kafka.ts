@@ -6,7 +6,7 @@
 import net from 'node:net'
 import type { Bridge, BridgeId, CommittedOffset } from '../bridge/bridge.ts'
 import { connectFault, messageOf } from '../core/errors.ts'
-import { awaitAnswers, keyOf } from '../kafka/broker-queries.ts'
+import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { consumerSettings, instanceIds } from '../kafka/consumer-settings.ts'
 import { askReaders, atEndText, type GroupReaders } from '../kafka/group-check.ts'
 import { identityOf, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
@@ -16,6 +16,7 @@ import type { Config } from '../options/config.ts'
 import { parseAddress } from '../options/notations.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import type { Probe } from './check-report.ts'
+import { keyOf } from '../core/topic-partition.ts'
 
 export interface KafkaProbe {
   readonly probes: readonly Probe[]

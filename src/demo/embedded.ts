@@ -10,9 +10,8 @@ import type { Bridge } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { type LogLines, makeLogLines, NATURAL_LINE_BYTES_MAX } from '../core/log-lines.ts'
 import type { KafkaConfig } from '../kafka/binding.ts'
-import type { openBulkProducer } from '../kafka/bulk-producer.ts'
-import { type BulkProducer } from '../kafka/bulk-producer.ts'
 import { feed, type FeedTotals } from '../kafka/feed.ts'
+import type { BulkProducer, openBulkProducer } from '../kafka/producer.ts'
 
 export interface EmbeddedSettings {
   readonly topic: string

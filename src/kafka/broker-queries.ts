@@ -24,11 +24,7 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-
-export interface TopicPartition {
-  readonly topic: string
-  readonly partition: number
-}
+import { keyOf, type TopicPartition } from '../core/topic-partition.ts'
 
 /** An offset and the epoch of the leader that told it; offset below 0: there is none. */
 export interface FoundOffset {
@@ -254,8 +250,6 @@ function factsOf(partitions: readonly TopicPartition[], answers: Answers): Facts
     return { ...facts, problem }
   })
 }
-
-export const keyOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
 /** When to give up asking, by the monotonic clock. */
 export interface Deadline {

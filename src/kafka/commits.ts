@@ -11,7 +11,7 @@ import type {
 import { messageOf } from '../core/errors.ts'
 import type { BrokerQueries } from './broker-queries.ts'
 import { encodeNote, type PartitionNote } from './commit-note.ts'
-import { toCommit, type Held } from './held.ts'
+import { toCommit, type Held } from './partition-state.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
 /**

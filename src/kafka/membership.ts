@@ -16,25 +16,25 @@
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
  * few for each assign and one round of those that are asked again.
  */
-import { OFFSET_BEGINNING, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
+import { type ConsumerEvent, OFFSET_BEGINNING, type PartitionOffset } from '../bridge/bridge.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
-import {
-  BrokerQueries,
-  keyOf,
-  type Facts,
-  type FoundOffset,
-  type TopicPartition,
-  type Want,
-} from './broker-queries.ts'
+import { BrokerQueries, type Facts, type FoundOffset, type Want } from './broker-queries.ts'
 import type { PartitionNote } from './commit-note.ts'
 import { Commits } from './commits.ts'
 import { askReaders, type GroupQuestion, type GroupReaders } from './group-check.ts'
-import { endOf, heldFrom, noteAskedEnd, positionOf, reachedStop, type Held } from './held.ts'
-import type { LostRange, Position, ToIngress, TopicIds } from './ingress-messages.ts'
+import type { Position, ToIngress, TopicIds } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
-import type { OffsetRange } from './offset-ranges.ts'
-import { ENDS_TIMEOUT_MS } from './partition-ends.ts'
+import {
+  ENDS_TIMEOUT_MS,
+  endOf,
+  type Held,
+  heldFrom,
+  noteAskedEnd,
+  positionOf,
+  reachedStop,
+} from './partition-state.ts'
 import { startAlone, startOf } from './start-offsets.ts'
+import { keyOf, type OffsetRange, type TopicPartition } from '../core/topic-partition.ts'
 
 /**
  * How long a question may take, by attempt. An unreachable leader holds up those that are asked
@@ -100,7 +100,7 @@ interface Ready {
   readonly at: FoundOffset
   readonly isFresh: boolean
   readonly note: PartitionNote
-  readonly lost: LostRange | null
+  readonly lost: OffsetRange | null
 }
 
 export class Membership {
