@@ -365,6 +365,11 @@ export interface Bridge {
     timeoutMs: number,
   ): number
   consumerAskTopics(consumer: BridgeId, topics: readonly string[], timeoutMs: number): number
+  /**
+   * Commits these offsets, not empty. The answer has each one's error; it comes when the group has
+   * answered, or librdkafka has waited long enough for a coordinator. A `commit` event comes too.
+   */
+  consumerAskCommit(consumer: BridgeId, offsets: readonly CommitOffset[]): number
   /** The members of any group, joined or not; none where there is no such group. */
   consumerAskMembers(consumer: BridgeId, group: string, timeoutMs: number): number
   /** Waits at most timeoutMs (0 to 50) for the first. */

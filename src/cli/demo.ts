@@ -4,7 +4,7 @@
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { DEMO_DEFAULTS, runDemo, type DemoPipeline } from '../demo/demo.ts'
-import { openBulkProducer } from '../kafka/bulk-producer.ts'
+import { openBulkProducer } from '../kafka/producer.ts'
 import { type Config, patternsOf } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import type { Pipeline } from '../run/pipeline.ts'

@@ -9,14 +9,14 @@ import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { DEMO_DEFAULTS } from '../demo/demo.ts'
 import { EMBEDDED_KAFKA_CONFIG, openEmbedded } from '../demo/embedded.ts'
-import { openBulkProducer } from '../kafka/bulk-producer.ts'
+import { openBulkProducer } from '../kafka/producer.ts'
 import { type Config, fieldOf, patternsOf } from '../options/config.ts'
 import { checkMemory } from '../options/memory.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import type { OptionSpec } from '../options/spec.ts'
 import { ROWS } from '../options/table.ts'
 import type { Pipeline } from '../run/pipeline.ts'
-import { runPipeline, type RunDeps } from '../run/run-pipeline.ts'
+import { type RunDeps, runPipeline } from '../run/run-pipeline.ts'
 import {
   embeddedSettings,
   pipelineSettings,

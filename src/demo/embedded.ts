@@ -10,9 +10,8 @@ import type { Bridge } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { type LogLines, makeLogLines, NATURAL_LINE_BYTES_MAX } from '../core/log-lines.ts'
 import type { KafkaConfig } from '../kafka/binding.ts'
-import type { openBulkProducer } from '../kafka/bulk-producer.ts'
-import { type BulkProducer } from '../kafka/bulk-producer.ts'
 import { feed, type FeedTotals } from '../kafka/feed.ts'
+import type { BulkProducer, openBulkProducer } from '../kafka/producer.ts'
 
 export interface EmbeddedSettings {
   readonly topic: string
@@ -62,6 +61,9 @@ const TIMEOUT_MS = 10_000
 export const EMBEDDED_KAFKA_CONFIG: KafkaConfig = [
   // A fetch that finds nothing is answered when its time is over, though records came meanwhile.
   ['fetch.wait.max.ms', '10'],
+  // Once a member joins, it waits for the session's time less a second, whoever has joined by then.
+  ['session.timeout.ms', '3000'],
+  ['heartbeat.interval.ms', '500'],
 ]
 
 /** @throws LogpipeError of the producer; what the bridge throws when the broker cannot be made. */

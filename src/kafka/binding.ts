@@ -8,7 +8,7 @@
  */
 import type * as RdKafka from '@confluentinc/kafka-javascript'
 import { type ErrorCode, LogpipeError, messageOf } from '../core/errors.ts'
-import { readToken } from './token-file.ts'
+import { readToken } from './sign-in.ts'
 
 export type Binding = typeof RdKafka
 

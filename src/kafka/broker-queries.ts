@@ -3,9 +3,9 @@
  * is which.
  *
  *   BrokerQueries   beside reading: nothing blocks. Every question is answered once, by a broker or
- *                   with an error when its time is over; an answer is per partition, so that one
- *                   without a leader holds up nobody else. Whoever asks decides what is asked
- *                   again, and when.
+ *                   with an error when its time is over, and so is a commit; an answer is per
+ *                   partition, so that one without a leader holds up nobody else. Whoever asks
+ *                   decides what is asked again, and when.
  *   askOffsets      before there is anything to read: blocks, and asks again until a deadline.
  *
  * Bound. Questions in flight are as many as the caller asked; librdkafka ends each in its time.
@@ -17,17 +17,14 @@ import {
   type Bridge,
   type BridgeId,
   type BrokerAnswer,
+  type CommitOffset,
   type CommittedOffset,
   type GroupMember,
   type PartitionError,
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-
-export interface TopicPartition {
-  readonly topic: string
-  readonly partition: number
-}
+import { keyOf, type TopicPartition } from '../core/topic-partition.ts'
 
 /** An offset and the epoch of the leader that told it; offset below 0: there is none. */
 export interface FoundOffset {
@@ -75,6 +72,7 @@ export interface GroupFacts {
 
 export type Asked = Pick<
   Bridge,
+  | 'consumerAskCommit'
   | 'consumerAskCommitted'
   | 'consumerAskOffsets'
   | 'consumerAskTopics'
@@ -82,7 +80,7 @@ export type Asked = Pick<
   | 'consumerAnswers'
 >
 
-type Part = 'committed' | 'group' | 'first' | 'end' | 'atTime' | 'topic' | 'members'
+type Part = 'commit' | 'committed' | 'group' | 'first' | 'end' | 'atTime' | 'topic' | 'members'
 
 type Answers = ReadonlyMap<Part, BrokerAnswer>
 
@@ -163,6 +161,26 @@ export class BrokerQueries {
     this.#send(round, 'group', () => bridge.consumerAskCommitted(consumer, null, timeoutMs))
   }
 
+  /**
+   * Commits these offsets, one or more; `done` gets each one's error, in their order: librdkafka's
+   * name of it, or null.
+   */
+  commit(
+    offsets: readonly CommitOffset[],
+    done: (errors: readonly (string | null)[]) => void,
+  ): void {
+    const round: Round = {
+      answers: new Map(),
+      done: (answers) => {
+        const { error = 'no answer', partitions = [] } = answers.get('commit') ?? {}
+        const rows = new Map(partitions.map((row) => [keyOf(row), row.error]))
+        done(offsets.map((one) => error ?? rows.get(keyOf(one)) ?? null))
+      },
+      left: 0,
+    }
+    this.#send(round, 'commit', () => this.#bridge.consumerAskCommit(this.#consumer, offsets))
+  }
+
   /** Hands out the answers that are there; waits at most waitMs (0 to 50) for the first. */
   serve(waitMs: number): void {
     if (!this.isBusy) return
@@ -184,7 +202,7 @@ export class BrokerQueries {
   }
 }
 
-const PART_NAMES: Readonly<Record<Exclude<Part, 'members'>, string>> = {
+const PART_NAMES: Readonly<Record<Exclude<Part, 'members' | 'commit'>, string>> = {
   committed: 'committed offset',
   group: "group's offsets",
   first: 'first offset',
@@ -232,8 +250,6 @@ function factsOf(partitions: readonly TopicPartition[], answers: Answers): Facts
     return { ...facts, problem }
   })
 }
-
-export const keyOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
 /** When to give up asking, by the monotonic clock. */
 export interface Deadline {

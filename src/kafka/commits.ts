@@ -2,10 +2,16 @@
  * What an ingress thread commits: the watermarks that main tells, until the group has acknowledged
  * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
  */
-import type { EpochOffset, PartitionError, PartitionOffset } from '../bridge/bridge.ts'
+import type {
+  CommitOffset,
+  EpochOffset,
+  PartitionError,
+  PartitionOffset,
+} from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
+import type { BrokerQueries } from './broker-queries.ts'
 import { encodeNote, type PartitionNote } from './commit-note.ts'
-import { toCommit, type Held } from './held.ts'
+import { toCommit, type Held } from './partition-state.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
 /**
@@ -13,8 +19,6 @@ import type { IngressOptions } from './ingress-options.ts'
  * members have been served, which a longer attempt would keep from happening.
  */
 const COMMIT_ATTEMPT_MS = 1000
-/** Of starts: reading of other partitions waits as long. A later attempt follows. */
-const START_COMMIT_MS = 2000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
 
@@ -82,27 +86,37 @@ export class Commits {
   }
 
   /**
-   * Commits where partitions begin that the group has no offset of, before they are read.
-   * @returns what went wrong, or null.
+   * Commits where partitions begin that the group has no offset of, before they are read. Does not
+   * block: a group that is being rebalanced answers once its members have been served.
+   * @param rows one or more.
+   * @param done gets what went wrong with each, in their order, or null.
    */
-  sendStarts(rows: readonly NotedOffset[]): string | null {
-    return this.#commit(rows, START_COMMIT_MS)
+  askStarts(
+    queries: BrokerQueries,
+    rows: readonly NotedOffset[],
+    done: (errors: readonly (string | null)[]) => void,
+  ): void {
+    queries.commit(this.#withNotes(rows), done)
   }
 
   #commit(noted: readonly NotedOffset[], timeoutMs: number): string | null {
-    const { bridge, consumer, identity: pipeline } = this.#options
+    const { bridge, consumer } = this.#options
     if (noted.length === 0) return null
-    const rows = noted.map(({ note, ...row }) => ({
-      ...row,
-      metadata: this.#hasNotes ? encodeNote({ ...note, pipeline }) : null,
-    }))
     try {
-      const answers = bridge.consumerCommit(consumer, rows, timeoutMs)
+      const answers = bridge.consumerCommit(consumer, this.#withNotes(noted), timeoutMs)
       if (timeoutMs > 0) this.note(answers)
       return answers.find((one) => one.error !== null)?.error ?? null
     } catch (thrown) {
       return codeOf(thrown)
     }
+  }
+
+  #withNotes(noted: readonly NotedOffset[]): CommitOffset[] {
+    const { identity: pipeline } = this.#options
+    return noted.map(({ note, ...row }) => ({
+      ...row,
+      metadata: this.#hasNotes ? encodeNote({ ...note, pipeline }) : null,
+    }))
   }
 
   /**

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../core/clock.ts'
-import type { BulkProducer } from './bulk-producer.ts'
+import type { BulkProducer } from './producer.ts'
 
 /** A record to send; it stays as it is until the next one is asked for. */
 export interface FeedRecord {

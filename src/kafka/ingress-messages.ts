@@ -14,15 +14,7 @@ import {
   type ConsumerEvent,
   type PartitionOffset,
 } from '../bridge/bridge.ts'
-
-/** A committed offset that the topic no longer holds. */
-export interface LostRange {
-  readonly topic: string
-  readonly partition: number
-  /** Offsets [from, to) expired before they were read. */
-  readonly from: number
-  readonly to: number
-}
+import type { OffsetRange } from '../core/topic-partition.ts'
 
 /** 32 hex digits by topic; null: the broker tells none. */
 export type TopicIds = Readonly<Record<string, string | null>>
@@ -73,7 +65,7 @@ export type FromIngress =
       readonly ingressIndex: number
       /** With the offset to start from, resolved. */
       readonly partitions: readonly PartitionOffset[]
-      readonly lost: readonly LostRange[]
+      readonly lost: readonly OffsetRange[]
       /** Of their topics. */
       readonly topicIds: TopicIds
     }

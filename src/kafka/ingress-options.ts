@@ -9,11 +9,11 @@ import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import type { FromIngress, ToIngress } from './ingress-messages.ts'
 import type { Membership } from './membership.ts'
-import type { OffsetRange } from './offset-ranges.ts'
 import type { PipelineIdentity } from './pipeline-identity.ts'
 import type { SignIn } from './sign-in.ts'
 import type { Subscription } from './subscription.ts'
 import type { StartPosition } from '../options/notations.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
 
 export interface IngressOptions {
   readonly ingressIndex: number

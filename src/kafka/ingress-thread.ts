@@ -16,20 +16,19 @@
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
 import {
+  type ConsumerEvent,
   FILL_EVENTS,
   FILL_FULL,
-  type ConsumerEvent,
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
+import { Reachability, Stall } from './backpressure.ts'
 import { droppedEvents, errorMessage, type ToIngress } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
-import type { OffsetRange } from './offset-ranges.ts'
-import { EndsDue } from './partition-ends.ts'
-import { Reachability } from './reachability.ts'
-import { Stall } from './stall.ts'
+import { EndsDue } from './partition-state.ts'
 import { UnreadablePartitions } from './unreadable.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
 
 /** One wait for a slot or for room in the queue; then everything is looked at again. */
 const WAIT_MS = 20

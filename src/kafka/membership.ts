@@ -16,25 +16,25 @@
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
  * few for each assign and one round of those that are asked again.
  */
-import { OFFSET_BEGINNING, type ConsumerEvent, type PartitionOffset } from '../bridge/bridge.ts'
+import { type ConsumerEvent, OFFSET_BEGINNING, type PartitionOffset } from '../bridge/bridge.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
-import {
-  BrokerQueries,
-  keyOf,
-  type Facts,
-  type FoundOffset,
-  type TopicPartition,
-  type Want,
-} from './broker-queries.ts'
+import { BrokerQueries, type Facts, type FoundOffset, type Want } from './broker-queries.ts'
 import type { PartitionNote } from './commit-note.ts'
 import { Commits } from './commits.ts'
 import { askReaders, type GroupQuestion, type GroupReaders } from './group-check.ts'
-import { endOf, heldFrom, noteAskedEnd, positionOf, reachedStop, type Held } from './held.ts'
-import type { LostRange, Position, ToIngress, TopicIds } from './ingress-messages.ts'
+import type { Position, ToIngress, TopicIds } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
-import type { OffsetRange } from './offset-ranges.ts'
-import { ENDS_TIMEOUT_MS } from './partition-ends.ts'
+import {
+  ENDS_TIMEOUT_MS,
+  endOf,
+  type Held,
+  heldFrom,
+  noteAskedEnd,
+  positionOf,
+  reachedStop,
+} from './partition-state.ts'
 import { startAlone, startOf } from './start-offsets.ts'
+import { keyOf, type OffsetRange, type TopicPartition } from '../core/topic-partition.ts'
 
 /**
  * How long a question may take, by attempt. An unreachable leader holds up those that are asked
@@ -100,7 +100,7 @@ interface Ready {
   readonly at: FoundOffset
   readonly isFresh: boolean
   readonly note: PartitionNote
-  readonly lost: LostRange | null
+  readonly lost: OffsetRange | null
 }
 
 export class Membership {
@@ -349,7 +349,8 @@ export class Membership {
 
   #answered(waiting: Waiting, facts: Facts | undefined): void {
     if (facts === undefined || facts.problem !== null) {
-      this.#askAgain(waiting, facts?.problem ?? 'no answer')
+      const tookMs = this.#options.nowMs() - waiting.askedMs
+      this.#askAgain(waiting, facts?.problem ?? 'no answer', tookMs)
       return
     }
     const { purpose, takenMs } = waiting
@@ -391,12 +392,12 @@ export class Membership {
     send({ kind: 'trouble', ingressIndex, ...what, topic, partition, offset })
   }
 
-  #askAgain(waiting: Waiting, problem: string): void {
+  /** @param tookMs how long it took to hear so. */
+  #askAgain(waiting: Waiting, problem: string, tookMs: number): void {
     this.#isUntold ||= waiting.problem !== problem
     waiting.problem = problem
     waiting.attempt++
     const nowMs = this.#options.nowMs()
-    const tookMs = nowMs - waiting.askedMs
     waiting.askAtMs =
       nowMs + Math.min(ASK_AGAIN_MS_MAX, Math.max(ASK_AGAIN_MS, ASK_AGAIN_FACTOR * tookMs))
     this.#askAtMs = Math.min(this.#askAtMs, waiting.askAtMs)
@@ -456,21 +457,20 @@ export class Membership {
     return true
   }
 
-  /** @returns those that may begin: others are asked for again. */
+  /** @returns those that may begin: others follow once the group has their start. */
   #commitStarts(ready: readonly Ready[]): readonly Ready[] {
-    if (!this.#options.commits) return ready
-    const fresh = ready.filter(({ isFresh }) => isFresh)
-    const error = this.commits.sendStarts(
-      fresh.map(({ waiting: { topic, partition }, at, note }) => ({
-        topic,
-        partition,
-        offset: at.offset,
-        leaderEpoch: at.leaderEpoch,
-        note,
-      })),
-    )
-    if (error === null) return ready
-    for (const { waiting } of fresh) this.#askAgain(waiting, `commit of its start: ${error}`)
+    const fresh = this.#options.commits ? ready.filter(({ isFresh }) => isFresh) : []
+    if (fresh.length === 0) return ready
+    const rows = fresh.map(({ waiting: { topic, partition }, at, note }) => {
+      return { topic, partition, ...at, note }
+    })
+    this.commits.askStarts(this.#queries, rows, (errors) => {
+      for (const [index, one] of fresh.entries()) {
+        const error = errors[index] ?? null
+        if (error === null) this.#ready.push({ ...one, isFresh: false })
+        else this.#askAgain(one.waiting, `commit of its start: ${error}`, 0)
+      }
+    })
     return ready.filter(({ isFresh }) => !isFresh)
   }
 

@@ -10,24 +10,17 @@
  * Kafka answers both (ListOffsets by timestamp). Asked once, by a consumer that joins no group.
  */
 import {
-  OFFSET_END,
-  OFFSET_NONE,
   type Bridge,
   type BridgeId,
+  OFFSET_END,
+  OFFSET_NONE,
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import { askOffsets, type Deadline } from './broker-queries.ts'
 import { topicProblem } from './preflight.ts'
-
-/** Offsets [from, to) of one partition; empty where the two are equal. */
-export interface OffsetRange {
-  readonly topic: string
-  readonly partition: number
-  readonly from: number
-  readonly to: number
-}
+import type { OffsetRange } from '../core/topic-partition.ts'
 
 export interface SpanQuery {
   /** Names, or ^regular expressions. */

@@ -7,9 +7,9 @@
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
-import { readToken } from './token-file.ts'
+import { readSmallFile, type ReadText } from '../core/small-file.ts'
 
-export interface SignInOptions {
+interface SignInOptions {
   readonly bridge: Pick<Bridge, 'consumerSetPassword' | 'consumerSetToken'>
   readonly consumer: BridgeId
   /** KAFKA_TOKEN_FILE; null: none. */
@@ -64,4 +64,77 @@ export class SignIn {
       this.#options.warn(error.message)
     }
   }
+}
+
+/*
+ * KAFKA_TOKEN_FILE: the token of SASL OAUTHBEARER, as an agent beside logpipe keeps it in a file.
+ *
+ * A JWT says of itself for whom and until when it is good; that is read, not verified: the broker
+ * does that. Another token is believed to be good for OPAQUE_MS. Bound: the file is small.
+ */
+
+export interface Token {
+  readonly value: string
+  /** ms since 1970. */
+  readonly expiresMs: number
+  readonly principal: string
+}
+
+/** A token that does not tell its end is read again long before this. */
+const OPAQUE_MS = 3_600_000
+/** One that is good for longer is read again, too; librdkafka counts in microseconds. */
+const LIFE_MS_MAX = 365 * 24 * 3_600_000
+/** Used where the token names nobody; brokers take the name from the token itself. */
+const PRINCIPAL = 'logpipe'
+
+/**
+ * @param nowMs since 1970
+ * @throws LogpipeError KAFKA_AUTH when there is no token in the file that is good now.
+ */
+export function readToken(file: string, nowMs: number, readText: ReadText = readSmallFile): Token {
+  const value = read(file, readText)
+  const { exp, sub } = claimsOf(value)
+  const expiresMs = typeof exp === 'number' ? endOf(exp, nowMs) : nowMs + OPAQUE_MS
+  if (expiresMs <= nowMs) {
+    const end = new Date(expiresMs).toISOString()
+    throw refusal(`the token in ${file} expired at ${end}; put a new one there`)
+  }
+  return { value, expiresMs, principal: isName(sub) ? sub : PRINCIPAL }
+}
+
+/** Any JSON number is a NumericDate (RFC 7519): fractions, and what no clock will ever show. */
+function endOf(exp: number, nowMs: number): number {
+  return Math.floor(Math.min(Math.max(exp * 1000, 0), nowMs + LIFE_MS_MAX))
+}
+
+function isName(sub: unknown): sub is string {
+  return typeof sub === 'string' && sub !== '' && !/\p{Cc}/u.test(sub)
+}
+
+function read(file: string, readText: ReadText): string {
+  let value: string
+  try {
+    value = readText(file).trim()
+  } catch (cause) {
+    if (!(cause instanceof LogpipeError)) throw cause
+    throw refusal(cause.message, cause)
+  }
+  // What RFC 6750 allows in a bearer token; librdkafka would send anything.
+  if (/^[\w.~+/-]+=*$/.test(value)) return value
+  throw refusal(`${file} holds ${value === '' ? 'nothing' : 'something that is no token'}`)
+}
+
+/** The middle part of a JWT; nothing of any other token. */
+function claimsOf(value: string): { readonly exp?: unknown; readonly sub?: unknown } {
+  const [, payload, ...rest] = value.split('.')
+  if (payload === undefined || rest.length !== 1) return {}
+  try {
+    return Object(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')))
+  } catch {
+    return {} // Three parts, but no JWT.
+  }
+}
+
+function refusal(message: string, cause?: unknown): LogpipeError {
+  return new LogpipeError('KAFKA_AUTH', `KAFKA_TOKEN_FILE: ${message}`, { cause })
 }

@@ -17,8 +17,8 @@
 import type { CommittedOffset } from '../bridge/bridge.ts'
 import type { StartPosition } from '../options/notations.ts'
 import { decodeNote, type GroupStart } from './commit-note.ts'
-import type { Facts, FoundOffset, TopicPartition } from './broker-queries.ts'
-import type { LostRange } from './ingress-messages.ts'
+import type { Facts, FoundOffset } from './broker-queries.ts'
+import type { OffsetRange, TopicPartition } from '../core/topic-partition.ts'
 
 /**
  * Members that start together see each other's first commits: for so long a topic without any
@@ -45,7 +45,7 @@ export type StartAnswer =
       /** It is not what the group has committed. */
       readonly isFresh: boolean
       readonly group: GroupStart | null
-      readonly lost: LostRange | null
+      readonly lost: OffsetRange | null
       /** The topic was made anew since the group committed. */
       readonly isAnew: boolean
     }
@@ -141,6 +141,6 @@ function byPosition(
   return facts.atTime.offset >= 0 ? facts.atTime : end
 }
 
-function rangeOf({ topic, partition }: TopicPartition, from: number, to: number): LostRange {
+function rangeOf({ topic, partition }: TopicPartition, from: number, to: number): OffsetRange {
   return { topic, partition, from, to }
 }

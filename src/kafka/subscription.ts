@@ -24,6 +24,7 @@ import {
 } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
+import { keyOf } from '../core/topic-partition.ts'
 
 interface TopicSize {
   readonly topic: string
@@ -145,11 +146,10 @@ export class Subscription {
         offset,
       })),
     )
-    const nameOf = (one: PartitionOffset) => `${one.topic}/${one.partition}`
     const added = all.filter(
-      (one) => one.partition % share.count === share.index && !this.#given.has(nameOf(one)),
+      (one) => one.partition % share.count === share.index && !this.#given.has(keyOf(one)),
     )
-    for (const one of added) this.#given.add(nameOf(one))
+    for (const one of added) this.#given.add(keyOf(one))
     return added
   }
 

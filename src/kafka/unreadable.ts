@@ -20,7 +20,7 @@
 import assert from 'node:assert/strict'
 import type { ConsumerEvent } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
-import type { Held } from './held.ts'
+import type { Held } from './partition-state.ts'
 import type { StuckPartition } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 

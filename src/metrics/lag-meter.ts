@@ -20,6 +20,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import type { PartitionLag } from './runtime-metrics.ts'
+import { keyOf } from '../core/topic-partition.ts'
 
 /** One partition as it stands. */
 export interface PartitionReading {
@@ -72,7 +73,7 @@ export class LagMeter {
     const tracks = new Map<string, Track>()
     for (const reading of readings) {
       if (reading.endOffset < 0) continue
-      const key = `${reading.topic}/${reading.partition}`
+      const key = keyOf(reading)
       // The same partition in another assignment may have gone back: it begins anew.
       const known = this.#tracks.get(key)
       const track = known?.follows(reading) === true ? known : new Track(reading, nowMs)

@@ -10,6 +10,7 @@
  */
 import assert from 'node:assert/strict'
 import type { BodyBuilder, MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'
+import { keyOf } from '../core/topic-partition.ts'
 
 export interface CountedPatterns {
   /** As the filter has them; none: every record counts. */
@@ -81,7 +82,7 @@ export class PatternCounts {
 
   /** The documents of one partition, one behind another. */
   add(topic: string, partition: number, documents: Uint8Array): void {
-    const key = `${topic}/${partition}`
+    const key = keyOf({ topic, partition })
     let entry = this.#partitions.get(key)
     if (entry === undefined) {
       entry = { topic, partition, counts: this.#labels.map(() => 0) }

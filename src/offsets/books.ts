@@ -20,6 +20,7 @@
  * Bound. One book for each topic-partition ever assigned; LOST_RANGES_MAX ranges in each.
  */
 import assert from 'node:assert/strict'
+import { keyOf } from '../core/topic-partition.ts'
 
 /**
  * Why a record was filtered out: the pattern, the span of time of a replay, or one of the features
@@ -221,7 +222,7 @@ export class Books {
 
   /** The book of a partition; keep it, rather than ask for every record. */
   of(topic: string, partition: number): Book {
-    const key = `${topic}/${partition}`
+    const key = keyOf({ topic, partition })
     const known = this.#books.get(key)
     if (known !== undefined) return known.book
     assert(Number.isSafeInteger(partition) && partition >= 0)

@@ -20,6 +20,7 @@
  */
 import assert from 'node:assert/strict'
 import { dropOffsets, makeNode, TileList, type Node } from './tile-list.ts'
+import { keyOf } from '../core/topic-partition.ts'
 
 /** A partition as given to this process. */
 export interface AssignedPartition {
@@ -100,10 +101,10 @@ export class Ledger {
    * @returns the id of the assignment closed thereby, or null.
    */
   open(partition: AssignedPartition): number | null {
-    const { assignmentId, topic, epoch, startOffset } = partition
+    const { assignmentId, epoch, startOffset } = partition
     assert(Number.isSafeInteger(startOffset) && startOffset >= 0, 'a real start offset')
     assert(!this.#open.has(assignmentId) && !this.#closedIds.has(assignmentId), 'a new id')
-    const key = homeKey(topic, partition.partition)
+    const key = keyOf(partition)
     let home = this.#homes.get(key)
     if (home === undefined) {
       home = { epoch: -1, pendingCount: 0, open: null }
@@ -251,7 +252,7 @@ export class Ledger {
 
   /** Pending offsets of a partition over all its assignments: what the books call pending. */
   pendingOf(topic: string, partition: number): number {
-    return this.#homes.get(homeKey(topic, partition))?.pendingCount ?? 0
+    return this.#homes.get(keyOf({ topic, partition }))?.pendingCount ?? 0
   }
 
   /** Settles that came after the close of their assignment. */
@@ -287,8 +288,4 @@ export class Ledger {
     assert(assignment !== undefined, 'an open assignment')
     return assignment
   }
-}
-
-function homeKey(topic: string, partition: number): string {
-  return `${topic}/${partition}`
 }

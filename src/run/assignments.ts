@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import type { Position } from '../kafka/ingress-messages.ts'
 import type { Book, Books } from '../offsets/books.ts'
+import { keyOf } from '../core/topic-partition.ts'
 
 export interface AssignmentState {
   readonly assignmentId: number
@@ -51,7 +52,7 @@ export class Assignments {
     log?: string,
   ): AssignmentState {
     assert(offset >= 0)
-    const key = `${topic}/${partition}`
+    const key = keyOf({ topic, partition })
     const epoch = (this.#epochs.get(key) ?? 0) + 1
     this.#epochs.set(key, epoch)
     const state: AssignmentState = {

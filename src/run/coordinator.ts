@@ -26,6 +26,7 @@ import { lookAtHolds } from './holds.ts'
 import { bookGap, bookLoss, bookUnreadable } from './losses.ts'
 import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
 import type { ToFilter } from './thread-data.ts'
+import { keyOf } from '../core/topic-partition.ts'
 
 export interface CoordinatorOptions {
   readonly ledger: Ledger
@@ -162,7 +163,7 @@ export class Coordinator {
 
   #assign(message: Extract<FromIngress, { kind: 'assign' }>): void {
     const partitions = message.partitions.map((one) => {
-      const remembered = this.#remembered.get(`${one.topic}/${one.partition}`) ?? 0
+      const remembered = this.#remembered.get(keyOf(one)) ?? 0
       return { ...one, offset: Math.max(one.offset, remembered) }
     })
     for (const range of message.lost) bookLoss(this.#options, range)
@@ -186,7 +187,7 @@ export class Coordinator {
       if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
       this.assignments.close(assignmentId)
     }
-    this.#remembered.delete(`${topic}/${partition}`)
+    this.#remembered.delete(keyOf({ topic, partition }))
     this.#give(ingressIndex, partitions, topicIds)
     if (commits) toIngress(ingressIndex, { kind: 'commit', commits: partitions })
   }
@@ -260,7 +261,7 @@ export class Coordinator {
     const { ledger, commits } = this.#options
     if (commits || !ledger.isOpen(assignmentId)) return
     const { topic, partition } = this.assignments.get(assignmentId)
-    this.#remembered.set(`${topic}/${partition}`, ledger.watermark(assignmentId))
+    this.#remembered.set(keyOf({ topic, partition }), ledger.watermark(assignmentId))
   }
 
   #place(run: MatchedBatch['runs'][number]): PlacedRun | null {

@@ -7,7 +7,7 @@
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { OffsetRange } from '../sink/elasticsearch/overflow.ts'
+import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
 
 export interface HeldOffsetsParts {
   readonly bridge: Bridge
@@ -57,7 +57,7 @@ export class HeldOffsets {
    */
   async believed({ topic, partition, to }: OffsetRange): Promise<Watermarks> {
     const { clock } = this.#parts
-    const key = `${topic}/${partition}`
+    const key = keyOf({ topic, partition })
     for (;;) {
       const held = await this.#told(topic, partition)
       const isShort = held.high < to

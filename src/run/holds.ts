@@ -8,6 +8,7 @@ import type { ToIngress } from '../kafka/ingress-messages.ts'
 import type { Ledger } from '../offsets/ledger.ts'
 import type { Sink } from '../sink/sink.ts'
 import type { AssignmentState } from './assignments.ts'
+import { keyOf } from '../core/topic-partition.ts'
 
 export interface HoldParts {
   readonly ledger: Pick<Ledger, 'isOpen' | 'isFull'>
@@ -20,13 +21,11 @@ export function lookAtHolds(
   states: Iterable<AssignmentState>,
   { ledger, sink, toIngress }: HoldParts,
 ): void {
-  const crowded = new Set(
-    sink.crowdedPartitions?.().map(({ topic, partition }) => `${topic}/${partition}`),
-  )
+  const crowded = new Set(sink.crowdedPartitions?.().map(keyOf))
   for (const state of states) {
     const { assignmentId, ingressIndex, topic, partition } = state
     if (!ledger.isOpen(assignmentId)) continue
-    const isHeld = ledger.isFull(assignmentId) || crowded.has(`${topic}/${partition}`)
+    const isHeld = ledger.isFull(assignmentId) || crowded.has(keyOf({ topic, partition }))
     if (isHeld === state.held) continue
     state.held = isHeld
     toIngress(ingressIndex, { kind: isHeld ? 'pause' : 'resume', assignmentIds: [assignmentId] })

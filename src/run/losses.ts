@@ -1,7 +1,7 @@
 /** Records that nobody can read any more, told and counted once. */
-import type { LostRange } from '../kafka/ingress-messages.ts'
 import type { Books } from '../offsets/books.ts'
 import type { RunReport } from '../pool/run-log.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
 
 export interface LossReport {
   readonly books: Books
@@ -11,7 +11,7 @@ export interface LossReport {
 /** Offsets that expired before they were read. */
 export function bookLoss(
   { books, warn }: LossReport,
-  { topic, partition, from, to }: LostRange,
+  { topic, partition, from, to }: OffsetRange,
 ): void {
   books.of(topic, partition).lose('retention', from, to)
   const what = `${topic} [${partition}]: offsets ${from} to ${to - 1} expired unread`
@@ -21,7 +21,7 @@ export function bookLoss(
 /** Offsets that Kafka has and cannot give. */
 export function bookUnreadable(
   { books, warn }: LossReport,
-  { topic, partition, from, to, reason }: LostRange & { readonly reason: string },
+  { topic, partition, from, to, reason }: OffsetRange & { readonly reason: string },
 ): void {
   books.of(topic, partition).lose('unreadable', from, to)
   const what = `${topic} [${partition}]: skipped offsets ${from} to ${to - 1}, which cannot be read`
@@ -31,7 +31,7 @@ export function bookUnreadable(
 /** A gap that ends at the low watermark was not compaction: those records expired unread. */
 export function bookGap(
   report: LossReport,
-  { topic, partition }: Pick<LostRange, 'topic' | 'partition'>,
+  { topic, partition }: Pick<OffsetRange, 'topic' | 'partition'>,
   run: RunReport,
 ): void {
   if (run.lowWatermark <= run.coverFrom) return

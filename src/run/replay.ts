@@ -8,8 +8,9 @@
 import type { Bridge } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { configRefusal, outsideOfGroup } from '../kafka/consumer-settings.ts'
-import { rangesOf, type OffsetRange, type SpanQuery } from '../kafka/offset-ranges.ts'
+import { rangesOf, type SpanQuery } from '../kafka/offset-ranges.ts'
 import type { PipelineSettings } from './settings.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
 
 /** All questions together: brokers that restart are back by then. */
 const ASK_MS_MAX = 60_000

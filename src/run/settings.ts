@@ -4,11 +4,11 @@
  * The CLI makes it from the Config; the demo, the bench and the tests make their own.
  */
 import type { FillLimits } from '../bridge/bridge.ts'
-import type { OffsetRange } from '../kafka/offset-ranges.ts'
 import type { PipelineIdentity } from '../kafka/pipeline-identity.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
 
 export interface PipelineSettings {
   readonly mode: 'worker' | 'direct'

@@ -23,7 +23,7 @@ import type { Book, Books } from '../offsets/books.ts'
 import { batchOf, type PlacedDocument } from '../sink/elasticsearch/batch.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
 import type { SourceRange, Spill, SpillDamage } from '../sink/spill/contract.ts'
-import type { OffsetRange } from '../sink/elasticsearch/overflow.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
 import type { Refetched, Refetcher } from './refetch.ts'
 
 /** What the repair needs of the Elasticsearch output. */

@@ -11,7 +11,6 @@ import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
-import type { OffsetRange } from '../kafka/offset-ranges.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { configRefusal } from '../kafka/consumer-settings.ts'
 import {
@@ -31,6 +30,7 @@ import { SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import { FilterStage } from './filter-stage.ts'
 import type { ThreadData, ToFilter } from './thread-data.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 import { loadBridge } from '../../src/bridge/load.ts'
 import { makeLogLines } from '../../src/core/log-lines.ts'
 import { EMBEDDED_KAFKA_CONFIG } from '../../src/demo/embedded.ts'
-import { openBulkProducer } from '../../src/kafka/bulk-producer.ts'
+import { openBulkProducer } from '../../src/kafka/producer.ts'
 import { FakeBulk } from '../helpers/fake-bulk.ts'
 import { startControlProgram, startProgram, temporaryFolder, until } from '../helpers/program.ts'
 

@@ -12,6 +12,7 @@ import {
   type BrokerAnswer,
   type CommitOffset,
   type CommittedOffset,
+  type PartitionError,
   type PartitionOffset,
 } from '../../src/bridge/bridge.ts'
 import type { FromIngress, ToIngress } from '../../src/kafka/ingress-messages.ts'
@@ -40,6 +41,8 @@ export class FakeBrokers {
   readonly partitions = new Map<string, FakePartition>()
   readonly committed = new Map<string, { offset: number; metadata: string | null }>()
   commitError: string | null = null
+  /** The group refuses commits until its members have been served: who waits, waits in vain. */
+  isRebalancing = false
   #answers: BrokerAnswer[] = []
   #question = 0
   #assignmentId = 0
@@ -132,6 +135,17 @@ export class FakeBrokers {
     return { ...place, offset, metadata, leaderEpoch: 7, error: null }
   }
 
+  #commit(rows: readonly CommitOffset[]): PartitionError[] {
+    return rows.map(({ topic, partition, offset, metadata = null }) => {
+      const error = this.isRebalancing ? 'REBALANCE_IN_PROGRESS' : this.commitError
+      if (error === null) {
+        this.committed.set(keyOf({ topic, partition }), { offset, metadata })
+        this.log.push(`commit ${topic}/${partition} ${offset}`)
+      }
+      return { topic, partition, offset, error }
+    })
+  }
+
   #bridge(): Partial<Bridge> {
     const name = ({ topic, partition }: PartitionOffset) => `${topic}/${partition}`
     return {
@@ -147,15 +161,14 @@ export class FakeBrokers {
       consumerAssignmentLost: () => false,
       consumerWatermarks: () => ({ low: -1, high: -1 }),
       consumerLeaderEpoch: () => 7,
-      consumerCommit: (_, rows: readonly CommitOffset[] | null) => {
-        return (rows ?? []).map(({ topic, partition, offset, metadata = null }) => {
-          const error = this.commitError
-          if (error === null) {
-            this.committed.set(keyOf({ topic, partition }), { offset, metadata })
-            this.log.push(`commit ${topic}/${partition} ${offset}`)
-          }
-          return { topic, partition, offset, error }
-        })
+      consumerCommit: (_, rows: readonly CommitOffset[] | null, timeoutMs) => {
+        if (!this.isRebalancing) return this.#commit(rows ?? [])
+        this.nowMs += timeoutMs
+        throw Object.assign(new Error('cannot commit'), { code: '_TIMED_OUT' })
+      },
+      consumerAskCommit: (_, rows: readonly CommitOffset[]) => {
+        const none = { leaderEpoch: -1, metadata: null }
+        return this.#answer({ partitions: this.#commit(rows).map((row) => ({ ...none, ...row })) })
       },
       consumerAskCommitted: (_, rows) => {
         const keys = rows === null ? [...this.committed.keys()] : rows.map(keyOf)

@@ -1,12 +1,10 @@
 /** The two producers on the embedded broker: confirmation, bounds, back-pressure, errors. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { makeLogLines } from '../../src/core/log-lines.ts'
 import { systemClock } from '../../src/core/clock.ts'
-import { openBulkProducer } from '../../src/kafka/bulk-producer.ts'
+import { makeLogLines } from '../../src/core/log-lines.ts'
 import { feed, type FeedTotals } from '../../src/kafka/feed.ts'
-import type { ProducerRecord } from '../../src/kafka/producer-client.ts'
-import { openProducer } from '../../src/kafka/producer.ts'
+import { openBulkProducer, openProducer, type ProducerRecord } from '../../src/kafka/producer.ts'
 import { type MockCluster, openMockCluster } from './mock-cluster.ts'
 
 let cluster: MockCluster

@@ -18,6 +18,7 @@ function brokers(...answers: readonly Partial<BrokerAnswer>[]) {
   let question = 0
   const ask = () => ++question
   return {
+    consumerAskCommit: ask,
     consumerAskCommitted: ask,
     consumerAskOffsets: ask,
     consumerAskTopics: ask,
@@ -84,4 +85,18 @@ test('an id that is waited for is told, or why not', () => {
     code: 'KAFKA_UNREACHABLE',
     message: /id of topic app: topic's id: _TRANSPORT/,
   })
+})
+
+test('a commit is answered beside reading, an offset each', () => {
+  const offsets = [0, 1].map((partition) => ({ topic: 'app', partition, offset: 5 }))
+  const commit = (answer: Partial<BrokerAnswer>) => {
+    const queries = new BrokerQueries(brokers(answer), 1)
+    let found: readonly (string | null)[] = []
+    queries.commit(offsets, (errors) => (found = errors))
+    queries.serve(0)
+    return found
+  }
+  const half = { partitions: [row(1, 5, 'REBALANCE_IN_PROGRESS'), row(0, 5)] }
+  assert.deepEqual(commit(half), [null, 'REBALANCE_IN_PROGRESS'])
+  assert.deepEqual(commit({ error: '_WAIT_COORD' }), ['_WAIT_COORD', '_WAIT_COORD'])
 })

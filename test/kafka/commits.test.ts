@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CommitOffset } from '../../src/bridge/bridge.ts'
 import { Commits } from '../../src/kafka/commits.ts'
-import { heldFrom, type Held } from '../../src/kafka/held.ts'
+import { heldFrom, type Held } from '../../src/kafka/partition-state.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 
 const at = (offset: number) => ({ topic: 't', partition: 0, offset })

@@ -1,7 +1,7 @@
 /** Which offsets hold a span of time, and which topics and partitions are meant. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OFFSET_END, type Bridge, type PartitionOffset } from '../../src/bridge/bridge.ts'
+import { type Bridge, OFFSET_END, type PartitionOffset } from '../../src/bridge/bridge.ts'
 import { rangesOf, type SpanQuery } from '../../src/kafka/offset-ranges.ts'
 
 /** Timestamps of the records of each partition, by topic. */

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Bridge } from '../../src/bridge/bridge.ts'
-import { heldFrom, noteAskedEnd, type Held } from '../../src/kafka/held.ts'
+import { heldFrom, noteAskedEnd, type Held } from '../../src/kafka/partition-state.ts'
 import type { FromIngress, StuckPartition } from '../../src/kafka/ingress-messages.ts'
 import { Search, UnreadablePartitions } from '../../src/kafka/unreadable.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OFFSET_END, type Bridge } from '../../src/bridge/bridge.ts'
-import { endOf, heldFrom, noteAskedEnd } from '../../src/kafka/held.ts'
+import { endOf, heldFrom, noteAskedEnd } from '../../src/kafka/partition-state.ts'
 import { rangesOf } from '../../src/kafka/offset-ranges.ts'
 import { Books } from '../../src/offsets/books.ts'
 import { Ledger } from '../../src/offsets/ledger.ts'

@@ -63,6 +63,8 @@ class Questions {
   // Each row's offset is a time, or logical.
   int64_t offsets(const std::vector<PartitionOffset>& partitions, int timeoutMs);
   int64_t topics(const std::vector<std::string>& topics, int timeoutMs);
+  // Commits; each row's answer is its error.
+  int64_t commit(const std::vector<PartitionOffset>& offsets);
   // Of any group, joined or not.
   int64_t members(const std::string& group, int timeoutMs);
   // Waits at most timeoutMs for the first.

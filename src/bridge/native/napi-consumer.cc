@@ -400,6 +400,14 @@ Value consumerAskTopics(Call& call) {
   return call.of(static_cast<double>(consumer->questions().topics(topics, timeoutMs)));
 }
 
+Value consumerAskCommit(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  const std::vector<PartitionOffset> rows = call.partitionOffsets(call.at(1), "offsets");
+  if (rows.empty()) throw Misuse("offsets must not be empty");
+  return call.of(static_cast<double>(consumer->questions().commit(rows)));
+}
+
 Value consumerAskMembers(Call& call) {
   call.expect(3);
   const auto consumer = consumerAt(call);
@@ -488,6 +496,7 @@ constexpr Row ROWS[] = {
     {"consumerOffsetsForTimes", consumerOffsetsForTimes},
     {"consumerWatermarks", consumerWatermarks},
     {"consumerMetadata", consumerMetadata},
+    {"consumerAskCommit", consumerAskCommit},
     {"consumerAskCommitted", consumerAskCommitted},
     {"consumerAskOffsets", consumerAskOffsets},
     {"consumerAskTopics", consumerAskTopics},

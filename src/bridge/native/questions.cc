@@ -1,6 +1,6 @@
 // Questions to brokers that do not block: what a group has committed, where partitions begin and
-// end, what topics there are, who is in a group. Each is answered once, on a queue of the
-// consumer, within its time or by an error: librdkafka sees to it.
+// end, what topics there are, who is in a group; and a commit, whose answer is the group's. Each is
+// answered once, on a queue of the consumer, within its time or by an error: librdkafka sees to it.
 #include <cstdio>
 #include <string_view>
 #include <utility>
@@ -182,6 +182,15 @@ int64_t Questions::topics(const std::vector<std::string>& topics, int timeoutMs)
   return next_++;
 }
 
+// librdkafka keeps it for the time that a coordinator may take to come back.
+int64_t Questions::commit(const std::vector<PartitionOffset>& offsets) {
+  const PartitionList list(offsets);
+  const auto error = rd_kafka_commit_queue(handle_, list.get(), queue_, nullptr,
+                                           reinterpret_cast<void*>(next_));
+  if (error) throw Refused(rd_kafka_err2name(error), "cannot commit");
+  return next_++;
+}
+
 int64_t Questions::members(const std::string& group, int timeoutMs) {
   const Options options(handle_, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeoutMs, next_);
   const char* names[] = {group.c_str()};
@@ -197,10 +206,14 @@ std::vector<Answer> Questions::answers(int timeoutMs) {
     Answer answer;
     answer.question = reinterpret_cast<int64_t>(rd_kafka_event_opaque(event));
     const auto error = rd_kafka_event_error(event);
-    if (error) {
-      answer.error = rd_kafka_err2name(error);
-    } else {
-      switch (rd_kafka_event_type(event)) {
+    const auto type = rd_kafka_event_type(event);
+    if (error) answer.error = rd_kafka_err2name(error);
+    if (type == RD_KAFKA_EVENT_OFFSET_COMMIT) {
+      // The error of all where all failed alike, else of one of them: each has its own.
+      answer.partitions = PartitionList::rows(rd_kafka_event_topic_partition_list(event));
+      if (!answer.partitions.empty()) answer.error.clear();
+    } else if (!error) {
+      switch (type) {
         case RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT: readCommitted(event, answer); break;
         case RD_KAFKA_EVENT_LISTOFFSETS_RESULT: readOffsets(event, answer); break;
         case RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT: readTopics(event, answer); break;

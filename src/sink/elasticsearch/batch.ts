@@ -10,6 +10,7 @@
  * of their own, with a copy of their bytes and their part of the batch's credit.
  */
 import assert from 'node:assert/strict'
+import type { TopicPartition } from '../../core/topic-partition.ts'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import { type BodyHold, type Outcome, type SinkRun, NO_HOLD, type SinkBatch } from '../sink.ts'
 import { askAt, indexAt, isVersionedAt } from './action-line.ts'
@@ -35,12 +36,7 @@ export interface LoadBooks {
   settled(documents: number, bytes: number, outcome: Outcome): void
 }
 
-export interface Partition {
-  readonly topic: string
-  readonly partition: number
-}
-
-export interface Origin extends Partition {
+export interface Origin extends TopicPartition {
   /** Which log of the topic's name; absent: not known. */
   readonly log?: string | undefined
   readonly offset: number
@@ -125,8 +121,8 @@ export class Load {
   }
 
   /** The partitions of documents [from, to); one may come twice. */
-  sourcesOf(from: number, to: number): Partition[] {
-    const sources: Partition[] = []
+  sourcesOf(from: number, to: number): TopicPartition[] {
+    const sources: TopicPartition[] = []
     let first = 0
     for (const { topic, partition, offsets } of this.#source.runs) {
       if (first < to && first + offsets.length > from) sources.push({ topic, partition })

@@ -9,15 +9,15 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
+import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
 import type { Auth, Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
 import type { SourceRange, SpillQueue } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
 import { crowdedPartitions } from './index-lanes.ts'
-import type { OffsetRange } from './overflow.ts'
 import { isStubAt, readStub } from './unsendable.ts'
-import { Load, type LoadBooks, type Partition, partOf, wholeOf } from './batch.ts'
+import { Load, type LoadBooks, partOf, wholeOf } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
@@ -186,7 +186,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     return this.#writer.overspill?.movedOutRanges() ?? []
   }
 
-  crowdedPartitions(): readonly Partition[] {
+  crowdedPartitions(): readonly TopicPartition[] {
     return crowdedPartitions(this.#writer.schedule.lanes, this.#overflow, this.#settings)
   }
 

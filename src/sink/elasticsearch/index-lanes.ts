@@ -18,7 +18,8 @@
  * goes to the spill, where there is one.
  */
 import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
-import { type Partition, countOf, detached, partOf, type Parcel } from './batch.ts'
+import { keyOf, type TopicPartition } from '../../core/topic-partition.ts'
+import { countOf, detached, partOf, type Parcel } from './batch.ts'
 import type { SpillQueue } from '../spill/contract.ts'
 import { PROBE_TIMES, type ElasticsearchSettings } from './settings.ts'
 import { ParcelLine } from './slice-queue.ts'
@@ -66,7 +67,7 @@ export class Lane {
   probedCount = 0
   readonly asking = new Map<string, Asking>()
   /** Where its documents come from, by `topic/partition`: what would be paused. */
-  readonly sources = new Map<string, Partition>()
+  readonly sources = new Map<string, TopicPartition>()
   /** It has used up its share of the room. */
   isCrowded = false
 
@@ -83,7 +84,7 @@ export class Lane {
 
   take(parcel: Parcel): void {
     for (const source of parcel.load.sourcesOf(parcel.from, parcel.to)) {
-      this.sources.set(`${source.topic}/${source.partition}`, source)
+      this.sources.set(keyOf(source), source)
     }
     // What was refused, or comes from the spill, stands before what the index has not seen yet.
     const isKnown = parcel.tries > 0 || parcel.load.isReplay
@@ -257,16 +258,16 @@ const SHARE = 1 / 2
 /** Of its share, below which its partitions are read again: pausing costs what was fetched. */
 const REOPEN_PART = 0.75
 
-const NOBODY: readonly Partition[] = []
+const NOBODY: readonly TopicPartition[] = []
 
 /** Looks at every lane anew. @returns the partitions to be paused; one may come twice. */
 export function crowdedPartitions(
   lanes: Lanes,
   overflow: Pick<SpillQueue, 'bytesOfIndex'> | null,
   settings: ElasticsearchSettings,
-): readonly Partition[] {
+): readonly TopicPartition[] {
   if (lanes.size === 0) return NOBODY
-  const partitions: Partition[] = []
+  const partitions: TopicPartition[] = []
   for (const lane of lanes.all) {
     const used = usedPart(lane, overflow, settings)
     lane.isCrowded = used >= (lane.isCrowded ? SHARE * REOPEN_PART : SHARE)

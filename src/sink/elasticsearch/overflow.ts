@@ -14,6 +14,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
+import type { OffsetRange } from '../../core/topic-partition.ts'
 import type { Outcome } from '../sink.ts'
 import type { SourceRange, SpillEntry, SpillQueue, StoredEntry } from '../spill/contract.ts'
 import { RangeTally } from '../spill/format.ts'
@@ -286,16 +287,6 @@ function takeBytes(line: ParcelLine, documentsMax: number): Parcel[] {
  *
  * Bound. Loads without their bodies: as many as the ledger's limit of unresolved offsets allows.
  */
-
-/** Offsets [from, to) of one partition. */
-export interface OffsetRange {
-  readonly topic: string
-  /** Which log of that name; absent: any. */
-  readonly log?: string | undefined
-  readonly partition: number
-  readonly from: number
-  readonly to: number
-}
 
 /** A tag is the load's number times this plus the document's index; 2^53 bounds the product. */
 const TAG_LOAD = 2 ** 20

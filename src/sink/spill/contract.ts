@@ -11,6 +11,7 @@
  * until their segment is deleted. Memory: two staging buffers, one byte an entry for its state, and
  * what a caller has read.
  */
+import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
 import type { TimestampType } from '../../pool/slot-reader.ts'
 
 /** One document, with where it came from. The spill reads it, and keeps no reference to it. */
@@ -43,21 +44,16 @@ export interface StoredEntry extends SpillEntry {
   readonly leftover: boolean
 }
 
-/** Offsets [from, to) of one partition's log, with `count` entries; others between may not be. */
-export interface SourceRange {
-  readonly topic: string
-  /** As in the entries: offsets of a log that was deleted mean nothing in its successor. */
-  readonly log?: string | undefined
-  readonly partition: number
-  readonly from: number
-  readonly to: number
+/**
+ * Offsets [from, to) of one partition's log, with `count` entries; others between may not be. The
+ * log counts: offsets of one that was deleted mean nothing in its successor.
+ */
+export interface SourceRange extends OffsetRange {
   readonly count: number
 }
 
 /** So many entries of one partition. */
-export interface SpillCount {
-  readonly topic: string
-  readonly partition: number
+export interface SpillCount extends TopicPartition {
   readonly count: number
 }
 

@@ -4,6 +4,7 @@
  *
  * Bound. What one call may return, plus one chunk.
  */
+import { keyOf } from '../../core/topic-partition.ts'
 import assert from 'node:assert/strict'
 import { BlockCursor, type DamagedBytes } from './block-cursor.ts'
 import type { StoredEntry, SourceRange, SpillDamage } from './contract.ts'
@@ -221,12 +222,12 @@ function damageOf(
   const lostCount = counts.reduce((sum, { count }) => sum + count, 0)
   const left = new Map<string, number>()
   for (const { topic, partition, count } of counts) {
-    const key = `${topic}/${partition}`
+    const key = keyOf({ topic, partition })
     left.set(key, (left.get(key) ?? 0) + count)
   }
   const named: SourceRange[] = []
   for (const { range, ordinals: span } of ranges) {
-    const key = `${range.topic}/${range.partition}`
+    const key = keyOf(range)
     const leftCount = left.get(key)
     if (leftCount === undefined || !ordinals.some((ordinal) => isWithin(ordinal, span))) continue
     // What was sent counts in the range too, so others may name what this one seems to: all stay.

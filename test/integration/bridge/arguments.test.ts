@@ -141,6 +141,13 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [consumer, [''], 0],
       [consumer, [1], 0],
     ],
+    consumerAskCommit: [
+      [],
+      [gone, [place]],
+      [consumer, null],
+      [consumer, []],
+      [consumer, [{ topic: 't' }]],
+    ],
     consumerAskCommitted: [
       [],
       [gone, null, 0],

@@ -254,12 +254,18 @@ test('questions are answered beside reading, a partition each', async (t) => {
   const rightRow = { topic: 't', partition: 0, offset: 5, metadata: 'a note', leaderEpoch: 0 }
   bridge.consumerCommit(consumer, [rightRow], 5000)
   const first = bridge.consumerAskOffsets(consumer, rows, 5000)
+  const noted = { ...rightRow, partition: 1, offset: 7, metadata: null }
+  const commit = bridge.consumerAskCommit(consumer, [noted])
   const committed = bridge.consumerAskCommitted(consumer, rows.slice(0, 2), 5000)
   const answers = new Map<number, BrokerAnswer>()
   until(() => {
     for (const one of bridge.consumerAnswers(consumer, 20)) answers.set(one.question, one)
-    return answers.size === 2
+    return answers.size === 3
   })
+  assert.deepEqual(
+    answers.get(commit)?.partitions.map(({ offset, error }) => [offset, error]),
+    [[7, null]],
+  )
   assert.deepEqual(
     answers.get(first)?.partitions.map(({ offset, error }) => error ?? offset),
     [0, 0, '_UNKNOWN_PARTITION'],
@@ -268,7 +274,7 @@ test('questions are answered beside reading, a partition each', async (t) => {
     answers.get(committed)?.partitions.map(({ offset, metadata }) => [offset, metadata]),
     [
       [5, 'a note'],
-      [OFFSET_NONE, null],
+      [7, null],
     ],
   )
 })

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogpipeError } from '../../src/core/errors.ts'
-import { SignIn } from '../../src/kafka/sign-in.ts'
-import { readToken } from '../../src/kafka/token-file.ts'
+import { readToken, SignIn } from '../../src/kafka/sign-in.ts'
 
 const NOW_MS = Date.parse('2026-09-01T00:00:00Z')
 const part = (claims: unknown) => Buffer.from(JSON.stringify(claims)).toString('base64url')

@@ -1,7 +1,7 @@
 /** Whether a broker can be reached: told when the last one goes, and when one is back. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Reachability } from '../../src/kafka/reachability.ts'
+import { Reachability } from '../../src/kafka/backpressure.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 
 test('the change is told once each way, and brokers are asked only while in doubt', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { endOf, heldFrom } from '../../src/kafka/held.ts'
+import { EndsDue, endOf, heldFrom } from '../../src/kafka/partition-state.ts'
 
 const held = (state: { offset: number; metEnd?: number }, stopOffset = Infinity) => ({
   ...heldFrom({ topic: 't', partition: 0, offset: state.offset, stopOffset }),
@@ -19,4 +19,15 @@ test('before an end was met the lag is counted to the end as the last fetch said
   assert.equal(endOf(held({ offset: 3 }), 11), 11)
   assert.equal(endOf(held({ offset: 3 }), -1001), -1)
   assert.equal(endOf(held({ offset: 3 }, 7), 11), 7)
+})
+
+test('while records are fetched nobody is asked, otherwise every five seconds', () => {
+  const due = new EndsDue()
+  const asked: number[] = []
+  for (let second = 1; second <= 30; second++) {
+    // Fetches stand still from the 10th to the 20th second; then one partition is held.
+    if (second < 10 || second >= 20) due.noteFetch()
+    if (due.look(second * 1000, second >= 26)) asked.push(second)
+  }
+  assert.deepEqual(asked, [10, 15, 26])
 })
