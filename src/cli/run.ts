@@ -4,11 +4,12 @@
 import os from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { loadBridge } from '../bridge/load.ts'
-import { systemClock } from '../core/clock.ts'
+import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { DEMO_DEFAULTS } from '../demo/demo.ts'
 import { EMBEDDED_KAFKA_CONFIG, openEmbedded } from '../demo/embedded.ts'
+import type { MatchedBatch } from '../filter/slot-filter.ts'
 import { openBulkProducer } from '../kafka/producer.ts'
 import { type Config, fieldOf, patternsOf } from '../options/config.ts'
 import { checkMemory } from '../options/memory.ts'
@@ -22,7 +23,6 @@ import {
   pipelineSettings,
   type Surroundings,
 } from '../run/settings-from-config.ts'
-import { TailSampler } from '../run/tail-sampler.ts'
 import { openLog, refuseOperands, type CommandContext } from './context.ts'
 import { memoryLimit, planMemory, startNotices } from './run-plan.ts'
 import { underLock } from './file-lock.ts'
@@ -191,4 +191,59 @@ function isTaken(row: OptionSpec, { productLine }: Config): boolean {
 function valueOf(config: Config, row: OptionSpec): unknown {
   if (row.env !== 'KAFKA_CONFIG') return config[fieldOf(row.env)]
   return config.kafkaConfig.filter(([name]) => !RELOADED_PROPERTIES.includes(name))
+}
+
+/*
+ * The live tail: a few of the matches, as text, while somebody watches.
+ *
+ * Bound. At most SAMPLES_MAX a second, each cut at SAMPLE_BYTES_MAX, for TAIL_MS_MAX after each
+ * order; while nobody watches, a batch costs one comparison.
+ */
+
+/** What a person can follow. */
+const SAMPLES_MAX = 5
+const SECOND_MS = 1000
+/** What sync passes on of one. */
+const SAMPLE_BYTES_MAX = 16_000
+/** Orders come every few seconds; what forgets to end them must not be served for ever. */
+const TAIL_MS_MAX = 60_000
+const LINE_END = 0x0a
+
+export class TailSampler {
+  readonly #clock: Clock
+  readonly #send: (entries: readonly string[]) => void
+  #endMs = -Infinity
+  #secondMs = -Infinity
+  #count = 0
+
+  constructor(clock: Clock, send: (entries: readonly string[]) => void) {
+    this.#clock = clock
+    this.#send = send
+  }
+
+  /** Shows matches for so long from now. */
+  show(seconds: number): void {
+    this.#endMs = this.#clock.monotonicMs() + Math.min(seconds * SECOND_MS, TAIL_MS_MAX)
+  }
+
+  /** Takes a batch on its way to the output: its first document stands for all. */
+  take(batch: MatchedBatch): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (!(nowMs < this.#endMs)) return
+    if (nowMs - this.#secondMs >= SECOND_MS) {
+      this.#secondMs = nowMs
+      this.#count = 0
+    }
+    if (this.#count >= SAMPLES_MAX) return
+    this.#count++
+    this.#send([firstDocument(batch)])
+  }
+}
+
+/** Its last line; for Elasticsearch, the line before it is what to do with it. */
+function firstDocument({ body, ends }: MatchedBatch): string {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, ends[0] ?? 0)
+  const end = bytes.at(-1) === LINE_END ? bytes.length - 1 : bytes.length
+  const start = end === 0 ? 0 : bytes.lastIndexOf(LINE_END, end - 1) + 1
+  return bytes.toString('utf8', start, Math.min(end, start + SAMPLE_BYTES_MAX))
 }

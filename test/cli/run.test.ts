@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../src/core/clock.ts'
-import { TailSampler } from '../../src/run/tail-sampler.ts'
+import { TailSampler } from '../../src/cli/run.ts'
 
 function batchOf(...documents: readonly string[]) {
   const body = new Uint8Array(Buffer.from(documents.join('')))
