@@ -16,8 +16,9 @@ import type { SpawnChild } from './child.ts'
 import { CommandRunner } from './command-runner.ts'
 import { ControlClient, type Fetch } from './control-client.ts'
 import { Home, type LockFile } from './home.ts'
+import { SNAPSHOT_NAME, spillOf, type LaunchSettings } from './launch.ts'
 import type { Processes } from './processes.ts'
-import { Programs, SNAPSHOT_NAME, spillOf, type LaunchSettings } from './programs.ts'
+import { Programs } from './programs.ts'
 import { Supervisor } from './supervisor.ts'
 
 export interface SyncSettings extends LaunchSettings {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { resolve } from '../../src/options/resolve.ts'
 import { spawnChild } from '../../src/sync/child.ts'
-import { launchOf } from '../../src/sync/programs.ts'
+import { launchOf } from '../../src/sync/launch.ts'
 
 function variablesOf(
   variables: Readonly<Record<string, string>>,
