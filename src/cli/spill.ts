@@ -162,7 +162,7 @@ function concluded(
     if (lost.length > 0) print('read these offsets from Kafka again, with `logpipe replay`\n')
     if (setAside.length > 0) print(`the damaged files are kept as ${setAside.join(', ')}\n`)
   }
-  if (lost.length > 0) return ERRORS.BOOKS.exitStatus
+  if (lost.length > 0) return ERRORS.BOOKS
   return leftCount > 0 ? 1 : 0
 }
 

@@ -38,20 +38,6 @@ export type Outcome =
   | 'counted'
   | 'fenced'
 
-export const OUTCOMES = [
-  'written',
-  'indexed',
-  'duplicate',
-  'superseded',
-  'failure_store',
-  'pipeline_dropped',
-  'dead_lettered',
-  'dropped',
-  'spilled',
-  'counted',
-  'fenced',
-] as const satisfies readonly Outcome[]
-
 /** The documents of one run of a slot: one partition, ascending offsets. */
 export interface SinkRun {
   readonly topic: string

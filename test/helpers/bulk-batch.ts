@@ -6,10 +6,8 @@ import assert from 'node:assert/strict'
 import { BodyBuilder, type MatchedRecord } from '../../src/pool/record-encoder.ts'
 import { TIMESTAMP_TYPES } from '../../src/pool/slot-reader.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
-import {
-  ELASTICSEARCH_DEFAULTS,
-  type DocumentSettings,
-} from '../../src/sink/elasticsearch/settings.ts'
+import type { DocumentSettings } from '../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from './elasticsearch-defaults.ts'
 import { CreditShare } from '../../src/run/credit-share.ts'
 import type { Outcome, SinkBatch, SinkRun } from '../../src/sink/sink.ts'
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { idPrefixOf, needsTopicIds } from '../../src/run/id-prefix.ts'
 import type { OutputSettings } from '../../src/run/settings.ts'
 import { TopicWatch } from '../../src/run/topic-watch.ts'
-import { ELASTICSEARCH_DEFAULTS } from '../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
 
 const TOPIC_ID = '0a1b2c3d4e5f60718293a4b5c6d7e8f9'
 

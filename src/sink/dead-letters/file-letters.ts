@@ -23,7 +23,7 @@ import {
 } from './letter-files.ts'
 
 /** A size that tools can still open, and that is quickly rewritten. */
-export const FILE_BYTES_MAX = 64 * 1024 * 1024
+const FILE_BYTES_MAX = 64 * 1024 * 1024
 
 export interface FileLettersOptions {
   readonly file: string
