@@ -10,7 +10,7 @@
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { BodyBuilder, type MatchedRecord, type RecordEncoder } from '../pool/record-encoder.ts'
-import { RUN_FILTERED, type RunReport } from '../pool/run-log.ts'
+import { RUN_FILTERED, type RunReport } from '../pool/run-reports.ts'
 import type { RunEntry, SlotReader, TimestampType } from '../pool/slot-reader.ts'
 
 /** Where the records of an assignment come from. */

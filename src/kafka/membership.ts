@@ -250,7 +250,7 @@ export class Membership {
 
   /**
    * The offsets of this partition come again, with other records: they belong to another
-   * assignment. What was read of the old log is settled beside it (run/former-logs.ts).
+   * assignment. What was read of the old log is settled beside it (run/assignments.ts).
    */
   rewind({ assignmentId, offset, damage }: Omit<Rewind, 'kind' | 'expected'>): void {
     const held = this.#assignments.get(assignmentId)

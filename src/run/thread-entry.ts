@@ -6,11 +6,12 @@
  */
 import assert from 'node:assert/strict'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { OFFSET_NONE, type BridgeId, type ConsumerOptions } from '../bridge/bridge.ts'
+import { type BridgeId, type ConsumerOptions, OFFSET_NONE } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
-import { IngressThread } from '../kafka/ingress-thread.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
+import type { ToFilter } from '../filter/filter-messages.ts'
+import { FilterThread } from '../filter/filter-thread.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { configRefusal } from '../kafka/consumer-settings.ts'
 import {
@@ -19,6 +20,8 @@ import {
   type GroupQuestion,
   type GroupReaders,
 } from '../kafka/group-check.ts'
+import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
+import { IngressThread } from '../kafka/ingress-thread.ts'
 import type { Membership } from '../kafka/membership.ts'
 import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
@@ -28,9 +31,8 @@ import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
-import { FilterStage } from './filter-stage.ts'
-import type { ThreadData, ToFilter } from './thread-data.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
+import { encoderFor } from './encoders.ts'
+import type { ThreadData } from './threads.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100
@@ -55,10 +57,17 @@ const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | To
  */
 const waiting: ToIngress[] = []
 
-const stage = new FilterStage({
-  data,
+const { replay } = data.settings
+const stage = new FilterThread({
   bridge,
+  pool: data.pool,
+  matcher: data.matcher,
+  memory: data.slots,
   slots,
+  runReports: data.runReports,
+  credit: data.credit,
+  encoder: encoderFor(data.settings.output),
+  span: replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity },
   signals,
   counters,
   send: (message, transfer) => data.port.postMessage(message, [...transfer]),

@@ -1,7 +1,7 @@
 /** The log of runs without a match. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RunLog, RUN_FILTERED, type RunReport } from '../../src/pool/run-log.ts'
+import { RunReports, RUN_FILTERED, type RunReport } from '../../src/pool/run-reports.ts'
 
 const report = (id: number): RunReport => ({
   assignmentId: id,
@@ -16,9 +16,9 @@ const report = (id: number): RunReport => ({
 })
 
 test('entries come out as they went in, lap after lap, also where the counters wrap', () => {
-  const memory = RunLog.allocate(4)
+  const memory = RunReports.allocate(4)
   new Int32Array(memory, 0, 2).fill(-3) // Three entries before the counters pass zero.
-  const log = new RunLog(memory)
+  const log = new RunReports(memory)
   for (let lap = 0; lap < 5; lap++) {
     const seen: RunReport[] = []
     for (let id = 0; id < 4; id++) assert(log.tryWrite(report(id)))
@@ -32,7 +32,7 @@ test('entries come out as they went in, lap after lap, also where the counters w
 })
 
 test('waiting for room returns at once where there is some', () => {
-  const log = new RunLog(RunLog.allocate(1))
+  const log = new RunReports(RunReports.allocate(1))
   log.waitForRoom(60_000)
   assert(log.tryWrite(report(1)))
   log.waitForRoom(1)

@@ -11,16 +11,16 @@
 const SIGNAL = 0
 const WAITERS = 1
 
-/** Int32 words that a Waiting takes. */
-export const WAITING_WORDS = 2
+/** Int32 words that an EventCount takes. */
+export const EVENT_COUNT_WORDS = 2
 
 /** What an attempt gives when there is nothing. */
 export const NOTHING = -1
 
-export class Waiting {
+export class EventCount {
   readonly #words: Int32Array
 
-  /** @param words WAITING_WORDS of them, zero at first. */
+  /** @param words EVENT_COUNT_WORDS of them, zero at first. */
   constructor(words: Int32Array) {
     this.#words = words
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Matchers } from '../../src/run/matchers.ts'
+import { Matchers } from '../../src/filter/matchers.ts'
 
 const OPTIONS = { patterns: [], ignoreCase: false, invertMatch: false }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_LAG, type LagReport } from '../../src/metrics/lag-meter.ts'
 import { COUNTERS, type CounterValues } from '../../src/pool/counters.ts'
-import { statusLines, statusOf, type StatusInput } from '../../src/run/status-lines.ts'
+import { statusLines, statusOf, type StatusInput } from '../../src/run/status.ts'
 import { NoneSink } from '../../src/sink/none-sink.ts'
 
 const NOTHING = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as CounterValues

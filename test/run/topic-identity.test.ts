@@ -1,9 +1,8 @@
 /** What the topics that are read mean for index names and for ids. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { idPrefixOf, needsTopicIds } from '../../src/run/id-prefix.ts'
 import type { OutputSettings } from '../../src/run/settings.ts'
-import { TopicWatch } from '../../src/run/topic-watch.ts'
+import { idPrefixOf, needsTopicIds, TopicWatch } from '../../src/run/topic-identity.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../../src/sink/elasticsearch/settings.ts'
 
 const TOPIC_ID = '0a1b2c3d4e5f60718293a4b5c6d7e8f9'

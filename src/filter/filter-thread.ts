@@ -1,34 +1,35 @@
 /**
- * The filter as a thread runs it: a SlotFilter wired to the run log, to the output's credit, and to
- * what main says about names and patterns. Used by filter threads, and by ingress threads in direct
- * mode.
+ * The filter as a thread runs it: a SlotFilter wired to the run reports, to the credit of the
+ * output, and to what main says about names and patterns. Used by filter threads, and by ingress
+ * threads in direct mode.
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import {
-  SlotFilter,
-  type AssignmentName,
-  type MatchedBatch,
-  type TimeSpan,
-} from '../filter/slot-filter.ts'
+import { type AssignmentName, type MatchedBatch, SlotFilter, type TimeSpan } from './slot-filter.ts'
 import type { CounterRow } from '../pool/counters.ts'
-import { RUN_DROPPED_OVERFLOW, RunLog, type RunReport } from '../pool/run-log.ts'
-import { PHASE_END, type Signals } from '../pool/signals.ts'
+import type { RecordEncoder } from '../pool/record-encoder.ts'
+import { RUN_DROPPED_OVERFLOW, RunReports, type RunReport } from '../pool/run-reports.ts'
+import { type CreditLimits, PHASE_END, type Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
-import type { Slots } from '../pool/slots.ts'
-import { encoderFor } from './encoders.ts'
-import type { PipelineSettings } from './settings.ts'
-import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
+import type { Slots, SlotsMemory } from '../pool/slots.ts'
+import type { FromFilter, ToFilter } from './filter-messages.ts'
 
 /** One wait for the output or for main; then everything is looked at again. */
 const WAIT_MS = 50
 
 const NOTHING_TO_SERVE = () => undefined
 
-export interface FilterStageOptions {
-  readonly data: ThreadData
+export interface FilterThreadOptions {
   readonly bridge: Bridge
+  readonly pool: BridgeId
+  readonly matcher: BridgeId
+  readonly memory: SlotsMemory
   readonly slots: Slots
+  readonly runReports: SharedArrayBuffer
+  readonly credit: CreditLimits
+  readonly encoder: RecordEncoder
+  /** Of a replay: the timestamps that are written. Null: all. */
+  readonly span: TimeSpan | null
   readonly signals: Signals
   readonly counters: CounterRow
   readonly send: (message: FromFilter, transfer: readonly ArrayBuffer[]) => void
@@ -36,10 +37,10 @@ export interface FilterStageOptions {
   readonly readMessages: () => void
 }
 
-export class FilterStage {
-  readonly #options: FilterStageOptions
+export class FilterThread {
+  readonly #options: FilterThreadOptions
   readonly #filter: SlotFilter
-  readonly #runLog: RunLog
+  readonly #runReports: RunReports
   readonly #reader: SlotReader
   readonly #names = new Map<number, AssignmentName>()
   /** Ids rise: one above this was never told, one below and not in #names was given away. */
@@ -50,19 +51,19 @@ export class FilterStage {
   /** Set while a slot is filtered. */
   #whileWaiting: (() => void) | null = null
 
-  constructor(options: FilterStageOptions) {
-    const { data, bridge } = options
+  constructor(options: FilterThreadOptions) {
+    const { bridge, pool, memory, encoder, span } = options
     this.#options = options
-    this.#matcher = data.matcher
-    this.#runLog = new RunLog(data.runLog)
-    this.#reader = new SlotReader(data.slots.slots, data.slots.shape)
+    this.#matcher = options.matcher
+    this.#runReports = new RunReports(options.runReports)
+    this.#reader = new SlotReader(memory.slots, memory.shape)
     this.#filter = new SlotFilter({
       bridge,
-      pool: data.pool,
+      pool,
       reader: this.#reader,
-      recordsMax: data.slots.shape.recordsMax,
-      encoder: encoderFor(data.settings.output),
-      span: spanOf(data.settings),
+      recordsMax: memory.shape.recordsMax,
+      encoder,
+      span,
       nameOf: (assignmentId) => this.#nameOf(assignmentId),
       report: (run) => this.#report(run),
       deliver: (batch) => this.#deliver(batch),
@@ -132,18 +133,18 @@ export class FilterStage {
 
   /** Waits for main to make room; given up when the process ends: then the run stays unresolved. */
   #report(run: RunReport): void {
-    while (!this.#runLog.tryWrite(run)) {
+    while (!this.#runReports.tryWrite(run)) {
       if (this.#options.signals.phase === PHASE_END) return
-      this.#runLog.waitForRoom(WAIT_MS)
+      this.#runReports.waitForRoom(WAIT_MS)
       this.#whileWaiting?.()
     }
   }
 
   #deliver(batch: MatchedBatch): void {
-    const { signals, data, send } = this.#options
-    while (signals.isFull(data.credit)) {
+    const { signals, credit, send } = this.#options
+    while (signals.isFull(credit)) {
       if (signals.phase === PHASE_END) return
-      signals.waitForRoom(data.credit, WAIT_MS)
+      signals.waitForRoom(credit, WAIT_MS)
       this.#whileWaiting?.()
     }
     signals.take(batch.ends.length, batch.body.byteLength)
@@ -154,8 +155,4 @@ export class FilterStage {
     ])
     send({ kind: 'matched', batch }, [batch.body.buffer, batch.ends.buffer, ...origins])
   }
-}
-
-function spanOf({ replay }: PipelineSettings): TimeSpan | null {
-  return replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity }
 }

@@ -43,9 +43,9 @@ const ENTRY_DOUBLES = 9
  * About 50 ms of slots at the highest rate seen (100-byte records in slots of 256: 27,000 a
  * second).
  */
-export const RUN_LOG_ENTRIES = 2048
+export const RUN_REPORTS_MAX = 2048
 
-export class RunLog {
+export class RunReports {
   readonly memory: SharedArrayBuffer
   readonly #words: Int32Array
   readonly #doubles: Float64Array
@@ -60,7 +60,7 @@ export class RunLog {
     assert(this.#capacity > 0 && (this.#capacity & (this.#capacity - 1)) === 0)
   }
 
-  static allocate(entries = RUN_LOG_ENTRIES): SharedArrayBuffer {
+  static allocate(entries = RUN_REPORTS_MAX): SharedArrayBuffer {
     return new SharedArrayBuffer(HEADER_BYTES + entries * ENTRY_DOUBLES * 8)
   }
 

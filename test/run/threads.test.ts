@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ConsumerEvent } from '../../src/bridge/bridge.ts'
 import { errorMessage } from '../../src/kafka/ingress-messages.ts'
-import { IngressStates } from '../../src/run/ingress-states.ts'
+import { IngressStates } from '../../src/run/threads.ts'
 
 const ERROR: Extract<ConsumerEvent, { kind: 'error' }> = {
   kind: 'error',

@@ -1,9 +1,9 @@
 /** The credit of a batch whose documents leave the memory in parts. */
+import fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { Signals } from '../../src/pool/signals.ts'
-import { CreditShare } from '../../src/run/credit-share.ts'
+import { CreditShare } from '../../src/run/delivery.ts'
 
 const LIMITS = { documents: 1, bytes: 1 }
 
