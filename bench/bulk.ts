@@ -66,7 +66,6 @@ const sink = new ElasticsearchSink(settings, {
       throw error
     },
     endOfOutput: () => undefined,
-    drained: () => undefined,
   },
 })
 await sink.open()

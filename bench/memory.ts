@@ -16,7 +16,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { planMemory } from '../src/cli/memory-plan.ts'
+import { planMemory } from '../src/cli/run-plan.ts'
 import { resolve } from '../src/options/resolve.ts'
 import { startKafka } from '../test/servers/kafka.ts'
 

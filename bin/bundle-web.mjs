@@ -1,6 +1,6 @@
 // Bundles the dashboard (src/control/web) into a folder of plain files: index.html, app.js, app.css, icon.svg.
 //   node bin/bundle-web.mjs FOLDER
-// Set-up calls it for build/web, build.mjs for the executable; src/cli/dashboard.ts reads what it leaves.
+// Set-up calls it for build/web, build.mjs for the executable; src/cli/control.ts reads what it leaves.
 import { build } from 'esbuild'
 import fs from 'node:fs'
 import path from 'node:path'

@@ -12,10 +12,10 @@ import { checkMemory } from '../options/memory.ts'
 import { resolve } from '../options/resolve.ts'
 import { Pipeline } from '../run/pipeline.ts'
 import { pipelineSettings } from '../run/settings-from-config.ts'
-import { type CommandContext, refuseOperands } from './context.ts'
+import { openLog, refuseOperands } from './context.ts'
+import type { CommandContext } from './context.ts'
 import { underLock } from './file-lock.ts'
-import { memoryLimit, planMemory } from './memory-plan.ts'
-import { openLog } from './run-log.ts'
+import { memoryLimit, planMemory } from './run-plan.ts'
 
 /** How long the brokers may take to answer the producer. */
 const PRODUCE_TIMEOUT_MS = 10_000

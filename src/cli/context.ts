@@ -1,9 +1,12 @@
 /**
- * What a command gets of the process: arguments, environment, streams. main.ts makes the real one,
- * tests make their own.
+ * What a command gets of the process: arguments, environment, streams, and the log it makes of
+ * them. main.ts makes the real one, tests make their own.
  */
 import { LogpipeError } from '../core/errors.ts'
+import { Log } from '../core/log.ts'
+import type { Config } from '../options/config.ts'
 import type { Resolved } from '../options/resolve.ts'
+import { isStartedBySync } from './parent-link.ts'
 
 export interface CommandContext {
   /** What follows the command on the command line. */
@@ -45,4 +48,21 @@ export function refuseOperands(resolved: Resolved): void {
     : ''
   const message = `logpipe ${resolved.command}: unexpected argument "${first}"${hint}`
   throw new LogpipeError('USAGE', message)
+}
+
+/** The log of a command that runs: from the options and what the terminal can do. */
+export function openLog(
+  config: Pick<Config, 'logFormat' | 'logLevel' | 'logQuiet'>,
+  { stderr, env }: Pick<Host, 'stderr' | 'env'>,
+): Log {
+  return new Log({
+    format: config.logFormat === 'json' ? 'json' : 'plain',
+    level: config.logLevel,
+    quiet: config.logQuiet,
+    // Its snapshot goes to the control plane once a second; two lines a second would bury its log.
+    hidesStatus: isStartedBySync(env),
+    isTerminal: stderr.isTerminal,
+    columns: stderr.columns,
+    write: stderr.write,
+  })
 }

@@ -1,23 +1,24 @@
 /**
- * `logpipe control` and `logpipe control backup FILE`.
+ * `logpipe control` and `logpipe control backup FILE`, and the dashboard's files that it serves.
  */
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
 import { loadBridge } from '../bridge/load.ts'
+import type { Asset, Assets } from '../control/app.ts'
 import { type ControlSettings, startControl, tokenFiles } from '../control/control.ts'
 import { backupDatabase } from '../control/database.ts'
 import { OPTION_FIELDS } from '../control/pipeline-fields.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { isPacked, packedFiles } from '../core/program-files.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { connectionSettings } from '../run/elasticsearch-connection.ts'
 import { fetchBy } from '../sink/elasticsearch/connections.ts'
-import type { CommandContext } from './context.ts'
-import { readDashboard } from './dashboard.ts'
 import { fileLocks } from '../bridge/locks.ts'
-import { openLog } from './run-log.ts'
-import { programName } from './this-program.ts'
-import { programVersion } from './version.ts'
+import { type CommandContext, openLog } from './context.ts'
+import { programName, programVersion } from './this-program.ts'
 
 export async function control(context: CommandContext): Promise<number> {
   const { config, operands } = resolve({ command: 'control', args: context.args, env: context.env })
@@ -91,4 +92,59 @@ function startLine(settings: ControlSettings, port: number): string {
     `token ${controlToken === undefined ? `in ${files.control}` : 'of CONTROL_TOKEN'}`,
     `workers' token ${workerToken === undefined ? `in ${files.worker}` : 'of WORKER_TOKEN'}`,
   ].join(', ')
+}
+
+/*
+ * The dashboard's files, read once at the start of `logpipe control`.
+ *
+ * Set-up bundles src/control/web into build/web, `npm run build` into the executable: plain files,
+ * of which index.html is served as / and every other one as /assets/NAME.
+ */
+
+/** Files by their names. */
+type DashboardFiles = ReadonlyMap<string, Uint8Array<ArrayBuffer>>
+
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ['.html', 'text/html; charset=utf-8'],
+  ['.js', 'text/javascript; charset=utf-8'],
+  ['.css', 'text/css; charset=utf-8'],
+  ['.svg', 'image/svg+xml'],
+])
+
+const MISSING =
+  'This is the control plane of logpipe. Its dashboard was not built: run `npm run setup`.\n' +
+  'The API is under /api, its description at /openapi.json.\n'
+
+/** What is there to be served; a page that says what to do when nothing is. */
+export function readDashboard(folder?: URL): Assets {
+  const files = folder === undefined ? ownFiles() : filesIn(folder)
+  if (!files.has('index.html')) {
+    return new Map([['/', { type: 'text/plain; charset=utf-8', body: MISSING }]])
+  }
+  return new Map(
+    [...files].flatMap(([name, body]): [string, Asset][] => {
+      const type = TYPES.get(path.extname(name))
+      if (type === undefined) return []
+      return [[name === 'index.html' ? '/' : `/assets/${name}`, { type, body }]]
+    }),
+  )
+}
+
+function ownFiles(): DashboardFiles {
+  if (isPacked()) return packedFiles('web')
+  return filesIn(new URL('../../build/web/', import.meta.url))
+}
+
+function filesIn(folder: URL): DashboardFiles {
+  try {
+    return new Map(
+      readdirSync(folder).map((name) => [
+        name,
+        new Uint8Array(readFileSync(new URL(name, folder))),
+      ]),
+    )
+  } catch {
+    // A checkout without set-up; the API works without a dashboard.
+    return new Map()
+  }
 }

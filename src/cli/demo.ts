@@ -3,16 +3,15 @@
  */
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
-import { DEMO_DEFAULTS, type DemoPipeline, runDemo } from '../demo/demo.ts'
+import { DEMO_DEFAULTS, runDemo, type DemoPipeline } from '../demo/demo.ts'
 import { openBulkProducer } from '../kafka/producer.ts'
-import type { Config } from '../options/config.ts'
-import { patternsOf } from '../options/patterns.ts'
+import { type Config, patternsOf } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import type { Pipeline } from '../run/pipeline.ts'
 import { runPipeline } from '../run/run-pipeline.ts'
 import { embeddedSettings } from '../run/settings-from-config.ts'
-import { type CommandContext, refuseOperands } from './context.ts'
-import { openLog } from './run-log.ts'
+import { openLog, refuseOperands } from './context.ts'
+import type { CommandContext } from './context.ts'
 
 export async function demo(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'demo', args: context.args, env: context.env })

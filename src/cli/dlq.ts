@@ -4,31 +4,32 @@
  *
  * A letter's name is topic-partition-offset. Exits with 1 when a replay leaves some behind.
  */
+import { isUtf8 } from 'node:buffer'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
+import { formatBytes } from '../core/units.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { bridgeLocks } from '../bridge/locks.ts'
-import { LetterBox } from '../sink/dead-letters/letter-box.ts'
-import type { StoredLetter } from '../sink/dead-letters/letter-line.ts'
-import { parseWhere, type LetterFilter } from '../sink/dead-letters/where.ts'
-import type { CommandContext } from './context.ts'
+import { elasticsearchSettings } from '../run/settings-from-config.ts'
 import {
-  describeLetter,
-  describeStats,
-  letterHead,
-  letterId,
-  letterRow,
-  wholeLetter,
-} from './dlq-report.ts'
-import { replayLetters } from './dlq-replay.ts'
-import { counted, textTable } from './text-table.ts'
+  LetterBox,
+  type LetterStats,
+  type ReplayOutcome,
+  type ReplayResult,
+} from '../sink/dead-letters/letter-box.ts'
+import type { StoredLetter } from '../sink/dead-letters/letter-files.ts'
+import { parseWhere, type LetterFilter } from '../sink/dead-letters/where.ts'
+import { DocumentSender } from '../sink/elasticsearch/document-sender.ts'
+import { type CommandContext, openLog } from './context.ts'
+import { counted, textTable, progressLog } from './terminal-text.ts'
 
-export interface DlqDeps {
+interface DlqDeps {
   /** Loads the add-on; undefined: the one that was built. */
   readonly loadBridge: (file: string | undefined) => Pick<Bridge, 'fileLock' | 'fileUnlock'>
 }
@@ -196,4 +197,157 @@ async function replay({ config, context, box, file, filter }: Job): Promise<numb
 /** Without it there are no letters, and no place for a lock. */
 function hasFolder(file: string): boolean {
   return existsSync(path.dirname(file))
+}
+
+/* What is printed: letters and their sums, for people and for programs. */
+
+/** In one row; `show` has all of it. */
+const REASON_CHARS_MAX = 160
+
+/** The name of a letter: where its record lies in Kafka. */
+function letterId({
+  topic,
+  partition,
+  offset,
+}: Pick<StoredLetter, 'topic' | 'partition' | 'offset'>): string {
+  return `${topic}-${partition}-${offset}`
+}
+
+/** All but the payload, for JSON. */
+function letterHead(letter: StoredLetter): object {
+  const { atMs, errorType, reason, status, index, topic, partition, offset } = letter
+  const { timestampMs, timestampType, payloadBytes } = letter
+  const at = new Date(atMs).toISOString()
+  const id = letterId(letter)
+  const place = { index, topic, partition, offset, timestampMs, timestampType }
+  const cut = payloadBytes === undefined ? {} : { payloadBytes }
+  return { id, at, errorType, reason, status, ...place, ...cut }
+}
+
+/** With the payload: in base64 where it is not valid UTF-8, as in the file. */
+function wholeLetter(letter: StoredLetter): object {
+  const payload = Buffer.from(letter.payload)
+  return isUtf8(payload)
+    ? { ...letterHead(letter), payload: payload.toString('utf8') }
+    : { ...letterHead(letter), payloadBase64: payload.toString('base64') }
+}
+
+function letterRow(letter: StoredLetter): string[] {
+  const { atMs, status, errorType, index, reason } = letter
+  const cut = reason.length > REASON_CHARS_MAX ? `${reason.slice(0, REASON_CHARS_MAX)}...` : reason
+  const cells = [letterId(letter), new Date(atMs).toISOString(), `${status}`, errorType, index, cut]
+  return cells.map(printable)
+}
+
+function describeLetter(letter: StoredLetter): string {
+  const facts = Object.entries(letterHead(letter)).map(([name, value]) => [
+    `${name}:`,
+    printable(String(value)),
+  ])
+  const lines = Buffer.from(letter.payload).toString('utf8').split('\n').map(printable)
+  return `${textTable(facts)}${lines.join('\n').trimEnd()}\n`
+}
+
+function describeStats(file: string, { count, damagedCount, groups }: LetterStats): string {
+  const damaged = damagedCount === 0 ? '' : `, and ${counted(damagedCount, 'damaged line')}`
+  const total = `${counted(count, 'dead letter')} in ${file}${damaged}\n`
+  if (groups.length === 0) return total
+  const rows = groups.map((group) =>
+    [
+      String(group.count),
+      group.errorType,
+      group.index,
+      group.topic,
+      new Date(group.firstMs).toISOString(),
+      new Date(group.lastMs).toISOString(),
+      group.reason.slice(0, REASON_CHARS_MAX),
+    ].map(printable),
+  )
+  const head = ['COUNT', 'TYPE', 'INDEX', 'TOPIC', 'FIRST', 'LAST', 'LAST REASON']
+  return `${total}${textTable([head, ...rows])}`
+}
+
+/*
+ * `logpipe dlq replay`: sends dead letters through the pipeline's own output, as they were sent the
+ * first time.
+ */
+
+/** Reasons that are told; the rest is counted. */
+const REASONS_TOLD_MAX = 10
+const LINE_END = 0x0a
+
+/** What came of a replay, and why it ended early; null: it did not. */
+interface Replayed extends ReplayResult {
+  readonly failure: Error | null
+}
+
+/** @throws LogpipeError LOCKED or DEAD_LETTERS. */
+async function replayLetters(
+  box: LetterBox,
+  filter: LetterFilter,
+  config: Config,
+  context: CommandContext,
+): Promise<Replayed> {
+  const log = openLog(config, context)
+  const stop = new AbortController()
+  const signal = AbortSignal.any([context.stopSignal(), stop.signal])
+  let toldCount = 0
+  const tell = (letter: Parameters<typeof letterId>[0], reason: string): void => {
+    if (toldCount++ < REASONS_TOLD_MAX) log.warn(printable(`${letterId(letter)}: ${reason}`))
+  }
+  const sender = new DocumentSender(elasticsearchSettings(config), {
+    // What is refused again is where it belongs already.
+    deadLetters: {
+      put: (letters) => {
+        for (const letter of letters) tell(letter, `refused again: ${letter.reason}`)
+        return Promise.resolve()
+      },
+    },
+    signal: context.stopSignal(),
+    graceMs: config.shutdownDeadlineMs,
+  })
+  const progress = progressLog(log, () => sender.trouble)
+  const send = async (letters: readonly StoredLetter[]): Promise<readonly ReplayOutcome[]> => {
+    const reasons = letters.map(whyNotSendable)
+    const sendable = letters.filter((_, index) => reasons[index] === null)
+    const sent = await sender.send(
+      sendable.map(({ payload: document, ...letter }) => ({ ...letter, document })),
+    )
+    progress.add(sent.filter((outcome) => outcome !== undefined).length)
+    if (sender.failure !== null) stop.abort()
+    let next = 0
+    return letters.map((letter, index) => {
+      const reason = reasons[index] ?? null
+      if (reason !== null) {
+        tell(letter, reason)
+        return 'failed'
+      }
+      const outcome = sent[next++]
+      if (outcome !== undefined) return outcome === 'dead_lettered' ? 'failed' : 'done'
+      const why = sender.whyWaiting(letter.index) ?? sender.failure?.message ?? 'no answer'
+      tell(letter, `not taken: the index ${letter.index} waits: ${why}`)
+      return 'waiting'
+    })
+  }
+  try {
+    const result = await box.replay(filter, send, signal)
+    return { ...result, failure: sender.failure }
+  } finally {
+    progress.end()
+    await sender.close()
+  }
+}
+
+/** Two lines, as they were stored: a file edited by hand must not break a whole request. */
+function whyNotSendable({ payload, payloadBytes, topic, offset }: StoredLetter): string | null {
+  if (payloadBytes !== undefined) {
+    const size = formatBytes(payloadBytes)
+    return `its payload of ${size} was not stored; read offset ${offset} of ${topic} from Kafka`
+  }
+  const first = payload.indexOf(LINE_END)
+  const end = payload.indexOf(LINE_END, first + 1)
+  const action = Buffer.from(payload.subarray(0, Math.max(first, 0))).toString('latin1')
+  const isWhole = end === payload.length - 1 && first !== -1
+  if (isWhole && /^\{"(create|index)":\{"_index":"[^"]/.test(action)) return null
+  return 'its payload is not an action and a document'
 }

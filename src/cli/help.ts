@@ -2,15 +2,14 @@
  * `logpipe help [COMMAND|TOPIC]`, `logpipe help --man`, `logpipe --help`, and `logpipe` alone.
  */
 import { LogpipeError } from '../core/errors.ts'
-import { COMMANDS } from '../options/commands.ts'
+import { COMMANDS, PLAIN_COMMANDS, plainHelp } from '../options/commands.ts'
 import { didYouMean } from '../options/nearest.ts'
 import { renderHelp, renderOverview, renderTopic } from '../options/render-help.ts'
 import { renderMan } from '../options/render-man.ts'
 import { COMMAND_NAMES } from '../options/spec.ts'
 import { TOPICS, topicNamed } from '../options/topics.ts'
 import type { CommandContext } from './context.ts'
-import { PLAIN_COMMANDS, plainHelp } from './plain-commands.ts'
-import { programVersion } from './version.ts'
+import { programVersion } from './this-program.ts'
 
 export function help(context: CommandContext): number {
   if (context.args.includes('--man')) {

@@ -1,4 +1,6 @@
 /**
+ * Descriptors that whoever started this process has opened for it, named by variables.
+ *
  * LOGPIPE_SECRETS_FD: secrets from whoever started this process, by a pipe. One JSON object of
  * names of variables and their values, then the end.
  *
@@ -7,7 +9,6 @@
  */
 import { closeSync, readSync } from 'node:fs'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { descriptorOf } from './descriptors.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -57,4 +58,22 @@ function secretsOf(text: string): Readonly<Record<string, string>> {
 
 function refusal(why: string, cause?: unknown): LogpipeError {
   return new LogpipeError('USAGE', `LOGPIPE_SECRETS_FD: ${why}`, { cause })
+}
+
+/** The three standard streams have uses of their own. */
+const FIRST = 3
+/** No system allows more. */
+const LAST = 1_048_576
+
+/** Undefined when the variable is not set. @throws LogpipeError USAGE */
+export function descriptorOf(
+  env: Readonly<Record<string, string | undefined>>,
+  variable: string,
+): number | undefined {
+  const text = env[variable] ?? ''
+  if (text === '') return undefined
+  const descriptor = /^\d{1,7}$/.test(text) ? Number(text) : -1
+  if (descriptor >= FIRST && descriptor <= LAST) return descriptor
+  const message = `${variable}: expected the number of a descriptor from ${FIRST}, got "${text}"`
+  throw new LogpipeError('USAGE', message)
 }

@@ -13,7 +13,7 @@ import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { ControlledPipeline } from '../kafka/pipeline-identity.ts'
-import { descriptorOf } from './descriptors.ts'
+import { descriptorOf } from './inherited-secrets.ts'
 
 export interface ParentEvents {
   readonly onTail: (seconds: number) => void

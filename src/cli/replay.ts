@@ -12,12 +12,11 @@ import { replaySettings } from '../run/replay.ts'
 import { runPipeline } from '../run/run-pipeline.ts'
 import { pipelineSettings } from '../run/settings-from-config.ts'
 import type { PipelineSettings } from '../run/settings.ts'
-import { refuseOperands } from './context.ts'
+import { openLog, refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
 import { underLock } from './file-lock.ts'
-import { memoryLimit, planMemory } from './memory-plan.ts'
-import { openLog } from './run-log.ts'
-import { counted } from './text-table.ts'
+import { memoryLimit, planMemory } from './run-plan.ts'
+import { counted } from './terminal-text.ts'
 
 export async function replay(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'replay', args: context.args, env: context.env })

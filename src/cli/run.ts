@@ -2,16 +2,20 @@
  * `logpipe run`: resolves the options, refuses what cannot fit, runs the pipeline.
  */
 import os from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import { loadBridge } from '../bridge/load.ts'
-import { systemClock } from '../core/clock.ts'
+import { systemClock, type Clock } from '../core/clock.ts'
+import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { DEMO_DEFAULTS } from '../demo/demo.ts'
 import { EMBEDDED_KAFKA_CONFIG, openEmbedded } from '../demo/embedded.ts'
+import type { MatchedBatch } from '../filter/slot-filter.ts'
 import { openBulkProducer } from '../kafka/producer.ts'
-import type { Config } from '../options/config.ts'
+import { type Config, fieldOf, patternsOf } from '../options/config.ts'
 import { checkMemory } from '../options/memory.ts'
-import { patternsOf } from '../options/patterns.ts'
-import { resolve } from '../options/resolve.ts'
+import { resolve, type Resolved } from '../options/resolve.ts'
+import type { OptionSpec } from '../options/spec.ts'
+import { ROWS } from '../options/table.ts'
 import type { Pipeline } from '../run/pipeline.ts'
 import { type RunDeps, runPipeline } from '../run/run-pipeline.ts'
 import {
@@ -19,14 +23,10 @@ import {
   pipelineSettings,
   type Surroundings,
 } from '../run/settings-from-config.ts'
-import { TailSampler } from '../run/tail-sampler.ts'
-import { type CommandContext, refuseOperands } from './context.ts'
+import { openLog, refuseOperands, type CommandContext } from './context.ts'
+import { memoryLimit, planMemory, startNotices } from './run-plan.ts'
 import { underLock } from './file-lock.ts'
-import { memoryLimit, planMemory } from './memory-plan.ts'
 import { controlledPipeline, openParentLink } from './parent-link.ts'
-import { followHangups } from './reload.ts'
-import { openLog } from './run-log.ts'
-import { startNotices } from './start-notices.ts'
 
 export async function run(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'run', args: context.args, env: context.env })
@@ -129,4 +129,121 @@ async function runEmbedded(
       await embedded.close()
     }
   }
+}
+
+/*
+ * SIGHUP: the options are resolved again, from the same arguments and variables, the config file
+ * and the files of secrets as they are now. What a running pipeline can be told anew is told; it
+ * does not leave its group. A wrong configuration changes nothing.
+ */
+
+/** Properties of librdkafka that its clients can be told while they run. */
+const RELOADED_PROPERTIES = ['sasl.username', 'sasl.password']
+
+/**
+ * From here on SIGHUP re-reads the options.
+ * @returns what a pipeline is handed to when it runs; until then a SIGHUP is kept for it.
+ */
+function followHangups(
+  context: CommandContext,
+  first: Resolved,
+  log: Log,
+): (pipeline: Pick<Pipeline, 'reload'>) => void {
+  let config = first.config
+  let running: Pick<Pipeline, 'reload'> | null = null
+  let isWaiting = false
+  context.onHangup(reload)
+  return (pipeline) => {
+    running = pipeline
+    if (isWaiting) reload()
+  }
+
+  function reload(): void {
+    isWaiting = running === null
+    if (running === null) return
+    try {
+      const next = resolve({ command: 'run', args: context.args, env: context.env }).config
+      running.reload(pipelineSettings(next))
+      log.setLevel(next.logLevel)
+      tell(log, config, next)
+      config = next
+    } catch (error) {
+      if (!(error instanceof LogpipeError)) throw error
+      log.warn(`SIGHUP: ${error.message}; the old configuration stays`)
+    }
+  }
+}
+
+function tell(log: Log, old: Config, next: Config): void {
+  const changed = ROWS.filter((row) => !isDeepStrictEqual(valueOf(old, row), valueOf(next, row)))
+  const taken = changed.filter((row) => isTaken(row, next)).map((row) => row.env)
+  const secrets = 'secrets were read again'
+  log.info(`SIGHUP: ${taken.length === 0 ? secrets : `${taken.join(', ')} changed; ${secrets}`}`)
+  const waiting = changed.filter((row) => !isTaken(row, next)).map((row) => row.env)
+  if (waiting.length > 0) log.warn(`SIGHUP: ${waiting.join(', ')} changed: needs a restart`)
+}
+
+/** Counts go on under the patterns with which they began. */
+function isTaken(row: OptionSpec, { productLine }: Config): boolean {
+  return row.reloads === true && !(productLine === 'metrics' && row.group === 'filter')
+}
+
+function valueOf(config: Config, row: OptionSpec): unknown {
+  if (row.env !== 'KAFKA_CONFIG') return config[fieldOf(row.env)]
+  return config.kafkaConfig.filter(([name]) => !RELOADED_PROPERTIES.includes(name))
+}
+
+/*
+ * The live tail: a few of the matches, as text, while somebody watches.
+ *
+ * Bound. At most SAMPLES_MAX a second, each cut at SAMPLE_BYTES_MAX, for TAIL_MS_MAX after each
+ * order; while nobody watches, a batch costs one comparison.
+ */
+
+/** What a person can follow. */
+const SAMPLES_MAX = 5
+const SECOND_MS = 1000
+/** What sync passes on of one. */
+const SAMPLE_BYTES_MAX = 16_000
+/** Orders come every few seconds; what forgets to end them must not be served for ever. */
+const TAIL_MS_MAX = 60_000
+const LINE_END = 0x0a
+
+export class TailSampler {
+  readonly #clock: Clock
+  readonly #send: (entries: readonly string[]) => void
+  #endMs = -Infinity
+  #secondMs = -Infinity
+  #count = 0
+
+  constructor(clock: Clock, send: (entries: readonly string[]) => void) {
+    this.#clock = clock
+    this.#send = send
+  }
+
+  /** Shows matches for so long from now. */
+  show(seconds: number): void {
+    this.#endMs = this.#clock.monotonicMs() + Math.min(seconds * SECOND_MS, TAIL_MS_MAX)
+  }
+
+  /** Takes a batch on its way to the output: its first document stands for all. */
+  take(batch: MatchedBatch): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (!(nowMs < this.#endMs)) return
+    if (nowMs - this.#secondMs >= SECOND_MS) {
+      this.#secondMs = nowMs
+      this.#count = 0
+    }
+    if (this.#count >= SAMPLES_MAX) return
+    this.#count++
+    this.#send([firstDocument(batch)])
+  }
+}
+
+/** Its last line; for Elasticsearch, the line before it is what to do with it. */
+function firstDocument({ body, ends }: MatchedBatch): string {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, ends[0] ?? 0)
+  const end = bytes.at(-1) === LINE_END ? bytes.length - 1 : bytes.length
+  const start = end === 0 ? 0 : bytes.lastIndexOf(LINE_END, end - 1) + 1
+  return bytes.toString('utf8', start, Math.min(end, start + SAMPLE_BYTES_MAX))
 }

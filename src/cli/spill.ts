@@ -8,22 +8,25 @@ import { existsSync } from 'node:fs'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { ERRORS, LogpipeError } from '../core/errors.ts'
+import { formatBytes } from '../core/units.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { bridgeLocks } from '../bridge/locks.ts'
 import { openLetters } from '../run/elasticsearch-output.ts'
 import { clientProperties, elasticsearchSettings } from '../run/settings-from-config.ts'
 import { DocumentSender } from '../sink/elasticsearch/document-sender.ts'
-import type { SpillDamage } from '../sink/spill/contract.ts'
-import { drainSpill, inspectSpill } from '../sink/spill/inspect.ts'
+import type { SpillDamage, SourceRange } from '../sink/spill/contract.ts'
+import {
+  drainSpill,
+  inspectSpill,
+  type InspectedSegment,
+  type InspectedSpill,
+} from '../sink/spill/inspect.ts'
 import { spillDirectory } from '../sink/spill/open.ts'
-import type { CommandContext } from './context.ts'
-import { progressLog } from './progress-log.ts'
-import { openLog } from './run-log.ts'
-import { describeDamage, describeSpill, describeVerdict } from './spill-report.ts'
-import { counted } from './text-table.ts'
+import { type CommandContext, openLog } from './context.ts'
+import { counted, textTable, progressLog } from './terminal-text.ts'
 
-export interface SpillDeps {
+interface SpillDeps {
   /** Loads the add-on; undefined: the one that was built. */
   readonly loadBridge: (file: string | undefined) => Pick<Bridge, 'fileLock' | 'fileUnlock'>
 }
@@ -161,4 +164,76 @@ function concluded(
   }
   if (lost.length > 0) return ERRORS.BOOKS.exitStatus
   return leftCount > 0 ? 1 : 0
+}
+
+/* What `logpipe spill` prints for people. */
+
+/** Whose it is, a row for each segment, and the offsets that each holds. */
+function describeSpill(found: InspectedSpill): string {
+  const { segments, manifest, inUse } = found
+  const facts = [
+    `${found.directory}: ${summary(found)}${inUse ? ', in use by a running process' : ''}`,
+    ...(manifest === null
+      ? segments.length > 0
+        ? ['manifest.json is missing or damaged: whose documents these are is not known']
+        : []
+      : [`pipeline "${manifest.pipeline}", target "${manifest.target}", ${modeOf(manifest)}`]),
+  ]
+  if (segments.length === 0) return `${facts.join('\n')}\n`
+  const rows = segments.map((segment) => [
+    segment.file,
+    formatBytes(segment.bytes),
+    String(segment.entryCount),
+    String(segment.sentBelow),
+    stateOf(segment),
+    segment.ranges.map(rangeText).join(', '),
+  ])
+  const head = ['SEGMENT', 'SIZE', 'ENTRIES', 'SENT', 'STATE', 'OFFSETS']
+  return `${facts.join('\n')}\n${textTable([head, ...rows])}`
+}
+
+/** Each damage with file, bytes and offsets; or that there is none. */
+function describeVerdict(found: InspectedSpill): string {
+  const foreign = found.segments.filter((segment) => segment.foreignVersion !== null)
+  const lines = [
+    ...found.damage.map(describeDamage),
+    ...foreign.map(
+      ({ file, foreignVersion }) => `${file}: its format is of version ${foreignVersion}`,
+    ),
+  ]
+  if (lines.length === 0) return `${found.directory}: ${summary(found)}, no damage\n`
+  const what = `${counted(lines.length, 'thing is', 'things are')} wrong`
+  return `${lines.join('\n')}\n${found.directory}: ${summary(found)}, ${what}\n`
+}
+
+function describeDamage(damage: SpillDamage): string {
+  const { file, bytesFrom, bytesTo, lostCount, ranges, unattributedCount, torn } = damage
+  const parts = [
+    `${file}: damaged, bytes ${bytesFrom} to ${bytesTo}`,
+    ...(torn ? ['a write that a crash interrupted'] : []),
+    counted(lostCount, 'document'),
+    ...(ranges.length > 0 ? [`among ${ranges.map(rangeText).join(', ')}`] : []),
+    ...(unattributedCount > 0 ? [`${unattributedCount} of them from offsets not known`] : []),
+  ]
+  return parts.join(', ')
+}
+
+function summary({ segments, entryCount, bytes }: InspectedSpill): string {
+  const entries = counted(entryCount, 'document')
+  return `${entries}, ${formatBytes(bytes)} in ${counted(segments.length, 'segment')}`
+}
+
+function modeOf({ commitOn }: { readonly commitOn: 'index' | 'spill' }): string {
+  return commitOn === 'spill' ? 'offsets committed' : 'offsets not committed (a cache)'
+}
+
+function stateOf({ sealed, damage, foreignVersion }: InspectedSegment): string {
+  if (foreignVersion !== null) return `version ${foreignVersion}`
+  if (damage.some((one) => !one.torn)) return 'damaged'
+  return sealed ? 'sealed' : 'open'
+}
+
+/** The last offset is included, as people count. */
+function rangeText({ topic, partition, from, to, count }: SourceRange): string {
+  return `${topic}-${partition} ${from}..${to - 1} (${count})`
 }

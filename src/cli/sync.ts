@@ -6,17 +6,15 @@ import path from 'node:path'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { openMetricsServer, type MetricsServer } from '../metrics/metrics-server.ts'
-import { passedOnText } from '../metrics/passed-on.ts'
+import { federatedMetricsText } from '../metrics/prometheus.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { spawnChild } from '../sync/child.ts'
 import { systemProcesses } from '../sync/processes.ts'
 import { startSync, type RunningSync, type SyncSettings } from '../sync/sync.ts'
-import { refuseOperands, type CommandContext } from './context.ts'
+import { refuseOperands, type CommandContext, openLog } from './context.ts'
 import { fileLocks } from '../bridge/locks.ts'
-import { openLog } from './run-log.ts'
-import { thisProgram } from './this-program.ts'
-import { programVersion } from './version.ts'
+import { thisProgram, programVersion } from './this-program.ts'
 
 /** Below it lies a folder for each worker. */
 const DATA_FOLDER = 'data'
@@ -61,7 +59,9 @@ async function openEndpoint(config: Config, sync: RunningSync): Promise<MetricsS
       metrics: async () => {
         const { workerId, pipelineId, metrics } = await sync.view()
         if (pipelineId === null) return ''
-        return passedOnText([{ labels: { worker: workerId, pipeline: pipelineId }, metrics }])
+        return federatedMetricsText([
+          { labels: { worker: workerId, pipeline: pipelineId }, metrics },
+        ])
       },
       faults: () => sync.faults(),
     })

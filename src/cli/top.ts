@@ -7,10 +7,12 @@
 import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { readMetricsSnapshot, type MetricsSnapshot } from '../core/metrics-snapshot.ts'
+import { printable } from '../core/printable.ts'
+import { formatBytes, formatDuration } from '../core/units.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { refuseOperands, type CommandContext } from './context.ts'
 import { ControlApi } from './control-api.ts'
-import { fitted, fleetText, pipelineText, ratesBetween, type FleetAnswers } from './top-view.ts'
+import { textTable } from './terminal-text.ts'
 
 /** Snapshots and heartbeats come once a second. */
 const EVERY_MS = 1000
@@ -127,4 +129,151 @@ function fleetLook(api: ControlApi): Look {
     const answers = { runtime, pipelines, workers: { items: workers } } as FleetAnswers
     return { text: fleetText(api.url, answers), data: answers }
   }
+}
+
+/*
+ * What `logpipe top` shows, as text: a pipeline out of two readings of its snapshot, or a fleet out
+ * of the control plane's answers. Pure functions.
+ */
+
+type Numbers = Readonly<Record<string, number>>
+
+const COUNT = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+const SMALL = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
+
+/** Whole numbers, but what is small enough for a digit behind the point to matter. */
+export function rateText(rate: number): string {
+  return (Math.abs(rate) < 10 ? SMALL : COUNT).format(rate)
+}
+
+/** Rates per second of every counter, and how long it took. */
+export function ratesBetween(before: MetricsSnapshot, now: MetricsSnapshot): Numbers {
+  const seconds = (now.atMs - before.atMs) / 1000
+  if (!(seconds > 0)) return {}
+  return Object.fromEntries(
+    Object.entries(now.metrics)
+      .filter(([name]) => name.endsWith('_total'))
+      // A counter that fell began anew, at zero.
+      .map(([name, value]) => {
+        const last = before.metrics[name] ?? 0
+        const rate = (value < last ? value : value - last) / seconds
+        return [name.replace(/_total$/, '_per_second'), rate]
+      }),
+  )
+}
+
+/** A pipeline on this machine. */
+export function pipelineText(file: string, { metrics }: MetricsSnapshot, rates: Numbers): string {
+  const rate = (name: string) => rates[`${name}_per_second`] ?? 0
+  const now = (name: string) => metrics[name] ?? 0
+  const total = (name: string) => COUNT.format(now(`${name}_total`))
+  const flow = [
+    ['', 'PER SECOND', 'BYTES/S', 'TOTAL'],
+    ['polled', rateText(rate('polled')), perSecond(rate('polled_bytes')), total('polled')],
+    ['matched', rateText(rate('matched')), '', total('matched')],
+    ['written', rateText(rate('written')), perSecond(rate('written_bytes')), total('written')],
+  ]
+  const odd = ['dead_letters', 'es_429_proxy_rejected', 'retries', 'fenced', 'dropped']
+    .filter((name) => now(`${name}_total`) > 0)
+    .map((name) => `${name} ${total(name)}`)
+  const lag = metrics['kafka_lag']
+  return [
+    `${file}   up ${formatDuration(now('uptime_seconds') * 1000)}`,
+    '',
+    textTable(flow, new Set([1, 2, 3])).trimEnd(),
+    '',
+    `lag      ${lag === undefined ? 'not known' : `${COUNT.format(lag)} records`}`,
+    `queue    ${COUNT.format(now('es_mem_queue_len'))} documents, ` +
+      `${formatBytes(now('es_mem_queue_bytes'))} in memory; ` +
+      `${formatBytes(now('es_spill_queue_bytes'))} in the spill`,
+    `pool     free ${now('pool_free')}, ready ${now('pool_ready')}, ` +
+      `in flight ${now('pool_in_flight')} of ${now('pool_total')}`,
+    `trouble  ${odd.length === 0 ? 'none' : odd.join(', ')}`,
+    '',
+  ].join('\n')
+}
+
+const perSecond = (bytes: number) => `${formatBytes(bytes)}/s`
+
+/** What the control plane answers, as far as it is shown. */
+interface FleetAnswers {
+  readonly runtime: {
+    readonly fleet: { readonly rates: Numbers }
+    readonly pipelines: readonly {
+      readonly pipeline_id: number
+      readonly workers: readonly string[]
+      readonly metrics: Numbers
+      readonly rates: Numbers
+    }[]
+  }
+  readonly pipelines: readonly {
+    readonly id: number
+    readonly name: string
+    readonly status: { readonly state: string; readonly reason: string | null }
+  }[]
+  readonly workers: {
+    readonly items: readonly {
+      readonly id: string
+      readonly state: string
+      readonly live: boolean
+      readonly pipeline_id: number | null
+      readonly error: { readonly message: string } | null
+    }[]
+  }
+}
+
+/** Every pipeline, the busiest first, and what is wrong beneath. */
+export function fleetText(url: string, { runtime, pipelines, workers }: FleetAnswers): string {
+  const running = new Map(runtime.pipelines.map((each) => [each.pipeline_id, each]))
+  const polled = (id: number) => running.get(id)?.rates['polled_per_second'] ?? 0
+  const items = pipelines.toSorted((a, b) => polled(b.id) - polled(a.id) || a.id - b.id)
+  const rows = items.map(({ id, name, status }) => {
+    const { rates = {}, metrics = {}, workers: by = [] } = running.get(id) ?? {}
+    return [
+      String(id),
+      printable(name),
+      status.state,
+      by.length === 0 ? '-' : by.length <= 2 ? by.join(' ') : `${by.length} workers`,
+      rateText(rates['polled_per_second'] ?? 0),
+      perSecond(rates['polled_bytes_per_second'] ?? 0),
+      rateText(rates['matched_per_second'] ?? 0),
+      rateText(rates['written_per_second'] ?? 0),
+      COUNT.format(metrics['kafka_lag'] ?? 0),
+      formatBytes(metrics['es_spill_queue_bytes'] ?? 0),
+      rateText(rates['es_429_proxy_rejected_per_second'] ?? 0),
+    ]
+  })
+  const live = workers.items.filter((worker) => worker.live).length
+  const idle = workers.items.filter((worker) => worker.live && worker.pipeline_id === null).length
+  const heading = ['ID', 'PIPELINE', 'STATE', 'WORKERS', 'POLLED/S', 'BYTES/S'].concat([
+    'MATCHED/S',
+    'WRITTEN/S',
+    'LAG',
+    'SPILL',
+    '429/S',
+  ])
+  return [
+    `${url}   ${live} of ${workers.items.length} workers live, ${idle} idle   ` +
+      `${running.size} of ${pipelines.length} pipelines run`,
+    '',
+    textTable([heading, ...rows], new Set([0, 4, 5, 6, 7, 8, 9, 10])),
+    ...reasons(items),
+  ].join('\n')
+}
+
+function reasons(items: FleetAnswers['pipelines']): string[] {
+  return items
+    .flatMap(({ id, name, status }) =>
+      status.reason === null ? [] : [`${id} ${printable(name)}: ${printable(status.reason)}`],
+    )
+    .concat('')
+}
+
+/** The part of a text that a screen holds, and how much is below it. */
+export function fitted(text: string, rows: number, columns: number): string[] {
+  const lines = text.trimEnd().split('\n')
+  const cut = (line: string) => line.slice(0, columns)
+  if (lines.length < rows) return lines.map(cut)
+  const shown = lines.slice(0, Math.max(1, rows - 2)).map(cut)
+  return [...shown, `... and ${lines.length - shown.length} more lines`]
 }

@@ -3,16 +3,15 @@
  *
  * No socket here: tests call `app.request`, and control.ts puts it on one.
  */
+import { createHash } from 'node:crypto'
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import { type About, aboutRoutes } from './about-routes.ts'
+import { type About, aboutRoutes, optionRoutes } from './about-routes.ts'
 import { accessGuard, type AccessRules, securityHeaders } from './access.ts'
-import { assetRoutes, type Assets } from './asset-routes.ts'
 import { commandRoutes } from './command-routes.ts'
 import { type ControlContext, newRouter } from './control-context.ts'
 import { metricsRoutes } from './metrics-routes.ts'
-import { optionRoutes } from './option-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
 import { notFoundHandler, Problem, problemHandler } from './problem.ts'
 import { sessionRoutes } from './session-routes.ts'
@@ -24,7 +23,7 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024
 /** A token: read from whoever asks, so hardly more than one. */
 const SIGN_IN_BYTES_MAX = 4 * 1024
 
-export interface AppOptions {
+interface AppOptions {
   readonly rules: AccessRules
   readonly assets: Assets
   /** Served over TLS. */
@@ -101,4 +100,40 @@ const onlyJson: MiddlewareHandler = async (c, next) => {
     throw new Problem(415, 'Send the body with Content-Type: application/json.')
   }
   await next()
+}
+
+/*
+ * The dashboard's files, from memory: they are built into the program, and no path reaches a disk.
+ */
+
+export interface Asset {
+  /** The content type. */
+  readonly type: string
+  readonly body: string | Uint8Array<ArrayBuffer>
+}
+
+/** By path; `/` is the page. */
+export type Assets = ReadonlyMap<string, Asset>
+
+/** Answers what is an asset, and passes on the rest. */
+function assetRoutes(assets: Assets): MiddlewareHandler {
+  const tags = new Map(
+    [...assets].map(([path, { body }]) => [
+      path,
+      `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
+    ]),
+  )
+  return async (c, next) => {
+    const asset = assets.get(c.req.path)
+    if (asset === undefined || (c.req.method !== 'GET' && c.req.method !== 'HEAD')) {
+      await next()
+      return
+    }
+    const etag = tags.get(c.req.path) ?? ''
+    const headers = { 'content-type': asset.type, 'cache-control': 'no-cache', etag }
+    c.res =
+      c.req.header('if-none-match') === etag
+        ? c.body(null, 304, headers)
+        : c.body(asset.body, 200, headers)
+  }
 }

@@ -8,13 +8,12 @@ import { CommandQueue } from './commands.ts'
 import type { ControlContext } from './control-context.ts'
 import type { ControlDatabase } from './database.ts'
 import { EsCollector, type Fetch } from './es-collector.ts'
-import { Fleet, SILENT_POLLS_MAX } from './fleet.ts'
-import { GoodRevisions } from './good-revisions.ts'
-import { HistoryStore } from './history-store.ts'
-import { History } from './history.ts'
+import { Fleet, SILENT_POLLS_MAX, WORKERS_MAX } from './fleet.ts'
+import { History, HistoryStore } from './history.ts'
 import { type FieldOption, PipelineFields } from './pipeline-fields.ts'
 import { PipelineStore } from './pipeline-store.ts'
 import { TAIL_RENEW_MS, TailHub } from './tail.ts'
+import type { Heartbeat } from './worker-schemas.ts'
 import { WorkerStore } from './worker-store.ts'
 
 export interface WiringDependencies {
@@ -77,5 +76,50 @@ export function contextOf(
       history.record(workerId, pipelineId, metrics, SILENT_POLLS_MAX * pollMs)
       if (pipelineId !== null) tail.publish(pipelineId, workerId, entries)
     },
+  }
+}
+
+/*
+ * Which revision of each pipeline has run well last, by what its workers say: the one that a worker
+ * goes back to when it has none of its own, because it is new to the pipeline or was restarted.
+ *
+ * Bound: one entry for each worker that runs something, WORKERS_MAX at most.
+ */
+
+/** As long as sync itself wants to see a child alive. */
+const RAN_WELL_MS = 30_000
+
+interface Running {
+  readonly pipelineId: number
+  readonly revision: number
+  readonly sinceMs: number
+}
+
+class GoodRevisions {
+  readonly #pipelines: PipelineStore
+  readonly #clock: Clock
+  readonly #running = new Map<string, Running>()
+
+  constructor(pipelines: PipelineStore, clock: Clock) {
+    this.#pipelines = pipelines
+    this.#clock = clock
+  }
+
+  hear(workerId: string, heartbeat: Heartbeat): void {
+    const { state, pipelineId, revision, error } = heartbeat
+    const known = this.#running.get(workerId)
+    if (state !== 'running' || pipelineId === null || revision === null || error !== null) {
+      this.#running.delete(workerId)
+      return
+    }
+    const nowMs = this.#clock.monotonicMs()
+    if (known?.pipelineId !== pipelineId || known.revision !== revision) {
+      this.#running.delete(workerId)
+      this.#running.set(workerId, { pipelineId, revision, sinceMs: nowMs })
+      const oldest = this.#running.keys().next()
+      if (this.#running.size > WORKERS_MAX && oldest.done !== true) {
+        this.#running.delete(oldest.value)
+      }
+    } else if (nowMs - known.sinceMs >= RAN_WELL_MS) this.#pipelines.setGood(pipelineId, revision)
   }
 }

@@ -7,6 +7,8 @@ export interface TopicPartition {
 
 /** Offsets [from, to) of one partition; empty where the two are equal. */
 export interface OffsetRange extends TopicPartition {
+  /** Which log of that name, from Kafka's topic id; absent: not known, or any. */
+  readonly log?: string | undefined
   readonly from: number
   readonly to: number
 }

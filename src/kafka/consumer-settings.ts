@@ -7,7 +7,7 @@
  */
 import type { Config } from '../options/config.ts'
 import { CLASSIC_PROTOCOL_ONLY, propertyOf } from '../options/kafka-properties.ts'
-import { unreadable } from '../options/small-file.ts'
+import { unreadable } from '../core/small-file.ts'
 
 export type ConsumerProperties = readonly (readonly [name: string, value: string])[]
 

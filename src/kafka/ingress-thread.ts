@@ -2,7 +2,7 @@
  * An ingress thread: owns one consumer of the group, fills slots with its records, hands them on.
  *
  *   run:    acquire a slot -> consumerFill -> hand it on; then events, then main's messages
- *   stall:  no slot came free: wait, and pause only if that lasts (stall.ts)
+ *   stall:  no slot came free: wait, and pause only if that lasts (backpressure.ts)
  *   drain:  no more filling; serve the group until main says finish
  *   finish: commit, leave the group, end
  *   replay: each partition is paused at the end of its range; with the last one main is told
@@ -191,7 +191,8 @@ export class IngressThread {
     switch (event.kind) {
       case 'assign':
         this.#assign(event.partitions)
-        if (!this.#hasJoined) this.#options.onJoined(this.#membership)
+        if (!this.#hasJoined)
+          this.#options.onJoined((question, done) => this.#membership.askReaders(question, done))
         this.#hasJoined = true
         break
       case 'revoke':

@@ -11,8 +11,7 @@
  * itself.
  */
 import { createHash } from 'node:crypto'
-import type { Config } from '../options/config.ts'
-import { patternsOf } from '../options/patterns.ts'
+import { type Config, patternsOf } from '../options/config.ts'
 
 export interface PipelineIdentity {
   /** 12 hex digits: among a thousand pipelines two are the same once in 500 million times. */

@@ -7,7 +7,7 @@
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
-import { readSmallFile, type ReadText } from '../options/small-file.ts'
+import { readSmallFile, type ReadText } from '../core/small-file.ts'
 
 interface SignInOptions {
   readonly bridge: Pick<Bridge, 'consumerSetPassword' | 'consumerSetToken'>

@@ -38,7 +38,7 @@ const SILENT_RETRY_MS = 60_000
 const SILENT_RETRY_MS_MAX = 600_000
 /** The leader has answered again for so long: it was not away, and a fetch would have come. */
 const ANSWERING_MS = 5000
-/** Brokers are asked for the ends of what has stood still for so long (partition-ends.ts). */
+/** Brokers are asked for the ends of what has stood still for so long (broker-queries.ts). */
 const STILL_MS = 5000
 /** An answer to one fetch. Without it nothing is proved. */
 const PROBE_MS = 10_000

@@ -173,3 +173,52 @@ export const COMMANDS: readonly CommandSpec[] = [
 export function commandSpec(name: CommandName): CommandSpec | undefined {
   return COMMANDS.find((command) => command.name === name)
 }
+
+/** A command without options, which prints something that is there already. */
+interface PlainCommand {
+  readonly name: string
+  /** What may follow, for the usage line. */
+  readonly operands: string
+  readonly summary: string
+  readonly details: readonly string[]
+  /** Words that a shell may complete behind it. */
+  readonly words: readonly string[]
+}
+
+export const PLAIN_COMMANDS: readonly PlainCommand[] = [
+  {
+    name: 'help',
+    operands: ' [COMMAND|TOPIC] [--man]',
+    summary: 'Explain a command: logpipe help run.',
+    details: ['--man prints the manual page: logpipe help --man > logpipe.1; man ./logpipe.1'],
+    words: [...new Set(COMMANDS.map(({ name }) => name.split(' ')[0] ?? ''))],
+  },
+  {
+    name: 'completion',
+    operands: ' bash|zsh|fish',
+    summary: 'Print the completion for bash, zsh or fish.',
+    details: [
+      'bash: logpipe completion bash > /etc/bash_completion.d/logpipe',
+      'zsh:  logpipe completion zsh > "${fpath[1]}/_logpipe"',
+      'fish: logpipe completion fish > ~/.config/fish/completions/logpipe.fish',
+    ],
+    words: ['bash', 'zsh', 'fish'],
+  },
+  {
+    name: 'licenses',
+    operands: '',
+    summary: 'Print the licences of all that is inside.',
+    details: [],
+    words: [],
+  },
+  { name: 'version', operands: '', summary: 'Print the version.', details: [], words: [] },
+]
+
+/** The help on one of them, or undefined when there is none of that name. */
+export function plainHelp(name: string): string | undefined {
+  const command = PLAIN_COMMANDS.find((each) => each.name === name)
+  if (command === undefined) return undefined
+  const { operands, summary, details } = command
+  const lines = [`Usage: logpipe ${name}${operands}`, '', summary, ...details]
+  return `${lines.join('\n')}\n`
+}

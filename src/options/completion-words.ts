@@ -2,8 +2,8 @@
  * What a shell may complete, from the tables of commands and options. The renderers of bash, zsh
  * and fish are loops over it.
  */
-import { COMMANDS } from './commands.ts'
-import { optionNames } from './given.ts'
+import { COMMANDS, PLAIN_COMMANDS } from './commands.ts'
+import { optionNames } from './parse.ts'
 import type { CommandName, OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 import { TOPICS } from './topics.ts'
@@ -43,38 +43,20 @@ const HELP: readonly CompletionFlag[] = [
   { flag: '--help', value: { kind: 'none' }, summary: 'Explain the options.' },
 ]
 
-/** Commands without options of their own. */
-export const PLAIN_COMMANDS: readonly (readonly [
-  name: string,
-  summary: string,
-  operands: readonly string[],
-])[] = [
-  [
-    'help',
-    'Explain a command or a topic.',
-    [
-      ...COMMANDS.map(({ name }) => name.split(' ')[0] ?? ''),
-      ...TOPICS.map(({ name }) => name.replaceAll(' ', '-')),
-    ],
-  ],
-  ['completion', 'Print the completion for a shell.', ['bash', 'zsh', 'fish']],
-  ['licenses', 'Print the licences of all that is inside.', []],
-  ['version', 'Print the version.', []],
-]
-
 /** Every command that can be run, with its options in the order of the help. */
 export function completionCommands(): readonly CompletionCommand[] {
+  const topics = TOPICS.map(({ name }) => name.replaceAll(' ', '-'))
   const known = COMMANDS.filter(({ notBuilt }) => notBuilt !== true).map(({ name, summary }) => ({
     name,
     summary,
     flags: [...flagsOf(name), ...HELP],
     operands: OPERANDS[name] ?? [],
   }))
-  const plain = PLAIN_COMMANDS.map(([name, summary, operands]) => ({
+  const plain = PLAIN_COMMANDS.map(({ name, summary, words }) => ({
     name,
     summary,
     flags: [],
-    operands: [...new Set(operands)],
+    operands: name === 'help' ? [...new Set([...words, ...topics])] : words,
   }))
   return [...known, ...plain]
 }

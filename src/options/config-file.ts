@@ -11,8 +11,8 @@
 import { Alias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Node } from 'yaml'
 import { LogpipeError } from '../core/errors.ts'
-import { allOptionNames, give, giveFile, optionNames } from './given.ts'
-import type { Given, NamedOption, Source } from './given.ts'
+import { allOptionNames, give, giveFile, optionNames } from './parse.ts'
+import type { Given, NamedOption, Source } from './parse.ts'
 import { didYouMean } from './nearest.ts'
 import type { CommandName } from './spec.ts'
 

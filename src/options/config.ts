@@ -57,7 +57,7 @@ export function freezeConfig(values: Readonly<Record<string, unknown>>): Config 
 }
 
 /** A plain copy that is fit to be printed. */
-export function redactConfig(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function redactConfig(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     ROWS.map((row) => [fieldOf(row.env), redactValue(row, values[fieldOf(row.env)])]),
   )
@@ -89,4 +89,18 @@ function redactOne(spec: OptionSpec, value: unknown): unknown {
 /** http://user:(secret)@host for http://user:password@host, wherever it stands in the text. */
 export function redactUrl(url: string): string {
   return url.replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^/@:\s]*):[^/\s]*@/gi, `$1:${REDACTED}@`)
+}
+
+/**
+ * The patterns of the filter as bytes. Any of these keeps a record; an empty list keeps every
+ * record, and so does an empty pattern.
+ */
+export function patternsOf(
+  config: Pick<Config, 'matchPattern' | 'matchPatternHex'>,
+): readonly Uint8Array[] {
+  const patterns = [
+    ...config.matchPattern.map((text) => Buffer.from(text, 'utf8')),
+    ...config.matchPatternHex.map((digits) => Buffer.from(digits, 'hex')),
+  ]
+  return patterns.some((pattern) => pattern.length === 0) ? [] : patterns
 }

@@ -3,8 +3,8 @@
  * that do not exist, properties that logpipe owns, Kerberos.
  */
 import { LogpipeError } from '../core/errors.ts'
-import { nameOf, quote } from './given.ts'
-import type { Given, Source } from './given.ts'
+import { nameOf, quote } from './parse.ts'
+import type { Given, Source } from './parse.ts'
 import {
   CLASSIC_PROTOCOL_ONLY,
   ownedProperty,
@@ -17,7 +17,7 @@ import { oneOf } from './kinds.ts'
 import { didYouMean } from './nearest.ts'
 import { PROFILES } from './profiles.ts'
 import type { ProfileName } from './profiles.ts'
-import type { ReadText } from './small-file.ts'
+import type { ReadText } from '../core/small-file.ts'
 
 export interface KafkaProperty {
   readonly name: string

@@ -3,7 +3,6 @@
  * a manual). Plain text; the caller prints it.
  */
 import { commandSpec } from './commands.ts'
-import { fieldColumns, wrap } from './wrap.ts'
 import { flagOf, GROUPS, namesOf } from './spec.ts'
 import type { CommandName, GroupName, OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
@@ -156,4 +155,28 @@ export function renderOverview(
     'logpipe demo shows it all, with nothing to install.',
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Lines of at most `width` columns, each indented; a longer word stays whole. */
+export function wrap(text: string, indentColumns: number, width: number): string[] {
+  const margin = ' '.repeat(indentColumns)
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && margin.length + line.length + 1 + word.length > width) {
+      lines.push(margin + line)
+      line = word
+    } else {
+      line = line === '' ? word : `${line} ${word}`
+    }
+  }
+  return [...lines, margin + line]
+}
+
+/** A name at the left and its text from column `at`; a long name has a line of its own. */
+function fieldColumns(left: string, text: string, at: number, width: number): string[] {
+  const lines = wrap(text, at, Math.max(width, at + 20))
+  if (left.length > at - 2) return [left, ...lines]
+  const first = lines[0] ?? ''
+  return [left.padEnd(at) + first.slice(at), ...lines.slice(1)]
 }

@@ -10,18 +10,24 @@ import { LogpipeError } from '../core/errors.ts'
 import { fieldOf, freezeConfig } from './config.ts'
 import type { Config } from './config.ts'
 import { parseConfigFile } from './config-file.ts'
-import { give, nameOf } from './given.ts'
-import type { Given, Source } from './given.ts'
 import { resolveProperties } from './kafka-config.ts'
 import type { KafkaProperty } from './kafka-config.ts'
 import { parseValue } from './kinds.ts'
 import type { OptionValue } from './kinds.ts'
-import { parseArguments, parseEnvironment, parsePropertyVariables } from './parse.ts'
+import {
+  parseArguments,
+  parseEnvironment,
+  parsePropertyVariables,
+  give,
+  nameOf,
+  type Given,
+  type Source,
+} from './parse.ts'
 import { PROFILES } from './profiles.ts'
 import type { ProfileName } from './profiles.ts'
 import { checkRules } from './rules.ts'
-import { readSmallFile } from './small-file.ts'
-import type { ReadText } from './small-file.ts'
+import { readSmallFile } from '../core/small-file.ts'
+import type { ReadText } from '../core/small-file.ts'
 import type { CommandName, OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 import type { OptionName } from './table.ts'

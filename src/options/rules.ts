@@ -6,8 +6,8 @@
  */
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from './config.ts'
-import { nameOf } from './given.ts'
-import type { Source } from './given.ts'
+import { nameOf } from './parse.ts'
+import type { Source } from './parse.ts'
 import type { KafkaProperty } from './kafka-config.ts'
 import { isTopic } from './notations.ts'
 import { flagOf } from './spec.ts'

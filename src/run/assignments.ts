@@ -30,7 +30,7 @@ export interface AssignmentState {
   /** Bytes of the values read of it, and the time of the last one (ms since 1970; -1: none). */
   bytesRead: number
   lastTimestampMs: number
-  /** Paused (holds.ts). */
+  /** Paused, for the output has no room. */
   held: boolean
 }
 

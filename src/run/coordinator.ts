@@ -4,7 +4,7 @@
  *   ingress: assign   -> ids, ledgers, names to the filter threads, answer
  *            revoke   -> wait until everything read is settled, or the time is up -> answer with
  *            watermarks
- *            restart  -> a new id for the same partition, whose log is gone (former-logs.ts)
+ *            restart  -> a new id for the same partition, whose log is gone (assignments.ts)
  *   filter:  run reports and matched batches -> ledger, output
  *   output:  settled documents -> ledger -> commits, once a second
  *

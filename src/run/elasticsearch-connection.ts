@@ -5,7 +5,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { redactUrl, type Config } from '../options/config.ts'
-import { readSmallFile } from '../options/small-file.ts'
+import { readSmallFile } from '../core/small-file.ts'
 import type { ConnectionSettings, ProxySettings } from '../sink/elasticsearch/settings.ts'
 
 export type ConnectionConfig = Pick<

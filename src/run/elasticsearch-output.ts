@@ -10,10 +10,10 @@ import type { PatternCount } from '../metrics/pattern-counts.ts'
 import type { Books } from '../offsets/books.ts'
 import type { DeadLetterTarget } from '../options/notations.ts'
 import type { CreditLimits } from '../pool/signals.ts'
-import type { DeadLetters } from '../sink/dead-letters/contract.ts'
+import type { OpenDeadLetters } from '../sink/dead-letters/contract.ts'
 import { openFileLetters } from '../sink/dead-letters/file-letters.ts'
 import { openTopicLetters } from '../sink/dead-letters/topic-letters.ts'
-import type { Locks } from '../sink/disk.ts'
+import type { Locks } from '../core/disk.ts'
 import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Sink, SinkEvents } from '../sink/sink.ts'
@@ -173,7 +173,7 @@ const LETTER_CONNECT_MS = 10_000
 const LETTER_FILES_BYTES_MAX = 4 * 1024 ** 3
 
 interface OpenLetters {
-  readonly letters: DeadLetters
+  readonly letters: OpenDeadLetters
   readonly close: () => Promise<void>
 }
 

@@ -4,8 +4,7 @@
 import { PatternEncoder } from '../metrics/pattern-counts.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { BulkEncoder } from '../sink/elasticsearch/bulk-encoder.ts'
-import { JsonEncoder } from '../sink/json-encoder.ts'
-import { RawEncoder } from '../sink/raw-encoder.ts'
+import { JsonEncoder, RawEncoder } from '../sink/encoders.ts'
 import type { OutputSettings } from './settings.ts'
 
 export function encoderFor(output: OutputSettings): RecordEncoder {

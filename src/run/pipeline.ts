@@ -15,7 +15,6 @@ import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { waitUntil } from '../core/wait-until.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
@@ -72,6 +71,8 @@ export class Pipeline {
   readonly #times = new RecordTimes()
   readonly #lags = new LagMeter()
   readonly #ingress: IngressStates
+  /** What its end waits for. */
+  readonly #awaited = new Set<() => void>()
   #isStopping = false
   #error: LogpipeError | null = null
   readonly #finish: (result: PipelineResult) => void
@@ -182,7 +183,8 @@ export class Pipeline {
   fail(error: Error): void {
     const isKnown = error instanceof LogpipeError
     this.#error ??= isKnown ? error : new LogpipeError('THREAD', error.message, { cause: error })
-    this.stop() // One that waits for the output sees the error at its next look.
+    this.stop()
+    this.#changed()
   }
 
   #onDeath(row: number, error: LogpipeError): void {
@@ -197,6 +199,7 @@ export class Pipeline {
       this.#onIngress(message) // First: no record of a topic that is refused is read.
       this.#coordinator.handleIngress(message)
     }
+    this.#changed()
   }
 
   #onIngress(message: FromIngress): void {
@@ -217,6 +220,7 @@ export class Pipeline {
     if (recordsMax > 0 && records >= recordsMax) this.stop()
     // A replay ends by itself once all of it is written, however long the output takes for that.
     if (this.#ingress.haveFinished && this.#coordinator.isDrained()) this.stop()
+    this.#changed()
   }
 
   #everySecond(): void {
@@ -290,9 +294,26 @@ export class Pipeline {
     }
   }
 
-  /** @param always waits on after an error, too. */
+  /**
+   * Resolves once it holds, or the time has passed: looked at whenever something may have changed
+   * (#changed).
+   * @param always waits on after an error, too.
+   */
   async #until(holds: () => boolean, timeoutMs: number, always = false): Promise<void> {
-    await waitUntil(() => holds() || (!always && this.#error !== null), timeoutMs)
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const look = () => {
+      if (holds() || (!always && this.#error !== null)) resolve(undefined)
+    }
+    const timer = setTimeout(resolve, timeoutMs, undefined)
+    this.#awaited.add(look)
+    look()
+    await promise
+    clearTimeout(timer)
+    this.#awaited.delete(look)
+  }
+
+  #changed(): void {
+    for (const look of this.#awaited) look()
   }
 }
 
@@ -328,8 +349,6 @@ async function openParts(
     events: {
       fail,
       endOfOutput: () => fail(new LogpipeError('OUTPUT_CLOSED', 'the output was closed')),
-      // Filter threads wait for what is settled (pool/signals.ts), not for a call.
-      drained: () => undefined,
     },
     books,
     warn,

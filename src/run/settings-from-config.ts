@@ -3,10 +3,9 @@
  */
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { type ControlledPipeline, identityOf, withFingerprint } from '../kafka/pipeline-identity.ts'
-import type { Config } from '../options/config.ts'
+import { type Config, patternsOf } from '../options/config.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { isTopic } from '../options/notations.ts'
-import { patternsOf } from '../options/patterns.ts'
 import { overrideRow } from '../sink/elasticsearch/answers.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'

@@ -20,10 +20,10 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { Book, Books } from '../offsets/books.ts'
-import { batchOf, type PlacedDocument } from '../sink/elasticsearch/replay-source.ts'
+import { batchOf, type PlacedDocument } from '../sink/elasticsearch/batch.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
 import type { SourceRange, Spill, SpillDamage } from '../sink/spill/contract.ts'
-import type { OffsetRange } from '../sink/elasticsearch/moved-out.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
 import type { Refetched, Refetcher } from './refetch.ts'
 
 /** What the repair needs of the Elasticsearch output. */

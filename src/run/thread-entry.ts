@@ -16,13 +16,13 @@ import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { configRefusal } from '../kafka/consumer-settings.ts'
 import {
   askReaders,
+  type AskReaders,
   conflictProblem,
   type GroupQuestion,
   type GroupReaders,
 } from '../kafka/group-check.ts'
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
-import type { Membership } from '../kafka/membership.ts'
 import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import { Subscription } from '../kafka/subscription.ts'
@@ -168,7 +168,7 @@ function runIngress(): void {
     subscription,
     asksGroup: kafka.membership !== 'alone',
     identity: kafka.identity,
-    onJoined: (membership) => lookAround(membership, send),
+    onJoined: (ask) => lookAround(ask, send),
   }).run(events)
 }
 
@@ -215,9 +215,9 @@ function mayJoin(consumer: BridgeId, send: (message: FromIngress) => void): bool
 }
 
 /** Two that start at the same moment find the group empty, and meet in it. */
-function lookAround(membership: Membership, send: (message: FromIngress) => void): void {
+function lookAround(ask: AskReaders, send: (message: FromIngress) => void): void {
   if (data.index !== 0 || data.settings.kafka.takesOver) return
-  membership.askReaders(groupQuestion(), ({ conflict, givesWay }) => {
+  ask(groupQuestion(), ({ conflict, givesWay }) => {
     if (conflict === null) return
     if (givesWay) send({ kind: 'failed', ingressIndex: data.index, ...conflictProblem(conflict) })
     else send(noteOf('GROUP', conflict))

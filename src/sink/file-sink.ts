@@ -24,7 +24,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { CreditLimits } from '../pool/signals.ts'
 import { BatchQueue, type Group } from './batch-queue.ts'
 import { OutputFile, realDisk, type Disk } from './output-file.ts'
-import type { Locks } from './disk.ts'
+import type { Locks } from '../core/disk.ts'
 import type { Sink, SinkBatch, SinkEvents, SinkGauges } from './sink.ts'
 
 export interface FileSinkOptions {
@@ -202,7 +202,6 @@ export class FileSink implements Sink {
     const groups = this.#unsynced
     this.#forgetUnsynced()
     for (const group of groups) this.#queue.settle(group, 'written')
-    this.#events.drained()
     return true
   }
 

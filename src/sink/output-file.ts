@@ -16,7 +16,7 @@ import assert from 'node:assert/strict'
 import { open, rename, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { naming, type Locks } from './disk.ts'
+import { naming, type Locks } from '../core/disk.ts'
 
 /** What is used of a FileHandle. */
 export interface DiskFile {

@@ -14,20 +14,18 @@
  * options, has failed: the last one that ran healthily runs in its place until another is asked
  * for. Without one it is tried again for ever, at the longest pause.
  */
+import { backoffMs, type BackoffTimes } from '../core/backoff.ts'
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { runsTheSame, type Assignment } from './assignment.ts'
-import { backoffMs, BACKOFF_MS_MAX } from './backoff.ts'
 import { exitText, type Child, type ChildEvents, type Exit } from './child.ts'
 import type { ChildIdentity, Home, SavedState } from './home.ts'
 import { LeftoverSpill, type DrainSpill } from './leftovers.ts'
-import type { Processes } from './processes.ts'
-import { childGone, orphanGone } from './stopping.ts'
+import { type Processes, isRunning } from './processes.ts'
 
-export type SupervisorState =
-  'idle' | 'starting' | 'running' | 'stopping' | 'backoff' | 'crash_loop'
+type SupervisorState = 'idle' | 'starting' | 'running' | 'stopping' | 'backoff' | 'crash_loop'
 
-export interface SupervisorStatus {
+interface SupervisorStatus {
   readonly state: SupervisorState
   readonly pid: number | null
   readonly pipelineId: number | null
@@ -36,7 +34,7 @@ export interface SupervisorStatus {
   readonly error: { readonly message: string; readonly lines: readonly string[] } | null
 }
 
-export interface SupervisorDependencies {
+interface SupervisorDependencies {
   readonly clock: Clock
   readonly home: Home
   readonly processes: Processes
@@ -61,7 +59,10 @@ interface Run {
 const STARTED_MS = 2000
 /** Alive for so long, its revision has shown that it works. */
 export const HEALTHY_MS = 30_000
-export const CRASHES_MAX = 5
+const CRASHES_MAX = 5
+/** One child, on a machine of its own: nobody else comes back at the same moment. */
+const AGAIN: BackoffTimes = { firstMs: 1000, maxMs: 60_000 }
+const againMs = (failureCount: number): number => backoffMs(AGAIN, failureCount, 1)
 /** logpipe's exit status for wrong options: trying again changes nothing. */
 const EXIT_USAGE = 2
 
@@ -238,7 +239,7 @@ export class Supervisor {
       this.#crashCount = 0
       return
     }
-    const delayMs = isLoop ? BACKOFF_MS_MAX : backoffMs(this.#crashCount)
+    const delayMs = isLoop ? AGAIN.maxMs : againMs(this.#crashCount)
     await this.#pause(isLoop ? 'crash_loop' : 'backoff', delayMs)
   }
 
@@ -262,7 +263,7 @@ export class Supervisor {
       return
     }
     const outcome = await this.leftovers.send(this.#closing.signal, tell)
-    if (outcome === 'failed') return this.#pause('stopping', backoffMs(++this.#drainFailures))
+    if (outcome === 'failed') return this.#pause('stopping', againMs(++this.#drainFailures))
     this.#error = null
     this.#drainFailures = 0
     this.#save()
@@ -294,5 +295,60 @@ export class Supervisor {
       this.#wake = resolve
     })
     this.#wake = undefined
+  }
+}
+
+/*
+ * How a child comes to its end, one's own and that of an earlier sync process: told to drain, given
+ * its time, and killed when that is over. Nothing is started before it is gone.
+ */
+
+const LOOK_EVERY_MS = 100
+/** A killed process is gone at once, unless the kernel holds it in a call. */
+const KILLED_MS = 5000
+
+interface StopDependencies {
+  readonly clock: Clock
+  /** How long it may drain before it is killed. */
+  readonly drainMs: number
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+}
+
+interface OrphanDependencies extends StopDependencies {
+  readonly processes: Processes
+  /** Told when there is one to wait for. */
+  readonly onWait: () => void
+}
+
+async function childGone(child: Child, { clock, drainMs, log }: StopDependencies): Promise<void> {
+  child.terminate()
+  const cancel = clock.after(drainMs, () => {
+    log('warn', `the child did not drain within ${drainMs} ms and is killed`)
+    child.kill()
+  })
+  await child.exited
+  cancel()
+}
+
+/** The end of its stdin has told it to drain; it has as long as any other child. */
+async function orphanGone(
+  orphan: ChildIdentity,
+  { clock, processes, drainMs, log, onWait }: OrphanDependencies,
+): Promise<void> {
+  if (!isRunning(processes, orphan)) return
+  log('info', `waiting for process ${orphan.pid}, the child of an earlier sync, to drain`)
+  onWait()
+  processes.signal(orphan, 'SIGTERM')
+  const startMs = clock.monotonicMs()
+  let killed = false
+  while (isRunning(processes, orphan)) {
+    const waitedMs = clock.monotonicMs() - startMs
+    if (waitedMs > drainMs && !killed) {
+      log('warn', `process ${orphan.pid} did not drain within ${drainMs} ms and is killed`)
+      processes.signal(orphan, 'SIGKILL')
+      killed = true
+    }
+    if (waitedMs > drainMs + KILLED_MS) return
+    await new Promise<void>((resolve) => void clock.after(LOOK_EVERY_MS, resolve))
   }
 }

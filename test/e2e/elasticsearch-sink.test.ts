@@ -6,7 +6,8 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { systemClock } from '../../src/core/clock.ts'
 import { ElasticsearchSink } from '../../src/sink/elasticsearch/elasticsearch-sink.ts'
-import type { DeadLetter, Overflow } from '../../src/sink/elasticsearch/outlets.ts'
+import type { DeadLetter } from '../../src/sink/dead-letters/contract.ts'
+import type { SpillQueue } from '../../src/sink/spill/contract.ts'
 import {
   ELASTICSEARCH_DEFAULTS,
   type ElasticsearchSettings,
@@ -48,7 +49,7 @@ interface Rig {
 async function startSink(
   t: TestContext,
   settings: Partial<ElasticsearchSettings>,
-  overflow: Overflow | null = null,
+  overflow: SpillQueue | null = null,
 ): Promise<Rig> {
   const letters: DeadLetter[] = []
   const whole = { ...ELASTICSEARCH_DEFAULTS, urls: [url ?? ''], timeoutMs: 10_000, ...settings }
@@ -63,7 +64,6 @@ async function startSink(
     events: {
       fail: (error) => assert.fail(error),
       endOfOutput: () => undefined,
-      drained: () => undefined,
     },
   })
   await sink.open()

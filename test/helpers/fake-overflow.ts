@@ -2,15 +2,11 @@
  * A spill in memory, with the contract of the real one.
  */
 import assert from 'node:assert/strict'
-import type {
-  Overflow,
-  OverflowEntry,
-  ReturnedEntry,
-} from '../../src/sink/elasticsearch/outlets.ts'
+import type { SpillEntry, SpillQueue, StoredEntry } from '../../src/sink/spill/contract.ts'
 
-export class FakeOverflow implements Overflow {
+export class FakeOverflow implements SpillQueue {
   /** In order of arrival; an entry in hand stays in its place. */
-  #entries: { readonly entry: ReturnedEntry; readonly kept: Buffer; isInHand: boolean }[] = []
+  #entries: { readonly entry: StoredEntry; readonly kept: Buffer; isInHand: boolean }[] = []
   /** Bytes it takes. */
   bytesMax = Infinity
   appendedCount = 0
@@ -33,7 +29,7 @@ export class FakeOverflow implements Overflow {
     return this.#entries.filter(({ isInHand }) => !isInHand).length
   }
 
-  async append(entries: readonly OverflowEntry[]): Promise<'stored' | 'full'> {
+  async append(entries: readonly SpillEntry[]): Promise<'stored' | 'full'> {
     const dropped = new Set<string>()
     this.#dropped.add(dropped)
     await this.gate(this.appendCount++)
@@ -52,11 +48,8 @@ export class FakeOverflow implements Overflow {
     return 'stored'
   }
 
-  read(
-    maxBytes: number,
-    accepts: (index: string) => boolean = () => true,
-  ): Promise<ReturnedEntry[]> {
-    const taken: ReturnedEntry[] = []
+  read(maxBytes: number, accepts: (index: string) => boolean = () => true): Promise<StoredEntry[]> {
+    const taken: StoredEntry[] = []
     let size = 0
     for (const kept of this.#entries) {
       if (size >= maxBytes) break
@@ -69,12 +62,12 @@ export class FakeOverflow implements Overflow {
     return Promise.resolve(taken)
   }
 
-  release(entries: readonly ReturnedEntry[]): void {
+  release(entries: readonly StoredEntry[]): void {
     const gone = new Set(entries)
     this.#entries = this.#entries.filter(({ entry }) => !gone.has(entry))
   }
 
-  unread(entries: readonly ReturnedEntry[]): void {
+  unread(entries: readonly StoredEntry[]): void {
     for (const entry of entries) {
       const kept = this.#entries.find((candidate) => candidate.entry === entry)
       // Its partition was given away meanwhile.

@@ -5,7 +5,7 @@
  * not at all or up to some byte, in any combination, as on a real disk.
  */
 import path from 'node:path'
-import type { Disk, DiskFile } from '../../src/sink/disk.ts'
+import type { Disk, DiskFile } from '../../src/core/disk.ts'
 
 interface Inode {
   content: Buffer

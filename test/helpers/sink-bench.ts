@@ -19,7 +19,6 @@ export class SinkBench {
   readonly sink: ElasticsearchSink
   readonly failures: Error[] = []
   readonly notices: string[] = []
-  drainedCount = 0
 
   constructor(
     settings: Partial<ElasticsearchSettings> = {},
@@ -38,7 +37,6 @@ export class SinkBench {
       events: {
         fail: (error) => this.failures.push(error),
         endOfOutput: () => undefined,
-        drained: () => this.drainedCount++,
       },
       ...parts,
     })

@@ -1,5 +1,5 @@
 /** Entries and spills as the tests want them. */
-import type { Locks } from '../../src/sink/disk.ts'
+import type { Locks } from '../../src/core/disk.ts'
 import { openSpill, type SpillOptions } from '../../src/sink/spill/open.ts'
 import type { Spill, SpillDamage, SpillEntry } from '../../src/sink/spill/contract.ts'
 import { MemoryDisk } from './memory-disk.ts'

@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import { systemClock, type Clock } from '../../src/core/clock.ts'
 import { Refetcher } from '../../src/run/refetch.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
-import type { PlacedDocument } from '../../src/sink/elasticsearch/replay-source.ts'
+import type { PlacedDocument } from '../../src/sink/elasticsearch/batch.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../../src/sink/elasticsearch/settings.ts'
 import { bridge, openMock, produce } from './bridge/rig.ts'
 

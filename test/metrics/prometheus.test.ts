@@ -1,7 +1,7 @@
 /** The text that Prometheus scrapes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { prometheusText } from '../../src/metrics/prometheus.ts'
+import { prometheusText, federatedMetricsText } from '../../src/metrics/prometheus.ts'
 import { RUNTIME_METRICS, type RuntimeMetrics } from '../../src/metrics/runtime-metrics.ts'
 
 const METRICS = Object.fromEntries(
@@ -53,4 +53,23 @@ test('what is not known is left out, and two scrapes do not add up', async () =>
   const text = await prometheusText(metrics, {})
   assert.doesNotMatch(text, /kafka_lag /)
   assert.match(text, /^polled_total 5$/m)
+})
+
+test('the series of one metric stand together, under its type', () => {
+  const text = federatedMetricsText([
+    { labels: { worker: 'a', pipeline: 1 }, metrics: { polled_total: 5, kafka_lag: 2 } },
+    { labels: { worker: 'b', pipeline: 2 }, metrics: { polled_total: 7 } },
+  ])
+  assert.equal(
+    text,
+    '# TYPE polled_total counter\n' +
+      'polled_total{worker="a",pipeline="1"} 5\n' +
+      'polled_total{worker="b",pipeline="2"} 7\n' +
+      '# TYPE kafka_lag gauge\n' +
+      'kafka_lag{worker="a",pipeline="1"} 2\n',
+  )
+})
+
+test('without reports there is no text', () => {
+  assert.equal(federatedMetricsText([]), '')
 })

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { parseConfigFile } from '../../src/options/config-file.ts'
-import { readSmallFile, SMALL_FILE_BYTES_MAX } from '../../src/options/small-file.ts'
+import { readSmallFile, SMALL_FILE_BYTES_MAX } from '../../src/core/small-file.ts'
 
 const texts = (yaml: string) =>
   parseConfigFile('run', 'p.yaml', yaml).map((given) => [given.spec.env, given.text])

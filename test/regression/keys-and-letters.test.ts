@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DeadLetter } from '../../src/sink/elasticsearch/outlets.ts'
+import type { DeadLetter } from '../../src/sink/dead-letters/contract.ts'
 import { batchOf, recordOf, recordsOf, SOME_TIME_MS } from '../helpers/bulk-batch.ts'
 import { FakeOverflow } from '../helpers/fake-overflow.ts'
 import { SinkBench } from '../helpers/sink-bench.ts'

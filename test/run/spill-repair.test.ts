@@ -10,7 +10,7 @@ import { LogpipeError } from '../../src/core/errors.ts'
 import { Books } from '../../src/offsets/books.ts'
 import type { Refetched } from '../../src/run/refetch.ts'
 import { SpillRepair, type RepairParts } from '../../src/run/spill-repair.ts'
-import type { OffsetRange } from '../../src/sink/elasticsearch/moved-out.ts'
+import type { OffsetRange } from '../../src/core/topic-partition.ts'
 import type { Outcome, SinkBatch } from '../../src/sink/sink.ts'
 import type { SpillDamage } from '../../src/sink/spill/contract.ts'
 

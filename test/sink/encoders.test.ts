@@ -8,8 +8,7 @@ import {
   type MatchedRecord,
   type RecordEncoder,
 } from '../../src/pool/record-encoder.ts'
-import { JsonEncoder } from '../../src/sink/json-encoder.ts'
-import { RawEncoder } from '../../src/sink/raw-encoder.ts'
+import { JsonEncoder, RawEncoder } from '../../src/sink/encoders.ts'
 
 type Headers = readonly (readonly [name: string | Buffer, value: Buffer | null])[]
 

@@ -16,8 +16,7 @@ import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { ManualClock, systemClock } from '../../src/core/clock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
-import { CallWriter, openWriter } from '../../src/sink/descriptor-writer.ts'
-import { StdoutSink, type Screen } from '../../src/sink/stdout-sink.ts'
+import { StdoutSink, type Screen, CallWriter, openWriter } from '../../src/sink/stdout-sink.ts'
 import { RecordedBatch, RecordedEvents, until } from './recorded-batch.ts'
 
 const PROGRAM = path.join(import.meta.dirname, 'stdout-program.ts')

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { parseOrders } from '../../src/sync/assignment.ts'
 import { ControlClient } from '../../src/sync/control-client.ts'
 import { Home } from '../../src/sync/home.ts'
-import { TailBuffer } from '../../src/sync/tail-buffer.ts'
+import { TailBuffer } from '../../src/sync/sync.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 
 const good = {

@@ -57,5 +57,8 @@ export interface DeadLetters {
    * again stores those twice, which replay tolerates.
    */
   put(letters: readonly DeadLetter[]): Promise<void>
+}
+
+export interface OpenDeadLetters extends DeadLetters {
   close(): Promise<void>
 }

@@ -10,8 +10,8 @@ import path from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import { formatBytes } from '../../core/units.ts'
-import { errorCode, nodeDisk, type Disk, type DiskFile, type Locks } from '../disk.ts'
-import type { DeadLetter, DeadLetters } from './contract.ts'
+import { errorCode, nodeDisk, type Disk, type DiskFile, type Locks } from '../../core/disk.ts'
+import type { DeadLetter, OpenDeadLetters } from './contract.ts'
 import {
   lettersError,
   LOCK_WAIT_MS_MAX,
@@ -19,8 +19,8 @@ import {
   rotate,
   wholeLinesEnd,
   withLock,
+  encodeLetter,
 } from './letter-files.ts'
-import { encodeLetter } from './letter-line.ts'
 
 /** A size that tools can still open, and that is quickly rewritten. */
 export const FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -43,13 +43,13 @@ interface PendingPut {
 }
 
 /** @throws LogpipeError DEAD_LETTERS when the place cannot be written. */
-export async function openFileLetters(options: FileLettersOptions): Promise<DeadLetters> {
+export async function openFileLetters(options: FileLettersOptions): Promise<OpenDeadLetters> {
   const letters = new FileLetters(options)
   await letters.open()
   return letters
 }
 
-class FileLetters implements DeadLetters {
+class FileLetters implements OpenDeadLetters {
   readonly #options: FileLettersOptions
   readonly #disk: Disk
   readonly #fileBytesMax: number

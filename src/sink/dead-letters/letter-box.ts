@@ -10,8 +10,8 @@
  * Bound. One line at a time; a replay, BATCH_BYTES and the line numbers of one file.
  */
 import path from 'node:path'
-import type { Disk, DiskFile, Locks } from '../disk.ts'
-import { isFull, nodeDisk } from '../disk.ts'
+import type { Disk, DiskFile, Locks } from '../../core/disk.ts'
+import { isFull, nodeDisk } from '../../core/disk.ts'
 import type { Clock } from '../../core/clock.ts'
 import {
   lettersError,
@@ -21,8 +21,9 @@ import {
   REMOVED,
   rotate,
   withLock,
+  decodeLetter,
+  type StoredLetter,
 } from './letter-files.ts'
-import { decodeLetter, type StoredLetter } from './letter-line.ts'
 import type { LetterFilter } from './where.ts'
 
 /** Documents handed to the sink at a time in a replay, and their bytes. */

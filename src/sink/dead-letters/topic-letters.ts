@@ -9,7 +9,12 @@
  */
 import { LogpipeError, messageOf } from '../../core/errors.ts'
 import { formatBytes } from '../../core/units.ts'
-import { PAYLOAD_BYTES_MAX, withoutPayload, type DeadLetter, type DeadLetters } from './contract.ts'
+import {
+  PAYLOAD_BYTES_MAX,
+  withoutPayload,
+  type DeadLetter,
+  type OpenDeadLetters,
+} from './contract.ts'
 
 /** Enough to fill the producer's batches; the rest of a put waits. */
 const PRODUCE_MAX = 1000
@@ -28,11 +33,11 @@ export type Produce = (
 ) => Promise<void>
 
 /** @param topic the topic that letters go to. */
-export function openTopicLetters(topic: string, produce: Produce): DeadLetters {
+export function openTopicLetters(topic: string, produce: Produce): OpenDeadLetters {
   return new TopicLetters(topic, produce)
 }
 
-class TopicLetters implements DeadLetters {
+class TopicLetters implements OpenDeadLetters {
   readonly #topic: string
   readonly #produce: Produce
   readonly #underWay = new Set<Promise<void>>()

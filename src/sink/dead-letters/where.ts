@@ -10,7 +10,7 @@
  */
 import { LogpipeError } from '../../core/errors.ts'
 import { parseTime } from '../../options/notations.ts'
-import type { StoredLetter } from './letter-line.ts'
+import type { StoredLetter } from './letter-files.ts'
 
 export type LetterFilter = (letter: StoredLetter) => boolean
 

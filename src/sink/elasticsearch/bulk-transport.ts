@@ -8,6 +8,7 @@
  *
  * Bound. One request at a time for each slot of the writer; an answer of at most ANSWER_BYTES_MAX.
  */
+import assert from 'node:assert/strict'
 import { promisify } from 'node:util'
 import { constants, gzip } from 'node:zlib'
 import {
@@ -76,7 +77,7 @@ const SECRET_LENGTH_MIN = 4
 
 const gzipAsync = promisify(gzip)
 
-/** Leaves the answer's text alone: bulk-answer.ts reads it. */
+/** Leaves the answer's text alone: bulk-response.ts reads it. */
 const textSerializer = Object.assign(new Serializer(), { deserialize: (json: string) => json })
 
 export class ElasticTransport implements BulkTransport {
@@ -344,4 +345,36 @@ function secretsOf(auth: Auth): string[] {
 
 function nodeOf(result: DiagnosticResult | undefined): string {
   return result?.meta.connection?.id ?? ''
+}
+
+/*
+ * Memory for the bodies of requests, used again and again: fresh memory of that size comes from the
+ * kernel page by page and goes back to it, which costs as much as the copying itself.
+ *
+ * Bound. `countMax` buffers of `bytesMax` each; only what a body has touched is resident. A larger
+ * body (one huge document) gets memory of its own.
+ */
+
+export class BodyBuffers {
+  readonly #bytesMax: number
+  readonly #countMax: number
+  readonly #free: Buffer[] = []
+
+  constructor(bytesMax: number, countMax: number) {
+    this.#bytesMax = bytesMax
+    this.#countMax = countMax
+  }
+
+  /** At least so many bytes, of any content. */
+  take(byteCount: number): Buffer {
+    if (byteCount > this.#bytesMax) return Buffer.allocUnsafeSlow(byteCount)
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytesMax)
+  }
+
+  /** Nobody reads or writes it any more. */
+  giveBack(buffer: Buffer): void {
+    if (buffer.length !== this.#bytesMax || this.#free.length >= this.#countMax) return
+    assert(!this.#free.includes(buffer), 'given back once')
+    this.#free.push(buffer)
+  }
 }

@@ -16,25 +16,24 @@
  *
  * Bound. What it holds is bounded by the sink; requests in flight by ES_CONCURRENCY, and half as
  * many pieces of failed requests beside them. Tries are not bounded in number, only in rate
- * (backoff.ts).
+ * (core/backoff.ts).
  */
 import type { Clock } from '../../core/clock.ts'
 import type { Outcome } from '../sink.ts'
 import { classifyRequest, type Refusal } from './answers.ts'
-import { BodyBuffers } from './body-buffers.ts'
-import { readBulkAnswer, type BulkAnswer, type BulkItem } from './bulk-answer.ts'
-import type { BulkReply, BulkTransport } from './bulk-transport.ts'
+import { readBulkAnswer, type BulkAnswer, type BulkItem } from './bulk-response.ts'
+import { type BulkReply, type BulkTransport, BodyBuffers } from './bulk-transport.ts'
 import { Concurrency } from './concurrency.ts'
 import { answersOf, CLUSTER, Evidence } from './evidence.ts'
 import { Health } from './health.ts'
-import { Lanes } from './lane.ts'
-import type { LoadBooks } from './load.ts'
-import { countOf, type Parcel } from './parcel.ts'
-import type { DeadLetters, Overflow } from './outlets.ts'
-import { Overspill } from './overspill.ts'
+import { Lanes } from './index-lanes.ts'
+import { type LoadBooks, countOf, type Parcel } from './batch.ts'
+import type { DeadLetters } from '../dead-letters/contract.ts'
+import type { SpillQueue } from '../spill/contract.ts'
+import { Overspill } from './overflow.ts'
 import { bodyOf, indicesOf, type BulkRequest } from './request.ts'
 import { DocumentRetries, type Sent } from './retries.ts'
-import { Schedule } from './schedule.ts'
+import { Schedule } from './send-queue.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 import { Targets } from './targets.ts'
 
@@ -47,7 +46,7 @@ export interface WriterParts {
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
   /** The spill; null: what does not fit into the queue waits in Kafka. */
-  readonly overflow: Overflow | null
+  readonly overflow: SpillQueue | null
   readonly books: LoadBooks
   /** How a document ended that was settled when it went to the spill. */
   readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void

@@ -18,8 +18,8 @@ import type { Outcome } from '../sink.ts'
 import { indexAt } from './action-line.ts'
 import type { BulkTransport } from './bulk-transport.ts'
 import { ElasticsearchSink } from './elasticsearch-sink.ts'
-import type { DeadLetters } from './outlets.ts'
-import { batchOf, type PlacedDocument } from './replay-source.ts'
+import type { DeadLetters } from '../dead-letters/contract.ts'
+import { batchOf, type PlacedDocument } from './batch.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
 export interface SenderParts {
@@ -120,7 +120,6 @@ export class DocumentSender {
       events: {
         fail: (error) => this.#fail(error),
         endOfOutput: () => undefined,
-        drained: () => undefined,
       },
       deadLetters,
       overflow: null,

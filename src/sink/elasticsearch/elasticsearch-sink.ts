@@ -9,17 +9,16 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
+import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
 import type { Auth, Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
-import type { SourceRange } from '../spill/contract.ts'
+import type { SourceRange, SpillQueue } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
-import { crowdedPartitions } from './crowding.ts'
-import type { OffsetRange } from './moved-out.ts'
+import { crowdedPartitions } from './index-lanes.ts'
 import { isStubAt, readStub } from './unsendable.ts'
-import { Load, type LoadBooks, type Partition } from './load.ts'
-import type { DeadLetters, Overflow } from './outlets.ts'
-import { partOf, wholeOf } from './parcel.ts'
+import { Load, type LoadBooks, partOf, wholeOf } from './batch.ts'
+import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
 export interface ElasticsearchParts {
@@ -27,7 +26,7 @@ export interface ElasticsearchParts {
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
   /** The spill; null: back-pressure holds what does not fit into the queue. */
-  readonly overflow: Overflow | null
+  readonly overflow: SpillQueue | null
   /**
    * How a document ended that lay in the spill, settled as `spilled` by this process or left by an
    * earlier one (--commit-on spill).
@@ -48,23 +47,18 @@ export interface HeldIndex {
   readonly documentCount: number
 }
 
-/** Share of the bounds below which the pipeline is told to go on. */
-const DRAINED_SHARE = 0.75
-
 export class ElasticsearchSink implements Sink, LoadBooks {
   readonly #settings: ElasticsearchSettings
   readonly #events: SinkEvents
   readonly #clock: Clock
   readonly #transport: BulkTransport
   readonly #writer: BulkWriter
-  readonly #overflow: Overflow | null
+  readonly #overflow: SpillQueue | null
   readonly #deadLetters: DeadLetters | null
   #queuedDocuments = 0
   #queuedBytes = 0
   #writtenDocuments = 0
   #writtenBytes = 0
-  /** The bounds were reached, and `drained` has not been called since. */
-  #isFull = false
   #failure: Error | null = null
   #isClosed = false
   /** Called when the memory is empty. */
@@ -105,13 +99,11 @@ export class ElasticsearchSink implements Sink, LoadBooks {
 
   write(batch: SinkBatch): void {
     if (batch.ends.length === 0) return
-    if (this.#isAbove(1)) {
-      this.#isFull = true
-      if (this.#settings.dropWhenFull && this.#writer.overspill?.isFull !== false) {
-        batch.settleAll('dropped')
-        batch.releaseBody()
-        return
-      }
+    const { dropWhenFull } = this.#settings
+    if (dropWhenFull && this.#isAbove(1) && this.#writer.overspill?.isFull !== false) {
+      batch.settleAll('dropped')
+      batch.releaseBody()
+      return
     }
     const load = new Load(batch, this)
     const { body, documentCount: end } = load
@@ -152,10 +144,6 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     this.#queuedDocuments += documents
     this.#queuedBytes += bytes
     if (documents > 0) return
-    if (this.#isFull && !this.#isAbove(DRAINED_SHARE)) {
-      this.#isFull = false
-      this.#events.drained()
-    }
     if (this.#isIdle) this.#wake()
   }
 
@@ -187,7 +175,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     return this.#writer.overspill?.movedOutRanges() ?? []
   }
 
-  crowdedPartitions(): readonly Partition[] {
+  crowdedPartitions(): readonly TopicPartition[] {
     return crowdedPartitions(this.#writer.schedule.lanes, this.#overflow, this.#settings)
   }
 

@@ -15,7 +15,8 @@
  *
  * A server may also say how long it wants to be left alone (Retry-After).
  */
-import { PROBE_TIMES, backoffMs, type BackoffTimes } from './backoff.ts'
+import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
+import { PROBE_TIMES } from './settings.ts'
 
 export type HealthState = 'up' | 'busy' | 'down' | 'halted'
 

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { documentLineAt } from './action-line.ts'
 import { isDateable } from './index-name.ts'
 import { hasField } from './json-scan.ts'
-import type { Lane } from './lane.ts'
-import { bytesOf, countOf, fitCount, partOf, type Parcel } from './parcel.ts'
+import type { Lane } from './index-lanes.ts'
+import { bytesOf, countOf, fitCount, partOf, type Parcel } from './batch.ts'
 
 export interface BulkRequest {
   readonly parcels: readonly Parcel[]

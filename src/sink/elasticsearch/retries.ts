@@ -35,17 +35,18 @@
  * Bound. What it holds is part of the memory queue. Tries are not bounded in number, only in rate.
  */
 import assert from 'node:assert/strict'
+import { backoffMs } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import type { Outcome } from '../sink.ts'
 import { classifyItem, type AnswerRow, type ItemVerdict, type Refusal } from './answers.ts'
-import { RETRY_TIMES, backoffMs } from './backoff.ts'
-import type { BulkItem } from './bulk-answer.ts'
+import type { BulkItem } from './bulk-response.ts'
 import { answersOf, CLUSTER, isGuilty, type Evidence } from './evidence.ts'
-import type { DeadLetter, DeadLetters } from './outlets.ts'
-import { countOf, detached, partOf, type Parcel } from './parcel.ts'
+import type { DeadLetter, DeadLetters } from '../dead-letters/contract.ts'
+import { countOf, detached, partOf, type Parcel } from './batch.ts'
 import { halvesOf, requestOf, type BulkRequest } from './request.ts'
-import type { Schedule } from './schedule.ts'
+import type { Schedule } from './send-queue.ts'
+import { RETRY_TIMES } from './settings.ts'
 
 export interface RetriesParts {
   readonly clock: Clock

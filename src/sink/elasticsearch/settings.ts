@@ -4,8 +4,14 @@
  * The options' names and defaults are in options/table.ts; run/ makes this object of them. Used by
  * the encoder (in the filter threads) and by the sink.
  */
+import type { BackoffTimes } from '../../core/backoff.ts'
 import type { Auth } from '../sink.ts'
 import type { AnswerRow, ItemVerdict } from './answers.ts'
+
+/** Documents and batches that were refused for the moment. */
+export const RETRY_TIMES: BackoffTimes = { firstMs: 100, maxMs: 10_000 }
+/** A held index, and a cluster that is down or refuses us: one small request is sent to look. */
+export const PROBE_TIMES: BackoffTimes = { firstMs: 500, maxMs: 15_000 }
 
 export type DocumentMode = 'raw' | 'wrap' | 'auto'
 export type DocumentId = 'offset' | 'key' | 'none'

@@ -13,7 +13,7 @@
  * Bound: one chunk, or one block where that is larger.
  */
 import { BLOCK_DAMAGED, BLOCK_INCOMPLETE, blockAt, SYNC_BYTES } from './format.ts'
-import type { DiskFile } from '../disk.ts'
+import type { DiskFile } from '../../core/disk.ts'
 
 /** Bytes [from, to) of the file that are no intact block. */
 export interface DamagedBytes {

@@ -11,6 +11,7 @@
  * until their segment is deleted. Memory: two staging buffers, one byte an entry for its state, and
  * what a caller has read.
  */
+import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
 import type { TimestampType } from '../../pool/slot-reader.ts'
 
 /** One document, with where it came from. The spill reads it, and keeps no reference to it. */
@@ -43,21 +44,16 @@ export interface StoredEntry extends SpillEntry {
   readonly leftover: boolean
 }
 
-/** Offsets [from, to) of one partition's log, with `count` entries; others between may not be. */
-export interface SourceRange {
-  readonly topic: string
-  /** As in the entries: offsets of a log that was deleted mean nothing in its successor. */
-  readonly log?: string | undefined
-  readonly partition: number
-  readonly from: number
-  readonly to: number
+/**
+ * Offsets [from, to) of one partition's log, with `count` entries; others between may not be. The
+ * log counts: offsets of one that was deleted mean nothing in its successor.
+ */
+export interface SourceRange extends OffsetRange {
   readonly count: number
 }
 
 /** So many entries of one partition. */
-export interface SpillCount {
-  readonly topic: string
-  readonly partition: number
+export interface SpillCount extends TopicPartition {
   readonly count: number
 }
 
@@ -88,15 +84,10 @@ export interface SpillEvents {
   trouble(message: string): void
 }
 
-export interface Spill {
-  /** Damage found in what an earlier process left (`spill` mode). */
-  readonly damageAtOpen: readonly SpillDamage[]
-  /** What an earlier process left that can be read, by partition (`spill` mode). */
-  readonly leftovers: readonly SpillCount[]
+/** The queue itself: what the bulk writer uses. */
+export interface SpillQueue {
   /** Disk used by the segments. */
   readonly bytes: number
-  /** Entries that are not gone: waiting or in hand. */
-  readonly entryCount: number
   /** Entries that `read` can give. */
   readonly waitingCount: number
   /**
@@ -124,6 +115,16 @@ export interface Spill {
    * not affected. @returns how many waited or were in hand.
    */
   dropPartition(topic: string, partition: number): number
+}
+
+/** The queue, and its end: what whoever opened it must do. */
+export interface Spill extends SpillQueue {
+  /** Damage found in what an earlier process left (`spill` mode). */
+  readonly damageAtOpen: readonly SpillDamage[]
+  /** What an earlier process left that can be read, by partition (`spill` mode). */
+  readonly leftovers: readonly SpillCount[]
+  /** Entries that are not gone: waiting or in hand. */
+  readonly entryCount: number
   /**
    * The caller has dealt with all damage reported so far: what was lost is fetched again and safe,
    * or counted as lost. Until then the damaged segments stay, so that a crash reports them again.

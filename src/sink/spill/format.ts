@@ -1,30 +1,44 @@
 /**
- * The spill's file format, version 1, and the functions that write and check its blocks. This
+ * The spill's file format, version 1, and the functions that write, read and check its blocks. This
  * comment is the specification: a second reader needs nothing else (test/helpers has one).
  *
- * Directory. ES_SPILL_PATH with `.d` behind it, or ES_SPILL_PATH itself when it ends in a slash.
- *   lock                            flock(2), exclusive, by the process that uses the directory
- *   manifest.json, progress.json    small-file.ts
- *   segment-....spill.stored        what the segment held when its last write ended: stored-mark.ts
- *   segment-....spill.damaged       a damaged segment that a drain set aside, for people to look at
- *   segment-NNNNNNNNNN-SYNC.spill   NNNNNNNNNN: number, decimal, ascending with age; SYNC: 8 random
- *                                   bytes in hexadecimal, made for this segment alone
- * Numbers are little-endian; text is UTF-8; "crc" is zlib's CRC-32. u64 values are below 2^53.
+ * What it must do. A crash at any byte loses nothing that was reported as stored. Damage at any
+ * byte costs only the entries it lies in, and says how many they are and where Kafka has them. What
+ * a record holds can never pass for structure. Whatever is read was checked by a checksum.
  *
+ * ```
+ * Directory: ES_SPILL_PATH with `.d` behind it, or ES_SPILL_PATH itself when it ends in a slash
+ *   lock                           flock(2), exclusive, by the process that uses the directory
+ *   manifest.json, progress.json   directory.ts
+ *   segment-....spill.stored       what the segment held when its last write ended: directory.ts
+ *   segment-....spill.damaged      a damaged segment that a drain set aside, for people to look at
+ *   segment-NNNNNNNNNN-SYNC.spill  NNNNNNNNNN: number, decimal, ascending with age
+ *                                  SYNC: 8 random bytes in hexadecimal, for this segment alone
+ *
+ * Numbers are little-endian; text is UTF-8; "crc" is zlib's CRC-32. u64 values are below 2^53.
  * Segment = header, then blocks, one behind the other up to the end of the file.
- *   header   0 magic "LPSPILL\n" | 8 u32 version (1) | 12 u32 number | 16 SYNC, 8 bytes
- *            24 u32 crc of bytes 0..24 | 28 u32 zero
- *   block    0 SYNC | 8 u32 crc of bytes 12..length | 12 u32 length of the whole block | 16 u16
- *   kind kind 1, entry: one document
- *            18 u16 topic bytes | 20 u32 ordinal | 24 i32 partition | 28 u16 index bytes
- *            30 u16 who set the timestamp: 0 nobody, or not known, 1 the producer, 2 the broker
- *            32 u64 offset | 40 i64 timestamp in ms, -1: none | 48 u64 tag, for the writing process
+ *
+ *   header    0 magic "LPSPILL\n"    8 u32 version (1)   12 u32 number   16 SYNC, 8 bytes
+ *            24 u32 crc of bytes 0..24                    28 u32 zero
+ *
+ *   block     0 SYNC                 8 u32 crc of bytes 12..length
+ *            12 u32 length of the whole block             16 u16 kind
+ *
+ *   kind 1, entry: one document
+ *            18 u16 topic bytes     20 u32 ordinal       24 i32 partition   28 u16 index bytes
+ *            30 u16 who set the timestamp: 0 nobody, or not known; 1 the producer; 2 the broker
+ *            32 u64 offset          40 i64 timestamp in ms, -1: none
+ *            48 u64 tag, for the writing process
  *            56 topic, index, document (action line and source line, each ended by 0x0A)
  *            A topic may be followed by 0x00 and the log, which tells apart topics of one name
+ *
  *   kind 2, ranges: what the entries behind it hold; kind 3, seal: what the whole segment holds
- *            18 u16 0 | 20 u32 ordinal of the first entry | 24 u32 entries | 28 u32 ranges
- *            32 ranges: 0 u16 topic bytes | 2 u16 0 | 4 i32 partition | 8 u64 from offset
- *                       16 u64 to offset, exclusive | 24 u32 entries | 28 topic
+ *            18 u16 0               20 u32 ordinal of the first entry
+ *            24 u32 entries         28 u32 ranges        32 ranges, each:
+ *               0 u16 topic bytes    2 u16 0              4 i32 partition
+ *               8 u64 from offset   16 u64 to offset, exclusive
+ *              24 u32 entries       28 topic
+ * ```
  *
  * Reading. Entries of a segment are numbered 0, 1, 2 ... by their ordinal, so a gap says how many
  * are lost. Ranges blocks announce at most RANGES_BYTES_MAX of entries, and only these; they are
@@ -36,9 +50,9 @@
  * Unknown kinds are skipped.
  */
 import { crc32 } from 'node:zlib'
-import { TIMESTAMP_TYPES } from '../../pool/slot-reader.ts'
+import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import type { SourceRange, SpillEntry } from './contract.ts'
-import { childMap } from './groups.ts'
+import { childMap } from './entry-counts.ts'
 
 export const FORMAT_VERSION = 1
 export const HEADER_BYTES = 32
@@ -76,7 +90,7 @@ export function logName({ topic, log }: Pick<SpillEntry, 'topic' | 'log'>): stri
   return log === undefined ? topic : `${topic}\0${log}`
 }
 
-export function parseLogName(text: string): Pick<SpillEntry, 'topic' | 'log'> {
+function parseLogName(text: string): Pick<SpillEntry, 'topic' | 'log'> {
   const end = text.indexOf('\0')
   return end === -1 ? { topic: text } : { topic: text.slice(0, end), log: text.slice(end + 1) }
 }
@@ -142,7 +156,7 @@ export function blockAt(
 }
 
 /** Topic and index of an entry as they lie in its block. */
-export interface EntryNames {
+interface EntryNames {
   readonly topic: string
   readonly index: string
   readonly topicBytes: number
@@ -301,12 +315,167 @@ export function readRanges(bytes: Buffer, view: DataView, position: number): Ran
 }
 
 /** A 64-bit integer within plus or minus 2^53, without a BigInt for each. */
-export function writeInteger(view: DataView, position: number, value: number): void {
+function writeInteger(view: DataView, position: number, value: number): void {
   const high = Math.floor(value / TWO_32)
   view.setUint32(position, value - high * TWO_32, true)
   view.setInt32(position + 4, high, true)
 }
 
-export function readInteger(view: DataView, position: number): number {
+function readInteger(view: DataView, position: number): number {
   return view.getInt32(position + 4, true) * TWO_32 + view.getUint32(position, true)
+}
+
+/*
+ * Reads the fields of an entry block. Names come again and again, so each is decoded once.
+ *
+ * Bound. NAMES_MAX names.
+ */
+
+/** Places for names, by hash; a name that meets another one takes its place. */
+const NAMES_MAX = 1024
+
+interface Name {
+  readonly bytes: Buffer
+  readonly text: string
+  /** What the text says as that of a topic. */
+  readonly of: ReturnType<typeof parseLogName>
+}
+
+export class EntryReader {
+  readonly #names: (Name | undefined)[] = []
+  topic = ''
+  log: string | undefined
+  index = ''
+  ordinal = 0
+  partition = 0
+  offset = 0
+  timestampMs = 0
+  timestampType: TimestampType = 'none'
+  tag = 0
+  /** Where the document begins in the chunk. */
+  documentStart = 0
+
+  /** Reads the entry at `at`. @returns false when its lengths contradict each other. */
+  read(bytes: Buffer, view: DataView, at: number, length: number): boolean {
+    const topicBytes = view.getUint16(at + 18, true)
+    const indexBytes = view.getUint16(at + 28, true)
+    const topicStart = at + ENTRY_HEAD_BYTES
+    const indexStart = topicStart + topicBytes
+    this.documentStart = indexStart + indexBytes
+    if (length < ENTRY_HEAD_BYTES || this.documentStart > at + length) return false
+    const { of } = this.#name(bytes, topicStart, indexStart)
+    this.topic = of.topic
+    this.log = of.log
+    this.index = this.#name(bytes, indexStart, this.documentStart).text
+    this.ordinal = view.getUint32(at + 20, true)
+    this.partition = view.getInt32(at + 24, true)
+    this.offset = readInteger(view, at + 32)
+    this.timestampMs = readInteger(view, at + 40)
+    this.timestampType = TIMESTAMP_TYPES[view.getUint16(at + 30, true)] ?? 'none'
+    this.tag = readInteger(view, at + 48)
+    return true
+  }
+
+  #name(bytes: Buffer, start: number, end: number): Name {
+    // FNV-1a.
+    let hash = 0x811c9dc5
+    for (let at = start; at < end; at++) {
+      hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193)
+    }
+    const place = (hash >>> 0) % NAMES_MAX
+    const known = this.#names[place]
+    if (known !== undefined && isEqual(known.bytes, bytes, start, end)) return known
+    const text = bytes.toString('utf8', start, end)
+    const copy = Buffer.from(bytes.subarray(start, end))
+    const name = { bytes: copy, text, of: parseLogName(text) }
+    this.#names[place] = name
+    return name
+  }
+}
+
+/** Faster than Buffer.compare for names of a few dozen bytes. */
+function isEqual(name: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  if (name.length !== end - start) return false
+  for (let index = 0; index < name.length; index++) {
+    if (name[index] !== bytes[start + index]) return false
+  }
+  return true
+}
+
+/*
+ * Adds up source ranges: for each partition's log the lowest and highest offset seen, and how many.
+ *
+ * Used for the ranges blocks and the seal (writer.ts) and to find out what is missing (scan.ts).
+ * Bounded by the partitions that one segment holds.
+ */
+
+type Log = Pick<SpillEntry, 'topic' | 'log' | 'partition'>
+
+interface MutableRange extends Log {
+  from: number
+  to: number
+  count: number
+}
+
+export class RangeTally {
+  readonly #logs = new Map<string, Map<number, MutableRange>>()
+  readonly #ranges: MutableRange[] = []
+  /** The range of the last call: most entries come in runs of one partition. */
+  #last: MutableRange | null = null
+
+  get ranges(): readonly SourceRange[] {
+    return this.#ranges
+  }
+
+  addOne(entry: Log & { readonly offset: number }): void {
+    this.#add(entry, entry.offset, entry.offset + 1, 1)
+  }
+
+  addAll(ranges: readonly SourceRange[]): void {
+    for (const range of ranges) this.#add(range, range.from, range.to, range.count)
+  }
+
+  countOf(log: Log): number {
+    return this.#logs.get(logName(log))?.get(log.partition)?.count ?? 0
+  }
+
+  #add(log: Log, from: number, to: number, count: number): void {
+    const range = this.#rangeOf(log)
+    if (range.count === 0) {
+      range.from = from
+      range.to = to
+    } else {
+      range.from = Math.min(range.from, from)
+      range.to = Math.max(range.to, to)
+    }
+    range.count += count
+  }
+
+  #rangeOf(of: Log): MutableRange {
+    const { topic, log, partition } = of
+    const last = this.#last
+    if (last?.partition === partition && last.topic === topic && last.log === log) return last
+    const name = logName(of)
+    let partitions = this.#logs.get(name)
+    if (partitions === undefined) {
+      partitions = new Map()
+      this.#logs.set(name, partitions)
+    }
+    let range = partitions.get(partition)
+    if (range === undefined) {
+      range = { topic, ...(log === undefined ? {} : { log }), partition, from: 0, to: 0, count: 0 }
+      partitions.set(partition, range)
+      this.#ranges.push(range)
+    }
+    this.#last = range
+    return range
+  }
+}
+
+/** What `all` holds beyond `seen`, with the offsets of `all`. */
+export function missingRanges(all: readonly SourceRange[], seen: RangeTally): SourceRange[] {
+  return all.flatMap((range) => {
+    const count = range.count - seen.countOf(range)
+    return count > 0 ? [{ ...range, count }] : []
+  })
 }

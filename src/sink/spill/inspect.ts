@@ -6,12 +6,16 @@
  */
 import path from 'node:path'
 import type { SourceRange, SpillDamage, SpillEvents, StoredEntry } from './contract.ts'
-import { nodeDisk, type Disk, type Locks } from '../disk.ts'
+import { nodeDisk, type Disk, type Locks } from '../../core/disk.ts'
 import { listSegments, openSpillToDrain, spillDirectory } from './open.ts'
 import { scanSegment, type SegmentFile } from './scan.ts'
-import { loadManifest, loadProgress, type Manifest } from './small-file.ts'
-import { spillError } from './store.ts'
-import { loadStoredMark } from './stored-mark.ts'
+import {
+  spillError,
+  loadManifest,
+  loadProgress,
+  type Manifest,
+  loadStoredMark,
+} from './directory.ts'
 
 export interface InspectedSegment {
   readonly file: string

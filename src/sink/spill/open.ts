@@ -12,14 +12,20 @@
 import path from 'node:path'
 import { LogpipeError } from '../../core/errors.ts'
 import type { Spill, SpillEvents } from './contract.ts'
-import { nodeDisk, type Disk, type Locks } from '../disk.ts'
+import { nodeDisk, type Disk, type Locks } from '../../core/disk.ts'
 import { FORMAT_VERSION, parseSegmentName } from './format.ts'
 import { recoverSegment } from './recover.ts'
 import type { SegmentFile } from './scan.ts'
-import { loadManifest, loadProgress, saveManifest, type Manifest } from './small-file.ts'
 import { DirectorySpill } from './spill.ts'
-import { removeLoneMarks } from './stored-mark.ts'
-import { spillError, SpillStore } from './store.ts'
+import {
+  spillError,
+  SpillStore,
+  loadManifest,
+  loadProgress,
+  saveManifest,
+  type Manifest,
+  removeLoneMarks,
+} from './directory.ts'
 
 export interface SpillOptions {
   /** ES_SPILL_PATH. */

@@ -4,17 +4,15 @@
  *
  * Bound. What one call may return, plus one chunk.
  */
+import { keyOf } from '../../core/topic-partition.ts'
 import assert from 'node:assert/strict'
 import { BlockCursor, type DamagedBytes } from './block-cursor.ts'
-import type { StoredEntry } from './contract.ts'
-import type { DiskFile } from '../disk.ts'
-import { EntryReader } from './entry-reader.ts'
-import { HEADER_BYTES, KIND_ENTRY } from './format.ts'
-import { damageOf } from './damage.ts'
-import { scanSegment } from './scan.ts'
-import type { HeldEntry, IntactEntry, Segment } from './segment.ts'
-import type { SpillStore } from './store.ts'
-import { loadStoredMark } from './stored-mark.ts'
+import type { StoredEntry, SourceRange, SpillDamage } from './contract.ts'
+import type { DiskFile } from '../../core/disk.ts'
+import { HEADER_BYTES, KIND_ENTRY, EntryReader } from './format.ts'
+import { scanSegment, type LostRange, type OrdinalSpan } from './scan.ts'
+import type { HeldEntry, IntactEntry, Segment, LostEntries } from './segment.ts'
+import { type SpillStore, loadStoredMark } from './directory.ts'
 
 /** Of one read of the disk; less when the caller wants less. */
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024
@@ -207,4 +205,48 @@ function compact(entries: HeldEntry[], first: number, chunkBytes: number): void 
     const entry = entries[index]
     if (entry !== undefined) entries[index] = { ...entry, document: Buffer.from(entry.document) }
   }
+}
+
+/*
+ * Says what the reader lost: only of entries that waited, for a scan knows nothing of what was sent
+ * before it was damaged, nor of what was reported before.
+ */
+
+/** @param ranges that speak for what a scan did not find; those of other ordinals are left out. */
+function damageOf(
+  file: string,
+  damaged: readonly DamagedBytes[],
+  { counts, ordinals }: LostEntries,
+  ranges: readonly LostRange[],
+): SpillDamage {
+  const lostCount = counts.reduce((sum, { count }) => sum + count, 0)
+  const left = new Map<string, number>()
+  for (const { topic, partition, count } of counts) {
+    const key = keyOf({ topic, partition })
+    left.set(key, (left.get(key) ?? 0) + count)
+  }
+  const named: SourceRange[] = []
+  for (const { range, ordinals: span } of ranges) {
+    const key = keyOf(range)
+    const leftCount = left.get(key)
+    if (leftCount === undefined || !ordinals.some((ordinal) => isWithin(ordinal, span))) continue
+    // What was sent counts in the range too, so others may name what this one seems to: all stay.
+    const count = Math.min(range.count, leftCount)
+    left.set(key, leftCount - count)
+    named.push({ ...range, count })
+  }
+  const [first, last] = [damaged[0], damaged.at(-1)]
+  return {
+    file,
+    bytesFrom: first?.from ?? 0,
+    bytesTo: last?.to ?? 0,
+    lostCount,
+    ranges: named,
+    unattributedCount: [...left.values()].reduce((sum, count) => sum + count, 0),
+    torn: false,
+  }
+}
+
+function isWithin(ordinal: number, [from, to]: OrdinalSpan): boolean {
+  return from <= ordinal && ordinal < to
 }

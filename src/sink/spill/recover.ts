@@ -9,8 +9,7 @@ import { NameBytes, sealBlock } from './format.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import { scanSegment, type ScannedSegment, type SegmentFile } from './scan.ts'
 import { Segment } from './segment.ts'
-import type { SpillStore } from './store.ts'
-import { loadStoredMark, removeStoredMark } from './stored-mark.ts'
+import { type SpillStore, loadStoredMark, removeStoredMark } from './directory.ts'
 
 export interface RecoveredSegment {
   readonly segment: Segment

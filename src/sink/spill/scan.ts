@@ -7,8 +7,7 @@
  */
 import { BlockCursor } from './block-cursor.ts'
 import type { SourceRange, SpillDamage } from './contract.ts'
-import type { DiskFile } from '../disk.ts'
-import { EntryReader } from './entry-reader.ts'
+import type { DiskFile } from '../../core/disk.ts'
 import {
   checkHeader,
   HEADER_BYTES,
@@ -17,8 +16,10 @@ import {
   KIND_SEAL,
   readRanges,
   type Ranges,
+  EntryReader,
+  missingRanges,
+  RangeTally,
 } from './format.ts'
-import { missingRanges, RangeTally } from './range-tally.ts'
 
 /** Of one read; large enough for a disk's full speed. */
 const CHUNK_BYTES = 4 * 1024 * 1024
@@ -64,7 +65,7 @@ export interface SegmentFile {
 
 /**
  * Scans up to `end` (the file's size, or less where a writer is at work).
- * @param stored what the mark beside the segment says (stored-mark.ts), or null.
+ * @param stored what the mark beside the segment says (StoredMark), or null.
  * @param visit called for each intact entry, in order; `bytes` is the length of its block.
  */
 export async function scanSegment(

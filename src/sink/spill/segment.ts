@@ -13,9 +13,8 @@
 import assert from 'node:assert/strict'
 import { HEADER_BYTES, segmentName } from './format.ts'
 import type { SpillCount, StoredEntry } from './contract.ts'
-import type { AppendPart } from './append-part.ts'
 import type { DamagedBytes } from './block-cursor.ts'
-import { childMap, type Group, GroupTable } from './groups.ts'
+import { childMap, type Group, GroupTable } from './entry-counts.ts'
 import type { OrdinalSpan } from './scan.ts'
 
 const WAITING = 0
@@ -289,4 +288,23 @@ export interface HeldEntry extends StoredEntry {
   /** Its place in the segment's file, and its length there. */
   readonly position: number
   readonly bytes: number
+}
+
+/* What one append has in one segment: published or discarded together. */
+
+export class AppendPart {
+  readonly segment: Segment
+  readonly firstOrdinal: number
+  /** Ends of the part: the next ordinal, and the file position behind it. */
+  endOrdinal: number
+  endBytes: number
+  /** Runs of entries of one group, in order. */
+  readonly runs: { readonly group: Group; count: number; bytes: number }[] = []
+
+  constructor(segment: Segment) {
+    this.segment = segment
+    this.firstOrdinal = segment.entryCount
+    this.endOrdinal = segment.entryCount
+    this.endBytes = segment.size
+  }
 }

@@ -4,14 +4,13 @@ import { test } from 'node:test'
 import { ManualClock, systemClock } from '../../../src/core/clock.ts'
 import { LogpipeError } from '../../../src/core/errors.ts'
 import type { DeadLetter } from '../../../src/sink/dead-letters/contract.ts'
-import { parseDestination } from '../../../src/sink/dead-letters/destination.ts'
 import { openFileLetters } from '../../../src/sink/dead-letters/file-letters.ts'
 import { LetterBox } from '../../../src/sink/dead-letters/letter-box.ts'
 import {
   decodeLetter,
   encodeLetter,
   type StoredLetter,
-} from '../../../src/sink/dead-letters/letter-line.ts'
+} from '../../../src/sink/dead-letters/letter-files.ts'
 import { openTopicLetters } from '../../../src/sink/dead-letters/topic-letters.ts'
 import { parseWhere } from '../../../src/sink/dead-letters/where.ts'
 import { diskError, MemoryDisk } from '../../helpers/memory-disk.ts'
@@ -365,14 +364,6 @@ test('a large payload is encoded in pieces, each byte as it was', () => {
     const line = encodeLetter(letterOf(1, { payload }), 0)
     assert.equal(line.indexOf(10), line.length - 1)
     assert(Buffer.from(decodeLetter(line)?.payload ?? []).equals(payload))
-  }
-})
-
-test('the destination is a file or a topic', () => {
-  assert.deepEqual(parseDestination('file:/a:b'), { kind: 'file', file: '/a:b' })
-  assert.deepEqual(parseDestination('topic:dead.letters'), { kind: 'topic', topic: 'dead.letters' })
-  for (const wrong of ['', 'file:', 'topic:', 'topic:a b', 'topic:..', 'ftp:x', '/path']) {
-    assert.throws(() => parseDestination(wrong), { code: 'USAGE' })
   }
 })
 

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import type { DeadLetter } from '../../../src/sink/elasticsearch/outlets.ts'
+import type { DeadLetter } from '../../../src/sink/dead-letters/contract.ts'
 import { batchOf, recordOf, recordsOf, type TestBatch } from '../../helpers/bulk-batch.ts'
 import type { FakeAnswer, FakeFault, FakeItem, FakeRequest } from '../../helpers/fake-bulk.ts'
 import { FakeOverflow } from '../../helpers/fake-overflow.ts'

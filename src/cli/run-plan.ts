@@ -1,0 +1,46 @@
+/**
+ * Said and refused before a pipeline starts: the memory it may take, with the pool as it will be
+ * laid out, against the limit, and the notices on what it will do.
+ */
+import os from 'node:os'
+import type { Config } from '../options/config.ts'
+import { memorySum } from '../options/memory.ts'
+import type { MemorySum } from '../options/memory.ts'
+import { slotLayout } from '../pool/layout.ts'
+
+/** @param brokerCount brokers of the cluster; null: not known, so those named. */
+export function planMemory(config: Config, brokerCount: number | null): MemorySum {
+  const { slotBytes } = slotLayout({
+    bufferBytes: config.bufferBytes,
+    recordsMax: config.batchMsgs,
+  })
+  return memorySum(config, config.poolSize * slotBytes, brokerCount ?? config.kafkaBrokers.length)
+}
+
+/** The cgroup's memory limit in bytes; null where there is none below the machine's memory. */
+export function memoryLimit(): number | null {
+  // 0 when it is not known, and beyond the machine's memory when there is no limit.
+  const limit = process.constrainedMemory()
+  return limit > 0 && limit < os.totalmem() ? limit : null
+}
+
+/**
+ * What a user should know at the start although nothing is wrong.
+ * @param coreCount cores that this process may use
+ */
+export function startNotices(config: Config, coreCount: number): readonly string[] {
+  const notices: string[] = [
+    config.runSeconds === 0
+      ? 'runs until it is stopped'
+      : `stops after ${config.runSeconds} s (RUN_SECONDS; 0 runs until it is stopped)`,
+  ]
+  if (config.pipelineMode === 'worker' && config.rustWorkers > coreCount) {
+    const threads = `${config.rustWorkers} filter threads on ${coreCount} cores`
+    notices.push(`${threads}: more than there are cores gain nothing (RUST_WORKERS)`)
+  }
+  if (config.pipelineOutput.kind === 'elasticsearch' && config.esDocumentId === 'key') {
+    notices.push('document id key: the latest timestamp of a key wins; others count as superseded')
+  }
+  if (config.pipelineOutput.kind === 'none') notices.push('output none: commits nothing')
+  return notices
+}

@@ -1,0 +1,289 @@
+/**
+ * Indices that refuse what is written to them, each with a lane of its own in which its documents
+ * wait, so that the others flow. A lane belongs to the index that its documents were going to,
+ * which a pipeline may have chosen: not to the one they ask for.
+ *
+ * ```
+ * (flowing) --an item of it waits--> HELD --the index takes a document--> (flowing)
+ * ```
+ *
+ * While an index is held, a few of its documents are sent alone, at growing intervals, to look: in
+ * turn the newest, and the newest with some of the oldest, so that no single document can keep the
+ * lane closed. What asks for an index and would end in the lane is kept out of requests as well
+ * (diverted), once it is clear that all of it would. There is no lane for an index that flows, so
+ * the happy path never asks which index a document is for.
+ *
+ * Bound. LANES_MAX lanes. Documents of further held indices are retried with the others, at the
+ * slowest pace. What a lane holds in memory is part of the memory queue; what is above its share
+ * goes to the spill, where there is one.
+ */
+import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
+import { keyOf, type TopicPartition } from '../../core/topic-partition.ts'
+import { countOf, detached, partOf, type Parcel } from './batch.ts'
+import type { SpillQueue } from '../spill/contract.ts'
+import { PROBE_TIMES, type ElasticsearchSettings } from './settings.ts'
+import { ParcelLine } from './slice-queue.ts'
+
+export const LANES_MAX = 64
+
+/** Documents of a probe: one would do, but a few are as cheap. */
+const PROBE_DOCUMENTS_MAX = 10
+/**
+ * So many documents that ask for an index, of two requests at least, must end in a lane one after
+ * another before all that ask for it are taken to belong there.
+ */
+const DIVERT_DOCUMENTS = 100
+
+/** Why a document goes to a lane. */
+interface HoldCause {
+  /** The index it was going to, and the one it asks for. */
+  readonly where: string
+  readonly asked: string
+  readonly reason: string
+  /** The answer is about the index: the next document for it would meet the same. */
+  readonly isCertain: boolean
+  readonly startedMs: number
+}
+
+/** Documents that ask for one index and went to the lane, with none taken in between. */
+interface Asking {
+  documentCount: number
+  /** When it was last refused; what was sent later counts as another request. */
+  refusedMs: number
+  requestCount: number
+}
+
+export class Lane {
+  readonly index: string
+  readonly sinceMs: number
+  /** Why it is held, in one line. */
+  reason: string
+  readonly line = new ParcelLine()
+  /** Looks so far, and when the next one is due. */
+  probes = 0
+  nextProbeMs = 0
+  /** A look is in flight, with so many documents. */
+  isProbing = false
+  probedCount = 0
+  readonly asking = new Map<string, Asking>()
+  /** Where its documents come from, by `topic/partition`: what would be paused. */
+  readonly sources = new Map<string, TopicPartition>()
+  /** It has used up its share of the room. */
+  isCrowded = false
+
+  constructor(index: string, reason: string, sinceMs: number) {
+    this.index = index
+    this.reason = reason
+    this.sinceMs = sinceMs
+  }
+
+  /** All that waits for the index: in the line, and in a look at it. */
+  get documentCount(): number {
+    return this.line.documentCount + (this.isProbing ? this.probedCount : 0)
+  }
+
+  take(parcel: Parcel): void {
+    for (const source of parcel.load.sourcesOf(parcel.from, parcel.to)) {
+      this.sources.set(keyOf(source), source)
+    }
+    // What was refused, or comes from the spill, stands before what the index has not seen yet.
+    const isKnown = parcel.tries > 0 || parcel.load.isReplay
+    if (isKnown) this.line.unshift(detached(parcel))
+    else this.line.push(detached(parcel))
+  }
+
+  /** @returns whether all that ask for the index end here. */
+  noteAsking({ where, asked, isCertain, startedMs }: HoldCause, count: number, nowMs: number) {
+    if (this.asking.size >= LANES_MAX) this.asking.clear()
+    const before = this.asking.get(asked)
+    const asking = before ?? { documentCount: 0, refusedMs: -Infinity, requestCount: 0 }
+    this.asking.set(asked, asking)
+    asking.documentCount += count
+    if (startedMs >= asking.refusedMs) asking.requestCount++
+    asking.refusedMs = nowMs
+    const isMany = asking.documentCount >= DIVERT_DOCUMENTS && asking.requestCount > 1
+    return isMany || (isCertain && asked === where)
+  }
+
+  takeProbe(): Parcel[] {
+    const { line } = this
+    const parcels: Parcel[] = []
+    const newest = line.takeLast()
+    if (newest === undefined) return parcels
+    const rest = countOf(newest) === 1 ? undefined : partOf(newest, newest.from, newest.to - 1)
+    if (rest !== undefined) line.push(rest)
+    parcels.push(partOf(newest, newest.to - 1, newest.to))
+    if (this.probes % 2 === 1) return parcels
+    for (let left = PROBE_DOCUMENTS_MAX - 1; left > 0;) {
+      const parcel = line.shift()
+      if (parcel === undefined) break
+      const to = Math.min(parcel.to, parcel.from + left)
+      if (to < parcel.to) line.unshift(partOf(parcel, to, parcel.to))
+      parcels.push(partOf(parcel, parcel.from, to))
+      left -= to - parcel.from
+    }
+    return parcels
+  }
+}
+
+export class Lanes {
+  readonly #lanes = new Map<string, Lane>()
+  /** Lanes by the index that is asked for, where all that ask for it wait. */
+  readonly #diverted = new Map<string, Lane>()
+  readonly #random: () => number
+  readonly #times: BackoffTimes
+
+  constructor(random: () => number, times: BackoffTimes = PROBE_TIMES) {
+    this.#random = random
+    this.#times = times
+  }
+
+  get size(): number {
+    return this.#lanes.size
+  }
+
+  get all(): IterableIterator<Lane> {
+    return this.#lanes.values()
+  }
+
+  of(where: string): Lane | undefined {
+    return this.#lanes.get(where)
+  }
+
+  /** Whether what asks for this index, or was on its way to it, waits. */
+  isHeld(index: string): boolean {
+    return this.#lanes.has(index) || this.#diverted.has(index)
+  }
+
+  /**
+   * Takes a parcel in that asks for one index.
+   * @returns false when there is no lane left for it.
+   */
+  hold(parcel: Parcel, cause: HoldCause, nowMs: number): boolean {
+    const { where, asked, reason } = cause
+    const held = this.#lanes.get(where)
+    if (held === undefined && this.#lanes.size >= LANES_MAX) return false
+    const lane = held ?? new Lane(where, reason, nowMs)
+    lane.reason = reason
+    if (lane.noteAsking(cause, countOf(parcel), nowMs)) this.#diverted.set(asked, lane)
+    lane.take(parcel)
+    if (held === undefined) {
+      this.#lanes.set(where, lane)
+      this.postpone(lane, nowMs)
+    }
+    return true
+  }
+
+  /** A document that asks for this index was written: not all that do belong in a lane. */
+  taken(asked: string): void {
+    this.#diverted.delete(asked)
+    for (const lane of this.#lanes.values()) lane.asking.delete(asked)
+  }
+
+  /** Sets the next look, further away each time. */
+  postpone(lane: Lane, nowMs: number): void {
+    lane.isProbing = false
+    lane.probes++
+    lane.nextProbeMs = nowMs + backoffMs(this.#times, lane.probes, this.#random())
+  }
+
+  /** The index takes documents again. @returns what waited, for the queue. */
+  release(where: string): Parcel[] {
+    const parcels: Parcel[] = []
+    const lane = this.#lanes.get(where)
+    if (lane === undefined) return parcels
+    this.#lanes.delete(where)
+    for (const [asked, of] of this.#diverted) if (of === lane) this.#diverted.delete(asked)
+    for (let parcel = lane.line.shift(); parcel !== undefined; parcel = lane.line.shift()) {
+      parcels.push(parcel)
+    }
+    return parcels
+  }
+
+  /** When the next look is due; Infinity when none is. */
+  get nextProbeMs(): number {
+    let nextMs = Infinity
+    for (const lane of this.#lanes.values()) {
+      if (!lane.isProbing) nextMs = Math.min(nextMs, lane.nextProbeMs)
+    }
+    return nextMs
+  }
+
+  /** Takes what is needed to look at a lane that is due, or null. */
+  takeProbe(nowMs: number): { readonly lane: Lane; readonly parcels: Parcel[] } | null {
+    for (const lane of this.#lanes.values()) {
+      if (lane.isProbing || lane.nextProbeMs > nowMs) continue
+      lane.isProbing = true
+      return { lane, parcels: lane.takeProbe() }
+    }
+    return null
+  }
+
+  /**
+   * Keeps documents that would end in a lane out of a request: they go there at once.
+   * @returns the ranges that may go on, in order.
+   */
+  divert(parcel: Parcel): Parcel[] {
+    if (this.#diverted.size === 0) return [parcel]
+    const passed: Parcel[] = []
+    let from = parcel.from
+    let lane = this.#diverted.get(parcel.load.indexOf(from))
+    for (let at = from + 1; at <= parcel.to; at++) {
+      const next = at < parcel.to ? this.#diverted.get(parcel.load.indexOf(at)) : null
+      if (next === lane) continue
+      const part = partOf(parcel, from, at)
+      if (lane === undefined) passed.push(part)
+      else lane.take(part)
+      from = at
+      lane = next ?? undefined
+    }
+    return passed
+  }
+}
+
+/*
+ * When a held index has used up its share of the room, and which partitions are then not read on.
+ *
+ * Its documents wait in the spill, or without one in memory, beside those of all others. Its share
+ * is half of that. Where it is used up, the partitions that its documents come from are paused:
+ * what they have more of stays in Kafka, and the room that is left is for the indices that flow.
+ * What was fetched of them before the pause still comes, and is taken: beyond the share, as long as
+ * there is room at all.
+ *
+ * Bound. The partitions of LANES_MAX lanes.
+ */
+
+/** Of the spill, or of the memory queue's documents and bytes. */
+const SHARE = 1 / 2
+/** Of its share, below which its partitions are read again: pausing costs what was fetched. */
+const REOPEN_PART = 0.75
+
+const NOBODY: readonly TopicPartition[] = []
+
+/** Looks at every lane anew. @returns the partitions to be paused; one may come twice. */
+export function crowdedPartitions(
+  lanes: Lanes,
+  overflow: Pick<SpillQueue, 'bytesOfIndex'> | null,
+  settings: ElasticsearchSettings,
+): readonly TopicPartition[] {
+  if (lanes.size === 0) return NOBODY
+  const partitions: TopicPartition[] = []
+  for (const lane of lanes.all) {
+    const used = usedPart(lane, overflow, settings)
+    lane.isCrowded = used >= (lane.isCrowded ? SHARE * REOPEN_PART : SHARE)
+    if (lane.isCrowded) partitions.push(...lane.sources.values())
+  }
+  return partitions
+}
+
+/** 0 to 1, and somewhat more. */
+function usedPart(
+  { index, line }: Lane,
+  overflow: Pick<SpillQueue, 'bytesOfIndex'> | null,
+  { spillBytesMax, queueCap, queueBytes }: ElasticsearchSettings,
+): number {
+  const inMemory = Math.max(line.documentCount / queueCap, line.byteCount / queueBytes)
+  const hasDisk = overflow !== null && spillBytesMax > 0
+  const onDisk = hasDisk ? overflow.bytesOfIndex(index) / spillBytesMax : 0
+  return Math.max(inMemory, onDisk)
+}

@@ -1,0 +1,191 @@
+/**
+ * What is sent next: everything that waits in memory, and the order in which it goes.
+ *
+ *   pieces    parts of what failed together; they go as they are, beside the others
+ *   probes    a few documents of a held index, when it is time to look
+ *   retries   refused documents whose time has come, filled up with fresh ones
+ *   replay    documents from the spill, in turn with fresh ones, so that neither starves
+ *   fresh     once there are ES_BULK_ACTIONS of them, ES_BULK_BYTES, or one is ES_BULK_FLUSH_MS old
+ */
+import type { Lanes } from './index-lanes.ts'
+import { bytesOf, type Parcel } from './batch.ts'
+import { Picker, requestOf, type BulkRequest } from './request.ts'
+import { DueHeap, ParcelLine } from './slice-queue.ts'
+
+export interface ScheduleBounds {
+  readonly bulkActions: number
+  readonly flushMs: number
+}
+
+export interface Room {
+  readonly nowMs: number
+  /** Bytes that a request may hold now. */
+  readonly bytesMax: number
+  /** Do not wait for a request to fill. */
+  readonly isFlushing: boolean
+}
+
+export class Schedule {
+  readonly lanes: Lanes
+  readonly fresh = new ParcelLine()
+  /** What was read back from the spill. */
+  readonly replay = new ParcelLine()
+  /** Whether the last full request was of the spill: the two take turns. */
+  #wasReplay = false
+  readonly #pieces = new DueHeap<BulkRequest>()
+  /** Pieces of what was sent to look: they stay in memory. */
+  readonly #probePieces = new DueHeap<BulkRequest>()
+  /** Whether the last probe was a piece: the two take turns. */
+  #wasPiece = false
+  readonly #retries = new DueHeap<Parcel>()
+  readonly #bounds: ScheduleBounds
+
+  constructor(bounds: ScheduleBounds, lanes: Lanes) {
+    this.#bounds = bounds
+    this.lanes = lanes
+  }
+
+  retryAt(parcel: Parcel, dueMs: number): void {
+    this.#retries.push(parcel, dueMs)
+  }
+
+  /** Takes what waits for its next try, due or not, up to so many bytes and at least one parcel. */
+  takeRetries(bytesMax: number): Parcel[] {
+    const parcels: Parcel[] = []
+    for (let bytes = 0; bytes < bytesMax;) {
+      const retry = this.#retries.take(Infinity)
+      const taken = retry === undefined ? this.#pieces.take(Infinity)?.parcels : [retry]
+      if (taken === undefined) break
+      parcels.push(...taken)
+      for (const parcel of taken) bytes += bytesOf(parcel)
+    }
+    return parcels
+  }
+
+  /** Sends these as they are, once they are due. */
+  sendPiece(piece: BulkRequest, dueMs: number): void {
+    const pieces = piece.isProbe ? this.#probePieces : this.#pieces
+    pieces.push(piece, dueMs)
+  }
+
+  nextPiece(nowMs: number): BulkRequest | null {
+    return this.#firstPieces.take(nowMs) ?? null
+  }
+
+  /** The next request that is no piece, or null when nothing is due. */
+  next(room: Room): BulkRequest | null {
+    return this.#probeOfLane(room.nowMs) ?? this.#bulk(room)
+  }
+
+  /**
+   * A small request of whatever there is, due or not: to look whether the cluster is back. Pieces
+   * and documents that were not sent yet take turns, so that no document is asked again and again.
+   */
+  probe(documentsMax: number, room: Room): BulkRequest | null {
+    this.#wasPiece = !this.#wasPiece
+    const piece = () => this.#probeOfPieces(documentsMax, room)
+    const others = () => this.#probeOfOthers(documentsMax, room)
+    const found = this.#wasPiece ? (piece() ?? others()) : (others() ?? piece())
+    // Held indices last: their refusal would say little about the cluster.
+    return found ?? this.#probeOfLane(Infinity)
+  }
+
+  #probeOfPieces(documentsMax: number, { nowMs, bytesMax }: Room): BulkRequest | null {
+    const piece = this.nextPiece(Infinity)
+    if (piece === null) return null
+    const picker = new Picker(documentsMax, bytesMax)
+    const rest = piece.parcels.flatMap((parcel) => picker.add(parcel) ?? [])
+    if (rest.length > 0) this.sendPiece(requestOf(rest, { isPiece: true }), nowMs)
+    return requestOf(picker.parcels, { isPiece: true, isProbe: true })
+  }
+
+  #probeOfOthers(documentsMax: number, { bytesMax }: Room): BulkRequest | null {
+    const picker = new Picker(documentsMax, bytesMax)
+    this.#pickRetries(picker, Infinity)
+    this.#pickLine(picker, this.fresh)
+    this.#pickLine(picker, this.replay)
+    return picker.isEmpty ? null : requestOf(picker.parcels, { isProbe: true })
+  }
+
+  get #firstPieces(): DueHeap<BulkRequest> {
+    return this.#probePieces.nextMs < this.#pieces.nextMs ? this.#probePieces : this.#pieces
+  }
+
+  /** When `nextPiece` has something; Infinity: not without a failure. */
+  get nextPieceMs(): number {
+    return this.#firstPieces.nextMs
+  }
+
+  /** When `next` may have something; Infinity: only when something comes in or comes back. */
+  nextMs(): number {
+    if (this.replay.first !== undefined) return 0
+    const first = this.fresh.first
+    const freshMs = first === undefined ? Infinity : first.sinceMs + this.#bounds.flushMs
+    return Math.min(freshMs, this.#retries.nextMs, this.lanes.nextProbeMs)
+  }
+
+  #probeOfLane(nowMs: number): BulkRequest | null {
+    for (;;) {
+      const probe = this.lanes.takeProbe(nowMs)
+      if (probe === null) return null
+      if (probe.parcels.length > 0) return requestOf(probe.parcels, { lane: probe.lane })
+      // Nothing waits in it: the next document for this index looks for itself.
+      this.lanes.release(probe.lane.index)
+    }
+  }
+
+  #bulk(room: Room): BulkRequest | null {
+    const areRetriesDue = this.#retries.nextMs <= room.nowMs
+    const isFreshReady = this.#isFreshReady(room)
+    const isReplayReady = this.replay.first !== undefined
+    if (!areRetriesDue && !isFreshReady && !isReplayReady) return null
+    const isReplay = isReplayReady && !(isFreshReady && this.#wasReplay)
+    this.#wasReplay = isReplay
+    const picker = new Picker(this.#bounds.bulkActions, room.bytesMax)
+    this.#pickRetries(picker, room.nowMs)
+    this.#pickLine(picker, isReplay ? this.replay : this.fresh)
+    // All of them may have been diverted to lanes.
+    return picker.isEmpty ? null : requestOf(picker.parcels)
+  }
+
+  #isFreshReady(room: Room): boolean {
+    const first = this.fresh.first
+    if (first === undefined) return false
+    return (
+      room.isFlushing ||
+      this.fresh.documentCount >= this.#bounds.bulkActions ||
+      this.fresh.byteCount >= room.bytesMax ||
+      room.nowMs - first.sinceMs >= this.#bounds.flushMs
+    )
+  }
+
+  #pickRetries(picker: Picker, nowMs: number): void {
+    for (;;) {
+      const parcel = this.#retries.take(nowMs)
+      if (parcel === undefined) return
+      let isFull = false
+      for (const part of this.lanes.divert(parcel)) {
+        const rest = isFull ? part : picker.add(part)
+        if (rest === null) continue
+        this.#retries.push(rest, 0)
+        isFull = true
+      }
+      if (isFull) return
+    }
+  }
+
+  #pickLine(picker: Picker, line: ParcelLine): void {
+    for (;;) {
+      const parcel = line.shift()
+      if (parcel === undefined) return
+      const parts = this.lanes.divert(parcel)
+      for (const [index, part] of parts.entries()) {
+        const rest = picker.add(part)
+        if (rest === null) continue
+        for (const later of parts.slice(index + 1).reverse()) line.unshift(later)
+        line.unshift(rest)
+        return
+      }
+    }
+  }
+}
