@@ -27,6 +27,8 @@ export interface OffsetRange {
   readonly partition: number
   readonly from: number
   readonly to: number
+  /** Records of this leader epoch and later ones are marked (LogPast); absent: none. */
+  readonly markFrom?: number
 }
 
 export interface SpanQuery {

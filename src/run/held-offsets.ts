@@ -7,6 +7,7 @@
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { askMarks } from '../kafka/broker-queries.ts'
 import type { OffsetRange } from '../sink/elasticsearch/moved-out.ts'
 
 export interface HeldOffsetsParts {
@@ -81,6 +82,16 @@ export class HeldOffsets {
       return answers
     })
     return answer === undefined || answer.offset < 0 ? null : answer.offset
+  }
+
+  /** From which leader epoch on the group marks the records; -1: the log was never cut off. */
+  async markFrom(topic: string, partition: number): Promise<number> {
+    const { bridge, consumer } = this.#parts
+    return this.ask(() => {
+      const [markFrom] = askMarks(bridge, consumer, [{ topic, partition }], REQUEST_MS)
+      if (typeof markFrom === 'number') return markFrom
+      throw new LogpipeError('KAFKA_UNREACHABLE', `no answer about ${topic} [${partition}]`)
+    })
   }
 
   /** Calls until it does not throw, ATTEMPTS_MAX times. Throws as `believed` does. */

@@ -14,6 +14,7 @@ import {
   type CommittedOffset,
   type PartitionOffset,
 } from '../../src/bridge/bridge.ts'
+import { NO_PAST } from '../../src/kafka/commit-note.ts'
 import type { FromIngress, ToIngress } from '../../src/kafka/ingress-messages.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 import { Membership } from '../../src/kafka/membership.ts'
@@ -40,6 +41,9 @@ export class FakeBrokers {
   readonly partitions = new Map<string, FakePartition>()
   readonly committed = new Map<string, { offset: number; metadata: string | null }>()
   commitError: string | null = null
+  /** What the bridge says was read of each partition. */
+  past = NO_PAST
+  readonly begun: Assignment[] = []
   #answers: BrokerAnswer[] = []
   #question = 0
   #assignmentId = 0
@@ -137,16 +141,20 @@ export class FakeBrokers {
     return {
       consumerHold: (_, rows) => void this.log.push(`hold ${rows.map(name).join(' ')}`),
       consumerBegin: (_, rows: readonly Assignment[]) => {
+        this.begun.push(...rows)
         for (const one of rows) {
           this.log.push(`begin ${name(one)} at ${one.offset} epoch ${one.leaderEpoch ?? -1}`)
         }
       },
-      consumerRestart: (_, id, newId, offset) =>
-        void this.log.push(`restart ${id} as ${newId} at ${offset}`),
+      consumerRestart: (_, id, newId, offset, isOther) => {
+        const of = isOther ? ' of another log' : ''
+        this.log.push(`restart ${id} as ${newId} at ${offset}${of}`)
+      },
       consumerUnassign: (_, rows) => void this.log.push(`unassign ${rows.map(name).join(' ')}`),
       consumerAssignmentLost: () => false,
       consumerWatermarks: () => ({ low: -1, high: -1 }),
       consumerLeaderEpoch: () => 7,
+      consumerPast: () => this.past,
       consumerCommit: (_, rows: readonly CommitOffset[] | null) => {
         return (rows ?? []).map(({ topic, partition, offset, metadata = null }) => {
           const error = this.commitError
