@@ -13,7 +13,7 @@ import type { PipelineIdentity } from './pipeline-identity.ts'
 import type { SignIn } from './sign-in.ts'
 import type { Subscription } from './subscription.ts'
 import type { StartPosition } from '../options/notations.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
+import type { MarkedRange } from './offset-ranges.ts'
 
 export interface IngressOptions {
   readonly ingressIndex: number
@@ -60,5 +60,5 @@ export interface IngressOptions {
   /** Called once, when the group has given its first assignment. */
   readonly onJoined: (ask: AskReaders) => void
   /** What to read without a group, and no more; null: all from the start offset on. */
-  readonly ranges: readonly OffsetRange[] | null
+  readonly ranges: readonly MarkedRange[] | null
 }

@@ -12,6 +12,7 @@
  */
 import assert from 'node:assert/strict'
 import type { PartitionOffset } from '../bridge/bridge.ts'
+import { formatLogId } from '../core/log-id.ts'
 import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress, Position, ToIngress, TopicIds } from '../kafka/ingress-messages.ts'
@@ -279,7 +280,9 @@ export class Coordinator {
     }
     state.book.filtered('pattern', recordCount - offsets.length - outsideTime)
     state.book.filtered('time', outsideTime)
-    return { run, topic: state.topic, log: state.log, partition: state.partition, tile }
+    const { topic, partition } = state
+    const log = formatLogId({ prefix: state.log ?? '', markEpoch: run.markEpoch })
+    return { run, topic, log: log === '' ? undefined : log, partition, tile }
   }
 
   #settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void {

@@ -12,7 +12,9 @@ import assert from 'node:assert/strict'
 import { type Bridge, type BridgeId, FILL_EVENTS } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { parseLogId } from '../core/log-id.ts'
 import { type MatchedBatch, SlotFilter } from '../filter/slot-filter.ts'
+import { askMarks } from '../kafka/broker-queries.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
@@ -34,9 +36,15 @@ interface RefetchParts {
 export interface Refetched {
   /** Of the range, in ascending order; copies. */
   readonly documents: readonly PlacedDocument[]
-  /** Records beside them that did not match, and matches behind the range. */
+  /** Records beside them that did not match, and matches that are not of the range. */
   readonly filteredCount: number
   readonly behindCount: number
+}
+
+/** Part of a range that was not read. */
+export interface Unread extends OffsetRange {
+  /** Its offsets are of other records now: the log was cut off, or its topic made anew. */
+  readonly isOtherLog?: true
 }
 
 /** One fill; main's other work waits as long. */
@@ -64,6 +72,9 @@ export class Refetcher {
   #nextAssignmentId = FIRST_ASSIGNMENT_ID
   #range: OffsetRange = { topic: '', partition: 0, from: 0, to: 0 }
   #idPrefix = ''
+  /** Of the records that are wanted; and from where on the log has those of another. */
+  #markEpoch = -1
+  #otherFrom = Infinity
   #documents: PlacedDocument[] = []
   #filteredCount = 0
   #behindCount = 0
@@ -103,14 +114,13 @@ export class Refetcher {
   /**
    * Reads a range, as far as Kafka has it; waits long when it has no such end.
    * @param take is given what a slot held, and waited for.
-   * @returns the parts of the range that Kafka has no more; other_log: nothing of it was read, for
-   * the topic was deleted and created again.
+   * @returns the parts of the range that Kafka has no more.
    * @throws LogpipeError KAFKA_UNREACHABLE when no broker answers for long; DEADLINE after close.
    */
   async read(
     range: OffsetRange,
     take: (refetched: Refetched) => Promise<void>,
-  ): Promise<readonly OffsetRange[] | 'other_log'> {
+  ): Promise<readonly Unread[]> {
     const held = await this.#held.believed(range)
     const from = Math.max(range.from, held.low)
     const to = Math.min(range.to, held.high)
@@ -120,18 +130,27 @@ export class Refetcher {
     this.#idPrefix = await this.#held.ask(() =>
       askIdPrefix(bridge, this.#ids.consumer, settings.output, range.topic, REQUEST_MS),
     )
-    const isKnown = range.log !== undefined && this.#idPrefix !== ''
-    if (isKnown && range.log !== this.#idPrefix) return 'other_log'
+    const { prefix, markEpoch } = parseLogId(range.log ?? '')
+    const isOther = range.log !== undefined && this.#idPrefix !== '' && prefix !== this.#idPrefix
+    if (isOther) return [{ ...range, isOtherLog: true }]
     const { topic, partition } = range
+    const markFrom = markEpoch < 0 ? await this.#held.markFrom(topic, partition) : markEpoch
+    const past = { epoch: -1, readTo: 0, markFrom }
+    this.#markEpoch = markEpoch
+    this.#otherFrom = Infinity
     const assignmentId = this.#nextAssignmentId++
-    bridge.consumerAssign(this.#ids.consumer, [{ topic, partition, offset: from, assignmentId }])
+    bridge.consumerAssign(this.#ids.consumer, [
+      { topic, partition, offset: from, assignmentId, past },
+    ])
     try {
       await this.#readTo(to, assignmentId, take)
     } finally {
       if (!this.#isClosed) bridge.consumerUnassign(this.#ids.consumer, [])
     }
-    const gone = [
+    const otherFrom = Math.max(from, Math.min(to, this.#otherFrom))
+    const gone: Unread[] = [
       { ...range, to: from },
+      { ...range, from: otherFrom, to, isOtherLog: true },
       { ...range, from: to },
     ]
     return gone.filter((one) => one.from < one.to)
@@ -214,8 +233,11 @@ export class Refetcher {
     if ((result & ~FILL_EVENTS) > 0) {
       this.#slots.claimOwn(slotIndex)
       this.#reader.open(slotIndex)
-      for (let run = 0; run < this.#reader.runCount; run++) {
-        position = Math.max(position, this.#reader.run(run).coverTo)
+      for (let index = 0; index < this.#reader.runCount; index++) {
+        const run = this.#reader.run(index)
+        position = Math.max(position, run.coverTo)
+        const isOther = run.markEpoch !== this.#markEpoch
+        if (isOther) this.#otherFrom = Math.min(this.#otherFrom, run.coverFrom)
       }
       this.#filter.process(slotIndex, matcher, () => this.#slots.release(slotIndex))
     } else this.#slots.giveBack(slotIndex)
@@ -234,11 +256,12 @@ export class Refetcher {
   #collect({ body, ends, runs }: MatchedBatch): void {
     const { topic, partition, from, to } = this.#range
     let first = 0
-    for (const { offsets, timestampsMs, timestampTypes, recordCount } of runs) {
+    for (const { offsets, timestampsMs, timestampTypes, recordCount, markEpoch } of runs) {
+      const isOther = markEpoch !== this.#markEpoch
       this.#filteredCount += recordCount - offsets.length
       for (const [index, offset] of offsets.entries()) {
         const document = first + index
-        if (offset < from || offset >= to) this.#behindCount++
+        if (isOther || offset < from || offset >= to) this.#behindCount++
         else {
           this.#documents.push({
             topic,
@@ -347,6 +370,16 @@ class HeldOffsets {
       return answers
     })
     return answer === undefined || answer.offset < 0 ? null : answer.offset
+  }
+
+  /** From which leader epoch on the group marks the records; -1: the log was never cut off. */
+  async markFrom(topic: string, partition: number): Promise<number> {
+    const { bridge, consumer } = this.#parts
+    return this.ask(() => {
+      const [markFrom] = askMarks(bridge, consumer, [{ topic, partition }], REQUEST_MS)
+      if (typeof markFrom === 'number') return markFrom
+      throw new LogpipeError('KAFKA_UNREACHABLE', `no answer about ${topic} [${partition}]`)
+    })
   }
 
   /** Calls until it does not throw, ATTEMPTS_MAX times. Throws as `believed` does. */

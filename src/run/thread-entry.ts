@@ -9,7 +9,6 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { type BridgeId, type ConsumerOptions, OFFSET_NONE } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
 import { FilterThread } from '../filter/filter-thread.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
@@ -33,6 +32,7 @@ import { SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import { encoderFor } from './encoders.ts'
 import type { ThreadData } from './threads.ts'
+import type { MarkedRange } from '../kafka/offset-ranges.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100
@@ -270,7 +270,7 @@ function openConsumer(
 }
 
 /** This thread's share of a replay. */
-function rangesOfThread(ranges: readonly OffsetRange[]): OffsetRange[] {
+function rangesOfThread(ranges: readonly MarkedRange[]): MarkedRange[] {
   const threadCount = data.settings.kafka.properties.length
   return ranges.filter((_, place) => place % threadCount === data.index)
 }

@@ -182,6 +182,16 @@ Value consumerSubscribe(Call& call) {
   return call.undefined();
 }
 
+LogPast logPast(const Call& call, Value value, const std::string& what) {
+  call.object(value, what);
+  LogPast past;
+  past.epoch = call.int32(call.field(value, "epoch"), what + ".epoch", -1, INT32_MAX);
+  past.readTo = static_cast<int64_t>(
+      call.number(call.field(value, "readTo"), what + ".readTo", 0, OFFSET_MAX));
+  past.markFrom = call.int32(call.field(value, "markFrom"), what + ".markFrom", -1, INT32_MAX);
+  return past;
+}
+
 std::vector<AssignedPartition> assignedPartitions(const Call& call, Value list) {
   std::vector<AssignedPartition> partitions;
   for (Value element : call.array(list, "partitions")) {
@@ -195,6 +205,8 @@ std::vector<AssignedPartition> assignedPartitions(const Call& call, Value list) 
       row.stopOffset =
           static_cast<int64_t>(call.number(stop, what + ".stopOffset", 0, OFFSET_MAX));
     }
+    Value past = call.field(element, "past");
+    if (!call.isUndefined(past)) row.past = logPast(call, past, what + ".past");
     partitions.push_back(std::move(row));
   }
   return partitions;
@@ -226,6 +238,17 @@ Value consumerLeaderEpoch(Call& call) {
   const auto consumer = consumerAt(call);
   const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
   return call.of(static_cast<double>(consumer->leaderEpoch(id)));
+}
+
+Value consumerPast(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  const LogPast& past = consumer->past(call.int32(call.at(1), "assignmentId", 0, INT32_MAX));
+  Value value = call.newObject();
+  call.set(value, "epoch", call.of(static_cast<double>(past.epoch)));
+  call.set(value, "readTo", call.of(static_cast<double>(past.readTo)));
+  call.set(value, "markFrom", call.of(static_cast<double>(past.markFrom)));
+  return value;
 }
 
 Value consumerUnassign(Call& call) {
@@ -273,12 +296,13 @@ Value consumerProbe(Call& call) {
 }
 
 Value consumerRestart(Call& call) {
-  call.expect(4);
+  call.expect(5);
   const auto consumer = consumerAt(call);
   const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
   const int32_t newId = call.int32(call.at(2), "newAssignmentId", 0, INT32_MAX);
   const double offset = call.number(call.at(3), "offset", 0, OFFSET_MAX);
-  consumer->restart(id, newId, static_cast<int64_t>(offset));
+  consumer->restart(id, newId, static_cast<int64_t>(offset),
+                    call.boolean(call.at(4), "isOther"));
   return call.undefined();
 }
 
@@ -481,6 +505,7 @@ constexpr Row ROWS[] = {
     {"consumerHold", consumerHold},
     {"consumerBegin", consumerBegin},
     {"consumerLeaderEpoch", consumerLeaderEpoch},
+    {"consumerPast", consumerPast},
     {"consumerUnassign", consumerUnassign},
     {"consumerAssignmentLost", consumerAssignmentLost},
     {"consumerPause", consumerPause},
