@@ -89,11 +89,12 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'control',
-    operands: '[backup FILE]',
+    operands: '[ACTION [FILE]]',
     operandsMax: 2,
     summary: 'The control plane: REST API and database.',
     description: [
-      'Keeps pipelines and workers, and says which worker runs what. `logpipe control backup FILE` copies the database, also while it is in use.',
+      'Keeps pipelines and workers, and says which worker runs what. ACTION does something with the database instead: backup FILE copies it, also while it is in use.',
+      'Secrets of pipelines are sealed with the key in the file CONTROL_DB_PATH.key, which is no part of the backup: keep a copy of it in another place. ACTION rotate-key seals them with a new key, forget-secrets removes them all, as when the key was lost; both while no control plane runs.',
       'From this machine the API needs no token unless CONTROL_TOKEN is set. From elsewhere it needs the one in the file control-token beside the database, which is made at the first start; workers there need the one in worker-token.',
     ],
     examples: [['logpipe control --listen 127.0.0.1:8088', 'for this machine only']],

@@ -1298,7 +1298,7 @@ export const OPTIONS = [
     variable: 'FILE',
     default: 'data/control.db',
     short: 'The SQLite database.',
-    long: 'Made if it is not there. One process at a time; `logpipe control backup FILE` copies it while it runs.',
+    long: 'Made if it is not there. One process at a time; `logpipe control backup FILE` copies it while it runs. Beside it lie the key that its secrets are sealed with (.key) and the tokens.',
   },
   {
     env: 'CONTROL_TOKEN',
