@@ -105,7 +105,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'A worker: runs what the control plane says.',
     description: [
       'Asks the control plane what to run, and keeps it running: one pipeline, as a `logpipe run` of its own, whose spill, dead letters and snapshot lie in data/WORKER_ID/PIPELINE_ID/. It goes on while the control plane is away, and drains when sync ends, however that ends.',
-      'The environment of sync is passed on to the child; what the control plane says overrides it.',
+      'The options of run in the environment of sync are passed on to the child, and what a process needs (PATH, HOME, locale, certificates); nothing else. What the control plane says overrides it. Secrets among them go only to addresses that the environment names as well (see WORKER_SECRET_HOSTS).',
     ],
     examples: [['logpipe sync --worker-id worker-1', 'with the control plane on this machine']],
   },

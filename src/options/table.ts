@@ -1399,6 +1399,18 @@ export const OPTIONS = [
     long: 'The same at the control plane and at its workers. It opens the worker routes only.',
   },
   {
+    env: 'WORKER_SECRET_HOSTS',
+    scope: 'local',
+    group: 'sync',
+    commands: ['sync'],
+    kind: 'names',
+    variable: 'HOSTS',
+    default: '',
+    defaultText: 'those of its own ES_URL and KAFKA_BROKERS',
+    short: "Where else this worker's own secrets may be sent.",
+    long: 'Passwords and keys in the environment or the config file of sync (ES_API_KEY, KAFKA_CONFIG_SASL_PASSWORD) are given to a pipeline only if it connects to addresses that sync has in its own ES_URL or KAFKA_BROKERS, or to these: names with or without a port, or an origin such as https://es:9200, separated by commas. To Kafka the connection must also be as protected as sync says. Secrets that the control plane keeps with a pipeline are another matter.',
+  },
+  {
     env: 'WORKER_POLL_MS',
     scope: 'local',
     group: 'sync',
