@@ -6,11 +6,14 @@
  *   http://ES    through http://PROXY    GET http://ES/... (forwarded)
  *   https://ES   through any proxy       CONNECT ES:443, then TLS with Elasticsearch itself
  *
+ * An answer comes as it is: nobody asks for it compressed, and one that is all the same is refused
+ * unread, for it unpacks without a bound.
+ *
  * Bound. One dispatcher for each owner; CONNECTIONS_MAX connections to one origin.
  */
 import { BlockList, connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
-import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici'
+import { Agent, DecoratorHandler, Pool, ProxyAgent, type Dispatcher } from 'undici'
 import { connectFault, messageOf } from '../../core/errors.ts'
 import type { ConnectionSettings, ProxySettings } from './settings.ts'
 
@@ -45,7 +48,21 @@ export function openConnections(settings: ConnectionSettings): Dispatcher {
       const uri = new URL(proxy).origin
       return new ProxyAgent({ ...limits, uri, ...token, requestTls: tls, proxyTunnel: false })
     },
-  })
+  }).compose((dispatch) => (options, handler) => dispatch(options, plainOnly(handler)))
+}
+
+/** Ends a request whose answer has an encoding. */
+function plainOnly(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+  const plain = new DecoratorHandler(handler) as Dispatcher.DispatchHandler
+  const start = plain.onResponseStart?.bind(plain)
+  plain.onResponseStart = (controller, status, headers, message) => {
+    const encoding = String(headers['content-encoding'] ?? 'identity')
+    if (encoding === 'identity') return start?.(controller, status, headers, message)
+    const quoted = JSON.stringify(encoding.slice(0, 20))
+    const reason = `the answer has Content-Encoding ${quoted}, which was not asked for`
+    return controller.abort(new TypeError(`${reason}: see the proxies on the way`))
+  }
+  return plain
 }
 
 /**
@@ -82,6 +99,8 @@ export function fetchBy(
     const url = new URL(text)
     const authorization = authorizationOf(url)
     const headers = new Headers(init.headers)
+    // fetch would ask for any encoding that it knows.
+    headers.set('accept-encoding', 'identity')
     if (authorization !== null && !headers.has('authorization')) {
       headers.set('authorization', authorization)
     }

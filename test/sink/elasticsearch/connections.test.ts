@@ -8,6 +8,7 @@ import { connect as connectSocket, createServer as createTcpServer } from 'node:
 import type { AddressInfo, Server } from 'node:net'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { systemClock } from '../../../src/core/clock.ts'
 import { ElasticTransport } from '../../../src/sink/elasticsearch/bulk-transport.ts'
 import { fetchBy, proxyOf } from '../../../src/sink/elasticsearch/connections.ts'
@@ -33,7 +34,7 @@ async function send(t: TestContext, url: string, connection: Partial<ConnectionS
     systemClock,
   )
   t.after(async () => await transport.close())
-  return await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'), 10_000)
+  return await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'), 10_000, 1)
 }
 
 const proxied = (proxy: string, ...except: string[]) => ({
@@ -231,7 +232,40 @@ test('a redirect is not followed, and names the address to set', async (t) => {
     assert(reply.kind === 'answer' && reply.status === status)
     const said = `redirects to http://es.example.invalid/es (${status}): set ES_URL to that address`
     assert.equal(reply.text, said)
-    const asked = fetchBy(DIRECT)(`http://${node}/_bulk`, { redirect: 'manual' })
-    await assert.rejects(asked, { message: said })
+    const asked = await fetchBy(DIRECT)(`http://${node}/_bulk`, { redirect: 'manual' })
+    assert.equal(asked.status, status)
   }
+})
+
+test('an answer in an encoding that nobody asked for is refused unread', async (t) => {
+  const asked: (string | undefined)[] = []
+  const server = createServer((incoming, outgoing) => {
+    asked.push(incoming.headers['accept-encoding'])
+    incoming.resume()
+    outgoing.writeHead(200, { 'content-encoding': 'gzip', 'content-type': 'application/json' })
+    outgoing.end(gzipSync(Buffer.alloc(64 * 1024 * 1024)))
+  })
+  const url = `http://${await listen(t, server)}`
+  const reply = await send(t, url)
+  const refusal = /^the answer has Content-Encoding "gzip", which was not asked for/
+  assert.equal(reply.kind, 'unreachable')
+  assert.match(reply.kind === 'unreachable' ? reply.message : '', refusal)
+  await assert.rejects(fetchBy(DIRECT)(url, {}), { message: refusal })
+  assert.deepEqual(asked, [undefined, 'identity'])
+})
+
+test('an answer is read as far as its request explains it', async (t) => {
+  const item = '{"create":{"status":201}}'
+  let text = ''
+  const server = createServer((incoming, outgoing) => {
+    incoming.resume()
+    outgoing.end(text)
+  })
+  const url = `http://${await listen(t, server)}`
+  text = `{"errors":true,"items":[${'{},'.repeat(700_000)}${item}]}`
+  const large = await send(t, url)
+  assert.equal(large.kind, 'unreachable')
+  assert.match(large.kind === 'unreachable' ? large.message : '', /bigger than the maximum/)
+  text = `{"errors":true,"items":[${item}]}`.padEnd(1024 * 1024)
+  assert.equal((await send(t, url)).kind, 'answer')
 })
