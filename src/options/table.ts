@@ -667,6 +667,17 @@ export const OPTIONS = [
     long: 'Without a passphrase; keep the file readable by its owner alone.',
   },
   {
+    env: 'ES_LINK_LOCAL_HOSTS',
+    scope: 'local',
+    group: 'elasticsearch',
+    commands: ES_CLIENTS,
+    kind: 'names',
+    variable: 'HOSTS',
+    default: '',
+    short: 'Link-local addresses that may be connected to.',
+    long: 'Nothing at 169.254.0.0/16 or fe80::/10 is connected to, whatever ES_URL says or its name resolves to, because clouds hand out credentials there. Names of ES_URL, separated by commas, for an Elasticsearch that is really reached so.',
+  },
+  {
     env: 'ES_PROXY',
     scope: 'local',
     group: 'elasticsearch',

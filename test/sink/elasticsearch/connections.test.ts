@@ -1,11 +1,13 @@
 /** How Elasticsearch is reached, over real sockets on loopback. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import dns from 'node:dns'
 import { readFileSync } from 'node:fs'
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import { syncBuiltinESMExports } from 'node:module'
 import { connect as connectSocket, createServer as createTcpServer } from 'node:net'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo, LookupFunction, Server } from 'node:net'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -268,4 +270,43 @@ test('an answer is read as far as its request explains it', async (t) => {
   assert.match(large.kind === 'unreachable' ? large.message : '', /bigger than the maximum/)
   text = `{"errors":true,"items":[${item}]}`.padEnd(1024 * 1024)
   assert.equal((await send(t, url)).kind, 'answer')
+})
+
+test('nothing is connected to at a link-local address that is not listed', async (t) => {
+  const refusal = /169\.254\.\d+\.\d+|fe80::1|ffff|fd00/
+  for (const host of [
+    '169.254.169.254',
+    '2852039166',
+    '0xa9.254.43518',
+    '[fe80::1]',
+    '[::ffff:169.254.169.254]',
+    '[fd00:ec2::254]',
+  ]) {
+    const url = `http://${host}:9200/`
+    for (const proxies of [DIRECT.proxies, proxied('http://127.0.0.1:9').proxies]) {
+      const reply = await send(t, url, { proxies })
+      const said = reply.kind === 'unreachable' ? reply.message : ''
+      assert.match(said, refusal, url)
+      assert.match(said, /is link-local: list it in ES_LINK_LOCAL_HOSTS/)
+      const asked = fetchBy({ ...DIRECT, proxies })(url, {})
+      await assert.rejects(asked, { message: /is link-local/ })
+    }
+  }
+  const listed = { linkLocalHosts: ['[::ffff:a9fe:1]', '::ffff:a9fe:1'] }
+  const reply = await send(t, 'http://[::ffff:169.254.0.1]:9200', listed)
+  assert.doesNotMatch(reply.kind === 'unreachable' ? reply.message : '', /link-local/)
+})
+
+test('a name that resolves to a link-local address is refused, too', async (t) => {
+  t.mock.method(dns, 'lookup', ((...given: Parameters<LookupFunction>) => {
+    const [, , callback] = given
+    callback(null, [{ address: '169.254.169.254', family: 4 }])
+  }) as unknown as typeof dns.lookup)
+  syncBuiltinESMExports()
+  t.after(() => syncBuiltinESMExports())
+  const reply = await send(t, 'http://metadata.example.invalid:9200')
+  assert.match(
+    reply.kind === 'unreachable' ? reply.message : '',
+    /^metadata\.example\.invalid \(169\.254\.169\.254\) is link-local/,
+  )
 })
