@@ -84,6 +84,7 @@ function syncSettings(config: Config, env: CommandContext['env']): SyncSettings 
     version: programVersion(),
     command: config.syncBinPath === null ? thisProgram() : [path.resolve(config.syncBinPath)],
     environment: env,
+    secretHosts: config.workerSecretHosts,
     // A refused document must not stop a pipeline that nobody sits at; a target of the operator's
     // own is left alone.
     homeVariables: (folder): Readonly<Record<string, string>> =>

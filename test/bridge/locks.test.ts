@@ -1,9 +1,13 @@
 /** LOCK_FILE: who gets in, and who is sent away. */
 import assert from 'node:assert/strict'
+import { symlinkSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import { underLock } from '../../src/cli/file-lock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
-import { testLocks } from './recorded-host.ts'
+import { fileLocks } from '../../src/bridge/locks.ts'
+import { temporaryFolder } from '../helpers/program.ts'
+import { testLocks } from '../cli/recorded-host.ts'
 
 const CONFIG = { lockFile: '/run/logpipe.lock', bridgeLib: null }
 
@@ -38,4 +42,15 @@ test('a file that cannot be made says which option it was', async () => {
     code: 'LOCKED',
     message: 'LOCK_FILE: cannot open the lock file /x/y: No such file',
   })
+})
+
+test('a lock file through a link, or of another user, is refused', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = path.join(folder, 'lock')
+  symlinkSync(path.join(folder, 'elsewhere'), file)
+  const load = () => ({ fileLock: assert.fail, fileUnlock: () => assert.fail() })
+  const config = { ...CONFIG, lockFile: file }
+  const refused = { code: 'LOCKED', message: /^LOCK_FILE: .* is a symbolic link/ }
+  await assert.rejects(underLock(config, assert.fail, load), refused)
+  assert.throws(() => fileLocks(load())(file), { code: 'STORE', message: /is a symbolic link/ })
 })
