@@ -212,6 +212,30 @@ export interface MatcherOptions {
   readonly invertMatch: boolean
 }
 
+export interface PlainLoopOptions {
+  /** librdkafka's properties; group.id is among them, and no group is joined. */
+  readonly config: readonly (readonly [name: string, value: string])[]
+  readonly topic: string
+  readonly pattern: Uint8Array
+  /** Whole batches, and nothing searched: what fetching alone costs. */
+  readonly isRaw: boolean
+  /** Ends here, or with the last partition's end, or when the time is over. */
+  readonly recordsMax: number
+  readonly secondsMax: number
+  /** Threads, each with a consumer of its own and its share of the partitions. */
+  readonly consumers: number
+}
+
+export interface PlainLoopTotals {
+  readonly records: number
+  /** Of the values; raw: of the batches. */
+  readonly bytes: number
+  readonly matched: number
+  /** From the first record to the last, and the CPU of the whole process in that time. */
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
 /** A record larger than a slot, copied out. */
 export interface OversizeRecord {
   readonly value: Uint8Array | null
@@ -401,6 +425,12 @@ export interface Bridge {
    * it goes on in the background.
    */
   consumerClose(consumer: BridgeId, timeoutMs: number): boolean
+
+  /**
+   * The baseline of benchmarks: reads a topic from its beginning as a plain program would, a record
+   * at a time, and blocks until it is done. For a process of its own.
+   */
+  plainLoop(options: PlainLoopOptions): PlainLoopTotals
 
   matcherOpen(options: MatcherOptions): BridgeId
   matcherClose(matcher: BridgeId): void

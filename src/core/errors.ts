@@ -66,6 +66,12 @@ export const ERRORS = {
     retryable: true,
     meaning: 'Another pipeline reads with the same consumer group.',
   },
+  BENCH_READER: { exitStatus: 1, retryable: true, meaning: 'A reader of a benchmark failed.' },
+  STOPPED: {
+    exitStatus: 1,
+    retryable: true,
+    meaning: 'A benchmark was stopped before it had a result.',
+  },
   NO_RECORDS: {
     exitStatus: 1,
     retryable: true,
