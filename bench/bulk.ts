@@ -67,7 +67,6 @@ const sink = new ElasticsearchSink(settings, {
       throw error
     },
     endOfOutput: () => undefined,
-    drained: () => undefined,
   },
 })
 await sink.open()

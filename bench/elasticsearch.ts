@@ -47,7 +47,6 @@ const sink = new ElasticsearchSink(
         throw error
       },
       endOfOutput: () => undefined,
-      drained: () => undefined,
     },
     deadLetters: null,
     overflow: null,

@@ -12,5 +12,5 @@ kafka=(-isystem "$deps/include/librdkafka" "-L$deps" -lrdkafka "-Wl,-rpath,$deps
 compile() { "${CXX:-g++}" "${flags[@]}" "${@:2}" -o "build/bench/$1"; }
 
 compile produce bench/native/produce.cc "${kafka[@]}"
-compile consume bench/native/consume.cc "${kafka[@]}"
+compile consume bench/native/consume.cc src/bridge/native/plain-loop.cc "${kafka[@]}"
 compile matcher-bench bench/native/matcher-bench.cc src/bridge/native/matcher.cc

@@ -81,9 +81,7 @@ function reportOf(
 ): BenchReport {
   const { firstRecordMs, lastRecordMs } = counters
   if (firstRecordMs === null || lastRecordMs === null) {
-    const message = `topic "${settings.topic}" gave no record to this group in the given time`
-    const advice = `fill it with: logpipe bench produce --topic ${settings.topic}`
-    throw new LogpipeError('NO_RECORDS', `${message}; ${advice}`)
+    throw noRecords(settings.topic)
   }
   return makeReport({
     benchmark: 'consume',
@@ -96,4 +94,10 @@ function reportOf(
     cpu_seconds: counters.cpuSeconds,
     peak_rss_bytes: peakRssBytes,
   })
+}
+
+export function noRecords(topic: string): LogpipeError {
+  const message = `topic "${topic}" gave no record to this group in the given time`
+  const advice = `fill it with: logpipe bench produce --topic ${topic}`
+  return new LogpipeError('NO_RECORDS', `${message}; ${advice}`)
 }

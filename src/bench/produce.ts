@@ -20,6 +20,8 @@ export interface ProduceSettings {
   readonly topic: string
   /** Partitions of the topic if it has to be made. */
   readonly partitions: number
+  /** The topic was just made with these partitions, and each is to get the same share. */
+  readonly isMade?: boolean
   /** NUM_RECORDS. */
   readonly records: number
   /** RECORD_SIZE, exact. */
@@ -56,7 +58,7 @@ export async function benchProduce(
 ): Promise<BenchReport> {
   const { recordBytes, errorShare, seed } = settings
   const lines = makeLogLines({ seed, errorShare, recordBytes, multiLine: false })
-  await unlessStopped(deps.signal, makeTopic(settings, deps))
+  if (settings.isMade !== true) await unlessStopped(deps.signal, makeTopic(settings, deps))
   const producer = await deps.openProducer(settings.kafka)
   try {
     return await produceAll(settings, deps, lines, producer)
@@ -81,7 +83,7 @@ async function produceAll(
       {
         producer,
         topic: settings.topic,
-        partitionCount: null,
+        partitionCount: settings.isMade === true ? settings.partitions : null,
         next(wallMs) {
           const line = lines.next(wallMs)
           return { bytes: line.bytes, key: null, isMatch: line.isError }

@@ -41,6 +41,20 @@ export interface CommitOffset extends EpochOffset {
 }
 
 /**
+ * What was read of a partition's log so far. A record of a later leader epoch than all of that, at
+ * an offset below its end, shows that the log was cut off: records of that epoch and of later ones
+ * are marked by their epoch (RunEntry.markEpoch), for their offsets name other records, too.
+ */
+export interface LogPast {
+  /** The latest leader epoch of a record that was read; -1: unknown. */
+  readonly epoch: number
+  /** From this offset on nothing was read. */
+  readonly readTo: number
+  /** Records of this leader epoch and of later ones are marked; -1: the log was never cut off. */
+  readonly markFrom: number
+}
+
+/**
  * A partition as it is assigned: records carry `assignmentId`, which is never used twice in a
  * process.
  */
@@ -48,6 +62,8 @@ export interface Assignment extends EpochOffset {
   readonly assignmentId: number
   /** Nothing from this offset on is delivered; the last run, or an `end`, says that it was met. */
   readonly stopOffset?: number
+  /** Absent: nothing was read of it. */
+  readonly past?: LogPast
 }
 
 /** A partition in a broker's answer to a question. */
@@ -196,6 +212,30 @@ export interface MatcherOptions {
   readonly invertMatch: boolean
 }
 
+export interface PlainLoopOptions {
+  /** librdkafka's properties; group.id is among them, and no group is joined. */
+  readonly config: readonly (readonly [name: string, value: string])[]
+  readonly topic: string
+  readonly pattern: Uint8Array
+  /** Whole batches, and nothing searched: what fetching alone costs. */
+  readonly isRaw: boolean
+  /** Ends here, or with the last partition's end, or when the time is over. */
+  readonly recordsMax: number
+  readonly secondsMax: number
+  /** Threads, each with a consumer of its own and its share of the partitions. */
+  readonly consumers: number
+}
+
+export interface PlainLoopTotals {
+  readonly records: number
+  /** Of the values; raw: of the batches. */
+  readonly bytes: number
+  readonly matched: number
+  /** From the first record to the last, and the CPU of the whole process in that time. */
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
 /** A record larger than a slot, copied out. */
 export interface OversizeRecord {
   readonly value: Uint8Array | null
@@ -264,6 +304,8 @@ export interface Bridge {
    * The epoch (KIP-320) to commit with any offset of this assignment that was read; -1: unknown.
    */
   consumerLeaderEpoch(consumer: BridgeId, assignmentId: number): number
+  /** The past that the assignment began with, and the records that it put into slots since. */
+  consumerPast(consumer: BridgeId, assignmentId: number): LogPast
   /**
    * Stops reading them; later records of their assignmentIds are thrown away. Empty list: all of
    * them.
@@ -283,12 +325,16 @@ export interface Bridge {
    * consumerPause and consumerResume go on there, or consumerSeek elsewhere.
    */
   consumerProbe(consumer: BridgeId, assignmentId: number, offset: number): void
-  /** Goes on at this offset as another assignment: the answer to a `rewind`. */
+  /**
+   * Goes on at this offset as another assignment: the answer to a `rewind`.
+   * @param isOther the topic was made anew: the partition's past says nothing about this log.
+   */
   consumerRestart(
     consumer: BridgeId,
     assignmentId: number,
     newAssignmentId: number,
     offset: number,
+    isOther: boolean,
   ): void
   /** PLAIN and SCRAM: for connections that are made from now on. */
   consumerSetPassword(consumer: BridgeId, username: string, password: string): void
@@ -380,6 +426,12 @@ export interface Bridge {
    */
   consumerClose(consumer: BridgeId, timeoutMs: number): boolean
 
+  /**
+   * The baseline of benchmarks: reads a topic from its beginning as a plain program would, a record
+   * at a time, and blocks until it is done. For a process of its own.
+   */
+  plainLoop(options: PlainLoopOptions): PlainLoopTotals
+
   matcherOpen(options: MatcherOptions): BridgeId
   matcherClose(matcher: BridgeId): void
   /**
@@ -419,6 +471,8 @@ export interface Bridge {
   mockBrokerDown(mock: BridgeId, brokerId: number): void
   mockBrokerUp(mock: BridgeId, brokerId: number): void
   mockBrokerDelay(mock: BridgeId, brokerId: number, delayMs: number): void
+  /** Makes this broker the partition's leader, with the next leader epoch. */
+  mockElect(mock: BridgeId, topic: string, partition: number, brokerId: number): void
   mockClose(mock: BridgeId): void
 }
 

@@ -1,5 +1,6 @@
 /**
- * `logpipe control` and `logpipe control backup FILE`, and the dashboard's files that it serves.
+ * `logpipe control`, what it does with the database (backup FILE, rotate-key, forget-secrets), and
+ * the dashboard's files that it serves.
  */
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -7,8 +8,9 @@ import path from 'node:path'
 import { loadBridge } from '../bridge/load.ts'
 import type { Asset, Assets } from '../control/app.ts'
 import { type ControlSettings, startControl, tokenFiles } from '../control/control.ts'
-import { backupDatabase } from '../control/database.ts'
+import { backupDatabase, forgetSecrets, rotateKey } from '../control/database.ts'
 import { OPTION_FIELDS } from '../control/pipeline-fields.ts'
+import { keyFileOf } from '../control/secret-box.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { isPacked, packedFiles } from '../core/program-files.ts'
@@ -16,13 +18,13 @@ import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { connectionSettings } from '../run/elasticsearch-connection.ts'
 import { fetchBy } from '../sink/elasticsearch/connections.ts'
+import { fileLocks } from '../bridge/locks.ts'
 import { type CommandContext, openLog } from './context.ts'
-import { fileLocks } from './file-locks.ts'
 import { programName, programVersion } from './this-program.ts'
 
 export async function control(context: CommandContext): Promise<number> {
   const { config, operands } = resolve({ command: 'control', args: context.args, env: context.env })
-  if (operands.length > 0) return backup(context, config, operands)
+  if (operands.length > 0) return maintain(context, config, operands)
   const log = openLog(config, context)
   const settings = controlSettings(config)
   const signal = context.stopSignal()
@@ -52,19 +54,40 @@ export async function control(context: CommandContext): Promise<number> {
   return 0
 }
 
-async function backup(
+/** One action on the database, then the end. */
+async function maintain(
   context: CommandContext,
-  { controlDbPath }: Config,
+  { controlDbPath, bridgeLib }: Config,
   operands: readonly string[],
 ): Promise<number> {
-  const [word, file, ...more] = operands
-  if (word !== 'backup' || file === undefined || more.length > 0) {
-    const got = `got "${operands.join(' ')}"`
-    throw new LogpipeError('USAGE', `logpipe control: expected nothing or "backup FILE", ${got}`)
+  const [action, file] = operands
+  const isBackup = action === 'backup' && file !== undefined
+  if (operands.length === (isBackup ? 2 : 1)) {
+    const lockFile = () => fileLocks(loadBridge(bridgeLib ?? undefined))
+    if (isBackup) {
+      await backupDatabase(controlDbPath, file)
+      context.print(
+        `${controlDbPath} is copied to ${file}; its secrets are sealed with the key in ` +
+          `${keyFileOf(controlDbPath)}: keep a copy of that in another place\n`,
+      )
+      return 0
+    }
+    if (action === 'rotate-key') {
+      rotateKey(controlDbPath, lockFile())
+      context.print(`the secrets are sealed with a new key, in ${keyFileOf(controlDbPath)}\n`)
+      return 0
+    }
+    if (action === 'forget-secrets') {
+      forgetSecrets(controlDbPath, lockFile())
+      context.print(
+        `${controlDbPath} holds no secrets any more: give those of each pipeline again\n`,
+      )
+      return 0
+    }
   }
-  await backupDatabase(controlDbPath, file)
-  context.print(`${controlDbPath} is copied to ${file}\n`)
-  return 0
+  const wanted = 'nothing, "backup FILE", "rotate-key" or "forget-secrets"'
+  const got = `got "${operands.join(' ')}"`
+  throw new LogpipeError('USAGE', `logpipe control: expected ${wanted}, ${got}`)
 }
 
 function controlSettings(config: Config): ControlSettings {

@@ -15,7 +15,7 @@ import { printable } from '../core/printable.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
-import { bridgeLocks } from '../run/bridge-locks.ts'
+import { bridgeLocks } from '../bridge/locks.ts'
 import { elasticsearchSettings } from '../run/settings-from-config.ts'
 import {
   LetterBox,

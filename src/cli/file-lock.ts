@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { checkOwnFile } from '../core/own-file.ts'
 import type { Config } from '../options/config.ts'
 
 /**
@@ -18,7 +19,9 @@ export async function underLock<T>(
   const bridge = load(bridgeLib ?? undefined)
   let lock: number | null
   try {
-    lock = bridge.fileLock(path.resolve(lockFile))
+    const file = path.resolve(lockFile)
+    checkOwnFile(file)
+    lock = bridge.fileLock(file)
   } catch (cause) {
     throw new LogpipeError('LOCKED', `LOCK_FILE: ${messageOf(cause)}`, { cause })
   }

@@ -36,7 +36,7 @@ export function help(context: CommandContext): number {
   }
   const topic = topicNamed(asked)
   if (topic !== undefined) context.print(`${renderTopic(topic, context.columns)}\n`)
-  const name = COMMAND_NAMES.find((each) => each === (asked === 'bench' ? 'bench consume' : asked))
+  const name = COMMAND_NAMES.find((each) => each === (asked === 'bench' ? 'bench compare' : asked))
   if (name === undefined && topic !== undefined) return 0
   if (name === undefined) {
     const names = [...COMMANDS, ...PLAIN_COMMANDS, ...TOPICS].map((each) => each.name)

@@ -19,6 +19,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   demo: async () => (await import('./demo.ts')).demo,
   spill: async () => (await import('./spill.ts')).spill,
   dlq: async () => (await import('./dlq.ts')).dlq,
+  'bench compare': async () => (await import('./bench-compare.ts')).compareReaders,
   'bench consume': async () => (await import('./bench.ts')).consume,
   'bench produce': async () => (await import('./bench.ts')).produce,
   control: async () => (await import('./control.ts')).control,
@@ -86,7 +87,7 @@ function makeTree(
       parent = quiet(root.command(head)).enablePositionalOptions().passThroughOptions()
       parents.set(head, parent)
     }
-    // `logpipe bench` alone is `logpipe bench consume`.
+    // `logpipe bench` alone is `logpipe bench compare`.
     const isDefault = parent.commands.length === 0
     addLeaf(parent, tail, isDefault).action(() => run(name, argv[1] === tail ? 2 : 1))
   }

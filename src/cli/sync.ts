@@ -13,7 +13,7 @@ import { spawnChild } from '../sync/child.ts'
 import { systemProcesses } from '../sync/processes.ts'
 import { startSync, type RunningSync, type SyncSettings } from '../sync/sync.ts'
 import { refuseOperands, type CommandContext, openLog } from './context.ts'
-import { fileLocks } from './file-locks.ts'
+import { fileLocks } from '../bridge/locks.ts'
 import { thisProgram, programVersion } from './this-program.ts'
 
 /** Below it lies a folder for each worker. */
@@ -84,6 +84,7 @@ function syncSettings(config: Config, env: CommandContext['env']): SyncSettings 
     version: programVersion(),
     command: config.syncBinPath === null ? thisProgram() : [path.resolve(config.syncBinPath)],
     environment: env,
+    secretHosts: config.workerSecretHosts,
     // A refused document must not stop a pipeline that nobody sits at; a target of the operator's
     // own is left alone.
     homeVariables: (folder): Readonly<Record<string, string>> =>

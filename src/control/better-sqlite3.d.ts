@@ -22,6 +22,8 @@ declare module 'better-sqlite3' {
     ): ((...given: Arguments) => Result) & { immediate: (...given: Arguments) => Result }
     pragma(text: string, options?: { simple?: boolean }): unknown
     exec(sql: string): void
+    /** Makes a function for SQL. */
+    function(name: string, body: (value: Bound) => Bound): void
     backup(file: string): Promise<{ totalPages: number; remainingPages: number }>
     close(): void
   }

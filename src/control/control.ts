@@ -85,7 +85,7 @@ export async function startControl(
   let stopTicking = (): void => undefined
   try {
     const report = onceAMinute(clock, (text) => log('error', text))
-    const context = contextOf(settings, dependencies, database.db, report)
+    const context = contextOf(settings, dependencies, database, report)
     stopTicking = tickEverySecond(context, report)
     const tokens = new LiveTokens(settings)
     const proxies = addressSet(settings.trustedProxies)

@@ -5,19 +5,31 @@
  * (synchronous=FULL); changes by people are rare, and metrics are written in batches. A database of
  * a newer version is refused before anything is written to it. The lock is a flock on a file beside
  * the database, because a pid says nothing in a container.
+ *
+ * Folder and files (the database, and SQLite's own beside it) are checked, and made readable by
+ * their owner alone, before SQLite opens them. Secrets are sealed (secret-box.ts), and what is
+ * deleted is overwritten.
+ *
+ *     control.db        the database; control.db-wal, -shm and -journal are SQLite's
+ *     control.db.key    the key that its secrets are sealed with
+ *     control.db.lock   who has it open
  */
 import Database from 'better-sqlite3'
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { checkOwnFile, ownFolder } from '../core/own-file.ts'
+import { keyFileOf, readKeys, SecretBox, writeKeys } from './secret-box.ts'
 
 /** Takes an exclusive lock on a file; the result releases it. Undefined: another holds it. */
 export type LockFile = (file: string) => (() => void) | undefined
 
 export interface ControlDatabase {
   readonly db: Database
+  /** Seals and opens the secrets in it. */
+  readonly box: SecretBox
   /** Closes the file and then gives up the lock. May be called again. */
-  close(): void
+  readonly close: () => void
 }
 
 /** Another process (a backup) may hold SQLite's own lock for a moment. */
@@ -28,7 +40,77 @@ const BUSY_TIMEOUT_MS = 5000
  * @throws LogpipeError LOCKED when another control plane has it; STORE when it cannot be used.
  */
 export function openDatabase(file: string, lockFile: LockFile): ControlDatabase {
-  makeFolder(path.dirname(file))
+  const { db, close } = openLocked(file, lockFile)
+  try {
+    return { db, box: upToDate(db, file), close }
+  } catch (error) {
+    close()
+    throw storeError(file, error)
+  }
+}
+
+/**
+ * Seals every secret with a new key, which takes the old one's place in the key file.
+ * @throws LogpipeError as openDatabase.
+ */
+export function rotateKey(file: string, lockFile: LockFile): void {
+  const { db, box: old, close } = openDatabase(file, lockFile)
+  try {
+    const next = SecretBox.random()
+    // Whenever this is cut short, the key that the database names is in the file.
+    writeKeys(keyFileOf(file), [next, old])
+    db.function('reseal', (text) => next.seal(old.open(String(text))))
+    const reseal = db.transaction(() => {
+      for (const table of SEALED_TABLES) {
+        db.exec(`UPDATE ${table} SET secrets = reseal(secrets) WHERE secrets <> '{}'`)
+      }
+      db.prepare('UPDATE secret_key SET id = ?').run(next.keyId)
+    })
+    reseal.immediate()
+    emptyLog(db)
+    writeKeys(keyFileOf(file), [next])
+  } catch (error) {
+    throw storeError(file, error)
+  } finally {
+    close()
+  }
+}
+
+/**
+ * Removes every secret, for whoever lost the key: pipelines stay, and take their secrets again.
+ * @throws LogpipeError as openDatabase.
+ */
+export function forgetSecrets(file: string, lockFile: LockFile): void {
+  const { db, close } = openLocked(file, lockFile)
+  try {
+    if (versionOf(db, file) < SEALED_VERSION) return
+    const forget = db.transaction(() => {
+      for (const table of SEALED_TABLES) db.exec(`UPDATE ${table} SET secrets = '{}'`)
+      db.exec('DELETE FROM secret_key')
+    })
+    forget.immediate()
+    emptyLog(db)
+  } catch (error) {
+    throw storeError(file, error)
+  } finally {
+    close()
+  }
+}
+
+/**
+ * Moves what lies in SQLite's log into the database and cuts the log: what was overwritten there
+ * lies in it too. Where somebody reads just now, the next change does it (journal_size_limit).
+ */
+export function emptyLog(db: Database): void {
+  // Nobody is waited for: the control plane answers nothing meanwhile.
+  db.pragma('busy_timeout = 0')
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
+}
+
+/** Opened, and looked at no further. */
+function openLocked(file: string, lockFile: LockFile): Omit<ControlDatabase, 'box'> {
+  attempt(path.dirname(file), () => ownFolder(path.dirname(file)))
   const unlock = lockFile(`${file}.lock`)
   if (unlock === undefined) {
     throw new LogpipeError(
@@ -40,11 +122,9 @@ export function openDatabase(file: string, lockFile: LockFile): ControlDatabase 
   let db: Database | undefined
   let closed = false
   try {
-    // Made by us first, so that it never exists with wider permissions.
-    if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600))
+    checkFiles(file)
     db = new Database(file, { timeout: BUSY_TIMEOUT_MS })
-    migrate(db, file)
-    chmodSync(file, 0o600)
+    db.pragma('secure_delete = ON')
   } catch (error) {
     db?.close()
     unlock()
@@ -62,9 +142,15 @@ export function openDatabase(file: string, lockFile: LockFile): ControlDatabase 
   }
 }
 
+/** SQLite makes its own files with the mode of the database, but takes those that are there. */
+function checkFiles(file: string): void {
+  checkOwnFile(file, true)
+  for (const suffix of ['-wal', '-shm', '-journal']) checkOwnFile(file + suffix)
+}
+
 /**
  * Copies a database that a running control plane may be writing to, consistently, into a new file
- * (mode 0600).
+ * (mode 0600). The key is not in it.
  * @throws LogpipeError STORE when there is none, or the target exists.
  */
 export async function backupDatabase(file: string, target: string): Promise<void> {
@@ -87,19 +173,15 @@ export async function backupDatabase(file: string, target: string): Promise<void
   }
 }
 
-/** The version is read first, by itself: a newer database must not even be put in WAL mode. */
-function migrate(db: Database, file: string): void {
-  const found = Number(db.pragma('user_version', { simple: true }))
-  if (found > MIGRATIONS.length) {
-    throw new LogpipeError(
-      'STORE',
-      `expected ${file} to be of version ${MIGRATIONS.length} at most; it is of version ` +
-        `${found}, made by a newer logpipe. Nothing was changed. Use that version, or a backup.`,
-    )
-  }
+/** @returns the box that the database's secrets are sealed in. */
+function upToDate(db: Database, file: string): SecretBox {
+  const found = versionOf(db, file)
+  const box = boxOf(db, file, found)
   db.pragma('journal_mode = WAL')
+  db.pragma('journal_size_limit = 0')
   db.pragma('synchronous = FULL')
   db.pragma('foreign_keys = ON')
+  db.function('seal', (text) => box.seal(String(text)))
   const apply = db.transaction((sql: string, version: number) => {
     db.exec(sql)
     db.pragma(`user_version = ${version}`)
@@ -107,13 +189,62 @@ function migrate(db: Database, file: string): void {
   MIGRATIONS.forEach((sql, index) => {
     if (index >= found) apply.immediate(sql, index + 1)
   })
+  if (found > 0 && found < SEALED_VERSION) {
+    // What was deleted before secure_delete lies in free pages; what was sealed, in the log.
+    db.exec('VACUUM')
+    emptyLog(db)
+  }
+  db.prepare('INSERT OR REPLACE INTO secret_key (one, id) VALUES (1, ?)').run(box.keyId)
+  return box
 }
 
-function makeFolder(folder: string): void {
+/** Read first, by itself: a newer database must not even be put in WAL mode. */
+function versionOf(db: Database, file: string): number {
+  const found = Number(db.pragma('user_version', { simple: true }))
+  if (found <= MIGRATIONS.length) return found
+  throw new LogpipeError(
+    'STORE',
+    `expected ${file} to be of version ${MIGRATIONS.length} at most; it is of version ` +
+      `${found}, made by a newer logpipe. Nothing was changed. Use that version, or a backup.`,
+  )
+}
+
+/** The key that the database names, or, where it names none yet, that of the file or a new one. */
+function boxOf(db: Database, file: string, version: number): SecretBox {
+  const keyFile = keyFileOf(file)
+  const boxes = readKeys(keyFile)
+  const named =
+    version < SEALED_VERSION
+      ? undefined
+      : db.prepare<{ readonly id: string }>('SELECT id FROM secret_key').get()
+  const right = boxes.find(({ keyId }) => keyId === named?.id)
+  if (right !== undefined) return right
+  if (named !== undefined && holdsSecrets(db)) {
+    throw new LogpipeError(
+      'STORE',
+      `expected ${keyFile} to hold the key of this database's secrets (key ${named.id}); ` +
+        (boxes.length === 0 ? 'there is none' : 'it holds another one') +
+        '. Put it back from your backup, or run `logpipe control forget-secrets` and give the ' +
+        'secrets of each pipeline again.',
+    )
+  }
+  const box = boxes[0] ?? SecretBox.random()
+  if (boxes.length === 0) writeKeys(keyFile, [box])
+  return box
+}
+
+function holdsSecrets(db: Database): boolean {
+  return SEALED_TABLES.some(
+    (table) =>
+      db.prepare(`SELECT 1 FROM ${table} WHERE secrets <> '{}' LIMIT 1`).get() !== undefined,
+  )
+}
+
+function attempt(file: string, run: () => void): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    run()
   } catch (error) {
-    throw storeError(folder, error)
+    throw storeError(file, error)
   }
 }
 
@@ -191,4 +322,17 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO worker_pipelines
     SELECT id, pipeline_id, last_seen_ms FROM workers WHERE pipeline_id IS NOT NULL;
   `,
+  // 5: secrets are sealed from now on; which key they are sealed with.
+  `
+  CREATE TABLE secret_key (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    id  TEXT    NOT NULL
+  ) STRICT;
+  UPDATE pipelines SET secrets = seal(secrets) WHERE secrets <> '{}';
+  UPDATE revisions SET secrets = seal(secrets) WHERE secrets <> '{}';
+  `,
 ]
+
+/** From this version on secrets are sealed, in these tables; a row without any has {}. */
+const SEALED_VERSION = 5
+const SEALED_TABLES = ['pipelines', 'revisions'] as const

@@ -2,8 +2,9 @@
  * How Elasticsearch is doing, as asked by the control plane itself.
  *
  * It asks only the addresses that a pipeline is configured with, by GET, without following a
- * redirect, within a bounded time and size. Answers are kept for a moment, so that many browsers
- * make one request.
+ * redirect, within a bounded time and size. Whoever may change a pipeline may name any address, so
+ * of an answer that is not Elasticsearch's nothing is told. Answers are kept for a moment, so that
+ * many browsers make one request.
  */
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
@@ -127,19 +128,24 @@ export class EsCollector {
 }
 
 async function jsonOf(answer: Response): Promise<unknown> {
+  const unlike = new TypeError(
+    'what answers is no Elasticsearch that takes these credentials; see the check of a worker',
+  )
   if (answer.status !== 200) {
     await answer.body?.cancel()
-    throw new TypeError(`expected status 200, got ${answer.status}`)
+    throw unlike
   }
   let text = ''
   const decoder = new TextDecoder()
   for await (const chunk of answer.body ?? []) {
     text += decoder.decode(chunk, { stream: true })
-    if (text.length > ANSWER_BYTES_MAX) {
-      throw new RangeError(`expected at most ${ANSWER_BYTES_MAX} bytes`)
-    }
+    if (text.length > ANSWER_BYTES_MAX) throw unlike
   }
-  return JSON.parse(text)
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw unlike
+  }
 }
 
 function authorization(

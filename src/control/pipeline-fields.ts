@@ -15,6 +15,7 @@ import {
   propertyFault,
   propertyIsSecret,
   propertyVariable,
+  protectsConnection,
 } from '../options/remote-kafka-properties.ts'
 import { decidedBySync, remoteFault } from '../options/remote-options.ts'
 import { resolve } from '../options/resolve.ts'
@@ -59,8 +60,8 @@ interface Destination {
   readonly secrets: RegExp
   /** The field that lists the addresses. */
   readonly addresses: string
-  /** Properties that say how the server proves who it is, and how the secret is sent. */
-  readonly protection?: RegExp
+  /** Whether it depends on librdkafka's properties how the secret is sent. */
+  readonly isKafka?: true
 }
 
 /** Elasticsearch's are protected as their URLs say; all else of TLS is the worker's own. */
@@ -69,7 +70,7 @@ const DESTINATIONS: readonly Destination[] = [
   {
     secrets: /^(?!es_)/,
     addresses: 'kafka_brokers',
-    protection: /^(security\.|enable\.ssl\.|ssl\.(?!certificate\.pem)|sasl\.mechanisms?$)/,
+    isKafka: true,
   },
 ]
 
@@ -227,13 +228,15 @@ export class PipelineFields {
 
   /** The fields that make a secret's destination another one. */
   #moved(destination: Destination, before: PipelineSettings, after: PipelineSettings): string[] {
-    const { addresses, protection } = destination
+    const { addresses, isKafka } = destination
     const known = this.#addresses(addresses, before)
     const isNew = [...this.#addresses(addresses, after)].some((address) => !known.has(address))
     const names = new Set([...Object.keys(before.kafkaConfig), ...Object.keys(after.kafkaConfig)])
     const changed = [...names].filter(
       (name) =>
-        protection?.test(name) === true && before.kafkaConfig[name] !== after.kafkaConfig[name],
+        isKafka === true &&
+        protectsConnection(name) &&
+        before.kafkaConfig[name] !== after.kafkaConfig[name],
     )
     return [...(isNew ? [addresses] : []), ...changed.map((name) => `kafka_config.${name}`)]
   }

@@ -124,7 +124,8 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
       summary: 'Replaces the configuration, as a new revision.',
       description:
         'A field left out goes back to its default; `enabled` left out stays. A secret left out ' +
-        'stays, null removes it; it must be given again when its address or TLS changes.',
+        'stays, null removes it, from earlier revisions too; it must be given again when its ' +
+        'address or TLS changes.',
       request: {
         params: idParam,
         body: { required: true, ...json(bodySchema(fields), 'The pipeline.') },
@@ -137,7 +138,9 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
       const draft = checked(context, c.req.valid('json'), before)
       refuseTakenName(context, draft.name, before.id)
       const enabled = draft.enabled ?? before.enabled
-      const after = pipelines.update(before.id, draft, enabled, context.clock.wallMs())
+      const removed = Object.keys(before.secrets).filter((key) => !(key in draft.secrets))
+      const nowMs = context.clock.wallMs()
+      const after = pipelines.update(before.id, draft, enabled, nowMs, removed)
       if (enabled !== before.enabled || after.replicas !== before.replicas) {
         context.fleet.reconcile()
       }

@@ -3,12 +3,15 @@
  *
  * `revision` counts changes of the configuration; `version` counts every change, start and stop
  * included, and is what ETag shows. Each revision is kept, REVISIONS_KEPT of them; going back to
- * one makes a new revision with its content, so that history only grows.
+ * one makes a new revision with its content, so that history only grows. Only a secret that is
+ * removed goes from all of them. Secrets are sealed on their way in.
  */
 import type Database from 'better-sqlite3'
 import type { Statement } from 'better-sqlite3'
 import assert from 'node:assert/strict'
+import { emptyLog } from './database.ts'
 import type { PipelineSettings, Secrets } from './pipeline-fields.ts'
+import type { SecretBox } from './secret-box.ts'
 
 /** Enough to find the change that broke something; about 100 KB a pipeline at the very most. */
 const REVISIONS_KEPT = 50
@@ -64,6 +67,7 @@ interface PipelineRow extends ContentRow {
 
 export class PipelineStore {
   readonly #db: Database
+  readonly #box: SecretBox
   readonly #insert: Statement
   readonly #get: Statement<PipelineRow>
   readonly #getByName: Statement<PipelineRow>
@@ -76,11 +80,13 @@ export class PipelineStore {
   readonly #delete: Statement
   readonly #keepRevision: Statement
   readonly #trimRevisions: Statement
+  readonly #setSecrets: Statement
   readonly #revisions: Statement<ContentRow>
   readonly #revision: Statement<ContentRow>
 
-  constructor(db: Database) {
+  constructor(db: Database, box: SecretBox) {
     this.#db = db
+    this.#box = box
     this.#insert = db.prepare(
       'INSERT INTO pipelines (name, settings, secrets, enabled, replicas, revision, version,' +
         ' created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, 1, 1, ?, ?)',
@@ -108,6 +114,9 @@ export class PipelineStore {
     this.#trimRevisions = db.prepare(
       'DELETE FROM revisions WHERE pipeline_id = ? AND revision <= ?',
     )
+    this.#setSecrets = db.prepare(
+      'UPDATE revisions SET secrets = ? WHERE pipeline_id = ? AND revision = ?',
+    )
     this.#revisions = db.prepare(
       'SELECT * FROM revisions WHERE pipeline_id = ? ORDER BY revision DESC',
     )
@@ -121,7 +130,7 @@ export class PipelineStore {
         const { lastInsertRowid } = this.#insert.run(
           name,
           JSON.stringify(settings),
-          JSON.stringify(secrets),
+          this.#sealed(secrets),
           Number(enabled),
           replicas,
           nowMs,
@@ -134,15 +143,24 @@ export class PipelineStore {
       .immediate()
   }
 
-  /** Puts new content in place of the old, as a new revision. */
-  update(id: number, content: PipelineContent, enabled: boolean, nowMs: number): Pipeline {
-    return this.#db
+  /**
+   * Puts new content in place of the old, as a new revision.
+   * @param removed keys of secrets that somebody removed: no revision keeps them
+   */
+  update(
+    id: number,
+    content: PipelineContent,
+    enabled: boolean,
+    nowMs: number,
+    removed: readonly string[] = [],
+  ): Pipeline {
+    const updated = this.#db
       .transaction(() => {
         const { name, settings, secrets, replicas } = content
         const changed = this.#update.run(
           name,
           JSON.stringify(settings),
-          JSON.stringify(secrets),
+          this.#sealed(secrets),
           Number(enabled),
           replicas,
           nowMs,
@@ -152,9 +170,12 @@ export class PipelineStore {
         this.#keepRevision.run(id)
         const pipeline = this.#mustGet(id)
         this.#trimRevisions.run(id, pipeline.revision - REVISIONS_KEPT)
+        this.#purge(id, removed)
         return pipeline
       })
       .immediate()
+    if (removed.length > 0) emptyLog(this.#db)
+    return updated
   }
 
   /** Start or stop; says so even when nothing changed, without making a new version then. */
@@ -174,21 +195,22 @@ export class PipelineStore {
   /** Deletes the pipeline, its revisions, and every assignment of it. */
   delete(id: number): void {
     this.#delete.run(id)
+    emptyLog(this.#db)
   }
 
   get(id: number): Pipeline | undefined {
     const row = this.#get.get(id)
-    return row === undefined ? undefined : pipelineOf(row)
+    return row === undefined ? undefined : this.#pipelineOf(row)
   }
 
   getByName(name: string): Pipeline | undefined {
     const row = this.#getByName.get(name)
-    return row === undefined ? undefined : pipelineOf(row)
+    return row === undefined ? undefined : this.#pipelineOf(row)
   }
 
   /** At most `limit` pipelines with ids above `afterId`, in order of id. */
   page(afterId: number, limit: number): Pipeline[] {
-    return this.#page.all(afterId, limit).map(pipelineOf)
+    return this.#page.all(afterId, limit).map((row) => this.#pipelineOf(row))
   }
 
   count(): number {
@@ -203,12 +225,12 @@ export class PipelineStore {
 
   /** The kept revisions, newest first; the first is the present one. */
   revisions(id: number): Revision[] {
-    return this.#revisions.all(id).map(revisionOf)
+    return this.#revisions.all(id).map((row) => this.#revisionOf(row))
   }
 
   revision(id: number, revision: number): Revision | undefined {
     const row = this.#revision.get(id, revision)
-    return row === undefined ? undefined : revisionOf(row)
+    return row === undefined ? undefined : this.#revisionOf(row)
   }
 
   #mustGet(id: number): Pipeline {
@@ -216,26 +238,40 @@ export class PipelineStore {
     assert.ok(pipeline !== undefined, `pipeline ${id} exists`)
     return pipeline
   }
-}
 
-function revisionOf(row: ContentRow): Revision {
-  return {
-    revision: row.revision,
-    createdMs: row.created_ms,
-    name: row.name,
-    settings: JSON.parse(row.settings) as PipelineSettings,
-    secrets: JSON.parse(row.secrets) as Secrets,
-    replicas: row.replicas,
+  /** Takes a removed secret from every revision: history must not hold what nobody wants kept. */
+  #purge(id: number, keys: readonly string[]): void {
+    if (keys.length === 0) return
+    for (const { revision, secrets } of this.revisions(id)) {
+      const kept = Object.entries(secrets).filter(([key]) => !keys.includes(key))
+      if (kept.length === Object.keys(secrets).length) continue
+      this.#setSecrets.run(this.#sealed(Object.fromEntries(kept)), id, revision)
+    }
   }
-}
 
-function pipelineOf(row: PipelineRow): Pipeline {
-  return {
-    ...revisionOf(row),
-    id: row.id,
-    enabled: row.enabled === 1,
-    version: row.version,
-    goodRevision: row.good_revision,
-    updatedMs: row.updated_ms,
+  #sealed(secrets: Secrets): string {
+    return Object.keys(secrets).length === 0 ? '{}' : this.#box.seal(JSON.stringify(secrets))
+  }
+
+  #revisionOf(row: ContentRow): Revision {
+    return {
+      revision: row.revision,
+      createdMs: row.created_ms,
+      name: row.name,
+      settings: JSON.parse(row.settings) as PipelineSettings,
+      secrets: row.secrets === '{}' ? {} : (JSON.parse(this.#box.open(row.secrets)) as Secrets),
+      replicas: row.replicas,
+    }
+  }
+
+  #pipelineOf(row: PipelineRow): Pipeline {
+    return {
+      ...this.#revisionOf(row),
+      id: row.id,
+      enabled: row.enabled === 1,
+      version: row.version,
+      goodRevision: row.good_revision,
+      updatedMs: row.updated_ms,
+    }
   }
 }

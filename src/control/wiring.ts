@@ -27,11 +27,11 @@ export interface WiringDependencies {
 export function contextOf(
   settings: { readonly runtimeMetricsPath: string | undefined },
   { clock, options, fetch, log }: WiringDependencies,
-  db: ControlDatabase['db'],
+  { db, box }: Pick<ControlDatabase, 'db' | 'box'>,
   report: (error: unknown) => void,
 ): ControlContext {
   const commands = new CommandQueue(clock)
-  const pipelines = new PipelineStore(db)
+  const pipelines = new PipelineStore(db, box)
   const history = new History(new HistoryStore(db), clock)
   const order = (workerId: string, pipelineId: number, kind: 'check' | 'tail'): void => {
     const tailMs = 2 * TAIL_RENEW_MS

@@ -2,16 +2,18 @@
  * Where the executable puts its add-ons, since the dynamic linker loads files only.
  *
  * A folder for each set of add-ons, named by its content, below the first of several folders that
- * can be used. Nobody else may write there: folders and files are the user's alone, and no folder
- * above may be another user's. Every file is compared by its hash before it is loaded, at each
- * start; what is missing or differs is written under a name of its own and renamed, so that two
- * that start at once never see half a file, and one that has the old file mapped keeps it.
+ * can be used. Nobody else may write there: folders and files are the user's alone, and in no
+ * folder above can another user put something in their place. Every file is compared by its hash
+ * before it is loaded, at each start; what is missing or differs is written under a name of its own
+ * and renamed, so that two that start at once never see half a file, and one that has the old file
+ * mapped keeps it.
  *
  * Bound: SETS_KEPT sets stay; older ones go when a set is written.
  */
 import fs from 'node:fs'
 import path from 'node:path'
 import { LogpipeError } from './errors.ts'
+import { exchangeFault, ownId } from './own-file.ts'
 
 export interface AddonSet {
   /** Names the content of all files. */
@@ -57,11 +59,13 @@ export function placeAddons(
 }
 
 function placeIn(folder: string, set: AddonSet, names: readonly string[]): string {
-  const home = path.join(folder, set.id)
   makePrivate(folder)
+  // By its own path from here on: a link above it may point elsewhere by the time of the loading.
+  const own = fs.realpathSync(folder)
+  const home = path.join(own, set.id)
   makePrivate(home)
   const isNew = names.filter((name) => placeFile(path.join(home, name), set, name)).length > 0
-  if (isNew) removeOld(folder, home)
+  if (isNew) removeOld(own, home)
   for (const name of names) assertExecutable(path.join(home, name))
   return home
 }
@@ -81,12 +85,8 @@ function makePrivate(folder: string): void {
   if (uid !== ownId()) throw new Unusable('it belongs to another user')
   if ((mode & OTHERS) !== 0) fs.chmodSync(folder, 0o700)
   for (let at = path.dirname(fs.realpathSync(folder)); ; at = path.dirname(at)) {
-    const above = fs.statSync(at)
-    const isSticky = (above.mode & 0o1000) !== 0
-    if (!isTrusted(above.uid) && !isSticky) {
-      throw new Unusable(`${at} belongs to another user`)
-    }
-    if ((above.mode & 0o002) !== 0 && !isSticky) throw new Unusable(`everyone may write to ${at}`)
+    const fault = exchangeFault(at)
+    if (fault !== undefined) throw new Unusable(fault)
     if (at === path.dirname(at)) return
   }
 }
@@ -154,26 +154,6 @@ function removeOld(folder: string, home: string): void {
   } catch {
     // Another start tidies up at the same time; the next one does what is left.
   }
-}
-
-/** Who may exchange a folder of ours: we, root, and who stands for root outside a container. */
-function isTrusted(uid: number): boolean {
-  return uid === ownId() || uid === 0 || (uid === UNMAPPED && isInUserNamespace())
-}
-
-/** Linux shows this id for owners that a user namespace does not know (user_namespaces(7)). */
-const UNMAPPED = 65_534
-
-function isInUserNamespace(): boolean {
-  try {
-    return !/^\s*0\s+0\s+4294967295\s*$/.test(fs.readFileSync('/proc/self/uid_map', 'utf8'))
-  } catch {
-    return false // Without /proc it cannot be told.
-  }
-}
-
-function ownId(): number {
-  return process.getuid?.() ?? -1
 }
 
 function reasonOf(error: unknown): string {

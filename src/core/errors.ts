@@ -33,6 +33,10 @@ export const ERRORS = {
   KAFKA_FATAL: 1,
   /** Another pipeline reads with the same consumer group. */
   GROUP_SHARED: 1,
+  /** A reader of a benchmark failed. */
+  BENCH_READER: 1,
+  /** A benchmark was stopped before it had a result. */
+  STOPPED: 1,
   /** A benchmark was given no record to read. */
   NO_RECORDS: 1,
   /** The output cannot be opened for writing. */

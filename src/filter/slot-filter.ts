@@ -9,8 +9,9 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import { formatLogId } from '../core/log-id.ts'
 import { BodyBuilder, type MatchedRecord, type RecordEncoder } from '../pool/record-encoder.ts'
-import { RUN_FILTERED, type RunReport } from '../pool/run-log.ts'
+import { RUN_FILTERED, type RunReport } from '../pool/run-reports.ts'
 import type { RunEntry, SlotReader, TimestampType } from '../pool/slot-reader.ts'
 
 /** Where the records of an assignment come from. */
@@ -40,7 +41,10 @@ export interface MatchedOrigins {
 /**
  * A run of which something matched: the range it covers, and the offsets that wait for the output.
  */
-export interface MatchedRun extends RunReport, MatchedOrigins {}
+export interface MatchedRun extends RunReport, MatchedOrigins {
+  /** The leader epoch that marks its records; -1: none (core/log-id.ts). */
+  readonly markEpoch: number
+}
 
 /**
  * What a slot gave, ready to be transferred. Documents lie in `body` in the order of the runs'
@@ -155,13 +159,15 @@ export class SlotFilter {
     const timestampsMs = new Float64Array(count)
     const timestampTypes = new Uint8Array(count)
     const { reader, encoder } = this.#options
+    const { markEpoch } = run
+    const named = { ...name, idPrefix: formatLogId({ prefix: name.idPrefix, markEpoch }) }
     const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
     for (let index = 0; index < count; index++) {
       const recordIndex = this.#wanted[index]!
       offsets[index] = reader.offset(recordIndex)
       timestampsMs[index] = reader.timestampMs(recordIndex)
       timestampTypes[index] = reader.timestampTypeCode(recordIndex)
-      this.#record.point(recordIndex, name, oversize)
+      this.#record.point(recordIndex, named, oversize)
       encoder.encode(this.#record, this.#body)
       this.#body.endDocument()
     }

@@ -25,6 +25,7 @@ import {
 } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { keyOf, type TopicPartition } from '../core/topic-partition.ts'
+import { decodeNote, NO_PAST } from './commit-note.ts'
 
 /** An offset and the epoch of the leader that told it; offset below 0: there is none. */
 export interface FoundOffset {
@@ -347,4 +348,30 @@ export function askTopicId(
   if (problem === null) return facts?.topicId ?? null
   const message = `no broker told the id of topic ${topic}: ${problem}`
   throw new LogpipeError('KAFKA_UNREACHABLE', message)
+}
+
+/**
+ * From which leader epoch on the consumer's group marks the records of each partition, in their
+ * order (commit-note.ts); -1: their logs were never cut off. Blocks for `requestMs` at most, on a
+ * consumer with no other question.
+ * @returns null where nobody answered.
+ */
+export function askMarks(
+  bridge: Asked,
+  consumer: BridgeId,
+  partitions: readonly TopicPartition[],
+  requestMs: number,
+): (number | null)[] {
+  let found: readonly Facts[] = []
+  awaitAnswers(bridge, consumer, (queries) => {
+    const want = { committed: true, topic: true }
+    queries.ask(partitions, want, requestMs, (facts) => (found = facts))
+  })
+  return found.map(({ committed, topicId, problem }) => {
+    if (committed === undefined || problem !== null) return null
+    const note = decodeNote(committed.metadata)
+    // Of a topic that was made anew since, it says nothing.
+    const isOfThis = note !== null && note.topicId === topicId
+    return (isOfThis ? note.past : NO_PAST).markFrom
+  })
 }

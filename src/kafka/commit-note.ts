@@ -1,14 +1,21 @@
 /**
  * What is kept beside each committed offset, as one line of text:
  *
- *   logpipe FINGERPRINT topic=ID started=MS partitions=N LABEL
+ *   logpipe FINGERPRINT topic=ID started=MS partitions=N read=OFFSET@EPOCH marked=EPOCH LABEL
  *
  *   FINGERPRINT, LABEL      the pipeline that committed (pipeline-identity.ts)
  *   topic                   Kafka's id of the topic that the offset is of, or `none`
  *   started, partitions     the group's first start of it (start-offsets.ts), or `started=none`
+ *   read                    up to where the group has read, in the leader epoch of the last record:
+ *                           a later epoch that begins below it shows that the log was cut off, also
+ *                           to a process that was not there
+ *   marked                  it was cut off: records of this leader epoch and later ones are marked
+ *                           by their epoch (bridge/native/log-past.h); or `marked=none`
  *
- * Whatever is not exactly that was committed by another program. Bound: METADATA_BYTES_MAX.
+ * `read` and `marked` came later: notes of version 0.2 have neither. Whatever else is not exactly
+ * that was committed by another program. Bound: METADATA_BYTES_MAX.
  */
+import type { LogPast } from '../bridge/bridge.ts'
 import { LABEL_MAX, type PipelineIdentity } from './pipeline-identity.ts'
 
 /** When a group first read a topic, and how many partitions that had. */
@@ -25,35 +32,51 @@ export interface PartitionNote {
   readonly topicId: string | null
   /** Null: the group was begun by something else. */
   readonly group: GroupStart | null
+  readonly past: LogPast
 }
+
+/** Of a log of which nothing was read. */
+export const NO_PAST: LogPast = { epoch: -1, readTo: 0, markFrom: -1 }
+
+/** Of a partition of which nothing is known. */
+export const NO_NOTE: PartitionNote = { topicId: null, group: null, past: NO_PAST }
 
 export interface CommitNote extends PartitionNote {
   readonly pipeline: PipelineIdentity
 }
 
 /** A label has at most three bytes a character. Brokers keep 4096 (offset.metadata.max.bytes). */
-export const METADATA_BYTES_MAX = 120 + 3 * LABEL_MAX
+export const METADATA_BYTES_MAX = 180 + 3 * LABEL_MAX
 
 const NOTE = new RegExp(
   '^logpipe ([0-9a-f]{12}) topic=(none|[0-9a-f]{32}) ' +
-    String.raw`started=(?:none|(\d{1,16}) partitions=(\d{1,16})) (.*)$`,
+    String.raw`started=(?:none|(\d{1,16}) partitions=(\d{1,16})) ` +
+    String.raw`(?:read=(\d{1,16})@(-1|\d{1,10}) marked=(?:none|(\d{1,10})) )?(.*)$`,
   's',
 )
 
 /** @param note its label has at most LABEL_MAX characters. */
-export function encodeNote({ pipeline, topicId, group }: CommitNote): string {
+export function encodeNote({ pipeline, topicId, group, past }: CommitNote): string {
   const start = group === null ? 'none' : `${group.atMs} partitions=${group.partitions}`
   const { fingerprint, label } = pipeline
-  return `logpipe ${fingerprint} topic=${topicId ?? 'none'} started=${start} ${label}`
+  const marked = past.markFrom < 0 ? 'none' : past.markFrom
+  const read = `read=${past.readTo}@${past.epoch} marked=${marked}`
+  return `logpipe ${fingerprint} topic=${topicId ?? 'none'} started=${start} ${read} ${label}`
 }
 
 /** Null: committed by something else. */
 export function decodeNote(metadata: string | null): CommitNote | null {
-  const [, fingerprint, topic, atMs, partitions, label] = NOTE.exec(metadata ?? '') ?? []
+  const [, fingerprint, topic, atMs, partitions, readTo, epoch, markFrom, label] =
+    NOTE.exec(metadata ?? '') ?? []
   if (fingerprint === undefined || label === undefined) return null
   return {
     pipeline: { fingerprint, label },
     topicId: topic === undefined || topic === 'none' ? null : topic,
     group: atMs === undefined ? null : { atMs: Number(atMs), partitions: Number(partitions) },
+    past: {
+      epoch: Number(epoch ?? NO_PAST.epoch),
+      readTo: Number(readTo ?? NO_PAST.readTo),
+      markFrom: Number(markFrom ?? NO_PAST.markFrom),
+    },
   }
 }

@@ -2,9 +2,11 @@
  * What an ingress thread commits: the watermarks that main tells, until the group has acknowledged
  * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type {
   CommitOffset,
   EpochOffset,
+  LogPast,
   PartitionError,
   PartitionOffset,
 } from '../bridge/bridge.ts'
@@ -58,16 +60,20 @@ export class Commits {
   note(partitions: readonly PartitionError[]): void {
     for (const { topic, partition, offset, error } of partitions) {
       if (error === METADATA_TOO_LARGE) this.#hasNotes = false
-      const held = error === null ? this.#heldOf(topic, partition) : undefined
+      const held = this.#heldOf(topic, partition)
+      if (held !== undefined && error !== null) held.sentPast = null
+      if (error !== null) continue
       // What was not wanted was asked by an assignment before this one, of the log before a rewind:
       // taken for our own, it would keep this log's lower offsets from being committed.
       if (held === undefined || offset > held.wanted) continue
       held.committed = Math.max(held.committed, offset)
+      held.toldPast = held.sentPast
     }
   }
 
   /**
-   * Commits what is wanted and was not acknowledged yet, also what an earlier attempt failed at.
+   * Commits what is wanted and was not acknowledged yet, also what an earlier attempt failed at;
+   * and again where more was read meanwhile, for the note that says so.
    * timeoutMs 0 does not wait: a `commit` event follows.
    * @returns librdkafka's name of what went wrong, or null.
    */
@@ -77,8 +83,12 @@ export class Commits {
     const rows: NotedOffset[] = []
     for (const [assignmentId, held] of this.#held) {
       held.wanted = toCommit(held)
-      if (held.wanted <= held.committed) continue
-      const { topic, partition, wanted: offset, note } = held
+      const past = bridge.consumerPast(consumer, assignmentId)
+      if (held.wanted < 0) continue
+      if (held.wanted <= held.committed && !this.#isUntold(held, past)) continue
+      held.sentPast = past
+      const { topic, partition, wanted: offset } = held
+      const note = { ...held.note, past }
       const leaderEpoch = bridge.consumerLeaderEpoch(consumer, assignmentId)
       rows.push({ topic, partition, offset, leaderEpoch, note })
     }
@@ -143,6 +153,10 @@ export class Commits {
     this.want(commits)
     const error = this.send(COMMIT_TIMEOUT_MS)
     if (error !== null) this.#options.send({ kind: 'commitFailed', ingressIndex, error })
+  }
+
+  #isUntold({ toldPast }: Held, past: LogPast): boolean {
+    return this.#hasNotes && (toldPast === null || !isDeepStrictEqual(toldPast, past))
   }
 
   #heldOf(topic: string, partition: number): Held | undefined {

@@ -29,6 +29,9 @@ export interface GroupQuestion {
   readonly topics: readonly string[]
 }
 
+/** Asks beside reading who reads with the group. */
+export type AskReaders = (question: GroupQuestion, done: (readers: GroupReaders) => void) => void
+
 export interface GroupReaders {
   /** Another pipeline is live in the group: what to say of it. */
   readonly conflict: string | null

@@ -8,12 +8,12 @@ import type { Signals } from '../pool/signals.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import type { FromIngress, ToIngress } from './ingress-messages.ts'
-import type { Membership } from './membership.ts'
+import type { AskReaders } from './group-check.ts'
 import type { PipelineIdentity } from './pipeline-identity.ts'
 import type { SignIn } from './sign-in.ts'
 import type { Subscription } from './subscription.ts'
 import type { StartPosition } from '../options/notations.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
+import type { MarkedRange } from './offset-ranges.ts'
 
 export interface IngressOptions {
   readonly ingressIndex: number
@@ -58,7 +58,7 @@ export interface IngressOptions {
   /** Kept by the group beside each offset. */
   readonly identity: PipelineIdentity
   /** Called once, when the group has given its first assignment. */
-  readonly onJoined: (membership: Membership) => void
+  readonly onJoined: (ask: AskReaders) => void
   /** What to read without a group, and no more; null: all from the start offset on. */
-  readonly ranges: readonly OffsetRange[] | null
+  readonly ranges: readonly MarkedRange[] | null
 }

@@ -28,7 +28,7 @@ import type { IngressOptions } from './ingress-options.ts'
 import { Membership } from './membership.ts'
 import { EndsDue } from './partition-state.ts'
 import { UnreadablePartitions } from './unreadable.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
+import type { MarkedRange } from './offset-ranges.ts'
 
 /** One wait for a slot or for room in the queue; then everything is looked at again. */
 const WAIT_MS = 20
@@ -191,7 +191,8 @@ export class IngressThread {
     switch (event.kind) {
       case 'assign':
         this.#assign(event.partitions)
-        if (!this.#hasJoined) this.#options.onJoined(this.#membership)
+        if (!this.#hasJoined)
+          this.#options.onJoined((question, done) => this.#membership.askReaders(question, done))
         this.#hasJoined = true
         break
       case 'revoke':
@@ -240,7 +241,7 @@ export class IngressThread {
     this.#begun(this.#membership.assign(partitions, (message) => this.#handleMessage(message)))
   }
 
-  #assignRanges(ranges: readonly OffsetRange[]): void {
+  #assignRanges(ranges: readonly MarkedRange[]): void {
     this.#begun(this.#membership.assignRanges(ranges, (message) => this.#handleMessage(message)))
     this.#pauseFinished()
   }

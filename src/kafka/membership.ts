@@ -19,7 +19,7 @@
 import { type ConsumerEvent, OFFSET_BEGINNING, type PartitionOffset } from '../bridge/bridge.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import { BrokerQueries, type Facts, type FoundOffset, type Want } from './broker-queries.ts'
-import type { PartitionNote } from './commit-note.ts'
+import { NO_NOTE, NO_PAST, type PartitionNote } from './commit-note.ts'
 import { Commits } from './commits.ts'
 import { askReaders, type GroupQuestion, type GroupReaders } from './group-check.ts'
 import type { Position, ToIngress, TopicIds } from './ingress-messages.ts'
@@ -35,6 +35,7 @@ import {
 } from './partition-state.ts'
 import { startAlone, startOf } from './start-offsets.ts'
 import { keyOf, type OffsetRange, type TopicPartition } from '../core/topic-partition.ts'
+import type { MarkedRange } from './offset-ranges.ts'
 
 /**
  * How long a question may take, by attempt. An unreachable leader holds up those that are asked
@@ -76,7 +77,7 @@ interface Waiting extends TopicPartition {
     /** Outside of groups; later: it appeared while others were read. */
     | { readonly kind: 'alone'; readonly isLater: boolean }
     /** Of a replay: no group is asked. */
-    | { readonly kind: 'range'; readonly from: number; readonly to: number }
+    | { readonly kind: 'range'; readonly range: MarkedRange }
     /** Offset null: the first that there is. With damage it is the same log. */
     | {
         readonly kind: 'rewind'
@@ -236,21 +237,19 @@ export class Membership {
   }
 
   /** Reads these ranges, none of them empty, without asking the group. */
-  assignRanges(ranges: readonly OffsetRange[], meanwhile: Meanwhile): boolean {
+  assignRanges(ranges: readonly MarkedRange[], meanwhile: Meanwhile): boolean {
     const { bridge, consumer } = this.#options
     bridge.consumerHold(
       consumer,
       ranges.map(({ topic, partition, from }) => ({ topic, partition, offset: from })),
     )
-    for (const { topic, partition, from, to } of ranges) {
-      this.#wait({ topic, partition }, { kind: 'range', from, to })
-    }
+    for (const range of ranges) this.#wait(range, { kind: 'range', range })
     return this.#awaitFirst(meanwhile)
   }
 
   /**
    * The offsets of this partition come again, with other records: they belong to another
-   * assignment. What was read of the old log is settled beside it (run/former-logs.ts).
+   * assignment. What was read of the old log is settled beside it (run/assignments.ts).
    */
   rewind({ assignmentId, offset, damage }: Omit<Rewind, 'kind' | 'expected'>): void {
     const held = this.#assignments.get(assignmentId)
@@ -355,9 +354,12 @@ export class Membership {
     }
     const { purpose, takenMs } = waiting
     const topicId = facts.topicId ?? null
-    const known = { waiting, isFresh: false, note: { topicId, group: null }, lost: null }
+    const note = { ...NO_NOTE, topicId }
+    const known = { waiting, isFresh: false, note, lost: null }
     if (purpose.kind === 'range') {
-      this.#ready.push({ ...known, at: { offset: purpose.from, leaderEpoch: -1 } })
+      const { from, markFrom = NO_PAST.markFrom } = purpose.range
+      const past = { ...NO_PAST, markFrom }
+      this.#ready.push({ ...known, at: { offset: from, leaderEpoch: -1 }, note: { ...note, past } })
       return
     }
     if (purpose.kind === 'rewind') {
@@ -380,8 +382,8 @@ export class Membership {
       this.#askAtMs = 0
       return
     }
-    const { at, isFresh, group, lost, isAnew } = answer
-    this.#ready.push({ waiting, at, isFresh, note: { topicId, group }, lost })
+    const { at, isFresh, group, past, lost, isAnew } = answer
+    this.#ready.push({ waiting, at, isFresh, note: { topicId, group, past }, lost })
     if (isAnew) this.#tellAnew(waiting, at.offset)
   }
 
@@ -437,21 +439,16 @@ export class Membership {
     const byKey = new Map(ready.map((one) => [keyOf(one.waiting), one]))
     const begun = answer.assignments.map((one) => {
       const of = byKey.get(keyOf(one))
+      const { note = NO_NOTE } = of ?? {}
       this.#forget(one)
       const purpose = of?.waiting.purpose
-      const stop = purpose?.kind === 'range' ? { stopOffset: purpose.to } : {}
-      this.#assignments.set(
-        one.assignmentId,
-        heldFrom({
-          ...one,
-          ...stop,
-          isCommitted: purpose?.kind === 'start',
-          ...(of === undefined ? {} : { note: of.note }),
-        }),
-      )
+      const stop = purpose?.kind === 'range' ? { stopOffset: purpose.range.to } : {}
+      const isCommitted = purpose?.kind === 'start'
+      this.#assignments.set(one.assignmentId, heldFrom({ ...one, ...stop, isCommitted, note }))
       // What this process remembers of an earlier assignment may lie behind what was found.
       const isFound = of?.at.offset === one.offset
-      return { ...one, ...stop, leaderEpoch: isFound ? (of?.at.leaderEpoch ?? -1) : -1 }
+      const leaderEpoch = isFound ? (of?.at.leaderEpoch ?? -1) : -1
+      return { ...one, ...stop, leaderEpoch, past: note.past }
     })
     bridge.consumerBegin(consumer, begun)
     return true
@@ -491,10 +488,13 @@ export class Membership {
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     if (anew === undefined) return this.#giveUp()
     this.#assignments.delete(assignmentId)
-    const { stopOffset } = before
-    const note = { topicId, group: before.note.group }
-    this.#assignments.set(anew.assignmentId, heldFrom({ ...anew, stopOffset, note }))
-    bridge.consumerRestart(consumer, assignmentId, anew.assignmentId, anew.offset)
+    const note = { topicId, group: before.note.group, past: NO_PAST }
+    const isOther = topicId !== before.note.topicId
+    this.#assignments.set(
+      anew.assignmentId,
+      heldFrom({ ...anew, stopOffset: before.stopOffset, note }),
+    )
+    bridge.consumerRestart(consumer, assignmentId, anew.assignmentId, anew.offset, isOther)
     // Main takes the new assignment for one that is read, and would never ask for that; nor is it
     // aside.
     if (before.held || before.aside) this.#readOn(anew.assignmentId)

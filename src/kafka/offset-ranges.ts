@@ -22,6 +22,12 @@ import { askOffsets, type Deadline } from './broker-queries.ts'
 import { topicProblem } from './preflight.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
 
+/** A range to read; records of this leader epoch and later ones are marked (LogPast). */
+export interface MarkedRange extends OffsetRange {
+  /** Absent: none. */
+  readonly markFrom?: number
+}
+
 export interface SpanQuery {
   /** Names, or ^regular expressions. */
   readonly topics: readonly string[]

@@ -1,7 +1,8 @@
 /**
  * What an ingress thread knows of one assignment. Used by membership.ts, which owns them.
  */
-import type { PartitionNote } from './commit-note.ts'
+import type { LogPast } from '../bridge/bridge.ts'
+import { NO_NOTE, type PartitionNote } from './commit-note.ts'
 import type { Position } from './ingress-messages.ts'
 
 export interface Held {
@@ -29,8 +30,11 @@ export interface Held {
    */
   wanted: number
   committed: number
-  /** Kept beside each committed offset. */
+  /** Kept beside each committed offset; its past is as it was when the partition began. */
   readonly note: PartitionNote
+  /** The past of the log as the group has it, and as it was sent last; null: neither is known. */
+  toldPast: LogPast | null
+  sentPast: LogPast | null
 }
 
 /** What is known of an assignment when it begins. */
@@ -43,8 +47,6 @@ export interface HeldStart {
   readonly isCommitted?: boolean
   readonly note?: PartitionNote
 }
-
-const NO_NOTE: PartitionNote = { topicId: null, group: null }
 
 export function heldFrom(start: HeldStart): Held {
   const { topic, partition, offset, note = NO_NOTE } = start
@@ -65,6 +67,8 @@ export function heldFrom(start: HeldStart): Held {
     wanted: committed,
     committed,
     note,
+    toldPast: start.isCommitted === true ? note.past : null,
+    sentPast: null,
   }
 }
 

@@ -14,9 +14,9 @@
  *
  *   outside of groups           by --start; what appeared later: at its beginning
  */
-import type { CommittedOffset } from '../bridge/bridge.ts'
+import type { CommittedOffset, LogPast } from '../bridge/bridge.ts'
 import type { StartPosition } from '../options/notations.ts'
-import { decodeNote, type GroupStart } from './commit-note.ts'
+import { decodeNote, NO_PAST, type GroupStart } from './commit-note.ts'
 import type { Facts, FoundOffset } from './broker-queries.ts'
 import type { OffsetRange, TopicPartition } from '../core/topic-partition.ts'
 
@@ -45,12 +45,17 @@ export type StartAnswer =
       /** It is not what the group has committed. */
       readonly isFresh: boolean
       readonly group: GroupStart | null
+      /** Of the partition's log, by the group. */
+      readonly past: LogPast
       readonly lost: OffsetRange | null
       /** The topic was made anew since the group committed. */
       readonly isAnew: boolean
     }
   /** More has to be asked. */
   | { readonly kind: 'ask'; readonly group?: true; readonly timeMs?: number }
+
+/** The group has not read it. */
+const FRESH = { kind: 'start', isFresh: true, past: NO_PAST, lost: null, isAnew: false } as const
 
 /** @param facts without a problem; with `committed`, `first`, `end` and `partitionCount`. */
 export function startOf(question: StartQuestion, facts: Facts): StartAnswer {
@@ -76,16 +81,16 @@ export function startOf(question: StartQuestion, facts: Facts): StartAnswer {
   if (counts.length > 0 && partition.partition >= group.partitions) {
     // Everything in it came after the group's start.
     const lost = first.offset > 0 ? rangeOf(partition, 0, first.offset) : null
-    return { kind: 'start', at: first, isFresh: true, group, lost, isAnew: false }
+    return { ...FRESH, at: first, group, lost }
   }
   const highest = Math.max(-1, ...own.map((row) => row.partition))
   const isUnknown = counts.length === 0 && rows.length > 0 && !isStarting
   if (isUnknown && partition.partition > highest) {
-    return { kind: 'start', at: first, isFresh: true, group, lost: null, isAnew: false }
+    return { ...FRESH, at: first, group }
   }
   const at = byPosition(question, facts, began, first)
   if (typeof at === 'number') return { kind: 'ask', group: true, timeMs: at }
-  return { kind: 'start', at, isFresh: true, group, lost: null, isAnew: false }
+  return { ...FRESH, at, group }
 }
 
 /** As startOf, of a reader outside of groups. @param isLater it appeared while others were read. */
@@ -93,7 +98,7 @@ export function startAlone(question: StartQuestion, facts: Facts, isLater: boole
   const first = facts.first ?? { offset: 0, leaderEpoch: -1 }
   const at = isLater ? first : byPosition(question, facts, null, first)
   if (typeof at === 'number') return { kind: 'ask', timeMs: at }
-  return { kind: 'start', at, isFresh: true, group: null, lost: null, isAnew: false }
+  return { ...FRESH, at, group: null }
 }
 
 /**
@@ -108,18 +113,21 @@ function fromCommitted(
 ): StartAnswer {
   const note = decodeNote(metadata)
   const group = note?.group ?? null
-  const known = { kind: 'start', group, lost: null, isAnew: false } as const
   if (note !== null && note.topicId !== topicId) {
-    return { ...known, at: first, isFresh: true, isAnew: true }
+    return { ...FRESH, at: first, group, isAnew: true }
   }
+  const past = note === null ? NO_PAST : pastOf(note.past, offset, leaderEpoch)
   if (offset < first.offset) {
-    return { ...known, at: first, isFresh: true, lost: rangeOf(partition, offset, first.offset) }
+    return { ...FRESH, at: first, group, past, lost: rangeOf(partition, offset, first.offset) }
   }
-  return {
-    ...known,
-    at: { offset, leaderEpoch: note === null ? -1 : leaderEpoch },
-    isFresh: false,
-  }
+  const at = { offset, leaderEpoch: note === null ? -1 : leaderEpoch }
+  return { ...FRESH, at, isFresh: false, group, past }
+}
+
+/** A note of version 0.2 says no more than its commit does. */
+function pastOf(past: LogPast, offset: number, leaderEpoch: number): LogPast {
+  if (past.epoch >= 0) return { ...past, readTo: Math.max(past.readTo, offset) }
+  return { ...past, readTo: offset, epoch: leaderEpoch }
 }
 
 /**

@@ -184,7 +184,7 @@ export class UnreadablePartitions {
     const failure = { reason, isSilent: true, base: held.offset }
     if (hasError) this.#fail(id, held, track, failure)
     else if (track.failure === null || !isStuck(track.failure)) {
-      // librdkafka names a refusal once, however often it is met: that is the reason still.
+      // librdkafka names a refusal once, until reading is resumed: it is the reason still.
       const named = track.failure?.reason ?? failure.reason
       track.failure = { ...failure, reason: named, count: 1, toldMs: -Infinity }
     }

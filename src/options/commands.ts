@@ -68,13 +68,29 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
   },
   {
+    name: 'bench compare',
+    operandsMax: 0,
+    summary: 'Measure this machine beside a plain consumer; `bench` alone.',
+    description: [
+      'Reads topics of 100 B, 1 KB and 10 KB a record and one of 1 KB with lz4, three times in turns: with a plain loop over librdkafka (memmem in each record), with logpipe in direct and in worker mode, and with a reader that fetches and searches nothing, which is the limit. Prints medians, spread, ratios, CPU for a GB and peak memory. Takes less than three minutes.',
+      'Makes its own topics at KAFKA_BROKERS and deletes them at the end, also when it is interrupted; a topic that it did not make is left alone. Where KAFKA_BROKERS is not set and nobody listens at its default, it measures on a Kafka inside the process, and claims no ratios.',
+    ],
+    examples: [
+      ['logpipe bench --profile aggressive', 'with the settings for the highest rate'],
+      ['logpipe bench --brokers kafka-1:9092 --html bench.html', 'with charts'],
+    ],
+  },
+  {
     name: 'bench consume',
     operandsMax: 0,
-    summary: 'Measure how fast this machine reads and filters.',
+    summary: 'Measure how fast this machine reads and filters a topic.',
     description: [
       'Reads a topic with the pool, the threads and the filter of `logpipe run`, and writes nothing. Time and CPU count from the first record to the last.',
     ],
-    examples: [['logpipe bench --profile aggressive --records 1000000', 'a million records']],
+    examples: [
+      ['logpipe bench consume --profile aggressive --records 1000000', 'a million records'],
+      ['logpipe bench consume -t app-logs --reader plain', 'the baseline'],
+    ],
   },
   {
     name: 'bench produce',
@@ -87,11 +103,12 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'control',
-    operands: '[backup FILE]',
+    operands: '[ACTION [FILE]]',
     operandsMax: 2,
     summary: 'The control plane: REST API and database.',
     description: [
-      'Keeps pipelines and workers, and says which worker runs what. `logpipe control backup FILE` copies the database, also while it is in use.',
+      'Keeps pipelines and workers, and says which worker runs what. ACTION does something with the database instead: backup FILE copies it, also while it is in use.',
+      'Secrets of pipelines are sealed with the key in the file CONTROL_DB_PATH.key, which is no part of the backup: keep a copy of it in another place. ACTION rotate-key seals them with a new key, forget-secrets removes them all, as when the key was lost; both while no control plane runs.',
       'From this machine the API needs no token unless CONTROL_TOKEN is set. From elsewhere it needs the one in the file control-token beside the database, which is made at the first start; workers there need the one in worker-token.',
     ],
     examples: [['logpipe control --listen 127.0.0.1:8088', 'for this machine only']],
@@ -102,7 +119,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'A worker: runs what the control plane says.',
     description: [
       'Asks the control plane what to run, and keeps it running: one pipeline, as a `logpipe run` of its own, whose spill, dead letters and snapshot lie in data/WORKER_ID/PIPELINE_ID/. It goes on while the control plane is away, and drains when sync ends, however that ends.',
-      'The environment of sync is passed on to the child; what the control plane says overrides it.',
+      'The options of run in the environment of sync are passed on to the child, and what a process needs (PATH, HOME, locale, certificates); nothing else. What the control plane says overrides it. Secrets among them go only to addresses that the environment names as well (see WORKER_SECRET_HOSTS).',
     ],
     examples: [['logpipe sync --worker-id worker-1', 'with the control plane on this machine']],
   },

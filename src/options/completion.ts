@@ -23,7 +23,7 @@ interface Flag extends Suggestion {
 
 /** The words behind a command that are no options. */
 const OPERANDS: Readonly<Partial<Record<CommandName, readonly string[]>>> = {
-  control: ['backup'],
+  control: ['backup', 'rotate-key', 'forget-secrets'],
   spill: ['ls', 'verify', 'drain'],
   dlq: ['ls', 'show', 'stats', 'replay', 'drop'],
 }

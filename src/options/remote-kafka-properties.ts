@@ -105,6 +105,11 @@ export function propertyIsSecret(name: string): boolean {
   return name === 'ssl.key.pem' || name === 'ssl.key.password'
 }
 
+/** Whether a property says how the server proves who it is, or how a secret is sent to it. */
+export function protectsConnection(name: string): boolean {
+  return /^(security\.|enable\.ssl\.|ssl\.(?!certificate\.pem|key\.)|sasl\.mechanisms?$)/.test(name)
+}
+
 /** The environment variable by which `logpipe run` takes a property. */
 export function propertyVariable(name: string): string {
   return `KAFKA_CONFIG_${name.toUpperCase().replaceAll('.', '_')}`

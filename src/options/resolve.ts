@@ -102,7 +102,7 @@ function readConfigFile(
 
 /** The profile's name and the option that names it for this command. */
 function profileOf(command: CommandName, layers: readonly (readonly Given[])[]): ProfileName {
-  const env = command === 'bench consume' ? 'BENCH_PROFILE' : 'PIPELINE_PROFILE'
+  const env = command.startsWith('bench ') ? 'BENCH_PROFILE' : 'PIPELINE_PROFILE'
   for (const layer of layers) {
     const given = layer.findLast((each) => each.spec.env === env)
     if (given !== undefined) return given.value as ProfileName

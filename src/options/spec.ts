@@ -11,6 +11,7 @@ export const COMMAND_NAMES = [
   'check',
   'demo',
   'replay',
+  'bench compare',
   'bench consume',
   'bench produce',
   'control',

@@ -77,7 +77,7 @@ export const SLOT_FLAG_OVERSIZE = 2
 
 /** Runs a slot can hold: more changes of partition than this close the slot. */
 export const RUNS_MAX = 64
-/** A run: Int32 words 0 to 4, then Float64 (aligned to 8) from byte 24. */
+/** A run: Int32 words 0 to 5, then Float64 (aligned to 8) from byte 24. */
 export const RUN_BYTES = 56
 export const RUN_ASSIGNMENT = 0
 export const RUN_RECORDS = 1
@@ -86,6 +86,8 @@ export const RUN_VALUE_BYTES = 2
 /** After a scan: the run's hits, one behind the other in the index. */
 export const RUN_FIRST_HIT = 3
 export const RUN_HITS = 4
+/** The leader epoch that marks its records; -1: none (core/log-id.ts). */
+export const RUN_MARK_EPOCH = 5
 /** Float64 index within the run: bytes 24 and 32. */
 export const RUN_COVER_FROM = 3
 export const RUN_COVER_TO = 4

@@ -19,12 +19,12 @@
  * Bound. `limit` values at most: what a pop frees, a push may take.
  */
 import assert from 'node:assert/strict'
-import { NOTHING, Waiting, WAITING_WORDS } from './waiting.ts'
+import { NOTHING, EventCount, EVENT_COUNT_WORDS } from './event-count.ts'
 
 const TAIL = 0
 const HEAD = 1
 const LIMIT = 2
-/** The words of the Waiting. */
+/** The words of the EventCount. */
 const WAITING_AT = 3
 /** Cells begin on a cache line of their own. */
 const CELLS_AT = 16
@@ -34,13 +34,13 @@ const POPPER_WAIT_MS = 1
 
 export class Ring {
   readonly #words: Int32Array
-  readonly #waiting: Waiting
+  readonly #waiting: EventCount
   readonly #mask: number
 
   /** Attaches to memory made by `Ring.allocate`; a ring is passed to a thread as this memory. */
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory)
-    this.#waiting = new Waiting(this.#words.subarray(WAITING_AT, WAITING_AT + WAITING_WORDS))
+    this.#waiting = new EventCount(this.#words.subarray(WAITING_AT, WAITING_AT + EVENT_COUNT_WORDS))
     const capacity = (this.#words.length - CELLS_AT) / 2
     assert(capacity >= 1 && (capacity & (capacity - 1)) === 0)
     this.#mask = capacity - 1

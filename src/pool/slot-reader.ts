@@ -27,6 +27,7 @@ import {
   RUN_HITS,
   RUN_LAST_TIMESTAMP,
   RUN_LOW_WATERMARK,
+  RUN_MARK_EPOCH,
   RUN_RECORDS,
   RUN_VALUE_BYTES,
   SLOT_FLAG_MORE,
@@ -48,6 +49,8 @@ export interface RunEntry {
   /** After a scan: its hits, in the order of their offsets. */
   readonly firstHit: number
   readonly hitCount: number
+  /** The leader epoch that marks its records; -1: none (core/log-id.ts). */
+  readonly markEpoch: number
   /** The run covers every offset of [coverFrom, coverTo). */
   readonly coverFrom: number
   readonly coverTo: number
@@ -114,6 +117,7 @@ export class SlotReader {
       recordCount: this.#words[word + RUN_RECORDS]!,
       firstHit: this.#words[word + RUN_FIRST_HIT]!,
       hitCount: this.#words[word + RUN_HITS]!,
+      markEpoch: this.#words[word + RUN_MARK_EPOCH]!,
       valueBytes: this.#words[word + RUN_VALUE_BYTES]!,
       coverFrom: this.#doubles[double + RUN_COVER_FROM]!,
       coverTo: this.#doubles[double + RUN_COVER_TO]!,

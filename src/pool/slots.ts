@@ -17,7 +17,7 @@ import {
 } from './layout.ts'
 import { Ring } from './ring.ts'
 import { Stack } from './stack.ts'
-import { NOTHING } from './waiting.ts'
+import { NOTHING } from './event-count.ts'
 
 /** What a thread needs to attach; passed as workerData. */
 export interface SlotsMemory {

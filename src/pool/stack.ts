@@ -19,9 +19,9 @@
  * Bound. The numbers 0 to `size` - 1, each in it at most once (pool/slots.ts asserts it by state).
  */
 import assert from 'node:assert/strict'
-import { NOTHING, Waiting, WAITING_WORDS } from './waiting.ts'
+import { NOTHING, EventCount, EVENT_COUNT_WORDS } from './event-count.ts'
 
-/** HEAD is the first 8 bytes; then a word for how many there are, then the words of the Waiting. */
+/** HEAD is the first 8 bytes; then a word for the count, then the words of the EventCount. */
 const COUNT = 2
 const WAITING_AT = 3
 const NEXT_AT = 16
@@ -33,14 +33,14 @@ const CHANGES_MASK = (1n << 63n) - 1n
 export class Stack {
   readonly #head: BigInt64Array
   readonly #words: Int32Array
-  readonly #waiting: Waiting
+  readonly #waiting: EventCount
   readonly #size: number
 
   /** Attaches to memory made by `Stack.allocate`. */
   constructor(memory: SharedArrayBuffer) {
     this.#head = new BigInt64Array(memory, 0, 1)
     this.#words = new Int32Array(memory)
-    this.#waiting = new Waiting(this.#words.subarray(WAITING_AT, WAITING_AT + WAITING_WORDS))
+    this.#waiting = new EventCount(this.#words.subarray(WAITING_AT, WAITING_AT + EVENT_COUNT_WORDS))
     this.#size = this.#words.length - NEXT_AT
   }
 

@@ -6,9 +6,11 @@
  * Bound: one entry an assigned partition, CLOSED_MAX given away, an epoch a partition ever seen.
  */
 import assert from 'node:assert/strict'
-import type { Position } from '../kafka/ingress-messages.ts'
-import type { Book, Books } from '../offsets/books.ts'
 import { keyOf } from '../core/topic-partition.ts'
+import type { Position, ToIngress } from '../kafka/ingress-messages.ts'
+import type { Book, Books } from '../offsets/books.ts'
+import type { Ledger } from '../offsets/ledger.ts'
+import type { Sink } from '../sink/sink.ts'
 
 export interface AssignmentState {
   readonly assignmentId: number
@@ -28,7 +30,7 @@ export interface AssignmentState {
   /** Bytes of the values read of it, and the time of the last one (ms since 1970; -1: none). */
   bytesRead: number
   lastTimestampMs: number
-  /** Paused (holds.ts). */
+  /** Paused, for the output has no room. */
   held: boolean
 }
 
@@ -116,4 +118,140 @@ export function nameOf({ assignmentId, topic, partition }: AssignmentState): {
   partition: number
 } {
   return { assignmentId, topic, partition }
+}
+
+/*
+ * Partitions that are being given back or begun anew: each waits until what was read of it is
+ * settled, or its time is up. Used by the coordinator. Bound: one a partition held.
+ */
+
+interface Drain {
+  readonly ingressIndex: number
+  readonly assignmentIds: readonly number[]
+  /** Monotonic ms. */
+  readonly deadlineMs: number
+}
+
+interface DrainsOptions {
+  readonly nowMs: () => number
+  readonly isSettled: (assignmentId: number) => boolean
+  /** Once for each begin: all is settled, or the time is up. */
+  readonly ended: (ingressIndex: number, assignmentIds: readonly number[]) => void
+}
+
+export class Drains {
+  readonly #options: DrainsOptions
+  readonly #drains = new Set<Drain>()
+
+  constructor(options: DrainsOptions) {
+    this.#options = options
+  }
+
+  begin(ingressIndex: number, assignmentIds: readonly number[], timeoutMs: number): void {
+    const drain = { ingressIndex, assignmentIds, deadlineMs: this.#options.nowMs() + timeoutMs }
+    this.#drains.add(drain)
+    this.#look(drain)
+  }
+
+  tick(): void {
+    for (const drain of this.#drains) this.#look(drain)
+  }
+
+  #look(drain: Drain): void {
+    const { nowMs, isSettled, ended } = this.#options
+    if (nowMs() < drain.deadlineMs && !drain.assignmentIds.every(isSettled)) return
+    this.#drains.delete(drain)
+    ended(drain.ingressIndex, drain.assignmentIds)
+  }
+}
+
+/*
+ * Assignments whose log is gone, made anew or cut off while it was read. What they had unsettled of
+ * it nobody can read again, so it is sent and booked like any other; only nothing of it is
+ * committed, for its offsets say nothing about the new log.
+ *
+ *   held --the log is gone--> retired --all settled--> closed
+ *
+ * That the partition is given away meanwhile changes nothing: its new owner has the new log.
+ *
+ * Used by the coordinator. Bound: one entry for each time that a log was made anew, until what its
+ * slots and the output hold is settled.
+ */
+
+interface FormerLogsOptions {
+  readonly ledger: Pick<Ledger, 'retire' | 'close' | 'watermark'>
+  /** No slot has anything of these any more. */
+  readonly ended: (assignmentIds: readonly number[]) => void
+}
+
+export class FormerLogs {
+  readonly #options: FormerLogsOptions
+  #states: readonly AssignmentState[] = []
+
+  constructor(options: FormerLogsOptions) {
+    this.#options = options
+  }
+
+  /** @param state an open assignment, its position known. */
+  retire(state: AssignmentState): void {
+    this.#options.ledger.retire(state.assignmentId)
+    this.#states = [...this.#states, state]
+    this.tick()
+  }
+
+  /** Lets go of those of which everything is settled. */
+  tick(): void {
+    this.#close((state) => this.#isSettled(state))
+  }
+
+  /** Whether all of them are settled; with a state, those of its partition. */
+  isSettled(of?: Pick<AssignmentState, 'topic' | 'partition'>): boolean {
+    return this.#states.every((state) => {
+      const isMeant =
+        of === undefined || (state.topic === of.topic && state.partition === of.partition)
+      return !isMeant || this.#isSettled(state)
+    })
+  }
+
+  #isSettled({ assignmentId, position }: AssignmentState): boolean {
+    return this.#options.ledger.watermark(assignmentId) >= position
+  }
+
+  #close(isOver: (state: AssignmentState) => boolean): void {
+    const over = this.#states.filter(isOver)
+    if (over.length === 0) return
+    this.#states = this.#states.filter((state) => !over.includes(state))
+    const ids = over.map((state) => state.assignmentId)
+    for (const id of ids) this.#options.ledger.close(id)
+    this.#options.ended(ids)
+  }
+}
+
+/*
+ * Which partitions are not read on for now: those with too many unresolved offsets, and those that
+ * the output asks to hold, for they would take the room of others.
+ *
+ * Looked at with every tick of the coordinator; told to the ingress thread when it changes.
+ */
+
+interface HoldParts {
+  readonly ledger: Pick<Ledger, 'isOpen' | 'isFull'>
+  readonly sink: Pick<Sink, 'crowdedPartitions'>
+  readonly toIngress: (ingressIndex: number, message: ToIngress) => void
+}
+
+/** @param states the assignments of this process; `held` is kept in them. */
+export function lookAtHolds(
+  states: Iterable<AssignmentState>,
+  { ledger, sink, toIngress }: HoldParts,
+): void {
+  const crowded = new Set(sink.crowdedPartitions?.().map(keyOf))
+  for (const state of states) {
+    const { assignmentId, ingressIndex, topic, partition } = state
+    if (!ledger.isOpen(assignmentId)) continue
+    const isHeld = ledger.isFull(assignmentId) || crowded.has(keyOf({ topic, partition }))
+    if (isHeld === state.held) continue
+    state.held = isHeld
+    toIngress(ingressIndex, { kind: isHeld ? 'pause' : 'resume', assignmentIds: [assignmentId] })
+  }
 }

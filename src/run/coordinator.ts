@@ -4,31 +4,35 @@
  *   ingress: assign   -> ids, ledgers, names to the filter threads, answer
  *            revoke   -> wait until everything read is settled, or the time is up -> answer with
  *            watermarks
- *            restart  -> a new id for the same partition, whose log is gone (former-logs.ts)
- *   filter:  run logs and matched batches -> ledger, output
+ *            restart  -> a new id for the same partition, whose log is gone (assignments.ts)
+ *   filter:  run reports and matched batches -> ledger, output
  *   output:  settled documents -> ledger -> commits, once a second
  *
  * Touches no record's bytes and waits for nobody: every step is a message or a timer's tick.
  */
 import assert from 'node:assert/strict'
 import type { PartitionOffset } from '../bridge/bridge.ts'
+import { formatLogId } from '../core/log-id.ts'
+import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress, Position, ToIngress, TopicIds } from '../kafka/ingress-messages.ts'
 import type { Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
-import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-log.ts'
+import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-reports.ts'
 import type { Signals } from '../pool/signals.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
-import { Assignments, nameOf, type AssignmentState } from './assignments.ts'
-import { Drains } from './drains.ts'
-import { FormerLogs } from './former-logs.ts'
-import { lookAtHolds } from './holds.ts'
-import { bookGap, bookLoss, bookUnreadable } from './losses.ts'
-import { sinkBatches, type BatchOwner, type PlacedRun } from './sink-batches.ts'
-import type { ToFilter } from './thread-data.ts'
-import { keyOf } from '../core/topic-partition.ts'
+import {
+  Assignments,
+  type AssignmentState,
+  Drains,
+  FormerLogs,
+  lookAtHolds,
+  nameOf,
+} from './assignments.ts'
+import { type BatchOwner, type PlacedRun, sinkBatches } from './delivery.ts'
+import type { ToFilter } from '../filter/filter-messages.ts'
 
-export interface CoordinatorOptions {
+interface CoordinatorOptions {
   readonly ledger: Ledger
   readonly books: Books
   readonly sink: Sink
@@ -276,7 +280,9 @@ export class Coordinator {
     }
     state.book.filtered('pattern', recordCount - offsets.length - outsideTime)
     state.book.filtered('time', outsideTime)
-    return { run, topic: state.topic, log: state.log, partition: state.partition, tile }
+    const { topic, partition } = state
+    const log = formatLogId({ prefix: state.log ?? '', markEpoch: run.markEpoch })
+    return { run, topic, log: log === '' ? undefined : log, partition, tile }
   }
 
   #settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void {
@@ -315,4 +321,39 @@ export class Coordinator {
     state.bytesRead += run.valueBytes
     state.lastTimestampMs = run.lastTimestampMs
   }
+}
+
+/* Records that nobody can read any more, told and counted once. */
+
+interface LossReport {
+  readonly books: Books
+  readonly warn: (message: string) => void
+}
+
+/** Offsets that expired before they were read. */
+function bookLoss({ books, warn }: LossReport, { topic, partition, from, to }: OffsetRange): void {
+  books.of(topic, partition).lose('retention', from, to)
+  const what = `${topic} [${partition}]: offsets ${from} to ${to - 1} expired unread`
+  warn(`${what} (lost by retention; keep at least 3 days)`)
+}
+
+/** Offsets that Kafka has and cannot give. */
+function bookUnreadable(
+  { books, warn }: LossReport,
+  { topic, partition, from, to, reason }: OffsetRange & { readonly reason: string },
+): void {
+  books.of(topic, partition).lose('unreadable', from, to)
+  const what = `${topic} [${partition}]: skipped offsets ${from} to ${to - 1}, which cannot be read`
+  warn(`${what} (counted as lost): ${reason}`)
+}
+
+/** A gap that ends at the low watermark was not compaction: those records expired unread. */
+function bookGap(
+  report: LossReport,
+  { topic, partition }: Pick<OffsetRange, 'topic' | 'partition'>,
+  run: RunReport,
+): void {
+  if (run.lowWatermark <= run.coverFrom) return
+  const to = Math.min(run.lowWatermark, run.coverTo)
+  bookLoss(report, { topic, partition, from: run.coverFrom, to })
 }

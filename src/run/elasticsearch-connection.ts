@@ -10,7 +10,14 @@ import type { ConnectionSettings, ProxySettings } from '../sink/elasticsearch/se
 
 export type ConnectionConfig = Pick<
   Config,
-  'esCaFile' | 'esClientCert' | 'esClientKey' | 'esProxy' | 'httpsProxy' | 'httpProxy' | 'noProxy'
+  | 'esCaFile'
+  | 'esClientCert'
+  | 'esClientKey'
+  | 'esLinkLocalHosts'
+  | 'esProxy'
+  | 'httpsProxy'
+  | 'httpProxy'
+  | 'noProxy'
 >
 
 /** @throws LogpipeError USAGE for a file that holds something else, or a proxy of another kind. */
@@ -21,6 +28,7 @@ export function connectionSettings(config: ConnectionConfig): ConnectionSettings
     client:
       esClientCert === null || esClientKey === null ? null : readClient(esClientCert, esClientKey),
     proxies: proxySettings(config),
+    linkLocalHosts: config.esLinkLocalHosts.map((host) => host.toLowerCase()),
   }
 }
 

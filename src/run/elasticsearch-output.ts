@@ -5,21 +5,25 @@
  */
 import type { Bridge } from '../bridge/bridge.ts'
 import { systemClock } from '../core/clock.ts'
+import { openProducer, type Producer } from '../kafka/producer.ts'
+import type { PatternCount } from '../metrics/pattern-counts.ts'
 import type { Books } from '../offsets/books.ts'
+import type { DeadLetterTarget } from '../options/notations.ts'
 import type { CreditLimits } from '../pool/signals.ts'
+import type { OpenDeadLetters } from '../sink/dead-letters/contract.ts'
+import { openFileLetters } from '../sink/dead-letters/file-letters.ts'
+import { openTopicLetters } from '../sink/dead-letters/topic-letters.ts'
 import type { Locks } from '../core/disk.ts'
 import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
-import type { SinkEvents } from '../sink/sink.ts'
+import type { Sink, SinkEvents } from '../sink/sink.ts'
 import type { Spill, SpillDamage } from '../sink/spill/contract.ts'
-import type { Screen } from '../sink/stdout-sink.ts'
 import { openSpill } from '../sink/spill/open.ts'
-import { bridgeLocks } from './bridge-locks.ts'
-import { openLetters, type OpenLetters } from './open-letters.ts'
-import type { OutputParts } from './outputs.ts'
+import type { Screen } from '../sink/stdout-sink.ts'
+import { bridgeLocks } from '../bridge/locks.ts'
 import { encoderFor } from './encoders.ts'
 import { Refetcher } from './refetch.ts'
-import type { OutputSettings, PipelineSettings } from './settings.ts'
+import type { KafkaSettings, OutputSettings, PipelineSettings } from './settings.ts'
 import { SpillRepair } from './spill-repair.ts'
 
 type ElasticsearchOutput = Extract<OutputSettings, { kind: 'elasticsearch' }>
@@ -32,6 +36,18 @@ export interface OutputDeps {
   readonly warn: (message: string) => void
   /** The status lines, where they stand on the terminal that stdout writes to. */
   readonly screen: Screen | undefined
+}
+
+/** An output that is open. */
+export interface OutputParts {
+  readonly sink: Sink
+  readonly credit: CreditLimits
+  /** It has something to do of its own that an orderly end waits for; absent: never. */
+  readonly isBusy?: () => boolean
+  /** Lets go of what lies behind the sink, after the sink itself was closed. */
+  readonly close: () => Promise<void>
+  /** Of the metrics product line. */
+  readonly counts?: () => readonly PatternCount[]
 }
 
 export async function openElasticsearchOutput(
@@ -89,10 +105,7 @@ function creditOf({ queueCap, queueBytes, dropWhenFull }: ElasticsearchSettings)
 }
 
 /** Names where documents go, without credentials: those change, and do not belong on the disk. */
-export function spillTarget({
-  urls,
-  index,
-}: Pick<ElasticsearchSettings, 'urls' | 'index'>): string {
+function spillTarget({ urls, index }: Pick<ElasticsearchSettings, 'urls' | 'index'>): string {
   const nodes = urls.map((text) => {
     const url = new URL(text)
     if (url.username === '' && url.password === '') return text
@@ -143,4 +156,69 @@ function openSpillOf(
     locks,
     events: { damaged, trouble: warn },
   })
+}
+
+/*
+ * Opens the dead letters where `--dlq` says: for the pipeline's output and for `spill drain`.
+ */
+
+/**
+ * Dead letters on their way to Kafka at one time: they are rare, and a burst of them must not wait.
+ */
+const LETTERS_IN_FLIGHT = 1000
+/** librdkafka's own limit for the delivery of a record. */
+const LETTER_DELIVERY_MS = 300_000
+const LETTER_CONNECT_MS = 10_000
+/** Dead letters in files, all together: as much as the spill may hold by default. */
+const LETTER_FILES_BYTES_MAX = 4 * 1024 ** 3
+
+interface OpenLetters {
+  readonly letters: OpenDeadLetters
+  readonly close: () => Promise<void>
+}
+
+/** @throws LogpipeError when the file or the brokers cannot be used. */
+export async function openLetters(
+  target: DeadLetterTarget,
+  kafka: Pick<KafkaSettings, 'brokers' | 'clientProperties' | 'tokenFile'>,
+  locks: Locks,
+): Promise<OpenLetters> {
+  if (target.kind === 'file') {
+    const letters = await openFileLetters({
+      file: target.path,
+      bytesMax: LETTER_FILES_BYTES_MAX,
+      locks,
+      clock: systemClock,
+    })
+    return { letters, close: async () => letters.close() }
+  }
+  const producer = await openProducer({
+    brokers: kafka.brokers,
+    config: kafka.clientProperties,
+    tokenFile: kafka.tokenFile,
+    timeoutMs: LETTER_CONNECT_MS,
+    inFlightMax: LETTERS_IN_FLIGHT,
+    deliveryMs: LETTER_DELIVERY_MS,
+  })
+  const letters = openTopicLetters(target.topic, produceWith(producer))
+  return {
+    letters,
+    close: async () => {
+      // What the brokers do not confirm in this time fails, and with it the wait for it.
+      await Promise.all([producer.close(LETTER_CONNECT_MS), letters.close()])
+    },
+  }
+}
+
+function produceWith(producer: Producer): Parameters<typeof openTopicLetters>[1] {
+  return async (topic, key, value, headers) => {
+    await producer.produce({
+      topic,
+      partition: null,
+      key: Buffer.from(key),
+      value: Buffer.from(value),
+      headers: headers.map(([name, text]) => [name, Buffer.from(text)] as const),
+      timestampMs: null,
+    })
+  }
 }

@@ -2,39 +2,37 @@
  * The pipeline: the wiring of design section 1, its start and its end.
  *
  *   start     bridge -> output -> pool -> filter threads -> ingress threads
- *   running   messages and run logs feed the coordinator; commits once a second
+ *   running   messages and run reports feed the coordinator; commits once a second
  *   stop      DRAIN: intake stops -> everything read is settled -> final commits, group left
  *             END: threads end -> output closed -> pool closed; everything came back, or it is said
  *
  * The stop has one deadline for all its phases. What is not settled by then stays uncommitted and
  * is read again by the next start; the result says so (exit 1). Nothing here exits the process.
  */
+import { isatty } from 'node:tty'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { waitUntil } from '../core/wait-until.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
-import type { Books, Statement } from '../offsets/books.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
+import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
-import type { RunReport } from '../pool/run-log.ts'
+import type { RunReport } from '../pool/run-reports.ts'
 import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
+import { type Screen, STDOUT_DESCRIPTOR } from '../sink/stdout-sink.ts'
 import { Coordinator } from './coordinator.ts'
-import { idPrefixOf } from './id-prefix.ts'
-import { IngressStates } from './ingress-states.ts'
-import { Matchers } from './matchers.ts'
+import { Matchers } from '../filter/matchers.ts'
 import { errorOf, Notices } from './notices.ts'
-import type { OutputParts } from './outputs.ts'
-import { openParts, type PipelineParts } from './pipeline-parts.ts'
-import { RecordTimes } from './record-times.ts'
-import { outcomesOf, type PipelineResult, type PipelineStats } from './result.ts'
-import { replayRecords, type PipelineSettings } from './settings.ts'
-import { SharedMemory } from './shared-memory.ts'
-import type { ToFilter } from './thread-data.ts'
-import { ThreadRows, Threads, type FromThread } from './threads.ts'
-import { TopicWatch } from './topic-watch.ts'
+import type { OutputParts } from './elasticsearch-output.ts'
+import { openOutput } from './outputs.ts'
+import { type PipelineSettings, replayRecords } from './settings.ts'
+import { outcomesOf, type PipelineResult, type PipelineStats, RecordTimes } from './status.ts'
+import type { ToFilter } from '../filter/filter-messages.ts'
+import { type FromThread, IngressStates, SharedMemory, ThreadRows, Threads } from './threads.ts'
+import { idPrefixOf, TopicWatch } from './topic-identity.ts'
 
 /** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
@@ -45,7 +43,7 @@ const FINISH_TIMEOUT_MS = 10_000
 /** Leaves room for the output to close within the shut-down's deadline. */
 const CLOSE_RESERVE_MS = 2000
 
-export interface PipelineDeps {
+interface PipelineDeps {
   readonly log: Log
   /** Sees every batch of matches before it is written. */
   readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
@@ -73,6 +71,8 @@ export class Pipeline {
   readonly #times = new RecordTimes()
   readonly #lags = new LagMeter()
   readonly #ingress: IngressStates
+  /** What its end waits for. */
+  readonly #awaited = new Set<() => void>()
   #isStopping = false
   #error: LogpipeError | null = null
   readonly #finish: (result: PipelineResult) => void
@@ -183,7 +183,8 @@ export class Pipeline {
   fail(error: Error): void {
     const isKnown = error instanceof LogpipeError
     this.#error ??= isKnown ? error : new LogpipeError('THREAD', error.message, { cause: error })
-    this.stop() // One that waits for the output sees the error at its next look.
+    this.stop()
+    this.#changed()
   }
 
   #onDeath(row: number, error: LogpipeError): void {
@@ -198,6 +199,7 @@ export class Pipeline {
       this.#onIngress(message) // First: no record of a topic that is refused is read.
       this.#coordinator.handleIngress(message)
     }
+    this.#changed()
   }
 
   #onIngress(message: FromIngress): void {
@@ -210,7 +212,7 @@ export class Pipeline {
 
   #tick(): void {
     const take = (report: RunReport) => this.#coordinator.handleRun(report)
-    for (const runLog of this.#shared.runLogs) runLog.drain(take)
+    for (const runReports of this.#shared.runReports) runReports.drain(take)
     this.#coordinator.tick()
     const { records, lastNs } = this.#shared.counters.read()
     this.#times.look(lastNs)
@@ -218,6 +220,7 @@ export class Pipeline {
     if (recordsMax > 0 && records >= recordsMax) this.stop()
     // A replay ends by itself once all of it is written, however long the output takes for that.
     if (this.#ingress.haveFinished && this.#coordinator.isDrained()) this.stop()
+    this.#changed()
   }
 
   #everySecond(): void {
@@ -291,8 +294,71 @@ export class Pipeline {
     }
   }
 
-  /** @param always waits on after an error, too. */
+  /**
+   * Resolves once it holds, or the time has passed: looked at whenever something may have changed
+   * (#changed).
+   * @param always waits on after an error, too.
+   */
   async #until(holds: () => boolean, timeoutMs: number, always = false): Promise<void> {
-    await waitUntil(() => holds() || (!always && this.#error !== null), timeoutMs)
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const look = () => {
+      if (holds() || (!always && this.#error !== null)) resolve(undefined)
+    }
+    const timer = setTimeout(resolve, timeoutMs, undefined)
+    this.#awaited.add(look)
+    look()
+    await promise
+    clearTimeout(timer)
+    this.#awaited.delete(look)
   }
+
+  #changed(): void {
+    for (const look of this.#awaited) look()
+  }
+}
+
+/*
+ * What a pipeline stands on: the add-on, the output, the books. Opened before anything runs.
+ */
+
+interface PipelineParts {
+  readonly bridge: Bridge
+  readonly output: OutputParts
+  readonly books: Books
+}
+
+interface PartsEvents {
+  readonly warn: (message: string) => void
+  /** The output cannot go on, or nobody reads it any more (OUTPUT_CLOSED). */
+  readonly fail: (error: Error) => void
+  /** The status lines, which make way for what is written to the same terminal. */
+  readonly screen: Screen
+}
+
+/** @throws LogpipeError when the add-on or the output cannot be opened; nothing is open then. */
+async function openParts(
+  settings: PipelineSettings,
+  { warn, fail, screen }: PartsEvents,
+): Promise<PipelineParts> {
+  const bridge = loadBridge(settings.bridgeFile ?? undefined)
+  bridge.tuneAllocator()
+  const books = new Books()
+  const output = await openOutput(settings.output, {
+    bridge,
+    settings,
+    events: {
+      fail,
+      endOfOutput: () => fail(new LogpipeError('OUTPUT_CLOSED', 'the output was closed')),
+    },
+    books,
+    warn,
+    screen: isatty(STDOUT_DESCRIPTOR) ? screen : undefined,
+  })
+  try {
+    await output.sink.open()
+  } catch (error) {
+    await output.close()
+    throw error
+  }
+  return { bridge, output, books }
 }

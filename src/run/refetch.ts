@@ -9,21 +9,22 @@
  * are short (spill/format.ts). Bound. One consumer, one slot, and what matches in it.
  */
 import assert from 'node:assert/strict'
-import { FILL_EVENTS, type Bridge, type BridgeId } from '../bridge/bridge.ts'
+import { type Bridge, type BridgeId, FILL_EVENTS } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
-import { LogpipeError } from '../core/errors.ts'
-import { SlotFilter, type MatchedBatch } from '../filter/slot-filter.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
+import { parseLogId } from '../core/log-id.ts'
+import { type MatchedBatch, SlotFilter } from '../filter/slot-filter.ts'
+import { askMarks } from '../kafka/broker-queries.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
+import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
 import type { PlacedDocument } from '../sink/elasticsearch/batch.ts'
-import { HeldOffsets, REQUEST_MS } from './held-offsets.ts'
-import { askIdPrefix } from './id-prefix.ts'
 import type { KafkaSettings, PipelineSettings } from './settings.ts'
+import { askIdPrefix } from './topic-identity.ts'
 
-export interface RefetchParts {
+interface RefetchParts {
   readonly bridge: Bridge
   readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'pool' | 'output'>
   readonly encoder: RecordEncoder
@@ -35,9 +36,15 @@ export interface RefetchParts {
 export interface Refetched {
   /** Of the range, in ascending order; copies. */
   readonly documents: readonly PlacedDocument[]
-  /** Records beside them that did not match, and matches behind the range. */
+  /** Records beside them that did not match, and matches that are not of the range. */
   readonly filteredCount: number
   readonly behindCount: number
+}
+
+/** Part of a range that was not read. */
+export interface Unread extends OffsetRange {
+  /** Its offsets are of other records now: the log was cut off, or its topic made anew. */
+  readonly isOtherLog?: true
 }
 
 /** One fill; main's other work waits as long. */
@@ -65,6 +72,9 @@ export class Refetcher {
   #nextAssignmentId = FIRST_ASSIGNMENT_ID
   #range: OffsetRange = { topic: '', partition: 0, from: 0, to: 0 }
   #idPrefix = ''
+  /** Of the records that are wanted; and from where on the log has those of another. */
+  #markEpoch = -1
+  #otherFrom = Infinity
   #documents: PlacedDocument[] = []
   #filteredCount = 0
   #behindCount = 0
@@ -104,14 +114,13 @@ export class Refetcher {
   /**
    * Reads a range, as far as Kafka has it; waits long when it has no such end.
    * @param take is given what a slot held, and waited for.
-   * @returns the parts of the range that Kafka has no more; other_log: nothing of it was read, for
-   * the topic was deleted and created again.
+   * @returns the parts of the range that Kafka has no more.
    * @throws LogpipeError KAFKA_UNREACHABLE when no broker answers for long; DEADLINE after close.
    */
   async read(
     range: OffsetRange,
     take: (refetched: Refetched) => Promise<void>,
-  ): Promise<readonly OffsetRange[] | 'other_log'> {
+  ): Promise<readonly Unread[]> {
     const held = await this.#held.believed(range)
     const from = Math.max(range.from, held.low)
     const to = Math.min(range.to, held.high)
@@ -121,18 +130,27 @@ export class Refetcher {
     this.#idPrefix = await this.#held.ask(() =>
       askIdPrefix(bridge, this.#ids.consumer, settings.output, range.topic, REQUEST_MS),
     )
-    const isKnown = range.log !== undefined && this.#idPrefix !== ''
-    if (isKnown && range.log !== this.#idPrefix) return 'other_log'
+    const { prefix, markEpoch } = parseLogId(range.log ?? '')
+    const isOther = range.log !== undefined && this.#idPrefix !== '' && prefix !== this.#idPrefix
+    if (isOther) return [{ ...range, isOtherLog: true }]
     const { topic, partition } = range
+    const markFrom = markEpoch < 0 ? await this.#held.markFrom(topic, partition) : markEpoch
+    const past = { epoch: -1, readTo: 0, markFrom }
+    this.#markEpoch = markEpoch
+    this.#otherFrom = Infinity
     const assignmentId = this.#nextAssignmentId++
-    bridge.consumerAssign(this.#ids.consumer, [{ topic, partition, offset: from, assignmentId }])
+    bridge.consumerAssign(this.#ids.consumer, [
+      { topic, partition, offset: from, assignmentId, past },
+    ])
     try {
       await this.#readTo(to, assignmentId, take)
     } finally {
       if (!this.#isClosed) bridge.consumerUnassign(this.#ids.consumer, [])
     }
-    const gone = [
+    const otherFrom = Math.max(from, Math.min(to, this.#otherFrom))
+    const gone: Unread[] = [
       { ...range, to: from },
+      { ...range, from: otherFrom, to, isOtherLog: true },
       { ...range, from: to },
     ]
     return gone.filter((one) => one.from < one.to)
@@ -215,8 +233,11 @@ export class Refetcher {
     if ((result & ~FILL_EVENTS) > 0) {
       this.#slots.claimOwn(slotIndex)
       this.#reader.open(slotIndex)
-      for (let run = 0; run < this.#reader.runCount; run++) {
-        position = Math.max(position, this.#reader.run(run).coverTo)
+      for (let index = 0; index < this.#reader.runCount; index++) {
+        const run = this.#reader.run(index)
+        position = Math.max(position, run.coverTo)
+        const isOther = run.markEpoch !== this.#markEpoch
+        if (isOther) this.#otherFrom = Math.min(this.#otherFrom, run.coverFrom)
       }
       this.#filter.process(slotIndex, matcher, () => this.#slots.release(slotIndex))
     } else this.#slots.giveBack(slotIndex)
@@ -235,11 +256,12 @@ export class Refetcher {
   #collect({ body, ends, runs }: MatchedBatch): void {
     const { topic, partition, from, to } = this.#range
     let first = 0
-    for (const { offsets, timestampsMs, timestampTypes, recordCount } of runs) {
+    for (const { offsets, timestampsMs, timestampTypes, recordCount, markEpoch } of runs) {
+      const isOther = markEpoch !== this.#markEpoch
       this.#filteredCount += recordCount - offsets.length
       for (const [index, offset] of offsets.entries()) {
         const document = first + index
-        if (offset < from || offset >= to) this.#behindCount++
+        if (isOther || offset < from || offset >= to) this.#behindCount++
         else {
           this.#documents.push({
             topic,
@@ -267,4 +289,146 @@ export class Refetcher {
 /** Those of the first ingress thread, but no member of the group: it must not push that one out. */
 function propertiesOf({ properties }: KafkaSettings): KafkaSettings['properties'][number] {
   return (properties[0] ?? []).filter(([name]) => name !== 'group.instance.id')
+}
+
+/*
+ * What Kafka holds of a partition, asked of its brokers: its offsets, and what the group committed.
+ *
+ * Owns how long an answer is asked for, and when one is believed: that records are gone is said for
+ * good, so one broker's word is not enough for it.
+ */
+
+interface HeldOffsetsParts {
+  readonly bridge: Bridge
+  readonly consumer: BridgeId
+  readonly clock: Clock
+  readonly warn: (message: string) => void
+}
+
+/** The offsets [low, high) of a partition; equal when it has none. */
+interface Watermarks {
+  readonly low: number
+  readonly high: number
+}
+
+/** Of one request. */
+export const REQUEST_MS = 2000
+/** A topic that is just being made known is unknown for a moment. */
+const ATTEMPTS_MAX = 5
+const ATTEMPT_PAUSE_MS = 1000
+/**
+ * So long Kafka must say that a partition ends below what was read from it before, or is not there:
+ * a broker that is starting, or that does not know yet that it leads no more, says so too. It is
+ * more than `broker.session.timeout.ms` (9 s) and an election. A partition's start only moves up,
+ * so that is believed at once.
+ */
+const BELIEVED_MS = 60_000
+const TOPIC_IS_GONE = /UNKNOWN_TOPIC|UNKNOWN_PARTITION|UNKNOWN_TOPIC_OR_PART/
+
+class HeldOffsets {
+  readonly #parts: HeldOffsetsParts
+  /** Since when Kafka tells of too little, by partition: its next range need not wait again. */
+  readonly #shortSinceMs = new Map<string, number>()
+  #isClosed = false
+
+  constructor(parts: HeldOffsetsParts) {
+    this.#parts = parts
+  }
+
+  /** What is being asked ends with DEADLINE. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /**
+   * The offsets that Kafka has: with the range's end, or BELIEVED_MS long without it.
+   * @throws LogpipeError KAFKA_UNREACHABLE when no broker answers for long; DEADLINE after close.
+   */
+  async believed({ topic, partition, to }: OffsetRange): Promise<Watermarks> {
+    const { clock } = this.#parts
+    const key = keyOf({ topic, partition })
+    for (;;) {
+      const held = await this.#told(topic, partition)
+      const isShort = held.high < to
+      if (!isShort) this.#shortSinceMs.delete(key)
+      const sinceMs = this.#shortSinceMs.get(key) ?? clock.monotonicMs()
+      if (!isShort || clock.monotonicMs() - sinceMs >= BELIEVED_MS) return held
+      if (!this.#shortSinceMs.has(key)) this.#tellShort(topic, partition, held, to)
+      this.#shortSinceMs.set(key, sinceMs)
+      await this.#pause()
+    }
+  }
+
+  /** What the group has committed; null: nothing. Throws as `believed` does. */
+  async committed(topic: string, partition: number): Promise<number | null> {
+    const { bridge, consumer } = this.#parts
+    const asked = { topic, partition, offset: 0 }
+    const [answer] = await this.ask(() => {
+      const answers = bridge.consumerCommitted(consumer, [asked], REQUEST_MS)
+      const error = answers[0]?.error ?? null
+      if (error !== null) throw new LogpipeError('KAFKA_UNREACHABLE', error)
+      return answers
+    })
+    return answer === undefined || answer.offset < 0 ? null : answer.offset
+  }
+
+  /** From which leader epoch on the group marks the records; -1: the log was never cut off. */
+  async markFrom(topic: string, partition: number): Promise<number> {
+    const { bridge, consumer } = this.#parts
+    return this.ask(() => {
+      const [markFrom] = askMarks(bridge, consumer, [{ topic, partition }], REQUEST_MS)
+      if (typeof markFrom === 'number') return markFrom
+      throw new LogpipeError('KAFKA_UNREACHABLE', `no answer about ${topic} [${partition}]`)
+    })
+  }
+
+  /** Calls until it does not throw, ATTEMPTS_MAX times. Throws as `believed` does. */
+  async ask<Answer>(call: () => Answer): Promise<Answer> {
+    for (let attempt = 1; ; attempt++) {
+      this.#assertOpen()
+      try {
+        return call()
+      } catch (cause) {
+        if (attempt === ATTEMPTS_MAX) {
+          const message = `no broker told what it has of the spill's offsets: ${messageOf(cause)}`
+          throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
+        }
+      }
+      await this.#pause()
+    }
+  }
+
+  #tellShort(topic: string, partition: number, { high }: Watermarks, to: number): void {
+    const told = high === 0 ? 'no offsets' : `offsets up to ${high - 1}`
+    this.#parts.warn(
+      `${topic} [${partition}]: Kafka tells of ${told}, but ${to - 1} was read before: ` +
+        `believed when it says so for ${BELIEVED_MS / 1000} s`,
+    )
+  }
+
+  /** The offsets that a broker tells of: none of a topic that it does not know. */
+  async #told(topic: string, partition: number): Promise<Watermarks> {
+    const { bridge, consumer } = this.#parts
+    const asked = { topic, partition, offset: 0 }
+    try {
+      return await this.ask(() => bridge.consumerWatermarks(consumer, asked, REQUEST_MS))
+    } catch (thrown) {
+      const cause = thrown instanceof Error ? thrown.cause : null
+      if (!TOPIC_IS_GONE.test(`${codeOf(cause)} ${messageOf(cause)}`)) throw thrown
+      return { low: 0, high: 0 }
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#parts.clock.after(ATTEMPT_PAUSE_MS, resolve))
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was read again')
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : ''
+  return typeof code === 'string' ? code : ''
 }

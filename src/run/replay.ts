@@ -8,14 +8,21 @@
 import type { Bridge } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { configRefusal, outsideOfGroup } from '../kafka/consumer-settings.ts'
-import { rangesOf, type SpanQuery } from '../kafka/offset-ranges.ts'
+import { askMarks, type Asked } from '../kafka/broker-queries.ts'
+import { type MarkedRange, rangesOf, type SpanQuery } from '../kafka/offset-ranges.ts'
 import type { PipelineSettings } from './settings.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
+
+type AskedBridge = Asked &
+  Pick<Bridge, 'consumerOpen' | 'consumerMetadata' | 'consumerOffsetsForTimes' | 'consumerClose'>
 
 /** All questions together: brokers that restart are back by then. */
 const ASK_MS_MAX = 60_000
 /** It holds nothing that could take longer. */
 const CLOSE_MS = 5000
+
+/** One question to the group; a replay without its answer goes on. */
+const ASK_GROUP_MS = 10_000
 
 /** What a replay is asked for. Times in ms since 1970. */
 export interface ReplaySpan extends Omit<SpanQuery, 'topics'> {
@@ -31,14 +38,13 @@ export interface ReplaySpan extends Omit<SpanQuery, 'topics'> {
 export function replaySettings(
   base: PipelineSettings,
   span: ReplaySpan,
-  bridge: Pick<
-    Bridge,
-    'consumerOpen' | 'consumerMetadata' | 'consumerOffsetsForTimes' | 'consumerClose'
-  >,
+  bridge: AskedBridge,
 ): PipelineSettings | null {
   const properties = base.kafka.properties.map(outsideOfGroup)
-  const ranges = askRanges({ ...base, kafka: { ...base.kafka, properties } }, span, bridge)
-  if (ranges.length === 0) return null
+  const outside = { ...base, kafka: { ...base.kafka, properties } }
+  const found = askRanges(outside, span, bridge)
+  if (found.length === 0) return null
+  const ranges = base.output.kind === 'elasticsearch' ? markedAsIn(base, found, bridge) : found
   return {
     ...base,
     kafka: {
@@ -53,6 +59,24 @@ export function replaySettings(
   }
 }
 
+/** With the marks of the group, so that a record has the `_id` that the group gave it. */
+function markedAsIn(
+  { kafka }: PipelineSettings,
+  ranges: readonly OffsetRange[],
+  bridge: AskedBridge,
+): MarkedRange[] {
+  const [first = []] = kafka.properties
+  // A static member's name would be taken from the member that runs.
+  const config = first.filter(([name]) => name !== 'group.instance.id')
+  const consumer = bridge.consumerOpen({ config, topics: [] })
+  try {
+    const marks = askMarks(bridge, consumer, ranges, ASK_GROUP_MS)
+    return ranges.map((range, index) => ({ ...range, markFrom: marks[index] ?? -1 }))
+  } finally {
+    bridge.consumerClose(consumer, CLOSE_MS)
+  }
+}
+
 /** A replay ends when everything is indexed: a document in the spill is not there yet. */
 function outsideOfCommits(output: PipelineSettings['output']): PipelineSettings['output'] {
   if (output.kind !== 'elasticsearch') return output
@@ -63,7 +87,7 @@ function outsideOfCommits(output: PipelineSettings['output']): PipelineSettings[
 function askRanges(
   { kafka }: PipelineSettings,
   span: ReplaySpan,
-  bridge: Parameters<typeof replaySettings>[2],
+  bridge: AskedBridge,
 ): OffsetRange[] {
   const [config] = kafka.properties
   let consumer

@@ -3,22 +3,21 @@
  * each second, the snapshot file, the summary with the books. `logpipe run`, the demo and the tests
  * call it.
  */
-import { systemClock, type Clock } from '../core/clock.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
+import type { MetricsServer } from '../metrics/metrics-server.ts'
 import { totalsOf } from '../metrics/pattern-counts.ts'
+import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
 import { booksJson, renderBooks } from '../offsets/books-text.ts'
 import type { ListenAddress } from '../options/notations.ts'
 import { isFull } from '../core/disk.ts'
-import { openEndpoint, type PipelineView } from './metrics-endpoint.ts'
 import { Pipeline } from './pipeline.ts'
-import type { PipelineResult, PipelineStats } from './result.ts'
 import type { PipelineSettings } from './settings.ts'
-import { statusLines, statusOf } from './status-lines.ts'
+import { type PipelineResult, type PipelineStats, statusLines, statusOf } from './status.ts'
 
 const STATUS_EVERY_MS = 1000
 /** Between two looks at a full disk. */
@@ -74,7 +73,7 @@ export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Pr
   }
 }
 
-export interface RoomWait {
+interface RoomWait {
   readonly signal: AbortSignal
   readonly warn: (message: string) => void
   readonly clock: Clock
@@ -214,7 +213,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
   return { stop: () => clearInterval(timer) }
 }
 
-export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeMetrics {
+function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeMetrics {
   const { counters, slots, sink, lag } = stats
   return {
     polled_total: counters.records,
@@ -245,4 +244,64 @@ export function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeM
     pool_total: slots.free + slots.filling + slots.ready + slots.filtering,
     uptime_seconds: Math.round(uptimeMs / 100) / 10,
   }
+}
+
+/*
+ * METRICS_LISTEN: what a running pipeline tells Prometheus and the probes of a scheduler.
+ */
+
+/** A pipeline at one moment. */
+interface PipelineView {
+  readonly stats: PipelineStats
+  readonly metrics: RuntimeMetrics
+}
+
+/**
+ * @param view null until the pipeline has started.
+ * @param starting what it waits for until then.
+ * @throws LogpipeError LISTEN.
+ */
+export async function openEndpoint(
+  address: ListenAddress,
+  log: Log,
+  view: () => PipelineView | null,
+  starting: () => string,
+): Promise<MetricsServer> {
+  // Not before it is asked for: the packages behind it would make every start 30 ms longer.
+  const { openMetricsServer } = await import('../metrics/metrics-server.ts')
+  const { prometheusText } = await import('../metrics/prometheus.ts')
+  const server = await openMetricsServer({
+    address,
+    metrics: async () => {
+      const now = view()
+      if (now === null) return ''
+      return prometheusText(now.metrics, {}, now.stats.lag.partitions, now.stats.patternCounts)
+    },
+    faults: () => {
+      const now = view()
+      return now === null ? [starting()] : faultsOf(now.stats)
+    },
+  })
+  log.info(`metrics at http://${address.host === '' ? '*' : address.host}:${server.port}/metrics`)
+  return server
+}
+
+/** What is down, each in one line; none: the pipeline does its work. */
+export function faultsOf(
+  stats: Pick<
+    PipelineStats,
+    'groupFault' | 'canReachKafka' | 'waiting' | 'isStopping' | 'sink'
+  > | null,
+): readonly string[] {
+  if (stats === null) return ['starting']
+  const { groupFault, canReachKafka, waiting, isStopping, sink } = stats
+  return [
+    ...(isStopping ? ['stopping'] : []),
+    ...(groupFault === null ? [] : [`kafka: ${groupFault}`]),
+    ...(canReachKafka ? [] : ['kafka: no broker can be reached']),
+    ...waiting.map(
+      ({ topic, partition, problem }) => `kafka: ${topic} [${partition}] is not read: ${problem}`,
+    ),
+    ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
+  ]
 }

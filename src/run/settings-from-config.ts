@@ -2,16 +2,16 @@
  * From the resolved Config to what a pipeline is told.
  */
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
-import { identityOf, withFingerprint, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
+import { type ControlledPipeline, identityOf, withFingerprint } from '../kafka/pipeline-identity.ts'
 import { type Config, patternsOf } from '../options/config.ts'
-import { isTopic } from '../options/notations.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
-import { connectionSettings } from './elasticsearch-connection.ts'
+import { isTopic } from '../options/notations.ts'
 import { overrideRow } from '../sink/elasticsearch/answers.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
+import { connectionSettings } from './elasticsearch-connection.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
-import { indexNameError } from './topic-watch.ts'
+import { indexNameError } from './topic-identity.ts'
 
 /** Of one slot: a batch is decompressed to 64 MiB at most, beside BATCH_BYTES of others. */
 const HELD_MAX = 128 * 1024 * 1024

@@ -8,7 +8,7 @@ import type { PipelineIdentity } from '../kafka/pipeline-identity.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
+import type { MarkedRange } from '../kafka/offset-ranges.ts'
 
 export interface PipelineSettings {
   readonly mode: 'worker' | 'direct'
@@ -40,7 +40,7 @@ export interface ReplaySettings {
   /** Exclusive; null: no limit. */
   readonly toMs: number | null
   /** None of them empty. */
-  readonly ranges: readonly OffsetRange[]
+  readonly ranges: readonly MarkedRange[]
 }
 
 export interface KafkaSettings {

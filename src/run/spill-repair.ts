@@ -9,8 +9,8 @@
  *   --commit-on spill   the offsets are committed: this is the only way back. Until all is done the
  *                       damaged files stay, so that the next start goes on
  *
- * Offsets of a topic that was deleted and created again mean nothing in its new log, so what was
- * damaged of the old one is lost in both modes.
+ * Offsets of a log that was cut off, or whose topic was deleted and created again, mean nothing in
+ * the new one, so what was damaged of the old one is lost in both modes.
  *
  * Books. What is read again counts as fetched, and the entry that it replaces as fenced.
  * Bound. One range at a time, and of it what one slot gives; the next is read when the output has
@@ -156,7 +156,7 @@ export class SpillRepair {
     const book = books.of(topic, partition)
     book.lose('spill', from, to)
     const where = `${topic} [${partition}]: offsets ${from} to ${to - 1}`
-    warn(`${where} are lost: damaged in the spill, and their topic was deleted and created again`)
+    warn(`${where} are lost: damaged in the spill, and Kafka's log was cut off or created again`)
     if (commitOn === 'index') {
       for (const settle of sink.movedOutIn(range).values()) settle('fenced')
       return
@@ -178,11 +178,16 @@ export class SpillRepair {
     const { topic, partition } = range
     const book = books.of(topic, partition)
     let foundCount = 0
-    const gone = await this.#refetcher!.read(range, async (refetched) => {
+    const unread = await this.#refetcher!.read(range, async (refetched) => {
       foundCount += refetched.documents.length
       await this.#send(range, refetched)
     })
-    if (gone === 'other_log') return this.#loseFormer({ ...range, count: lostCount }, isLeftover)
+    const replacedCount = unread.length === 0 ? lostCount : Math.min(lostCount, foundCount)
+    const former = unread.filter((one) => one.isOtherLog === true)
+    const gone = unread.filter((one) => one.isOtherLog !== true)
+    for (const one of former) {
+      this.#loseFormer({ ...one, count: lostCount - replacedCount }, isLeftover)
+    }
     if (commitOn === 'index') {
       // Unsettled as they are, the next start finds that they have expired, and says so.
       return
@@ -192,7 +197,6 @@ export class SpillRepair {
       const where = `${topic} [${partition}]: offsets ${from} to ${to - 1}`
       warn(`${where} are lost: damaged in the spill, and no more in Kafka`)
     }
-    const replacedCount = gone.length === 0 ? lostCount : Math.min(lostCount, foundCount)
     if (isLeftover) book.add('carried_in', replacedCount)
     else book.leaveSpill(replacedCount)
     book.add('fenced', replacedCount)

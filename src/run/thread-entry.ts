@@ -6,20 +6,22 @@
  */
 import assert from 'node:assert/strict'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { OFFSET_NONE, type BridgeId, type ConsumerOptions } from '../bridge/bridge.ts'
+import { type BridgeId, type ConsumerOptions, OFFSET_NONE } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
-import { IngressThread } from '../kafka/ingress-thread.ts'
+import type { ToFilter } from '../filter/filter-messages.ts'
+import { FilterThread } from '../filter/filter-thread.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { configRefusal } from '../kafka/consumer-settings.ts'
 import {
   askReaders,
+  type AskReaders,
   conflictProblem,
   type GroupQuestion,
   type GroupReaders,
 } from '../kafka/group-check.ts'
-import type { Membership } from '../kafka/membership.ts'
+import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
+import { IngressThread } from '../kafka/ingress-thread.ts'
 import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import { Subscription } from '../kafka/subscription.ts'
@@ -28,9 +30,9 @@ import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
-import { FilterStage } from './filter-stage.ts'
-import type { ThreadData, ToFilter } from './thread-data.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
+import { encoderFor } from './encoders.ts'
+import type { ThreadData } from './threads.ts'
+import type { MarkedRange } from '../kafka/offset-ranges.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100
@@ -55,10 +57,17 @@ const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | To
  */
 const waiting: ToIngress[] = []
 
-const stage = new FilterStage({
-  data,
+const { replay } = data.settings
+const stage = new FilterThread({
   bridge,
+  pool: data.pool,
+  matcher: data.matcher,
+  memory: data.slots,
   slots,
+  runReports: data.runReports,
+  credit: data.credit,
+  encoder: encoderFor(data.settings.output),
+  span: replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity },
   signals,
   counters,
   send: (message, transfer) => data.port.postMessage(message, [...transfer]),
@@ -159,7 +168,7 @@ function runIngress(): void {
     subscription,
     asksGroup: kafka.membership !== 'alone',
     identity: kafka.identity,
-    onJoined: (membership) => lookAround(membership, send),
+    onJoined: (ask) => lookAround(ask, send),
   }).run(events)
 }
 
@@ -206,9 +215,9 @@ function mayJoin(consumer: BridgeId, send: (message: FromIngress) => void): bool
 }
 
 /** Two that start at the same moment find the group empty, and meet in it. */
-function lookAround(membership: Membership, send: (message: FromIngress) => void): void {
+function lookAround(ask: AskReaders, send: (message: FromIngress) => void): void {
   if (data.index !== 0 || data.settings.kafka.takesOver) return
-  membership.askReaders(groupQuestion(), ({ conflict, givesWay }) => {
+  ask(groupQuestion(), ({ conflict, givesWay }) => {
     if (conflict === null) return
     if (givesWay) send({ kind: 'failed', ingressIndex: data.index, ...conflictProblem(conflict) })
     else send(noteOf('GROUP', conflict))
@@ -261,7 +270,7 @@ function openConsumer(
 }
 
 /** This thread's share of a replay. */
-function rangesOfThread(ranges: readonly OffsetRange[]): OffsetRange[] {
+function rangesOfThread(ranges: readonly MarkedRange[]): MarkedRange[] {
   const threadCount = data.settings.kafka.properties.length
   return ranges.filter((_, place) => place % threadCount === data.index)
 }

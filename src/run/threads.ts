@@ -3,16 +3,28 @@
  *
  * A thread is a Worker with a port of its own. One that dies is reported once, with the reason.
  */
-import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import type { BridgeId } from '../bridge/bridge.ts'
 import { bridgeFile } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { packedText } from '../core/program-files.ts'
-import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
+import { formatBytes } from '../core/units.ts'
+import type { FromFilter, ToFilter } from '../filter/filter-messages.ts'
+import type {
+  FromIngress,
+  StuckPartition,
+  ToIngress,
+  WaitingPartition,
+} from '../kafka/ingress-messages.ts'
+import { Counters } from '../pool/counters.ts'
+import type { SlotShape } from '../pool/layout.ts'
+import { RunReports } from '../pool/run-reports.ts'
+import { type CreditLimits, Signals } from '../pool/signals.ts'
+import { Slots, type SlotsMemory } from '../pool/slots.ts'
 import type { PipelineSettings } from './settings.ts'
-import type { FromFilter, ThreadData, ToFilter } from './thread-data.ts'
 
 export type FromThread = FromIngress | FromFilter
-export type ToThread = ToIngress | ToFilter
+type ToThread = ToIngress | ToFilter
 
 /** What a thread runs: a file, or in the executable what loads the scripts inside it. */
 function threadScript(): { readonly script: string | URL; readonly eval: boolean } {
@@ -30,7 +42,7 @@ const EXIT_TIMEOUT_MS = 3000
  */
 const FILTERS_AFTER_MS = 80
 
-export interface ThreadsEvents {
+interface ThreadsEvents {
   readonly onMessage: (message: FromThread) => void
   /** A thread ended that was not told to. Threads count in the order in which they were started. */
   readonly onDeath: (threadIndex: number, error: LogpipeError) => void
@@ -159,4 +171,191 @@ async function within(promise: Promise<void>, timeoutMs: number): Promise<boolea
   const result = await Promise.race([promise.then(() => true as const), timeout])
   clearTimeout(timer)
   return result
+}
+
+/*
+ * How far each ingress thread has come on its way to the end, from what it says to main.
+ *
+ *   reading --all of a replay was read--> finished --phase DRAIN--> stopped --finish--> closed
+ *      '-------------------------- phase DRAIN -----------------------^
+ *
+ * Used by pipeline.ts, which waits until all of them have come so far.
+ */
+
+/**
+ * A refusal is repeated every second while it lasts, and a member that the group no longer counts
+ * loses its partitions after session.timeout.ms: one that is older than this is over.
+ */
+const REFUSAL_MS = 60_000
+
+/** Why a thread reads nothing of its group, or not for long. */
+interface GroupFault {
+  readonly text: string
+  readonly untilMs: number
+}
+
+export class IngressStates {
+  readonly #count: number
+  readonly #nowMs: () => number
+  readonly #finished = new Set<number>()
+  readonly #stopped = new Set<number>()
+  readonly #closed = new Set<number>()
+  readonly #unreachable = new Set<number>()
+  readonly #stuck = new Map<number, readonly StuckPartition[]>()
+  readonly #groupFaults = new Map<number, GroupFault>()
+  readonly #waiting = new Map<number, readonly WaitingPartition[]>()
+  #hasJoined = false
+
+  constructor(count: number, nowMs: () => number) {
+    this.#count = count
+    this.#nowMs = nowMs
+  }
+
+  note(message: FromIngress): void {
+    const { kind, ingressIndex } = message
+    this.#noteGroup(message)
+    if (kind === 'reachable') {
+      if (message.isReachable) this.#unreachable.delete(ingressIndex)
+      else this.#unreachable.add(ingressIndex)
+    } else if (kind === 'awaitingBroker') this.#unreachable.add(ingressIndex)
+    else if (kind === 'opened') this.#unreachable.delete(ingressIndex)
+    else if (kind === 'waiting') this.#waiting.set(ingressIndex, message.partitions)
+    else if (kind === 'stuck') this.#stuck.set(ingressIndex, message.partitions)
+    else if (kind === 'finished') this.#finished.add(ingressIndex)
+    else if (kind === 'stopped') this.#stopped.add(ingressIndex)
+    else if (kind === 'closed') this.#closed.add(ingressIndex)
+  }
+
+  #noteGroup(message: FromIngress): void {
+    const { kind, ingressIndex } = message
+    if (kind === 'assign' || kind === 'standby' || kind === 'waiting') {
+      this.#hasJoined = true
+      this.#groupFaults.delete(ingressIndex)
+    } else if (kind === 'refused') {
+      const text = `the group refuses this process: ${message.code}: ${message.message}`
+      this.#groupFaults.set(ingressIndex, { text, untilMs: this.#nowMs() + REFUSAL_MS })
+    } else if (kind === 'revoke' && message.lost) {
+      const text = 'the group gave the partitions of this process away; it is joining again'
+      this.#groupFaults.set(ingressIndex, { text, untilMs: Infinity })
+    }
+  }
+
+  /** Nobody waits for an answer of the dead. */
+  noteDeath(ingressIndex: number): void {
+    this.#stopped.add(ingressIndex)
+    this.#closed.add(ingressIndex)
+  }
+
+  /** Of a replay: everything that was asked for went into slots. */
+  get haveFinished(): boolean {
+    return this.#finished.size === this.#count
+  }
+
+  /**
+   * Whether the group lets all of them read, whether a broker answers, as far as they know, the
+   * partitions of which brokers have not said enough to read them, and those that stand still
+   * although their log goes on.
+   */
+  kafka(): {
+    readonly groupFault: string | null
+    readonly canReachKafka: boolean
+    readonly waiting: readonly WaitingPartition[]
+    readonly stuck: readonly StuckPartition[]
+  } {
+    const waiting = [...this.#waiting.values()].flat().filter(({ problem }) => problem !== null)
+    return {
+      groupFault: this.#groupFault(),
+      canReachKafka: this.#unreachable.size === 0,
+      waiting,
+      stuck: [...this.#stuck.values()].flat(),
+    }
+  }
+
+  #groupFault(): string | null {
+    const faults = [...this.#groupFaults.values()]
+    const fault = faults.find(({ untilMs }) => this.#nowMs() < untilMs)
+    if (fault !== undefined) return fault.text
+    return this.#hasJoined ? null : 'the group has not given this process its partitions yet'
+  }
+
+  /** They fetch no more. */
+  get haveStopped(): boolean {
+    return this.#stopped.size === this.#count
+  }
+
+  /** They have left their group. */
+  get haveClosed(): boolean {
+    return this.#closed.size === this.#count
+  }
+}
+
+/*
+ * The memory that main and its threads share: made once at start, and handed to each thread.
+ */
+
+export class SharedMemory {
+  readonly shape: SlotShape
+  readonly slots: Slots
+  readonly signals = new Signals(Signals.allocate())
+  readonly counters: Counters
+  /** One a thread. */
+  readonly runReports: readonly RunReports[]
+
+  constructor({ pool }: PipelineSettings, threadCount: number) {
+    const { slotCount, bufferBytes, readyMax, limits } = pool
+    this.shape = { slotCount, bufferBytes, recordsMax: limits.recordsMax }
+    this.slots = new Slots(allocateSlots(this.shape, readyMax))
+    this.counters = new Counters(Counters.allocate(threadCount))
+    this.runReports = Array.from(
+      { length: threadCount },
+      () => new RunReports(RunReports.allocate()),
+    )
+  }
+
+  /** What the thread of this row attaches to. */
+  forThread(row: number): Pick<ThreadData, 'slots' | 'counters' | 'signals' | 'runReports'> {
+    const runReports = this.runReports[row]!
+    return {
+      slots: this.slots.memory,
+      counters: this.counters.memory,
+      signals: this.signals.memory,
+      runReports: runReports.memory,
+    }
+  }
+}
+
+/** @throws LogpipeError MEMORY: more than can be had, where no limit was known before. */
+function allocateSlots(shape: SlotShape, readyMax: number): SlotsMemory {
+  try {
+    return Slots.allocate(shape, readyMax)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    const { slotCount, bufferBytes } = shape
+    const what = `${slotCount} slots of ${formatBytes(bufferBytes)} cannot be allocated`
+    throw new LogpipeError('MEMORY', `${what}: lower POOL_SIZE or BUFFER_BYTES`, { cause })
+  }
+}
+
+/*
+ * What main hands to a thread when it starts, and says to it later.
+ *
+ * Two files see it: pipeline.ts, which starts the threads, and thread-entry.ts, which they run.
+ */
+
+export interface ThreadData {
+  readonly role: 'ingress' | 'filter'
+  /** Counts from 0 within the role. */
+  readonly index: number
+  /** The thread's row in the counters, and its run reports. */
+  readonly row: number
+  readonly settings: PipelineSettings
+  readonly pool: BridgeId
+  readonly matcher: BridgeId
+  readonly slots: SlotsMemory
+  readonly counters: SharedArrayBuffer
+  readonly signals: SharedArrayBuffer
+  readonly runReports: SharedArrayBuffer
+  readonly credit: CreditLimits
+  /** The thread's line to main. */
+  readonly port: MessagePort
 }

@@ -202,7 +202,6 @@ export class FileSink implements Sink {
     const groups = this.#unsynced
     this.#forgetUnsynced()
     for (const group of groups) this.#queue.settle(group, 'written')
-    this.#events.drained()
     return true
   }
 

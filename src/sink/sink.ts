@@ -145,6 +145,4 @@ export interface SinkEvents {
   fail(error: Error): void
   /** The reader of the output went away (a closed pipe): stop quietly, as grep does. */
   endOfOutput(): void
-  /** Room was made: filtering may go on. */
-  drained(): void
 }

@@ -106,7 +106,6 @@ export class StdoutSink implements Sink {
         return
       }
       this.#queue.settle(group, 'written')
-      this.#events.drained()
       this.#pump(writer)
     })
   }

@@ -8,18 +8,9 @@
  *                 earlier pipeline may have left
  *   PIPELINE_ID/  home of a child: spill, dead letters, snapshot of metrics
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { ownSecret } from '../core/own-file.ts'
+import { ownFolder, ownSecret, readOwnFile, writeOwnFile } from '../core/own-file.ts'
 import { assignmentForFile, hasSecrets, parseAssignment, type Assignment } from './assignment.ts'
 
 export type LockFile = (file: string) => (() => void) | undefined
@@ -64,6 +55,7 @@ export class Home {
    */
   constructor(dataFolder: string, workerId: string, lockFile: LockFile) {
     this.#folder = path.join(dataFolder, workerId)
+    makeFolder(dataFolder)
     makeFolder(this.#folder)
     const unlock = lockFile(path.join(this.#folder, 'lock'))
     if (unlock === undefined) {
@@ -97,11 +89,14 @@ export class Home {
     return folder
   }
 
-  /** What was saved last; nothing when there is none or it cannot be understood. */
+  /**
+   * What was saved last; nothing when there is none or it cannot be understood.
+   * @throws LogpipeError SYNC for a file that is not ours: it would say what runs here.
+   */
   read(): SavedState {
+    const text = this.#stateText()
+    if (text === null || text.length > STATE_BYTES_MAX) return NOTHING
     try {
-      const text = readFileSync(this.#stateFile, 'utf8')
-      if (text.length > STATE_BYTES_MAX) return NOTHING
       const saved = JSON.parse(text) as Readonly<Record<string, unknown>>
       const assignmentIn = (name: string) =>
         // An older version saved fewer.
@@ -129,16 +124,8 @@ export class Home {
       leftovers_had_secrets:
         leftovers !== null && (leftovers.lacksSecrets || hasSecrets(leftovers.assignment)),
     })
-    const partial = `${this.#stateFile}.partial`
     try {
-      const file = openSync(partial, 'w', 0o600)
-      try {
-        writeSync(file, text)
-        fsyncSync(file)
-      } finally {
-        closeSync(file)
-      }
-      renameSync(partial, this.#stateFile)
+      writeOwnFile(this.#stateFile, text)
     } catch (error) {
       throw homeError(this.#folder, error)
     }
@@ -146,6 +133,14 @@ export class Home {
 
   close(): void {
     this.#unlock()
+  }
+
+  #stateText(): string | null {
+    try {
+      return readOwnFile(this.#stateFile)
+    } catch (error) {
+      throw homeError(this.#folder, error)
+    }
   }
 
   get #stateFile(): string {
@@ -166,7 +161,7 @@ function identityOf(given: unknown): ChildIdentity | null {
 
 function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    ownFolder(folder)
   } catch (error) {
     throw homeError(folder, error)
   }

@@ -15,6 +15,7 @@ export interface ProgramDependencies {
   readonly spawn: SpawnChild
   /** The home of a pipeline. @throws LogpipeError SYNC when there can be none. */
   readonly folderOf: (pipelineId: number) => string
+  readonly warn: (message: string) => void
 }
 
 export interface ToolCall {
@@ -34,6 +35,7 @@ const SPILL_DRAIN_MS = 300_000
 export class Programs {
   readonly #settings: LaunchSettings
   readonly #deps: ProgramDependencies
+  #warned: string | null = null
 
   constructor(settings: LaunchSettings, dependencies: ProgramDependencies) {
     this.#settings = settings
@@ -42,10 +44,14 @@ export class Programs {
 
   /** Starts it with these arguments. */
   start(assignment: Assignment, args: readonly string[], events: ChildEvents): Child {
-    const { spawn, folderOf } = this.#deps
+    const { spawn, folderOf, warn } = this.#deps
     return startedBy(() => {
       const folder = folderOf(assignment.pipelineId)
-      return spawn(launchOf(this.#settings, assignment, folder, args), events)
+      const launch = launchOf(this.#settings, assignment, folder, args)
+      // Once, and not again by each check of the same.
+      if (launch.withheld !== null && launch.withheld !== this.#warned) warn(launch.withheld)
+      this.#warned = launch.withheld
+      return spawn(launch, events)
     })
   }
 

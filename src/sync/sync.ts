@@ -121,7 +121,8 @@ class Agent {
     )
     const saved = home.read()
     const folderOf = (pipelineId: number): string => home.pipelineFolder(pipelineId)
-    const programs = new Programs(settings, { clock, spawn, folderOf })
+    const warn = (message: string): void => log('warn', message)
+    const programs = new Programs(settings, { clock, spawn, folderOf, warn })
     this.#supervisor = new Supervisor(
       {
         clock,

@@ -16,6 +16,7 @@ const FILES = [
   'rdkafka_conf.c',
   'rdkafka_msgset_reader.c',
   'rdkafka_admin.c',
+  'rdkafka_broker.c',
 ]
 
 function copyOfSources(t: TestContext): string {
@@ -34,6 +35,7 @@ test('set-up has made the insertions, and a second call changes nothing', (t) =>
   insertInto(folder)
   assert.deepEqual(textsOf(folder), before)
   assert.match(before[3]!, /return rd_kafka_msgset_reader_batch_v2\(msetr\);/)
+  assert.match(before[5]!, /madvise\(.*\n.*\n.*MADV_HUGEPAGE\)/)
 })
 
 test('an earlier insertion gives way to the present one', (t) => {

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { Bridge, BrokerAnswer, GroupMember } from '../../src/bridge/bridge.ts'
 import { check } from '../../src/cli/check.ts'
-import { encodeNote } from '../../src/kafka/commit-note.ts'
+import { encodeNote, NO_PAST } from '../../src/kafka/commit-note.ts'
 import { probeElasticsearch, productOf, probeTopic } from '../../src/cli/probes.ts'
 import { resolve } from '../../src/options/resolve.ts'
 import { QUIET_HOST } from './quiet-host.ts'
@@ -20,7 +20,7 @@ async function listen(t: TestContext, server: net.Server): Promise<number> {
 
 /** Of another pipeline than check's. */
 const OTHER = { fingerprint: '0'.repeat(12), label: '"FATAL" to file' }
-const NOTE = encodeNote({ pipeline: OTHER, topicId: null, group: null })
+const NOTE = encodeNote({ pipeline: OTHER, topicId: null, group: null, past: NO_PAST })
 
 const configOf = (args: readonly string[]) => resolve({ command: 'check', args, env: {} }).config
 /**

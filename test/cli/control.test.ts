@@ -21,10 +21,20 @@ const refused = async (args: readonly string[], code: string, says: RegExp) => {
 }
 
 test('wrong words and half a TLS pair are refused', async () => {
-  await refused(['backup'], 'USAGE', /"backup FILE", got "backup"$/)
+  await refused(['backup'], 'USAGE', /"backup FILE".*, got "backup"$/)
   await refused(['backup', 'a', 'b'], 'USAGE', /got "backup a b"$/)
   await refused(['start'], 'USAGE', /got "start"$/)
   await refused(['--control-tls-cert', 'x.pem'], 'USAGE', /are needed together/)
+})
+
+test('a key is exchanged, and secrets are forgotten, by an action of their own', async (t) => {
+  const database = path.join(temporaryFolder(t), 'control.db')
+  for (const action of ['rotate-key', 'forget-secrets']) {
+    await refused([action, 'x'], 'USAGE', /got "\S+ x"$/)
+    const args = [action, '--control-db-path', database]
+    assert.equal(await control({ ...QUIET_HOST, args }), 0)
+    assert.equal(statSync(`${database}.key`).mode & 0o777, 0o600)
+  }
 })
 
 test('a backup copies a database in use, and overwrites nothing', async (t) => {

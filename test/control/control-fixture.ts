@@ -102,7 +102,7 @@ export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixtu
       fetch: more.fetch ?? noFetch,
       log: (_level, line) => more.log?.(line),
     },
-    database.db,
+    database,
     report,
   )
   const rules: AccessRules = {

@@ -96,7 +96,9 @@ test('Elasticsearch is asked at its own addresses only, and no redirect is follo
   assert.deepEqual(body.elasticsearch.cluster, { name: 'c', status: 'green', nodes: 3 })
   assert.deepEqual(body.elasticsearch.write_pool, { active: 2, queue: 2, rejected: 7 })
   assert.equal(body.elasticsearch.index, null)
-  assert.match(body.elasticsearch.errors[0], /302/)
+  const [error] = body.elasticsearch.errors
+  assert.match(error, /_stats.*: what answers is no Elasticsearch that takes these credentials/)
+  assert.doesNotMatch(error, /302|169/)
   assert.doesNotMatch(JSON.stringify(body), /hunter2/)
   assert.equal(asked.length, 3)
   for (const { url, init } of asked) {
@@ -112,6 +114,22 @@ test('Elasticsearch is asked at its own addresses only, and no redirect is follo
   assert.equal(asked.length, 6)
   assert.equal((await call('GET', '/api/metrics/es?pipeline_id=9')).status, 404)
   assert.equal((await call('GET', '/api/metrics/es')).status, 422)
+})
+
+test('of an answer that is not from Elasticsearch nothing is told', async (t) => {
+  for (const answer of [
+    () => new Response('{"aws_secret_access_key": hunter2', { status: 200 }),
+    () => new Response('hunter2', { status: 401 }),
+    () => new Response('hunter2'.repeat(200_000)),
+  ]) {
+    const { call } = controlFixture(t, { fetch: async () => answer() })
+    await call('POST', '/api/pipelines', SEED_PIPELINE)
+    const { body } = await call('GET', '/api/metrics/es?pipeline_id=1')
+    assert.equal(body.elasticsearch.reachable, false)
+    const [error = ''] = body.elasticsearch.errors
+    assert.match(error, /no Elasticsearch that takes these credentials/)
+    assert.doesNotMatch(error, /hunter2|aws|401|position|JSON/)
+  }
 })
 
 test('an Elasticsearch that does not answer is told as such', async (t) => {

@@ -146,6 +146,7 @@ test('secrets are taken and never given back', async (t) => {
     kafka_config: { 'security.protocol': 'sasl_ssl', 'sasl.mechanism': 'PLAIN' },
   })
   assert.equal(context.pipelines.get(1)?.secrets['es_password'], undefined, 'null removes it')
+  assert.equal(context.pipelines.revision(1, 1)?.secrets['es_password'], undefined, 'everywhere')
   assert.equal(context.pipelines.get(1)?.secrets['kafka_config.sasl.password'], 'hunter2-kafka')
 })
 

@@ -156,6 +156,31 @@ test('a folder of another user is not used', (t) => {
   assert.match(refusal([path.join(theirs, 'logpipe')]), /theirs belongs to another user/)
 })
 
+test('below a folder that another user or a group may exchange nothing is used', (t) => {
+  if (process.getuid?.() !== 0) {
+    t.skip('needs root, to make a folder that belongs to somebody else')
+    return
+  }
+  const folder = path.join(temporary(t), 'above')
+  fs.mkdirSync(folder)
+  // Sticky keeps others from what is not theirs, but not the folder's owner.
+  fs.chownSync(folder, 12_345, 12_345)
+  fs.chmodSync(folder, 0o1777)
+  assert.match(refusal([path.join(folder, 'logpipe')]), /above belongs to another user/)
+  // `daemon`, whose group it is, may write there.
+  fs.chownSync(folder, 0, 1)
+  fs.chmodSync(folder, 0o775)
+  assert.match(refusal([path.join(folder, 'logpipe')]), /a group of several users may write to/)
+})
+
+test('what a link above the folder points at is settled before anything is loaded', (t) => {
+  const folder = temporary(t)
+  fs.mkdirSync(path.join(folder, 'real'))
+  fs.symlinkSync(path.join(folder, 'real'), path.join(folder, 'link'))
+  const home = placeAddons(set(), NAMES, [path.join(folder, 'link/logpipe')])
+  assert.equal(home, path.join(folder, 'real/logpipe', 'a'.repeat(32)))
+})
+
 test('in a user namespace folders above of an unknown owner are those of the system', (t) => {
   const unknown = ['unshare', '--user', '--map-root-user']
   const [program = '', ...options] = unknown

@@ -62,7 +62,6 @@ async function startSink(
     events: {
       fail: (error) => assert.fail(error),
       endOfOutput: () => undefined,
-      drained: () => undefined,
     },
   })
   await sink.open()

@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict'
 import { BodyBuilder, type MatchedRecord } from '../../src/pool/record-encoder.ts'
 import { TIMESTAMP_TYPES } from '../../src/pool/slot-reader.ts'
+import { CreditShare } from '../../src/run/delivery.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
 import type { DocumentSettings } from '../../src/sink/elasticsearch/settings.ts'
 import { ELASTICSEARCH_DEFAULTS } from './elasticsearch-defaults.ts'
-import { CreditShare } from '../../src/run/credit-share.ts'
 import type { Outcome, SinkBatch, SinkRun } from '../../src/sink/sink.ts'
 
 export const SOME_TIME_MS = Date.UTC(2026, 8, 1, 12, 30, 15, 250)

@@ -15,6 +15,7 @@ import {
   type PartitionError,
   type PartitionOffset,
 } from '../../src/bridge/bridge.ts'
+import { NO_PAST } from '../../src/kafka/commit-note.ts'
 import type { FromIngress, ToIngress } from '../../src/kafka/ingress-messages.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 import { Membership } from '../../src/kafka/membership.ts'
@@ -43,6 +44,9 @@ export class FakeBrokers {
   commitError: string | null = null
   /** The group refuses commits until its members have been served: who waits, waits in vain. */
   isRebalancing = false
+  /** What the bridge says was read of each partition. */
+  past = NO_PAST
+  readonly begun: Assignment[] = []
   #answers: BrokerAnswer[] = []
   #question = 0
   #assignmentId = 0
@@ -151,16 +155,20 @@ export class FakeBrokers {
     return {
       consumerHold: (_, rows) => void this.log.push(`hold ${rows.map(name).join(' ')}`),
       consumerBegin: (_, rows: readonly Assignment[]) => {
+        this.begun.push(...rows)
         for (const one of rows) {
           this.log.push(`begin ${name(one)} at ${one.offset} epoch ${one.leaderEpoch ?? -1}`)
         }
       },
-      consumerRestart: (_, id, newId, offset) =>
-        void this.log.push(`restart ${id} as ${newId} at ${offset}`),
+      consumerRestart: (_, id, newId, offset, isOther) => {
+        const of = isOther ? ' of another log' : ''
+        this.log.push(`restart ${id} as ${newId} at ${offset}${of}`)
+      },
       consumerUnassign: (_, rows) => void this.log.push(`unassign ${rows.map(name).join(' ')}`),
       consumerAssignmentLost: () => false,
       consumerWatermarks: () => ({ low: -1, high: -1 }),
       consumerLeaderEpoch: () => 7,
+      consumerPast: () => this.past,
       consumerCommit: (_, rows: readonly CommitOffset[] | null, timeoutMs) => {
         if (!this.isRebalancing) return this.#commit(rows ?? [])
         this.nowMs += timeoutMs

@@ -17,7 +17,6 @@ export class SinkBench {
   readonly sink: ElasticsearchSink
   readonly failures: Error[] = []
   readonly notices: string[] = []
-  drainedCount = 0
 
   constructor(
     settings: Partial<ElasticsearchSettings> = {},
@@ -36,7 +35,6 @@ export class SinkBench {
       events: {
         fail: (error) => this.failures.push(error),
         endOfOutput: () => undefined,
-        drained: () => this.drainedCount++,
       },
       ...parts,
     })

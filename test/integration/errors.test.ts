@@ -30,6 +30,11 @@ const MISTAKES: readonly (readonly [args: string, status: number, line: RegExp])
   ['run --config unknown.yaml', 2, /^unknown.yaml:1:1: unknown key "patern" \(did you mean p/],
   ['run --config number.yaml', 2, /^number.yaml:1:1: pool-size: expected a whole number from 2/],
   ['run --kafka-brokers 127.0.0.1:1 --output none -q', 1, /^no broker answered at 127.0.0.1:1 .*k/],
+  ['bench --brokers 127.0.0.1:1', 1, /^no broker answered at 127.0.0.1:1 within 3 s: start one/],
+  ['bench consume --brokers 127.0.0.1:1', 1, /^no broker answered at 127.0.0.1:1 within 3 s: /],
+  ['bench --embedded --brokers 127.0.0.1:1', 2, /the embedded Kafka and --kafka-brokers exclude/],
+  ['bench --html no/out.html', 1, /^--html: cannot write no\/out.html: ENOENT/],
+  ['bench consume --reader plain -t a,b', 2, /^--reader plain reads one topic for one pattern: /],
   [`${EMBEDDED} --output file:no/out`, 1, /^the output file no\/out cannot .*: make it first$/],
   [`${EMBEDDED} --output file:folder`, 1, /^the output file folder: expected a regular file; /],
   [

@@ -6,11 +6,13 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { systemClock, type Clock } from '../../src/core/clock.ts'
+import { encodeNote, NO_NOTE } from '../../src/kafka/commit-note.ts'
 import { Refetcher } from '../../src/run/refetch.ts'
+import type { OffsetRange } from '../../src/core/topic-partition.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
 import type { PlacedDocument } from '../../src/sink/elasticsearch/batch.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
-import { bridge, openMock, produce } from './bridge/rig.ts'
+import { bridge, openConsumer, openMock, produce } from './bridge/rig.ts'
 
 const RECORDS = 3000
 const MATCH_EVERY = 3
@@ -157,6 +159,40 @@ test('what lies beyond the end of the partition, or in no topic, is gone', async
   assert.deepEqual(await refetcher.read(rangeOf(5000, 5010), nothing), [rangeOf(5000, 5010)])
   assert.match(warnings.join('\n'), /t \[1\]: Kafka tells of offsets up to 2999, but 3999 was read/)
   assert.equal(warnings.length, 1, 'told once, and the next range is not waited for')
+})
+
+test('records at the offsets of those that were cut off do not stand in for them', async (t) => {
+  const { refetcher, mock } = await openRefetcher(t)
+  // Up to 3010 was read, and was cut off at 3000: the group marks the records of the next leader.
+  bridge.mockElect(mock.id, 't', 1, 1)
+  const message = { partition: 1, value: '{"level":"ERROR"}' }
+  await produce(
+    mock,
+    Array.from({ length: 20 }, () => message),
+  )
+  const past = { epoch: 1, readTo: 3010, markFrom: 1 }
+  const pipeline = { fingerprint: '0123456789ab', label: 'test' }
+  const committer = openConsumer(t, mock)
+  const metadata = encodeNote({ ...NO_NOTE, pipeline, past })
+  bridge.consumerCommit(committer, [{ topic: 't', partition: 1, offset: 2990, metadata }], 10_000)
+  const read = async (range: OffsetRange) => {
+    const found: number[] = []
+    const unread = await refetcher.read(range, ({ documents }) => {
+      found.push(...documents.map(({ offset }) => offset))
+      for (const { document, offset } of documents) {
+        const isMarked = Buffer.from(document).includes(`"_id":"@1-t-1-${offset}"`)
+        assert.equal(isMarked, range.log === '@1')
+      }
+      return Promise.resolve()
+    })
+    return { found, unread }
+  }
+  assert.deepEqual(await read(rangeOf(2994, 3002)), {
+    found: [2994, 2997],
+    unread: [{ ...rangeOf(3000, 3002), isOtherLog: true }],
+  })
+  const marked = { ...rangeOf(3000, 3002), log: '@1' }
+  assert.deepEqual(await read(marked), { found: [3000, 3001], unread: [] })
 })
 
 test('a broker that knows less than was read before is not believed at once', async (t) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CommitOffset } from '../../src/bridge/bridge.ts'
+import { decodeNote, NO_PAST } from '../../src/kafka/commit-note.ts'
 import { Commits } from '../../src/kafka/commits.ts'
 import { heldFrom, type Held } from '../../src/kafka/partition-state.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
@@ -10,6 +11,7 @@ const at = (offset: number) => ({ topic: 't', partition: 0, offset })
 
 /** The assignments that are held, and what was sent of them. */
 function commitsOf(held: Map<number, Held>) {
+  const past = { now: NO_PAST }
   const sent: number[] = []
   const notes: (string | null)[] = []
   const bridge = {
@@ -19,11 +21,12 @@ function commitsOf(held: Map<number, Held>) {
       return []
     },
     consumerLeaderEpoch: () => 3,
+    consumerPast: () => past.now,
   }
   const identity = { fingerprint: '0123456789ab', label: 'test' }
   const said = { send: () => undefined, nowMs: () => 0 }
   const options = { bridge, consumer: {}, commits: true, identity, ingressIndex: 0, ...said }
-  return { sent, notes, commits: new Commits(options as unknown as IngressOptions, held) }
+  return { sent, notes, past, commits: new Commits(options as unknown as IngressOptions, held) }
 }
 
 test('what the group has acknowledged is not committed again', () => {
@@ -59,5 +62,34 @@ test('a broker that does not take notes gets the offsets without them', () => {
   commits.note([{ ...at(50), error: 'OFFSET_METADATA_TOO_LARGE' }])
   commits.send(0)
   assert.deepEqual(sent, [50, 50])
-  assert.deepEqual(notes, ['logpipe 0123456789ab topic=none started=none test', null])
+  const said = 'logpipe 0123456789ab topic=none started=none'
+  assert.deepEqual(notes, [`${said} read=0@-1 marked=none test`, null])
+})
+
+test('the group is told how far was read while nothing more is settled', () => {
+  const { sent, notes, past, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  commits.want([at(50)])
+  past.now = { epoch: 3, readTo: 60, markFrom: -1 }
+  commits.send(0)
+  commits.note([{ ...at(50), error: null }])
+  commits.send(0)
+  past.now = { epoch: 3, readTo: 80, markFrom: -1 }
+  commits.send(0)
+  commits.note([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
+  commits.send(0)
+  commits.note([{ ...at(50), error: null }])
+  past.now = { epoch: 4, readTo: 80, markFrom: 4 }
+  commits.send(0)
+  commits.note([{ ...at(50), error: null }])
+  commits.send(0)
+  assert.deepEqual(sent, [50, 50, 50, 50])
+  assert.deepEqual(
+    notes.map((note) => decodeNote(note)?.past),
+    [
+      { epoch: 3, readTo: 60, markFrom: -1 },
+      { epoch: 3, readTo: 80, markFrom: -1 },
+      { epoch: 3, readTo: 80, markFrom: -1 },
+      { epoch: 4, readTo: 80, markFrom: 4 },
+    ],
+  )
 })

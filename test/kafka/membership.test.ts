@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OFFSET_BEGINNING, type PartitionOffset } from '../../src/bridge/bridge.ts'
+import { NO_PAST } from '../../src/kafka/commit-note.ts'
 import type { Membership } from '../../src/kafka/membership.ts'
 import { FakeBrokers } from '../helpers/fake-brokers.ts'
 
@@ -106,7 +107,7 @@ test('a topic that was made anew while it is read is read from its beginning', (
   brokers.did()
   brokers.topicIds.set('app', 'f'.repeat(32))
   for (let second = 0; second < 10; second++) brokers.turn(member)
-  assert.deepEqual(brokers.did(), ['restart 0 as 1 at 0'])
+  assert.deepEqual(brokers.did(), ['restart 0 as 1 at 0 of another log'])
   const restart = brokers.sent.findLast((message) => message.kind === 'restart')
   assert.deepEqual(restart?.topicIds, { app: 'f'.repeat(32) })
   for (let second = 0; second < 30; second++) brokers.turn(member)
@@ -169,4 +170,36 @@ test('markers behind the last record are committed once all records are settled'
   member.commits.send(1)
   member.commits.send(1)
   assert.deepEqual(brokers.did(), ['commit app/0 9', 'commit app/0 12'])
+})
+
+test('how far a log was read, and since when it is marked, go to the next owner', () => {
+  const brokers = new FakeBrokers().add('app', { end: 50 })
+  const first = brokers.member()
+  assign(first, 'app', 0)
+  assert.deepEqual(brokers.begun[0]?.past, NO_PAST)
+  brokers.past = { epoch: 7, readTo: 45, markFrom: -1 }
+  first.commits.want([{ topic: 'app', partition: 0, offset: 40 }])
+  first.commits.send(0)
+  assign(brokers.member(), 'app', 0)
+  assert.deepEqual(brokers.begun[1]?.past, brokers.past)
+  // A cut is met: the same log, whose past counts on.
+  first.rewind({ assignmentId: 0, offset: 42, damage: null })
+  brokers.did()
+  brokers.turn(first)
+  assert.deepEqual(brokers.did(), ['restart 0 as 2 at 42'])
+  brokers.past = { epoch: 8, readTo: 45, markFrom: 8 }
+  first.commits.want([{ topic: 'app', partition: 0, offset: 42 }])
+  first.commits.send(0)
+  assign(brokers.member(), 'app', 0)
+  assert.deepEqual(brokers.begun[2]?.past, brokers.past)
+  brokers.topicIds.set('app', 'f'.repeat(32))
+  assign(brokers.member(), 'app', 0)
+  assert.deepEqual(brokers.begun[3]?.past, NO_PAST, 'of another log')
+})
+
+test('a replay marks the records that its group marks', () => {
+  const brokers = new FakeBrokers().add('app', { end: 9 })
+  const member = brokers.member({ commits: false })
+  member.assignRanges([{ topic: 'app', partition: 0, from: 2, to: 4, markFrom: 5 }], noMessage)
+  assert.deepEqual(brokers.begun[0]?.past, { ...NO_PAST, markFrom: 5 })
 })

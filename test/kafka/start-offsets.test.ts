@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CommittedOffset } from '../../src/bridge/bridge.ts'
-import { encodeNote, type PartitionNote } from '../../src/kafka/commit-note.ts'
+import { encodeNote, NO_PAST, type PartitionNote } from '../../src/kafka/commit-note.ts'
 import type { Facts } from '../../src/kafka/broker-queries.ts'
 import { startAlone, startOf, type StartQuestion } from '../../src/kafka/start-offsets.ts'
 
@@ -17,13 +17,19 @@ const committed = (
   metadata: string | null = null,
 ): CommittedOffset => ({ topic, partition, offset, leaderEpoch: 4, metadata, error: null })
 
-const metadataOf = (note: PartitionNote) =>
-  encodeNote({ ...note, pipeline: { fingerprint: '0'.repeat(12), label: 'test' } })
+const metadataOf = (note: Partial<PartitionNote>) =>
+  encodeNote({
+    topicId: null,
+    group: null,
+    past: NO_PAST,
+    ...note,
+    pipeline: { fingerprint: '0'.repeat(12), label: 'test' },
+  })
 
 /** The group began an hour ago, when topic `app` had two partitions. */
 const NOTE = metadataOf({ topicId: ID, group: { atMs: NOW_MS - HOUR_MS, partitions: 2 } })
 
-function start(
+function answerOf(
   partition: number,
   facts: Partial<Facts>,
   question: Partial<StartQuestion> = {},
@@ -46,7 +52,11 @@ function start(
     isLate: false,
     ...question,
   }
-  const answer = begin(asked, { ...known, ...facts })
+  return begin(asked, { ...known, ...facts })
+}
+
+function start(...asked: Parameters<typeof answerOf>) {
+  const answer = answerOf(...asked)
   if (answer.kind === 'ask') return answer.timeMs === undefined ? 'group' : answer.timeMs
   const { at, isFresh, lost, isAnew } = answer
   return [
@@ -127,4 +137,20 @@ test('outside of groups --start decides, and what appears later has its beginnin
   assert.equal(alone(true, {}, byTime), '10 epoch 1 fresh')
   // Asked again: the end as of then.
   assert.equal(alone(false, {}, { isLate: true, takenMs: 7 }), 7)
+})
+
+test('of a log that the group has read its past is known, also when all it had has expired', () => {
+  const past = { epoch: 4, readTo: 70, markFrom: 3 }
+  const pastOf = (note: Partial<PartitionNote> | null, more: Partial<Facts> = {}) => {
+    const metadata = note === null ? null : metadataOf({ topicId: ID, ...note })
+    const answer = answerOf(0, { committed: committed('app', 0, 40, metadata), ...more })
+    assert(answer.kind === 'start')
+    return answer.past
+  }
+  assert.deepEqual(pastOf({ past }), past)
+  assert.deepEqual(pastOf({ past }, { first: { offset: 60, leaderEpoch: 5 } }), past)
+  // A note of version 0.2: no more was read than what its commit says.
+  assert.deepEqual(pastOf({}), { epoch: 4, readTo: 40, markFrom: -1 })
+  assert.deepEqual(pastOf({ past }, { topicId: 'b'.repeat(32) }), NO_PAST)
+  assert.deepEqual(pastOf(null), NO_PAST)
 })

@@ -285,7 +285,7 @@ void madeAnew() {
       isRewound = true;
       const int32_t newId = nextAssignmentId++;
       anew.assigned(newId, 0, 0);
-      consumer->restart(event.assignmentId, newId, event.offset);
+      consumer->restart(event.assignmentId, newId, event.offset, true);
     }
   }
   Line second(anew, 2, 1);

@@ -190,6 +190,18 @@ void examples() {
   expect(firstIn(text, Matcher({"error"}, false, false)) == -1, "case kept");
   expect(firstIn(text, Matcher({"ERROR", "OR"}, false, false)) == 6, "the first of two");
   expect(firstIn("", Matcher({"ERROR"}, false, false)) == -1, "no bytes");
+  // Of a pattern the first and the last four bytes are compared first; the rest counts as well.
+  for (const std::string whole : {"abc", "abcd", "abcdefg", "abcdefgh", "abcdefghi", "abcdefghijklmnop"}) {
+    for (size_t place = 0; place < whole.size(); place++) {
+      std::string other = whole;
+      other[place] = 'X';
+      const std::string around(40, '-');
+      expect(firstIn(around + other + around, Matcher({whole}, false, false)) == -1, "one byte off");
+      expect(firstIn(around + other + whole + around, Matcher({whole}, false, false)) ==
+                 static_cast<std::ptrdiff_t>(around.size() + whole.size()),
+             "behind one that is a byte off");
+    }
+  }
   // A kernel that folded more than letters would find these.
   const std::string odd = "[\\]^@ {|}~`";
   expect(firstIn(odd, Matcher({"{|}~"}, true, false)) == 6, "found as it is");

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { Ring } from '../../src/pool/ring.ts'
-import { NOTHING } from '../../src/pool/waiting.ts'
+import { NOTHING } from '../../src/pool/event-count.ts'
 
 test('a ring is first in, first out, and refuses more than its limit', () => {
   fc.assert(

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { Stack } from '../../src/pool/stack.ts'
-import { NOTHING } from '../../src/pool/waiting.ts'
+import { NOTHING } from '../../src/pool/event-count.ts'
 
 test('a stack gives back last what was put in first', () => {
   const steps = fc.array(fc.boolean(), { maxLength: 100 })

@@ -64,7 +64,7 @@ test('a redirect says where to', async (t) => {
   const urls = [`http://127.0.0.1:${(server.address() as AddressInfo).port}`]
   const transport = new ElasticTransport({ ...ELASTICSEARCH_DEFAULTS, urls }, systemClock)
   t.after(async () => await transport.close())
-  const reply = await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'), 10_000)
+  const reply = await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'), 10_000, 1)
   assert(reply.kind === 'answer')
   assert.match(reply.text, /redirects to https:\/\/es\.example\.invalid \(307\): set ES_URL/)
 })

@@ -106,6 +106,7 @@ function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0, damage
         offsets: Float64Array.of(0, 1),
         timestampsMs: Float64Array.of(-1, -1),
         timestampTypes: new Uint8Array(2),
+        markEpoch: -1,
       },
     ],
   })

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../src/core/clock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
-import { openWithRoom } from '../../src/run/run-pipeline.ts'
+import { faultsOf, openWithRoom } from '../../src/run/run-pipeline.ts'
+import { NoneSink } from '../../src/sink/none-sink.ts'
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 
@@ -48,4 +49,27 @@ test('a stop ends the wait, and every other error too', async () => {
   stop.abort()
   assert.deepEqual([await opened, calls()], [null, 1])
   await assert.rejects(fixture([onFullDisk('EROFS')]).opened, { code: 'SPILL' })
+})
+
+/* What makes a pipeline not ready. */
+
+const WELL = {
+  groupFault: null,
+  canReachKafka: true,
+  waiting: [],
+  isStopping: false,
+  sink: new NoneSink().gauges(),
+}
+
+test('a pipeline is ready when it is in its group and its output works', () => {
+  assert.deepEqual(faultsOf(WELL), [])
+  assert.deepEqual(faultsOf({ ...WELL, groupFault: 'fenced' }), ['kafka: fenced'])
+  assert.deepEqual(faultsOf({ ...WELL, isStopping: true }), ['stopping'])
+  assert.deepEqual(faultsOf({ ...WELL, canReachKafka: false }), ['kafka: no broker can be reached'])
+  const waiting = [{ topic: 'app', partition: 2, problem: 'first offset: LEADER_NOT_AVAILABLE' }]
+  assert.deepEqual(faultsOf({ ...WELL, waiting }), [
+    'kafka: app [2] is not read: first offset: LEADER_NOT_AVAILABLE',
+  ])
+  const sink = { ...WELL.sink, trouble: 'no Elasticsearch node answers' }
+  assert.deepEqual(faultsOf({ ...WELL, sink }), ['output: no Elasticsearch node answers'])
 })

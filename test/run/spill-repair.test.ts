@@ -8,7 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { ManualClock } from '../../src/core/clock.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { Books } from '../../src/offsets/books.ts'
-import type { Refetched } from '../../src/run/refetch.ts'
+import type { Refetched, Unread } from '../../src/run/refetch.ts'
 import { SpillRepair, type RepairParts } from '../../src/run/spill-repair.ts'
 import type { OffsetRange } from '../../src/core/topic-partition.ts'
 import type { Outcome, SinkBatch } from '../../src/sink/sink.ts'
@@ -79,10 +79,9 @@ class Rig {
   async #read(
     range: OffsetRange,
     take: (refetched: Refetched) => Promise<void>,
-  ): Promise<OffsetRange[] | 'other_log'> {
+  ): Promise<Unread[]> {
     this.asked.push(range)
-    if (range.log !== undefined && range.log !== this.log) return 'other_log'
-
+    if (range.log !== undefined && range.log !== this.log) return [{ ...range, isOtherLog: true }]
     if (range.partition === this.awayPartition)
       throw new LogpipeError('KAFKA_UNREACHABLE', 'no broker')
     const from = Math.max(range.from, this.low)
@@ -283,10 +282,7 @@ test('offsets of a log that is gone are lost, and not looked for in its successo
     assert(rig.repair.isDone)
     assert.equal(rig.written.length, 0)
     assert.deepEqual(rig.book.lost('spill').ranges, [{ from: 10, to: 20 }])
-    assert.match(
-      rig.warnings.at(-1) ?? '',
-      /offsets 10 to 19 are lost: .*deleted and created again/,
-    )
+    assert.match(rig.warnings.at(-1) ?? '', /offsets 10 to 19 are lost: .*cut off or created again/)
     assert.deepEqual(rig.statement.imbalances, [])
     assert.equal(rig.statement.exitStatus, 3)
     const settled = commitOn === 'index' ? [12, 14] : []

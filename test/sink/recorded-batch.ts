@@ -54,8 +54,6 @@ export class RecordedEvents implements SinkEvents {
   endOfOutput(): void {
     this.endCount++
   }
-
-  drained(): void {}
 }
 
 /** Lets the event loop turn until it holds; fails after 5 s. */

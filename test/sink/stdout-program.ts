@@ -10,7 +10,6 @@ const end = (word: string) => {
 const sink = new StdoutSink({
   fail: (error) => end(error.message),
   endOfOutput: () => end('end of output'),
-  drained: () => undefined,
 })
 await sink.open()
 for (let line = 0; line < LINES_MAX; line += 100) {

@@ -1,6 +1,6 @@
 /** What a worker believes of the control plane's answers, and of its own file. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -99,6 +99,20 @@ test('the saved state has no secret, and a damaged one is nothing', (t) => {
   }
   writeFileSync(file, JSON.stringify({ ...JSON.parse(text), leftovers: undefined }))
   assert.equal(home.read().assignment?.revision, 2, 'as an older version saved it')
+})
+
+test('a saved state, or a folder, that somebody else could have made is refused', (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'logpipe-home-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const home = new Home(folder, 'w1', () => () => undefined)
+  const refused = { code: 'SYNC' }
+  writeFileSync(path.join(folder, 'elsewhere'), '{}')
+  symlinkSync(path.join(folder, 'elsewhere'), path.join(folder, 'w1', 'state.json'))
+  assert.throws(() => home.read(), { ...refused, message: /state\.json is refused: .*link/ })
+  if (process.getuid?.() !== 0) return
+  chownSync(path.join(folder, 'w1'), 12_345, 12_345)
+  const message = /w1 belongs to another user/
+  assert.throws(() => new Home(folder, 'w1', assert.fail), { ...refused, message })
 })
 
 test('a call that fails says where and why', async () => {

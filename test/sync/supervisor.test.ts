@@ -63,7 +63,7 @@ function supervisorFixture(
         alive.set(1000 + children.length - 1, 'child')
         return child
       },
-      spillOf: (one) => spillOf({ command: [], environment: {} }, one),
+      spillOf: (one) => spillOf({ command: [], environment: {}, secretHosts: [] }, one),
       drainLeftovers: async ({ pipelineId, secrets }, signal, tell) => {
         drains.asked.push(pipelineId)
         drains.secrets = secrets

@@ -77,6 +77,7 @@ async function syncFixture(t: TestContext) {
     drainMs: 5000,
     version: '0.0.0',
     command: [process.execPath, FAKE_CHILD],
+    secretHosts: [],
     environment: { PATH: process.env['PATH'], WORKER_TOKEN: 'hunter3', KAFKA_TOPIC: 'overridden' },
   }
   const startTestSync = async (

@@ -1,6 +1,7 @@
 // What logpipe inserts into librdkafka 2.15.1, in one place for set-up and for the release:
 //   whole batches   a consumer may be handed record batches as they are (whole-batches.c)
 //   the CRC skip    behind a batch whose CRC fails, the next batch is read and not a place within it
+//   huge pages      for large receive buffers (huge-pages.c)
 //   coordinators    a request that timed out before its coordinator was found aborts the process
 //
 // Each insertion stands before or behind an anchor, a text that must be there exactly once: a
@@ -14,9 +15,12 @@ const folder = import.meta.dirname ?? path.dirname(new URL(import.meta.url).path
 const textOf = (name) => fs.readFileSync(path.join(folder, name), 'utf8')
 
 /** What librdkafka's own build must be told of: a change of these builds it again. */
-export const insertionSources = ['insert.mjs', 'whole-batches.c', 'whole-batches.h'].map((name) =>
-  path.join(folder, name),
-)
+export const insertionSources = [
+  'huge-pages.c',
+  'insert.mjs',
+  'whole-batches.c',
+  'whole-batches.h',
+].map((name) => path.join(folder, name))
 
 const BEGIN = '/* logpipe inserts: */\n'
 const END = '/* logpipe ends. */\n'
@@ -67,6 +71,20 @@ const INSERTIONS = [
     file: 'rdkafka_msgset_reader.c',
     before: '                                rd_kafka_buf_skip_to(rkbuf, crc_len);\n',
     text: () => '                                crc_len = len_start + hdr.Length;\n',
+  },
+  {
+    file: 'rdkafka_broker.c',
+    behind: '#include "rdkafka_int.h"\n',
+    text: () =>
+      '#ifdef __linux__\n#include <sys/mman.h>\n#endif\n#define RD_KAFKA_HUGE_PAGE (2 << 20)\n',
+  },
+  {
+    // A response's size is known, and its buffer was just allocated.
+    file: 'rdkafka_broker.c',
+    before:
+      '                }\n        }\n\n' +
+      '        if (rd_buf_write_pos(&rkbuf->rkbuf_buf) - RD_KAFKAP_RESHDR_SIZE ==\n',
+    text: () => textOf('huge-pages.c'),
   },
   {
     // A request to a coordinator that was found only after the request's time was up: librdkafka

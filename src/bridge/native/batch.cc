@@ -110,6 +110,7 @@ Batch Batch::of(rd_kafka_message_t* message) {
   batch.message = message;
   batch.bytes = bytesOf(message->payload, message->len);
   batch.to = message->offset + 1;
+  batch.leaderEpoch = rd_kafka_message_leader_epoch(message);
   rd_kafka_batch_t whole;
   if (rd_kafka_message_batch(message, &whole) != 0) {
     batch.base = whole.base_offset;

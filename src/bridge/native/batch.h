@@ -34,6 +34,7 @@ struct Batch {
   int64_t to = 0;
   int64_t baseTimestamp = 0;
   int64_t maxTimestamp = -1;  // -1: none.
+  int32_t leaderEpoch = -1;   // Of the leader that wrote it; -1: none, in older formats.
   int32_t records = 0;
   int32_t timestampType = 0;  // rd_kafka_timestamp_type_t
   bool isAlone = false;

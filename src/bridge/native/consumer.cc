@@ -153,6 +153,7 @@ void Consumer::add(const AssignedPartition& partition) {
   assignment->partition = partition.partition;
   assignment->expected = partition.offset >= 0 ? partition.offset : -1;
   assignment->stop = partition.stopOffset;
+  assignment->past = partition.past;
   epochs_[partition.assignmentId] = partition.leaderEpoch;
   assignments_.add(std::move(assignment));
 }
@@ -320,7 +321,8 @@ void Consumer::seek(int32_t assignmentId, int64_t offset) {
   if (assignment.isPaused && offset < 0) assignment.poppedNext = -1;
 }
 
-void Consumer::restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset) {
+void Consumer::restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset,
+                       bool isOther) {
   if (assignments_.find(newAssignmentId) != nullptr) {
     throw Misuse("assignment " + std::to_string(newAssignmentId) + " exists already");
   }
@@ -328,6 +330,7 @@ void Consumer::restart(int32_t assignmentId, int32_t newAssignmentId, int64_t of
   const Assignment& before = assignmentOf(assignmentId);
   const int32_t epoch = before.isStopped ? poppedEpoch(before) : -1;
   seek(assignmentId, offset);
+  if (isOther) assignmentOf(assignmentId).past = {};
   assignments_.rename(assignmentId, newAssignmentId);
   epochs_.erase(assignmentId);
   epochs_[newAssignmentId] = epoch;

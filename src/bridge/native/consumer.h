@@ -107,8 +107,10 @@ class Consumer {
   // until the assignment is paused and resumed, or sought.
   void probe(int32_t assignmentId, int64_t offset);
   // The same partition as another assignment: for a log that was truncated, whose offsets come
-  // twice.
-  void restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset);
+  // twice; or, with `isOther`, for another log, of which nothing was read.
+  void restart(int32_t assignmentId, int32_t newAssignmentId, int64_t offset, bool isOther);
+  // What was read of the partition, by this assignment and before it.
+  const LogPast& past(int32_t assignmentId) const { return assignmentOf(assignmentId).past; }
 
   // Of the last record that was popped, or of the start: a commit of any offset up to there may
   // carry it (KIP-320), for the log is one log from the start to there. -1: unknown.

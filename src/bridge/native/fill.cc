@@ -96,11 +96,14 @@ bool Consumer::place(Pool& pool, Pool::Held& held, Stash::Entry& entry) {
   // deleted by retention, which the caller counts as loss: they begin a run that says so.
   const bool hasGap = batch.from > assignment.expected;
   const int64_t low = hasGap ? lowWatermark(assignment) : -1;
-  const bool isOther = held.runs.empty() || held.runs.back().assignmentId != assignment.id;
+  const int32_t mark = assignment.past.read(batch.leaderEpoch, batch.from, batch.to);
+  const bool isOther = held.runs.empty() || held.runs.back().assignmentId != assignment.id ||
+                       held.runs.back().markEpoch != mark;
   const bool isNew = isOther || (hasGap && low > assignment.expected);
   if (isNew && held.runs.size() == layout::RUNS_MAX) return false;
   layout::Run run{};
   run.assignmentId = assignment.id;
+  run.markEpoch = mark;
   run.coverFrom = static_cast<double>(assignment.expected);
   run.lowWatermark = static_cast<double>(low);
   pool.add(held, batch, client_, isNew ? &run : nullptr);

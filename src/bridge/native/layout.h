@@ -34,6 +34,7 @@ constexpr int32_t RUN_RECORDS = 1;
 constexpr int32_t RUN_VALUE_BYTES = 2;
 constexpr int32_t RUN_FIRST_HIT = 3;
 constexpr int32_t RUN_HITS = 4;
+constexpr int32_t RUN_MARK_EPOCH = 5;
 constexpr int32_t RUN_COVER_FROM = 3;
 constexpr int32_t RUN_COVER_TO = 4;
 constexpr int32_t RUN_LOW_WATERMARK = 5;
@@ -81,6 +82,7 @@ constexpr Entry ENTRIES[] = {
     {"RUN_VALUE_BYTES", RUN_VALUE_BYTES},
     {"RUN_FIRST_HIT", RUN_FIRST_HIT},
     {"RUN_HITS", RUN_HITS},
+    {"RUN_MARK_EPOCH", RUN_MARK_EPOCH},
     {"RUN_COVER_FROM", RUN_COVER_FROM},
     {"RUN_COVER_TO", RUN_COVER_TO},
     {"RUN_LOW_WATERMARK", RUN_LOW_WATERMARK},
@@ -104,13 +106,14 @@ struct Run {
   int32_t valueBytes;
   int32_t firstHit;
   int32_t hits;
-  int32_t unused;
+  int32_t markEpoch;
   double coverFrom;
   double coverTo;
   double lowWatermark;
   double lastTimestamp;
 };
 static_assert(sizeof(Run) == RUN_BYTES && offsetof(Run, hits) == RUN_HITS * 4 &&
+              offsetof(Run, markEpoch) == RUN_MARK_EPOCH * 4 &&
               offsetof(Run, coverFrom) == RUN_COVER_FROM * 8 &&
               offsetof(Run, lastTimestamp) == RUN_LAST_TIMESTAMP * 8);
 

@@ -263,18 +263,29 @@ int rankOf(const Pattern& pattern, size_t i) {
 void chooseRare(MatcherPlan& plan) {
   const Pattern& pattern = plan.patterns[0];
   const size_t size = pattern.bytes.size();
-  size_t rarest = 0;
+  // The first and the last of the rarest: one of them is an end of the widest pair.
+  size_t first = 0;
+  size_t last = 0;
   for (size_t i = 1; i < size; i++) {
-    if (rankOf(pattern, i) < rankOf(pattern, rarest)) rarest = i;
+    const int rank = rankOf(pattern, i);
+    if (rank < rankOf(pattern, first)) first = i;
+    if (rank <= rankOf(pattern, last)) last = i;
   }
-  size_t second = rarest;
+  size_t rarest = first;
+  size_t second = first;
+  // The same byte twice tells less than another one that is more frequent.
+  const auto cost = [&](size_t i) {
+    return rankOf(pattern, i) + (pattern.bytes[i] == pattern.bytes[first] ? 256 : 0);
+  };
+  const auto between = [](size_t i, size_t j) { return std::max(i, j) - std::min(i, j); };
   for (size_t i = 0; i < size; i++) {
-    if (i == rarest) continue;
-    const bool isSame = pattern.bytes[i] == pattern.bytes[rarest];
-    const bool wasSame = pattern.bytes[second] == pattern.bytes[rarest];
-    // The same byte twice tells less than another one that is more frequent.
-    const auto cost = [&](size_t at, bool same) { return rankOf(pattern, at) + (same ? 256 : 0); };
-    if (second == rarest || cost(i, isSame) <= cost(second, wasSame)) second = i;
+    const size_t end = between(i, first) > between(i, last) ? first : last;
+    if (i == end) continue;
+    const bool isWider = between(i, end) > between(rarest, second);
+    if (rarest == second || cost(i) < cost(second) || (cost(i) == cost(second) && isWider)) {
+      rarest = end;
+      second = i;
+    }
   }
   plan.rareFirst = std::min(rarest, second);
   plan.rareSecond = std::max(rarest, second);

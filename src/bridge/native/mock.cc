@@ -61,4 +61,10 @@ void Mock::brokerDelay(int32_t brokerId, int delayMs) {
   if (error) throw Refused(error, "cannot delay the broker");
 }
 
+void Mock::elect(const std::string& topic, int32_t partition, int32_t brokerId) {
+  const auto error =
+      rd_kafka_mock_partition_set_leader(cluster_, topic.c_str(), partition, brokerId);
+  if (error) throw Refused(error, "cannot make the broker a leader");
+}
+
 }  // namespace logpipe

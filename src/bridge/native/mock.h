@@ -27,6 +27,8 @@ class Mock {
   void brokerDown(int32_t brokerId);
   void brokerUp(int32_t brokerId);
   void brokerDelay(int32_t brokerId, int delayMs);
+  // Raises the partition's leader epoch.
+  void elect(const std::string& topic, int32_t partition, int32_t brokerId);
   rd_kafka_mock_cluster_t* cluster() const { return cluster_; }
 
  private:

@@ -1,5 +1,6 @@
 // The face of consumers.
 #include "napi-values.h"
+#include "plain-loop.h"
 #include "registries.h"
 
 namespace logpipe::face {
@@ -10,6 +11,9 @@ constexpr int32_t WAIT_MS_MAX = 50;
 // Requests to a broker: longer than any of librdkafka's own time-outs by default.
 constexpr int32_t REQUEST_MS_MAX = 600000;
 constexpr double SLOTS_MAX = 65536;
+// Of the baseline of benchmarks: a day; the threads that INGRESS_THREADS may be.
+constexpr double PLAIN_SECONDS_MAX = 86400;
+constexpr double PLAIN_CONSUMERS_MAX = 64;
 
 Registry<Consumer>::Lease consumerAt(const Call& call) {
   return consumers().lease(call.id(0, "consumer"));
@@ -34,9 +38,7 @@ std::vector<std::string> texts(const Call& call, Value value, const std::string&
   return list;
 }
 
-Value consumerOpen(Call& call) {
-  call.expect(1);
-  Value options = call.object(call.at(0), "options");
+Properties propertiesOf(const Call& call, Value options) {
   Properties config;
   for (Value pair : call.array(call.field(options, "config"), "options.config")) {
     const std::string what = "options.config[" + std::to_string(config.size()) + "]";
@@ -44,6 +46,13 @@ Value consumerOpen(Call& call) {
     if (parts.size() != 2) throw TypeFault(what + " must be a name and a value");
     config.emplace_back(call.text(parts[0], what + "[0]"), call.text(parts[1], what + "[1]"));
   }
+  return config;
+}
+
+Value consumerOpen(Call& call) {
+  call.expect(1);
+  Value options = call.object(call.at(0), "options");
+  const Properties config = propertiesOf(call, options);
   const auto topics = texts(call, call.field(options, "topics"), "options.topics");
   return call.of(consumers().add(std::make_unique<Consumer>(config, topics)));
 }
@@ -182,6 +191,16 @@ Value consumerSubscribe(Call& call) {
   return call.undefined();
 }
 
+LogPast logPast(const Call& call, Value value, const std::string& what) {
+  call.object(value, what);
+  LogPast past;
+  past.epoch = call.int32(call.field(value, "epoch"), what + ".epoch", -1, INT32_MAX);
+  past.readTo = static_cast<int64_t>(
+      call.number(call.field(value, "readTo"), what + ".readTo", 0, OFFSET_MAX));
+  past.markFrom = call.int32(call.field(value, "markFrom"), what + ".markFrom", -1, INT32_MAX);
+  return past;
+}
+
 std::vector<AssignedPartition> assignedPartitions(const Call& call, Value list) {
   std::vector<AssignedPartition> partitions;
   for (Value element : call.array(list, "partitions")) {
@@ -195,6 +214,8 @@ std::vector<AssignedPartition> assignedPartitions(const Call& call, Value list) 
       row.stopOffset =
           static_cast<int64_t>(call.number(stop, what + ".stopOffset", 0, OFFSET_MAX));
     }
+    Value past = call.field(element, "past");
+    if (!call.isUndefined(past)) row.past = logPast(call, past, what + ".past");
     partitions.push_back(std::move(row));
   }
   return partitions;
@@ -226,6 +247,17 @@ Value consumerLeaderEpoch(Call& call) {
   const auto consumer = consumerAt(call);
   const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
   return call.of(static_cast<double>(consumer->leaderEpoch(id)));
+}
+
+Value consumerPast(Call& call) {
+  call.expect(2);
+  const auto consumer = consumerAt(call);
+  const LogPast& past = consumer->past(call.int32(call.at(1), "assignmentId", 0, INT32_MAX));
+  Value value = call.newObject();
+  call.set(value, "epoch", call.of(static_cast<double>(past.epoch)));
+  call.set(value, "readTo", call.of(static_cast<double>(past.readTo)));
+  call.set(value, "markFrom", call.of(static_cast<double>(past.markFrom)));
+  return value;
 }
 
 Value consumerUnassign(Call& call) {
@@ -273,12 +305,13 @@ Value consumerProbe(Call& call) {
 }
 
 Value consumerRestart(Call& call) {
-  call.expect(4);
+  call.expect(5);
   const auto consumer = consumerAt(call);
   const int32_t id = call.int32(call.at(1), "assignmentId", 0, INT32_MAX);
   const int32_t newId = call.int32(call.at(2), "newAssignmentId", 0, INT32_MAX);
   const double offset = call.number(call.at(3), "offset", 0, OFFSET_MAX);
-  consumer->restart(id, newId, static_cast<int64_t>(offset));
+  consumer->restart(id, newId, static_cast<int64_t>(offset),
+                    call.boolean(call.at(4), "isOther"));
   return call.undefined();
 }
 
@@ -469,7 +502,33 @@ Value consumerAnswers(Call& call) {
   return list;
 }
 
+Value plainLoop(Call& call) {
+  call.expect(1);
+  Value options = call.object(call.at(0), "options");
+  const auto number = [&](const char* name, double min, double max) {
+    return call.number(call.field(options, name), std::string("options.") + name, min, max);
+  };
+  PlainLoop loop;
+  loop.config = propertiesOf(call, options);
+  loop.topic = call.text(call.field(options, "topic"), "options.topic");
+  loop.pattern = call.bytes(call.field(options, "pattern"), "options.pattern");
+  loop.isRaw = call.boolean(call.field(options, "isRaw"), "options.isRaw");
+  loop.recordsMax = static_cast<uint64_t>(number("recordsMax", 1, OFFSET_MAX));
+  loop.secondsMax = number("secondsMax", 0, PLAIN_SECONDS_MAX);
+  loop.consumers = static_cast<size_t>(number("consumers", 1, PLAIN_CONSUMERS_MAX));
+  if (loop.topic.empty() || loop.pattern.empty()) throw Misuse("topic and pattern are not empty");
+  const PlainTotals totals = runPlainLoop(loop);
+  Value value = call.newObject();
+  call.set(value, "records", call.of(static_cast<double>(totals.records)));
+  call.set(value, "bytes", call.of(static_cast<double>(totals.bytes)));
+  call.set(value, "matched", call.of(static_cast<double>(totals.matched)));
+  call.set(value, "seconds", call.of(totals.seconds));
+  call.set(value, "cpuSeconds", call.of(totals.cpuSeconds));
+  return value;
+}
+
 constexpr Row ROWS[] = {
+    {"plainLoop", plainLoop},
     {"consumerOpen", consumerOpen},
     {"consumerFill", consumerFill},
     {"consumerPoll", consumerPoll},
@@ -481,6 +540,7 @@ constexpr Row ROWS[] = {
     {"consumerHold", consumerHold},
     {"consumerBegin", consumerBegin},
     {"consumerLeaderEpoch", consumerLeaderEpoch},
+    {"consumerPast", consumerPast},
     {"consumerUnassign", consumerUnassign},
     {"consumerAssignmentLost", consumerAssignmentLost},
     {"consumerPause", consumerPause},

@@ -140,6 +140,15 @@ Value mockBrokerDelay(Call& call) {
   return call.undefined();
 }
 
+Value mockElect(Call& call) {
+  call.expect(4);
+  const auto mock = mocks().lease(call.id(0, "mock"));
+  const std::string topic = call.text(call.at(1), "topic");
+  const int32_t partition = call.int32(call.at(2), "partition", 0, INT32_MAX);
+  mock->elect(topic, partition, call.int32(call.at(3), "brokerId", 1, INT32_MAX));
+  return call.undefined();
+}
+
 Value mockClose(Call& call) {
   call.expect(1);
   mocks().remove(call.id(0, "mock"));
@@ -157,6 +166,7 @@ constexpr Row ROWS[] = {
     {"mockBrokerDown", mockBrokerDown},
     {"mockBrokerUp", mockBrokerUp},
     {"mockBrokerDelay", mockBrokerDelay},
+    {"mockElect", mockElect},
     {"mockClose", mockClose},
 };
 

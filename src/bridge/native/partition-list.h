@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "log-past.h"
+
 namespace logpipe {
 
 struct PartitionOffset {
@@ -22,6 +24,7 @@ struct PartitionOffset {
 struct AssignedPartition : PartitionOffset {
   int32_t assignmentId = 0;
   int64_t stopOffset = INT64_MAX;  // Nothing from here on is delivered.
+  LogPast past;
 };
 
 // `error`: librdkafka's name of it, or empty.

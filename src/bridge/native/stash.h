@@ -16,6 +16,7 @@
 
 #include "batch.h"
 #include "events.h"
+#include "log-past.h"
 
 namespace logpipe {
 
@@ -28,6 +29,7 @@ struct Assignment {
   int64_t expected = -1;
   int64_t stop = INT64_MAX;  // Nothing from this offset on is delivered.
   int64_t poppedNext = -1;   // The offset after the last one popped; -1: none popped yet.
+  LogPast past;              // As far as records were delivered.
   bool isPaused = false;
   bool isStopped = false;  // After a rewind, or at the stop: until it is sought or assigned again.
   // An error came where a record was due, or a probe was answered: nothing more of it gets into the

@@ -6,7 +6,8 @@
  *
  * Every way that a request can end is a value: nothing here rejects.
  *
- * Bound. One request at a time for each slot of the writer; an answer of at most ANSWER_BYTES_MAX.
+ * Bound. One request at a time for each slot of the writer; an answer by what was asked:
+ * ANSWER_BYTES, and ANSWER_DOCUMENT_BYTES for each document.
  */
 import assert from 'node:assert/strict'
 import { promisify } from 'node:util'
@@ -51,8 +52,11 @@ export type BulkReply =
 export interface BulkTransport {
   /** How many nodes there are to try. */
   readonly nodeCount: number
-  /** Never rejects. `body` must not change until this resolves. */
-  send(body: Buffer, timeoutMs: number): Promise<BulkReply>
+  /**
+   * Never rejects. `body` must not change until this resolves.
+   * @param documentCount how many it holds: what the answer may be as long as
+   */
+  send(body: Buffer, timeoutMs: number, documentCount: number): Promise<BulkReply>
   /** Asks about the cluster. Rejects when there is no answer; absent: nothing can be asked. */
   readonly ask?: Ask
   /** From the next request on. */
@@ -66,8 +70,10 @@ const FILTER_PATH =
   'took,errors,items.*.status,items.*.result,items.*._index,items.*.error.type,' +
   'items.*.error.reason,items.*.error.caused_by,items.*.failure_store'
 
-/** Some 100 bytes for each of 100,000 refused documents, and ample. */
-const ANSWER_BYTES_MAX = 256 * 1024 * 1024
+/** A page of a proxy, an answer about the cluster. */
+const ANSWER_BYTES = 1024 * 1024
+/** A document that is refused takes some 300 bytes, with the reasons of its causes a few more. */
+const ANSWER_DOCUMENT_BYTES = 4096
 
 /** The first wait before a dead node is asked again; doubled up to 2^5 of it by the pool. */
 const RESURRECT_MS = 1000
@@ -132,7 +138,7 @@ export class ElasticTransport implements BulkTransport {
       sniffOnStart: false,
       sniffOnConnectionFault: false,
       enableMetaHeader: false,
-      maxResponseSize: ANSWER_BYTES_MAX,
+      maxResponseSize: ANSWER_BYTES,
       openTelemetry: { enabled: false },
       // "replace" clones the request with its body, byte by byte, for every error (seconds, for
       // 16 MiB). The errors end in this file, where only their message is used.
@@ -142,9 +148,10 @@ export class ElasticTransport implements BulkTransport {
     this.#pipeline = settings.pipeline
   }
 
-  async send(body: Buffer, timeoutMs: number): Promise<BulkReply> {
+  async send(body: Buffer, timeoutMs: number, documentCount: number): Promise<BulkReply> {
+    const maxResponseSize = ANSWER_BYTES + ANSWER_DOCUMENT_BYTES * documentCount
     const { isLate, ...ended } = await this.#inTime(timeoutMs, (signal) =>
-      this.#request(body, timeoutMs, signal),
+      this.#request(body, timeoutMs, { signal, maxResponseSize }),
     )
     if ('result' in ended) return ended.result
     return this.#replyOf(ended.error, isLate ? timeoutMs : null)
@@ -196,7 +203,11 @@ export class ElasticTransport implements BulkTransport {
     }
   }
 
-  async #request(body: Buffer, timeoutMs: number, signal: AbortSignal): Promise<BulkReply> {
+  async #request(
+    body: Buffer,
+    timeoutMs: number,
+    limits: { readonly signal: AbortSignal; readonly maxResponseSize: number },
+  ): Promise<BulkReply> {
     if (this.#isClosed) return { kind: 'unreachable', node: '', message: 'closed' }
     for (const node of this.#pool.connections) if (node instanceof NodeConnection) node.settle()
     const headers: Record<string, string> = {
@@ -211,7 +222,7 @@ export class ElasticTransport implements BulkTransport {
       : body
     const result = await this.#transport.request<string>(
       { method: 'POST', path: '/_bulk', querystring: this.#queryOf(timeoutMs), bulkBody: payload },
-      { meta: true, headers, signal },
+      { meta: true, headers, ...limits },
     )
     return this.#answerOf(result, result.statusCode)
   }

@@ -238,7 +238,7 @@ export class BulkWriter {
       (byteCount) => (buffer = this.#buffers.take(byteCount)),
       (index) => this.#targets.isDataStream(index),
     )
-    const reply = await this.#parts.transport.send(body, timeoutMs)
+    const reply = await this.#parts.transport.send(body, timeoutMs, request.documentCount)
     if (request.isPiece) this.#piecesInFlight--
     else this.#inFlight--
     if (this.#isStopped) return
@@ -380,7 +380,7 @@ export class BulkWriter {
     const startedMs = this.#clock.monotonicMs()
     if (startedMs - canary.writtenMs > CANARY_AGE_MAX_MS) return
     this.#isCanaryInFlight = true
-    const reply = await this.#parts.transport.send(canary.body, this.concurrency.timeoutMs)
+    const reply = await this.#parts.transport.send(canary.body, this.concurrency.timeoutMs, 1)
     this.#isCanaryInFlight = false
     if (this.#isStopped) return
     const answer = this.#read(reply, 1)

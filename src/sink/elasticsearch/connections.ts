@@ -6,11 +6,25 @@
  *   http://ES    through http://PROXY    GET http://ES/... (forwarded)
  *   https://ES   through any proxy       CONNECT ES:443, then TLS with Elasticsearch itself
  *
+ * An answer comes as it is: nobody asks for it compressed, and one that is all the same is refused
+ * unread, for it unpacks without a bound.
+ *
+ * Nothing is connected to at a link-local address, by its number or by a name that resolves to it,
+ * unless the operator listed it: there clouds hand out credentials to whoever asks, and addresses
+ * come from the control plane's API.
+ *
  * Bound. One dispatcher for each owner; CONNECTIONS_MAX connections to one origin.
  */
-import { BlockList, connect as connectPlain, isIP, type Socket } from 'node:net'
+import { lookup } from 'node:dns'
+import {
+  BlockList,
+  connect as connectPlain,
+  isIP,
+  type LookupFunction,
+  type Socket,
+} from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
-import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici'
+import { Agent, DecoratorHandler, Pool, ProxyAgent, type Dispatcher } from 'undici'
 import { connectFault, messageOf } from '../../core/errors.ts'
 import type { ConnectionSettings, ProxySettings } from './settings.ts'
 
@@ -39,13 +53,79 @@ export function openConnections(settings: ConnectionSettings): Dispatcher {
         headersTimeout: 0,
         bodyTimeout: 0,
       }
-      if (proxy === null) return new Pool(url.origin, { ...limits, connect: tls })
+      if (proxy === null) {
+        const guarded = { ...tls, lookup: guardedLookup(settings) }
+        return new Pool(url.origin, { ...limits, connect: guarded })
+      }
       const authorization = authorizationOf(new URL(proxy))
       const token = authorization === null ? {} : { token: authorization }
       const uri = new URL(proxy).origin
       return new ProxyAgent({ ...limits, uri, ...token, requestTls: tls, proxyTunnel: false })
     },
+  }).compose((dispatch) => (options, handler) => {
+    refuseLinkLocal(hostOf(new URL(String(options.origin))), settings)
+    return dispatch(options, plainOnly(handler))
   })
+}
+
+/** Its message is all that there is to say. */
+class RefusedAddress extends TypeError {}
+
+const LINK_LOCAL = new BlockList()
+LINK_LOCAL.addSubnet('169.254.0.0', 16, 'ipv4')
+LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6')
+// That of a cloud which has no link-local one.
+LINK_LOCAL.addAddress('fd00:ec2::254', 'ipv6')
+
+/** @param host a name, or an address that needs no look-up. @throws RefusedAddress */
+function refuseLinkLocal(
+  host: string,
+  { linkLocalHosts }: Pick<ConnectionSettings, 'linkLocalHosts'>,
+  addresses: readonly string[] = [host],
+): void {
+  if (linkLocalHosts.includes(host)) return
+  const found = addresses.find((address) => {
+    const version = isIP(address)
+    return version !== 0 && LINK_LOCAL.check(address, version === 4 ? 'ipv4' : 'ipv6')
+  })
+  if (found === undefined) return
+  const name = found === host ? host : `${host} (${found})`
+  throw new RefusedAddress(`${name} is link-local: list it in ES_LINK_LOCAL_HOSTS if it is meant`)
+}
+
+/** What is looked up just now is connected to, so a name cannot change in between. */
+function guardedLookup(settings: ConnectionSettings): LookupFunction {
+  return (host, options, callback) => {
+    lookup(host, options, (error, address, family) => {
+      if (error !== null) return callback(error, address, family)
+      const all = typeof address === 'string' ? [address] : address.map((each) => each.address)
+      try {
+        refuseLinkLocal(host.toLowerCase(), settings, all)
+      } catch (thrown) {
+        return callback(thrown as Error, address, family)
+      }
+      return callback(null, address, family)
+    })
+  }
+}
+
+/** The host of a URL, an IPv6 address without its brackets. */
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
+/** Ends a request whose answer has an encoding. */
+function plainOnly(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+  const plain = new DecoratorHandler(handler) as Dispatcher.DispatchHandler
+  const start = plain.onResponseStart?.bind(plain)
+  plain.onResponseStart = (controller, status, headers, message) => {
+    const encoding = String(headers['content-encoding'] ?? 'identity')
+    if (encoding === 'identity') return start?.(controller, status, headers, message)
+    const quoted = JSON.stringify(encoding.slice(0, 20))
+    const reason = `the answer has Content-Encoding ${quoted}, which was not asked for`
+    return controller.abort(new TypeError(`${reason}: see the proxies on the way`))
+  }
+  return plain
 }
 
 /**
@@ -82,17 +162,15 @@ export function fetchBy(
     const url = new URL(text)
     const authorization = authorizationOf(url)
     const headers = new Headers(init.headers)
+    // fetch would ask for any encoding that it knows.
+    headers.set('accept-encoding', 'identity')
     if (authorization !== null && !headers.has('authorization')) {
       headers.set('authorization', authorization)
     }
     url.username = ''
     url.password = ''
     try {
-      const answer = await fetch(url, { ...init, headers, dispatcher })
-      const redirect = redirectFault(answer.status, answer.headers.get('location') ?? '')
-      if (redirect === undefined) return answer
-      await answer.body?.cancel()
-      throw new TypeError(redirect)
+      return await fetch(url, { ...init, headers, dispatcher })
     } catch (error) {
       // fetch says "fetch failed", and why in the cause.
       if (!(error instanceof TypeError) || error.cause === undefined) throw error
@@ -122,7 +200,7 @@ export function proxyOf(url: URL, { http, https, except }: ProxySettings): strin
 /** As curl has it: a name stands for its sub-domains too, with a dot before it or not. */
 function isExcept(url: URL, entry: string): boolean {
   if (entry === '*') return true
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = hostOf(url)
   if (entry.includes('/')) return isWithin(host, entry)
   // More than one colon without brackets: an IPv6 address, which has no room for a port.
   const isAddress = isIP(entry) === 6
@@ -210,14 +288,22 @@ const LOOKS_MAX = 1000
  */
 export class Diagnosis {
   readonly #settings: ConnectionSettings
+  readonly #lookup: LookupFunction
   readonly #looks = new Map<string, { readonly atMs: number; readonly fault: Promise<string> }>()
 
   constructor(settings: ConnectionSettings) {
     this.#settings = settings
+    this.#lookup = guardedLookup(settings)
   }
 
   /** Never rejects. @param error of the request */
   async of(error: unknown, url: URL): Promise<string> {
+    if (error instanceof RefusedAddress) return error.message
+    try {
+      refuseLinkLocal(hostOf(url), this.#settings)
+    } catch (refusal) {
+      return messageOf(refusal)
+    }
     if (proxyOf(url, this.#settings.proxies) !== null) return requestFault(error)
     const nowMs = performance.now()
     const known = this.#looks.get(url.origin)
@@ -225,27 +311,27 @@ export class Diagnosis {
       return (await known.fault) || requestFault(error)
     }
     if (this.#looks.size >= LOOKS_MAX) this.#looks.clear()
-    const fault = url.protocol === 'https:' ? this.#lookAtTls(url) : lookAtPlain(url)
+    const fault = url.protocol === 'https:' ? this.#lookAtTls(url) : this.#lookAtPlain(url)
     this.#looks.set(url.origin, { atMs: nowMs, fault })
     return (await fault) || requestFault(error)
   }
 
   async #lookAtTls(url: URL): Promise<string> {
-    if (await speaksHttp(url)) {
+    if (await speaksHttp(url, this.#lookup)) {
       return `the server at ${url.host} speaks plain HTTP, not TLS: use http://`
     }
-    const { error } = await speakTls(url, tlsOf(this.#settings))
+    const { error } = await speakTls(url, { ...tlsOf(this.#settings), lookup: this.#lookup })
     const alert = /alert (certificate required|handshake failure)/i.exec(messageOf(error))?.[1]
     if (alert === undefined) return ''
     const word = alert === 'certificate required' ? 'wants' : 'may want'
     return `the server at ${url.host} ${word} a client certificate: set ES_CLIENT_CERT (${alert})`
   }
-}
 
-async function lookAtPlain(url: URL): Promise<string> {
-  // Nothing is sent to it but the hello, so it need not be trusted.
-  const { isTls } = await speakTls(url, { rejectUnauthorized: false })
-  return isTls ? `the server at ${url.host} speaks TLS: use https://` : ''
+  async #lookAtPlain(url: URL): Promise<string> {
+    // Nothing is sent to it but the hello, so it need not be trusted.
+    const { isTls } = await speakTls(url, { rejectUnauthorized: false, lookup: this.#lookup })
+    return isTls ? `the server at ${url.host} speaks TLS: use https://` : ''
+  }
 }
 
 /** What an error of a request means, in words. */
@@ -288,8 +374,8 @@ async function speakTls(url: URL, options: ConnectionOptions) {
   return { isTls, error }
 }
 
-async function speaksHttp(url: URL): Promise<boolean> {
-  const socket = connectPlain(addressOf(url))
+async function speaksHttp(url: URL, lookUp: LookupFunction): Promise<boolean> {
+  const socket = connectPlain({ ...addressOf(url), lookup: lookUp })
   let start = ''
   const { promise, resolve } = Promise.withResolvers<void>()
   socket.once('connect', () => socket.write(helloTo(url)))
@@ -312,5 +398,5 @@ function helloTo(url: URL): string {
 }
 
 function addressOf(url: URL): { readonly host: string; readonly port: number } {
-  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: portOf(url) }
+  return { host: hostOf(url), port: portOf(url) }
 }

@@ -120,7 +120,6 @@ export class DocumentSender {
       events: {
         fail: (error) => this.#fail(error),
         endOfOutput: () => undefined,
-        drained: () => undefined,
       },
       deadLetters,
       overflow: null,

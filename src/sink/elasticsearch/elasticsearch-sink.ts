@@ -47,9 +47,6 @@ export interface HeldIndex {
   readonly documentCount: number
 }
 
-/** Share of the bounds below which the pipeline is told to go on. */
-const DRAINED_SHARE = 0.75
-
 export class ElasticsearchSink implements Sink, LoadBooks {
   readonly #settings: ElasticsearchSettings
   readonly #events: SinkEvents
@@ -62,8 +59,6 @@ export class ElasticsearchSink implements Sink, LoadBooks {
   #queuedBytes = 0
   #writtenDocuments = 0
   #writtenBytes = 0
-  /** The bounds were reached, and `drained` has not been called since. */
-  #isFull = false
   #failure: Error | null = null
   #isClosed = false
   /** Called when the memory is empty. */
@@ -104,13 +99,11 @@ export class ElasticsearchSink implements Sink, LoadBooks {
 
   write(batch: SinkBatch): void {
     if (batch.ends.length === 0) return
-    if (this.#isAbove(1)) {
-      this.#isFull = true
-      if (this.#settings.dropWhenFull && this.#writer.overspill?.isFull !== false) {
-        batch.settleAll('dropped')
-        batch.releaseBody()
-        return
-      }
+    const { dropWhenFull } = this.#settings
+    if (dropWhenFull && this.#isAbove(1) && this.#writer.overspill?.isFull !== false) {
+      batch.settleAll('dropped')
+      batch.releaseBody()
+      return
     }
     const load = new Load(batch, this)
     const { body, documentCount: end } = load
@@ -151,10 +144,6 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     this.#queuedDocuments += documents
     this.#queuedBytes += bytes
     if (documents > 0) return
-    if (this.#isFull && !this.#isAbove(DRAINED_SHARE)) {
-      this.#isFull = false
-      this.#events.drained()
-    }
     if (this.#isIdle) this.#wake()
   }
 

@@ -32,6 +32,8 @@ export interface ConnectionSettings {
   /** What the program shows a server that asks who it is, or null. */
   readonly client: { readonly certificatePem: string; readonly keyPem: string } | null
   readonly proxies: ProxySettings
+  /** Hosts of URLs, in lower case, that may be link-local addresses. */
+  readonly linkLocalHosts: readonly string[]
 }
 
 /** URLs of proxies; null: none. */
@@ -46,6 +48,7 @@ export const DIRECT: ConnectionSettings = {
   caPem: null,
   client: null,
   proxies: { http: null, https: null, except: [] },
+  linkLocalHosts: [],
 }
 
 export interface ElasticsearchSettings extends DocumentSettings {

@@ -120,10 +120,11 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     consumerSeek: [[], [gone, 1, 1], [consumer, 1, 1], [consumer, 1], [consumer, 1, -3]],
     consumerRestart: [
       [],
-      [gone, 1, 2, 0],
+      [gone, 1, 2, 0, false],
+      [consumer, 1, 2, 0, false],
       [consumer, 1, 2, 0],
-      [consumer, 1, 2],
-      [consumer, 1, 2, -1],
+      [consumer, 1, 2, -1, false],
+      [consumer, 1, 2, 0, 1],
     ],
     consumerSetPassword: [[], [gone, 'a', 'b'], [consumer, 'a'], [consumer, 1, 'b']],
     consumerSetToken: [[], [gone, 'a', 1, 'b'], [consumer, 'a', -1, 'b'], [consumer, 'a', 1]],
@@ -175,6 +176,7 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [consumer, [{ ...place, assignmentId: 1 }]], // It is not held.
     ],
     consumerLeaderEpoch: [[], [gone, 1], [consumer, 1], [consumer, -1]],
+    consumerPast: [[], [gone, 1], [consumer, 1], [consumer, -1]],
     consumerClose: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 'x']],
     matcherOpen: [
       [],
@@ -211,6 +213,7 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     mockPushErrors: [[], [gone, 1, []], [mock.id, -1, []], [mock.id, 1, 1], [mock.id, 1, ['x']]],
     mockBrokerDown: [[], [gone, 1], [mock.id, 0], [mock.id, 'x'], [mock.id, 50]],
     mockBrokerUp: [[], [gone, 1], [mock.id, 0], [mock.id], [mock.id, 50]],
+    mockElect: [[], [gone, 't', 0, 1], [mock.id, 't', 0], [mock.id, 't', 0, 9], [mock.id, 1, 0, 1]],
     mockBrokerDelay: [[], [gone, 1, 0], [mock.id, 1, -1], [mock.id, 1], [mock.id, 50, 1]],
     mockClose: [[], [gone], ['1']],
   }

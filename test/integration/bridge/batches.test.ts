@@ -167,7 +167,7 @@ test('read again, a damaged batch is an error in its place; what follows is read
   bridge.consumerAssign(consumer, [{ topic: 't', partition: 0, offset: 0, assignmentId: 3 }])
   take('rewind')
   found.length = 0
-  bridge.consumerRestart(consumer, 3, 4, 1)
+  bridge.consumerRestart(consumer, 3, 4, 1, false)
   const what = { kind: 'unreadable', assignmentId: 4, code: '_BAD_MSG', offset: 0 }
   const message = 'the record batch at offset 0 is damaged: its records cannot be told apart'
   assert.deepEqual(take('unreadable'), { ...what, message })

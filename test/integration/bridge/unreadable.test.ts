@@ -8,6 +8,7 @@ const SHAPE = { slotCount: 1, bufferBytes: 65_536, recordsMax: 64 }
 const FETCH = 1
 /** Kafka's CORRUPT_MESSAGE; librdkafka calls it INVALID_MSG. */
 const CORRUPT = 2
+const REFUSED = 29
 const ID = 5
 
 const messages = Array.from({ length: 30 }, (_, index) => ({ value: `record ${index}` }))
@@ -62,4 +63,28 @@ test('nothing is delivered behind an error, until the partition is resumed', asy
   bridge.consumerResume(consumer, [ID])
   until(() => rig.fill(consumer, events) > 0)
   assert.equal(rig.runs()[0]?.coverFrom, 10)
+})
+
+test('a refusal is told again after a pause, which throws earlier reports away', async (t) => {
+  const mock = openMock(t)
+  await produce(mock, messages)
+  const consumer = openConsumer(t, mock, [], [['fetch.error.backoff.ms', '100']])
+  const rig = new Rig(t, SHAPE)
+  bridge.mockPushErrors(mock.id, FETCH, Array<number>(20).fill(REFUSED))
+  bridge.consumerAssign(consumer, [{ topic: 't', partition: 0, offset: 10, assignmentId: ID }])
+  // librdkafka reports it once, until a fetch succeeds or begins anew: as after a pause, which
+  // throws away what was fetched, reports among it.
+  for (let time = 0; time < 3; time++) {
+    const events: ConsumerEvent[] = []
+    bridge.consumerPause(consumer, [ID])
+    bridge.consumerResume(consumer, [ID])
+    until(() => {
+      assert.equal(rig.fill(consumer, events), 0)
+      return events.length > 0
+    })
+    const [event] = events
+    assert.ok(event?.kind === 'unreadable')
+    assert.deepEqual([event.code, event.offset], ['TOPIC_AUTHORIZATION_FAILED', 10])
+  }
+  bridge.consumerClose(consumer, 10_000)
 })

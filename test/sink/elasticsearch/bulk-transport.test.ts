@@ -31,7 +31,7 @@ const bodyOf = (count: number) => Buffer.from(batchOf(recordsOf(count)).body)
 test('a request carries the media type, the filter, the time-out and the pipeline', async (t) => {
   const { fake, url } = await startFake(t)
   const transport = connect(t, { urls: [`${url}/prefix`], pipeline: 'geo ip' })
-  const reply = await transport.send(bodyOf(2), 2000)
+  const reply = await transport.send(bodyOf(2), 2000, 1)
   assert.equal(reply.kind === 'answer' && reply.status, 200)
   const [request] = fake.requests
   assert.equal(request?.headers['content-type'], 'application/x-ndjson')
@@ -50,9 +50,9 @@ test('a request carries the media type, the filter, the time-out and the pipelin
 test('a new key is used from the next request on', async (t) => {
   const { fake, url } = await startFake(t)
   const transport = connect(t, { urls: [url], auth: { kind: 'apiKey', apiKey: 'old' } })
-  await transport.send(bodyOf(1), SOME_MS)
+  await transport.send(bodyOf(1), SOME_MS, 1)
   transport.setAuth({ kind: 'apiKey', apiKey: 'new' })
-  await transport.send(bodyOf(1), SOME_MS)
+  await transport.send(bodyOf(1), SOME_MS, 1)
   const keys = fake.requests.map((request) => request.headers['authorization'])
   assert.deepEqual(keys, ['ApiKey old', 'ApiKey new'])
 })
@@ -60,10 +60,15 @@ test('a new key is used from the next request on', async (t) => {
 test('bodies are compressed and requests signed when asked', async (t) => {
   const { fake, url } = await startFake(t)
   const basic = { kind: 'basic', username: 'u', password: 'p:w' } as const
-  await connect(t, { urls: [url], compression: 'gzip', auth: basic }).send(bodyOf(100), SOME_MS)
+  await connect(t, { urls: [url], compression: 'gzip', auth: basic }).send(
+    bodyOf(100),
+    SOME_MS,
+    100,
+  )
   await connect(t, { urls: [url], auth: { kind: 'apiKey', apiKey: 'abc' } }).send(
     bodyOf(1),
     SOME_MS,
+    1,
   )
   const [first, second] = fake.requests
   assert.equal(first?.headers['content-encoding'], 'gzip')
@@ -79,18 +84,18 @@ test('every way that a request can end is told apart', async (t) => {
   const body = bodyOf(2)
   for (const status of [400, 401, 413, 429, 502, 503, 504]) {
     fake.script = () => ({ kind: 'status', status, body: { error: { type: 'x' } } })
-    const reply = await transport.send(body, SOME_MS)
+    const reply = await transport.send(body, SOME_MS, 1)
     assert.deepEqual([reply.kind, reply.kind === 'answer' && reply.status], ['answer', status])
     assert.equal(reply.kind === 'answer' && reply.text, '{"error":{"type":"x"}}')
   }
   fake.script = () => ({ kind: 'hang', isApplied: false })
-  assert.equal((await transport.send(body, 150)).kind, 'timeout')
+  assert.equal((await transport.send(body, 150, 1)).kind, 'timeout')
   fake.script = () => ({ kind: 'reset', isApplied: false })
-  assert.equal((await transport.send(body, SOME_MS)).kind, 'unreachable')
+  assert.equal((await transport.send(body, SOME_MS, 1)).kind, 'unreachable')
   fake.script = () => ({ kind: 'half', isApplied: false })
-  assert.equal((await transport.send(body, SOME_MS)).kind, 'unreachable')
+  assert.equal((await transport.send(body, SOME_MS, 1)).kind, 'unreachable')
   await fake.close()
-  assert.equal((await transport.send(body, SOME_MS)).kind, 'unreachable')
+  assert.equal((await transport.send(body, SOME_MS, 1)).kind, 'unreachable')
 })
 
 test('an error costs no time that grows with the body', async (t) => {
@@ -99,7 +104,7 @@ test('an error costs no time that grows with the body', async (t) => {
   const transport = connect(t, { urls: [url] })
   const body = Buffer.alloc(8 * 1024 * 1024, 'x')
   const startedMs = performance.now()
-  await transport.send(body, SOME_MS)
+  await transport.send(body, SOME_MS, 1)
   assert(performance.now() - startedMs < 1500, 'the client copies the body byte by byte')
 })
 
@@ -108,7 +113,7 @@ test('with one of three nodes dead nearly all requests go to the others at once'
   await fakes[1]?.fake.close()
   const transport = connect(t, { urls: fakes.map(({ url }) => url) })
   const kinds: string[] = []
-  for (let at = 0; at < 30; at++) kinds.push((await transport.send(bodyOf(1), SOME_MS)).kind)
+  for (let at = 0; at < 30; at++) kinds.push((await transport.send(bodyOf(1), SOME_MS, 1)).kind)
   assert(kinds.filter((kind) => kind !== 'answer').length <= 2, kinds.join(' '))
   assert((fakes[0]?.fake.requests.length ?? 0) > 10)
   assert((fakes[2]?.fake.requests.length ?? 0) > 10)
@@ -118,7 +123,7 @@ test('close ends what is under way', async (t) => {
   const { fake, url } = await startFake(t)
   fake.script = () => ({ kind: 'hang', isApplied: false })
   const transport = connect(t, { urls: [url] })
-  const sent = transport.send(bodyOf(1), 60_000)
+  const sent = transport.send(bodyOf(1), 60_000, 1)
   await transport.close()
   assert.equal((await sent).kind, 'unreachable')
 })
@@ -137,11 +142,11 @@ test('after a time-out no connection from before is used again', async (t) => {
     return forgotten.has(port) ? { kind: 'hang', isApplied: false } : { kind: 'items' }
   }
   const transport = connect(t, { urls: [url] })
-  await Promise.all([1, 2, 3].map(() => transport.send(bodyOf(1), SOME_MS)))
+  await Promise.all([1, 2, 3].map(() => transport.send(bodyOf(1), SOME_MS, 1)))
   for (const port of ports.splice(0)) forgotten.add(port)
-  assert.equal((await transport.send(bodyOf(1), 150)).kind, 'timeout')
+  assert.equal((await transport.send(bodyOf(1), 150, 1)).kind, 'timeout')
   for (let count = 0; count < 5; count++) {
-    assert.equal((await transport.send(bodyOf(1), SOME_MS)).kind, 'answer')
+    assert.equal((await transport.send(bodyOf(1), SOME_MS, 1)).kind, 'answer')
   }
   assert.equal(new Set(ports).size, 6)
 })
@@ -155,7 +160,7 @@ test('how long the server asks to be left alone is read, up to five minutes', as
     [86_400_000, 300_000],
   ] as const) {
     fake.script = () => ({ kind: 'status', status: 429, waitMs })
-    const reply = await transport.send(bodyOf(1), SOME_MS)
+    const reply = await transport.send(bodyOf(1), SOME_MS, 1)
     assert.equal(reply.kind === 'answer' && reply.waitMs, expected)
   }
 })

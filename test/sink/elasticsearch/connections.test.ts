@@ -1,13 +1,16 @@
 /** How Elasticsearch is reached, over real sockets on loopback. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import dns from 'node:dns'
 import { readFileSync } from 'node:fs'
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import { syncBuiltinESMExports } from 'node:module'
 import { connect as connectSocket, createServer as createTcpServer } from 'node:net'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo, LookupFunction, Server } from 'node:net'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { systemClock } from '../../../src/core/clock.ts'
 import { ElasticTransport } from '../../../src/sink/elasticsearch/bulk-transport.ts'
 import { fetchBy, proxyOf } from '../../../src/sink/elasticsearch/connections.ts'
@@ -30,7 +33,7 @@ async function send(t: TestContext, url: string, connection: Partial<ConnectionS
     systemClock,
   )
   t.after(async () => await transport.close())
-  return await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'), 10_000)
+  return await transport.send(Buffer.from('{"create":{"_index":"i"}}\n{}\n'), 10_000, 1)
 }
 
 const proxied = (proxy: string, ...except: string[]) => ({
@@ -228,7 +231,79 @@ test('a redirect is not followed, and names the address to set', async (t) => {
     assert(reply.kind === 'answer' && reply.status === status)
     const said = `redirects to http://es.example.invalid/es (${status}): set ES_URL to that address`
     assert.equal(reply.text, said)
-    const asked = fetchBy(DIRECT)(`http://${node}/_bulk`, { redirect: 'manual' })
-    await assert.rejects(asked, { message: said })
+    const asked = await fetchBy(DIRECT)(`http://${node}/_bulk`, { redirect: 'manual' })
+    assert.equal(asked.status, status)
   }
+})
+
+test('an answer in an encoding that nobody asked for is refused unread', async (t) => {
+  const asked: (string | undefined)[] = []
+  const server = createServer((incoming, outgoing) => {
+    asked.push(incoming.headers['accept-encoding'])
+    incoming.resume()
+    outgoing.writeHead(200, { 'content-encoding': 'gzip', 'content-type': 'application/json' })
+    outgoing.end(gzipSync(Buffer.alloc(64 * 1024 * 1024)))
+  })
+  const url = `http://${await listen(t, server)}`
+  const reply = await send(t, url)
+  const refusal = /^the answer has Content-Encoding "gzip", which was not asked for/
+  assert.equal(reply.kind, 'unreachable')
+  assert.match(reply.kind === 'unreachable' ? reply.message : '', refusal)
+  await assert.rejects(fetchBy(DIRECT)(url, {}), { message: refusal })
+  assert.deepEqual(asked, [undefined, 'identity'])
+})
+
+test('an answer is read as far as its request explains it', async (t) => {
+  const item = '{"create":{"status":201}}'
+  let text = ''
+  const server = createServer((incoming, outgoing) => {
+    incoming.resume()
+    outgoing.end(text)
+  })
+  const url = `http://${await listen(t, server)}`
+  text = `{"errors":true,"items":[${'{},'.repeat(700_000)}${item}]}`
+  const large = await send(t, url)
+  assert.equal(large.kind, 'unreachable')
+  assert.match(large.kind === 'unreachable' ? large.message : '', /bigger than the maximum/)
+  text = `{"errors":true,"items":[${item}]}`.padEnd(1024 * 1024)
+  assert.equal((await send(t, url)).kind, 'answer')
+})
+
+test('nothing is connected to at a link-local address that is not listed', async (t) => {
+  const refusal = /169\.254\.\d+\.\d+|fe80::1|ffff|fd00/
+  for (const host of [
+    '169.254.169.254',
+    '2852039166',
+    '0xa9.254.43518',
+    '[fe80::1]',
+    '[::ffff:169.254.169.254]',
+    '[fd00:ec2::254]',
+  ]) {
+    const url = `http://${host}:9200/`
+    for (const proxies of [DIRECT.proxies, proxied('http://127.0.0.1:9').proxies]) {
+      const reply = await send(t, url, { proxies })
+      const said = reply.kind === 'unreachable' ? reply.message : ''
+      assert.match(said, refusal, url)
+      assert.match(said, /is link-local: list it in ES_LINK_LOCAL_HOSTS/)
+      const asked = fetchBy({ ...DIRECT, proxies })(url, {})
+      await assert.rejects(asked, { message: /is link-local/ })
+    }
+  }
+  const listed = { linkLocalHosts: ['[::ffff:a9fe:1]', '::ffff:a9fe:1'] }
+  const reply = await send(t, 'http://[::ffff:169.254.0.1]:9200', listed)
+  assert.doesNotMatch(reply.kind === 'unreachable' ? reply.message : '', /link-local/)
+})
+
+test('a name that resolves to a link-local address is refused, too', async (t) => {
+  t.mock.method(dns, 'lookup', ((...given: Parameters<LookupFunction>) => {
+    const [, , callback] = given
+    callback(null, [{ address: '169.254.169.254', family: 4 }])
+  }) as unknown as typeof dns.lookup)
+  syncBuiltinESMExports()
+  t.after(() => syncBuiltinESMExports())
+  const reply = await send(t, 'http://metadata.example.invalid:9200')
+  assert.match(
+    reply.kind === 'unreachable' ? reply.message : '',
+    /^metadata\.example\.invalid \(169\.254\.169\.254\) is link-local/,
+  )
 })

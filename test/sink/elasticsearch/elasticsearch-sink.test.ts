@@ -474,17 +474,15 @@ test('a request without an answer is sent again, and fewer at a time', async () 
   assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
 })
 
-test('the queue is bounded: full is told, and so is room', async () => {
+test('what is above the bound of the queue is in its gauges until it has gone', async () => {
   const bench = new SinkBench({ queueCap: 100 })
   bench.fake.script = () => ({ kind: 'status', status: 503 })
   for (let at = 0; at < 3; at++) bench.sink.write(batchOf(recordsOf(50, at * 50)))
   assert.equal(bench.sink.gauges().queuedDocuments, 150)
   bench.sink.write(batchOf(recordsOf(50, 150)))
   await bench.pass(1000)
-  assert.equal(bench.drainedCount, 0)
   bench.fake.script = () => ({ kind: 'items' })
   assert(await bench.until(() => bench.sink.gauges().queuedDocuments === 0, 60_000))
-  assert.equal(bench.drainedCount, 1)
 })
 
 test('documents are dropped only when told to, and only above the bound', async () => {

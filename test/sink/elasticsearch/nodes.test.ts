@@ -26,7 +26,6 @@ async function open(t: TestContext): Promise<Rig> {
     events: {
       fail: (error) => assert.fail(error),
       endOfOutput: () => undefined,
-      drained: () => undefined,
     },
     deadLetters: null,
     overflow: null,

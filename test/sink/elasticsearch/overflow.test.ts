@@ -120,10 +120,8 @@ test('a full spill means back-pressure, and nothing is lost', async () => {
   }
   assert(overflow.bytes <= 10_000)
   assert(bench.sink.gauges().queuedDocuments > 300, 'the pipeline sees that it is full')
-  assert.equal(bench.drainedCount, 0)
   bench.fake.script = FINE
   assert(await bench.until(allSettled(batches), 60_000))
-  assert.equal(bench.drainedCount, 1)
   assert.equal(bench.fake.documents.size, 1000)
   assert.equal(overflow.entryCount, 0)
 })

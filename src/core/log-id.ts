@@ -1,0 +1,32 @@
+/**
+ * Which log of a topic's name a record is of: what stands before topic-partition-offset in `_id`,
+ * and tells documents in the spill apart.
+ *
+ *   0a1b2c3d       Kafka's id of the topic, or what --id-prefix says; empty: nothing is known
+ *   0a1b2c3d-@7    the same, and the epoch of the leader that wrote the record: its log was cut off
+ *   @7             before that, so its offset may be another record's (bridge/native/log-past.h)
+ *
+ * No topic's name has an `@`, so the second kind is never another topic's document.
+ */
+import assert from 'node:assert/strict'
+
+export interface LogId {
+  readonly prefix: string
+  /** -1: none. */
+  readonly markEpoch: number
+}
+
+const MARKED = /^(?:(.*)-)?@(\d+)$/s
+
+export function formatLogId({ prefix, markEpoch }: LogId): string {
+  assert(markEpoch >= -1)
+  if (markEpoch < 0) return prefix
+  return prefix === '' ? `@${markEpoch}` : `${prefix}-@${markEpoch}`
+}
+
+export function parseLogId(text: string): LogId {
+  const [, prefix = '', epoch] = MARKED.exec(text) ?? []
+  return epoch === undefined
+    ? { prefix: text, markEpoch: -1 }
+    : { prefix, markEpoch: Number(epoch) }
+}

@@ -1,0 +1,158 @@
+/**
+ * The filter as a thread runs it: a SlotFilter wired to the run reports, to the credit of the
+ * output, and to what main says about names and patterns. Used by filter threads, and by ingress
+ * threads in direct mode.
+ */
+import assert from 'node:assert/strict'
+import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import { type AssignmentName, type MatchedBatch, SlotFilter, type TimeSpan } from './slot-filter.ts'
+import type { CounterRow } from '../pool/counters.ts'
+import type { RecordEncoder } from '../pool/record-encoder.ts'
+import { RUN_DROPPED_OVERFLOW, RunReports, type RunReport } from '../pool/run-reports.ts'
+import { type CreditLimits, PHASE_END, type Signals } from '../pool/signals.ts'
+import { SlotReader } from '../pool/slot-reader.ts'
+import type { Slots, SlotsMemory } from '../pool/slots.ts'
+import type { FromFilter, ToFilter } from './filter-messages.ts'
+
+/** One wait for the output or for main; then everything is looked at again. */
+const WAIT_MS = 50
+
+const NOTHING_TO_SERVE = () => undefined
+
+export interface FilterThreadOptions {
+  readonly bridge: Bridge
+  readonly pool: BridgeId
+  readonly matcher: BridgeId
+  readonly memory: SlotsMemory
+  readonly slots: Slots
+  readonly runReports: SharedArrayBuffer
+  readonly credit: CreditLimits
+  readonly encoder: RecordEncoder
+  /** Of a replay: the timestamps that are written. Null: all. */
+  readonly span: TimeSpan | null
+  readonly signals: Signals
+  readonly counters: CounterRow
+  readonly send: (message: FromFilter, transfer: readonly ArrayBuffer[]) => void
+  /** Reads main's messages that are for the filter, until there are none. */
+  readonly readMessages: () => void
+}
+
+export class FilterThread {
+  readonly #options: FilterThreadOptions
+  readonly #filter: SlotFilter
+  readonly #runReports: RunReports
+  readonly #reader: SlotReader
+  readonly #names = new Map<number, AssignmentName>()
+  /** Ids rise: one above this was never told, one below and not in #names was given away. */
+  #highestId = -1
+  #matcher: BridgeId
+  /** Main's newest matcher, while a slot is filtered with the one before. */
+  #nextMatcher: BridgeId | null = null
+  /** Set while a slot is filtered. */
+  #whileWaiting: (() => void) | null = null
+
+  constructor(options: FilterThreadOptions) {
+    const { bridge, pool, memory, encoder, span } = options
+    this.#options = options
+    this.#matcher = options.matcher
+    this.#runReports = new RunReports(options.runReports)
+    this.#reader = new SlotReader(memory.slots, memory.shape)
+    this.#filter = new SlotFilter({
+      bridge,
+      pool,
+      reader: this.#reader,
+      recordsMax: memory.shape.recordsMax,
+      encoder,
+      span,
+      nameOf: (assignmentId) => this.#nameOf(assignmentId),
+      report: (run) => this.#report(run),
+      deliver: (batch) => this.#deliver(batch),
+    })
+  }
+
+  /**
+   * Filters a slot in state FILTERING, and frees it.
+   * @param whileWaiting is called over and over while the output or main has no room. It may bring
+   * messages of main's.
+   */
+  process(slotIndex: number, whileWaiting: (() => void) | null = null): void {
+    const { slots, counters } = this.#options
+    const release = () => slots.release(slotIndex)
+    this.#whileWaiting = whileWaiting ?? NOTHING_TO_SERVE
+    const { records, matched } = this.#filter.process(slotIndex, this.#matcher, release)
+    this.#whileWaiting = null
+    if (this.#nextMatcher !== null) this.#takeMatcher(this.#nextMatcher)
+    counters.add('matched', matched)
+    counters.add('filtered', records - matched)
+    counters.set('lastNs', process.hrtime.bigint())
+  }
+
+  /** Reports the runs of a slot that the caller is about to discard. */
+  reportDropped(slotIndex: number): void {
+    this.#reader.open(slotIndex)
+    for (let runIndex = 0; runIndex < this.#reader.runCount; runIndex++) {
+      const run = this.#reader.run(runIndex)
+      this.#report({ ...run, reason: RUN_DROPPED_OVERFLOW, outsideTime: 0 })
+    }
+  }
+
+  handleMessage(message: ToFilter): void {
+    switch (message.kind) {
+      case 'names':
+        for (const { assignmentId, ...name } of message.names) {
+          this.#names.set(assignmentId, name)
+          this.#highestId = Math.max(this.#highestId, assignmentId)
+        }
+        break
+      case 'forget':
+        for (const assignmentId of message.assignmentIds) this.#names.delete(assignmentId)
+        break
+      case 'matcher':
+        if (this.#whileWaiting === null) this.#takeMatcher(message.matcher)
+        else this.#nextMatcher = message.matcher
+        break
+    }
+  }
+
+  /** Main closes an older one as soon as this is said. */
+  #takeMatcher(matcher: BridgeId): void {
+    this.#matcher = matcher
+    this.#nextMatcher = null
+    this.#options.send({ kind: 'matcherTaken', matcher }, [])
+  }
+
+  #nameOf(assignmentId: number): AssignmentName | undefined {
+    if (assignmentId > this.#highestId) {
+      // Main tells the names before it lets the ingress thread assign, so they are there to be
+      // read.
+      this.#options.readMessages()
+      assert(assignmentId <= this.#highestId, `assignment ${assignmentId} was never told`)
+    }
+    return this.#names.get(assignmentId)
+  }
+
+  /** Waits for main to make room; given up when the process ends: then the run stays unresolved. */
+  #report(run: RunReport): void {
+    while (!this.#runReports.tryWrite(run)) {
+      if (this.#options.signals.phase === PHASE_END) return
+      this.#runReports.waitForRoom(WAIT_MS)
+      this.#whileWaiting?.()
+    }
+  }
+
+  #deliver(batch: MatchedBatch): void {
+    const { signals, credit, send } = this.#options
+    while (signals.isFull(credit)) {
+      if (signals.phase === PHASE_END) return
+      signals.waitForRoom(credit, WAIT_MS)
+      this.#whileWaiting?.()
+    }
+    signals.take(batch.ends.length, batch.body.byteLength)
+    const origins = batch.runs.flatMap(({ offsets, timestampsMs, timestampTypes }) => [
+      offsets.buffer,
+      timestampsMs.buffer,
+      timestampTypes.buffer,
+    ])
+    send({ kind: 'matched', batch }, [batch.body.buffer, batch.ends.buffer, ...origins])
+  }
+}

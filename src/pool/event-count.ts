@@ -1,0 +1,55 @@
+/**
+ * Waiting for something that other threads put into shared memory: used by the ring and the stack.
+ *
+ * A waiter (1) counts itself in WAITERS, (2) reads SIGNAL, (3) tries once more, (4) waits for
+ * SIGNAL to change, with a time-out. Whoever puts something in (a) publishes it, (b) adds to
+ * SIGNAL, (c) notifies when WAITERS is not zero. A put between (3) and (4) has changed SIGNAL, so
+ * (4) returns at once; a put before (2) is found by (3). The time-out is for threads that die in
+ * between.
+ */
+
+const SIGNAL = 0
+const WAITERS = 1
+
+/** Int32 words that an EventCount takes. */
+export const EVENT_COUNT_WORDS = 2
+
+/** What an attempt gives when there is nothing. */
+export const NOTHING = -1
+
+export class EventCount {
+  readonly #words: Int32Array
+
+  /** @param words EVENT_COUNT_WORDS of them, zero at first. */
+  constructor(words: Int32Array) {
+    this.#words = words
+  }
+
+  /** Something was put in: wakes one waiter. */
+  announce(): void {
+    Atomics.add(this.#words, SIGNAL, 1)
+    if (Atomics.load(this.#words, WAITERS) > 0) Atomics.notify(this.#words, SIGNAL, 1)
+  }
+
+  /** Wakes everyone who waits, so that they look at what else has changed. */
+  wakeAll(): void {
+    Atomics.add(this.#words, SIGNAL, 1)
+    Atomics.notify(this.#words, SIGNAL)
+  }
+
+  /** Waits at most `timeoutMs` for an attempt to succeed; not on the main thread. */
+  take(attempt: () => number, timeoutMs: number): number {
+    const value = attempt()
+    if (value !== NOTHING) return value
+    const words = this.#words
+    Atomics.add(words, WAITERS, 1)
+    const signal = Atomics.load(words, SIGNAL)
+    let late = attempt()
+    if (late === NOTHING) {
+      Atomics.wait(words, SIGNAL, signal, timeoutMs)
+      late = attempt()
+    }
+    Atomics.sub(words, WAITERS, 1)
+    return late
+  }
+}

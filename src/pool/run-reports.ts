@@ -1,0 +1,118 @@
+/**
+ * What became of runs without a match, from one thread to main: a ring of entries in shared memory.
+ *
+ * Most slots hold no match, and a message each would cost more than the scan. So a thread writes
+ * one entry a run here, and main reads them in bulk, a few dozen times a second. One writer, one
+ * reader:
+ *
+ *   WRITTEN counts entries published (only the writer stores it)
+ *   READ    counts entries consumed  (only main stores it)
+ *   full when WRITTEN - READ == capacity: the writer waits for READ to change, with a time-out
+ *
+ * The store of WRITTEN publishes the entry's plain bytes; the store of READ gives the place back.
+ * Order against messages does not matter: runs tile the offsets, so the ledger takes them in any
+ * order.
+ */
+import assert from 'node:assert/strict'
+
+/** Why the records of a run are resolved without the sink. */
+export const RUN_FILTERED = 0
+/** Dropped since the queue was full (OVERFLOW_DROP_NEWEST). */
+export const RUN_DROPPED_OVERFLOW = 1
+
+export interface RunReport {
+  readonly assignmentId: number
+  readonly coverFrom: number
+  readonly coverTo: number
+  readonly recordCount: number
+  readonly valueBytes: number
+  readonly lowWatermark: number
+  readonly reason: number
+  /** Of its records, those that matched but lie outside the span of time that is wanted. */
+  readonly outsideTime: number
+  /** The time of its last record, in ms since 1970; -1: none. */
+  readonly lastTimestampMs: number
+}
+
+const WRITTEN = 0
+const READ = 1
+const HEADER_BYTES = 64
+const ENTRY_DOUBLES = 9
+
+/**
+ * About 50 ms of slots at the highest rate seen (100-byte records in slots of 256: 27,000 a
+ * second).
+ */
+export const RUN_REPORTS_MAX = 2048
+
+export class RunReports {
+  readonly memory: SharedArrayBuffer
+  readonly #words: Int32Array
+  readonly #doubles: Float64Array
+  readonly #capacity: number
+
+  constructor(memory: SharedArrayBuffer) {
+    this.memory = memory
+    this.#words = new Int32Array(memory, 0, 2)
+    this.#doubles = new Float64Array(memory, HEADER_BYTES)
+    this.#capacity = this.#doubles.length / ENTRY_DOUBLES
+    // A power of two divides 2^32, so that the counters may wrap.
+    assert(this.#capacity > 0 && (this.#capacity & (this.#capacity - 1)) === 0)
+  }
+
+  static allocate(entries = RUN_REPORTS_MAX): SharedArrayBuffer {
+    return new SharedArrayBuffer(HEADER_BYTES + entries * ENTRY_DOUBLES * 8)
+  }
+
+  /** @returns false when the log is full. */
+  tryWrite(report: RunReport): boolean {
+    const written = Atomics.load(this.#words, WRITTEN)
+    if (((written - Atomics.load(this.#words, READ)) | 0) >= this.#capacity) return false
+    const at = ((written >>> 0) % this.#capacity) * ENTRY_DOUBLES
+    const doubles = this.#doubles
+    doubles[at] = report.assignmentId
+    doubles[at + 1] = report.coverFrom
+    doubles[at + 2] = report.coverTo
+    doubles[at + 3] = report.recordCount
+    doubles[at + 4] = report.valueBytes
+    doubles[at + 5] = report.lowWatermark
+    doubles[at + 6] = report.reason
+    doubles[at + 7] = report.outsideTime
+    doubles[at + 8] = report.lastTimestampMs
+    Atomics.store(this.#words, WRITTEN, (written + 1) | 0)
+    return true
+  }
+
+  /** Waits at most `timeoutMs` for main to make room; not on the main thread. */
+  waitForRoom(timeoutMs: number): void {
+    const read = Atomics.load(this.#words, READ)
+    if (((Atomics.load(this.#words, WRITTEN) - read) | 0) < this.#capacity) return
+    Atomics.wait(this.#words, READ, read, timeoutMs)
+  }
+
+  /** Reads what is there. @returns how many entries. */
+  drain(take: (report: RunReport) => void): number {
+    const read = Atomics.load(this.#words, READ)
+    const count = (Atomics.load(this.#words, WRITTEN) - read) | 0
+    for (let index = 0; index < count; index++) {
+      const at = (((read + index) >>> 0) % this.#capacity) * ENTRY_DOUBLES
+      const doubles = this.#doubles
+      take({
+        assignmentId: doubles[at]!,
+        coverFrom: doubles[at + 1]!,
+        coverTo: doubles[at + 2]!,
+        recordCount: doubles[at + 3]!,
+        valueBytes: doubles[at + 4]!,
+        lowWatermark: doubles[at + 5]!,
+        reason: doubles[at + 6]!,
+        outsideTime: doubles[at + 7]!,
+        lastTimestampMs: doubles[at + 8]!,
+      })
+    }
+    if (count > 0) {
+      Atomics.store(this.#words, READ, (read + count) | 0)
+      Atomics.notify(this.#words, READ)
+    }
+    return count
+  }
+}

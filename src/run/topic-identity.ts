@@ -1,0 +1,108 @@
+/**
+ * What stands before topic-partition-offset in `_id`, from `--id-prefix` and Kafka's id of a topic.
+ *
+ * The prefix belongs to an assignment: it goes with the assignment's name to the threads that
+ * filter, so that whatever is made of its records (documents, those in the spill, dead letters and
+ * what is replayed of them) has one and the same `_id`.
+ */
+import type { BridgeId } from '../bridge/bridge.ts'
+import { LogpipeError } from '../core/errors.ts'
+import { type Asked, askTopicId } from '../kafka/broker-queries.ts'
+import type { FromIngress } from '../kafka/ingress-messages.ts'
+import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
+import type { OutputSettings } from './settings.ts'
+
+/** Of Kafka's 128 bits: two topics of one name meet once in 4 billion times. */
+const HEX_DIGITS = 8
+
+/** Whether the topics' ids are put to use. */
+export function needsTopicIds(output: OutputSettings): boolean {
+  if (output.kind !== 'elasticsearch') return false
+  return output.idPrefix === 'auto' && output.settings.documentId !== 'none'
+}
+
+/**
+ * @param topicId 32 hex digits; null or absent where the broker tells none.
+ * @returns the prefix, empty for none.
+ */
+export function idPrefixOf(output: OutputSettings, topicId: string | null | undefined): string {
+  if (output.kind !== 'elasticsearch' || output.idPrefix === 'none') return ''
+  if (output.idPrefix !== 'auto') return output.idPrefix
+  return (topicId ?? '').slice(0, HEX_DIGITS)
+}
+
+/**
+ * Asks for a topic's id, once, if it is put to use. Blocks for `requestMs` at most.
+ * @returns the prefix of its documents.
+ * @throws LogpipeError KAFKA_UNREACHABLE.
+ */
+export function askIdPrefix(
+  bridge: Asked,
+  consumer: BridgeId,
+  output: OutputSettings,
+  topic: string,
+  requestMs: number,
+): string {
+  if (!needsTopicIds(output)) return idPrefixOf(output, null)
+  return idPrefixOf(output, askTopicId(bridge, consumer, topic, requestMs))
+}
+
+/*
+ * What the topics that are read mean for the output, looked at as ingress threads tell of them.
+ *
+ * Names. Elasticsearch knows no capitals, so `Orders` and `orders` would mix in one index although
+ * the index is named by topic: that is refused, for the topics that were named, for those that an
+ * expression matches at the start, and for those of every assign.
+ * Ids. Without Kafka's id of a topic, `_id` does not tell it from an earlier topic of its name:
+ * that is said once.
+ */
+
+export class TopicWatch {
+  readonly #output: OutputSettings
+  readonly #tell: (notice: string) => void
+  readonly #topics = new Set<string>()
+  #toldOfIds = false
+
+  constructor(output: OutputSettings, tell: (notice: string) => void) {
+    this.#output = output
+    this.#tell = tell
+  }
+
+  /** @returns the error with which the pipeline must end, or null. */
+  look(message: FromIngress): LogpipeError | null {
+    if (message.kind === 'opened') return this.#add(message.topics)
+    if (message.kind !== 'assign') return null
+    this.#lookAtIds(message.topicIds)
+    return this.#add(message.partitions.map(({ topic }) => topic))
+  }
+
+  #add(topics: readonly string[]): LogpipeError | null {
+    const knownCount = this.#topics.size
+    for (const topic of topics) this.#topics.add(topic)
+    if (this.#topics.size === knownCount || this.#output.kind !== 'elasticsearch') return null
+    return indexNameError(this.#output.settings.index, this.#topics)
+  }
+
+  #lookAtIds(topicIds: Readonly<Record<string, string | null>>): void {
+    if (this.#toldOfIds || !needsTopicIds(this.#output)) return
+    const [without] = Object.entries(topicIds).find(([, id]) => id === null) ?? []
+    if (without === undefined) return
+    this.#toldOfIds = true
+    this.#tell(
+      `the broker tells no id of topic ${without}: _id has no prefix, and a topic that is ` +
+        'deleted and made anew meets its own past (--id-prefix TEXT gives one)',
+    )
+  }
+}
+
+/**
+ * What is wrong with the index names that these topics give; null: nothing.
+ * @param index ES_INDEX.
+ * @throws LogpipeError USAGE when no topic could make a valid name of it.
+ */
+export function indexNameError(index: string, topics: Iterable<string>): LogpipeError | null {
+  const [fault] = indexNameFaults(parseIndexPattern(index), [...topics])
+  if (fault === undefined) return null
+  const advice = 'read them by pipelines of their own, or give ES_INDEX without {topic}'
+  return new LogpipeError('INDEX_NAME', `ES_INDEX is "${index}": ${fault}; ${advice}`)
+}

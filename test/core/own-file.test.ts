@@ -1,0 +1,81 @@
+/** Files of our own: whose they are, who may read them, and who could exchange them. */
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { ownFolder, ownSecret, readOwnFile, writeOwnFile } from '../../src/core/own-file.ts'
+import { temporaryFolder } from '../helpers/program.ts'
+
+const needsRoot = process.getuid?.() === 0 ? false : 'needs root, to make what is somebody else’s'
+
+test('a file of ours is read, and closed to others first', (t) => {
+  const file = path.join(temporaryFolder(t), 'token')
+  assert.equal(readOwnFile(file), null)
+  writeOwnFile(file, 'text')
+  fs.chmodSync(file, 0o666)
+  assert.equal(readOwnFile(file), 'text')
+  assert.equal(fs.statSync(file).mode & 0o777, 0o600)
+})
+
+test('a secret is made once', (t) => {
+  const file = path.join(temporaryFolder(t), 'token')
+  assert.equal(ownSecret(file), ownSecret(file))
+  assert.match(ownSecret(file), /^[\w-]{43}\n$/)
+})
+
+test('links, second names, folders and what is too large are refused', (t) => {
+  const folder = temporaryFolder(t)
+  const file = path.join(folder, 'file')
+  const other = path.join(folder, 'other')
+  fs.writeFileSync(other, 'theirs', { mode: 0o644 })
+  fs.symlinkSync(other, file)
+  assert.throws(() => readOwnFile(file), { code: 'STORE', message: /symbolic link/ })
+  fs.rmSync(file)
+  fs.linkSync(other, file)
+  assert.throws(() => readOwnFile(file), { code: 'STORE', message: /second name/ })
+  assert.equal(fs.statSync(other).mode & 0o777, 0o644, 'and left as they were')
+  fs.rmSync(file)
+  fs.mkdirSync(file)
+  assert.throws(() => readOwnFile(file), { code: 'STORE', message: /no plain file/ })
+  fs.truncateSync(other, 4 * 1024 * 1024 + 1)
+  fs.rmSync(file, { recursive: true })
+  assert.throws(() => readOwnFile(other), { code: 'STORE', message: /larger than/ })
+})
+
+test('a folder of ours that others may write to is closed to them', (t) => {
+  const folder = path.join(temporaryFolder(t), 'made')
+  ownFolder(folder)
+  assert.equal(fs.statSync(folder).mode & 0o777, 0o700)
+  fs.chmodSync(folder, 0o777)
+  ownFolder(folder)
+  assert.equal(fs.statSync(folder).mode & 0o777, 0o755)
+})
+
+test('a folder in which another user could exchange files is refused', { skip: needsRoot }, (t) => {
+  const folder = path.join(temporaryFolder(t), 'theirs')
+  fs.mkdirSync(folder)
+  for (const mode of [0o755, 0o1777]) {
+    fs.chownSync(folder, 12_345, 12_345)
+    fs.chmodSync(folder, mode)
+    assert.throws(() => ownFolder(folder), { code: 'STORE', message: /belongs to another user/ })
+  }
+})
+
+test('a group may write where nobody else is in it', { skip: needsRoot }, (t) => {
+  const folder = path.join(temporaryFolder(t), 'shared')
+  fs.mkdirSync(folder)
+  const modeFor = (gid: number) => {
+    fs.chownSync(folder, 0, gid)
+    fs.chmodSync(folder, 0o2775)
+    ownFolder(folder)
+    return fs.statSync(folder).mode & 0o777
+  }
+  // As a scheduler gives a volume to its pod: no file of the machine knows the group.
+  assert.equal(modeFor(1_234_567), 0o775)
+  const [, , , gidOfOthers] = fs
+    .readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+    .find(([name, , , gid]) => name !== 'root' && gid !== '0') ?? ['', '', '', '1']
+  assert.equal(modeFor(Number(gidOfOthers)), 0o755)
+})
