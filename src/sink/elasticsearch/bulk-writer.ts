@@ -27,7 +27,7 @@ import { Concurrency } from './concurrency.ts'
 import { answersOf, CLUSTER, Evidence } from './evidence.ts'
 import { Health } from './health.ts'
 import { Lanes } from './index-lanes.ts'
-import { type LoadBooks, countOf, type Parcel } from './batch.ts'
+import { type InFlightBooks, countOf, type BatchSlice } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { SpillQueue } from '../spill/contract.ts'
 import { Overspill } from './overflow.ts'
@@ -47,7 +47,7 @@ export interface WriterParts {
   readonly deadLetters: DeadLetters | null
   /** The spill; null: what does not fit into the queue waits in Kafka. */
   readonly overflow: SpillQueue | null
-  readonly books: LoadBooks
+  readonly books: InFlightBooks
   /** How a document ended that was settled when it went to the spill. */
   readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
   /** Whether the memory holds more than this share of its bounds. */
@@ -143,8 +143,8 @@ export class BulkWriter {
   }
 
   /** Takes documents in. */
-  add(parcel: Parcel): void {
-    this.schedule.fresh.push(parcel)
+  add(slice: BatchSlice): void {
+    this.schedule.fresh.push(slice)
     this.pump()
   }
 
@@ -284,14 +284,14 @@ export class BulkWriter {
     this.#noteLate(flight, items.filter(({ status }) => status === 409).length, nowMs)
     this.#keepCanary(request, answer.kind === 'items' ? items.findIndex(isThere) : 0, nowMs)
     if (answer.kind === 'items') return this.#retries.answered(flight, items)
-    for (const { load, from, to } of request.parcels) load.settle(from, to, 'indexed')
+    for (const { batch, from, to } of request.slices) batch.settle(from, to, 'indexed')
     if (request.lane !== null) this.#retries.release(request.lane.index)
   }
 
   /** Documents that got no answer once, and are there: the answers are late, not the documents. */
   #noteLate({ request, startedMs }: Flight, duplicateCount: number, nowMs: number): void {
     const areThere = duplicateCount * 2 >= request.documentCount
-    const waitedMs = request.parcels.reduce((most, parcel) => Math.max(most, parcel.lateMs), 0)
+    const waitedMs = request.slices.reduce((most, slice) => Math.max(most, slice.lateMs), 0)
     if (areThere && waitedMs > 0) this.concurrency.arrivedLate(waitedMs)
     const lateMs = Math.max(areThere ? waitedMs : 0, nowMs - startedMs)
     if (lateMs < this.#parts.settings.timeoutMs || nowMs - this.#noticeMs < NOTICE_EVERY_MS) return
@@ -357,18 +357,18 @@ export class BulkWriter {
   }
 
   /** @param place of a document that is there; -1: none is. */
-  #keepCanary({ parcels }: BulkRequest, place: number, nowMs: number): void {
+  #keepCanary({ slices }: BulkRequest, place: number, nowMs: number): void {
     // Without an _id it would be written twice.
     if (place < 0 || this.#parts.settings.documentId === 'none') return
     if (nowMs - this.#canaryMs < CANARY_EVERY_MS) return
     let left = place
-    const parcel = parcels.find((each) => left < countOf(each) || (left -= countOf(each)) < 0)!
-    const { load, from } = { load: parcel.load, from: parcel.from + left }
-    const document = load.documentOf(from)
+    const slice = slices.find((each) => left < countOf(each) || (left -= countOf(each)) < 0)!
+    const { batch, from } = { batch: slice.batch, from: slice.from + left }
+    const document = batch.documentOf(from)
     if (document.length > CANARY_BYTES_MAX) return
     this.#canaryMs = nowMs
     if (this.#canaries.size >= CANARIES_MAX) this.#canaries.clear()
-    this.#canaries.set(load.indexOf(from), { body: Buffer.from(document), writtenMs: nowMs })
+    this.#canaries.set(batch.indexOf(from), { body: Buffer.from(document), writtenMs: nowMs })
   }
 
   /** Shows how others fare that are sent to this index, or to any. */
@@ -403,6 +403,6 @@ function isThere({ status }: BulkItem): boolean {
 
 /** The request, with what its documents waited for in vain. */
 function lateOf(request: BulkRequest, timeoutMs: number): BulkRequest {
-  const parcels = request.parcels.map((parcel) => ({ ...parcel, lateMs: timeoutMs }))
-  return { ...request, parcels }
+  const slices = request.slices.map((slice) => ({ ...slice, lateMs: timeoutMs }))
+  return { ...request, slices }
 }

@@ -1,9 +1,9 @@
 /**
  * The Elasticsearch output: what the pipeline sees of it (sink.ts), and the books of its memory.
  *
- * A batch becomes a Load; the writer does the rest. The pipeline reads `gauges` and stops filtering
- * while the queue is above its bounds, so what is held here is at most ES_QUEUE_CAP documents or
- * ES_QUEUE_BYTES, plus the batches that were under way when the bound was reached.
+ * A batch becomes an InFlightBatch; the writer does the rest. The pipeline reads `gauges` and stops
+ * filtering while the queue is above its bounds, so what is held here is at most ES_QUEUE_CAP
+ * documents or ES_QUEUE_BYTES, plus the batches that were under way when the bound was reached.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
@@ -17,7 +17,7 @@ import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
 import { crowdedPartitions } from './index-lanes.ts'
 import { isStubAt, readStub } from './unsendable.ts'
-import { Load, type LoadBooks, partOf, wholeOf } from './batch.ts'
+import { InFlightBatch, type InFlightBooks, partOf, wholeOf } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
@@ -47,7 +47,7 @@ export interface HeldIndex {
   readonly documentCount: number
 }
 
-export class ElasticsearchSink implements Sink, LoadBooks {
+export class ElasticsearchSink implements Sink, InFlightBooks {
   readonly #settings: ElasticsearchSettings
   readonly #events: SinkEvents
   readonly #clock: Clock
@@ -105,25 +105,25 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       batch.releaseBody()
       return
     }
-    const load = new Load(batch, this)
-    const { body, documentCount: end } = load
+    const inFlight = new InFlightBatch(batch, this)
+    const { body, documentCount: end } = inFlight
     for (let from = 0; from < end;) {
       let to = from
-      while (to < end && !isStubAt(body, load.startOf(to))) to++
-      if (to > from) this.#add(load, from, to)
-      if (to < end) this.#letGo(load, to++)
+      while (to < end && !isStubAt(body, inFlight.startOf(to))) to++
+      if (to > from) this.#add(inFlight, from, to)
+      if (to < end) this.#letGo(inFlight, to++)
       from = to
     }
   }
 
-  #add(load: Load, from: number, to: number): void {
-    this.#writer.add(partOf(wholeOf(load, this.#clock.monotonicMs()), from, to))
+  #add(inFlight: InFlightBatch, from: number, to: number): void {
+    this.#writer.add(partOf(wholeOf(inFlight, this.#clock.monotonicMs()), from, to))
   }
 
   /** A record of which no document was made is a dead letter. */
-  #letGo(load: Load, documentIndex: number): void {
-    const { index, errorType, reason, bytes, head } = readStub(load.documentOf(documentIndex))
-    const origin = load.originOf(documentIndex)
+  #letGo(inFlight: InFlightBatch, documentIndex: number): void {
+    const { index, errorType, reason, bytes, head } = readStub(inFlight.documentOf(documentIndex))
+    const origin = inFlight.originOf(documentIndex)
     if (this.#deadLetters === null) {
       const { topic, partition, offset } = origin
       const where = `the record at ${topic}-${partition} offset ${offset}`
@@ -134,7 +134,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
     const letter = { ...origin, ...why, payload: head, payloadBytes: bytes }
     this.#deadLetters.put([letter]).then(
       () => {
-        if (!this.#isClosed) load.settle(documentIndex, documentIndex + 1, 'dead_lettered')
+        if (!this.#isClosed) inFlight.settle(documentIndex, documentIndex + 1, 'dead_lettered')
       },
       (error: unknown) => this.#fail(error instanceof Error ? error : assert.fail(String(error))),
     )
