@@ -30,7 +30,7 @@ import { Lanes } from './index-lanes.ts'
 import { type InFlightBooks, countOf, type BatchSlice } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { SpillQueue } from '../spill/contract.ts'
-import { Overspill } from './overflow.ts'
+import { SpillOverflow } from './overflow.ts'
 import { bodyOf, indicesOf, type BulkRequest } from './request.ts'
 import { DocumentRetries, type Sent } from './retries.ts'
 import { Schedule } from './send-queue.ts'
@@ -46,7 +46,7 @@ export interface WriterParts {
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
   /** The spill; null: what does not fit into the queue waits in Kafka. */
-  readonly overflow: SpillQueue | null
+  readonly spill: SpillQueue | null
   readonly books: InFlightBooks
   /** How a document ended that was settled when it went to the spill. */
   readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
@@ -83,7 +83,7 @@ export class BulkWriter {
   readonly schedule: Schedule
   readonly health: Health
   readonly concurrency: Concurrency
-  readonly overspill: Overspill | null
+  readonly overflow: SpillOverflow | null
   readonly #parts: WriterParts
   readonly #clock: Clock
   readonly #retries: DocumentRetries
@@ -118,12 +118,12 @@ export class BulkWriter {
       timeoutMs: settings.timeoutMs,
       timeoutMaxMs: Math.max(settings.timeoutMs, settings.timeoutMaxMs),
     })
-    this.overspill =
-      parts.overflow === null
+    this.overflow =
+      parts.spill === null
         ? null
-        : new Overspill({
+        : new SpillOverflow({
             ...parts,
-            overflow: parts.overflow,
+            spill: parts.spill,
             schedule: this.schedule,
             health: this.health,
             wake: () => this.pump(),
@@ -158,14 +158,14 @@ export class BulkWriter {
   stop(): void {
     this.#isStopped = true
     this.#retries.stop()
-    this.overspill?.stop()
+    this.overflow?.stop()
     this.#cancelTimer()
   }
 
   /** Sends what may be sent now, and sets the timer for what may be sent later. */
   pump(): void {
     if (this.#isStopped) return
-    this.overspill?.pump()
+    this.overflow?.pump()
     for (let request = this.#nextRequest(); request !== null; request = this.#nextRequest()) {
       void this.#send(request)
     }
@@ -216,7 +216,7 @@ export class BulkWriter {
     )
     const sendMs = this.health.nextSendMs
     const nextMs = isUp || waitingMs === Infinity ? Math.max(waitingMs, sendMs) : sendMs
-    return Math.min(nextMs, this.overspill?.nextMs ?? Infinity)
+    return Math.min(nextMs, this.overflow?.nextMs ?? Infinity)
   }
 
   async #send(request: BulkRequest): Promise<void> {

@@ -77,7 +77,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
       transport: this.#transport,
       random: parts.random ?? Math.random,
       deadLetters: parts.deadLetters,
-      overflow: parts.overflow,
+      spill: parts.overflow,
       leftSpill: parts.leftSpill ?? (() => undefined),
       books: this,
       isAbove: (share) => this.#isAbove(share),
@@ -100,7 +100,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
   write(batch: SinkBatch): void {
     if (batch.ends.length === 0) return
     const { dropWhenFull } = this.#settings
-    if (dropWhenFull && this.#isAbove(1) && this.#writer.overspill?.isFull !== false) {
+    if (dropWhenFull && this.#isAbove(1) && this.#writer.overflow?.isFull !== false) {
       batch.settleAll('dropped')
       batch.releaseBody()
       return
@@ -160,19 +160,19 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
    */
   dropPartition(topic: string, partition: number): number {
     if (this.#settings.commitOn === 'spill') return 0
-    const count = this.#writer.overspill?.dropPartition(topic, partition) ?? 0
+    const count = this.#writer.overflow?.dropPartition(topic, partition) ?? 0
     if (this.#isIdle) this.#wake()
     return count
   }
 
   /** How to settle documents of a range that moved to the spill and are unsettled, by offset. */
   movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
-    return this.#writer.overspill?.movedOutIn(range) ?? new Map()
+    return this.#writer.overflow?.movedOutIn(range) ?? new Map()
   }
 
   /** Where all of those lie. */
   movedOutRanges(): readonly SourceRange[] {
-    return this.#writer.overspill?.movedOutRanges() ?? []
+    return this.#writer.overflow?.movedOutRanges() ?? []
   }
 
   crowdedPartitions(): readonly TopicPartition[] {
@@ -215,7 +215,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
       writtenBytes: this.#writtenBytes,
       retries: this.#writer.retryCount,
       rejected429: this.#writer.rejectedCount,
-      replaying: this.#writer.overspill?.isReplaying ?? false,
+      replaying: this.#writer.overflow?.isReplaying ?? false,
       trouble: this.#trouble(),
     }
   }
@@ -240,7 +240,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
 
   /** Nothing is unsettled: in memory, or in the spill where it is but a cache. */
   get #isIdle(): boolean {
-    return this.#queuedDocuments === 0 && (this.#writer.overspill?.isSettled ?? true)
+    return this.#queuedDocuments === 0 && (this.#writer.overflow?.isSettled ?? true)
   }
 
   #isAbove(share: number): boolean {

@@ -34,10 +34,10 @@ import type { Schedule } from './send-queue.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 import type { SliceQueue } from './slice-queue.ts'
 
-interface OverspillParts {
+interface OverflowParts {
   readonly settings: ElasticsearchSettings
   readonly clock: Clock
-  readonly overflow: SpillQueue
+  readonly spill: SpillQueue
   readonly schedule: Schedule
   readonly health: Health
   readonly books: InFlightBooks
@@ -64,9 +64,9 @@ const LOOK_BYTES = 16 * 1024
 /** How long a full spill, or one that has nothing to give, is left alone. */
 const PAUSE_MS = 1000
 
-export class Overspill {
-  readonly #parts: OverspillParts
-  readonly #movedOut = new MovedOut()
+export class SpillOverflow {
+  readonly #parts: OverflowParts
+  readonly #spilled = new SpilledIndex()
   #isWriting = false
   #isReading = false
   #isStopped = false
@@ -80,7 +80,7 @@ export class Overspill {
   readonly #laneBytesMax: number
   readonly #replayBooks: InFlightBooks
 
-  constructor(parts: OverspillParts) {
+  constructor(parts: OverflowParts) {
     const { settings, books } = parts
     this.#parts = parts
     this.#laneBytesMax = Math.min(LANE_BYTES, settings.bulkBytes)
@@ -108,7 +108,7 @@ export class Overspill {
 
   /** No document that lies in the spill is unsettled. */
   get isSettled(): boolean {
-    return this.#movedOut.isEmpty
+    return this.#spilled.isEmpty
   }
 
   /** When to look again without being called; Infinity: not needed. */
@@ -130,19 +130,19 @@ export class Overspill {
   }
 
   dropPartition(topic: string, partition: number): number {
-    const count = this.#parts.overflow.dropPartition(topic, partition)
-    this.#movedOut.dropPartition(topic, partition)
+    const count = this.#parts.spill.dropPartition(topic, partition)
+    this.#spilled.dropPartition(topic, partition)
     return count
   }
 
   /** How to settle the documents of a range that lie in the spill and are unsettled, by offset. */
   movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
-    return this.#movedOut.within(range)
+    return this.#spilled.within(range)
   }
 
   /** Where all of those lie. */
   movedOutRanges(): readonly SourceRange[] {
-    return this.#movedOut.ranges()
+    return this.#spilled.ranges()
   }
 
   get #nowMs(): number {
@@ -150,9 +150,9 @@ export class Overspill {
   }
 
   get #wantsRead(): boolean {
-    const { overflow, schedule } = this.#parts
+    const { spill, schedule } = this.#parts
     if (this.#isReading || schedule.replay.first !== undefined) return false
-    return this.#replayBytes < this.#replayBytesMax && overflow.waitingCount > 0
+    return this.#replayBytes < this.#replayBytesMax && spill.waitingCount > 0
   }
 
   /** What should move out next, and the index it was going to; null: the one it asks for. */
@@ -177,19 +177,19 @@ export class Overspill {
   }
 
   async #moveOut(slices: readonly BatchSlice[], where: string | null): Promise<void> {
-    const { overflow, settings, schedule, books, fail, wake } = this.#parts
+    const { spill, settings, schedule, books, fail, wake } = this.#parts
     const isCache = settings.commitOn === 'index'
-    const tags = isCache ? this.#movedOut.begin(slices) : null
+    const tags = isCache ? this.#spilled.begin(slices) : null
     const entries = slices.flatMap((slice) =>
       entriesOf(slice, where, tags?.get(slice.batch) ?? null),
     )
     this.#isWriting = true
-    const answer = await overflow.append(entries).catch(asError)
+    const answer = await spill.append(entries).catch(asError)
     this.#isWriting = false
     if (this.#isStopped) return
     if (answer instanceof Error) return fail(answer)
     if (isCache) {
-      this.#movedOut.end(slices, answer === 'stored')
+      this.#spilled.end(slices, answer === 'stored')
       // What was given away meanwhile may have been all that was unsettled: who waits looks again.
       books.held(0, 0)
     }
@@ -204,13 +204,13 @@ export class Overspill {
   }
 
   async #readBack(): Promise<void> {
-    const { overflow, schedule, settings, health, fail, wake, clock } = this.#parts
+    const { spill, schedule, settings, health, fail, wake, clock } = this.#parts
     this.#isReading = true
     const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
     const bytesMax = health.isAway ? LOOK_BYTES : settings.bulkBytes
     // By when the entries are there, documents of a batch that was refused may count once more.
     assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')
-    const entries = await overflow.read(bytesMax, isFlowing).catch(asError)
+    const entries = await spill.read(bytesMax, isFlowing).catch(asError)
     this.#isReading = false
     if (this.#isStopped) return
     if (entries instanceof Error) return fail(entries)
@@ -229,14 +229,14 @@ export class Overspill {
 
   #settled(entry: StoredEntry, outcome: Outcome): void {
     this.#inHandCount--
-    this.#parts.overflow.release([entry])
-    if (this.#parts.settings.commitOn === 'index') this.#movedOut.settle(entry.tag, outcome)
+    this.#parts.spill.release([entry])
+    if (this.#parts.settings.commitOn === 'index') this.#spilled.settle(entry.tag, outcome)
     else this.#parts.leftSpill(entry.topic, entry.partition, outcome)
   }
 
   #givenBack(entry: StoredEntry): void {
     this.#inHandCount--
-    this.#parts.overflow.unread([entry])
+    this.#parts.spill.unread([entry])
   }
 }
 
@@ -291,7 +291,7 @@ function takeBytes(line: SliceQueue, documentsMax: number): BatchSlice[] {
 /** A tag is the batch's number times this plus the document's index; 2^53 bounds the product. */
 const TAG_BATCH = 2 ** 20
 
-class MovedOut {
+class SpilledIndex {
   /** By number; from 1, so that no tag is 0. */
   readonly #batches = new Map<number, InFlightBatch>()
   readonly #numbers = new Map<InFlightBatch, number>()
