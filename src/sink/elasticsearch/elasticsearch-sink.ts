@@ -15,7 +15,7 @@ import type { SourceRange, SpillQueue } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
-import { crowdedPartitions } from './index-lanes.ts'
+import { partitionsOverQuota } from './index-lanes.ts'
 import { isStubAt, readStub } from './unsendable.ts'
 import { InFlightBatch, type InFlightBooks, partOf, wholeOf } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
@@ -175,8 +175,8 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     return this.#writer.overflow?.movedOutRanges() ?? []
   }
 
-  crowdedPartitions(): readonly TopicPartition[] {
-    return crowdedPartitions(this.#writer.schedule.lanes, this.#overflow, this.#settings)
+  partitionsOverQuota(): readonly TopicPartition[] {
+    return partitionsOverQuota(this.#writer.schedule.lanes, this.#overflow, this.#settings)
   }
 
   /** Indices that take nothing for now, and the documents that wait for each. */

@@ -68,8 +68,8 @@ export class Lane {
   readonly asking = new Map<string, Asking>()
   /** Where its documents come from, by `topic/partition`: what would be paused. */
   readonly sources = new Map<string, TopicPartition>()
-  /** It has used up its share of the room. */
-  isCrowded = false
+  /** It has used up its part of the room. */
+  isOverQuota = false
 
   constructor(index: string, reason: string, sinceMs: number) {
     this.index = index
@@ -242,26 +242,25 @@ export class Lanes {
 }
 
 /*
- * When a held index has used up its share of the room, and which partitions are then not read on.
+ * When a held index is over its quota, and which partitions are then not read on.
  *
- * Its documents wait in the spill, or without one in memory, beside those of all others. Its share
- * is half of that. Where it is used up, the partitions that its documents come from are paused:
- * what they have more of stays in Kafka, and the room that is left is for the indices that flow.
- * What was fetched of them before the pause still comes, and is taken: beyond the share, as long as
- * there is room at all.
+ * Its documents wait in the spill, or without one in memory, beside those of all others. Its quota
+ * is half of that room. Above it the partitions that its documents come from are paused: their
+ * other records stay in Kafka, and the room that is left is for the indices that flow. Records that
+ * were fetched before the pause are still taken, beyond the quota, as long as there is room at all.
  *
  * Bound. The partitions of LANES_MAX lanes.
  */
 
 /** Of the spill, or of the memory queue's documents and bytes. */
-const SHARE = 1 / 2
-/** Of its share, below which its partitions are read again: pausing costs what was fetched. */
+const QUOTA = 1 / 2
+/** Of its quota, below which its partitions are read again: pausing costs what was fetched. */
 const REOPEN_PART = 0.75
 
 const NOBODY: readonly TopicPartition[] = []
 
 /** Looks at every lane anew. @returns the partitions to be paused; one may come twice. */
-export function crowdedPartitions(
+export function partitionsOverQuota(
   lanes: Lanes,
   overflow: Pick<SpillQueue, 'bytesOfIndex'> | null,
   settings: ElasticsearchSettings,
@@ -270,8 +269,8 @@ export function crowdedPartitions(
   const partitions: TopicPartition[] = []
   for (const lane of lanes.all) {
     const used = usedPart(lane, overflow, settings)
-    lane.isCrowded = used >= (lane.isCrowded ? SHARE * REOPEN_PART : SHARE)
-    if (lane.isCrowded) partitions.push(...lane.sources.values())
+    lane.isOverQuota = used >= (lane.isOverQuota ? QUOTA * REOPEN_PART : QUOTA)
+    if (lane.isOverQuota) partitions.push(...lane.sources.values())
   }
   return partitions
 }
