@@ -23,6 +23,8 @@ export async function dispatch(argv: readonly string[], host: Host): Promise<num
       return (await import('./help.ts')).help({ ...host, args: argv })
     case 'completion':
       return runPlain('completion', context, (await import('./completion.ts')).completion)
+    case '__complete':
+      return (await import('./completion.ts')).answerShell(context)
     case 'licenses':
       return runPlain('licenses', context, licenses)
     default:

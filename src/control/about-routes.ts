@@ -2,7 +2,8 @@
  * What the dashboard must know: /api/about, how a worker is started, which names the file of the
  * workers' token and never the token; /api/options, the fields that a form has.
  */
-import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { aboutSchema, optionsSchema } from '../core/control-api.ts'
 import { propertyIsSecret, REMOTE_PROPERTIES } from '../options/remote-kafka-properties.ts'
 import { GROUPS } from '../options/spec.ts'
 import { newRouter, problems, type ControlContext } from './control-context.ts'
@@ -31,12 +32,7 @@ export function aboutRoutes(about: About): OpenAPIHono {
           description: 'So it is.',
           content: {
             'application/json': {
-              schema: z.object({
-                version: z.string(),
-                program: z.string(),
-                worker_token_file: z.string().nullable(),
-                worker_token_binds: z.boolean(),
-              }),
+              schema: aboutSchema,
             },
           },
         },
@@ -61,33 +57,6 @@ export function aboutRoutes(about: About): OpenAPIHono {
  * /api/options: the rows of the option table that are fields of a pipeline, for whoever draws a
  * form.
  */
-
-const optionSchema = z
-  .object({
-    field: z.string(),
-    variable: z.string(),
-    group: z.string(),
-    group_title: z.string(),
-    kind: z.string(),
-    choices: z.array(z.string()),
-    min: z.number().nullable(),
-    max: z.number().nullable(),
-    default: z.string().nullable(),
-    secret: z.boolean(),
-    repeatable: z.boolean(),
-    description: z.string(),
-    help: z.string().openapi({ description: 'What it costs, and when to change it.' }),
-  })
-  .openapi('Option')
-
-const propertySchema = z.object({ name: z.string(), secret: z.boolean() }).openapi('KafkaProperty')
-
-const answerSchema = z.object({
-  items: z.array(optionSchema),
-  kafka_properties: z
-    .array(propertySchema)
-    .openapi({ description: 'The librdkafka properties that kafka_config may have.' }),
-})
 
 const titles: Readonly<Record<string, string>> = GROUPS
 
@@ -121,7 +90,7 @@ export function optionRoutes(context: ControlContext): OpenAPIHono {
       responses: {
         200: {
           description: 'Fields, in the order of the table.',
-          content: { 'application/json': { schema: answerSchema } },
+          content: { 'application/json': { schema: optionsSchema } },
         },
         ...problems(),
       },

@@ -3,7 +3,9 @@
  */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { streamSSE } from 'hono/streaming'
-import { COMMAND_KINDS, EXPIRY_MS_MAX, type Command } from './commands.ts'
+import { COMMAND_KINDS, commandSchema, type CommandView } from '../core/control-api.ts'
+import { WORKER_ID_CHARS_MAX } from '../core/worker-wire.ts'
+import { EXPIRY_MS_MAX, type Command } from './commands.ts'
 import {
   idParam,
   mustPipeline,
@@ -16,24 +18,11 @@ import { Problem } from './problem.ts'
 /** Proxies close what is silent for a minute or less. */
 const SSE_SILENT_MS = 15_000
 
-const commandSchema = z
-  .object({
-    id: z.string(),
-    worker_id: z.string(),
-    pipeline_id: z.number().int(),
-    kind: z.enum(COMMAND_KINDS),
-    state: z.enum(['queued', 'sent', 'done', 'failed', 'expired']),
-    created_at: z.string(),
-    expires_at: z.string(),
-    result: z.unknown(),
-  })
-  .openapi('Command')
-
 const orderSchema = z
   .object({
     kind: z.enum(COMMAND_KINDS),
     /** Of one worker; default: every worker of the pipeline. */
-    worker_id: z.string().max(128).optional(),
+    worker_id: z.string().max(WORKER_ID_CHARS_MAX).optional(),
     limit: z.number().int().min(1).max(500).optional(),
     /** Which dead letters, as dlq-list names them; default: all. */
     ids: z.array(z.string().max(256)).max(500).optional(),
@@ -164,7 +153,7 @@ export function workersOf(context: Pick<ControlContext, 'fleet'>, pipelineId: nu
     .map(({ id }) => id)
 }
 
-function commandView(command: Command): z.infer<typeof commandSchema> {
+function commandView(command: Command): CommandView {
   return {
     id: command.id,
     worker_id: command.workerId,

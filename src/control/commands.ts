@@ -13,10 +13,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
+import type { CommandKind } from '../core/control-api.ts'
 import { Problem } from './problem.ts'
-
-export const COMMAND_KINDS = ['tail', 'dlq-list', 'dlq-replay', 'check'] as const
-export type CommandKind = (typeof COMMAND_KINDS)[number]
 
 export interface Command {
   readonly id: string

@@ -3,9 +3,10 @@
  */
 import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Clock } from '../core/clock.ts'
+import { problemSchema } from '../core/control-api.ts'
 import type { CommandQueue } from './commands.ts'
 import type { EsCollector } from './es-collector.ts'
-import type { Fleet } from './fleet.ts'
+import type { Fleet, Heartbeat } from './fleet.ts'
 import type { History } from './history.ts'
 import type { PipelineFields } from './pipeline-fields.ts'
 import { pipelineStatus } from './pipeline-status.ts'
@@ -13,7 +14,6 @@ import type { Pipeline, PipelineStore } from './pipeline-store.ts'
 import { entityTag, pipelineView, type View } from './pipeline-view.ts'
 import { Problem } from './problem.ts'
 import type { TailHub } from './tail.ts'
-import type { Heartbeat } from './worker-schemas.ts'
 
 export interface ControlContext {
   readonly clock: Clock
@@ -71,18 +71,6 @@ export const pageLimit = digits(1, 500).default(100)
 export const idParam = z.object({
   id: rowId.openapi({ param: { name: 'id', in: 'path' }, example: 1 }),
 })
-
-const problemSchema = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.number().int(),
-    detail: z.string(),
-    errors: z
-      .array(z.object({ field: z.string(), pointer: z.string(), detail: z.string() }))
-      .optional(),
-  })
-  .openapi('Problem')
 
 /** The documented answers of a route, besides its good one. */
 export function problems(...statuses: readonly number[]) {

@@ -18,8 +18,25 @@ import type { Clock } from '../core/clock.ts'
 import type { PipelineStore } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
 import { schedule, type Schedule, type Shortage } from './scheduler.ts'
-import type { Heartbeat } from './worker-schemas.ts'
 import { type Gift, GIFTS_KEPT, type WorkerRecord, type WorkerStore } from './worker-store.ts'
+
+/** What a worker says when it calls, once it was checked. */
+export interface Heartbeat {
+  readonly state: string
+  readonly pid: number | null
+  /** Which pipeline and revision the child runs; null: none. */
+  readonly pipelineId: number | null
+  readonly revision: number | null
+  /** Revision that would not run, when an older one runs in its place. */
+  readonly failedRevision: number | null
+  readonly error: { readonly message: string; readonly lines: readonly string[] } | null
+  readonly metrics: Readonly<Record<string, number>>
+  readonly deadLetters: number
+  readonly pollMs: number
+  /** Made anew at each start of sync: tells two processes of one name apart. */
+  readonly instance: string | null
+  readonly version: string | null
+}
 
 /** As the design says: silent for five polls is lost. */
 export const SILENT_POLLS_MAX = 5

@@ -3,6 +3,7 @@
  */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { historySchema, runtimeSchema } from '../core/control-api.ts'
 import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
 import { federatedMetricsText, type Reported } from '../metrics/prometheus.ts'
 import {
@@ -16,8 +17,6 @@ import {
 } from './control-context.ts'
 import { FLEET_ID, HISTORY_NAMES, HISTORY_SECONDS_MAX } from './history.ts'
 import { pipelineStatus } from './pipeline-status.ts'
-
-const numbers = z.record(z.string(), z.number())
 
 export function metricsRoutes(context: ControlContext): OpenAPIHono {
   const router = newRouter()
@@ -70,11 +69,6 @@ function addHealth(router: OpenAPIHono, context: ControlContext): void {
 }
 
 function addRuntime(router: OpenAPIHono, context: ControlContext): void {
-  const entry = z.object({
-    workers: z.array(z.string()),
-    metrics: numbers.openapi({ description: 'Summed over the workers; of times, the longest.' }),
-    rates: numbers.openapi({ description: 'Per second, over the last three seconds.' }),
-  })
   router.openapi(
     createRoute({
       method: 'get',
@@ -86,15 +80,7 @@ function addRuntime(router: OpenAPIHono, context: ControlContext): void {
           description: 'Metrics.',
           content: {
             'application/json': {
-              schema: z.object({
-                at: z.string(),
-                fleet: entry,
-                pipelines: z.array(entry.extend({ pipeline_id: z.number().int() })),
-                local: z
-                  .object({ at: z.string(), metrics: numbers })
-                  .nullable()
-                  .openapi({ description: 'A pipeline on this machine without a worker.' }),
-              }),
+              schema: runtimeSchema,
             },
           },
         },
@@ -151,14 +137,7 @@ function addHistory(router: OpenAPIHono, context: ControlContext): void {
           description: 'Points in order of time; rates are means, gauges the highest of the step.',
           content: {
             'application/json': {
-              schema: z.object({
-                pipeline_id: z.number().int(),
-                seconds: z.number().int(),
-                step_seconds: z.number(),
-                points: z.array(
-                  z.object({ at: z.string() }).catchall(z.union([z.number(), z.string()])),
-                ),
-              }),
+              schema: historySchema,
             },
           },
         },

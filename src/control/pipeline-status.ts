@@ -10,44 +10,10 @@
  *   degraded  something runs, but not as wanted: a child crashes, or an older revision runs
  *   failed    nothing runs, because the child crashes again and again
  */
+import type { PipelineState, PipelineStatus } from '../core/control-api.ts'
 import type { Command, CommandQueue } from './commands.ts'
 import type { Fleet, WorkerNow } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
-
-export const PIPELINE_STATES = [
-  'stopped',
-  'stopping',
-  'pending',
-  'starting',
-  'running',
-  'degraded',
-  'failed',
-] as const
-export type PipelineState = (typeof PIPELINE_STATES)[number]
-
-export interface PipelineStatus {
-  readonly state: PipelineState
-  /** What a person should know; null when there is nothing to say. */
-  readonly reason: string | null
-  readonly workers: readonly {
-    readonly id: string
-    readonly state: string
-    readonly revision: number | null
-    readonly error: { readonly message: string; readonly lines: readonly string[] } | null
-  }[]
-  /** The latest check of Kafka, Elasticsearch and the rest, made on a worker. */
-  readonly check: {
-    /** Of the command, whose result is the whole of it. */
-    readonly id: string
-    readonly state: string
-    readonly worker_id: string
-    readonly created_at: string
-    /** One line for each thing that is wrong. */
-    readonly wrong: readonly string[]
-    /** What was found, without the configuration. */
-    readonly result: unknown
-  } | null
-}
 
 export function pipelineStatus(
   pipeline: Pick<Pipeline, 'id' | 'enabled' | 'revision'>,

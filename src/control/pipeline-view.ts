@@ -4,6 +4,7 @@
  * The same object, edited, can be sent back by PUT: what is read-only is ignored there.
  */
 import { z } from '@hono/zod-openapi'
+import { PIPELINE_STATES, type PipelineStatus } from '../core/control-api.ts'
 import {
   fieldName,
   type FieldRow,
@@ -11,7 +12,6 @@ import {
   type PipelineFields,
   REPLICAS_MAX,
 } from './pipeline-fields.ts'
-import { PIPELINE_STATES, type PipelineStatus } from './pipeline-status.ts'
 import type { Pipeline, Revision } from './pipeline-store.ts'
 
 export type View = Record<string, unknown>

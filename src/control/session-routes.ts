@@ -3,6 +3,7 @@
  * read and no other site can use.
  */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { sessionSchema } from '../core/control-api.ts'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { isOwnersCall, SESSION_COOKIE, type AccessRules } from './access.ts'
 import { newRouter, problems } from './control-context.ts'
@@ -34,7 +35,7 @@ function addState(router: OpenAPIHono, rules: AccessRules, sessions: Sessions): 
           description: 'So it is.',
           content: {
             'application/json': {
-              schema: z.object({ signed_in: z.boolean(), token_needed: z.boolean() }),
+              schema: sessionSchema,
             },
           },
         },

@@ -8,12 +8,11 @@ import { CommandQueue } from './commands.ts'
 import type { ControlContext } from './control-context.ts'
 import type { ControlDatabase } from './database.ts'
 import { EsCollector, type Fetch } from './es-collector.ts'
-import { Fleet, SILENT_POLLS_MAX, WORKERS_MAX } from './fleet.ts'
+import { Fleet, SILENT_POLLS_MAX, WORKERS_MAX, type Heartbeat } from './fleet.ts'
 import { History, HistoryStore } from './history.ts'
 import { type FieldOption, PipelineFields } from './pipeline-fields.ts'
 import { PipelineStore } from './pipeline-store.ts'
 import { TAIL_RENEW_MS, TailHub } from './tail.ts'
-import type { Heartbeat } from './worker-schemas.ts'
 import { WorkerStore } from './worker-store.ts'
 
 export interface WiringDependencies {

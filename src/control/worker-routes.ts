@@ -5,22 +5,33 @@
  * worker shall run, and of one that it was given before, whose spill it must send first.
  */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import {
+  heartbeatAnswerSchema,
+  heartbeatSchema,
+  workerIdSchema,
+  workerSchema,
+  workerSecretSchema,
+  type HeartbeatBody,
+  type WorkerView,
+} from '../core/control-api.ts'
+import { WORKER_ID_CHARS_MAX, WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import { type Command, RESULT_BYTES_MAX } from './commands.ts'
 import { type ControlContext, newRouter, pageLimit, problems } from './control-context.ts'
-import { type WorkerNow, WORKERS_MAX } from './fleet.ts'
+import { type Heartbeat, type WorkerNow, WORKERS_MAX } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
-import { WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
-import {
-  assignmentSchema,
-  type Heartbeat,
-  heartbeatSchema,
-  leftoversSchema,
-  workerIdParam,
-  workerSchema,
-  workerSecretHeader,
-  type WorkerView,
-} from './worker-schemas.ts'
+
+const workerIdParam = z.object({
+  id: workerIdSchema.meta({ param: { name: 'id', in: 'path' }, example: 'worker-1' }),
+})
+
+const workerSecretHeader = z.object({
+  [WORKER_SECRET_HEADER]: workerSecretSchema.optional().meta({
+    description:
+      'Made by the worker at its first start. The first that comes binds the id; from then on ' +
+      'a call without it is refused (403) until the worker is deleted.',
+  }),
+})
 
 export function workerRoutes(context: ControlContext): OpenAPIHono {
   const router = newRouter()
@@ -42,7 +53,7 @@ function addList(router: OpenAPIHono, context: ControlContext): void {
           limit: pageLimit,
           cursor: z
             .string()
-            .max(128)
+            .max(WORKER_ID_CHARS_MAX)
             .default('')
             .openapi({ description: 'next_cursor of the page before.' }),
         }),
@@ -161,19 +172,7 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
           description: 'What to do.',
           content: {
             'application/json': {
-              schema: z.object({
-                assignment: assignmentSchema.nullable(),
-                leftovers: leftoversSchema.nullable(),
-                commands: z.array(
-                  z.object({
-                    id: z.string(),
-                    kind: z.string(),
-                    pipeline_id: z.number().int(),
-                    args: z.record(z.string(), z.unknown()),
-                    expires_at: z.string(),
-                  }),
-                ),
-              }),
+              schema: heartbeatAnswerSchema,
             },
           },
         },
@@ -199,7 +198,7 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
   )
 }
 
-function heartbeatOf(body: z.infer<typeof heartbeatSchema>): Heartbeat {
+function heartbeatOf(body: HeartbeatBody): Heartbeat {
   return {
     state: body.state,
     pid: body.pid,
@@ -234,7 +233,7 @@ function assignmentOf(context: ControlContext, id: string) {
 function leftoversOf(
   context: ControlContext,
   workerId: string,
-  { leftovers: pipelineId, leftovers_revision: number }: z.infer<typeof heartbeatSchema>,
+  { leftovers: pipelineId, leftovers_revision: number }: HeartbeatBody,
 ) {
   const wasGiven = pipelineId !== null && context.fleet.wasGiven(workerId, pipelineId)
   const pipeline = wasGiven ? context.pipelines.get(pipelineId) : undefined

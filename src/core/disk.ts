@@ -1,7 +1,7 @@
 /**
- * The few things that the spill and the dead letters ask of a disk, so that a test can own it: lose
- * what was not synced, fill up, refuse. `nodeDisk` is the real one. Errors have the `code` of
- * Node's own; of a full disk they name the file, the size, and what to do.
+ * The few things that the spill, the dead letters and the output file ask of a disk, so that a test
+ * can own it: lose what was not synced, fill up, refuse. `nodeDisk` is the real one. Errors have
+ * the `code` of Node's own; of a full disk they name the file, the size, and what to do.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
@@ -11,12 +11,19 @@ import { diskFault } from './errors.ts'
 export interface DiskFile {
   /** Writes all of it at a place in the file; on an error, part of it may be there. */
   write(bytes: Uint8Array, position: number): Promise<void>
-  /** The content, and the size, survive a crash once this resolves (fdatasync). */
-  datasync(): Promise<void>
+  /** Writes at the end, as much as the system takes at once. @returns how many bytes */
+  append(bytes: Uint8Array): Promise<number>
+  /**
+   * The content, and the size, survive a crash once this resolves (fdatasync).
+   * @param byteCount what may be lost where it fails, for the error
+   */
+  datasync(byteCount?: number): Promise<void>
   /** @returns how many bytes were read; fewer than asked for only at the file's end. */
   read(into: Uint8Array, position: number): Promise<number>
   truncate(size: number): Promise<void>
   size(): Promise<number>
+  /** No pipe, no device, no folder. */
+  isRegular(): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -28,8 +35,13 @@ export interface Disk {
   makeDirectory(directory: string, whose: 'own' | 'shared'): Promise<void>
   /** Names of the files in it; none when there is no such directory. */
   list(directory: string): Promise<string[]>
-  /** `create`: must not exist yet. `update`: to cut and append. `read`: changes nothing. */
-  open(file: string, mode: 'create' | 'update' | 'read'): Promise<DiskFile>
+  /**
+   * `create`: must not exist yet. `update`: to cut and append. `read`: changes nothing. `append`:
+   * only at the end, and made where it does not exist, with what the umask allows.
+   */
+  open(file: string, mode: keyof typeof OPEN_FLAGS): Promise<DiskFile>
+  /** Null: there is none. */
+  kindOf(file: string): Promise<'regular' | 'other' | null>
   remove(file: string): Promise<void>
   /** Gives a file another name, in place of what had it. Call syncDirectory for it to last. */
   rename(from: string, to: string): Promise<void>
@@ -49,12 +61,15 @@ export interface Locks {
 }
 
 const FILE_MODE = 0o600
+/** Of a file that is made for others to read: what the umask allows. */
+const SHARED_FILE_MODE = 0o666
 const DIRECTORY_MODE = 0o700
 
 const OPEN_FLAGS = {
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
   update: constants.O_RDWR,
   read: constants.O_RDONLY,
+  append: constants.O_RDWR | constants.O_CREAT | constants.O_APPEND,
 } as const
 
 export const nodeDisk: Disk = {
@@ -76,7 +91,16 @@ export const nodeDisk: Disk = {
     }
   },
   async open(file, mode) {
-    return new NodeFile(file, await naming(file, 0, () => open(file, OPEN_FLAGS[mode], FILE_MODE)))
+    const bits = mode === 'append' ? SHARED_FILE_MODE : FILE_MODE
+    return new NodeFile(file, await naming(file, 0, () => open(file, OPEN_FLAGS[mode], bits)))
+  },
+  async kindOf(file) {
+    try {
+      return (await stat(file)).isFile() ? 'regular' : 'other'
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return null
+      throw error
+    }
   },
   async remove(file) {
     await rm(file, { force: true })
@@ -178,8 +202,13 @@ class NodeFile implements DiskFile {
     })
   }
 
-  async datasync(): Promise<void> {
-    await naming(this.#path, 0, () => this.#handle.datasync())
+  async append(bytes: Uint8Array): Promise<number> {
+    const write = () => this.#handle.write(bytes, 0, bytes.length, null)
+    return (await naming(this.#path, bytes.length, write)).bytesWritten
+  }
+
+  async datasync(byteCount = 0): Promise<void> {
+    await naming(this.#path, byteCount, () => this.#handle.datasync())
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -198,6 +227,10 @@ class NodeFile implements DiskFile {
 
   async size(): Promise<number> {
     return (await this.#handle.stat()).size
+  }
+
+  async isRegular(): Promise<boolean> {
+    return (await this.#handle.stat()).isFile()
   }
 
   async close(): Promise<void> {

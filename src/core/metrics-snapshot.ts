@@ -3,15 +3,12 @@
  * read it: the control plane on the same machine, and sync in the home of its child.
  */
 import { open } from 'node:fs/promises'
+import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from './worker-wire.ts'
 
 /** Older than this, whoever wrote it has stopped. */
 const FRESH_MS = 10_000
 /** A snapshot has some kilobytes. */
 const BYTES_MAX = 262_144
-/** As many as a heartbeat may carry. */
-export const SNAPSHOT_METRICS_MAX = 200
-/** What Prometheus allows too. */
-export const METRIC_NAME = /^[a-z][a-z0-9_]{0,79}$/
 
 export interface MetricsSnapshot {
   readonly atMs: number

@@ -20,11 +20,11 @@
  */
 import assert from 'node:assert/strict'
 import { systemClock, type Clock } from '../core/clock.ts'
+import { nodeDisk, type Disk, type Locks } from '../core/disk.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { CreditLimits } from '../pool/signals.ts'
 import { BatchQueue, type Group } from './batch-queue.ts'
-import { OutputFile, realDisk, type Disk } from './output-file.ts'
-import type { Locks } from '../core/disk.ts'
+import { OutputFile } from './output-file.ts'
 import type { Sink, SinkBatch, SinkEvents, SinkGauges } from './sink.ts'
 
 export interface FileSinkOptions {
@@ -77,7 +77,7 @@ export class FileSink implements Sink {
     this.#options = options
     this.#events = events
     this.#clock = injected.clock ?? systemClock
-    this.#file = new OutputFile(options.path, injected.disk ?? realDisk, injected.locks ?? null)
+    this.#file = new OutputFile(options.path, injected.disk ?? nodeDisk, injected.locks ?? null)
     this.#queue = new BatchQueue(this.#clock)
   }
 

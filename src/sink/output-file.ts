@@ -13,64 +13,9 @@
  * A file that is made here, or renamed, is durable only when its directory is: that is synced too.
  */
 import assert from 'node:assert/strict'
-import { open, rename, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { naming, type Locks } from '../core/disk.ts'
-
-/** What is used of a FileHandle. */
-export interface DiskFile {
-  write(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    position: null,
-  ): Promise<{ readonly bytesWritten: number }>
-  read(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    position: number,
-  ): Promise<{ readonly bytesRead: number }>
-  datasync(): Promise<void>
-  truncate(size: number): Promise<void>
-  stat(): Promise<{ readonly size: number; isFile(): boolean }>
-  close(): Promise<void>
-}
-
-/** The disk; tests make it full or broken. */
-export interface Disk {
-  /** For reading and appending; made when it does not exist, with what the umask allows. */
-  open(file: string): Promise<DiskFile>
-  /** Null: there is none. */
-  stat(file: string): Promise<{ isFile(): boolean } | null>
-  rename(from: string, to: string): Promise<void>
-  syncDirectory(directory: string): Promise<void>
-}
-
-export const realDisk: Disk = {
-  open: (file) => open(file, 'a+', 0o666),
-  async stat(file) {
-    try {
-      return await stat(file)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return null
-      throw error
-    }
-  },
-  rename,
-  async syncDirectory(directory) {
-    const handle = await open(directory, 'r')
-    try {
-      await handle.sync()
-    } catch (error) {
-      // Some network and FUSE file systems know no sync of directories.
-      if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOTSUP') throw error
-    } finally {
-      await handle.close()
-    }
-  },
-}
+import { errorCode, type Disk, type DiskFile, type Locks } from '../core/disk.ts'
 
 const NEWLINE = Buffer.from('\n')
 
@@ -111,17 +56,13 @@ export class OutputFile {
   async append(bytes: Uint8Array): Promise<void> {
     const handle = this.#handle
     assert(handle !== null)
-    await naming(this.#path, bytes.length, () => this.#writeAll(handle, bytes))
-  }
-
-  async #writeAll(handle: DiskFile, bytes: Uint8Array): Promise<void> {
     let at = 0
     while (at < bytes.length) {
-      const { bytesWritten } = await handle.write(bytes, at, bytes.length - at, null)
+      const byteCount = await handle.append(bytes.subarray(at))
       // A file that takes nothing and gives no error would be written to for ever.
-      if (bytesWritten === 0) throw new LogpipeError('OUTPUT_WRITE', 'write(2) wrote nothing')
-      at += bytesWritten
-      this.#size += bytesWritten
+      if (byteCount === 0) throw new LogpipeError('OUTPUT_WRITE', 'write(2) wrote nothing')
+      at += byteCount
+      this.#size += byteCount
     }
   }
 
@@ -130,7 +71,7 @@ export class OutputFile {
     assert(this.#handle !== null)
     const size = this.#size
     const handle = this.#handle
-    await naming(this.#path, size - this.#durableSize, () => handle.datasync())
+    await handle.datasync(size - this.#durableSize)
     this.#durableSize = size
   }
 
@@ -138,8 +79,7 @@ export class OutputFile {
   async cutBack(): Promise<boolean> {
     if (this.#handle === null || this.#size === this.#durableSize) return true
     try {
-      const { size } = await this.#handle.stat()
-      if (size !== this.#size) return false
+      if ((await this.#handle.size()) !== this.#size) return false
       await this.#handle.truncate(this.#durableSize)
       this.#size = this.#durableSize
       return true
@@ -159,7 +99,7 @@ export class OutputFile {
     const numbered = (index: number) => (index === 0 ? this.#path : `${this.#path}.${index}`)
     // Files behind a gap in the numbers stay: they move on when the gap is filled.
     let free = 1
-    while (free < keep && (await this.#disk.stat(numbered(free))) !== null) free++
+    while (free < keep && (await this.#disk.kindOf(numbered(free))) !== null) free++
     for (let index = free; index > 0; index--) {
       await this.#disk.rename(numbered(index - 1), numbered(index))
     }
@@ -182,16 +122,24 @@ export class OutputFile {
   }
 
   async #open(): Promise<void> {
-    const known = await this.#disk.stat(this.#path)
-    if (known !== null && !known.isFile()) throw this.#notAFile()
-    this.#handle = await this.#disk.open(this.#path)
-    const opened = await this.#handle.stat()
-    if (!opened.isFile()) throw this.#notAFile()
+    const known = await this.#disk.kindOf(this.#path)
+    if (known === 'other') throw this.#notAFile()
+    this.#handle = await this.#disk.open(this.#path, 'append')
+    if (!(await this.#handle.isRegular())) throw this.#notAFile()
     this.#takeLock()
-    this.#size = opened.size
-    this.#durableSize = opened.size
-    if (known === null) await this.#disk.syncDirectory(path.dirname(path.resolve(this.#path)))
+    this.#size = await this.#handle.size()
+    this.#durableSize = this.#size
+    if (known === null) await this.#syncDirectory(path.dirname(path.resolve(this.#path)))
     await this.#endTornLine(this.#handle)
+  }
+
+  /** Some network and FUSE file systems know no sync of directories. */
+  async #syncDirectory(directory: string): Promise<void> {
+    try {
+      await this.#disk.syncDirectory(directory)
+    } catch (error) {
+      if (!['EINVAL', 'ENOTSUP'].includes(errorCode(error))) throw error
+    }
   }
 
   /** The file's own: it moves with it when another program renames it. */
@@ -211,8 +159,8 @@ export class OutputFile {
   async #endTornLine(handle: DiskFile): Promise<void> {
     if (this.#size === 0) return
     const last = Buffer.alloc(1)
-    const { bytesRead } = await handle.read(last, 0, 1, this.#size - 1)
-    if (bytesRead === 0 || last.equals(NEWLINE)) return
+    const byteCount = await handle.read(last, this.#size - 1)
+    if (byteCount === 0 || last.equals(NEWLINE)) return
     await this.append(NEWLINE)
     await this.sync()
   }
@@ -224,7 +172,7 @@ export class OutputFile {
 
   #openError(error: unknown): LogpipeError {
     const directory = path.dirname(path.resolve(this.#path))
-    const code = codeOf(error)
+    const code = errorCode(error)
     const hint =
       code === 'ENOENT' || code === 'ENOTDIR'
         ? `the directory ${directory} does not exist: make it first`
@@ -232,10 +180,4 @@ export class OutputFile {
     const message = `the output file ${this.#path} cannot be opened for appending: ${hint}`
     return new LogpipeError('OUTPUT_OPEN', message, { cause: error })
   }
-}
-
-/** The system's name of an error, or an empty string. */
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  return (error as NodeJS.ErrnoException).code ?? ''
 }

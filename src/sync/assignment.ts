@@ -4,8 +4,10 @@
  * The worker does not trust the control plane with its machine: only variables that are remote
  * options are taken, so that no program and no file can be named from afar.
  */
-import { isRemoteVariable } from '../options/remote-options.ts'
+import { z } from 'zod'
+import { assignmentSchema, leftoversSchema, orderSchema } from '../core/control-api.ts'
 import { LogpipeError } from '../core/errors.ts'
+import { isRemoteVariable } from '../options/remote-options.ts'
 
 export interface Assignment {
   readonly pipelineId: number
@@ -43,67 +45,77 @@ export interface Orders {
   readonly commands: readonly Command[]
 }
 
+// What a folder is named after: a number cannot lead out of the home.
+const idSchema = z.number().int().positive()
+const ownSchema = assignmentSchema.pick({ variables: true, secrets: true }).extend({
+  revision: idSchema,
+})
+/** As it comes, and as it is in a file: there without what an older version did not save. */
+const wireSchema = ownSchema.extend({
+  pipeline_id: idSchema,
+  name: z.string().catch(''),
+  desired_state: z.literal('running'),
+  fallback: ownSchema.nullish().catch(null),
+})
+const answerSchema = z.object({
+  assignment: z.unknown().optional(),
+  leftovers: z.unknown().optional(),
+  // None for what cannot be understood: the control plane lets it expire.
+  commands: z.array(orderSchema.extend({ pipeline_id: idSchema }).nullable().catch(null)).catch([]),
+})
+
 /** A heartbeat's answer. @throws LogpipeError CONTROL when it is not one. */
 export function parseOrders(answer: unknown): Orders {
-  const { assignment, leftovers, commands } = objectOf(answer, 'the answer')
+  const { assignment, leftovers, commands } = believed(answerSchema, answer, 'the answer')
   const orders = {
     assignment: null,
     refusal: null,
     refusedPipelineId: null,
     leftovers: parseLeftovers(leftovers),
-    commands: Array.isArray(commands) ? commands.flatMap(parseCommand) : [],
+    commands: commands.flatMap((command) => (command === null ? [] : [commandOf(command)])),
   }
   if (assignment === null || assignment === undefined) return orders
   try {
     return { ...orders, assignment: parseAssignment(assignment) }
   } catch (error) {
     if (!(error instanceof LogpipeError)) throw error
-    return { ...orders, refusal: error.message, refusedPipelineId: pipelineIdOf(assignment) }
+    const { data } = wireSchema.pick({ pipeline_id: true }).safeParse(assignment)
+    return { ...orders, refusal: error.message, refusedPipelineId: data?.pipeline_id ?? null }
   }
 }
 
 /** Null also for what this version may not take: it cannot be drained with that. */
 function parseLeftovers(given: unknown): Orders['leftovers'] {
   if (given === undefined) return undefined
-  return unlessRefused(() => {
-    const fields = objectOf(given, 'leftovers')
-    return {
-      pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
-      secrets: variablesOf(fields['secrets'], 'secrets'),
-    }
-  })
+  const { data } = leftoversSchema.extend({ pipeline_id: idSchema }).safeParse(given)
+  return data === undefined || refusedVariable(data.secrets) !== undefined
+    ? null
+    : { pipelineId: data.pipeline_id, secrets: data.secrets }
 }
 
-function pipelineIdOf(assignment: unknown): number | null {
-  return unlessRefused(() =>
-    countOf(objectOf(assignment, 'the assignment')['pipeline_id'], 'pipeline_id'),
-  )
-}
-
-/** Also from a file. Null where nothing shall run. */
+/** Also from a file. Null where nothing shall run. @throws LogpipeError CONTROL */
 export function parseAssignment(given: unknown): Assignment | null {
-  const fields = objectOf(given, 'the assignment')
-  if (fields['desired_state'] !== 'running') return null
-  const variables = variablesOf(fields['variables'], 'variables')
-  const secrets = variablesOf(fields['secrets'], 'secrets')
-  const assignment = {
-    // A folder is named after it: a number cannot lead out of the home.
-    pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
-    name: typeof fields['name'] === 'string' ? fields['name'] : '',
-    revision: countOf(fields['revision'], 'revision'),
-    variables,
-    secrets,
+  const { desired_state: wanted } = believed(wantedSchema, given, 'the assignment')
+  if (wanted !== 'running') return null
+  const wire = believed(wireSchema, given, 'the assignment')
+  const { pipeline_id: pipelineId, name, revision, variables, secrets, fallback } = wire
+  const wrong = refusedVariable(variables, secrets)
+  if (wrong !== undefined) {
+    throw refused(`the variable ${wrong} may not be set by a control plane`)
   }
-  return { ...assignment, fallback: fallbackOf(fields['fallback'], assignment) }
+  const assignment = { pipelineId, name, revision, variables, secrets }
+  // None when it may not be taken: it is not what shall run.
+  const isFallback =
+    fallback !== null &&
+    fallback !== undefined &&
+    refusedVariable(fallback.variables, fallback.secrets) === undefined
+  return {
+    ...assignment,
+    fallback: isFallback ? { ...assignment, ...fallback, fallback: null } : null,
+  }
 }
 
-/** None when it cannot be understood: it is not what shall run. */
-function fallbackOf(given: unknown, of: Omit<Assignment, 'fallback'>): Assignment | null {
-  if (given === null || given === undefined) return null
-  const { pipelineId, name } = of
-  const more = { pipeline_id: pipelineId, name, desired_state: 'running', fallback: null }
-  return unlessRefused(() => parseAssignment({ ...objectOf(given, 'the fallback'), ...more }))
-}
+const wantedSchema = z.object({ desired_state: z.unknown() })
 
 export function hasSecrets({ secrets }: Assignment): boolean {
   return Object.keys(secrets).length > 0
@@ -140,54 +152,27 @@ function sameTexts(
   )
 }
 
-/** None for what cannot be understood: the control plane lets it expire. */
-function parseCommand(given: unknown): Command[] {
-  const command = unlessRefused(() => {
-    const fields = objectOf(given, 'a command')
-    return {
-      id: String(fields['id']),
-      kind: String(fields['kind']),
-      pipelineId: countOf(fields['pipeline_id'], 'pipeline_id'),
-      args: objectOf(fields['args'] ?? {}, 'args'),
-      expiresMs: Date.parse(String(fields['expires_at'])),
-    }
-  })
-  return command === null ? [] : [command]
+function commandOf(order: z.infer<typeof orderSchema>): Command {
+  const { id, kind, pipeline_id: pipelineId, args, expires_at: expiresAt } = order
+  return { id, kind, pipelineId, args, expiresMs: Date.parse(expiresAt) }
 }
 
-/** Null for what is not as expected. */
-function unlessRefused<Value>(parse: () => Value): Value | null {
-  try {
-    return parse()
-  } catch (error) {
-    if (error instanceof LogpipeError) return null
-    throw error
-  }
+/** The first variable that a control plane may not set; a name that comes twice is asked twice. */
+function refusedVariable(...each: readonly Assignment['variables'][]): string | undefined {
+  const pairs = each.flatMap((variables) => Object.entries(variables))
+  return pairs.find(([name, value]) => !isRemoteVariable(name, value))?.[0]
 }
 
-function objectOf(given: unknown, what: string): Readonly<Record<string, unknown>> {
-  if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
-    return given as Readonly<Record<string, unknown>>
-  }
-  throw refused(`expected ${what} to be an object`)
-}
-
-/** Names of variables and their values, each of which a control plane may set. */
-function variablesOf(given: unknown, what: string): Readonly<Record<string, string>> {
-  const variables: Record<string, string> = {}
-  for (const [name, value] of Object.entries(objectOf(given, what))) {
-    if (typeof value !== 'string') throw refused(`expected ${what} to be texts`)
-    if (!isRemoteVariable(name, value)) {
-      throw refused(`the variable ${name} may not be set by a control plane`)
-    }
-    variables[name] = value
-  }
-  return variables
-}
-
-function countOf(given: unknown, what: string): number {
-  if (typeof given === 'number' && Number.isSafeInteger(given) && given > 0) return given
-  throw refused(`expected ${what} to be a whole number above 0`)
+/** @throws LogpipeError CONTROL for what is not of that shape. */
+function believed<Schema extends z.ZodType>(
+  schema: Schema,
+  given: unknown,
+  what: string,
+): z.infer<Schema> {
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw refused([what, ...(issue?.path ?? [])].join(': ') + `: ${issue?.message ?? 'wrong'}`)
 }
 
 function refused(detail: string): LogpipeError {

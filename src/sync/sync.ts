@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
+import { ERROR_CHARS_MAX, TAIL_ENTRIES_MAX } from '../core/control-api.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
 import { WORKER_ID } from '../core/worker-wire.ts'
@@ -60,9 +61,6 @@ interface SyncView {
   /** The numbers of its child's snapshot; none without a fresh one. */
   readonly metrics: Readonly<Record<string, number>>
 }
-
-/** Of an error's message: the control plane refuses a heartbeat with a longer one. */
-const MESSAGE_CHARS = 4096
 
 /** @throws LogpipeError USAGE for a wrong worker id, LOCKED or SYNC for its folder. */
 export async function startSync(
@@ -255,7 +253,7 @@ class Agent {
       pipeline_id: status.pipelineId,
       revision: status.revision,
       failed_revision: status.failedRevision,
-      error: error === null ? null : { ...error, message: error.message.slice(0, MESSAGE_CHARS) },
+      error: error === null ? null : { ...error, message: error.message.slice(0, ERROR_CHARS_MAX) },
       metrics,
       leftovers: this.#supervisor.leftovers.asksSecretsOf,
       leftovers_revision: this.#supervisor.leftovers.asksRevision,
@@ -279,8 +277,7 @@ class Agent {
  * go: a tail shows what is new, and is a sample anyway.
  */
 
-/** As the control plane takes them. */
-const ENTRIES_MAX = 200
+/** Somewhat below what the control plane takes. */
 const ENTRY_CHARS_MAX = 16_000
 /** All of a heartbeat together stays far below its 4 MiB, in UTF-8 too. */
 const ALL_CHARS_MAX = 1_000_000
@@ -296,7 +293,7 @@ export class TailBuffer {
     for (const entry of entries) {
       if (typeof entry === 'string') this.#entries.push(entry.slice(0, ENTRY_CHARS_MAX))
     }
-    this.#entries = this.#entries.slice(-ENTRIES_MAX)
+    this.#entries = this.#entries.slice(-TAIL_ENTRIES_MAX)
   }
 
   /** What there is, once. */

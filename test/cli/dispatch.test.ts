@@ -43,6 +43,7 @@ test('help is printed, whatever else is wrong on the line', async () => {
     [['help', 'spill'], /^SPILL\n[^]+^NAME\n {4}logpipe spill - /m],
     [['help', '--man'], /^\.TH LOGPIPE 1 /],
     [['completion', 'bash'], /^complete -F _logpipe logpipe$/m],
+    [['__complete', 'bench', 'pr'], /^produce\t/],
     [['licenses'], /LICENSE/],
     [['completion', '--help'], /^Usage: logpipe completion bash\|zsh\|fish$/m],
     [['help', 'completion'], /^Usage: logpipe completion bash\|zsh\|fish$/m],

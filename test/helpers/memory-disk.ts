@@ -42,12 +42,17 @@ export class MemoryDisk implements Disk {
       .map((name) => path.basename(name))
   }
 
-  async open(file: string, mode: 'create' | 'update' | 'read'): Promise<DiskFile> {
+  async kindOf(file: string): Promise<'regular' | null> {
+    this.before('kindOf', file)
+    return this.#names.has(file) ? 'regular' : null
+  }
+
+  async open(file: string, mode: 'create' | 'update' | 'read' | 'append'): Promise<DiskFile> {
     await turn()
     this.before(`open ${mode}`, file)
     let inode = this.#names.get(file)
-    if (mode === 'create') {
-      if (inode !== undefined) throw diskError('EEXIST')
+    if (mode === 'create' && inode !== undefined) throw diskError('EEXIST')
+    if (mode === 'create' || (mode === 'append' && inode === undefined)) {
       inode = { content: Buffer.alloc(0), durable: Buffer.alloc(0), pending: [] }
       this.#names.set(file, inode)
     }
@@ -170,6 +175,15 @@ class MemoryFile implements DiskFile {
     inode.content = patched(inode.content, bytes, position)
     inode.pending.push({ bytes, position })
     if (isFull) throw diskError('ENOSPC')
+  }
+
+  async append(bytes: Uint8Array): Promise<number> {
+    await this.write(bytes, this.#inode.content.length)
+    return bytes.length
+  }
+
+  async isRegular(): Promise<boolean> {
+    return true
   }
 
   async datasync(): Promise<void> {

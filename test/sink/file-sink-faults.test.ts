@@ -12,9 +12,9 @@ import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import * as fc from 'fast-check'
 import { ManualClock } from '../../src/core/clock.ts'
+import { nodeDisk, type Disk, type DiskFile } from '../../src/core/disk.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { FileSink } from '../../src/sink/file-sink.ts'
-import { realDisk, type Disk, type DiskFile } from '../../src/sink/output-file.ts'
 import { RecordedBatch, RecordedEvents } from './recorded-batch.ts'
 
 function temporaryDirectory(t: TestContext): string {
@@ -28,31 +28,28 @@ type Operation = 'write' | 'datasync' | 'truncate' | 'close'
 /** The real disk, but each operation is shown to `before` first, which may throw or wait. */
 function faultyDisk(before: (operation: Operation) => void | Promise<void>, shortBytes = 0): Disk {
   const wrap = (file: DiskFile): DiskFile => ({
-    async write(bytes, offset, length, position) {
+    write: (bytes, position) => file.write(bytes, position),
+    async append(bytes) {
       await before('write')
-      return file.write(
-        bytes,
-        offset,
-        shortBytes > 0 ? Math.min(shortBytes, length) : length,
-        position,
-      )
+      return file.append(shortBytes > 0 ? bytes.subarray(0, shortBytes) : bytes)
     },
-    read: (bytes, offset, length, position) => file.read(bytes, offset, length, position),
-    async datasync() {
+    read: (into, position) => file.read(into, position),
+    async datasync(byteCount) {
       await before('datasync')
-      return file.datasync()
+      return file.datasync(byteCount)
     },
     async truncate(size) {
       await before('truncate')
       return file.truncate(size)
     },
-    stat: () => file.stat(),
+    size: () => file.size(),
+    isRegular: () => file.isRegular(),
     async close() {
       await file.close()
       await before('close')
     },
   })
-  return { ...realDisk, open: async (file) => wrap(await realDisk.open(file)) }
+  return { ...nodeDisk, open: async (file, mode) => wrap(await nodeDisk.open(file, mode)) }
 }
 
 function systemError(code: string): Error {
@@ -196,10 +193,10 @@ test('a new file is not open before its directory is on the disk', async (t) => 
   const file = path.join(temporaryDirectory(t), 'out')
   const synced: string[] = []
   const disk: Disk = {
-    ...realDisk,
+    ...nodeDisk,
     syncDirectory: async (directory) => {
       synced.push(directory)
-      await realDisk.syncDirectory(directory)
+      await nodeDisk.syncDirectory(directory)
     },
   }
   const { sink } = await openSink(file, disk)
@@ -227,7 +224,7 @@ test('a file system of 64 KiB that fills up keeps exactly what is settled', asyn
     return
   }
   const file = path.join(directory, 'out')
-  const { sink, events } = await openSink(file, realDisk)
+  const { sink, events } = await openSink(file, nodeDisk)
   let settled = ''
   for (let index = 0; index < 20 && events.failures.length === 0; index++) {
     const text = `${String(index).padEnd(6999, '.')}\n`

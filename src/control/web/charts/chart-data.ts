@@ -23,7 +23,7 @@ export function columnsOf(
   const times: number[] = []
   const values = new Map<string, (number | null)[]>(names.map((name) => [name, []]))
   for (const point of points) {
-    const time = Date.parse(String(point['at'])) / 1000
+    const time = Date.parse(point.at) / 1000
     const before = times.at(-1)
     if (before !== undefined && time - before > gap) {
       times.push(before + step)

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OPTION_FIELDS } from '../../../../src/control/pipeline-fields.ts'
-import type { PipelineStatus as ServerStatus } from '../../../../src/control/pipeline-status.ts'
+import type { PipelineStatus as ServerStatus } from '../../../../src/core/control-api.ts'
 import * as Web from '../../../../src/control/web/data/api-types.ts'
 import { FIRST_FIELDS } from '../../../../src/control/web/form/option-labels.ts'
-import type { WorkerView } from '../../../../src/control/worker-schemas.ts'
+import type { WorkerView } from '../../../../src/core/control-api.ts'
 import { controlFixture, SEED_PIPELINE } from '../../control-fixture.ts'
 
 /** The compiler refuses this file when a shape has drifted. */
