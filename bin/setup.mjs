@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { insertInto, insertionSources } from '../src/bridge/librdkafka/insert.mjs'
@@ -164,6 +165,7 @@ function nodeHome() {
 function buildBinding() {
   try {
     insertInto(path.join(binding, 'deps/librdkafka/src'))
+    boundJobs(path.join(binding, 'deps/librdkafka.gyp'))
   } catch (error) {
     fail(error.message)
   }
@@ -176,6 +178,13 @@ function buildBinding() {
   }
   const args = ['rebuild', '--ignore-scripts=false', '@confluentinc/kafka-javascript']
   run('librdkafka and its binding (about 90 s)', 'npm', args, { env })
+}
+
+/** A bare "-j" compiles all of librdkafka at once: more than a small machine has memory for. */
+function boundJobs(file) {
+  const before = fs.readFileSync(file, 'utf8')
+  const after = before.replace(/"make", "-j\d*"/, `"make", "-j${os.availableParallelism()}"`)
+  if (after !== before) fs.writeFileSync(file, after)
 }
 
 /** Compiles the bridge against the binding's own librdkafka, so that there is one in the process. */
