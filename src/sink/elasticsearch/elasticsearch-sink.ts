@@ -127,7 +127,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     if (this.#deadLetters === null) {
       const { topic, partition, offset } = origin
       const where = `the record at ${topic}-${partition} offset ${offset}`
-      const message = `${where} cannot be sent: ${reason}. Give it a place with --dlq`
+      const message = `${where} cannot be sent: ${reason}. Set --dlq to keep such records`
       return this.#fail(new LogpipeError('ES_REFUSED', message))
     }
     const why = { index, errorType, reason, status: 0 }

@@ -407,8 +407,8 @@ function refusedError(letter: DeadLetter): LogpipeError {
   const { topic, partition, offset, status, errorType, reason, index } = letter
   return new LogpipeError(
     'ES_REFUSED',
-    `Elasticsearch refused the record at ${topic}-${partition} offset ${offset} for the index ` +
-      `${index}, and will again (${status} ${errorType}: ${reason.slice(0, 300)}). ` +
-      'Give it a place with --dlq, or mend the mapping or the pipeline',
+    `Elasticsearch permanently rejected the record at ${topic}-${partition} offset ${offset} for ` +
+      `the index ${index} (${status} ${errorType}: ${reason.slice(0, 300)}). ` +
+      'Set --dlq to keep such records, or fix the mapping or the pipeline',
   )
 }
