@@ -357,7 +357,7 @@ test('a report about a pipeline of others is ignored, and said once', async (t) 
   assert.deepEqual(await taken, [])
   assert.deepEqual(context.fleet.running(1), [], 'and holds up no deletion')
   const said = 'worker w2 reports pipeline 1, which it was not given: such reports are ignored'
-  assert.deepEqual(log, [said])
+  assert.deepEqual(log.slice(1), [said], 'behind the audit of the first change')
 })
 
 test('workers come in pages', async (t) => {
