@@ -130,7 +130,7 @@ function secretsIn(spec: OptionSpec, value: unknown): string[] {
     const pairs = value as readonly (readonly [name: string, value: string])[]
     return pairs.flatMap(([name, text]) => (isSecretProperty(name) ? [text] : []))
   }
-  if (spec.kind !== 'urls' && spec.kind !== 'proxy') return []
+  if (!['url', 'urls', 'proxy'].includes(spec.kind)) return []
   return items.flatMap((item) => {
     const { username = '', password = '' } = URL.parse(String(item)) ?? {}
     if (password === '') return []

@@ -90,7 +90,7 @@ const PARSERS: Parsers = {
   duration: (text, spec) => within(parseDuration(text, spec), spec),
   share: (text, spec) => within(parseShare(text), spec),
   choice: (text, spec) => spec.choices?.find((choice) => choice === text),
-  url: parsePlainUrl,
+  url: parseUrl,
   urls: parseUrls,
   proxy: parseProxy,
   address: parseAddress,
@@ -126,7 +126,7 @@ export function expected(spec: OptionSpec): string {
     duration: `a duration${range(spec)} ${unitOf(spec).name}, as ${unitOf(spec).examples}`,
     share: `a share${range(spec)}, as 0.01 or 1%`,
     choice: oneOf(spec.choices ?? []),
-    url: 'a URL as http://HOST:PORT, without user and password',
+    url: 'a URL as http://HOST:PORT',
     urls: 'URLs as http://HOST:PORT, comma separated',
     proxy: 'the URL of a proxy as http://HOST:PORT, or none',
     address: 'HOST:PORT or :PORT',
@@ -161,12 +161,6 @@ export function unitOf(spec: OptionSpec): {
   return spec.env.endsWith('_SECONDS')
     ? { name: 'seconds', ms: 1000, examples: '30, 20s or 10m' }
     : { name: 'ms', ms: 1, examples: '1500ms, 20s or 10m' }
-}
-
-/** Who asks for it signs in by a token, and could not send what stands in the URL. */
-function parsePlainUrl(text: string): string | undefined {
-  const { username = '', password = '' } = URL.parse(text) ?? {}
-  return username + password === '' ? parseUrl(text) : undefined
 }
 
 function parseCount(text: string): number | undefined {
