@@ -14,5 +14,4 @@ export const CHINESE_LINES: ReadonlyMap<string, string> = new Map(Object.entries
 export const CHINESE: ReadmeLanguage = {
   headings: ['变量', '标志', '默认值'],
   shortOf: (row) => CHINESE_LINES.get(row.env) ?? row.short,
-  notBuilt: ' *（尚未实现。）*',
 }

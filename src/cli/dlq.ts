@@ -18,13 +18,13 @@ import { resolve } from '../options/resolve.ts'
 import { bridgeLocks } from '../bridge/locks.ts'
 import { elasticsearchSettings } from '../run/settings-from-config.ts'
 import {
-  LetterBox,
-  type LetterStats,
+  DeadLetterStore,
+  type DeadLetterStats,
   type ReplayOutcome,
   type ReplayResult,
-} from '../sink/dead-letters/letter-box.ts'
-import type { StoredLetter } from '../sink/dead-letters/letter-files.ts'
-import { parseWhere, type LetterFilter } from '../sink/dead-letters/where.ts'
+} from '../sink/dead-letters/dead-letter-store.ts'
+import type { StoredDeadLetter } from '../sink/dead-letters/dead-letter-files.ts'
+import { parseWhere, type DeadLetterFilter } from '../sink/dead-letters/filter.ts'
 import { DocumentSender } from '../sink/elasticsearch/document-sender.ts'
 import { type CommandContext, openLog } from './context.ts'
 import { counted, textTable, progressLog } from './terminal-text.ts'
@@ -38,10 +38,10 @@ interface DlqDeps {
 interface Job {
   readonly config: Config
   readonly context: CommandContext
-  readonly box: LetterBox
+  readonly store: DeadLetterStore
   readonly file: string
   /** --where, and the ids. */
-  readonly filter: LetterFilter
+  readonly filter: DeadLetterFilter
   /** Whether the operator said which ones. */
   readonly isNarrowed: boolean
 }
@@ -78,7 +78,7 @@ export async function dlq(
   return run({
     config,
     context,
-    box: new LetterBox({ file, locks, clock: systemClock }),
+    store: new DeadLetterStore({ file, locks, clock: systemClock }),
     file,
     filter: (letter) => (wanted.size === 0 || wanted.has(letterId(letter))) && where(letter),
     isNarrowed: wanted.size > 0 || config.dlqWhere.length > 0,
@@ -98,9 +98,9 @@ function fileOf({ dlq: target }: Config): string {
 }
 
 /** The oldest that are meant, DLQ_LIMIT at most. */
-async function* chosen({ box, filter, config }: Job): AsyncGenerator<StoredLetter> {
+async function* chosen({ store, filter, config }: Job): AsyncGenerator<StoredDeadLetter> {
   let left = limitOf(config)
-  for await (const letter of box.letters(filter)) {
+  for await (const letter of store.letters(filter)) {
     if (left-- <= 0) return
     yield letter
   }
@@ -141,7 +141,7 @@ async function show(job: Job): Promise<number> {
 }
 
 /** One JSON list, an element a line; never all of it in memory. */
-async function printList(job: Job, view: (letter: StoredLetter) => object): Promise<number> {
+async function printList(job: Job, view: (letter: StoredDeadLetter) => object): Promise<number> {
   let separator = '['
   for await (const letter of chosen(job)) {
     const text = JSON.stringify(view(letter))
@@ -152,13 +152,13 @@ async function printList(job: Job, view: (letter: StoredLetter) => object): Prom
   return 0
 }
 
-async function stats({ config, context, box, file, filter }: Job): Promise<number> {
-  const found = await box.stats(filter)
+async function stats({ config, context, store, file, filter }: Job): Promise<number> {
+  const found = await store.stats(filter)
   context.print(config.storedJson ? `${JSON.stringify(found)}\n` : describeStats(file, found))
   return 0
 }
 
-async function drop({ config, context, box, file, filter, isNarrowed }: Job): Promise<number> {
+async function drop({ config, context, store, file, filter, isNarrowed }: Job): Promise<number> {
   if (!isNarrowed) {
     const advice = "--where 'status=400', for example; since=1970-01-01Z is all of them"
     throw new LogpipeError('USAGE', `logpipe dlq drop needs IDs or --where: ${advice}`)
@@ -166,7 +166,7 @@ async function drop({ config, context, box, file, filter, isNarrowed }: Job): Pr
   if (limitOf(config) !== Infinity) {
     throw new LogpipeError('USAGE', '--limit: logpipe dlq drop does not take it; use --where')
   }
-  const droppedCount = hasFolder(file) ? await box.drop(filter) : 0
+  const droppedCount = hasFolder(file) ? await store.drop(filter) : 0
   context.print(
     config.storedJson
       ? `${JSON.stringify({ droppedCount })}\n`
@@ -175,12 +175,12 @@ async function drop({ config, context, box, file, filter, isNarrowed }: Job): Pr
   return 0
 }
 
-async function replay({ config, context, box, file, filter }: Job): Promise<number> {
+async function replay({ config, context, store, file, filter }: Job): Promise<number> {
   let left = limitOf(config)
   // Asked once for each letter, in their order.
-  const limited: LetterFilter = (letter) => filter(letter) && left-- > 0
+  const limited: DeadLetterFilter = (letter) => filter(letter) && left-- > 0
   const result = hasFolder(file)
-    ? await replayLetters(box, limited, config, context)
+    ? await replayLetters(store, limited, config, context)
     : { doneCount: 0, failedCount: 0, waitingCount: 0, failure: null }
   const { failure, ...counts } = result
   const { doneCount, failedCount, waitingCount } = counts
@@ -210,12 +210,12 @@ function letterId({
   topic,
   partition,
   offset,
-}: Pick<StoredLetter, 'topic' | 'partition' | 'offset'>): string {
+}: Pick<StoredDeadLetter, 'topic' | 'partition' | 'offset'>): string {
   return `${topic}-${partition}-${offset}`
 }
 
 /** All but the payload, for JSON. */
-function letterHead(letter: StoredLetter): object {
+function letterHead(letter: StoredDeadLetter): object {
   const { atMs, errorType, reason, status, index, topic, partition, offset } = letter
   const { timestampMs, timestampType, payloadBytes } = letter
   const at = new Date(atMs).toISOString()
@@ -226,21 +226,21 @@ function letterHead(letter: StoredLetter): object {
 }
 
 /** With the payload: in base64 where it is not valid UTF-8, as in the file. */
-function wholeLetter(letter: StoredLetter): object {
+function wholeLetter(letter: StoredDeadLetter): object {
   const payload = Buffer.from(letter.payload)
   return isUtf8(payload)
     ? { ...letterHead(letter), payload: payload.toString('utf8') }
     : { ...letterHead(letter), payloadBase64: payload.toString('base64') }
 }
 
-function letterRow(letter: StoredLetter): string[] {
+function letterRow(letter: StoredDeadLetter): string[] {
   const { atMs, status, errorType, index, reason } = letter
   const cut = reason.length > REASON_CHARS_MAX ? `${reason.slice(0, REASON_CHARS_MAX)}...` : reason
   const cells = [letterId(letter), new Date(atMs).toISOString(), `${status}`, errorType, index, cut]
   return cells.map(printable)
 }
 
-function describeLetter(letter: StoredLetter): string {
+function describeLetter(letter: StoredDeadLetter): string {
   const facts = Object.entries(letterHead(letter)).map(([name, value]) => [
     `${name}:`,
     printable(String(value)),
@@ -249,7 +249,7 @@ function describeLetter(letter: StoredLetter): string {
   return `${textTable(facts)}${lines.join('\n').trimEnd()}\n`
 }
 
-function describeStats(file: string, { count, damagedCount, groups }: LetterStats): string {
+function describeStats(file: string, { count, damagedCount, groups }: DeadLetterStats): string {
   const damaged = damagedCount === 0 ? '' : `, and ${counted(damagedCount, 'damaged line')}`
   const total = `${counted(count, 'dead letter')} in ${file}${damaged}\n`
   if (groups.length === 0) return total
@@ -284,8 +284,8 @@ interface Replayed extends ReplayResult {
 
 /** @throws LogpipeError LOCKED or DEAD_LETTERS. */
 async function replayLetters(
-  box: LetterBox,
-  filter: LetterFilter,
+  store: DeadLetterStore,
+  filter: DeadLetterFilter,
   config: Config,
   context: CommandContext,
 ): Promise<Replayed> {
@@ -308,7 +308,7 @@ async function replayLetters(
     graceMs: config.shutdownDeadlineMs,
   })
   const progress = progressLog(log, () => sender.trouble)
-  const send = async (letters: readonly StoredLetter[]): Promise<readonly ReplayOutcome[]> => {
+  const send = async (letters: readonly StoredDeadLetter[]): Promise<readonly ReplayOutcome[]> => {
     const reasons = letters.map(whyNotSendable)
     const sendable = letters.filter((_, index) => reasons[index] === null)
     const sent = await sender.send(
@@ -331,7 +331,7 @@ async function replayLetters(
     })
   }
   try {
-    const result = await box.replay(filter, send, signal)
+    const result = await store.replay(filter, send, signal)
     return { ...result, failure: sender.failure }
   } finally {
     progress.end()
@@ -340,7 +340,7 @@ async function replayLetters(
 }
 
 /** Two lines, as they were stored: a file edited by hand must not break a whole request. */
-function whyNotSendable({ payload, payloadBytes, topic, offset }: StoredLetter): string | null {
+function whyNotSendable({ payload, payloadBytes, topic, offset }: StoredDeadLetter): string | null {
   if (payloadBytes !== undefined) {
     const size = formatBytes(payloadBytes)
     return `its payload of ${size} was not stored; read offset ${offset} of ${topic} from Kafka`

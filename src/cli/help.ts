@@ -25,7 +25,7 @@ export function help(context: CommandContext): number {
   }
   const words = context.args.filter((arg) => !arg.startsWith('-') && arg !== 'help')
   if (words.length === 0) {
-    context.print(renderOverview(overview(), context.columns))
+    context.print(renderOverview([...COMMANDS, ...PLAIN_COMMANDS], context.columns))
     return 0
   }
   const asked = words.join(' ')
@@ -45,14 +45,4 @@ export function help(context: CommandContext): number {
   }
   context.print(renderHelp(name, 'long', context.columns))
   return 0
-}
-
-function overview(): readonly { readonly name: string; readonly summary: string }[] {
-  return [
-    ...COMMANDS.map(({ name, summary, notBuilt }) => ({
-      name,
-      summary: notBuilt === true ? `${summary} (Not yet.)` : summary,
-    })),
-    ...PLAIN_COMMANDS,
-  ]
 }

@@ -12,7 +12,7 @@ import { withInheritedSecrets } from './inherited-secrets.ts'
 import { isStartedBySync } from './parent-link.ts'
 
 /** Each command's file, loaded when it is asked for. */
-const LOADERS: Readonly<Partial<Record<CommandName, () => Promise<Command>>>> = {
+const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   run: async () => (await import('./run.ts')).run,
   check: async () => (await import('./check.ts')).check,
   replay: async () => (await import('./replay.ts')).replay,
@@ -50,12 +50,8 @@ async function runCommand(name: CommandName, context: CommandContext): Promise<n
     context.print(renderHelp(name, asked, context.columns))
     return 0
   }
-  const load = LOADERS[name]
-  if (load === undefined) {
-    throw new LogpipeError('NOT_BUILT', `this version of logpipe has no \`logpipe ${name}\` yet`)
-  }
   await endWithParent(context.env)
-  const command = await load()
+  const command = await LOADERS[name]()
   return command({ ...context, env: withInheritedSecrets(context.env) })
 }
 

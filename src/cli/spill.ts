@@ -12,7 +12,7 @@ import { formatBytes } from '../core/units.ts'
 import type { Config } from '../options/config.ts'
 import { resolve } from '../options/resolve.ts'
 import { bridgeLocks } from '../bridge/locks.ts'
-import { openLetters } from '../run/elasticsearch-output.ts'
+import { openDeadLetters } from '../run/elasticsearch-output.ts'
 import { clientProperties, elasticsearchSettings } from '../run/settings-from-config.ts'
 import { DocumentSender } from '../sink/elasticsearch/document-sender.ts'
 import type { SpillDamage, SourceRange } from '../sink/spill/contract.ts'
@@ -94,7 +94,7 @@ async function drain(config: Config, context: CommandContext, deps: SpillDeps): 
     clientProperties: clientProperties(config),
     tokenFile: config.kafkaTokenFile,
   }
-  const letters = config.dlq === null ? null : await openLetters(config.dlq, kafka, locks)
+  const letters = config.dlq === null ? null : await openDeadLetters(config.dlq, kafka, locks)
   const sender = new DocumentSender(settings, {
     deadLetters: letters?.letters ?? null,
     signal: context.stopSignal(),
@@ -162,7 +162,7 @@ function concluded(
     if (lost.length > 0) print('read these offsets from Kafka again, with `logpipe replay`\n')
     if (setAside.length > 0) print(`the damaged files are kept as ${setAside.join(', ')}\n`)
   }
-  if (lost.length > 0) return ERRORS.BOOKS.exitStatus
+  if (lost.length > 0) return ERRORS.BOOKS
   return leftCount > 0 ? 1 : 0
 }
 

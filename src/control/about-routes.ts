@@ -30,7 +30,7 @@ export function aboutRoutes(about: About): OpenAPIHono {
       summary: 'The version, and what a worker needs to be started.',
       responses: {
         200: {
-          description: 'So it is.',
+          description: 'The version and the token file.',
           content: {
             'application/json': {
               schema: aboutSchema,

@@ -41,7 +41,7 @@ const PER_WORKER_MAX = 16
 const KEPT_MAX = 1000
 export const RESULT_BYTES_MAX = 65_536
 /** Replaying many dead letters takes a while; a check takes seconds. */
-export const EXPIRY_MS_DEFAULT = 60_000
+const EXPIRY_MS_DEFAULT = 60_000
 export const EXPIRY_MS_MAX = 3_600_000
 
 export class CommandQueue {

@@ -36,7 +36,7 @@ export function metricsRoutes(context: ControlContext): OpenAPIHono {
 /** Open to everybody, so they say nothing but the word. */
 function addHealth(router: OpenAPIHono, context: ControlContext): void {
   const answer = (word: string) => ({
-    description: 'So it is.',
+    description: 'The state.',
     content: { 'application/json': { schema: z.object({ status: z.literal(word) }) } },
   })
   const base = { method: 'get' as const, tags: ['health'] }

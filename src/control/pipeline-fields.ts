@@ -367,7 +367,6 @@ export interface FieldRow {
   readonly default: string | null
   readonly secret?: boolean
   readonly repeatable?: boolean
-  readonly notBuilt?: boolean
   readonly group: string
   readonly short: string
   readonly long: string
@@ -478,9 +477,7 @@ export function faultTogether(variables: Readonly<Record<string, string>>): stri
     })
     return undefined
   } catch (error) {
-    // Whether a feature is built is the worker's to say: it may be of another version.
-    if (error instanceof LogpipeError && error.code !== 'NOT_BUILT') return error.message
-    if (error instanceof LogpipeError) return undefined
+    if (error instanceof LogpipeError) return error.message
     throw error
   }
 }

@@ -184,7 +184,7 @@ function addStartStop(router: OpenAPIHono, context: ControlContext): void {
             ? 'Wants the pipeline to run; status says on which worker, or why not yet.'
             : 'Wants the pipeline to drain and stop.',
         request: { params: idParam },
-        responses: { 200: json(view, 'So it is wanted.'), ...problems(404, 412) },
+        responses: { 200: json(view, 'Desired state accepted.'), ...problems(404, 412) },
       }),
       (c) => {
         const pipeline = mustPipeline(context, c.req.valid('param').id)

@@ -32,7 +32,7 @@ function addState(router: OpenAPIHono, rules: AccessRules, sessions: Sessions): 
       summary: 'Whether this browser may use the API, and whether it would need a token.',
       responses: {
         200: {
-          description: 'So it is.',
+          description: 'Whether it may, and whether it would.',
           content: {
             'application/json': {
               schema: sessionSchema,

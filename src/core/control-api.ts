@@ -226,7 +226,7 @@ export const historySchema = z.object({
 })
 export type History = z.infer<typeof historySchema>
 
-export const optionSchema = z
+const optionSchema = z
   .object({
     field: z.string(),
     variable: z.string(),

@@ -1,5 +1,6 @@
 /**
- * Every error that a user can meet: one row each, with its exit status and what it means.
+ * Every error that a user can meet: one row each, with its exit status (1 failed, 2 usage, 3 data
+ * lost or books out of balance) and when it occurs.
  *
  * Owns the codes; every stage throws LogpipeError with one of them. Match on `code`, never on text.
  * A message says what was expected, what came, and what to do. Programmer errors are assertions
@@ -8,141 +9,71 @@
 
 import { formatBytes } from './units.ts'
 
-export interface ErrorRow {
-  /** The process's exit status: 1 failed, 2 usage, 3 data lost or books out of balance. */
-  readonly exitStatus: 1 | 2 | 3
-  /** Whether the same call may succeed later without a change by the user. */
-  readonly retryable: boolean
-  /** When it occurs, for the reader of the table. */
-  readonly meaning: string
-}
-
+/** Each code, with the exit status of a process that ends by it. */
 export const ERRORS = {
-  USAGE: {
-    exitStatus: 2,
-    retryable: false,
-    meaning: 'The command line, environment or config file is wrong.',
-  },
-  CONFIG_FILE: {
-    exitStatus: 2,
-    retryable: false,
-    meaning: 'The config file cannot be read or parsed.',
-  },
-  NOT_BUILT: {
-    exitStatus: 2,
-    retryable: false,
-    meaning: 'The option exists but its feature is not part of this version.',
-  },
-  BRIDGE_LOAD: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: 'The add-on is missing, damaged or of another version.',
-  },
-  CACHE: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: 'The executable finds no folder that its add-ons can be loaded from.',
-  },
-  BRIDGE_CALL: { exitStatus: 1, retryable: false, meaning: 'librdkafka refused a call.' },
-  KAFKA_CONFIG: { exitStatus: 2, retryable: false, meaning: 'librdkafka refused a property.' },
-  KAFKA_UNREACHABLE: { exitStatus: 1, retryable: true, meaning: 'No broker answered in time.' },
-  KAFKA_AUTH: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: 'A broker refused the credentials or the access.',
-  },
-  KAFKA_TOPIC: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: 'The topic does not exist or may not be read.',
-  },
-  KAFKA_FATAL: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: 'librdkafka reported an error from which its client cannot recover.',
-  },
-  GROUP_SHARED: {
-    exitStatus: 1,
-    retryable: true,
-    meaning: 'Another pipeline reads with the same consumer group.',
-  },
-  BENCH_READER: { exitStatus: 1, retryable: true, meaning: 'A reader of a benchmark failed.' },
-  STOPPED: {
-    exitStatus: 1,
-    retryable: true,
-    meaning: 'A benchmark was stopped before it had a result.',
-  },
-  NO_RECORDS: {
-    exitStatus: 1,
-    retryable: true,
-    meaning: 'A benchmark was given no record to read.',
-  },
-  OUTPUT_OPEN: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: 'The output cannot be opened for writing.',
-  },
-  OUTPUT_WRITE: {
-    exitStatus: 1,
-    retryable: true,
-    meaning: 'The output refused a write, for example on a full disk.',
-  },
-  OUTPUT_CLOSED: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: 'The reader of the output went away (a closed pipe).',
-  },
-  ES_UNREACHABLE: { exitStatus: 1, retryable: true, meaning: 'No Elasticsearch node answered.' },
-  ES_REFUSED: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: 'Elasticsearch refused documents or the whole request.',
-  },
-  INDEX_NAME: {
-    exitStatus: 2,
-    retryable: false,
-    meaning: 'Topics give index names that are not valid, or one name for two of them.',
-  },
-  LOCKED: {
-    exitStatus: 1,
-    retryable: true,
-    meaning: 'Another process holds the lock on a directory or file.',
-  },
-  SPILL: { exitStatus: 1, retryable: false, meaning: 'The spill directory cannot be used.' },
-  DEAD_LETTERS: {
-    exitStatus: 1,
-    retryable: true,
-    meaning: 'Dead letters cannot be stored, or their files cannot be used.',
-  },
-  MEMORY: {
-    exitStatus: 2,
-    retryable: false,
-    meaning: 'The memory sum exceeds what this machine or container has.',
-  },
-  LISTEN: { exitStatus: 1, retryable: false, meaning: 'An address cannot be listened on.' },
-  STORE: { exitStatus: 1, retryable: false, meaning: 'The database cannot be used.' },
-  SYNC: {
-    exitStatus: 1,
-    retryable: false,
-    meaning: "The worker's folder cannot be used.",
-  },
-  CONTROL: {
-    exitStatus: 1,
-    retryable: true,
-    meaning: 'The control plane cannot be reached, or its answer is refused.',
-  },
-  THREAD: { exitStatus: 1, retryable: false, meaning: 'A thread of the pipeline died.' },
-  DEADLINE: {
-    exitStatus: 1,
-    retryable: true,
-    meaning: 'Shutting down took longer than its deadline.',
-  },
-  BOOKS: {
-    exitStatus: 3,
-    retryable: false,
-    meaning: 'The books do not balance, or data was lost.',
-  },
-} as const satisfies Record<string, ErrorRow>
+  /** The command line, environment or config file is wrong. */
+  USAGE: 2,
+  /** The config file cannot be read or parsed. */
+  CONFIG_FILE: 2,
+  /** The add-on is missing, damaged or of another version. */
+  BRIDGE_LOAD: 1,
+  /** The executable finds no folder that its add-ons can be loaded from. */
+  CACHE: 1,
+  /** librdkafka refused a call. */
+  BRIDGE_CALL: 1,
+  /** librdkafka refused a property. */
+  KAFKA_CONFIG: 2,
+  /** No broker answered in time. */
+  KAFKA_UNREACHABLE: 1,
+  /** A broker refused the credentials or the access. */
+  KAFKA_AUTH: 1,
+  /** The topic does not exist or may not be read. */
+  KAFKA_TOPIC: 1,
+  /** librdkafka reported an error from which its client cannot recover. */
+  KAFKA_FATAL: 1,
+  /** Another pipeline reads with the same consumer group. */
+  GROUP_SHARED: 1,
+  /** A reader of a benchmark failed. */
+  BENCH_READER: 1,
+  /** A benchmark was stopped before it had a result. */
+  STOPPED: 1,
+  /** A benchmark was given no record to read. */
+  NO_RECORDS: 1,
+  /** The output cannot be opened for writing. */
+  OUTPUT_OPEN: 1,
+  /** The output refused a write, for example on a full disk. */
+  OUTPUT_WRITE: 1,
+  /** The reader of the output went away (a closed pipe). */
+  OUTPUT_CLOSED: 1,
+  /** No Elasticsearch node answered. */
+  ES_UNREACHABLE: 1,
+  /** Elasticsearch refused documents or the whole request. */
+  ES_REFUSED: 1,
+  /** Topics give index names that are not valid, or one name for two of them. */
+  INDEX_NAME: 2,
+  /** Another process holds the lock on a directory or file. */
+  LOCKED: 1,
+  /** The spill directory cannot be used. */
+  SPILL: 1,
+  /** Dead letters cannot be stored, or their files cannot be used. */
+  DEAD_LETTERS: 1,
+  /** The memory sum exceeds what this machine or container has. */
+  MEMORY: 2,
+  /** An address cannot be listened on. */
+  LISTEN: 1,
+  /** The database cannot be used. */
+  STORE: 1,
+  /** The worker's folder cannot be used. */
+  SYNC: 1,
+  /** The control plane cannot be reached, or its answer is refused. */
+  CONTROL: 1,
+  /** A thread of the pipeline died. */
+  THREAD: 1,
+  /** Shutting down took longer than its deadline. */
+  DEADLINE: 1,
+  /** The books do not balance, or data was lost. */
+  BOOKS: 3,
+} as const satisfies Record<string, 1 | 2 | 3>
 
 export type ErrorCode = keyof typeof ERRORS
 
@@ -157,11 +88,7 @@ export class LogpipeError extends Error {
   }
 
   get exitStatus(): 1 | 2 | 3 {
-    return ERRORS[this.code].exitStatus
-  }
-
-  get retryable(): boolean {
-    return ERRORS[this.code].retryable
+    return ERRORS[this.code]
   }
 }
 

@@ -22,11 +22,8 @@
 import assert from 'node:assert/strict'
 import { keyOf } from '../core/topic-partition.ts'
 
-/**
- * Why a record was filtered out: the pattern, the span of time of a replay, or one of the features
- * that thin out.
- */
-export const FILTER_REASONS = ['pattern', 'time', 'sample', 'dedupe', 'throttle'] as const
+/** Why a record was filtered out: the pattern, or the span of time of a replay. */
+export const FILTER_REASONS = ['pattern', 'time'] as const
 export type FilterReason = (typeof FILTER_REASONS)[number]
 
 /** Why a record was dropped; only where the user allowed it. */

@@ -15,8 +15,6 @@ export interface CommandSpec {
   readonly description: readonly string[]
   /** Command lines to start from, with what they do. */
   readonly examples: readonly (readonly [line: string, what: string])[]
-  /** Not part of this version: refused in one line. */
-  readonly notBuilt?: true
 }
 
 export const COMMANDS: readonly CommandSpec[] = [

@@ -153,7 +153,7 @@ export function faultOf(spec: OptionSpec, text: string): string | undefined {
 }
 
 /** The unit of a duration's plain number: the end of the variable's name says it. */
-export function unitOf(spec: OptionSpec): {
+function unitOf(spec: OptionSpec): {
   readonly name: string
   readonly ms: number
   readonly examples: string

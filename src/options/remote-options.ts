@@ -29,7 +29,6 @@ export interface RemoteRow {
   readonly env: string
   readonly scope: 'remote' | 'local'
   readonly commands: readonly string[]
-  readonly notBuilt?: boolean
 }
 
 /** Why an option is no field of a pipeline; undefined when it is one. */
@@ -40,10 +39,9 @@ export function remoteFault(row: RemoteRow): string | undefined {
       'address there'
     )
   }
-  if (!row.commands.includes('run') || OWNED_BY_SYNC.has(row.env)) {
-    return 'is not for a pipeline: sync decides it'
-  }
-  return row.notBuilt === true ? 'is not part of this version' : undefined
+  return !row.commands.includes('run') || OWNED_BY_SYNC.has(row.env)
+    ? 'is not for a pipeline: sync decides it'
+    : undefined
 }
 
 const VARIABLES: ReadonlySet<string> = new Set(

@@ -61,7 +61,6 @@ function shortHelp(command: CommandName, width: number): string {
 function longHelp(command: CommandName, width: number): string {
   const spec = commandSpec(command)
   const lines = ['NAME', `    logpipe ${command} - ${spec?.summary ?? ''}`, '']
-  if (spec?.notBuilt === true) lines.push('    This version does not have it yet.', '')
   lines.push('USAGE', `    ${usage(command)}`, '', 'DESCRIPTION')
   for (const paragraph of spec?.description ?? []) lines.push(...wrap(paragraph, 4, width), '')
   lines.push('EXAMPLES')
@@ -88,7 +87,6 @@ function longOption(row: OptionSpec, width: number): string[] {
   const facts = [`Variable: ${variables.join(', ')}.`, `Default: ${defaultText(row)}.`]
   if (row.choices !== undefined) facts.push(`One of: ${row.choices.join(', ')}.`)
   if (row.reloads === true) facts.push('SIGHUP: taken over while it runs.')
-  if (row.notBuilt === true) facts.push('This version does not have it yet.')
   return [
     ...wrap(names.join(', '), 4, width),
     ...wrap(`${row.short} ${row.long}`, 8, width),

@@ -10,16 +10,15 @@ import { TOPICS } from './topics.ts'
 
 /** @param version for the foot of the page; it has no date, so each build makes the same page. */
 export function renderMan(version: string): string {
-  const commands = COMMANDS.filter(({ notBuilt }) => notBuilt !== true)
   return [
     `.TH LOGPIPE 1 "" "logpipe ${roff(version)}" "User Commands"`,
     '.SH NAME',
     'logpipe \\- reads log records from Kafka, keeps what matches, writes it out',
     '.SH SYNOPSIS',
-    ...commands.flatMap(({ name }) => [roff(usage(name)), '.br']).slice(0, -1),
+    ...COMMANDS.flatMap(({ name }) => [roff(usage(name)), '.br']).slice(0, -1),
     '.SH DESCRIPTION',
     paragraph(INTRODUCTION),
-    ...commands.flatMap(({ name }) => commandSection(name)),
+    ...COMMANDS.flatMap(({ name }) => commandSection(name)),
     ...TOPICS.flatMap(({ name, paragraphs }) => [
       `.SH ${quoted(name.toUpperCase())}`,
       ...paragraphs.flatMap((each) => ['.PP', paragraph(each)]).slice(1),

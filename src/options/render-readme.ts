@@ -13,13 +13,11 @@ export interface ReadmeLanguage {
   /** Of the columns but the last, which has none. */
   readonly headings: readonly string[]
   readonly shortOf: (row: OptionSpec) => string
-  readonly notBuilt: string
 }
 
 const ENGLISH: ReadmeLanguage = {
   headings: ['Variable', 'Flag', 'Default'],
   shortOf: (row) => row.short,
-  notBuilt: ' *(Not yet.)*',
 }
 
 /** The text with every option table replaced by what the table of options says. */
@@ -38,15 +36,14 @@ function tableOf(group: string, language: ReadmeLanguage): string {
   return `| ${language.headings.join(' | ')} | |\n|---|---|---|---|\n${rows.join('')}`
 }
 
-function cells(row: OptionSpec, { shortOf, notBuilt }: ReadmeLanguage): readonly string[] {
+function cells(row: OptionSpec, { shortOf }: ReadmeLanguage): readonly string[] {
   const variables = [row.env, ...(row.envAliases ?? [])].map(code).join(', ')
   const letter = row.letter === undefined ? '' : `${code(`-${row.letter}`)}, `
   const value = row.variable === undefined ? '' : ` ${row.variable}`
   const flag = letter + code(`--${namesOf(row)[0]}${value}`)
   const isText = row.default !== null && row.default !== ''
   const fallback = isText && row.kind !== 'switch' ? code(row.default) : defaultText(row)
-  const later = row.notBuilt === true ? notBuilt : ''
-  return [variables, flag, fallback, `${shortOf(row)}${later}`]
+  return [variables, flag, fallback, shortOf(row)]
 }
 
 function code(text: string): string {

@@ -5,7 +5,6 @@
  * value has its source, for `logpipe check` and for messages. Cross-field rules are in rules.ts.
  */
 import assert from 'node:assert/strict'
-import { isDeepStrictEqual } from 'node:util'
 import { LogpipeError } from '../core/errors.ts'
 import { fieldOf, freezeConfig } from './config.ts'
 import type { Config } from './config.ts'
@@ -60,7 +59,7 @@ interface Winner {
 
 const DEFAULT: Source = { kind: 'default' }
 
-/** @throws LogpipeError USAGE, CONFIG_FILE or NOT_BUILT, in one line */
+/** @throws LogpipeError USAGE or CONFIG_FILE, in one line */
 export function resolve(input: ResolveInput): Resolved {
   const { command } = input
   const readText = input.readText ?? readSmallFile
@@ -169,9 +168,6 @@ function checkPresence(spec: OptionSpec, command: CommandName, winner: Winner): 
     const flag = `--${spec.env.toLowerCase().replaceAll('_', '-')}`
     throw new LogpipeError('USAGE', `logpipe ${command} needs ${flag} (or ${spec.env})`)
   }
-  if (spec.notBuilt !== true || isDeepStrictEqual(winner.value, defaultOf(spec))) return
-  const name = nameOf(winner.source)
-  throw new LogpipeError('NOT_BUILT', `${name}: this version of logpipe does not have it yet`)
 }
 
 function usesKafka(command: CommandName): boolean {

@@ -130,8 +130,6 @@ export interface OptionSpec {
   readonly repeatable?: true
   /** A running pipeline takes a new value over at SIGHUP. */
   readonly reloads?: true
-  /** Its feature is not part of this version: anything but the default is refused. */
-  readonly notBuilt?: true
   /** One line of at most 72 columns, with a full stop. */
   readonly short: string
   /** What it costs, what it works with, when to change it. */

@@ -510,7 +510,7 @@ export const OPTIONS = [
     min: 1,
     max: 60_000,
     default: '100',
-    short: 'How long a document waits for company.',
+    short: 'Longest wait of a document for its bulk request to fill.',
     long: 'Less is sooner searchable and costs more requests when few records match.',
   },
   {
@@ -537,7 +537,7 @@ export const OPTIONS = [
     max: 100_000_000,
     default: '200000',
     short: 'Documents queued in memory at most.',
-    long: 'ES_QUEUE_BYTES bounds the same queue; whichever comes first. A full queue goes to the spill, and without one it holds back reading.',
+    long: 'ES_QUEUE_BYTES bounds the same queue; whichever comes first. When full, documents go to the spill; without a spill, reading pauses.',
   },
   {
     env: 'ES_QUEUE_BYTES',
@@ -1257,7 +1257,7 @@ export const OPTIONS = [
     variable: 'HOST:PORT,...',
     default: '127.0.0.1:29092',
     short: 'Brokers to produce to.',
-    long: 'KAFKA_BROKERS has no say in it, so that no test load ends up where a pipeline reads.',
+    long: 'Ignores KAFKA_BROKERS, so that a benchmark never writes to a production cluster by accident.',
   },
   {
     env: 'TOPIC',

@@ -236,7 +236,7 @@ export class FormerLogs {
 
 interface HoldParts {
   readonly ledger: Pick<Ledger, 'isOpen' | 'isFull'>
-  readonly sink: Pick<Sink, 'crowdedPartitions'>
+  readonly sink: Pick<Sink, 'partitionsOverQuota'>
   readonly toIngress: (ingressIndex: number, message: ToIngress) => void
 }
 
@@ -245,11 +245,11 @@ export function lookAtHolds(
   states: Iterable<AssignmentState>,
   { ledger, sink, toIngress }: HoldParts,
 ): void {
-  const crowded = new Set(sink.crowdedPartitions?.().map(keyOf))
+  const overQuota = new Set(sink.partitionsOverQuota?.().map(keyOf))
   for (const state of states) {
     const { assignmentId, ingressIndex, topic, partition } = state
     if (!ledger.isOpen(assignmentId)) continue
-    const isHeld = ledger.isFull(assignmentId) || crowded.has(keyOf({ topic, partition }))
+    const isHeld = ledger.isFull(assignmentId) || overQuota.has(keyOf({ topic, partition }))
     if (isHeld === state.held) continue
     state.held = isHeld
     toIngress(ingressIndex, { kind: isHeld ? 'pause' : 'resume', assignmentIds: [assignmentId] })

@@ -11,8 +11,8 @@ import type { Books } from '../offsets/books.ts'
 import type { DeadLetterTarget } from '../options/notations.ts'
 import type { CreditLimits } from '../pool/signals.ts'
 import type { OpenDeadLetters } from '../sink/dead-letters/contract.ts'
-import { openFileLetters } from '../sink/dead-letters/file-letters.ts'
-import { openTopicLetters } from '../sink/dead-letters/topic-letters.ts'
+import { openFileDeadLetters } from '../sink/dead-letters/file-dead-letters.ts'
+import { openTopicDeadLetters } from '../sink/dead-letters/topic-dead-letters.ts'
 import type { Locks } from '../core/disk.ts'
 import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
@@ -62,7 +62,7 @@ export async function openElasticsearchOutput(
   let letters: OpenLetters | null = null
   try {
     const { kafka } = deps.settings
-    letters = output.letters === null ? null : await openLetters(output.letters, kafka, locks)
+    letters = output.letters === null ? null : await openDeadLetters(output.letters, kafka, locks)
   } catch (error) {
     await spill.close()
     throw error
@@ -178,13 +178,13 @@ interface OpenLetters {
 }
 
 /** @throws LogpipeError when the file or the brokers cannot be used. */
-export async function openLetters(
+export async function openDeadLetters(
   target: DeadLetterTarget,
   kafka: Pick<KafkaSettings, 'brokers' | 'clientProperties' | 'tokenFile'>,
   locks: Locks,
 ): Promise<OpenLetters> {
   if (target.kind === 'file') {
-    const letters = await openFileLetters({
+    const letters = await openFileDeadLetters({
       file: target.path,
       bytesMax: LETTER_FILES_BYTES_MAX,
       locks,
@@ -200,7 +200,7 @@ export async function openLetters(
     inFlightMax: LETTERS_IN_FLIGHT,
     deliveryMs: LETTER_DELIVERY_MS,
   })
-  const letters = openTopicLetters(target.topic, produceWith(producer))
+  const letters = openTopicDeadLetters(target.topic, produceWith(producer))
   return {
     letters,
     close: async () => {
@@ -210,7 +210,7 @@ export async function openLetters(
   }
 }
 
-function produceWith(producer: Producer): Parameters<typeof openTopicLetters>[1] {
+function produceWith(producer: Producer): Parameters<typeof openTopicDeadLetters>[1] {
   return async (topic, key, value, headers) => {
     await producer.produce({
       topic,

@@ -38,20 +38,6 @@ export type Outcome =
   | 'counted'
   | 'fenced'
 
-export const OUTCOMES = [
-  'written',
-  'indexed',
-  'duplicate',
-  'superseded',
-  'failure_store',
-  'pipeline_dropped',
-  'dead_lettered',
-  'dropped',
-  'spilled',
-  'counted',
-  'fenced',
-] as const satisfies readonly Outcome[]
-
 /** The documents of one run of a slot: one partition, ascending offsets. */
 export interface SinkRun {
   readonly topic: string
@@ -145,9 +131,9 @@ export interface Sink {
   setAuth?(auth: Auth): void
   /**
    * Partitions not to be read on for now: what they bring waits for something that others do not,
-   * and has used up its share of the room. Asked often; one may come twice.
+   * and is over its quota of the room. Asked often; one may come twice.
    */
-  crowdedPartitions?(): readonly { readonly topic: string; readonly partition: number }[]
+  partitionsOverQuota?(): readonly { readonly topic: string; readonly partition: number }[]
   gauges(): SinkGauges
   /** Settles what it can within the time, then lets go of the rest. Idempotent. */
   close(timeoutMs: number): Promise<void>

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dispatch } from '../../src/cli/dispatch.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
-import { COMMANDS } from '../../src/options/commands.ts'
 import { QUIET_HOST } from './quiet-host.ts'
 
 async function printed(args: readonly string[]): Promise<string> {
@@ -92,6 +91,4 @@ test('what is no command is refused with the nearest that is', async () => {
     /^unknown option '--pattern'; see logpipe --help$/,
   )
   assert.match(await refusal(['help', 'rnu']), /^there is no help on "rnu" \(did you mean run\?\)/)
-  const later = COMMANDS.find((command) => command.notBuilt === true)
-  if (later !== undefined) assert.match(await refusal(later.name.split(' ')), / yet$/)
 })

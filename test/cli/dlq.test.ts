@@ -7,8 +7,8 @@ import { test, type TestContext } from 'node:test'
 import { dlq } from '../../src/cli/dlq.ts'
 import { ManualClock } from '../../src/core/clock.ts'
 import type { DeadLetter } from '../../src/sink/dead-letters/contract.ts'
-import { openFileLetters } from '../../src/sink/dead-letters/file-letters.ts'
-import { encodeLetter } from '../../src/sink/dead-letters/letter-files.ts'
+import { openFileDeadLetters } from '../../src/sink/dead-letters/file-dead-letters.ts'
+import { encodeDeadLetter } from '../../src/sink/dead-letters/dead-letter-files.ts'
 import { FakeBulk } from '../helpers/fake-bulk.ts'
 import { TestLocks } from '../helpers/spills.ts'
 import { recordedHost, testLocks } from './recorded-host.ts'
@@ -36,7 +36,7 @@ async function withLetters(t: TestContext, letters: readonly DeadLetter[]) {
   t.after(() => rmSync(folder, { recursive: true }))
   const file = path.join(folder, 'dead.ndjson')
   const clock = new ManualClock(AT_MS)
-  const stored = await openFileLetters({
+  const stored = await openFileDeadLetters({
     file,
     bytesMax: 1024 * 1024,
     locks: new TestLocks(),
@@ -104,7 +104,7 @@ test('a letter that is replayed twice makes no second document', async (t) => {
   assert.deepEqual(fake.ids, ['app-0-1', 'app-0-2'])
   assert.deepEqual(await ids(), [])
   // As after a crash between the sending and the removing.
-  appendFileSync(file, encodeLetter(letter(1), AT_MS))
+  appendFileSync(file, encodeDeadLetter(letter(1), AT_MS))
   assert.equal(await run('replay', '--json'), 0)
   assert.deepEqual(JSON.parse(host.printed()), { doneCount: 1, failedCount: 0, waitingCount: 0 })
   assert.equal(fake.documents.size, 2)
@@ -114,7 +114,7 @@ test('a letter that is replayed twice makes no second document', async (t) => {
 
 test('what is refused again stays, with its reason told, and the status is 1', async (t) => {
   const { file, fake, host, run, ids } = await withLetters(t, [letter(1), letter(2)])
-  appendFileSync(file, encodeLetter({ ...letter(3), payload: Buffer.from('{"n":3}') }, AT_MS))
+  appendFileSync(file, encodeDeadLetter({ ...letter(3), payload: Buffer.from('{"n":3}') }, AT_MS))
   const bad = { status: 400, type: 'document_parsing_exception', reason: 'still no number' }
   fake.script = () => ({ kind: 'items', fault: ({ id }) => (id === 'app-0-2' ? bad : null) })
   assert.equal(await run('replay'), 1)

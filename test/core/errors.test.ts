@@ -8,10 +8,8 @@ test('every error carries its own code, exit status and cause', () => {
     const cause = new Error('below')
     const error = new LogpipeError(code, 'what came', { cause })
     assert.equal(error.code, code)
-    assert.equal(error.exitStatus, ERRORS[code].exitStatus)
-    assert.equal(error.retryable, ERRORS[code].retryable)
+    assert.equal(error.exitStatus, ERRORS[code])
     assert.equal(error.cause, cause)
-    assert.match(ERRORS[code].meaning, /\.$/)
   }
 })
 

@@ -8,10 +8,8 @@ import { systemClock } from '../../src/core/clock.ts'
 import { ElasticsearchSink } from '../../src/sink/elasticsearch/elasticsearch-sink.ts'
 import type { DeadLetter } from '../../src/sink/dead-letters/contract.ts'
 import type { SpillQueue } from '../../src/sink/spill/contract.ts'
-import {
-  ELASTICSEARCH_DEFAULTS,
-  type ElasticsearchSettings,
-} from '../../src/sink/elasticsearch/settings.ts'
+import type { ElasticsearchSettings } from '../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
 import { batchOf, recordOf, recordsOf, type TestBatch } from '../helpers/bulk-batch.ts'
 import { FakeOverflow } from '../helpers/fake-overflow.ts'
 

@@ -7,10 +7,8 @@ import { BodyBuilder, type MatchedRecord } from '../../src/pool/record-encoder.t
 import { TIMESTAMP_TYPES } from '../../src/pool/slot-reader.ts'
 import { CreditShare } from '../../src/run/delivery.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
-import {
-  type DocumentSettings,
-  ELASTICSEARCH_DEFAULTS,
-} from '../../src/sink/elasticsearch/settings.ts'
+import type { DocumentSettings } from '../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from './elasticsearch-defaults.ts'
 import type { Outcome, SinkBatch, SinkRun } from '../../src/sink/sink.ts'
 
 export const SOME_TIME_MS = Date.UTC(2026, 8, 1, 12, 30, 15, 250)

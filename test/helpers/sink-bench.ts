@@ -7,10 +7,8 @@ import {
   ElasticsearchSink,
   type ElasticsearchParts,
 } from '../../src/sink/elasticsearch/elasticsearch-sink.ts'
-import {
-  ELASTICSEARCH_DEFAULTS,
-  type ElasticsearchSettings,
-} from '../../src/sink/elasticsearch/settings.ts'
+import type { ElasticsearchSettings } from '../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from './elasticsearch-defaults.ts'
 import { FakeBulk } from './fake-bulk.ts'
 
 export class SinkBench {

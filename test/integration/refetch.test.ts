@@ -11,7 +11,7 @@ import { Refetcher } from '../../src/run/refetch.ts'
 import type { OffsetRange } from '../../src/core/topic-partition.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
 import type { PlacedDocument } from '../../src/sink/elasticsearch/batch.ts'
-import { ELASTICSEARCH_DEFAULTS } from '../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
 import { bridge, openConsumer, openMock, produce } from './bridge/rig.ts'
 
 const RECORDS = 3000

@@ -146,7 +146,7 @@ test('the JSON has every entry, with reasons as objects', () => {
     fenced: 0,
     written: 2,
     spilled: 0,
-    filtered: { pattern: 48, time: 0, sample: 0, dedupe: 0, throttle: 0 },
+    filtered: { pattern: 48, time: 0 },
     dropped: { es_full: 0, overflow_newest: 0 },
     pending: 0,
     lost: {
@@ -186,7 +186,7 @@ test('books balance for any counts exactly when the sides are equal', () => {
       const isBalanced = () => books.state(() => pending).imbalances.length === 0
       assert.equal(isBalanced(), left === right)
       if (left < right) book.add('fetched', right - left)
-      else book.filtered('sample', left - right)
+      else book.filtered('time', left - right)
       assert.equal(isBalanced(), true)
     }),
   )

@@ -242,18 +242,6 @@ test('patterns in hex replace the default pattern and join those given as text',
   assert.match(refusal(['--pattern', 'a\uFFFD']), /valid UTF-8/)
 })
 
-test('an option whose feature is missing is refused unless it asks for the default', () => {
-  const rows = ROWS.filter((row) => row.notBuilt === true && row.commands.includes('run'))
-  for (const row of rows.filter(({ kind }) => ['switch', 'choice', 'path'].includes(kind))) {
-    const text = row.choices?.find((choice) => choice !== row.default) ?? '1'
-    assert.equal(
-      refusal([], { env: { [row.env]: text } }),
-      `${row.env}: this version of logpipe does not have it yet`,
-    )
-  }
-  resolved(['--commit-on', 'index'], { env: { ES_SPILL_MAX_BYTES: '4GiB' } })
-})
-
 test('librdkafka properties merge by name, the later source winning', () => {
   const { config, properties } = resolved(
     ['--profile', 'aggressive', '--kafka-config', 'fetch.max.bytes=3', '-c', 'x.yaml'],

@@ -10,7 +10,7 @@ import { NO_PAST } from '../../src/kafka/commit-note.ts'
 import { SLOT_FILTERING } from '../../src/pool/layout.ts'
 import { SlotReader } from '../../src/pool/slot-reader.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
-import { ELASTICSEARCH_DEFAULTS } from '../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
 import { bridge, openConsumer, produce, Rig, until, type Mock } from '../integration/bridge/rig.ts'
 
 const SHAPE = { slotCount: 1, bufferBytes: 4096, recordsMax: 16 }

@@ -155,7 +155,7 @@ test('what reaches the spill after its partition was given away counts as spille
 test('a partition that takes the room of others is paused until it does no longer', () => {
   const told: string[] = []
   let crowded = [{ topic: 'logs', partition: 3 }]
-  const sink = Object.assign(new NoneSink(), { crowdedPartitions: () => crowded })
+  const sink = Object.assign(new NoneSink(), { partitionsOverQuota: () => crowded })
   const coordinator = new Coordinator({
     ledger: new Ledger({ unresolvedMax: 100 }),
     books: new Books(),

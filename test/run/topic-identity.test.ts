@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { OutputSettings } from '../../src/run/settings.ts'
 import { idPrefixOf, needsTopicIds, TopicWatch } from '../../src/run/topic-identity.ts'
-import { ELASTICSEARCH_DEFAULTS } from '../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
 
 const TOPIC_ID = '0a1b2c3d4e5f60718293a4b5c6d7e8f9'
 

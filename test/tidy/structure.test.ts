@@ -143,6 +143,13 @@ test('comments and documents name commands that exist', () => {
   assert.deepEqual(faults, [])
 })
 
+test('every npm script has its line in npm run help', async () => {
+  const help = path.resolve('bin/help.mjs')
+  const { SCRIPTS } = (await import(help)) as { readonly SCRIPTS: object }
+  const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: object }
+  assert.deepEqual(Object.keys(SCRIPTS).sort(), Object.keys(scripts).sort())
+})
+
 test('every path on the map is there', () => {
   const ours = [...folders]
     .filter((folder) => /^src\/[^/]+$/.test(folder))

@@ -1,12 +1,12 @@
 /**
  * A batch under way through the sink, and the ranges of it that travel.
  *
- * A Load belongs to one batch of the pipeline, or to one read from the spill. It knows how many of
- * its documents are unsettled, and how many still need its bytes: when none does, the bytes are let
- * go and leave the books of the memory queue. A batch's whole body counts until then, for that is
- * what the memory holds.
+ * An InFlightBatch belongs to one batch of the pipeline, or to one read from the spill. It knows
+ * how many of its documents are unsettled, and how many still need its bytes: when none does, the
+ * bytes are let go and leave the books of the memory queue. A batch's whole body counts until then,
+ * for that is what the memory holds.
  *
- * A few documents that must wait do not hold the body of a whole batch: `detach` gives them a load
+ * A few documents that must wait do not hold the body of a whole batch: `detach` gives them a batch
  * of their own, with a copy of their bytes and their part of the batch's credit.
  */
 import assert from 'node:assert/strict'
@@ -17,8 +17,8 @@ import { askAt, indexAt, isVersionedAt } from './action-line.ts'
 import type { Suspicion } from './evidence.ts'
 import type { SpillEntry, StoredEntry } from '../spill/contract.ts'
 
-/** What a load is made of: a SinkBatch, or what was read from the spill. */
-interface LoadSource extends BodyHold {
+/** What a batch is made of: a SinkBatch, or what was read from the spill. */
+interface BatchSource extends BodyHold {
   readonly body: Uint8Array
   readonly ends: Uint32Array
   readonly runs: readonly SinkRun[]
@@ -28,8 +28,8 @@ interface LoadSource extends BodyHold {
   giveBack?(documentIndex: number): void
 }
 
-/** The sums that loads report to. */
-export interface LoadBooks {
+/** The sums that batches report to. */
+export interface InFlightBooks {
   /** Documents, and bytes of whole bodies, that the memory holds. */
   held(documents: number, bytes: number): void
   /** Documents that were settled. */
@@ -44,7 +44,7 @@ export interface Origin extends TopicPartition {
   readonly timestampType: TimestampType
 }
 
-export class Load {
+export class InFlightBatch {
   readonly documentCount: number
   readonly bodyBytes: number
   /** Which documents have moved out to the spill and are not settled; null: none ever. */
@@ -53,14 +53,14 @@ export class Load {
   /** Null once no document needs it. */
   #body: Uint8Array | null
   readonly #ends: Uint32Array
-  readonly #source: LoadSource
-  readonly #books: LoadBooks
+  readonly #source: BatchSource
+  readonly #books: InFlightBooks
   /** Documents not settled. */
   #unsettled: number
   /** Documents that still need the body. */
   #inMemory: number
 
-  constructor(source: LoadSource, books: LoadBooks) {
+  constructor(source: BatchSource, books: InFlightBooks) {
     this.documentCount = source.ends.length
     assert(this.documentCount > 0)
     assert.equal(source.ends[this.documentCount - 1], source.body.length)
@@ -211,14 +211,14 @@ export class Load {
     this.#source.giveBack?.(documentIndex)
   }
 
-  /** Documents [from, to), not all of them, as a load of their own with its own bytes. */
-  detach(from: number, to: number): Load {
+  /** Documents [from, to), not all of them, as a batch of their own with its own bytes. */
+  detach(from: number, to: number): InFlightBatch {
     const count = to - from
     assert(count > 0 && count < this.documentCount)
     const start = this.startOf(from)
     const body = Buffer.from(this.body.subarray(start, this.startOf(to)))
     const hold = this.#source.splitOff(count, body.length)
-    const source: LoadSource = {
+    const source: BatchSource = {
       body,
       ends: this.#ends.slice(from, to).map((end) => end - start),
       runs: runsWithin(this.#source.runs, from, to),
@@ -228,9 +228,9 @@ export class Load {
       splitOff: (documents, bytes) => hold.splitOff(documents, bytes),
       ...(this.isReplay ? { giveBack: (index) => this.#giveBackOne(from + index) } : {}),
     }
-    const load = new Load(source, this.#books)
+    const batch = new InFlightBatch(source, this.#books)
     this.#leaveMemory(count)
-    return load
+    return batch
   }
 
   /** The spill has forgotten the documents of a partition that moved out. */
@@ -292,13 +292,13 @@ function runsWithin(runs: readonly SinkRun[], from: number, to: number): SinkRun
 }
 
 /*
- * A Parcel is a range of documents of one load that stay together: a whole batch on the happy path,
- * single documents after a partial refusal. No object is made for a document before that.
+ * A BatchSlice is a range of documents of one batch that stay together: a whole batch on the happy
+ * path, single documents after a partial refusal. No object is made for a document before that.
  */
 
-/** Documents [from, to) of a load. */
-export interface Parcel {
-  readonly load: Load
+/** Documents [from, to) of a batch. */
+export interface BatchSlice {
+  readonly batch: InFlightBatch
   readonly from: number
   readonly to: number
   /** Times these documents were sent and refused. */
@@ -313,60 +313,60 @@ export interface Parcel {
   readonly suspicion: Suspicion | null
 }
 
-/** All documents of a load, not sent yet. */
-export function wholeOf(load: Load, sinceMs: number): Parcel {
+/** All documents of a batch, not sent yet. */
+export function wholeOf(batch: InFlightBatch, sinceMs: number): BatchSlice {
   const never = { tries: 0, refusedAt: -1, lateMs: 0, suspicion: null }
-  return { load, from: 0, to: load.documentCount, sinceMs, ...never }
+  return { batch, from: 0, to: batch.documentCount, sinceMs, ...never }
 }
 
-export function countOf(parcel: Parcel): number {
-  return parcel.to - parcel.from
+export function countOf(slice: BatchSlice): number {
+  return slice.to - slice.from
 }
 
-export function bytesOf(parcel: Parcel): number {
-  return parcel.load.startOf(parcel.to) - parcel.load.startOf(parcel.from)
+export function bytesOf(slice: BatchSlice): number {
+  return slice.batch.startOf(slice.to) - slice.batch.startOf(slice.from)
 }
 
-/** The part [from, to) of a parcel, counted in its load. */
-export function partOf(parcel: Parcel, from: number, to: number): Parcel {
-  assert(from >= parcel.from && to <= parcel.to && from < to)
-  return from === parcel.from && to === parcel.to ? parcel : { ...parcel, from, to }
+/** The part [from, to) of a slice, counted in its batch. */
+export function partOf(slice: BatchSlice, from: number, to: number): BatchSlice {
+  assert(from >= slice.from && to <= slice.to && from < to)
+  return from === slice.from && to === slice.to ? slice : { ...slice, from, to }
 }
 
 /** A body is held by what is at least this part of it; less is copied out. */
 const HOLDING_PART = 1 / 2
 
-/** The parcel, in a load of its own where it would hold much more memory than it needs. */
-export function detached(parcel: Parcel): Parcel {
-  const { load, from, to } = parcel
-  if (bytesOf(parcel) >= load.bodyBytes * HOLDING_PART) return parcel
-  return { ...parcel, load: load.detach(from, to), from: 0, to: to - from }
+/** The slice, in a batch of its own where it would hold much more memory than it needs. */
+export function detached(slice: BatchSlice): BatchSlice {
+  const { batch, from, to } = slice
+  if (bytesOf(slice) >= batch.bodyBytes * HOLDING_PART) return slice
+  return { ...slice, batch: batch.detach(from, to), from: 0, to: to - from }
 }
 
 /**
- * How many of a parcel's documents fit into `bytesMax` and `documentsMax`: at least one, if
+ * How many of a slice's documents fit into `bytesMax` and `documentsMax`: at least one, if
  * `isFirst`, for a document larger than a whole request must go alone.
  */
 export function fitCount(
-  parcel: Parcel,
+  slice: BatchSlice,
   documentsMax: number,
   bytesMax: number,
   isFirst: boolean,
 ): number {
-  const { load, from } = parcel
-  const start = load.startOf(from)
+  const { batch, from } = slice
+  const start = batch.startOf(from)
   let low = 0
-  let high = Math.min(documentsMax, countOf(parcel))
+  let high = Math.min(documentsMax, countOf(slice))
   while (low < high) {
     const middle = (low + high + 1) >>> 1
-    if (load.startOf(from + middle) - start <= bytesMax) low = middle
+    if (batch.startOf(from + middle) - start <= bytesMax) low = middle
     else high = middle - 1
   }
   return low === 0 && isFirst && documentsMax > 0 ? 1 : low
 }
 
 /*
- * Makes one load of what was read from the spill, or of dead letters: its documents in one piece,
+ * Makes one batch of what was read from the spill, or of dead letters: its documents in one piece,
  * its origins as runs.
  */
 
@@ -381,7 +381,7 @@ export type PlacedDocument = Omit<SpillEntry, 'index' | 'tag'>
 const NO_BYTES = new Uint8Array(0)
 
 /** Copies the entries' documents, and lets go of the large reads that they were views of. */
-export function replaySource(entries: readonly StoredEntry[], events: ReplayEvents): LoadSource {
+export function replaySource(entries: readonly StoredEntry[], events: ReplayEvents): BatchSource {
   const batch = batchOf(entries, (index, outcome) => events.settled(entries[index]!, outcome))
   for (const entry of entries) entry.document = NO_BYTES
   return { ...batch, giveBack: (index) => events.givenBack(entries[index]!) }

@@ -27,10 +27,10 @@ import { Concurrency } from './concurrency.ts'
 import { answersOf, CLUSTER, Evidence } from './evidence.ts'
 import { Health } from './health.ts'
 import { Lanes } from './index-lanes.ts'
-import { type LoadBooks, countOf, type Parcel } from './batch.ts'
+import { type InFlightBooks, countOf, type BatchSlice } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { SpillQueue } from '../spill/contract.ts'
-import { Overspill } from './overflow.ts'
+import { SpillOverflow } from './overflow.ts'
 import { bodyOf, indicesOf, type BulkRequest } from './request.ts'
 import { DocumentRetries, type Sent } from './retries.ts'
 import { Schedule } from './send-queue.ts'
@@ -46,8 +46,8 @@ export interface WriterParts {
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
   /** The spill; null: what does not fit into the queue waits in Kafka. */
-  readonly overflow: SpillQueue | null
-  readonly books: LoadBooks
+  readonly spill: SpillQueue | null
+  readonly books: InFlightBooks
   /** How a document ended that was settled when it went to the spill. */
   readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
   /** Whether the memory holds more than this share of its bounds. */
@@ -83,7 +83,7 @@ export class BulkWriter {
   readonly schedule: Schedule
   readonly health: Health
   readonly concurrency: Concurrency
-  readonly overspill: Overspill | null
+  readonly overflow: SpillOverflow | null
   readonly #parts: WriterParts
   readonly #clock: Clock
   readonly #retries: DocumentRetries
@@ -118,12 +118,12 @@ export class BulkWriter {
       timeoutMs: settings.timeoutMs,
       timeoutMaxMs: Math.max(settings.timeoutMs, settings.timeoutMaxMs),
     })
-    this.overspill =
-      parts.overflow === null
+    this.overflow =
+      parts.spill === null
         ? null
-        : new Overspill({
+        : new SpillOverflow({
             ...parts,
-            overflow: parts.overflow,
+            spill: parts.spill,
             schedule: this.schedule,
             health: this.health,
             wake: () => this.pump(),
@@ -143,8 +143,8 @@ export class BulkWriter {
   }
 
   /** Takes documents in. */
-  add(parcel: Parcel): void {
-    this.schedule.fresh.push(parcel)
+  add(slice: BatchSlice): void {
+    this.schedule.fresh.push(slice)
     this.pump()
   }
 
@@ -158,14 +158,14 @@ export class BulkWriter {
   stop(): void {
     this.#isStopped = true
     this.#retries.stop()
-    this.overspill?.stop()
+    this.overflow?.stop()
     this.#cancelTimer()
   }
 
   /** Sends what may be sent now, and sets the timer for what may be sent later. */
   pump(): void {
     if (this.#isStopped) return
-    this.overspill?.pump()
+    this.overflow?.pump()
     for (let request = this.#nextRequest(); request !== null; request = this.#nextRequest()) {
       void this.#send(request)
     }
@@ -216,7 +216,7 @@ export class BulkWriter {
     )
     const sendMs = this.health.nextSendMs
     const nextMs = isUp || waitingMs === Infinity ? Math.max(waitingMs, sendMs) : sendMs
-    return Math.min(nextMs, this.overspill?.nextMs ?? Infinity)
+    return Math.min(nextMs, this.overflow?.nextMs ?? Infinity)
   }
 
   async #send(request: BulkRequest): Promise<void> {
@@ -284,14 +284,14 @@ export class BulkWriter {
     this.#noteLate(flight, items.filter(({ status }) => status === 409).length, nowMs)
     this.#keepCanary(request, answer.kind === 'items' ? items.findIndex(isThere) : 0, nowMs)
     if (answer.kind === 'items') return this.#retries.answered(flight, items)
-    for (const { load, from, to } of request.parcels) load.settle(from, to, 'indexed')
+    for (const { batch, from, to } of request.slices) batch.settle(from, to, 'indexed')
     if (request.lane !== null) this.#retries.release(request.lane.index)
   }
 
   /** Documents that got no answer once, and are there: the answers are late, not the documents. */
   #noteLate({ request, startedMs }: Flight, duplicateCount: number, nowMs: number): void {
     const areThere = duplicateCount * 2 >= request.documentCount
-    const waitedMs = request.parcels.reduce((most, parcel) => Math.max(most, parcel.lateMs), 0)
+    const waitedMs = request.slices.reduce((most, slice) => Math.max(most, slice.lateMs), 0)
     if (areThere && waitedMs > 0) this.concurrency.arrivedLate(waitedMs)
     const lateMs = Math.max(areThere ? waitedMs : 0, nowMs - startedMs)
     if (lateMs < this.#parts.settings.timeoutMs || nowMs - this.#noticeMs < NOTICE_EVERY_MS) return
@@ -357,18 +357,18 @@ export class BulkWriter {
   }
 
   /** @param place of a document that is there; -1: none is. */
-  #keepCanary({ parcels }: BulkRequest, place: number, nowMs: number): void {
+  #keepCanary({ slices }: BulkRequest, place: number, nowMs: number): void {
     // Without an _id it would be written twice.
     if (place < 0 || this.#parts.settings.documentId === 'none') return
     if (nowMs - this.#canaryMs < CANARY_EVERY_MS) return
     let left = place
-    const parcel = parcels.find((each) => left < countOf(each) || (left -= countOf(each)) < 0)!
-    const { load, from } = { load: parcel.load, from: parcel.from + left }
-    const document = load.documentOf(from)
+    const slice = slices.find((each) => left < countOf(each) || (left -= countOf(each)) < 0)!
+    const { batch, from } = { batch: slice.batch, from: slice.from + left }
+    const document = batch.documentOf(from)
     if (document.length > CANARY_BYTES_MAX) return
     this.#canaryMs = nowMs
     if (this.#canaries.size >= CANARIES_MAX) this.#canaries.clear()
-    this.#canaries.set(load.indexOf(from), { body: Buffer.from(document), writtenMs: nowMs })
+    this.#canaries.set(batch.indexOf(from), { body: Buffer.from(document), writtenMs: nowMs })
   }
 
   /** Shows how others fare that are sent to this index, or to any. */
@@ -403,6 +403,6 @@ function isThere({ status }: BulkItem): boolean {
 
 /** The request, with what its documents waited for in vain. */
 function lateOf(request: BulkRequest, timeoutMs: number): BulkRequest {
-  const parcels = request.parcels.map((parcel) => ({ ...parcel, lateMs: timeoutMs }))
-  return { ...request, parcels }
+  const slices = request.slices.map((slice) => ({ ...slice, lateMs: timeoutMs }))
+  return { ...request, slices }
 }

@@ -1,9 +1,9 @@
 /**
  * The Elasticsearch output: what the pipeline sees of it (sink.ts), and the books of its memory.
  *
- * A batch becomes a Load; the writer does the rest. The pipeline reads `gauges` and stops filtering
- * while the queue is above its bounds, so what is held here is at most ES_QUEUE_CAP documents or
- * ES_QUEUE_BYTES, plus the batches that were under way when the bound was reached.
+ * A batch becomes an InFlightBatch; the writer does the rest. The pipeline reads `gauges` and stops
+ * filtering while the queue is above its bounds, so what is held here is at most ES_QUEUE_CAP
+ * documents or ES_QUEUE_BYTES, plus the batches that were under way when the bound was reached.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
@@ -15,9 +15,9 @@ import type { SourceRange, SpillQueue } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
-import { crowdedPartitions } from './index-lanes.ts'
+import { partitionsOverQuota } from './index-lanes.ts'
 import { isStubAt, readStub } from './unsendable.ts'
-import { Load, type LoadBooks, partOf, wholeOf } from './batch.ts'
+import { InFlightBatch, type InFlightBooks, partOf, wholeOf } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
@@ -47,7 +47,7 @@ export interface HeldIndex {
   readonly documentCount: number
 }
 
-export class ElasticsearchSink implements Sink, LoadBooks {
+export class ElasticsearchSink implements Sink, InFlightBooks {
   readonly #settings: ElasticsearchSettings
   readonly #events: SinkEvents
   readonly #clock: Clock
@@ -77,7 +77,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       transport: this.#transport,
       random: parts.random ?? Math.random,
       deadLetters: parts.deadLetters,
-      overflow: parts.overflow,
+      spill: parts.overflow,
       leftSpill: parts.leftSpill ?? (() => undefined),
       books: this,
       isAbove: (share) => this.#isAbove(share),
@@ -100,41 +100,41 @@ export class ElasticsearchSink implements Sink, LoadBooks {
   write(batch: SinkBatch): void {
     if (batch.ends.length === 0) return
     const { dropWhenFull } = this.#settings
-    if (dropWhenFull && this.#isAbove(1) && this.#writer.overspill?.isFull !== false) {
+    if (dropWhenFull && this.#isAbove(1) && this.#writer.overflow?.isFull !== false) {
       batch.settleAll('dropped')
       batch.releaseBody()
       return
     }
-    const load = new Load(batch, this)
-    const { body, documentCount: end } = load
+    const inFlight = new InFlightBatch(batch, this)
+    const { body, documentCount: end } = inFlight
     for (let from = 0; from < end;) {
       let to = from
-      while (to < end && !isStubAt(body, load.startOf(to))) to++
-      if (to > from) this.#add(load, from, to)
-      if (to < end) this.#letGo(load, to++)
+      while (to < end && !isStubAt(body, inFlight.startOf(to))) to++
+      if (to > from) this.#add(inFlight, from, to)
+      if (to < end) this.#letGo(inFlight, to++)
       from = to
     }
   }
 
-  #add(load: Load, from: number, to: number): void {
-    this.#writer.add(partOf(wholeOf(load, this.#clock.monotonicMs()), from, to))
+  #add(inFlight: InFlightBatch, from: number, to: number): void {
+    this.#writer.add(partOf(wholeOf(inFlight, this.#clock.monotonicMs()), from, to))
   }
 
   /** A record of which no document was made is a dead letter. */
-  #letGo(load: Load, documentIndex: number): void {
-    const { index, errorType, reason, bytes, head } = readStub(load.documentOf(documentIndex))
-    const origin = load.originOf(documentIndex)
+  #letGo(inFlight: InFlightBatch, documentIndex: number): void {
+    const { index, errorType, reason, bytes, head } = readStub(inFlight.documentOf(documentIndex))
+    const origin = inFlight.originOf(documentIndex)
     if (this.#deadLetters === null) {
       const { topic, partition, offset } = origin
       const where = `the record at ${topic}-${partition} offset ${offset}`
-      const message = `${where} cannot be sent: ${reason}. Give it a place with --dlq`
+      const message = `${where} cannot be sent: ${reason}. Set --dlq to keep such records`
       return this.#fail(new LogpipeError('ES_REFUSED', message))
     }
     const why = { index, errorType, reason, status: 0 }
     const letter = { ...origin, ...why, payload: head, payloadBytes: bytes }
     this.#deadLetters.put([letter]).then(
       () => {
-        if (!this.#isClosed) load.settle(documentIndex, documentIndex + 1, 'dead_lettered')
+        if (!this.#isClosed) inFlight.settle(documentIndex, documentIndex + 1, 'dead_lettered')
       },
       (error: unknown) => this.#fail(error instanceof Error ? error : assert.fail(String(error))),
     )
@@ -160,23 +160,23 @@ export class ElasticsearchSink implements Sink, LoadBooks {
    */
   dropPartition(topic: string, partition: number): number {
     if (this.#settings.commitOn === 'spill') return 0
-    const count = this.#writer.overspill?.dropPartition(topic, partition) ?? 0
+    const count = this.#writer.overflow?.dropPartition(topic, partition) ?? 0
     if (this.#isIdle) this.#wake()
     return count
   }
 
   /** How to settle documents of a range that moved to the spill and are unsettled, by offset. */
   movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
-    return this.#writer.overspill?.movedOutIn(range) ?? new Map()
+    return this.#writer.overflow?.movedOutIn(range) ?? new Map()
   }
 
   /** Where all of those lie. */
   movedOutRanges(): readonly SourceRange[] {
-    return this.#writer.overspill?.movedOutRanges() ?? []
+    return this.#writer.overflow?.movedOutRanges() ?? []
   }
 
-  crowdedPartitions(): readonly TopicPartition[] {
-    return crowdedPartitions(this.#writer.schedule.lanes, this.#overflow, this.#settings)
+  partitionsOverQuota(): readonly TopicPartition[] {
+    return partitionsOverQuota(this.#writer.schedule.lanes, this.#overflow, this.#settings)
   }
 
   /** Indices that take nothing for now, and the documents that wait for each. */
@@ -215,7 +215,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
       writtenBytes: this.#writtenBytes,
       retries: this.#writer.retryCount,
       rejected429: this.#writer.rejectedCount,
-      replaying: this.#writer.overspill?.isReplaying ?? false,
+      replaying: this.#writer.overflow?.isReplaying ?? false,
       trouble: this.#trouble(),
     }
   }
@@ -240,7 +240,7 @@ export class ElasticsearchSink implements Sink, LoadBooks {
 
   /** Nothing is unsettled: in memory, or in the spill where it is but a cache. */
   get #isIdle(): boolean {
-    return this.#queuedDocuments === 0 && (this.#writer.overspill?.isSettled ?? true)
+    return this.#queuedDocuments === 0 && (this.#writer.overflow?.isSettled ?? true)
   }
 
   #isAbove(share: number): boolean {

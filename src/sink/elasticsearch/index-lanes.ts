@@ -19,10 +19,10 @@
  */
 import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
 import { keyOf, type TopicPartition } from '../../core/topic-partition.ts'
-import { countOf, detached, partOf, type Parcel } from './batch.ts'
+import { countOf, detached, partOf, type BatchSlice } from './batch.ts'
 import type { SpillQueue } from '../spill/contract.ts'
 import { PROBE_TIMES, type ElasticsearchSettings } from './settings.ts'
-import { ParcelLine } from './slice-queue.ts'
+import { SliceQueue } from './slice-queue.ts'
 
 export const LANES_MAX = 64
 
@@ -58,7 +58,7 @@ export class Lane {
   readonly sinceMs: number
   /** Why it is held, in one line. */
   reason: string
-  readonly line = new ParcelLine()
+  readonly line = new SliceQueue()
   /** Looks so far, and when the next one is due. */
   probes = 0
   nextProbeMs = 0
@@ -68,8 +68,8 @@ export class Lane {
   readonly asking = new Map<string, Asking>()
   /** Where its documents come from, by `topic/partition`: what would be paused. */
   readonly sources = new Map<string, TopicPartition>()
-  /** It has used up its share of the room. */
-  isCrowded = false
+  /** It has used up its part of the room. */
+  isOverQuota = false
 
   constructor(index: string, reason: string, sinceMs: number) {
     this.index = index
@@ -82,14 +82,14 @@ export class Lane {
     return this.line.documentCount + (this.isProbing ? this.probedCount : 0)
   }
 
-  take(parcel: Parcel): void {
-    for (const source of parcel.load.sourcesOf(parcel.from, parcel.to)) {
+  take(slice: BatchSlice): void {
+    for (const source of slice.batch.sourcesOf(slice.from, slice.to)) {
       this.sources.set(keyOf(source), source)
     }
     // What was refused, or comes from the spill, stands before what the index has not seen yet.
-    const isKnown = parcel.tries > 0 || parcel.load.isReplay
-    if (isKnown) this.line.unshift(detached(parcel))
-    else this.line.push(detached(parcel))
+    const isKnown = slice.tries > 0 || slice.batch.isReplay
+    if (isKnown) this.line.unshift(detached(slice))
+    else this.line.push(detached(slice))
   }
 
   /** @returns whether all that ask for the index end here. */
@@ -105,24 +105,24 @@ export class Lane {
     return isMany || (isCertain && asked === where)
   }
 
-  takeProbe(): Parcel[] {
+  takeProbe(): BatchSlice[] {
     const { line } = this
-    const parcels: Parcel[] = []
+    const slices: BatchSlice[] = []
     const newest = line.takeLast()
-    if (newest === undefined) return parcels
+    if (newest === undefined) return slices
     const rest = countOf(newest) === 1 ? undefined : partOf(newest, newest.from, newest.to - 1)
     if (rest !== undefined) line.push(rest)
-    parcels.push(partOf(newest, newest.to - 1, newest.to))
-    if (this.probes % 2 === 1) return parcels
+    slices.push(partOf(newest, newest.to - 1, newest.to))
+    if (this.probes % 2 === 1) return slices
     for (let left = PROBE_DOCUMENTS_MAX - 1; left > 0;) {
-      const parcel = line.shift()
-      if (parcel === undefined) break
-      const to = Math.min(parcel.to, parcel.from + left)
-      if (to < parcel.to) line.unshift(partOf(parcel, to, parcel.to))
-      parcels.push(partOf(parcel, parcel.from, to))
-      left -= to - parcel.from
+      const slice = line.shift()
+      if (slice === undefined) break
+      const to = Math.min(slice.to, slice.from + left)
+      if (to < slice.to) line.unshift(partOf(slice, to, slice.to))
+      slices.push(partOf(slice, slice.from, to))
+      left -= to - slice.from
     }
-    return parcels
+    return slices
   }
 }
 
@@ -156,17 +156,17 @@ export class Lanes {
   }
 
   /**
-   * Takes a parcel in that asks for one index.
+   * Takes a slice in that asks for one index.
    * @returns false when there is no lane left for it.
    */
-  hold(parcel: Parcel, cause: HoldCause, nowMs: number): boolean {
+  hold(slice: BatchSlice, cause: HoldCause, nowMs: number): boolean {
     const { where, asked, reason } = cause
     const held = this.#lanes.get(where)
     if (held === undefined && this.#lanes.size >= LANES_MAX) return false
     const lane = held ?? new Lane(where, reason, nowMs)
     lane.reason = reason
-    if (lane.noteAsking(cause, countOf(parcel), nowMs)) this.#diverted.set(asked, lane)
-    lane.take(parcel)
+    if (lane.noteAsking(cause, countOf(slice), nowMs)) this.#diverted.set(asked, lane)
+    lane.take(slice)
     if (held === undefined) {
       this.#lanes.set(where, lane)
       this.postpone(lane, nowMs)
@@ -188,16 +188,16 @@ export class Lanes {
   }
 
   /** The index takes documents again. @returns what waited, for the queue. */
-  release(where: string): Parcel[] {
-    const parcels: Parcel[] = []
+  release(where: string): BatchSlice[] {
+    const slices: BatchSlice[] = []
     const lane = this.#lanes.get(where)
-    if (lane === undefined) return parcels
+    if (lane === undefined) return slices
     this.#lanes.delete(where)
     for (const [asked, of] of this.#diverted) if (of === lane) this.#diverted.delete(asked)
-    for (let parcel = lane.line.shift(); parcel !== undefined; parcel = lane.line.shift()) {
-      parcels.push(parcel)
+    for (let slice = lane.line.shift(); slice !== undefined; slice = lane.line.shift()) {
+      slices.push(slice)
     }
-    return parcels
+    return slices
   }
 
   /** When the next look is due; Infinity when none is. */
@@ -210,11 +210,11 @@ export class Lanes {
   }
 
   /** Takes what is needed to look at a lane that is due, or null. */
-  takeProbe(nowMs: number): { readonly lane: Lane; readonly parcels: Parcel[] } | null {
+  takeProbe(nowMs: number): { readonly lane: Lane; readonly slices: BatchSlice[] } | null {
     for (const lane of this.#lanes.values()) {
       if (lane.isProbing || lane.nextProbeMs > nowMs) continue
       lane.isProbing = true
-      return { lane, parcels: lane.takeProbe() }
+      return { lane, slices: lane.takeProbe() }
     }
     return null
   }
@@ -223,15 +223,15 @@ export class Lanes {
    * Keeps documents that would end in a lane out of a request: they go there at once.
    * @returns the ranges that may go on, in order.
    */
-  divert(parcel: Parcel): Parcel[] {
-    if (this.#diverted.size === 0) return [parcel]
-    const passed: Parcel[] = []
-    let from = parcel.from
-    let lane = this.#diverted.get(parcel.load.indexOf(from))
-    for (let at = from + 1; at <= parcel.to; at++) {
-      const next = at < parcel.to ? this.#diverted.get(parcel.load.indexOf(at)) : null
+  divert(slice: BatchSlice): BatchSlice[] {
+    if (this.#diverted.size === 0) return [slice]
+    const passed: BatchSlice[] = []
+    let from = slice.from
+    let lane = this.#diverted.get(slice.batch.indexOf(from))
+    for (let at = from + 1; at <= slice.to; at++) {
+      const next = at < slice.to ? this.#diverted.get(slice.batch.indexOf(at)) : null
       if (next === lane) continue
-      const part = partOf(parcel, from, at)
+      const part = partOf(slice, from, at)
       if (lane === undefined) passed.push(part)
       else lane.take(part)
       from = at
@@ -242,26 +242,25 @@ export class Lanes {
 }
 
 /*
- * When a held index has used up its share of the room, and which partitions are then not read on.
+ * When a held index is over its quota, and which partitions are then not read on.
  *
- * Its documents wait in the spill, or without one in memory, beside those of all others. Its share
- * is half of that. Where it is used up, the partitions that its documents come from are paused:
- * what they have more of stays in Kafka, and the room that is left is for the indices that flow.
- * What was fetched of them before the pause still comes, and is taken: beyond the share, as long as
- * there is room at all.
+ * Its documents wait in the spill, or without one in memory, beside those of all others. Its quota
+ * is half of that room. Above it the partitions that its documents come from are paused: their
+ * other records stay in Kafka, and the room that is left is for the indices that flow. Records that
+ * were fetched before the pause are still taken, beyond the quota, as long as there is room at all.
  *
  * Bound. The partitions of LANES_MAX lanes.
  */
 
 /** Of the spill, or of the memory queue's documents and bytes. */
-const SHARE = 1 / 2
-/** Of its share, below which its partitions are read again: pausing costs what was fetched. */
+const QUOTA = 1 / 2
+/** Of its quota, below which its partitions are read again: pausing costs what was fetched. */
 const REOPEN_PART = 0.75
 
 const NOBODY: readonly TopicPartition[] = []
 
 /** Looks at every lane anew. @returns the partitions to be paused; one may come twice. */
-export function crowdedPartitions(
+export function partitionsOverQuota(
   lanes: Lanes,
   overflow: Pick<SpillQueue, 'bytesOfIndex'> | null,
   settings: ElasticsearchSettings,
@@ -270,8 +269,8 @@ export function crowdedPartitions(
   const partitions: TopicPartition[] = []
   for (const lane of lanes.all) {
     const used = usedPart(lane, overflow, settings)
-    lane.isCrowded = used >= (lane.isCrowded ? SHARE * REOPEN_PART : SHARE)
-    if (lane.isCrowded) partitions.push(...lane.sources.values())
+    lane.isOverQuota = used >= (lane.isOverQuota ? QUOTA * REOPEN_PART : QUOTA)
+    if (lane.isOverQuota) partitions.push(...lane.sources.values())
   }
   return partitions
 }

@@ -29,7 +29,7 @@ const UNDATED = 'undated'
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 /** The last millisecond of the year 9999: beyond it a year has more than four digits. */
-export const TIMESTAMP_MS_MAX = 253_402_300_799_999
+const TIMESTAMP_MS_MAX = 253_402_300_799_999
 const NAME_BYTES_MAX = 255
 /** What an index name must not hold, as Elasticsearch's documentation of "create index" lists. */
 const FORBIDDEN = /[\\/*?"<>| ,#:\p{Lu}\p{Cc}]/u

@@ -6,7 +6,7 @@
  *          of a held index above its share of the memory
  *   back   the oldest, one request's worth ahead of the sender, except those of held indices
  *
- * Under --commit-on index a document that moved out is still unsettled: its load waits here, found
+ * Under --commit-on index a document that moved out is still unsettled: its batch waits here, found
  * again by the tag. Under --commit-on spill it is settled as `spilled` once it is on the disk.
  *
  * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time; what was read back and
@@ -21,26 +21,26 @@ import { RangeTally } from '../spill/format.ts'
 import type { Health } from './health.ts'
 import { LANES_MAX } from './index-lanes.ts'
 import {
-  Load,
-  type LoadBooks,
+  InFlightBatch,
+  type InFlightBooks,
   bytesOf,
   fitCount,
   partOf,
   wholeOf,
-  type Parcel,
+  type BatchSlice,
   replaySource,
 } from './batch.ts'
 import type { Schedule } from './send-queue.ts'
 import type { ElasticsearchSettings } from './settings.ts'
-import type { ParcelLine } from './slice-queue.ts'
+import type { SliceQueue } from './slice-queue.ts'
 
-interface OverspillParts {
+interface OverflowParts {
   readonly settings: ElasticsearchSettings
   readonly clock: Clock
-  readonly overflow: SpillQueue
+  readonly spill: SpillQueue
   readonly schedule: Schedule
   readonly health: Health
-  readonly books: LoadBooks
+  readonly books: InFlightBooks
   /** How a document ended that was settled when it went to the spill, in whichever process. */
   readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
   readonly isAbove: (share: number) => boolean
@@ -64,9 +64,9 @@ const LOOK_BYTES = 16 * 1024
 /** How long a full spill, or one that has nothing to give, is left alone. */
 const PAUSE_MS = 1000
 
-export class Overspill {
-  readonly #parts: OverspillParts
-  readonly #movedOut = new MovedOut()
+export class SpillOverflow {
+  readonly #parts: OverflowParts
+  readonly #spilled = new SpilledIndex()
   #isWriting = false
   #isReading = false
   #isStopped = false
@@ -78,9 +78,9 @@ export class Overspill {
   #replayBytes = 0
   readonly #replayBytesMax: number
   readonly #laneBytesMax: number
-  readonly #replayBooks: LoadBooks
+  readonly #replayBooks: InFlightBooks
 
-  constructor(parts: OverspillParts) {
+  constructor(parts: OverflowParts) {
     const { settings, books } = parts
     this.#parts = parts
     this.#laneBytesMax = Math.min(LANE_BYTES, settings.bulkBytes)
@@ -108,7 +108,7 @@ export class Overspill {
 
   /** No document that lies in the spill is unsettled. */
   get isSettled(): boolean {
-    return this.#movedOut.isEmpty
+    return this.#spilled.isEmpty
   }
 
   /** When to look again without being called; Infinity: not needed. */
@@ -123,26 +123,26 @@ export class Overspill {
   pump(): void {
     const nowMs = this.#nowMs
     if (!this.#isWriting && nowMs >= this.#writeMs) {
-      const { parcels, where } = this.#pick()
-      if (parcels.length > 0) void this.#moveOut(parcels, where)
+      const { slices, where } = this.#pick()
+      if (slices.length > 0) void this.#moveOut(slices, where)
     }
     if (this.#wantsRead && nowMs >= this.#readMs) void this.#readBack()
   }
 
   dropPartition(topic: string, partition: number): number {
-    const count = this.#parts.overflow.dropPartition(topic, partition)
-    this.#movedOut.dropPartition(topic, partition)
+    const count = this.#parts.spill.dropPartition(topic, partition)
+    this.#spilled.dropPartition(topic, partition)
     return count
   }
 
   /** How to settle the documents of a range that lie in the spill and are unsettled, by offset. */
   movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
-    return this.#movedOut.within(range)
+    return this.#spilled.within(range)
   }
 
   /** Where all of those lie. */
   movedOutRanges(): readonly SourceRange[] {
-    return this.#movedOut.ranges()
+    return this.#spilled.ranges()
   }
 
   get #nowMs(): number {
@@ -150,67 +150,67 @@ export class Overspill {
   }
 
   get #wantsRead(): boolean {
-    const { overflow, schedule } = this.#parts
+    const { spill, schedule } = this.#parts
     if (this.#isReading || schedule.replay.first !== undefined) return false
-    return this.#replayBytes < this.#replayBytesMax && overflow.waitingCount > 0
+    return this.#replayBytes < this.#replayBytesMax && spill.waitingCount > 0
   }
 
   /** What should move out next, and the index it was going to; null: the one it asks for. */
-  #pick(): { readonly parcels: readonly Parcel[]; readonly where: string | null } {
+  #pick(): { readonly slices: readonly BatchSlice[]; readonly where: string | null } {
     const { schedule, health, isAbove } = this.#parts
     for (const lane of schedule.lanes.all) {
       const { documentCount, byteCount } = lane.line
       const fitting = Math.floor((documentCount * this.#laneBytesMax) / byteCount)
       const keepCount = Math.max(1, Math.min(LANE_DOCUMENTS, fitting))
       if (documentCount <= keepCount) continue
-      const parcels = takeBytes(lane.line, documentCount - keepCount)
-      const own = parcels.filter((parcel) => !parcel.load.isReplay)
-      for (const { load, from, to } of parcels) if (load.isReplay) load.giveBack(from, to)
-      if (own.length > 0) return { parcels: own, where: lane.index }
+      const slices = takeBytes(lane.line, documentCount - keepCount)
+      const own = slices.filter((slice) => !slice.batch.isReplay)
+      for (const { batch, from, to } of slices) if (batch.isReplay) batch.giveBack(from, to)
+      if (own.length > 0) return { slices: own, where: lane.index }
     }
-    if (!health.isAway && !isAbove(OUT_SHARE)) return { parcels: [], where: null }
+    if (!health.isAway && !isAbove(OUT_SHARE)) return { slices: [], where: null }
     const fresh = takeBytes(schedule.fresh, Infinity)
-    if (fresh.length > 0 || !health.isAway) return { parcels: fresh, where: null }
+    if (fresh.length > 0 || !health.isAway) return { slices: fresh, where: null }
     const waiting = schedule.takeRetries(OUT_BYTES)
-    for (const { load, from, to } of waiting) if (load.isReplay) load.giveBack(from, to)
-    return { parcels: waiting.filter(({ load }) => !load.isReplay), where: null }
+    for (const { batch, from, to } of waiting) if (batch.isReplay) batch.giveBack(from, to)
+    return { slices: waiting.filter(({ batch }) => !batch.isReplay), where: null }
   }
 
-  async #moveOut(parcels: readonly Parcel[], where: string | null): Promise<void> {
-    const { overflow, settings, schedule, books, fail, wake } = this.#parts
+  async #moveOut(slices: readonly BatchSlice[], where: string | null): Promise<void> {
+    const { spill, settings, schedule, books, fail, wake } = this.#parts
     const isCache = settings.commitOn === 'index'
-    const tags = isCache ? this.#movedOut.begin(parcels) : null
-    const entries = parcels.flatMap((parcel) =>
-      entriesOf(parcel, where, tags?.get(parcel.load) ?? null),
+    const tags = isCache ? this.#spilled.begin(slices) : null
+    const entries = slices.flatMap((slice) =>
+      entriesOf(slice, where, tags?.get(slice.batch) ?? null),
     )
     this.#isWriting = true
-    const answer = await overflow.append(entries).catch(asError)
+    const answer = await spill.append(entries).catch(asError)
     this.#isWriting = false
     if (this.#isStopped) return
     if (answer instanceof Error) return fail(answer)
     if (isCache) {
-      this.#movedOut.end(parcels, answer === 'stored')
+      this.#spilled.end(slices, answer === 'stored')
       // What was given away meanwhile may have been all that was unsettled: who waits looks again.
       books.held(0, 0)
     }
     if (answer === 'full') {
       this.#writeMs = this.#nowMs + PAUSE_MS
       // To the queue, even from a lane: it may have been released meanwhile.
-      for (const parcel of parcels.toReversed()) schedule.fresh.unshift(parcel)
+      for (const slice of slices.toReversed()) schedule.fresh.unshift(slice)
     } else if (!isCache) {
-      for (const { load, from, to } of parcels) load.settle(from, to, 'spilled')
+      for (const { batch, from, to } of slices) batch.settle(from, to, 'spilled')
     }
     wake()
   }
 
   async #readBack(): Promise<void> {
-    const { overflow, schedule, settings, health, fail, wake, clock } = this.#parts
+    const { spill, schedule, settings, health, fail, wake, clock } = this.#parts
     this.#isReading = true
     const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
     const bytesMax = health.isAway ? LOOK_BYTES : settings.bulkBytes
-    // By when the entries are there, documents of a load that was refused may count once more.
+    // By when the entries are there, documents of a batch that was refused may count once more.
     assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')
-    const entries = await overflow.read(bytesMax, isFlowing).catch(asError)
+    const entries = await spill.read(bytesMax, isFlowing).catch(asError)
     this.#isReading = false
     if (this.#isStopped) return
     if (entries instanceof Error) return fail(entries)
@@ -221,37 +221,37 @@ export class Overspill {
         settled: (entry, outcome) => this.#settled(entry, outcome),
         givenBack: (entry) => this.#givenBack(entry),
       })
-      const load = new Load(source, this.#replayBooks)
-      schedule.replay.push(wholeOf(load, clock.monotonicMs()))
+      const batch = new InFlightBatch(source, this.#replayBooks)
+      schedule.replay.push(wholeOf(batch, clock.monotonicMs()))
     }
     wake()
   }
 
   #settled(entry: StoredEntry, outcome: Outcome): void {
     this.#inHandCount--
-    this.#parts.overflow.release([entry])
-    if (this.#parts.settings.commitOn === 'index') this.#movedOut.settle(entry.tag, outcome)
+    this.#parts.spill.release([entry])
+    if (this.#parts.settings.commitOn === 'index') this.#spilled.settle(entry.tag, outcome)
     else this.#parts.leftSpill(entry.topic, entry.partition, outcome)
   }
 
   #givenBack(entry: StoredEntry): void {
     this.#inHandCount--
-    this.#parts.overflow.unread([entry])
+    this.#parts.spill.unread([entry])
   }
 }
 
-/** @param firstTag of the load's first document; null: they need none. */
+/** @param firstTag of the batch's first document; null: they need none. */
 function entriesOf(
-  { load, from, to }: Parcel,
+  { batch, from, to }: BatchSlice,
   where: string | null,
   firstTag: number | null,
 ): SpillEntry[] {
   const entries: SpillEntry[] = []
   for (let index = from; index < to; index++) {
     entries.push({
-      ...load.originOf(index),
-      index: where ?? load.indexOf(index),
-      document: load.documentOf(index),
+      ...batch.originOf(index),
+      index: where ?? batch.indexOf(index),
+      document: batch.documentOf(index),
       tag: firstTag === null ? 0 : firstTag + index,
     })
   }
@@ -262,82 +262,82 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : assert.fail(String(thrown))
 }
 
-/** Takes parcels from a line, up to OUT_BYTES and so many documents; at least one document. */
-function takeBytes(line: ParcelLine, documentsMax: number): Parcel[] {
-  const parcels: Parcel[] = []
+/** Takes slices from a line, up to OUT_BYTES and so many documents; at least one document. */
+function takeBytes(line: SliceQueue, documentsMax: number): BatchSlice[] {
+  const slices: BatchSlice[] = []
   let bytesLeft = OUT_BYTES
   let documentsLeft = documentsMax
   for (;;) {
-    const parcel = line.shift()
-    if (parcel === undefined) return parcels
-    const count = fitCount(parcel, documentsLeft, bytesLeft, parcels.length === 0)
-    const to = parcel.from + count
-    if (to < parcel.to) line.unshift(partOf(parcel, to, parcel.to))
-    if (count === 0) return parcels
-    const taken = partOf(parcel, parcel.from, to)
-    parcels.push(taken)
+    const slice = line.shift()
+    if (slice === undefined) return slices
+    const count = fitCount(slice, documentsLeft, bytesLeft, slices.length === 0)
+    const to = slice.from + count
+    if (to < slice.to) line.unshift(partOf(slice, to, slice.to))
+    if (count === 0) return slices
+    const taken = partOf(slice, slice.from, to)
+    slices.push(taken)
     bytesLeft -= bytesOf(taken)
     documentsLeft -= count
   }
 }
 
 /*
- * Loads with documents that lie in the spill and are unsettled (--commit-on index), found again by
- * the tag of an entry or by its offset.
+ * Batches with documents that lie in the spill and are unsettled (--commit-on index), found again
+ * by the tag of an entry or by its offset.
  *
- * Bound. Loads without their bodies: as many as the ledger's limit of unresolved offsets allows.
+ * Bound. Batches without their bodies: as many as the ledger's limit of unresolved offsets allows.
  */
 
-/** A tag is the load's number times this plus the document's index; 2^53 bounds the product. */
-const TAG_LOAD = 2 ** 20
+/** A tag is the batch's number times this plus the document's index; 2^53 bounds the product. */
+const TAG_BATCH = 2 ** 20
 
-class MovedOut {
+class SpilledIndex {
   /** By number; from 1, so that no tag is 0. */
-  readonly #loads = new Map<number, Load>()
-  readonly #numbers = new Map<Load, number>()
+  readonly #batches = new Map<number, InFlightBatch>()
+  readonly #numbers = new Map<InFlightBatch, number>()
   #lastNumber = 0
-  /** Loads of the append under way: their number must stay. */
-  readonly #underWay = new Set<Load>()
+  /** Batches of the append under way: their number must stay. */
+  readonly #underWay = new Set<InFlightBatch>()
   /** Partitions given away while it is: what it stores of them is forgotten as soon as it has. */
   #droppedMeanwhile: { readonly topic: string; readonly partition: number }[] = []
 
   get isEmpty(): boolean {
-    return this.#loads.size === 0
+    return this.#batches.size === 0
   }
 
-  /** An append begins. @returns the tag of the first document of each of its loads. */
-  begin(parcels: readonly Parcel[]): Map<Load, number> {
+  /** An append begins. @returns the tag of the first document of each of its batches. */
+  begin(slices: readonly BatchSlice[]): Map<InFlightBatch, number> {
     assert.equal(this.#underWay.size, 0, 'one append at a time')
     this.#droppedMeanwhile = []
-    return new Map(parcels.map(({ load }) => [load, this.#numberOf(load) * TAG_LOAD]))
+    return new Map(slices.map(({ batch }) => [batch, this.#numberOf(batch) * TAG_BATCH]))
   }
 
   /** It has ended. @param isStored the documents lie in the spill now, and nowhere else. */
-  end(parcels: readonly Parcel[], isStored: boolean): void {
+  end(slices: readonly BatchSlice[], isStored: boolean): void {
     if (isStored) {
-      for (const { load, from, to } of parcels) load.moveOut(from, to)
+      for (const { batch, from, to } of slices) batch.moveOut(from, to)
       for (const { topic, partition } of this.#droppedMeanwhile) {
-        for (const load of this.#underWay) load.forgetMovedOut(topic, partition)
+        for (const batch of this.#underWay) batch.forgetMovedOut(topic, partition)
       }
     }
-    const loads = [...this.#underWay]
+    const batches = [...this.#underWay]
     this.#underWay.clear()
-    for (const load of loads) this.#forgetIfBack(load)
+    for (const batch of batches) this.#forgetIfBack(batch)
   }
 
   settle(tag: number, outcome: Outcome): void {
-    const load = this.#loads.get(Math.floor(tag / TAG_LOAD))
+    const batch = this.#batches.get(Math.floor(tag / TAG_BATCH))
     // Its partition was given away while it was under way.
-    if (load === undefined) return
-    load.settleElsewhere(tag % TAG_LOAD, outcome)
-    this.#forgetIfBack(load)
+    if (batch === undefined) return
+    batch.settleElsewhere(tag % TAG_BATCH, outcome)
+    this.#forgetIfBack(batch)
   }
 
   dropPartition(topic: string, partition: number): void {
     if (this.#underWay.size > 0) this.#droppedMeanwhile.push({ topic, partition })
-    for (const load of this.#loads.values()) {
-      load.forgetMovedOut(topic, partition)
-      this.#forgetIfBack(load)
+    for (const batch of this.#batches.values()) {
+      batch.forgetMovedOut(topic, partition)
+      this.#forgetIfBack(batch)
     }
   }
 
@@ -345,13 +345,13 @@ class MovedOut {
   within(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
     const { topic, log, partition, from, to } = range
     const found = new Map<number, (outcome: Outcome) => void>()
-    for (const [number, load] of this.#loads) {
-      for (const { index, origin } of load.movedOutDocuments()) {
+    for (const [number, batch] of this.#batches) {
+      for (const { index, origin } of batch.movedOutDocuments()) {
         const { offset } = origin
         if (origin.partition !== partition || origin.topic !== topic) continue
         if (offset < from || offset >= to) continue
         if (log !== undefined && origin.log !== undefined && origin.log !== log) continue
-        found.set(offset, (outcome) => this.settle(number * TAG_LOAD + index, outcome))
+        found.set(offset, (outcome) => this.settle(number * TAG_BATCH + index, outcome))
       }
     }
     return found
@@ -360,29 +360,29 @@ class MovedOut {
   /** Where all of them lie. */
   ranges(): readonly SourceRange[] {
     const tally = new RangeTally()
-    for (const load of this.#loads.values()) {
-      for (const { origin } of load.movedOutDocuments()) {
+    for (const batch of this.#batches.values()) {
+      for (const { origin } of batch.movedOutDocuments()) {
         tally.addOne(origin)
       }
     }
     return tally.ranges
   }
 
-  #numberOf(load: Load): number {
-    assert(load.documentCount <= TAG_LOAD)
-    this.#underWay.add(load)
-    const known = this.#numbers.get(load)
+  #numberOf(batch: InFlightBatch): number {
+    assert(batch.documentCount <= TAG_BATCH)
+    this.#underWay.add(batch)
+    const known = this.#numbers.get(batch)
     if (known !== undefined) return known
     const number = ++this.#lastNumber
-    this.#loads.set(number, load)
-    this.#numbers.set(load, number)
+    this.#batches.set(number, batch)
+    this.#numbers.set(batch, number)
     return number
   }
 
-  #forgetIfBack(load: Load): void {
-    const number = this.#numbers.get(load)
-    if (load.movedOutCount > 0 || this.#underWay.has(load) || number === undefined) return
-    this.#numbers.delete(load)
-    this.#loads.delete(number)
+  #forgetIfBack(batch: InFlightBatch): void {
+    const number = this.#numbers.get(batch)
+    if (batch.movedOutCount > 0 || this.#underWay.has(batch) || number === undefined) return
+    this.#numbers.delete(batch)
+    this.#batches.delete(number)
   }
 }

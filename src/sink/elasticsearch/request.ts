@@ -6,10 +6,10 @@ import { documentLineAt } from './action-line.ts'
 import { isDateable } from './index-name.ts'
 import { hasField } from './json-scan.ts'
 import type { Lane } from './index-lanes.ts'
-import { bytesOf, countOf, fitCount, partOf, type Parcel } from './batch.ts'
+import { bytesOf, countOf, fitCount, partOf, type BatchSlice } from './batch.ts'
 
 export interface BulkRequest {
-  readonly parcels: readonly Parcel[]
+  readonly slices: readonly BatchSlice[]
   readonly documentCount: number
   readonly byteCount: number
   /** The lane that this request looks at, or null. */
@@ -21,25 +21,25 @@ export interface BulkRequest {
 }
 
 export function requestOf(
-  parcels: readonly Parcel[],
+  slices: readonly BatchSlice[],
   rest: Partial<Pick<BulkRequest, 'lane' | 'isPiece' | 'isProbe'>> = {},
 ): BulkRequest {
-  assert(parcels.length > 0)
+  assert(slices.length > 0)
   let documentCount = 0
   let byteCount = 0
-  for (const parcel of parcels) {
-    documentCount += countOf(parcel)
-    byteCount += bytesOf(parcel)
+  for (const slice of slices) {
+    documentCount += countOf(slice)
+    byteCount += bytesOf(slice)
   }
   const none = { lane: null, isPiece: false, isProbe: false }
-  return { parcels, documentCount, byteCount, ...none, ...rest }
+  return { slices, documentCount, byteCount, ...none, ...rest }
 }
 
 /** The indices and data streams that its documents ask for. */
-export function indicesOf({ parcels }: BulkRequest): ReadonlySet<string> {
+export function indicesOf({ slices }: BulkRequest): ReadonlySet<string> {
   const names = new Set<string>()
-  for (const { load, from, to } of parcels) {
-    for (const { index } of load.indexRuns(from, to)) names.add(index)
+  for (const { batch, from, to } of slices) {
+    for (const { index } of batch.indexRuns(from, to)) names.add(index)
   }
   return names
 }
@@ -54,15 +54,15 @@ export function bodyOf(
   room: (byteCount: number) => Buffer,
   stamped: (index: string) => boolean,
 ): Buffer {
-  const stamps = request.parcels.map((parcel) => stampsOf(parcel, stamped))
+  const stamps = request.slices.map((slice) => stampsOf(slice, stamped))
   const stampBytes = stamps.flat().reduce((sum, { text }) => sum + text.length, 0)
-  const [first] = request.parcels
-  if (request.parcels.length === 1 && first !== undefined && stampBytes === 0) return viewOf(first)
+  const [first] = request.slices
+  if (request.slices.length === 1 && first !== undefined && stampBytes === 0) return viewOf(first)
   const byteCount = request.byteCount + stampBytes
   const body = room(byteCount).subarray(0, byteCount)
   let at = 0
-  for (const [place, parcel] of request.parcels.entries()) {
-    const view = viewOf(parcel)
+  for (const [place, slice] of request.slices.entries()) {
+    const view = viewOf(slice)
     let from = 0
     for (const stamp of stamps[place]!) {
       at += view.copy(body, at, from, stamp.at)
@@ -76,7 +76,7 @@ export function bodyOf(
 }
 
 interface Stamp {
-  /** Where it goes, counted from the parcel's first byte. */
+  /** Where it goes, counted from the slice's first byte. */
   readonly at: number
   readonly text: string
 }
@@ -85,20 +85,20 @@ const BRACE = 0x7b
 const BRACE_END = 0x7d
 const BLANK = 0x20
 
-function stampsOf({ load, from, to }: Parcel, stamped: (index: string) => boolean): Stamp[] {
+function stampsOf({ batch, from, to }: BatchSlice, stamped: (index: string) => boolean): Stamp[] {
   const stamps: Stamp[] = []
-  const { body } = load
-  for (const run of load.indexRuns(from, to)) {
+  const { body } = batch
+  for (const run of batch.indexRuns(from, to)) {
     if (!stamped(run.index)) continue
     let document = run.from
-    for (const timestampMs of load.timestampsOf(run.from, run.to)) {
-      const end = load.startOf(document + 1)
-      const open = body.indexOf(BRACE, documentLineAt(body, load.startOf(document))) + 1
+    for (const timestampMs of batch.timestampsOf(run.from, run.to)) {
+      const end = batch.startOf(document + 1)
+      const open = body.indexOf(BRACE, documentLineAt(body, batch.startOf(document))) + 1
       document++
       if (hasField(body, open - 1, end, '@timestamp')) continue
       const time = new Date(isDateable(timestampMs) ? timestampMs : Date.now()).toISOString()
       const comma = isEmptyFrom(body, open) ? '' : ','
-      stamps.push({ at: open - load.startOf(from), text: `"@timestamp":"${time}"${comma}` })
+      stamps.push({ at: open - batch.startOf(from), text: `"@timestamp":"${time}"${comma}` })
     }
   }
   return stamps
@@ -111,27 +111,27 @@ function isEmptyFrom(body: Uint8Array, from: number): boolean {
   return body[at] === BRACE_END
 }
 
-function viewOf(parcel: Parcel): Buffer {
-  const { body } = parcel.load
-  const start = parcel.load.startOf(parcel.from)
-  return Buffer.from(body.buffer, body.byteOffset + start, bytesOf(parcel))
+function viewOf(slice: BatchSlice): Buffer {
+  const { body } = slice.batch
+  const start = slice.batch.startOf(slice.from)
+  return Buffer.from(body.buffer, body.byteOffset + start, bytesOf(slice))
 }
 
-/** The parcels of a request cut in two at half of its documents; the second may not be empty. */
-export function halvesOf(request: BulkRequest): [Parcel[], Parcel[]] {
+/** The slices of a request cut in two at half of its documents; the second may not be empty. */
+export function halvesOf(request: BulkRequest): [BatchSlice[], BatchSlice[]] {
   assert(request.documentCount >= 2)
   const first = new Picker(request.documentCount >>> 1, Infinity)
-  const second: Parcel[] = []
-  for (const parcel of request.parcels) {
-    const rest = first.add(parcel)
+  const second: BatchSlice[] = []
+  for (const slice of request.slices) {
+    const rest = first.add(slice)
     if (rest !== null) second.push(rest)
   }
-  return [first.parcels, second]
+  return [first.slices, second]
 }
 
 /** Fills a request up to its limits. */
 export class Picker {
-  readonly parcels: Parcel[] = []
+  readonly slices: BatchSlice[] = []
   #documentsLeft: number
   #bytesLeft: number
 
@@ -141,18 +141,18 @@ export class Picker {
   }
 
   get isEmpty(): boolean {
-    return this.parcels.length === 0
+    return this.slices.length === 0
   }
 
-  /** Takes as much of the parcel as fits. @returns the rest; null: all was taken. */
-  add(parcel: Parcel): Parcel | null {
-    const count = fitCount(parcel, this.#documentsLeft, this.#bytesLeft, this.isEmpty)
-    if (count === 0) return parcel
-    const to = parcel.from + count
-    const taken = partOf(parcel, parcel.from, to)
-    this.parcels.push(taken)
+  /** Takes as much of the slice as fits. @returns the rest; null: all was taken. */
+  add(slice: BatchSlice): BatchSlice | null {
+    const count = fitCount(slice, this.#documentsLeft, this.#bytesLeft, this.isEmpty)
+    if (count === 0) return slice
+    const to = slice.from + count
+    const taken = partOf(slice, slice.from, to)
+    this.slices.push(taken)
     this.#documentsLeft -= count
     this.#bytesLeft -= bytesOf(taken)
-    return to === parcel.to ? null : partOf(parcel, to, parcel.to)
+    return to === slice.to ? null : partOf(slice, to, slice.to)
   }
 }

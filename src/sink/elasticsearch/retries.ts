@@ -43,7 +43,7 @@ import { classifyItem, type AnswerRow, type ItemVerdict, type Refusal } from './
 import type { BulkItem } from './bulk-response.ts'
 import { answersOf, CLUSTER, isGuilty, type Evidence } from './evidence.ts'
 import type { DeadLetter, DeadLetters } from '../dead-letters/contract.ts'
-import { countOf, detached, partOf, type Parcel } from './batch.ts'
+import { countOf, detached, partOf, type BatchSlice } from './batch.ts'
 import { halvesOf, requestOf, type BulkRequest } from './request.ts'
 import type { Schedule } from './send-queue.ts'
 import { RETRY_TIMES } from './settings.ts'
@@ -78,7 +78,7 @@ const BACKING_INDEX = /^\.[df]s-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6}$/
 
 /** Neighbours of a request with one answer. */
 interface Refused {
-  readonly parcel: Parcel
+  readonly slice: BatchSlice
   readonly item: BulkItem
   readonly where: string
 }
@@ -110,10 +110,10 @@ export class DocumentRetries {
 
   /** @param waitMs that the server asked for. */
   failed(sent: Sent, refusal: Refusal, waitMs: number): void {
-    const { lane, parcels, documentCount, isPiece } = sent.request
+    const { lane, slices, documentCount, isPiece } = sent.request
     this.retryCount += documentCount
     if (lane !== null && this.#schedule.lanes.of(lane.index) === lane) {
-      for (const parcel of parcels.toReversed()) lane.line.unshift(parcel)
+      for (const slice of slices.toReversed()) lane.line.unshift(slice)
       this.#schedule.lanes.postpone(lane, this.#nowMs)
       return
     }
@@ -123,7 +123,7 @@ export class DocumentRetries {
     const isOurs = refusal.status === 413 || this.#evidence.isGoodSince(CLUSTER, sent.startedAt)
     // Its other half may be answered in a moment.
     const isLikely = isPiece && this.#evidence.isGoodLately(CLUSTER, sent.startedMs)
-    const delayMs = isOurs ? 0 : this.#delayMs(isLikely ? [] : parcels)
+    const delayMs = isOurs ? 0 : this.#delayMs(isLikely ? [] : slices)
     this.#split(sent.request, Math.max(waitMs, delayMs))
   }
 
@@ -152,7 +152,7 @@ export class DocumentRetries {
   /** What waits in a lane goes back to the queue. */
   release(where: string): void {
     const { lanes } = this.#schedule
-    for (const parcel of lanes.release(where)) this.#schedule.retryAt(parcel, this.#nowMs)
+    for (const slice of lanes.release(where)) this.#schedule.retryAt(slice, this.#nowMs)
   }
 
   /**
@@ -167,57 +167,57 @@ export class DocumentRetries {
     assert.equal(items.length, request.documentCount)
     const taking = new Set<string>()
     let first = 0
-    for (const parcel of request.parcels) {
-      for (let from = parcel.from; from < parcel.to;) {
-        const item = items[first + from - parcel.from]!
-        const where = whereOf(item, parcel, from)
+    for (const slice of request.slices) {
+      for (let from = slice.from; from < slice.to;) {
+        const item = items[first + from - slice.from]!
+        const where = whereOf(item, slice, from)
         let to = from + 1
-        for (; to < parcel.to; to++) {
-          const next = items[first + to - parcel.from]!
-          if (!isSame(next, item) || whereOf(next, parcel, to) !== where) break
+        for (; to < slice.to; to++) {
+          const next = items[first + to - slice.from]!
+          if (!isSame(next, item) || whereOf(next, slice, to) !== where) break
         }
-        const part = partOf(parcel, from, to)
-        if (item.status >= 300) refused.push({ parcel: part, item, where })
+        const part = partOf(slice, from, to)
+        if (item.status >= 300) refused.push({ slice: part, item, where })
         else {
           taking.add(where)
           this.#taken(part, item, where, startedMs)
         }
         from = to
       }
-      first += countOf(parcel)
+      first += countOf(slice)
     }
     return taking
   }
 
-  #taken(part: Parcel, item: BulkItem, where: string, startedMs: number): void {
+  #taken(part: BatchSlice, item: BulkItem, where: string, startedMs: number): void {
     const { lanes } = this.#schedule
     this.#evidence.good(where, countOf(part), this.#nowMs)
     this.#evidence.good(answersOf(where), countOf(part), this.#nowMs)
     if (lanes.size > 0) {
-      for (let at = part.from; at < part.to; at++) lanes.taken(part.load.indexOf(at))
+      for (let at = part.from; at < part.to; at++) lanes.taken(part.batch.indexOf(at))
       const lane = lanes.of(where)
       if (lane !== undefined && lane.sinceMs < startedMs) this.release(where)
     }
-    part.load.settle(part.from, part.to, writtenAs(item))
+    part.batch.settle(part.from, part.to, writtenAs(item))
   }
 
   /** Does what the table knows. @returns whether it does. */
   #isClear(sent: Sent, refused: Refused, again: Refused[]): boolean {
-    const { parcel, item, where } = refused
+    const { slice, item, where } = refused
     const { verdict } = classifyItem(item, this.#parts.answerOverrides)
     switch (verdict) {
       case 'duplicate':
       case 'indexed':
-        parcel.load.settle(parcel.from, parcel.to, verdict)
+        slice.batch.settle(slice.from, slice.to, verdict)
         return true
       case 'drop':
-        parcel.load.settle(parcel.from, parcel.to, 'dropped')
+        slice.batch.settle(slice.from, slice.to, 'dropped')
         return true
       case 'dead_letter':
-        this.#deadLetter(parcel, item)
+        this.#deadLetter(slice, item)
         return true
       case 'hold':
-        this.#hold(sent, where, parcel, item, true)
+        this.#hold(sent, where, slice, item, true)
         return true
       case 'retry':
         again.push(refused)
@@ -229,9 +229,9 @@ export class DocumentRetries {
 
   /** The index took others of the same answer: the refusal is each document's own. */
   #giveUp(where: string, refused: readonly Refused[]): void {
-    for (const { parcel, item } of refused) {
+    for (const { slice, item } of refused) {
       this.#evidence.noteOwn(where, keyOf(item))
-      this.#deadLetter(parcel, item)
+      this.#deadLetter(slice, item)
     }
   }
 
@@ -245,21 +245,21 @@ export class DocumentRetries {
     const mayBeSpoiled = isAlike && !evidence.isOwn(where, keyOf(first))
     const waiting: Refused[] = []
     for (const each of unclear) {
-      const { parcel, item } = each
-      const refusedAt = parcel.refusedAt < 0 ? startedAt : parcel.refusedAt
-      const isRefusedAgain = parcel.refusedAt >= 0 && evidence.isGoodSince(where, refusedAt)
-      if (isRefusedAgain && !mayBeSpoiled) this.#deadLetter(parcel, item)
-      else waiting.push({ ...each, parcel: { ...parcel, refusedAt } })
+      const { slice, item } = each
+      const refusedAt = slice.refusedAt < 0 ? startedAt : slice.refusedAt
+      const isRefusedAgain = slice.refusedAt >= 0 && evidence.isGoodSince(where, refusedAt)
+      if (isRefusedAgain && !mayBeSpoiled) this.#deadLetter(slice, item)
+      else waiting.push({ ...each, slice: { ...slice, refusedAt } })
     }
     const isTaking = request.lane === null && evidence.isGoodLately(where, startedMs)
     if (isTaking && mayBeSpoiled) {
       this.retryCount += count
-      const parcels = waiting.map(({ parcel }) => parcel)
-      return this.#split({ parcels, isProbe: request.isProbe }, 0)
+      const slices = waiting.map(({ slice }) => slice)
+      return this.#split({ slices, isProbe: request.isProbe }, 0)
     }
-    for (const { parcel, item } of waiting) {
-      if (isTaking) this.#retry(parcel)
-      else this.#hold(sent, where, parcel, item, false)
+    for (const { slice, item } of waiting) {
+      if (isTaking) this.#retry(slice)
+      else this.#hold(sent, where, slice, item, false)
     }
   }
 
@@ -268,34 +268,34 @@ export class DocumentRetries {
     const scope = answersOf(where)
     if (!request.isPiece) this.#evidence.bad(scope, countAll(refused))
     const isTaking = this.#evidence.isGoodLately(scope, startedMs) && request.lane === null
-    const apart: Parcel[] = []
-    for (const { parcel, item } of refused) {
-      if (!isTaking || parcel.tries < TOGETHER_TRIES) this.#retry(parcel)
-      else if (request.documentCount > 1) apart.push(parcel)
+    const apart: BatchSlice[] = []
+    for (const { slice, item } of refused) {
+      if (!isTaking || slice.tries < TOGETHER_TRIES) this.#retry(slice)
+      else if (request.documentCount > 1) apart.push(slice)
       else {
         this.retryCount++
         this.#alone(request, scope, item, 0)
       }
     }
     if (apart.length === 0) return
-    this.retryCount += apart.reduce((sum, parcel) => sum + countOf(parcel), 0)
-    this.#split({ parcels: apart, isProbe: request.isProbe }, this.#delayMs(apart))
+    this.retryCount += apart.reduce((sum, slice) => sum + countOf(slice), 0)
+    this.#split({ slices: apart, isProbe: request.isProbe }, this.#delayMs(apart))
   }
 
   /** Sends these documents again, later each time, with others. */
-  #retry(parcel: Parcel): void {
-    const tries = parcel.tries + 1
-    this.retryCount += countOf(parcel)
+  #retry(slice: BatchSlice): void {
+    const tries = slice.tries + 1
+    this.retryCount += countOf(slice)
     const delayMs = backoffMs(RETRY_TIMES, tries, this.#parts.random())
     // Once is chance and soon over; who is refused again may wait for minutes.
-    const waiting = tries > 1 ? detached(parcel) : parcel
+    const waiting = tries > 1 ? detached(slice) : slice
     this.#schedule.retryAt({ ...waiting, tries }, this.#nowMs + delayMs)
   }
 
   /** Sends both halves, each by itself; one document goes alone. */
-  #split({ parcels, isProbe }: Pick<BulkRequest, 'parcels' | 'isProbe'>, delayMs: number): void {
-    const whole = requestOf(parcels.map((parcel) => ({ ...parcel, tries: parcel.tries + 1 })))
-    const halves = whole.documentCount === 1 ? [whole.parcels] : halvesOf(whole)
+  #split({ slices, isProbe }: Pick<BulkRequest, 'slices' | 'isProbe'>, delayMs: number): void {
+    const whole = requestOf(slices.map((slice) => ({ ...slice, tries: slice.tries + 1 })))
+    const halves = whole.documentCount === 1 ? [whole.slices] : halvesOf(whole)
     for (const half of halves) {
       const piece = requestOf(half, { isPiece: true, isProbe })
       this.#schedule.sendPiece(piece, this.#nowMs + delayMs)
@@ -303,28 +303,28 @@ export class DocumentRetries {
   }
 
   /** @param scope those whose fate is weighed against it. */
-  #alone({ parcels, isProbe }: BulkRequest, scope: string, refusal: Refusal, waitMs: number): void {
-    const parcel = parcels[0]!
-    const suspicion = this.#evidence.failedAlone(parcel.suspicion, scope)
-    if (isGuilty(suspicion, refusal.status)) return this.#deadLetter(parcel, refusal)
-    const tries = scope === CLUSTER ? suspicion.tries : parcel.tries + 1
+  #alone({ slices, isProbe }: BulkRequest, scope: string, refusal: Refusal, waitMs: number): void {
+    const slice = slices[0]!
+    const suspicion = this.#evidence.failedAlone(slice.suspicion, scope)
+    if (isGuilty(suspicion, refusal.status)) return this.#deadLetter(slice, refusal)
+    const tries = scope === CLUSTER ? suspicion.tries : slice.tries + 1
     const delayMs = backoffMs(RETRY_TIMES, tries, this.#parts.random())
-    const waiting = { ...detached(parcel), tries: parcel.tries + 1, suspicion }
+    const waiting = { ...detached(slice), tries: slice.tries + 1, suspicion }
     const piece = requestOf([waiting], { isPiece: true, isProbe })
     this.#schedule.sendPiece(piece, this.#nowMs + Math.max(delayMs, waitMs))
-    this.#parts.wantsOthers(waiting.load.indexOf(waiting.from))
+    this.#parts.wantsOthers(waiting.batch.indexOf(waiting.from))
   }
 
   /** @param isCertain the index is to blame, whatever its other documents met. */
-  #hold(sent: Sent, where: string, parcel: Parcel, item: BulkItem, isCertain: boolean): void {
+  #hold(sent: Sent, where: string, slice: BatchSlice, item: BulkItem, isCertain: boolean): void {
     const { lanes } = this.#schedule
     const reason = `${item.status} ${item.errorType}: ${item.reason}`.slice(0, 200)
     // The items of a range go to one index, but may ask for several.
-    for (let from = parcel.from; from < parcel.to;) {
-      const asked = parcel.load.indexOf(from)
+    for (let from = slice.from; from < slice.to;) {
+      const asked = slice.batch.indexOf(from)
       let to = from + 1
-      while (to < parcel.to && parcel.load.indexOf(to) === asked) to++
-      const part = { ...partOf(parcel, from, to), tries: parcel.tries + 1 }
+      while (to < slice.to && slice.batch.indexOf(to) === asked) to++
+      const part = { ...partOf(slice, from, to), tries: slice.tries + 1 }
       const cause = { where, asked, reason, isCertain, startedMs: sent.startedMs }
       const isHeld = lanes.hold(part, cause, this.#nowMs)
       if (!isHeld) this.#retry(part)
@@ -332,24 +332,24 @@ export class DocumentRetries {
     }
   }
 
-  #deadLetter(parcel: Parcel, refusal: Refusal): void {
+  #deadLetter(slice: BatchSlice, refusal: Refusal): void {
     const { deadLetters, fail } = this.#parts
-    const letters = lettersOf(parcel, refusal)
+    const letters = lettersOf(slice, refusal)
     if (deadLetters === null) {
       fail(refusedError(letters[0]!))
       return
     }
     deadLetters.put(letters).then(
       () => {
-        if (!this.#isStopped) parcel.load.settle(parcel.from, parcel.to, 'dead_lettered')
+        if (!this.#isStopped) slice.batch.settle(slice.from, slice.to, 'dead_lettered')
       },
       // It names the store, the letter's size and the cause.
       (error: unknown) => fail(error instanceof Error ? error : assert.fail(String(error))),
     )
   }
 
-  #delayMs(parcels: readonly Parcel[]): number {
-    const tries = parcels.reduce((most, parcel) => Math.max(most, parcel.tries), 0) + 1
+  #delayMs(slices: readonly BatchSlice[]): number {
+    const tries = slices.reduce((most, slice) => Math.max(most, slice.tries), 0) + 1
     return backoffMs(RETRY_TIMES, tries, this.#parts.random())
   }
 
@@ -359,7 +359,7 @@ export class DocumentRetries {
 }
 
 function countAll(refused: readonly Refused[]): number {
-  return refused.reduce((sum, { parcel }) => sum + countOf(parcel), 0)
+  return refused.reduce((sum, { slice }) => sum + countOf(slice), 0)
 }
 
 function isSame(left: BulkItem, right: BulkItem): boolean {
@@ -383,21 +383,21 @@ function keyOf({ status, errorType, reason }: BulkItem): string {
 }
 
 /** The index that a document was going to; the one asked for, where the answer names none. */
-function whereOf(item: BulkItem, parcel: Parcel, documentIndex: number): string {
-  if (item.index === '') return parcel.load.indexOf(documentIndex)
+function whereOf(item: BulkItem, slice: BatchSlice, documentIndex: number): string {
+  if (item.index === '') return slice.batch.indexOf(documentIndex)
   return BACKING_INDEX.exec(item.index)?.[1] ?? item.index
 }
 
-function lettersOf(parcel: Parcel, refusal: Refusal): DeadLetter[] {
+function lettersOf(slice: BatchSlice, refusal: Refusal): DeadLetter[] {
   const letters: DeadLetter[] = []
-  for (let index = parcel.from; index < parcel.to; index++) {
+  for (let index = slice.from; index < slice.to; index++) {
     letters.push({
       reason: refusal.reason,
       errorType: refusal.errorType,
       status: refusal.status,
-      index: parcel.load.indexOf(index),
-      ...parcel.load.originOf(index),
-      payload: parcel.load.documentOf(index),
+      index: slice.batch.indexOf(index),
+      ...slice.batch.originOf(index),
+      payload: slice.batch.documentOf(index),
     })
   }
   return letters
@@ -407,8 +407,8 @@ function refusedError(letter: DeadLetter): LogpipeError {
   const { topic, partition, offset, status, errorType, reason, index } = letter
   return new LogpipeError(
     'ES_REFUSED',
-    `Elasticsearch refused the record at ${topic}-${partition} offset ${offset} for the index ` +
-      `${index}, and will again (${status} ${errorType}: ${reason.slice(0, 300)}). ` +
-      'Give it a place with --dlq, or mend the mapping or the pipeline',
+    `Elasticsearch permanently rejected the record at ${topic}-${partition} offset ${offset} for ` +
+      `the index ${index} (${status} ${errorType}: ${reason.slice(0, 300)}). ` +
+      'Set --dlq to keep such records, or fix the mapping or the pipeline',
   )
 }

@@ -8,9 +8,9 @@
  *   fresh     once there are ES_BULK_ACTIONS of them, ES_BULK_BYTES, or one is ES_BULK_FLUSH_MS old
  */
 import type { Lanes } from './index-lanes.ts'
-import { bytesOf, type Parcel } from './batch.ts'
+import { bytesOf, type BatchSlice } from './batch.ts'
 import { Picker, requestOf, type BulkRequest } from './request.ts'
-import { DueHeap, ParcelLine } from './slice-queue.ts'
+import { DueHeap, SliceQueue } from './slice-queue.ts'
 
 export interface ScheduleBounds {
   readonly bulkActions: number
@@ -27,9 +27,9 @@ export interface Room {
 
 export class Schedule {
   readonly lanes: Lanes
-  readonly fresh = new ParcelLine()
+  readonly fresh = new SliceQueue()
   /** What was read back from the spill. */
-  readonly replay = new ParcelLine()
+  readonly replay = new SliceQueue()
   /** Whether the last full request was of the spill: the two take turns. */
   #wasReplay = false
   readonly #pieces = new DueHeap<BulkRequest>()
@@ -37,7 +37,7 @@ export class Schedule {
   readonly #probePieces = new DueHeap<BulkRequest>()
   /** Whether the last probe was a piece: the two take turns. */
   #wasPiece = false
-  readonly #retries = new DueHeap<Parcel>()
+  readonly #retries = new DueHeap<BatchSlice>()
   readonly #bounds: ScheduleBounds
 
   constructor(bounds: ScheduleBounds, lanes: Lanes) {
@@ -45,21 +45,21 @@ export class Schedule {
     this.lanes = lanes
   }
 
-  retryAt(parcel: Parcel, dueMs: number): void {
-    this.#retries.push(parcel, dueMs)
+  retryAt(slice: BatchSlice, dueMs: number): void {
+    this.#retries.push(slice, dueMs)
   }
 
-  /** Takes what waits for its next try, due or not, up to so many bytes and at least one parcel. */
-  takeRetries(bytesMax: number): Parcel[] {
-    const parcels: Parcel[] = []
+  /** Takes what waits for its next try, due or not, up to so many bytes and at least one slice. */
+  takeRetries(bytesMax: number): BatchSlice[] {
+    const slices: BatchSlice[] = []
     for (let bytes = 0; bytes < bytesMax;) {
       const retry = this.#retries.take(Infinity)
-      const taken = retry === undefined ? this.#pieces.take(Infinity)?.parcels : [retry]
+      const taken = retry === undefined ? this.#pieces.take(Infinity)?.slices : [retry]
       if (taken === undefined) break
-      parcels.push(...taken)
-      for (const parcel of taken) bytes += bytesOf(parcel)
+      slices.push(...taken)
+      for (const slice of taken) bytes += bytesOf(slice)
     }
-    return parcels
+    return slices
   }
 
   /** Sends these as they are, once they are due. */
@@ -94,9 +94,9 @@ export class Schedule {
     const piece = this.nextPiece(Infinity)
     if (piece === null) return null
     const picker = new Picker(documentsMax, bytesMax)
-    const rest = piece.parcels.flatMap((parcel) => picker.add(parcel) ?? [])
+    const rest = piece.slices.flatMap((slice) => picker.add(slice) ?? [])
     if (rest.length > 0) this.sendPiece(requestOf(rest, { isPiece: true }), nowMs)
-    return requestOf(picker.parcels, { isPiece: true, isProbe: true })
+    return requestOf(picker.slices, { isPiece: true, isProbe: true })
   }
 
   #probeOfOthers(documentsMax: number, { bytesMax }: Room): BulkRequest | null {
@@ -104,7 +104,7 @@ export class Schedule {
     this.#pickRetries(picker, Infinity)
     this.#pickLine(picker, this.fresh)
     this.#pickLine(picker, this.replay)
-    return picker.isEmpty ? null : requestOf(picker.parcels, { isProbe: true })
+    return picker.isEmpty ? null : requestOf(picker.slices, { isProbe: true })
   }
 
   get #firstPieces(): DueHeap<BulkRequest> {
@@ -128,7 +128,7 @@ export class Schedule {
     for (;;) {
       const probe = this.lanes.takeProbe(nowMs)
       if (probe === null) return null
-      if (probe.parcels.length > 0) return requestOf(probe.parcels, { lane: probe.lane })
+      if (probe.slices.length > 0) return requestOf(probe.slices, { lane: probe.lane })
       // Nothing waits in it: the next document for this index looks for itself.
       this.lanes.release(probe.lane.index)
     }
@@ -145,7 +145,7 @@ export class Schedule {
     this.#pickRetries(picker, room.nowMs)
     this.#pickLine(picker, isReplay ? this.replay : this.fresh)
     // All of them may have been diverted to lanes.
-    return picker.isEmpty ? null : requestOf(picker.parcels)
+    return picker.isEmpty ? null : requestOf(picker.slices)
   }
 
   #isFreshReady(room: Room): boolean {
@@ -161,10 +161,10 @@ export class Schedule {
 
   #pickRetries(picker: Picker, nowMs: number): void {
     for (;;) {
-      const parcel = this.#retries.take(nowMs)
-      if (parcel === undefined) return
+      const slice = this.#retries.take(nowMs)
+      if (slice === undefined) return
       let isFull = false
-      for (const part of this.lanes.divert(parcel)) {
+      for (const part of this.lanes.divert(slice)) {
         const rest = isFull ? part : picker.add(part)
         if (rest === null) continue
         this.#retries.push(rest, 0)
@@ -174,11 +174,11 @@ export class Schedule {
     }
   }
 
-  #pickLine(picker: Picker, line: ParcelLine): void {
+  #pickLine(picker: Picker, line: SliceQueue): void {
     for (;;) {
-      const parcel = line.shift()
-      if (parcel === undefined) return
-      const parts = this.lanes.divert(parcel)
+      const slice = line.shift()
+      if (slice === undefined) return
+      const parts = this.lanes.divert(slice)
       for (const [index, part] of parts.entries()) {
         const rest = picker.add(part)
         if (rest === null) continue

@@ -81,29 +81,3 @@ export interface ElasticsearchSettings extends DocumentSettings {
   /** What resolves an offset: Elasticsearch's word, or an fsynced entry of the spill. */
   readonly commitOn: 'index' | 'spill'
 }
-
-/** The defaults of the contract; spread and override. */
-export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
-  urls: ['http://localhost:9200'],
-  index: 'logs-filtered',
-  document: 'auto',
-  documentId: 'offset',
-  maxRecordBytes: 100 * 1024 * 1024,
-  pipeline: null,
-  bulkActions: 5000,
-  bulkBytes: 16 * 1024 * 1024,
-  flushMs: 100,
-  queueCap: 200_000,
-  queueBytes: 256 * 1024 * 1024,
-  spillBytesMax: 4 * 1024 ** 3,
-  dropWhenFull: false,
-  timeoutMs: 3000,
-  timeoutMaxMs: 60_000,
-  compression: 'none',
-  auth: { kind: 'none' },
-  connection: DIRECT,
-  // A data node has 2 x cores + 1 write threads; more in flight than a few per node only queues.
-  concurrencyMax: 8,
-  answerOverrides: [],
-  commitOn: 'index',
-}

@@ -1,13 +1,13 @@
 /**
- * Where parcels wait: fresh ones in a line, refused ones until their time.
+ * Where slices wait: fresh ones in a line, refused ones until their time.
  *
  * Bound. Both hold parts of the memory queue, which the sink bounds (ES_QUEUE_CAP, ES_QUEUE_BYTES).
  */
-import { bytesOf, countOf, type Parcel } from './batch.ts'
+import { bytesOf, countOf, type BatchSlice } from './batch.ts'
 
 /** First in, first out; counts documents and bytes. */
-export class ParcelLine {
-  #parcels: Parcel[] = []
+export class SliceQueue {
+  #slices: BatchSlice[] = []
   #head = 0
   #documentCount = 0
   #byteCount = 0
@@ -20,45 +20,45 @@ export class ParcelLine {
     return this.#byteCount
   }
 
-  get first(): Parcel | undefined {
-    return this.#parcels[this.#head]
+  get first(): BatchSlice | undefined {
+    return this.#slices[this.#head]
   }
 
-  push(parcel: Parcel): void {
-    this.#parcels.push(parcel)
-    this.#count(parcel, 1)
+  push(slice: BatchSlice): void {
+    this.#slices.push(slice)
+    this.#count(slice, 1)
   }
 
-  shift(): Parcel | undefined {
-    const parcel = this.first
-    if (parcel === undefined) return undefined
+  shift(): BatchSlice | undefined {
+    const slice = this.first
+    if (slice === undefined) return undefined
     this.#head++
-    if (this.#head * 2 > this.#parcels.length) {
-      this.#parcels = this.#parcels.slice(this.#head)
+    if (this.#head * 2 > this.#slices.length) {
+      this.#slices = this.#slices.slice(this.#head)
       this.#head = 0
     }
-    this.#count(parcel, -1)
-    return parcel
+    this.#count(slice, -1)
+    return slice
   }
 
   /** Takes what came last. */
-  takeLast(): Parcel | undefined {
+  takeLast(): BatchSlice | undefined {
     if (this.first === undefined) return undefined
-    const parcel = this.#parcels.pop()!
-    this.#count(parcel, -1)
-    return parcel
+    const slice = this.#slices.pop()!
+    this.#count(slice, -1)
+    return slice
   }
 
   /** Puts the rest of what `shift` gave back to the front. */
-  unshift(parcel: Parcel): void {
-    if (this.#head > 0) this.#parcels[--this.#head] = parcel
-    else this.#parcels.unshift(parcel)
-    this.#count(parcel, 1)
+  unshift(slice: BatchSlice): void {
+    if (this.#head > 0) this.#slices[--this.#head] = slice
+    else this.#slices.unshift(slice)
+    this.#count(slice, 1)
   }
 
-  #count(parcel: Parcel, sign: 1 | -1): void {
-    this.#documentCount += sign * countOf(parcel)
-    this.#byteCount += sign * bytesOf(parcel)
+  #count(slice: BatchSlice, sign: 1 | -1): void {
+    this.#documentCount += sign * countOf(slice)
+    this.#byteCount += sign * bytesOf(slice)
   }
 }
 

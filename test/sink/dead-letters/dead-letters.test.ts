@@ -4,15 +4,15 @@ import { test } from 'node:test'
 import { ManualClock, systemClock } from '../../../src/core/clock.ts'
 import { LogpipeError } from '../../../src/core/errors.ts'
 import type { DeadLetter } from '../../../src/sink/dead-letters/contract.ts'
-import { openFileLetters } from '../../../src/sink/dead-letters/file-letters.ts'
-import { LetterBox } from '../../../src/sink/dead-letters/letter-box.ts'
+import { openFileDeadLetters } from '../../../src/sink/dead-letters/file-dead-letters.ts'
+import { DeadLetterStore } from '../../../src/sink/dead-letters/dead-letter-store.ts'
 import {
-  decodeLetter,
-  encodeLetter,
-  type StoredLetter,
-} from '../../../src/sink/dead-letters/letter-files.ts'
-import { openTopicLetters } from '../../../src/sink/dead-letters/topic-letters.ts'
-import { parseWhere } from '../../../src/sink/dead-letters/where.ts'
+  decodeDeadLetter,
+  encodeDeadLetter,
+  type StoredDeadLetter,
+} from '../../../src/sink/dead-letters/dead-letter-files.ts'
+import { openTopicDeadLetters } from '../../../src/sink/dead-letters/topic-dead-letters.ts'
+import { parseWhere } from '../../../src/sink/dead-letters/filter.ts'
 import { diskError, MemoryDisk } from '../../helpers/memory-disk.ts'
 import { randomOf, TestLocks } from '../../helpers/spills.ts'
 
@@ -48,11 +48,11 @@ async function openBox(options: Options = {}) {
   const clock = new ManualClock(Date.parse('2026-09-01T00:00:00Z'))
   const { fileBytesMax = 1_000_000, bytesMax = 10_000_000 } = options
   const shared = { file: FILE, locks, clock, disk }
-  const letters = await openFileLetters({ ...shared, fileBytesMax, bytesMax })
-  return { disk, locks, clock, letters, box: new LetterBox(shared) }
+  const letters = await openFileDeadLetters({ ...shared, fileBytesMax, bytesMax })
+  return { disk, locks, clock, letters, box: new DeadLetterStore(shared) }
 }
 
-async function offsetsIn(box: LetterBox, clauses: readonly string[] = []): Promise<number[]> {
+async function offsetsIn(box: DeadLetterStore, clauses: readonly string[] = []): Promise<number[]> {
   const found: number[] = []
   for await (const letter of box.letters(parseWhere(clauses))) found.push(letter.offset)
   return found
@@ -63,7 +63,7 @@ test('a letter comes back byte for byte, text or not', async () => {
   const binary = letterOf(2, { payload: Buffer.from([0, 255, 10, 13, 34, 195]) })
   const newline = letterOf(3, { reason: 'two\nlines and "quotes"  ' })
   await letters.put([letterOf(1), binary, newline])
-  const read: StoredLetter[] = []
+  const read: StoredDeadLetter[] = []
   for await (const letter of box.letters(ALL)) read.push(letter)
   const plain = read.map(({ atMs, payload, ...rest }) => {
     assert.equal(atMs, Date.parse('2026-09-01T00:00:00Z'))
@@ -265,7 +265,7 @@ test('replayed twice, by a crash or a failure in between, makes no second docume
   const { letters, box, disk } = await openBox()
   for (let offset = 0; offset < 5; offset++) await letters.put([letterOf(offset)])
   const index = new Map<string, number>()
-  const send = async (some: readonly StoredLetter[]) =>
+  const send = async (some: readonly StoredDeadLetter[]) =>
     some.map((letter) => {
       const [action = ''] = Buffer.from(letter.payload).toString().split('\n')
       index.set(action, (index.get(action) ?? 0) + 1)
@@ -307,7 +307,7 @@ test('letters that come while a replay runs are kept, and only one replay runs',
 
 test('a topic gets the document, with what is known of it in headers', async () => {
   const produced: (readonly [string, string, string, Record<string, string>])[] = []
-  const letters = openTopicLetters('dead', async (topic, key, value, headers) => {
+  const letters = openTopicDeadLetters('dead', async (topic, key, value, headers) => {
     const names = Object.fromEntries(headers)
     produced.push([topic, Buffer.from(key).toString(), Buffer.from(value).toString(), names])
     if (names['logpipe.offset'] === '2') throw new LogpipeError('KAFKA_UNREACHABLE', 'late')
@@ -330,7 +330,7 @@ test('a letter that a topic refuses is sent alone, then without its payload', as
   const sizes: number[] = []
   const marks: (string | undefined)[] = []
   let underWay = 0
-  const letters = openTopicLetters('dead', async (_topic, _key, value, headers) => {
+  const letters = openTopicDeadLetters('dead', async (_topic, _key, value, headers) => {
     underWay++
     await Promise.resolve()
     const isBatched = underWay > 1
@@ -349,11 +349,13 @@ test('a letter that a topic refuses is sent alone, then without its payload', as
 
 test('a payload above the limit is left out of its line, with its size in its place', async () => {
   const payload = Buffer.from('ü'.repeat(1000))
-  const stored = decodeLetter(encodeLetter(letterOf(7, { payload }), 0, 1999).subarray(0, -1))
+  const stored = decodeDeadLetter(
+    encodeDeadLetter(letterOf(7, { payload }), 0, 1999).subarray(0, -1),
+  )
   assert.equal(stored?.payloadBytes, 2000)
   assert.deepEqual(Buffer.from(stored.payload), payload.subarray(0, 1024))
   assert.equal(
-    decodeLetter(encodeLetter(letterOf(7, { payload }), 0, 2000))?.payloadBytes,
+    decodeDeadLetter(encodeDeadLetter(letterOf(7, { payload }), 0, 2000))?.payloadBytes,
     undefined,
   )
 })
@@ -361,9 +363,9 @@ test('a payload above the limit is left out of its line, with its size in its pl
 test('a large payload is encoded in pieces, each byte as it was', () => {
   const text = Buffer.from('"\\ü€\u0000\n'.repeat(300_000))
   for (const payload of [text, text.subarray(1, -1), Buffer.concat([text, Buffer.from([0xff])])]) {
-    const line = encodeLetter(letterOf(1, { payload }), 0)
+    const line = encodeDeadLetter(letterOf(1, { payload }), 0)
     assert.equal(line.indexOf(10), line.length - 1)
-    assert(Buffer.from(decodeLetter(line)?.payload ?? []).equals(payload))
+    assert(Buffer.from(decodeDeadLetter(line)?.payload ?? []).equals(payload))
   }
 })
 
@@ -372,11 +374,11 @@ test('a real disk takes letters as well', async (t) => {
   const directory = mkdtempSync('/tmp/logpipe-letters-')
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const shared = { file: `${directory}/sub/dead.jsonl`, locks: new TestLocks(), clock: systemClock }
-  const letters = await openFileLetters({ ...shared, bytesMax: 1_000_000, fileBytesMax: 1000 })
+  const letters = await openFileDeadLetters({ ...shared, bytesMax: 1_000_000, fileBytesMax: 1000 })
   for (let offset = 0; offset < 9; offset++) await letters.put([letterOf(offset)])
   await letters.close()
   assert.equal(statSync(shared.file).mode & 0o777, 0o600)
-  const box = new LetterBox(shared)
+  const box = new DeadLetterStore(shared)
   assert.equal(await box.drop(parseWhere(['offset=0..7'])), 8)
   assert.deepEqual(await offsetsIn(box), [8])
 })

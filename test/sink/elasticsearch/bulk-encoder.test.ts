@@ -3,10 +3,8 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { BodyBuilder, type MatchedRecord } from '../../../src/pool/record-encoder.ts'
 import { BulkEncoder } from '../../../src/sink/elasticsearch/bulk-encoder.ts'
-import {
-  ELASTICSEARCH_DEFAULTS,
-  type DocumentMode,
-} from '../../../src/sink/elasticsearch/settings.ts'
+import type { DocumentMode } from '../../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../../helpers/elasticsearch-defaults.ts'
 import { isStubAt, readStub } from '../../../src/sink/elasticsearch/unsendable.ts'
 import { encodeOne, recordOf, SOME_TIME_MS } from '../../helpers/bulk-batch.ts'
 import { FakeBulk } from '../../helpers/fake-bulk.ts'

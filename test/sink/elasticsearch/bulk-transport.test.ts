@@ -3,10 +3,8 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { systemClock } from '../../../src/core/clock.ts'
 import { ElasticTransport } from '../../../src/sink/elasticsearch/bulk-transport.ts'
-import {
-  ELASTICSEARCH_DEFAULTS,
-  type ElasticsearchSettings,
-} from '../../../src/sink/elasticsearch/settings.ts'
+import type { ElasticsearchSettings } from '../../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../../helpers/elasticsearch-defaults.ts'
 import { batchOf, recordsOf } from '../../helpers/bulk-batch.ts'
 import { FakeBulk } from '../../helpers/fake-bulk.ts'
 

@@ -14,11 +14,8 @@ import { gzipSync } from 'node:zlib'
 import { systemClock } from '../../../src/core/clock.ts'
 import { ElasticTransport } from '../../../src/sink/elasticsearch/bulk-transport.ts'
 import { fetchBy, proxyOf } from '../../../src/sink/elasticsearch/connections.ts'
-import {
-  DIRECT,
-  ELASTICSEARCH_DEFAULTS,
-  type ConnectionSettings,
-} from '../../../src/sink/elasticsearch/settings.ts'
+import { DIRECT, type ConnectionSettings } from '../../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../../helpers/elasticsearch-defaults.ts'
 import { testFolder } from '../../helpers/logpipe.ts'
 
 const WRITTEN = '{"errors":false,"items":[{"create":{"status":201}}]}'

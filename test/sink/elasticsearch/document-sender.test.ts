@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
 import { ManualClock } from '../../../src/core/clock.ts'
 import { DocumentSender } from '../../../src/sink/elasticsearch/document-sender.ts'
-import { ELASTICSEARCH_DEFAULTS } from '../../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../../helpers/elasticsearch-defaults.ts'
 import { FakeBulk, type FakeItem } from '../../helpers/fake-bulk.ts'
 
 const BLOCKED = {

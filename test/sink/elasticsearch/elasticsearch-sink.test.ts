@@ -19,7 +19,7 @@ const BLOCKED = {
 
 const BY_TOPIC = { index: '{topic}' }
 
-class LetterBox implements DeadLetters {
+class DeadLetterStore implements DeadLetters {
   readonly letters: DeadLetter[] = []
   put(letters: readonly DeadLetter[]): Promise<void> {
     // The payload is a view of the queue's memory: it must be taken before this resolves.
@@ -151,7 +151,7 @@ test('a refusal for good without dead letters ends the run and settles nothing o
 })
 
 test('a refusal for good goes to the dead letters with all that is known of it', async () => {
-  const box = new LetterBox()
+  const box = new DeadLetterStore()
   const bench = new SinkBench({}, { deadLetters: box })
   bench.fake.script = faulty((item) => (item.id === 'orders-4-11' ? MALFORMED : null))
   const batch = batchOf([...recordsOf(3), ...recordsOf(2, 10, { partition: 4 })])
@@ -194,7 +194,7 @@ test('a document is settled only when its dead letter is safe', async () => {
 const FAULT = { status: 500, type: 'null_pointer_exception', reason: '' }
 
 test('a server fault on one document is tried for a while, then dead-lettered', async () => {
-  const box = new LetterBox()
+  const box = new DeadLetterStore()
   const bench = new SinkBench({}, { deadLetters: box })
   bench.fake.script = faulty((item) => (item.id === 'orders-0-1' ? FAULT : null))
   const batch = batchOf(recordsOf(3))
@@ -206,7 +206,7 @@ test('a server fault on one document is tried for a while, then dead-lettered', 
 })
 
 test('a server fault on every document makes no dead letters', async () => {
-  const box = new LetterBox()
+  const box = new DeadLetterStore()
   const bench = new SinkBench({}, { deadLetters: box })
   bench.fake.script = faulty(() => FAULT)
   const batch = batchOf(recordsOf(3))
@@ -218,7 +218,7 @@ test('a server fault on every document makes no dead letters', async () => {
 })
 
 test('a full queue brings no document nearer to its dead letter', async () => {
-  const box = new LetterBox()
+  const box = new DeadLetterStore()
   const bench = new SinkBench({}, { deadLetters: box })
   bench.fake.script = faulty(() => REJECTED)
   const batch = batchOf(recordsOf(1))
@@ -372,7 +372,7 @@ test('a request that is too large is halved, and the limit is remembered', async
 })
 
 test('a single document that is too large is dead-lettered', async () => {
-  const box = new LetterBox()
+  const box = new DeadLetterStore()
   const bench = new SinkBench({}, { deadLetters: box })
   bench.fake.script = (request) =>
     request.byteCount > 2000 ? { kind: 'status', status: 413 } : { kind: 'items' }
@@ -385,7 +385,7 @@ test('a single document that is too large is dead-lettered', async () => {
 })
 
 test('the one document that spoils a request is found', async () => {
-  const box = new LetterBox()
+  const box = new DeadLetterStore()
   const bench = new SinkBench({}, { deadLetters: box })
   for (const [type, reason] of [
     ['action_request_validation_exception', '1: id [x] is too long, must be no longer than 512'],
@@ -409,7 +409,7 @@ test('the one document that spoils a request is found', async () => {
 })
 
 test('a server that refuses every request makes no dead letters', async () => {
-  const box = new LetterBox()
+  const box = new DeadLetterStore()
   const bench = new SinkBench({}, { deadLetters: box })
   bench.fake.script = () => ({ kind: 'status', status: 400, body: { error: { type: 'odd' } } })
   const batches = [batchOf(recordsOf(9)), batchOf(recordsOf(9, 9))]

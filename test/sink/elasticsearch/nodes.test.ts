@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { ElasticsearchSink } from '../../../src/sink/elasticsearch/elasticsearch-sink.ts'
-import { ELASTICSEARCH_DEFAULTS } from '../../../src/sink/elasticsearch/settings.ts'
+import { ELASTICSEARCH_DEFAULTS } from '../../helpers/elasticsearch-defaults.ts'
 import { batchOf, recordsOf, type TestBatch } from '../../helpers/bulk-batch.ts'
 import { FakeBulk } from '../../helpers/fake-bulk.ts'
 

@@ -150,7 +150,7 @@ test('a held index goes to the spill, and at half of it asks for no more', async
   const overflow = new FakeOverflow()
   const settings = { index: '{topic}', spillBytesMax: 400_000 }
   const bench = new SinkBench(settings, { overflow })
-  const isCrowded = () => bench.sink.crowdedPartitions().length > 0
+  const isOverQuota = () => bench.sink.partitionsOverQuota().length > 0
   let isBlocked = true
   bench.fake.script = () => ({
     kind: 'items',
@@ -159,7 +159,7 @@ test('a held index goes to the spill, and at half of it asks for no more', async
   const held: TestBatch[] = []
   let fetched = 4
   for (let at = 0; at < 60; at++) {
-    if (!isCrowded() || fetched-- > 0) {
+    if (!isOverQuota() || fetched-- > 0) {
       held.push(batchOf(recordsOf(100, at * 100, { topic: 'a' }), settings))
       bench.sink.write(held.at(-1)!)
     }
@@ -168,12 +168,12 @@ test('a held index goes to the spill, and at half of it asks for no more', async
     await bench.pass(200)
     assert.equal(other.unsettledCount(), 0, `b waits for a at ${at}`)
   }
-  assert.deepEqual(bench.sink.crowdedPartitions()[0], { topic: 'a', partition: 0 })
+  assert.deepEqual(bench.sink.partitionsOverQuota()[0], { topic: 'a', partition: 0 })
   assert(held.length < 60)
   assert(overflow.bytes > 200_000 && overflow.bytes < 250_000, `${overflow.bytes} B`)
   isBlocked = false
   assert(await bench.until(allSettled(held), 60_000))
-  assert.deepEqual(bench.sink.crowdedPartitions(), [])
+  assert.deepEqual(bench.sink.partitionsOverQuota(), [])
   assert.equal(overflow.entryCount, 0)
   assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
 })
@@ -190,7 +190,7 @@ test('without a spill a held index asks for no more at half of the memory', asyn
     fault: (item) => (isBlocked && item.index === 'a' ? BLOCKED : null),
   })
   const held: TestBatch[] = []
-  while (bench.sink.crowdedPartitions().length === 0) {
+  while (bench.sink.partitionsOverQuota().length === 0) {
     assert(held.length < 6, 'half of 1000 documents')
     held.push(batchOf(recordsOf(100, held.length * 100, { topic: 'a' }), settings))
     bench.sink.write(held.at(-1)!)
@@ -199,7 +199,7 @@ test('without a spill a held index asks for no more at half of the memory', asyn
   assert.equal(held.length, 5)
   isBlocked = false
   assert(await bench.until(allSettled(held), 60_000))
-  assert.deepEqual(bench.sink.crowdedPartitions(), [])
+  assert.deepEqual(bench.sink.partitionsOverQuota(), [])
 })
 
 test('the few documents of a held index do not hold the memory of those beside them', async () => {

@@ -10,42 +10,42 @@
  */
 import { LogpipeError } from '../../core/errors.ts'
 import { parseTime } from '../../options/notations.ts'
-import type { StoredLetter } from './letter-files.ts'
+import type { StoredDeadLetter } from './dead-letter-files.ts'
 
-export type LetterFilter = (letter: StoredLetter) => boolean
+export type DeadLetterFilter = (letter: StoredDeadLetter) => boolean
 
 const CLAUSE = /^(\w+)([=~])(.*)$/s
 
 const TEXTS = {
-  reason: (letter: StoredLetter) => letter.reason,
-  errorType: (letter: StoredLetter) => letter.errorType,
-  index: (letter: StoredLetter) => letter.index,
-  topic: (letter: StoredLetter) => letter.topic,
+  reason: (letter: StoredDeadLetter) => letter.reason,
+  errorType: (letter: StoredDeadLetter) => letter.errorType,
+  index: (letter: StoredDeadLetter) => letter.index,
+  topic: (letter: StoredDeadLetter) => letter.topic,
 } as const
 
 const NUMBERS = {
-  status: (letter: StoredLetter) => letter.status,
-  partition: (letter: StoredLetter) => letter.partition,
-  offset: (letter: StoredLetter) => letter.offset,
+  status: (letter: StoredDeadLetter) => letter.status,
+  partition: (letter: StoredDeadLetter) => letter.partition,
+  offset: (letter: StoredDeadLetter) => letter.offset,
 } as const
 
 /** The time that a letter has to have, and which side of it. */
 const TIMES = {
-  since: (letter: StoredLetter, timeMs: number) => letter.atMs >= timeMs,
-  until: (letter: StoredLetter, timeMs: number) => letter.atMs < timeMs,
-  recordSince: ({ timestampMs }: StoredLetter, timeMs: number) =>
+  since: (letter: StoredDeadLetter, timeMs: number) => letter.atMs >= timeMs,
+  until: (letter: StoredDeadLetter, timeMs: number) => letter.atMs < timeMs,
+  recordSince: ({ timestampMs }: StoredDeadLetter, timeMs: number) =>
     timestampMs !== -1 && timestampMs >= timeMs,
-  recordUntil: ({ timestampMs }: StoredLetter, timeMs: number) =>
+  recordUntil: ({ timestampMs }: StoredDeadLetter, timeMs: number) =>
     timestampMs !== -1 && timestampMs < timeMs,
 } as const
 
 /** No clause: every letter. @throws LogpipeError USAGE. */
-export function parseWhere(clauses: readonly string[]): LetterFilter {
+export function parseWhere(clauses: readonly string[]): DeadLetterFilter {
   const filters = clauses.map(parseClause)
   return (letter) => filters.every((filter) => filter(letter))
 }
 
-function parseClause(clause: string): LetterFilter {
+function parseClause(clause: string): DeadLetterFilter {
   const [, field = '', operator = '', value = ''] = CLAUSE.exec(clause) ?? []
   if (isKey(TEXTS, field)) {
     const textOf = TEXTS[field]

@@ -19,13 +19,13 @@ import {
   rotate,
   wholeLinesEnd,
   withLock,
-  encodeLetter,
-} from './letter-files.ts'
+  encodeDeadLetter,
+} from './dead-letter-files.ts'
 
 /** A size that tools can still open, and that is quickly rewritten. */
-export const FILE_BYTES_MAX = 64 * 1024 * 1024
+const FILE_BYTES_MAX = 64 * 1024 * 1024
 
-export interface FileLettersOptions {
+export interface FileDeadLettersOptions {
   readonly file: string
   /** All files together. */
   readonly bytesMax: number
@@ -43,21 +43,23 @@ interface PendingPut {
 }
 
 /** @throws LogpipeError DEAD_LETTERS when the place cannot be written. */
-export async function openFileLetters(options: FileLettersOptions): Promise<OpenDeadLetters> {
-  const letters = new FileLetters(options)
+export async function openFileDeadLetters(
+  options: FileDeadLettersOptions,
+): Promise<OpenDeadLetters> {
+  const letters = new FileDeadLetters(options)
   await letters.open()
   return letters
 }
 
-class FileLetters implements OpenDeadLetters {
-  readonly #options: FileLettersOptions
+class FileDeadLetters implements OpenDeadLetters {
+  readonly #options: FileDeadLettersOptions
   readonly #disk: Disk
   readonly #fileBytesMax: number
   #pending: PendingPut[] = []
   /** The writes under way; it never rejects. */
   #writing: Promise<void> | null = null
 
-  constructor(options: FileLettersOptions) {
+  constructor(options: FileDeadLettersOptions) {
     this.#options = options
     this.#disk = options.disk ?? nodeDisk
     this.#fileBytesMax = options.fileBytesMax ?? FILE_BYTES_MAX
@@ -81,7 +83,7 @@ class FileLetters implements OpenDeadLetters {
   put(letters: readonly DeadLetter[]): Promise<void> {
     if (letters.length === 0) return Promise.resolve()
     const atMs = this.#options.clock.wallMs()
-    const lines = Buffer.concat(letters.map((letter) => encodeLetter(letter, atMs)))
+    const lines = Buffer.concat(letters.map((letter) => encodeDeadLetter(letter, atMs)))
     return new Promise((resolve, reject) => {
       this.#pending.push({ lines, resolve, reject })
       this.#writing ??= this.#writeAll()

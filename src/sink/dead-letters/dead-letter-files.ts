@@ -165,7 +165,7 @@ export function lettersError(file: string, action: string, cause: unknown): Logp
  */
 
 /** A dead letter as read back. */
-export interface StoredLetter extends DeadLetter {
+export interface StoredDeadLetter extends DeadLetter {
   /** When it was stored, in ms since 1970. */
   readonly atMs: number
 }
@@ -191,13 +191,13 @@ const PIECE_BYTES = 1024 * 1024
 const QUOTED_LINE_END = Buffer.from('"}\n')
 
 /** A payload above `payloadBytesMax` is left out. */
-export function encodeLetter(
+export function encodeDeadLetter(
   letter: DeadLetter,
   atMs: number,
   payloadBytesMax = PAYLOAD_BYTES_MAX,
 ): Buffer {
   if (letter.payload.length > payloadBytesMax) {
-    return encodeLetter(withoutPayload(letter), atMs, Infinity)
+    return encodeDeadLetter(withoutPayload(letter), atMs, Infinity)
   }
   const { reason, errorType, status, index, topic, partition, offset } = letter
   const { timestampMs, timestampType, payloadBytes } = letter
@@ -231,7 +231,7 @@ function* inBase64(bytes: Buffer): Generator<Buffer> {
 }
 
 /** The letter of a line; null when the line is damaged. */
-export function decodeLetter(line: Uint8Array): StoredLetter | null {
+export function decodeDeadLetter(line: Uint8Array): StoredDeadLetter | null {
   let json: unknown
   try {
     json = JSON.parse(asBuffer(line).toString('utf8'))

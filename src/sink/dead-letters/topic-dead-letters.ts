@@ -33,11 +33,11 @@ export type Produce = (
 ) => Promise<void>
 
 /** @param topic the topic that letters go to. */
-export function openTopicLetters(topic: string, produce: Produce): OpenDeadLetters {
-  return new TopicLetters(topic, produce)
+export function openTopicDeadLetters(topic: string, produce: Produce): OpenDeadLetters {
+  return new TopicDeadLetters(topic, produce)
 }
 
-class TopicLetters implements OpenDeadLetters {
+class TopicDeadLetters implements OpenDeadLetters {
   readonly #topic: string
   readonly #produce: Produce
   readonly #underWay = new Set<Promise<void>>()

@@ -3,7 +3,7 @@
  * file:PATH`.
  *
  * Reading is lazy and takes no lock. Edits (drop, replay) hold PATH.edit.lock and rewrite numbered
- * files only (letter-files.ts); damaged lines are counted and kept.
+ * files only (dead-letter-files.ts); damaged lines are counted and kept.
  * Replay. A letter's payload holds its action line with the `_id` of the first time, so a letter
  * sent twice makes no second document: Elasticsearch answers 409. Letters are removed only after
  * they were taken, so a crash in between only means that they are sent again.
@@ -21,10 +21,10 @@ import {
   REMOVED,
   rotate,
   withLock,
-  decodeLetter,
-  type StoredLetter,
-} from './letter-files.ts'
-import type { LetterFilter } from './where.ts'
+  decodeDeadLetter,
+  type StoredDeadLetter,
+} from './dead-letter-files.ts'
+import type { DeadLetterFilter } from './filter.ts'
 
 /** Documents handed to the sink at a time in a replay, and their bytes. */
 const BATCH_LETTERS = 1000
@@ -32,14 +32,14 @@ const BATCH_BYTES = 8 * 1024 * 1024
 /** Written at a time when a file is rewritten. */
 const WRITE_BYTES = 1024 * 1024
 
-export interface LetterBoxOptions {
+export interface DeadLetterStoreOptions {
   readonly file: string
   readonly locks: Locks
   readonly clock: Clock
   readonly disk?: Disk
 }
 
-export interface LetterGroup {
+export interface DeadLetterGroup {
   readonly errorType: string
   readonly index: string
   readonly topic: string
@@ -51,11 +51,11 @@ export interface LetterGroup {
   readonly reason: string
 }
 
-export interface LetterStats {
+export interface DeadLetterStats {
   readonly count: number
   readonly damagedCount: number
   /** Most letters first; the smallest ones are added up in the last one beyond GROUPS_MAX. */
-  readonly groups: readonly LetterGroup[]
+  readonly groups: readonly DeadLetterGroup[]
 }
 
 /** Error types, indices and topics are few; a date in an index name makes them many. */
@@ -65,7 +65,7 @@ const GROUPS_MAX = 1000
 export type ReplayOutcome = 'done' | 'failed' | 'waiting'
 
 /** Sends documents; one outcome for each. What is not done stays: do not put it again. */
-export type ReplaySend = (letters: readonly StoredLetter[]) => Promise<readonly ReplayOutcome[]>
+export type ReplaySend = (letters: readonly StoredDeadLetter[]) => Promise<readonly ReplayOutcome[]>
 
 export interface ReplayResult {
   readonly doneCount: number
@@ -73,13 +73,13 @@ export interface ReplayResult {
   readonly waitingCount: number
 }
 
-export class LetterBox {
+export class DeadLetterStore {
   readonly #file: string
   readonly #locks: Locks
   readonly #clock: Clock
   readonly #disk: Disk
 
-  constructor(options: LetterBoxOptions) {
+  constructor(options: DeadLetterStoreOptions) {
     this.#file = options.file
     this.#locks = options.locks
     this.#clock = options.clock
@@ -87,22 +87,22 @@ export class LetterBox {
   }
 
   /** The letters that `filter` lets pass, oldest first. For `ls` and `show`. */
-  async *letters(filter: LetterFilter): AsyncGenerator<StoredLetter> {
+  async *letters(filter: DeadLetterFilter): AsyncGenerator<StoredDeadLetter> {
     for (const file of [...(await numberedFiles(this.#disk, this.#file)), this.#file]) {
       for await (const line of linesOf(this.#disk, file)) {
-        const letter = decodeLetter(line.bytes)
+        const letter = decodeDeadLetter(line.bytes)
         if (letter !== null && filter(letter)) yield letter
       }
     }
   }
 
-  async stats(filter: LetterFilter): Promise<LetterStats> {
-    const groups = new Map<string, LetterGroup>()
+  async stats(filter: DeadLetterFilter): Promise<DeadLetterStats> {
+    const groups = new Map<string, DeadLetterGroup>()
     let count = 0
     let damagedCount = 0
     for (const file of [...(await numberedFiles(this.#disk, this.#file)), this.#file]) {
       for await (const line of linesOf(this.#disk, file)) {
-        const letter = decodeLetter(line.bytes)
+        const letter = decodeDeadLetter(line.bytes)
         if (letter === null) damagedCount++
         if (letter === null || !filter(letter)) continue
         count++
@@ -114,12 +114,12 @@ export class LetterBox {
   }
 
   /** Removes the letters that `filter` lets pass. @returns how many. */
-  async drop(filter: LetterFilter): Promise<number> {
+  async drop(filter: DeadLetterFilter): Promise<number> {
     let dropped = 0
     await this.#edit(async (file) => {
       const gone = new Set<number>()
       for await (const line of linesOf(this.#disk, file)) {
-        const letter = decodeLetter(line.bytes)
+        const letter = decodeDeadLetter(line.bytes)
         if (letter !== null && filter(letter)) gone.add(line.number)
       }
       await this.#rewrite(file, gone)
@@ -134,7 +134,7 @@ export class LetterBox {
    * @throws what `send` rejects with; what was taken before that is removed all the same.
    */
   async replay(
-    filter: LetterFilter,
+    filter: DeadLetterFilter,
     send: ReplaySend,
     signal?: AbortSignal,
   ): Promise<ReplayResult> {
@@ -169,12 +169,12 @@ export class LetterBox {
 
   async *#batches(
     file: string,
-    filter: LetterFilter,
-  ): AsyncGenerator<{ readonly letter: StoredLetter; readonly number: number }[]> {
-    let batch: { letter: StoredLetter; number: number }[] = []
+    filter: DeadLetterFilter,
+  ): AsyncGenerator<{ readonly letter: StoredDeadLetter; readonly number: number }[]> {
+    let batch: { letter: StoredDeadLetter; number: number }[] = []
     let bytes = 0
     for await (const line of linesOf(this.#disk, file)) {
-      const letter = decodeLetter(line.bytes)
+      const letter = decodeDeadLetter(line.bytes)
       if (letter === null || !filter(letter)) continue
       batch.push({ letter, number: line.number })
       bytes += letter.payload.length
@@ -283,7 +283,7 @@ export class LetterBox {
 
 const LINE_END = Buffer.from('\n')
 
-function addToGroups(groups: Map<string, LetterGroup>, letter: StoredLetter): void {
+function addToGroups(groups: Map<string, DeadLetterGroup>, letter: StoredDeadLetter): void {
   const { errorType, index, topic, reason, atMs } = letter
   let key = JSON.stringify([errorType, index, topic])
   let names = { errorType, index, topic }
