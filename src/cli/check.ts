@@ -10,7 +10,7 @@ import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { formatBytes } from '../core/units.ts'
 import { nameOf, type Source } from '../options/parse.ts'
-import { isSecretProperty } from '../options/kafka-properties.ts'
+import { isHiddenProperty } from '../options/kafka-properties.ts'
 import type { OptionValue } from '../options/kinds.ts'
 import { checkMemory, type MemorySum } from '../options/memory.ts'
 import {
@@ -23,7 +23,14 @@ import {
 } from '../options/notations.ts'
 import { defaultText, groupedOptions } from '../options/render-help.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
-import { type Config, fieldOf, redactUrl, redactValue, REDACTED } from '../options/config.ts'
+import {
+  type Config,
+  fieldOf,
+  redactorOf,
+  redactUrl,
+  redactValue,
+  REDACTED,
+} from '../options/config.ts'
 import { GROUPS, type OptionSpec } from '../options/spec.ts'
 import type { OptionName } from '../options/table.ts'
 import { refuseIndexNames } from '../run/settings-from-config.ts'
@@ -60,7 +67,8 @@ export async function check(context: CommandContext, deps: CheckDeps = DEPS): Pr
     ...kafka.probes,
     ...(await outputProbes(config)),
   ]
-  context.print(`\n${describeProbes(probes)}`)
+  // Servers and proxies are quoted here.
+  context.print(redactorOf(config)(`\n${describeProbes(probes)}`))
   return probes.some(({ state }) => state === 'wrong') ? 1 : 0
 }
 
@@ -100,7 +108,7 @@ function describeConfig(resolved: Resolved): string {
     }
     if (group === 'kafka') {
       for (const { name, value, source } of resolved.properties) {
-        const shown = isSecretProperty(name) ? REDACTED : value
+        const shown = isHiddenProperty(name) ? REDACTED : value
         lines.push(columns(name, shown, sourceText(source)))
       }
     }

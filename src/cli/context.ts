@@ -4,7 +4,7 @@
  */
 import { LogpipeError } from '../core/errors.ts'
 import { Log } from '../core/log.ts'
-import type { Config } from '../options/config.ts'
+import { redactorOf, type Config } from '../options/config.ts'
 import type { Resolved } from '../options/resolve.ts'
 import { isStartedBySync } from './parent-link.ts'
 
@@ -51,10 +51,7 @@ export function refuseOperands(resolved: Resolved): void {
 }
 
 /** The log of a command that runs: from the options and what the terminal can do. */
-export function openLog(
-  config: Pick<Config, 'logFormat' | 'logLevel' | 'logQuiet'>,
-  { stderr, env }: Pick<Host, 'stderr' | 'env'>,
-): Log {
+export function openLog(config: Config, { stderr, env }: Pick<Host, 'stderr' | 'env'>): Log {
   return new Log({
     format: config.logFormat === 'json' ? 'json' : 'plain',
     level: config.logLevel,
@@ -64,5 +61,6 @@ export function openLog(
     isTerminal: stderr.isTerminal,
     columns: stderr.columns,
     write: stderr.write,
+    redact: redactorOf(config),
   })
 }

@@ -144,7 +144,8 @@ async function show(job: Job): Promise<number> {
 async function printList(job: Job, view: (letter: StoredDeadLetter) => object): Promise<number> {
   let separator = '['
   for await (const letter of chosen(job)) {
-    job.context.print(`${separator}${JSON.stringify(view(letter))}`)
+    const text = JSON.stringify(view(letter))
+    job.context.print(separator + (job.context.rows() === null ? text : printable(text)))
     separator = ',\n'
   }
   job.context.print(separator === '[' ? '[]\n' : ']\n')

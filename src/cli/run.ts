@@ -11,7 +11,7 @@ import { DEMO_DEFAULTS } from '../demo/demo.ts'
 import { EMBEDDED_KAFKA_CONFIG, openEmbedded } from '../demo/embedded.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
 import { openBulkProducer } from '../kafka/producer.ts'
-import { type Config, fieldOf, patternsOf } from '../options/config.ts'
+import { type Config, fieldOf, patternsOf, redactorOf } from '../options/config.ts'
 import { checkMemory } from '../options/memory.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import type { OptionSpec } from '../options/spec.ts'
@@ -165,6 +165,7 @@ function followHangups(
       const next = resolve({ command: 'run', args: context.args, env: context.env }).config
       running.reload(pipelineSettings(next))
       log.setLevel(next.logLevel)
+      log.setRedact(redactorOf(next))
       tell(log, config, next)
       config = next
     } catch (error) {

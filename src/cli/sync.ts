@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
 import { openMetricsServer, type MetricsServer } from '../metrics/metrics-server.ts'
 import { federatedMetricsText } from '../metrics/prometheus.ts'
 import { redactUrl, type Config } from '../options/config.ts'
@@ -36,7 +37,7 @@ export async function sync(context: CommandContext): Promise<number> {
     processes: systemProcesses,
     log: (level, message) => log[level](message),
   })
-  const endpoint = await openEndpoint(config, running)
+  const endpoint = await openEndpoint(config, running, log)
   const files = path.join(settings.dataFolder, settings.workerId)
   log.info(
     `worker ${settings.workerId} of ${redactUrl(running.address)}, files in ${files}, ` +
@@ -51,7 +52,11 @@ export async function sync(context: CommandContext): Promise<number> {
 }
 
 /** What Prometheus and a scheduler's probes ask of a worker: its child's numbers, what is down. */
-async function openEndpoint(config: Config, sync: RunningSync): Promise<MetricsServer | null> {
+async function openEndpoint(
+  config: Config,
+  sync: RunningSync,
+  log: Log,
+): Promise<MetricsServer | null> {
   if (config.metricsListen === null) return null
   try {
     return await openMetricsServer({
@@ -63,7 +68,7 @@ async function openEndpoint(config: Config, sync: RunningSync): Promise<MetricsS
           { labels: { worker: workerId, pipeline: pipelineId }, metrics },
         ])
       },
-      faults: () => sync.faults(),
+      faults: () => sync.faults().map(log.redact),
     })
   } catch (error) {
     await sync.close()

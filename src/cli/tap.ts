@@ -36,11 +36,8 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
   const show = ({ worker_id: worker, entries, dropped }: Batch): void => {
     if (dropped > 0) context.stderr.write(`${counted(dropped, 'match', 'matches')} not shown\n`)
     for (const entry of entries.slice(0, left)) {
-      context.print(
-        config.watchJson
-          ? `${JSON.stringify({ worker_id: worker, entry })}\n`
-          : `${context.rows() === null ? entry : printable(entry)}\n`,
-      )
+      const text = config.watchJson ? JSON.stringify({ worker_id: worker, entry }) : entry
+      context.print(`${context.rows() === null ? text : printable(text)}\n`)
       left--
     }
     if (left === 0) ended.abort()

@@ -4,7 +4,8 @@
  */
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { aboutSchema, optionsSchema } from '../core/control-api.ts'
-import { propertyIsSecret, REMOTE_PROPERTIES } from '../options/remote-kafka-properties.ts'
+import { isHiddenProperty } from '../options/kafka-properties.ts'
+import { REMOTE_PROPERTIES } from '../options/remote-kafka-properties.ts'
 import { GROUPS } from '../options/spec.ts'
 import { newRouter, problems, type ControlContext } from './control-context.ts'
 import { fieldName } from './pipeline-fields.ts'
@@ -79,7 +80,7 @@ export function optionRoutes(context: ControlContext): OpenAPIHono {
   }))
   const kafka_properties = REMOTE_PROPERTIES.map((name) => ({
     name,
-    secret: propertyIsSecret(name),
+    secret: isHiddenProperty(name),
   }))
   router.openapi(
     createRoute({

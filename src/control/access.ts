@@ -22,14 +22,15 @@
  * changes something must come from a page of ours (Origin, Sec-Fetch-Site). A cookie is sent for
  * our own pages only (SameSite=Strict).
  *
- * Every refusal counts against its address (tokens.ts); a right token is let in all the same.
+ * Every refusal counts against its address (tokens.ts); a right token is let in all the same. Every
+ * change that is let in goes through the audit (audit.ts), with who made it.
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { getCookie } from 'hono/cookie'
 import { isIP } from 'node:net'
 import { isLoopback, type Peer } from './peer.ts'
 import { Problem } from './problem.ts'
-import { type FailedTokens, isOneOf, type Sessions } from './tokens.ts'
+import { type FailedTokens, fingerprintOf, isOneOf, type Sessions } from './tokens.ts'
 
 export const SESSION_COOKIE = 'logpipe_session'
 
@@ -50,12 +51,21 @@ export interface AccessRules {
 
 type Kind = 'open' | 'session' | 'worker' | 'control'
 
+/** Runs a change, and notes who made it. */
+type Audit = (c: Context, who: string, run: () => Promise<void>) => Promise<void>
+
 export function accessGuard(
   rules: AccessRules,
   sessions: Sessions,
   failures: FailedTokens,
+  audit: Audit,
 ): MiddlewareHandler {
   return async (c, next) => {
+    const go = (kind: Kind, how: string): Promise<void> => {
+      const isRead = c.req.method === 'GET' || c.req.method === 'HEAD'
+      if (isRead || kind === 'open' || kind === 'worker') return next()
+      return audit(c, `${how} from ${rules.peerOf(c).address}`, next)
+    }
     const kind = kindOf(c.req.method, c.req.path, rules)
     const token = bearerOf(c)
     if (token !== undefined && (kind === 'worker' || kind === 'control')) {
@@ -63,18 +73,19 @@ export function accessGuard(
       // No page of another origin can send this header: Host and Origin need no look.
       if (isOneOf(token, right)) {
         rules.onKnown?.(c)
-        return await next()
+        return await go(kind, `token ${fingerprintOf(token)}`)
       }
       throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
     checkHost(c, kind, rules.allowedHosts)
     if (kind !== 'open') checkOrigin(c)
-    const isFree = kind === 'open' || kind === 'session' || isOwnersCall(c, rules, kind)
+    const isOwner = kind !== 'open' && kind !== 'session' && isOwnersCall(c, rules, kind)
+    const isFree = kind === 'open' || kind === 'session' || isOwner
     if (!isFree && !(kind === 'control' && hasSession(c, sessions))) {
       throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
     if (kind === 'worker' || kind === 'control') rules.onKnown?.(c)
-    await next()
+    await go(kind, isOwner ? "the server's own user" : 'a browser')
   }
 }
 

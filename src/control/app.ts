@@ -41,7 +41,10 @@ export function createApp(context: ControlContext, options: AppOptions): OpenAPI
   app.onError(problemHandler(context.report))
   app.notFound(notFoundHandler((path) => methodsOf(app, path)))
   app.use('*', securityHeaders(secure))
-  app.use('*', accessGuard(rules, sessions, failures))
+  app.use(
+    '*',
+    accessGuard(rules, sessions, failures, (c, who, run) => context.audit.around(c, who, run)),
+  )
   app.use('*', onlyJson)
   app.use('/api/session', atMost(SIGN_IN_BYTES_MAX))
   app.use('*', atMost(BODY_BYTES_MAX))

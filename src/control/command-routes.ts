@@ -1,6 +1,7 @@
 /**
  * Orders to the workers of a pipeline (check, dead letters) and the live tail of its matches.
  */
+import type { HttpBindings } from '@hono/node-server'
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { streamSSE } from 'hono/streaming'
 import { COMMAND_KINDS, commandSchema, type CommandView } from '../core/control-api.ts'
@@ -126,12 +127,14 @@ function addTail(router: OpenAPIHono, context: ControlContext): void {
       const { id } = mustPipeline(context, c.req.valid('param').id)
       // HEAD comes here, too, and its stream is thrown away unread: it would be watched for ever.
       if (c.req.raw.method === 'HEAD') return c.body(null)
-      const watcher = context.tail.watch(id)
+      // Its connection is full, so nothing said to it would arrive.
+      const { outgoing } = Object(c.env) as Partial<HttpBindings>
+      const watcher = context.tail.watch(id, () => outgoing?.destroy())
       return streamSSE(c, async (stream) => {
         stream.onAbort(() => watcher.close())
         await stream.writeSSE({ event: 'open', data: '{}' })
         while (!watcher.closed) {
-          const batches = await watcher.take(context.clock, SSE_SILENT_MS)
+          const batches = await watcher.take(SSE_SILENT_MS)
           if (batches.length === 0 && !watcher.closed) {
             await stream.writeSSE({ event: 'idle', data: '{}' })
           }

@@ -4,6 +4,7 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Clock } from '../core/clock.ts'
 import { problemSchema } from '../core/control-api.ts'
+import type { AuditLog } from './audit.ts'
 import type { CommandQueue } from './commands.ts'
 import type { EsCollector } from './es-collector.ts'
 import type { Fleet, Heartbeat } from './fleet.ts'
@@ -19,6 +20,7 @@ export interface ControlContext {
   readonly clock: Clock
   readonly fields: PipelineFields
   readonly pipelines: PipelineStore
+  readonly audit: AuditLog
   readonly fleet: Fleet
   readonly commands: CommandQueue
   readonly tail: TailHub

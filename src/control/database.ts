@@ -331,6 +331,18 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE pipelines SET secrets = seal(secrets) WHERE secrets <> '{}';
   UPDATE revisions SET secrets = seal(secrets) WHERE secrets <> '{}';
   `,
+  // 6: who changed what.
+  `
+  CREATE TABLE audit (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms       INTEGER NOT NULL,
+    pipeline_id INTEGER NOT NULL,
+    revision    INTEGER NOT NULL,
+    who         TEXT    NOT NULL,
+    what        TEXT    NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_by_pipeline ON audit (pipeline_id);
+  `,
 ]
 
 /** From this version on secrets are sealed, in these tables; a row without any has {}. */

@@ -11,7 +11,8 @@
  * operator who deletes the worker frees the id.
  *
  * Bounds: WORKERS_MAX workers; whoever is lost for FORGET_MS and not pinned is forgotten, because
- * on Kubernetes every restart brings a new name.
+ * on Kubernetes every restart brings a new name; and sooner when a new one needs the place. What is
+ * kept of each is bounded where it comes in (worker-routes.ts).
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
@@ -289,6 +290,7 @@ export class Fleet {
   }
 
   #register(id: string, pollMs: number, heardMs: number): Entry {
+    if (this.#entries.size >= WORKERS_MAX) this.#forgetLongestLost()
     if (this.#entries.size >= WORKERS_MAX) {
       throw new Problem(503, `There are ${WORKERS_MAX} workers already: delete the lost ones.`)
     }
@@ -307,6 +309,15 @@ export class Fleet {
     const entry = newEntry(record, heardMs)
     this.#entries.set(id, entry)
     return entry
+  }
+
+  #forgetLongestLost(): void {
+    let lost: Entry | undefined
+    for (const entry of this.#entries.values()) {
+      if (entry.record.pinned || this.#isLive(entry)) continue
+      if (lost === undefined || entry.record.lastSeenMs < lost.record.lastSeenMs) lost = entry
+    }
+    if (lost !== undefined) this.#drop(lost.record.id)
   }
 
   #give(workerId: string, pipelineId: number): void {

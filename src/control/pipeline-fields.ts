@@ -10,10 +10,10 @@
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'
 import { expected, parseValue } from '../options/kinds.ts'
+import { isHiddenProperty } from '../options/kafka-properties.ts'
 import { isTopic, parseTopics } from '../options/notations.ts'
 import {
   propertyFault,
-  propertyIsSecret,
   propertyVariable,
   protectsConnection,
 } from '../options/remote-kafka-properties.ts'
@@ -332,13 +332,13 @@ function checkKafkaConfig(
   }
   for (const [name, value] of entries) {
     const key = `kafka_config.${name}`
-    if (value === null && propertyIsSecret(name)) {
+    if (value === null && isHiddenProperty(name)) {
       Reflect.deleteProperty(secrets, key)
       continue
     }
     const why = propertyFault(name, value)
     if (why !== undefined) faults.push({ field: key, detail: why })
-    else if (propertyIsSecret(name)) secrets[key] = String(value)
+    else if (isHiddenProperty(name)) secrets[key] = String(value)
     else shown[name] = String(value)
   }
   return { shown, secrets }

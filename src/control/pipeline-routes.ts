@@ -205,7 +205,7 @@ function addRevisions(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/pipelines/{id}/revisions',
       tags: ['pipelines'],
-      summary: 'The kept revisions, newest first; the first is in force.',
+      summary: 'The kept revisions, newest first, with who did what; the first is in force.',
       request: { params: idParam },
       responses: {
         200: json(z.object({ items: z.array(z.record(z.string(), z.unknown())) }), 'Revisions.'),
@@ -214,7 +214,8 @@ function addRevisions(router: OpenAPIHono, context: ControlContext): void {
     }),
     (c) => {
       const { id } = mustPipeline(context, c.req.valid('param').id)
-      const items = pipelines.revisions(id).map((revision) => revisionView(revision, fields))
+      const lines = context.audit.of(id)
+      const items = pipelines.revisions(id).map((revision) => revisionView(revision, fields, lines))
       return c.json({ items }, 200)
     },
   )

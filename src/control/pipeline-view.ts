@@ -5,6 +5,7 @@
  */
 import { z } from '@hono/zod-openapi'
 import { PIPELINE_STATES, type PipelineStatus } from '../core/control-api.ts'
+import type { AuditLine } from './audit.ts'
 import {
   fieldName,
   type FieldRow,
@@ -35,10 +36,21 @@ export function pipelineView(
   }
 }
 
-export function revisionView(revision: Revision, fields: PipelineFields): View {
+/** Of a pipeline that is started and stopped all day the last ones are shown. */
+const AUDIT_LINES_SHOWN = 20
+
+export function revisionView(
+  revision: Revision,
+  fields: PipelineFields,
+  audit: readonly AuditLine[],
+): View {
   return {
     revision: revision.revision,
     created_at: new Date(revision.createdMs).toISOString(),
+    audit: audit
+      .filter((line) => line.revision === revision.revision)
+      .slice(-AUDIT_LINES_SHOWN)
+      .map(({ atMs, who, what }) => ({ at: new Date(atMs).toISOString(), who, what })),
     ...contentView(revision, fields),
   }
 }

@@ -57,6 +57,11 @@ export function isOneOf(token: string, right: readonly string[]): boolean {
   return right.filter((one) => timingSafeEqual(given, digest(one))).length > 0
 }
 
+/** Tells one of two tokens from the other where people read it. */
+export function fingerprintOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex').slice(0, 8)
+}
+
 const SESSIONS_MAX = 1000
 /** A working day; then one signs in again. */
 export const SESSION_MS = 12 * 3_600_000

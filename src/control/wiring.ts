@@ -3,6 +3,7 @@
  * heartbeat. control.ts puts them on a socket; tests do without.
  */
 import type { Clock } from '../core/clock.ts'
+import { AuditLog } from './audit.ts'
 import { workersOf } from './command-routes.ts'
 import { CommandQueue } from './commands.ts'
 import type { ControlContext } from './control-context.ts'
@@ -54,6 +55,7 @@ export function contextOf(
     clock,
     fields: new PipelineFields(options),
     pipelines,
+    audit: new AuditLog({ db, clock, pipelines, log: (line) => log('info', line), report }),
     fleet,
     commands,
     tail,

@@ -7,7 +7,8 @@
  * line (pino).
  *
  * Events hold words of servers and records. In the plain format each is one line of printable text,
- * so that none of them can forge an event or speak to the terminal.
+ * so that none of them can forge an event or speak to the terminal. Secrets are left out of
+ * everything, whoever quotes them.
  */
 import pino from 'pino'
 import { printable } from './printable.ts'
@@ -15,6 +16,9 @@ import { printable } from './printable.ts'
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 export type LogFields = Readonly<Record<string, unknown>>
+
+/** Leaves secrets out of a text. */
+export type Redact = (text: string) => string
 
 export interface LogOptions {
   readonly format: 'plain' | 'json'
@@ -28,6 +32,7 @@ export interface LogOptions {
   /** Columns to cut status lines at, on a terminal. */
   readonly columns: () => number
   readonly write: (text: string) => void
+  readonly redact?: Redact
 }
 
 const ERASE_LINE = '\u001B[2K'
@@ -40,9 +45,13 @@ export class Log {
   /** Lines of the status: they stand on the terminal now, or will again after show(). */
   #statusLines: readonly string[] = []
   #isHidden = false
+  /** By the secrets as they are, and as they were: answers to both may be under way. */
+  #redactors: readonly Redact[]
 
-  constructor(options: LogOptions) {
+  constructor(given: LogOptions) {
+    const options = { ...given, write: (text: string) => given.write(this.redact(text)) }
     this.#options = options
+    this.#redactors = given.redact === undefined ? [] : [given.redact]
     const level = options.quiet ? 'warn' : options.level
     this.#leastLevel = LOG_LEVELS.indexOf(level)
     const destination = { write: (line: string) => options.write(line) }
@@ -53,6 +62,15 @@ export class Log {
       formatters: { level: (label: string) => ({ level: label }) },
     }
     this.#json = options.format === 'json' ? pino(settings, destination) : null
+  }
+
+  /** Leaves secrets out of what is said elsewhere, as on /ready. */
+  readonly redact: Redact = (text) =>
+    this.#redactors.reduce((rest, redactor) => redactor(rest), text)
+
+  /** From here on the secrets are others. */
+  setRedact(redactor: Redact): void {
+    this.#redactors = [...this.#redactors.slice(-1), redactor]
   }
 
   /** From here on; quiet stays quiet. */

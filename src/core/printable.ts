@@ -16,6 +16,11 @@ const SHORT: ReadonlyMap<string, string> = new Map([
   ['\t', '\\t'],
 ])
 
+/** Several lines, with their tabs; what else does not print is written out. */
+export function printableLines(text: string): string {
+  return text.replaceAll(/[^\n\t]+/g, printable)
+}
+
 /** One line, in which each character that does not print is written out as JavaScript has it. */
 export function printable(text: string): string {
   return text.replaceAll(UNPRINTABLE, (char) => {

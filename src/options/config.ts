@@ -7,7 +7,7 @@
  */
 import { inspect } from 'node:util'
 import type { KindValues } from './kinds.ts'
-import { isSecretProperty } from './kafka-properties.ts'
+import { isHiddenProperty, isSecretProperty } from './kafka-properties.ts'
 import type { OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 import type { OPTIONS } from './table.ts'
@@ -77,7 +77,7 @@ export function redactValue(spec: OptionSpec, value: unknown): unknown {
 function redactOne(spec: OptionSpec, value: unknown): unknown {
   if (spec.kind === 'pair' && Array.isArray(value)) {
     const [name, text] = value as readonly string[]
-    return [name, isSecretProperty(name ?? '') ? REDACTED : text]
+    return [name, isHiddenProperty(name ?? '') ? REDACTED : text]
   }
   if (spec.kind === 'url' || spec.kind === 'proxy') return redactUrl(String(value))
   if (spec.kind === 'urls' && Array.isArray(value)) {
@@ -103,4 +103,42 @@ export function patternsOf(
     ...config.matchPatternHex.map((digits) => Buffer.from(digits, 'hex')),
   ]
   return patterns.some((pattern) => pattern.length === 0) ? [] : patterns
+}
+
+/** What is shorter could not be told from the text around it. */
+const SECRET_CHARS_MIN = 6
+
+/**
+ * Leaves the secrets of a configuration out of any text, whoever quotes them: a server, a proxy, an
+ * error of a library.
+ */
+export function redactorOf(values: Readonly<Record<string, unknown>>): (text: string) => string {
+  const secrets = ROWS.flatMap((row) => secretsIn(row, values[fieldOf(row.env)]))
+    .filter((secret) => secret.length >= SECRET_CHARS_MIN)
+    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
+  // The longest first: one may be a part of another.
+  const parts = [...new Set(secrets)].toSorted((left, right) => right.length - left.length)
+  return (text) => redactUrl(parts.reduce((rest, part) => rest.replaceAll(part, REDACTED), text))
+}
+
+/** The secrets within one value of the Config, as they are given, and those in URLs as sent. */
+function secretsIn(spec: OptionSpec, value: unknown): string[] {
+  if (value === null || value === undefined) return []
+  const items: readonly unknown[] = Array.isArray(value) && spec.kind !== 'pair' ? value : [value]
+  if (spec.secret === true) return items.flatMap((item) => String(item).split(','))
+  if (spec.kind === 'pair') {
+    const pairs = value as readonly (readonly [name: string, value: string])[]
+    return pairs.flatMap(([name, text]) => (isSecretProperty(name) ? [text] : []))
+  }
+  if (!['url', 'urls', 'proxy'].includes(spec.kind)) return []
+  return items.flatMap((item) => {
+    const { username = '', password = '' } = URL.parse(String(item)) ?? {}
+    if (password === '') return []
+    try {
+      const [user, plain] = [decodeURIComponent(username), decodeURIComponent(password)]
+      return [password, plain, Buffer.from(`${user}:${plain}`).toString('base64')]
+    } catch {
+      return [password] // A percent sign that starts no escape: as it was typed.
+    }
+  })
 }

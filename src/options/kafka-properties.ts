@@ -106,6 +106,11 @@ export function isSecretProperty(name: string): boolean {
   return SECRET.test(name)
 }
 
+/** Whether a value is shown to nobody, though by itself it may open nothing: who signs in, say. */
+export function isHiddenProperty(name: string): boolean {
+  return isSecretProperty(name) || (name.startsWith('sasl.') && !/^sasl\.mechanisms?$/.test(name))
+}
+
 /** What to use instead of a property that logpipe owns; undefined when a user may set it. */
 export function ownedProperty(name: string): string | undefined {
   return OWNED.get(name)

@@ -65,9 +65,6 @@ const ALLOWED: ReadonlySet<string> = new Set([
   'topic.metadata.refresh.interval.ms',
 ])
 
-/** Shown in answers although their names begin with sasl: they say how, not with what. */
-const SASL_SHOWN: ReadonlySet<string> = new Set(['sasl.mechanism', 'sasl.mechanisms'])
-
 /** Values of properties: certificates as PEM are the longest that are sensible. */
 const VALUE_CHARS_MAX = 32_768
 
@@ -97,12 +94,6 @@ export function propertyFault(name: string, value: unknown): string | undefined 
     return 'GSSAPI is not supported; use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512'
   }
   return undefined
-}
-
-/** Whether a property's value is write-only. */
-export function propertyIsSecret(name: string): boolean {
-  if (name.startsWith('sasl.')) return !SASL_SHOWN.has(name)
-  return name === 'ssl.key.pem' || name === 'ssl.key.password'
 }
 
 /** Whether a property says how the server proves who it is, or how a secret is sent to it. */

@@ -343,6 +343,16 @@ export const OPTIONS = [
     long: 'raw is the value and a newline. json is one object a line with topic, partition, offset, timestamp, key, headers and value; bytes that are not UTF-8 are kept in base64.',
   },
   {
+    env: 'RAW_TERMINAL',
+    scope: 'local',
+    group: 'output',
+    commands: PIPELINES,
+    kind: 'switch',
+    default: '0',
+    short: 'Write matches to a terminal as they are.',
+    long: 'A record may hold sequences that a terminal obeys: clear the screen, set its title, hide text. So on a terminal such characters are written out as \\u001b; in a pipe and in a file nothing is changed.',
+  },
+  {
     env: 'OUTPUT_ROTATE_BYTES',
     scope: 'remote',
     group: 'output',

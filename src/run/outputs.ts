@@ -30,7 +30,10 @@ export async function openOutput(output: OutputSettings, deps: OutputDeps): Prom
     }
     case 'stdout':
       return {
-        sink: new StdoutSink(deps.events, deps.screen === undefined ? {} : { screen: deps.screen }),
+        sink: new StdoutSink(deps.events, {
+          ...(deps.screen === undefined ? {} : { screen: deps.screen }),
+          isEscaped: deps.screen !== undefined && !output.isRaw,
+        }),
         credit: STDOUT_CREDIT,
         close: NOTHING_BEHIND,
       }

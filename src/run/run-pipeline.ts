@@ -279,7 +279,7 @@ export async function openEndpoint(
     },
     faults: () => {
       const now = view()
-      return now === null ? [starting()] : faultsOf(now.stats)
+      return (now === null ? [starting()] : faultsOf(now.stats)).map(log.redact)
     },
   })
   log.info(`metrics at http://${address.host === '' ? '*' : address.host}:${server.port}/metrics`)

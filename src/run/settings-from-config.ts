@@ -149,7 +149,7 @@ function outputSettings(config: Config): OutputSettings {
     case 'none':
       return { kind: 'none' }
     case 'stdout':
-      return { kind: 'stdout', format }
+      return { kind: 'stdout', format, isRaw: config.rawTerminal }
     case 'file':
       return {
         kind: 'file',

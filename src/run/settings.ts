@@ -95,7 +95,12 @@ export type OutputSettings =
   | { readonly kind: 'none' }
   /** The metrics product line: counted, not written. */
   | ({ readonly kind: 'count' } & CountedPatterns)
-  | { readonly kind: 'stdout'; readonly format: 'raw' | 'json' }
+  | {
+      readonly kind: 'stdout'
+      readonly format: 'raw' | 'json'
+      /** A terminal gets them as they are. */
+      readonly isRaw: boolean
+    }
   | {
       readonly kind: 'file'
       readonly format: 'raw' | 'json'

@@ -6,12 +6,15 @@
  * slows the pipeline down. A reader that goes away (`| head -1`) ends it quietly: nothing unsettled
  * is settled, as with any other failure. Unlike a file of `--output file`, a redirected stdout may
  * be left with a partial last line then: it is not ours to cut.
+ *
+ * A terminal obeys some of what it is shown, and records are not trusted: for one they are escaped.
  */
 import assert from 'node:assert/strict'
 import { constants, fstatSync, openSync, write as writeDescriptor, type Stats } from 'node:fs'
 import { Socket } from 'node:net'
 import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { printableLines } from '../core/printable.ts'
 import type { CreditLimits } from '../pool/signals.ts'
 import { BatchQueue } from './batch-queue.ts'
 import type { Sink, SinkBatch, SinkEvents, SinkGauges } from './sink.ts'
@@ -37,6 +40,7 @@ export class StdoutSink implements Sink {
   readonly #clock: Clock
   readonly #openWriter: () => DescriptorWriter
   readonly #screen: Screen
+  readonly #isEscaped: boolean
   readonly #queue: BatchQueue
   #writer: DescriptorWriter | null = null
   #isWriting = false
@@ -50,12 +54,15 @@ export class StdoutSink implements Sink {
       readonly clock?: Clock
       readonly openWriter?: () => DescriptorWriter
       readonly screen?: Screen
+      /** Characters that do not print are written out. */
+      readonly isEscaped?: boolean
     } = {},
   ) {
     this.#events = events
     this.#clock = options.clock ?? systemClock
     this.#openWriter = options.openWriter ?? (() => openWriter(STDOUT_DESCRIPTOR, this.#clock))
     this.#screen = options.screen ?? NO_SCREEN
+    this.#isEscaped = options.isEscaped ?? false
     this.#queue = new BatchQueue(this.#clock)
   }
 
@@ -97,7 +104,8 @@ export class StdoutSink implements Sink {
     if (group === null) return
     this.#isWriting = true
     this.#screen.hide()
-    writer.write(group.bytes, (error) => {
+    const bytes = this.#isEscaped ? escaped(group.bytes) : group.bytes
+    writer.write(bytes, (error) => {
       this.#isWriting = false
       this.#screen.show()
       if (this.#isEnded) return
@@ -234,4 +242,9 @@ export class CallWriter implements DescriptorWriter {
   close(): void {
     this.#cancelRetry()
   }
+}
+
+/** A group is whole documents, so no character is cut; what is no UTF-8 becomes U+FFFD. */
+function escaped(bytes: Uint8Array): Uint8Array {
+  return Buffer.from(printableLines(Buffer.from(bytes).toString('utf8')))
 }

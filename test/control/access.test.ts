@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isLoopback } from '../../src/control/peer.ts'
-import { CONTROL_TOKEN, controlFixture, WORKER_TOKEN } from './control-fixture.ts'
+import { CONTROL_TOKEN, controlFixture, SEED_PIPELINE, WORKER_TOKEN } from './control-fixture.ts'
 
 const elsewhere = { 'x-test-address': '10.0.0.9' }
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
@@ -208,4 +208,41 @@ test('every answer says what a browser may do with it', async (t) => {
     assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
     assert.equal(answer.headers.get('access-control-allow-origin'), null)
   }
+})
+
+test('every change says who made it, in the log and beside the revision', async (t) => {
+  const lines: string[] = []
+  const { call } = controlFixture(t, { log: (line) => lines.push(line) })
+  const control = { ...elsewhere, ...bearer(CONTROL_TOKEN) }
+  await call('POST', '/api/pipelines', { ...SEED_PIPELINE, enabled: false })
+  await call('PUT', '/api/pipelines/1', { ...SEED_PIPELINE, es_index: 'other' }, control)
+  await call('PUT', '/api/pipelines/1', { nonsense: true }, control)
+  await call('GET', '/api/pipelines/1', undefined, control)
+  await call('POST', '/api/pipelines/1/stop', undefined, control)
+  const token = /^token [0-9a-f]{8} from 10\.0\.0\.9$/
+  const { items } = (await call('GET', '/api/pipelines/1/revisions')).body
+  const [second, first] = items
+  assert.deepEqual(
+    first.audit.map(({ who, what }: { who: string; what: string }) => [who, what]),
+    [["the server's own user from 127.0.0.1", 'made']],
+  )
+  assert.deepEqual(
+    second.audit.map(({ what }: { what: string }) => what),
+    ['changed', 'stopped'],
+  )
+  assert.match(second.audit[0].who, token)
+  assert.doesNotMatch(JSON.stringify(items), new RegExp(CONTROL_TOKEN))
+  await call('POST', '/api/session', { token: CONTROL_TOKEN }, elsewhere)
+  await call('DELETE', '/api/pipelines/1', undefined, control)
+  const audit = lines.filter((line) => line.startsWith('audit: '))
+  assert.deepEqual(
+    audit.map((line) => line.replace(/^audit: .*?: /, '')),
+    [
+      'made pipeline 1 (topic-test-to-es), revision 1',
+      'changed pipeline 1 (topic-test-to-es), revision 2',
+      'stopped pipeline 1 (topic-test-to-es), revision 2',
+      'signed in',
+      'deleted pipeline 1 (topic-test-to-es), revision 2',
+    ],
+  )
 })

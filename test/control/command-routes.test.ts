@@ -75,15 +75,39 @@ test('whoever asks for the headers of a live tail alone does not watch it', asyn
 })
 
 test('a slow watcher loses entries and is told how many', async (t) => {
-  const { context, clock } = controlFixture(t)
+  const { context } = controlFixture(t)
   const watcher = context.tail.watch(1)
   t.after(() => watcher.close())
   const many = Array.from({ length: 700 }, (_, index) => String(index))
   context.tail.publish(1, 'w1', many)
-  const [batch] = await watcher.take(clock, 1000)
+  const [batch] = await watcher.take(1000)
   assert.equal(batch?.entries.length, 500)
   assert.equal(batch?.droppedCount, 200)
   assert.equal(batch?.entries.at(-1), '699')
+  context.tail.publish(
+    1,
+    'w1',
+    Array.from({ length: 200 }, () => 'x'.repeat(16_384)),
+  )
+  const [large] = await watcher.take(1000)
+  assert.deepEqual([large?.entries.length, large?.droppedCount], [64, 136], '1 MiB at most')
+})
+
+test('a watcher that reads nothing gives up its place, one that waits keeps it', async (t) => {
+  const { context, clock } = controlFixture(t)
+  const closed: string[] = []
+  const stuck = context.tail.watch(1, () => closed.push('stuck'))
+  const waiting = context.tail.watch(1, () => closed.push('waiting'))
+  t.after(() => waiting.close())
+  const taken = waiting.take(60_000)
+  clock.advance(30_000)
+  assert.deepEqual(closed, [])
+  clock.advance(5000)
+  assert.deepEqual(closed, ['stuck'])
+  assert.equal(stuck.closed, true)
+  assert.equal(context.tail.watcherCount, 1)
+  context.tail.publish(1, 'w1', ['x'])
+  assert.equal((await taken).length, 1)
 })
 
 test('there are at most fifty watchers, and closing ends them', (t) => {

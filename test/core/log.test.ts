@@ -26,6 +26,19 @@ test('plain lines are whole lines, and the level decides which are said', () => 
   assert.deepEqual(written, ['logpipe: started\n', 'logpipe: warn: slow\n', 'one\ntwo\n'])
 })
 
+test('secrets are left out of everything, those of before a change, too', () => {
+  const redactor = (secret: string) => (text: string) => text.replaceAll(secret, '(secret)')
+  for (const format of ['plain', 'json'] as const) {
+    const { log, written } = newLog({ format, redact: redactor('first') })
+    log.setRedact(redactor('second'))
+    log.warn('the proxy said first and second', { text: 'first' })
+    log.status(['second'], { text: 'second' })
+    log.lines(['first'])
+    assert.doesNotMatch(written.join(''), /first|second/)
+    assert.equal(log.redact('first, second'), '(secret), (secret)')
+  }
+})
+
 test('words of others are printable text in one line, and forge no event', () => {
   for (const isTerminal of [false, true]) {
     const { log, written } = newLog({ isTerminal, columns: () => 200 })

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { printable } from '../../src/core/printable.ts'
+import { printable, printableLines } from '../../src/core/printable.ts'
+
+test('of several lines the breaks and tabs stay', () => {
+  assert.equal(printableLines('a\tb\n\u001B[2Jc\r\n\u202E'), 'a\tb\n\\u001b[2Jc\\r\n\\u202e')
+})
 
 test('what prints stays as it is, in every script', () => {
   for (const text of ['', 'plain {"a":1} \\n', 'größe ☕ 山田太郎', 'नमस्\u200Dते', '👩\u200D💻']) {

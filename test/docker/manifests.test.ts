@@ -37,7 +37,19 @@ interface Service {
   readonly stop_grace_period?: string
 }
 
+interface NetworkPolicy {
+  readonly kind: string
+  readonly spec: {
+    readonly podSelector: { readonly matchLabels: Readonly<Record<string, string>> }
+    readonly ingress: readonly {
+      readonly from: readonly unknown[]
+      readonly ports: readonly { readonly port: string }[]
+    }[]
+  }
+}
+
 interface Container {
+  readonly ports: readonly { readonly name: string }[]
   readonly env: readonly { readonly name: string; readonly value?: string }[]
   readonly livenessProbe: { readonly httpGet: { readonly path: string } }
   readonly readinessProbe: { readonly httpGet: { readonly path: string } }
@@ -48,6 +60,7 @@ interface Resource {
   readonly kind: string
   readonly spec: {
     readonly template: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>> }
       readonly spec: {
         readonly terminationGracePeriodSeconds?: number
         readonly securityContext: Readonly<Record<string, unknown>>
@@ -103,6 +116,40 @@ test('in Kubernetes each container is probed, not root, and has time to drain', 
     }
   }
   assert.ok((pods[1]?.terminationGracePeriodSeconds ?? 0) > DRAIN_SECONDS)
+})
+
+test('in Kubernetes only who has to may call, at the ports that there are', () => {
+  const policies = parseAllDocuments(read('kubernetes/network-policy.yaml')).map(
+    (one) => one.toJS() as NetworkPolicy,
+  )
+  const listed = parse(read('kubernetes/kustomization.yaml')) as { resources: string[] }
+  assert.ok(listed.resources.includes('network-policy.yaml'))
+  const pods = [
+    ...resources('control.yaml', 'Deployment'),
+    ...resources('workers.yaml', 'StatefulSet'),
+  ].map(({ spec }) => spec.template)
+  assert.equal(policies.length, pods.length)
+  for (const [index, { kind, spec }] of policies.entries()) {
+    assert.equal(kind, 'NetworkPolicy')
+    const pod = pods[index]
+    assert.deepEqual(spec.podSelector.matchLabels, pod?.metadata.labels)
+    const known = pod?.spec.containers.flatMap(({ ports }) => ports.map(({ name }) => name))
+    for (const { from, ports } of spec.ingress) {
+      assert.ok(from.length > 0, 'not everybody')
+      assert.deepEqual(
+        ports.map(({ port }) => port),
+        known,
+      )
+    }
+  }
+})
+
+test('instances under systemd share nothing, and leave no core', () => {
+  const unit = read('systemd/logpipe@.service')
+  assert.match(unit, /^CacheDirectory=logpipe\/%i$/m)
+  assert.match(unit, /^StateDirectory=logpipe\/%i$/m)
+  assert.match(unit, /^Environment=XDG_CACHE_HOME=%C\/logpipe\/%i$/m)
+  assert.match(unit, /^LimitCORE=0$/m)
 })
 
 test('the image and the unit set options that exist, and run until stopped', () => {

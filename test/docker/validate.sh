@@ -17,7 +17,7 @@ fi
 echo "hadolint: $("$tools/bin/hadolint" --version)"
 "$tools/bin/hadolint" --failure-threshold warning docker/Dockerfile
 "$tools/bin/check-jsonschema" --builtin-schema vendor.compose-spec docker/compose.yaml
-for file in control workers; do
+for file in control workers network-policy; do
   "$tools/bin/kubernetes-validate" --strict "docker/kubernetes/$file.yaml"
 done
 if command -v systemd-analyze >/dev/null; then

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import {
+  isHiddenProperty,
   isSecretProperty,
   ownedProperty,
   PROPERTY_NAMES,
@@ -44,6 +45,13 @@ test('every property can be reached by a variable', () => {
   }
 })
 
+test('who signs in is shown to nobody, and how he does to everybody', () => {
+  assert.ok(isHiddenProperty('sasl.username') && isHiddenProperty('sasl.kerberos.principal'))
+  for (const name of ['sasl.mechanism', 'sasl.mechanisms', 'security.protocol', 'ssl.ca.pem']) {
+    assert.ok(!isHiddenProperty(name), name)
+  }
+})
+
 test('passwords, keys and secrets are secret; files of them are read', () => {
   for (const name of [
     'sasl.password',
@@ -51,7 +59,7 @@ test('passwords, keys and secrets are secret; files of them are read', () => {
     'ssl.key.password',
     'ssl.keystore.password',
   ]) {
-    assert.ok(isSecretProperty(name), name)
+    assert.ok(isSecretProperty(name) && isHiddenProperty(name), name)
     assert.equal(secretOfFile(`${name}.file`), name)
   }
   for (const name of ['sasl.username', 'ssl.ca.location', 'ssl.certificate.pem', 'group.id']) {

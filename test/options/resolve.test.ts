@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { LogpipeError } from '../../src/core/errors.ts'
-import { fieldOf, REDACTED, patternsOf } from '../../src/options/config.ts'
+import { fieldOf, REDACTED, redactorOf, patternsOf } from '../../src/options/config.ts'
 import { nameOf } from '../../src/options/parse.ts'
 import { parseValue } from '../../src/options/kinds.ts'
 import { defaultOf, resolve } from '../../src/options/resolve.ts'
@@ -305,6 +305,38 @@ test('properties that cannot work are refused by name, saying what to use', () =
     refusal([], { env: { KAFKA_CONFIG_GROUP_ID: 'x' } }),
     /^KAFKA_CONFIG_GROUP_ID: group\.id is set by logpipe/,
   )
+})
+
+test('a secret is left out of a text whoever quotes it, as given and as sent', () => {
+  const { config } = resolved(['--kafka-config', 'sasl.password=kafka "word"'], {
+    env: {
+      ES_URL: 'https://us%40er:pass%2Fword@es.example:9200',
+      HTTPS_PROXY: 'http://proxy-user:proxy-word@proxy:3128',
+      KAFKA_CONFIG_SASL_USERNAME: 'logpipe',
+    },
+  })
+  const redact = redactorOf(config)
+  for (const text of [
+    'pass%2Fword',
+    'pass/word',
+    `Basic ${btoa('us@er:pass/word')}`,
+    'proxy-word',
+    'kafka "word"',
+    JSON.stringify('kafka "word"'),
+    'http://anybody:unknown@host',
+  ]) {
+    const said = redact(`before ${text} behind`)
+    assert.match(said, /^before .*\(secret\).* behind$/)
+    assert.doesNotMatch(said, /word|unknown|dXNA/)
+  }
+  assert.equal(redact('logpipe: proxy-user of es.example'), 'logpipe: proxy-user of es.example')
+  const workers = resolve({
+    command: 'sync',
+    args: ['--worker-id=w', '--control-plane-url=http://user:url-password@control:8088'],
+    env: { WORKER_TOKEN: 'new-token-of-it,old-token-of-it' },
+  }).config
+  assert.equal(redactorOf(workers)('url-password'), REDACTED)
+  assert.equal(redactorOf(workers)('old-token-of-it'), REDACTED)
 })
 
 test('secrets come from variables, flags and files, and are never printed', () => {

@@ -63,7 +63,7 @@ test('the prefix is the beginning of the id, nothing, or what was given', () => 
 test('ids are asked for where they are put to use', () => {
   assert.equal(needsTopicIds(outputOf('all')), true)
   assert.equal(needsTopicIds(outputOf('all', 'none')), false)
-  assert.equal(needsTopicIds({ kind: 'stdout', format: 'raw' }), false)
+  assert.equal(needsTopicIds({ kind: 'stdout', format: 'raw', isRaw: false }), false)
   const base = outputOf('all')
   assert(base.kind === 'elasticsearch')
   const settings = { ...base.settings, documentId: 'none' } as const

@@ -100,6 +100,22 @@ test('what stands on the terminal makes way for each write and comes back', asyn
   assert.deepEqual(seen, ['hide ', 'show a'])
 })
 
+test('for a terminal what it would obey is written out, lines and tabs stay', async (t) => {
+  const { writer, read } = openFifo(t)
+  const clock = new ManualClock()
+  const sink = new StdoutSink(new RecordedEvents(), {
+    clock,
+    openWriter: () => openWriter(writer, clock),
+    isEscaped: true,
+  })
+  await sink.open()
+  t.after(() => sink.close(0))
+  sink.write(new RecordedBatch(['ERROR \u001B]0;title\u0007\t\u009B2J \u202E é\n', '\u{1F600}\n']))
+  await sink.flush(1000)
+  const text = Buffer.from(read(), 'latin1').toString('utf8')
+  assert.equal(text, 'ERROR \\u001b]0;title\\u0007\t\\u009b2J \\u202e é\n\u{1F600}\n')
+})
+
 test('a reader that stops holds the rest back, and nothing is lost when it goes on', async (t) => {
   const { writer, read } = openFifo(t)
   const { sink } = await openSink(t, writer)

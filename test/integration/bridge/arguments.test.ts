@@ -14,6 +14,15 @@ test('every function refuses wrong arguments and closed ids', (t) => {
   const place = { topic: 't', partition: 0, offset: 0 }
   const shape = { slotCount: 1, bufferBytes: 64, recordsMax: 1 }
   const literal = { patterns: [], ignoreCase: false, invertMatch: false }
+  const loop = {
+    config: [],
+    topic: 't',
+    pattern: Buffer.from('a'),
+    isRaw: false,
+    recordsMax: 1,
+    secondsMax: 0,
+    consumers: 1,
+  }
   const places = [
     [[null]],
     [[{}]],
@@ -209,6 +218,18 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [{ brokerCount: 1, topics: [{ topic: 't', partitions: 0 }] }],
       [{ brokerCount: 1, topics: [{ topic: '', partitions: 1 }] }],
       [{ brokerCount: 1 }],
+    ],
+    plainLoop: [
+      [],
+      [null],
+      [{ ...loop, config: [['no.such.property', '1']] }],
+      [{ ...loop, topic: '' }],
+      [{ ...loop, pattern: new Uint8Array() }],
+      [{ ...loop, pattern: 'a' }],
+      [{ ...loop, isRaw: 1 }],
+      [{ ...loop, recordsMax: 0 }],
+      [{ ...loop, secondsMax: -1 }],
+      [{ ...loop, consumers: 65 }],
     ],
     mockPushErrors: [[], [gone, 1, []], [mock.id, -1, []], [mock.id, 1, 1], [mock.id, 1, ['x']]],
     mockBrokerDown: [[], [gone, 1], [mock.id, 0], [mock.id, 'x'], [mock.id, 50]],

@@ -52,6 +52,8 @@ export interface Pipeline extends PipelineContent {
 export interface Revision extends PipelineContent {
   readonly revision: number
   readonly created_at: string
+  /** Who did what while it was in force, the oldest first. */
+  readonly audit: readonly { readonly at: string; readonly who: string; readonly what: string }[]
 }
 
 /** Elasticsearch as /api/metrics/es tells it. */

@@ -1,5 +1,5 @@
 /**
- * The kept revisions, what each changed, and the way back to one.
+ * The kept revisions, what each changed and who did it, and the way back to one.
  */
 import { useState } from 'preact/hooks'
 import { request } from '../data/api.ts'
@@ -54,6 +54,7 @@ export function RevisionsPanel({ pipeline }: { readonly pipeline: Pipeline }) {
               <p class="muted">
                 <time dateTime={revision.created_at}>{clockTime(revision.created_at)}</time>
               </p>
+              <AuditLines lines={revision.audit} />
               {before === undefined ? (
                 <p class="muted">The oldest that is kept.</p>
               ) : (
@@ -75,5 +76,17 @@ export function RevisionsPanel({ pipeline }: { readonly pipeline: Pipeline }) {
         </ConfirmDialog>
       )}
     </section>
+  )
+}
+
+function AuditLines({ lines }: { readonly lines: Revision['audit'] }) {
+  return (
+    <ul class="plain muted" data-test="audit">
+      {lines.map(({ at, who, what }) => (
+        <li key={`${at} ${what}`}>
+          <time dateTime={at}>{clockTime(at)}</time> {what} by {who}
+        </li>
+      ))}
+    </ul>
   )
 }

@@ -55,7 +55,13 @@ test('answers have the members that the dashboard reads', async (t) => {
     'name',
     'secret',
   ])
-  const revision: (keyof Web.Revision)[] = ['revision', 'created_at', 'name', 'kafka_config']
+  const revision: (keyof Web.Revision)[] = [
+    'revision',
+    'created_at',
+    'audit',
+    'name',
+    'kafka_config',
+  ]
   await has('/api/pipelines/1/revisions', (body: { items: [object] }) => body.items[0], revision)
 })
 
