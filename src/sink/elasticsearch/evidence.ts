@@ -20,6 +20,8 @@ export interface Suspicion {
   readonly good: number
   /** How unlikely it is that all this is chance: a sum of natural logarithms. */
   readonly weight: number
+  /** As weight, of its refusals alone. */
+  readonly refusedWeight: number
   readonly tries: number
 }
 
@@ -37,7 +39,8 @@ export function answersOf(index: string): string {
 /**
  * Weights from which a document is given up. A status 4xx says that it is about the request: a
  * chance of 1 in 1,000 is small enough (three tries in a quiet time). Resets, time-outs, 5xx and
- * busy servers come by chance, to anybody: 1 in 500 million (nine tries).
+ * busy servers come by chance, to anybody: 1 in 500 million (nine tries). Refusals are weighed by
+ * themselves: after some resets, the first 401 of a gateway makes no document guilty.
  */
 const REFUSED_WEIGHT = 7
 const FAILED_WEIGHT = 20
@@ -103,15 +106,23 @@ export class Evidence {
 
   /** The beginning: nothing is held against it. */
   suspicion(scope: string): Suspicion {
-    return { scope, good: this.#of(scope).good, weight: 0, tries: 0 }
+    return { scope, good: this.#of(scope).good, weight: 0, refusedWeight: 0, tries: 0 }
   }
 
-  /** It failed alone once more. */
-  failedAlone(before: Suspicion | null, scope: string): Suspicion {
+  /** It failed alone once more. @param status of the answer; 0: there was none. */
+  failedAlone(before: Suspicion | null, scope: string, status: number): Suspicion {
     const { good, failedShare } = this.#of(scope)
     if (before?.scope !== scope) return { ...this.suspicion(scope), tries: 1 }
     const chance = good > before.good ? Math.max(FAILED_SHARE_MIN, failedShare) : 1
-    return { scope, good, weight: before.weight - Math.log(chance), tries: before.tries + 1 }
+    const added = -Math.log(chance)
+    const isRefusal = status >= 400 && status < 500 && status !== 408 && status !== 429
+    return {
+      scope,
+      good,
+      weight: before.weight + added,
+      refusedWeight: before.refusedWeight + (isRefusal ? added : 0),
+      tries: before.tries + 1,
+    }
   }
 
   #of(scope: string): Scope {
@@ -125,7 +136,6 @@ export class Evidence {
 }
 
 /** Whether so much is held against a document that it is given up. */
-export function isGuilty({ weight }: Suspicion, status: number): boolean {
-  const isRefusal = status >= 400 && status < 500 && status !== 408 && status !== 429
-  return weight >= (isRefusal ? REFUSED_WEIGHT : FAILED_WEIGHT)
+export function isGuilty({ weight, refusedWeight }: Suspicion): boolean {
+  return refusedWeight >= REFUSED_WEIGHT || weight >= FAILED_WEIGHT
 }

@@ -305,8 +305,8 @@ export class DocumentRetries {
   /** @param scope those whose fate is weighed against it. */
   #alone({ slices, isProbe }: BulkRequest, scope: string, refusal: Refusal, waitMs: number): void {
     const slice = slices[0]!
-    const suspicion = this.#evidence.failedAlone(slice.suspicion, scope)
-    if (isGuilty(suspicion, refusal.status)) return this.#deadLetter(slice, refusal)
+    const suspicion = this.#evidence.failedAlone(slice.suspicion, scope, refusal.status)
+    if (isGuilty(suspicion)) return this.#deadLetter(slice, refusal)
     const tries = scope === CLUSTER ? suspicion.tries : slice.tries + 1
     const delayMs = backoffMs(RETRY_TIMES, tries, this.#parts.random())
     const waiting = { ...detached(slice), tries: slice.tries + 1, suspicion }

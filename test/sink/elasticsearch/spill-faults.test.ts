@@ -85,6 +85,10 @@ test('a partition given away at any moment keeps nothing waiting', async () => {
   )
 })
 
+const COUNTEREXAMPLE = [
+  7309, 1741, 9, 0, 0, 389, 0, 0, 5464, 34, 0, 3866, 2398, 6302, 0, 8847, 0, 5578, 0, 4, 8282,
+]
+
 test('what is committed on the spill is accounted for once, when it is written', async () => {
   await fc.assert(
     fc.asyncProperty(fates, appendTimes, async (fate, times) => {
@@ -104,6 +108,10 @@ test('what is committed on the spill is accounted for once, when it is written',
       await bench.sink.close(0)
       assert.equal(bench.clock.pendingCount, 0)
     }),
-    { numRuns: 100 },
+    // Some resets, then a single 401, made a document guilty that met them by chance.
+    {
+      numRuns: 100,
+      examples: [[COUNTEREXAMPLE, [31]]],
+    },
   )
 })
