@@ -41,8 +41,8 @@ export function faultsOf(outcome: Outcome): string[] {
   return faults
 }
 
-/** What a start says while the brokers are away, or its disk is full; it is started again. */
-const NOT_YET = /no broker answered|ENOSPC/
+/** What a start says while brokers, its topic or room on its disk are away; it is started again. */
+const NOT_YET = /no broker answered|ENOSPC|topic reborn does not exist/
 
 /** What a member says that was fenced by its twin; its supervisor starts it again. */
 const FENCED = /instance.id|fenced/i
