@@ -31,10 +31,17 @@ interface Given extends LogpipeOptions {
   readonly options?: Readonly<Record<string, string | number>>
 }
 
+/** The embedded broker's rebalances take the session's time less a second. */
+const SHORT_SESSION = {
+  KAFKA_CONFIG_SESSION_TIMEOUT_MS: '3000',
+  KAFKA_CONFIG_HEARTBEAT_INTERVAL_MS: '500',
+}
+
 function start(t: TestContext, kafka: MockKafka, given: Given = {}): Logpipe {
-  const { options = {}, ...rest } = given
+  const { options = {}, env, ...rest } = given
   const place = { brokers: kafka.brokers, topic: kafka.topic, group: GROUP }
-  return new Logpipe(t, ['run', ...flags({ ...SMALL, ...place, ...options })], rest)
+  const args = ['run', ...flags({ ...SMALL, ...place, ...options })]
+  return new Logpipe(t, args, { ...rest, env: { ...SHORT_SESSION, ...env } })
 }
 
 const TO_FILE = { output: 'file:out' }
