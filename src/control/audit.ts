@@ -98,7 +98,7 @@ const WORDS: readonly (readonly [route: RegExp, what: string])[] = [
   [/^POST \/api\/pipelines\/\d+\/start$/, 'started'],
   [/^POST \/api\/pipelines\/\d+\/stop$/, 'stopped'],
   [/^POST \/api\/pipelines\/\d+\/rollback$/, 'rolled back'],
-  [/^POST \/api\/pipelines\/\d+\/commands$/, 'gave an order to the workers of'],
+  [/^POST \/api\/pipelines\/\d+\/commands$/, 'commanded'],
   [/^POST \/api\/session$/, 'signed in'],
   [/^DELETE \/api\/session$/, 'signed out'],
 ]
