@@ -15,6 +15,10 @@ export type CommitOn = 'index' | 'spill'
 export interface ProcessBooks {
   readonly balanced: boolean
   readonly total: Readonly<Record<string, unknown>>
+  readonly partitions: readonly {
+    readonly topic: string
+    readonly lost: { readonly spill: { readonly count: number } }
+  }[]
 }
 
 export interface Ending {

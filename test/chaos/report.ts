@@ -1,7 +1,8 @@
 /** What a chaos run says at its end, and whether all is well. */
 import type { Findings } from './checker.ts'
-import type { Ending } from './member.ts'
+import type { Ending, ProcessBooks } from './member.ts'
 import { KIND_NAMES, type Kind } from './schedule.ts'
+import { REBORN, TORN } from './world.ts'
 
 export interface Outcome {
   readonly seed: number
@@ -47,6 +48,15 @@ const NOT_YET = /no broker answered|ENOSPC|topic reborn does not exist/
 /** What a member says that was fenced by its twin; its supervisor starts it again. */
 const FENCED = /instance.id|fenced/i
 
+/**
+ * What was spilled of a log that is gone, and damaged there, is lost, and said to be. Whether
+ * anything is missing of the logs that are there, the checker says.
+ */
+function isOfGoneLogs({ partitions }: ProcessBooks): boolean {
+  const losers = partitions.filter(({ lost }) => lost.spill.count > 0)
+  return losers.length > 0 && losers.every(({ topic }) => topic === REBORN || topic === TORN)
+}
+
 /** Ending in order with something pending is status 1, and no fault while servers are away. */
 function faultOfEnding({ how, status, books, lastWords }: Ending): string | null {
   if (how === 'killed' || NOT_YET.test(lastWords)) return null
@@ -54,7 +64,9 @@ function faultOfEnding({ how, status, books, lastWords }: Ending): string | null
   if (how === 'by itself') return `it ended by itself:\n${lastWords}`
   if (books === null) return `no books:\n${lastWords}`
   if (!books.balanced) return `its books do not balance: ${JSON.stringify(books)}`
-  return status === 0 || status === 1 ? null : `it said:\n${lastWords}`
+  return status === 0 || status === 1 || (status === 3 && isOfGoneLogs(books))
+    ? null
+    : `it said:\n${lastWords}`
 }
 
 const NAMES_SHOWN = 10
