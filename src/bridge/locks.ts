@@ -1,14 +1,12 @@
 /** Locks on files: flock(2) through the add-on, which goes with the process however it ends. */
+import type { Locks } from '../core/disk.ts'
 import { checkOwnFile } from '../core/own-file.ts'
 import type { Bridge } from './bridge.ts'
 
 type FileLocks = Pick<Bridge, 'fileLock' | 'fileUnlock'>
 
 /** As the spill and the dead letters want it. */
-export function bridgeLocks(bridge: FileLocks): {
-  lock: (file: string) => number | null
-  unlock: (id: number) => void
-} {
+export function bridgeLocks(bridge: FileLocks): Locks {
   return {
     lock: (file) => bridge.fileLock(file),
     unlock: (id) => bridge.fileUnlock(id),

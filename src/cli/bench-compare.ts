@@ -31,8 +31,7 @@ import { clientProperties } from '../run/settings-from-config.ts'
 import { requireBrokers } from './bench.ts'
 import { type CommandContext, refuseOperands } from './context.ts'
 import { underLock } from './file-lock.ts'
-import { thisProgram } from './this-program.ts'
-import { programVersion } from './this-program.ts'
+import { programVersion, thisProgram } from './this-program.ts'
 
 const ADMIN_TIMEOUT_MS = 10_000
 /** Where nobody named brokers: long enough for a Kafka on this machine. */

@@ -90,12 +90,17 @@ export function instanceIds(id: string | null, threadCount: number): string[] {
 const OUTSIDE_GROUP_ID = 'logpipe-no-group'
 
 /**
- * For a consumer that joins no group. A static member's name would be taken from the member that
- * runs.
+ * For a consumer that asks about the group and does not join it. A static member's name would be
+ * taken from the member that runs.
  */
+export function besideGroup(properties: ConsumerProperties): ConsumerProperties {
+  return properties.filter(([name]) => name !== 'group.instance.id')
+}
+
+/** For a consumer that has nothing to do with the group. */
 export function outsideOfGroup(properties: ConsumerProperties): ConsumerProperties {
-  const own = ['group.id', 'group.instance.id']
-  return [...properties.filter(([name]) => !own.includes(name)), ['group.id', OUTSIDE_GROUP_ID]]
+  const others = besideGroup(properties).filter(([name]) => name !== 'group.id')
+  return [...others, ['group.id', OUTSIDE_GROUP_ID]]
 }
 
 /**

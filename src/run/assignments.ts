@@ -201,7 +201,12 @@ export class FormerLogs {
 
   /** Lets go of those of which everything is settled. */
   tick(): void {
-    this.#close((state) => this.#isSettled(state))
+    const over = this.#states.filter((state) => this.#isSettled(state))
+    if (over.length === 0) return
+    this.#states = this.#states.filter((state) => !over.includes(state))
+    const ids = over.map((state) => state.assignmentId)
+    for (const id of ids) this.#options.ledger.close(id)
+    this.#options.ended(ids)
   }
 
   /** Whether all of them are settled; with a state, those of its partition. */
@@ -215,15 +220,6 @@ export class FormerLogs {
 
   #isSettled({ assignmentId, position }: AssignmentState): boolean {
     return this.#options.ledger.watermark(assignmentId) >= position
-  }
-
-  #close(isOver: (state: AssignmentState) => boolean): void {
-    const over = this.#states.filter(isOver)
-    if (over.length === 0) return
-    this.#states = this.#states.filter((state) => !over.includes(state))
-    const ids = over.map((state) => state.assignmentId)
-    for (const id of ids) this.#options.ledger.close(id)
-    this.#options.ended(ids)
   }
 }
 

@@ -15,13 +15,14 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import { parseLogId } from '../core/log-id.ts'
 import { type MatchedBatch, SlotFilter } from '../filter/slot-filter.ts'
 import { askMarks } from '../kafka/broker-queries.ts'
+import { besideGroup } from '../kafka/consumer-settings.ts'
 import { SignIn } from '../kafka/sign-in.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
 import type { PlacedDocument } from '../sink/elasticsearch/batch.ts'
-import type { KafkaSettings, PipelineSettings } from './settings.ts'
+import type { PipelineSettings } from './settings.ts'
 import { askIdPrefix } from './topic-identity.ts'
 
 interface RefetchParts {
@@ -93,7 +94,8 @@ export class Refetcher {
     this.#reader = new SlotReader(slots, shape)
     const pool = bridge.poolOpen(slots, shape)
     const matcher = bridge.matcherOpen(settings.filter)
-    const config = propertiesOf(settings.kafka)
+    const [first = []] = settings.kafka.properties
+    const config = besideGroup(first)
     this.#ids = { pool, matcher, consumer: bridge.consumerOpen({ config, topics: [] }) }
     this.#held = new HeldOffsets({ ...parts, consumer: this.#ids.consumer })
     this.#signIn()
@@ -284,11 +286,6 @@ export class Refetcher {
   #assertOpen(): void {
     if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was read again')
   }
-}
-
-/** Those of the first ingress thread, but no member of the group: it must not push that one out. */
-function propertiesOf({ properties }: KafkaSettings): KafkaSettings['properties'][number] {
-  return (properties[0] ?? []).filter(([name]) => name !== 'group.instance.id')
 }
 
 /*

@@ -7,7 +7,7 @@
  */
 import type { Bridge } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { configRefusal, outsideOfGroup } from '../kafka/consumer-settings.ts'
+import { besideGroup, configRefusal, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { askMarks, type Asked } from '../kafka/broker-queries.ts'
 import { type MarkedRange, rangesOf, type SpanQuery } from '../kafka/offset-ranges.ts'
 import type { PipelineSettings } from './settings.ts'
@@ -66,9 +66,7 @@ function markedAsIn(
   bridge: AskedBridge,
 ): MarkedRange[] {
   const [first = []] = kafka.properties
-  // A static member's name would be taken from the member that runs.
-  const config = first.filter(([name]) => name !== 'group.instance.id')
-  const consumer = bridge.consumerOpen({ config, topics: [] })
+  const consumer = bridge.consumerOpen({ config: besideGroup(first), topics: [] })
   try {
     const marks = askMarks(bridge, consumer, ranges, ASK_GROUP_MS)
     return ranges.map((range, index) => ({ ...range, markFrom: marks[index] ?? -1 }))

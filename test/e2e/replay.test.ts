@@ -11,7 +11,7 @@ import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { sendRecords, type KnownRecord, type SentRecord } from '../helpers/known-records.ts'
 import { flags, Logpipe, type Ended } from '../helpers/logpipe.ts'
-import type { KafkaClient } from '../servers/kafka.ts'
+import { COMPACTED, type KafkaClient } from '../servers/kafka.ts'
 import { sharedElasticsearch, sharedKafka, uniqueName } from '../servers/shared.ts'
 import { serversMissing } from '../servers/stack.ts'
 
@@ -197,12 +197,7 @@ test('gaps of compaction are passed', { skip: missing ?? false }, async (t) => {
   const topic = uniqueName('replay-compacted')
   await kafka.createTopic(topic, 1, {
     ...KEPT,
-    'cleanup.policy': 'compact',
-    'segment.ms': '100',
-    'segment.bytes': '1048576',
-    'min.cleanable.dirty.ratio': '0.001',
-    'min.compaction.lag.ms': '0',
-    'max.compaction.lag.ms': '100',
+    ...COMPACTED,
   })
   const to = { bootstrapServers: kafka.bootstrapServers, topic, codec: 'none' }
   const records = Array.from({ length: 600 }, (_, index) => ({

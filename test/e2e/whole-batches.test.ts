@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ConsumerEvent } from '../../src/bridge/bridge.ts'
 import { makeRecords, sendRecords } from '../helpers/known-records.ts'
 import { bridge, openConsumer, Rig, until, type Found } from '../integration/bridge/rig.ts'
+import { COMPACTED } from '../servers/kafka.ts'
 import { sharedKafka, uniqueName } from '../servers/shared.ts'
 import { serversMissing } from '../servers/stack.ts'
 
@@ -16,15 +17,6 @@ const missing = serversMissing(['kafka'])
 const SHAPE = { slotCount: 1, bufferBytes: 262_144, recordsMax: 1000 }
 const WAYS = { whole: [], single: [['logpipe.whole.batches', 'false']] } as const
 const KEPT = { 'retention.ms': '-1', 'max.message.bytes': '10000000' }
-const COMPACTED = {
-  ...KEPT,
-  'cleanup.policy': 'compact',
-  'segment.ms': '100',
-  'segment.bytes': '1048576',
-  'min.cleanable.dirty.ratio': '0.001',
-  'min.compaction.lag.ms': '0',
-  'max.compaction.lag.ms': '100',
-}
 
 interface Log {
   readonly found: readonly Found[]
@@ -113,7 +105,7 @@ test(
     const topic = uniqueName('batches')
     const compacted = uniqueName('batches-compacted')
     await kafka.createTopic(topic, 2, { ...KEPT, 'message.timestamp.type': 'LogAppendTime' })
-    await kafka.createTopic(compacted, 2, COMPACTED)
+    await kafka.createTopic(compacted, 2, { ...KEPT, ...COMPACTED })
     const records = (seed: number) =>
       makeRecords({ seed, count: 700, partitions: 2, largeBytes: [300_000, 700_000] })
     for (const [index, codec] of ['lz4', 'zstd', 'snappy', 'gzip', 'none'].entries()) {

@@ -6,6 +6,16 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { makeFolder, onFreePorts, removeFolder, runScript } from './stack.ts'
 
+/** Of a topic that the broker compacts within a second. */
+export const COMPACTED = {
+  'cleanup.policy': 'compact',
+  'segment.ms': '100',
+  'segment.bytes': '1048576',
+  'min.cleanable.dirty.ratio': '0.001',
+  'min.compaction.lag.ms': '0',
+  'max.compaction.lag.ms': '100',
+} as const
+
 const { Kafka, logLevel } = binding.KafkaJS
 
 /** What tests ask of a Kafka, wherever it runs. */
