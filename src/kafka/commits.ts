@@ -61,8 +61,11 @@ export class Commits {
     for (const { topic, partition, offset, error } of partitions) {
       if (error === METADATA_TOO_LARGE) this.#hasNotes = false
       const held = this.#heldOf(topic, partition)
-      if (held !== undefined && error !== null) held.sentPast = null
-      if (error !== null) continue
+      if (error !== null) {
+        // An older commit's answer may have taken this one's note for told.
+        if (held !== undefined) held.toldPast = held.sentPast = null
+        continue
+      }
       // What was not wanted was asked by an assignment before this one, of the log before a rewind:
       // taken for our own, it would keep this log's lower offsets from being committed.
       if (held === undefined || offset > held.wanted) continue

@@ -93,3 +93,17 @@ test('the group is told how far was read while nothing more is settled', () => {
     ],
   )
 })
+
+test('a note that was refused is sent again, also when an older commit is answered first', () => {
+  const { sent, notes, past, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  commits.want([at(50)])
+  past.now = { epoch: 3, readTo: 60, markFrom: -1 }
+  commits.send(0)
+  past.now = { epoch: 3, readTo: 80, markFrom: -1 }
+  commits.send(0)
+  commits.note([{ ...at(50), error: null }])
+  commits.note([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
+  commits.send(0)
+  assert.deepEqual(sent, [50, 50, 50])
+  assert.equal(decodeNote(notes.at(-1) ?? null)?.past.readTo, 80)
+})
