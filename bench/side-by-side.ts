@@ -18,6 +18,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { startKafka } from '../test/servers/kafka.ts'
+import { median } from '../src/bench/compare-report.ts'
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 5)
 /** SCALE=0.1 for a trial of a scenario itself. */
@@ -140,10 +141,6 @@ interface Contestant {
 }
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
-const median = (values: readonly number[]) => {
-  const sorted = [...values].sort((one, other) => one - other)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
 
 function runJson(command: string, args: readonly string[]): Report {
   const result = spawnSync(command, args, { encoding: 'utf8', timeout: RUN_MS_MAX })

@@ -14,6 +14,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { SpillEntry } from '../src/sink/spill/contract.ts'
 import { openSpill } from '../src/sink/spill/open.ts'
+import { median } from '../src/bench/compare-report.ts'
 
 const MIB = 1024 * 1024
 const APPEND_ENTRIES = 2000
@@ -118,9 +119,4 @@ function makeBatches(): SpillEntry[][] {
 
 function mbPerSecond(bytes: number, startedMs: number): number {
   return bytes / 1e6 / ((performance.now() - startedMs) / 1000)
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((left, right) => left - right)
-  return sorted[sorted.length >> 1] ?? 0
 }

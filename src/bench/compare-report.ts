@@ -3,6 +3,7 @@
  *
  * The names in CompareReport are a contract: scripts read them.
  */
+import { counted, tableLines } from '../core/text-table.ts'
 import { formatBytes } from '../core/units.ts'
 
 /** Who reads; the first is what the others are compared with, the last is the limit of all. */
@@ -189,19 +190,9 @@ export function readerCells(reader: ReaderReport): string[] {
 function loadLines(load: LoadReport): string[] {
   const rounds = Math.min(...load.readers.map((reader) => reader.rounds))
   const rows = [COLUMNS, ...load.readers.map(readerCells)]
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)))
-  const lines = rows.map((row) => {
-    const cells = row.map((cell, at) =>
-      at === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[at]!),
-    )
-    return `  ${cells.join('  ')}`
-  })
+  const lines = tableLines(rows, (column) => column > 0).map((line) => `  ${line}`)
   const records = load.records.toLocaleString('en-US')
-  return [`${load.load}: ${records} records, median of ${counted(rounds)}`, ...lines]
-}
-
-function counted(rounds: number): string {
-  return rounds === 1 ? '1 round' : `${rounds} rounds`
+  return [`${load.load}: ${records} records, median of ${counted(rounds, 'round')}`, ...lines]
 }
 
 /** To the thousandth: more is noise. */

@@ -11,7 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../core/clock.ts'
-import { LogpipeError } from '../core/errors.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
 import { formatBytes } from '../core/units.ts'
 import {
   type Load,
@@ -103,8 +103,7 @@ async function deleteAll(topics: readonly string[], deps: CompareDeps): Promise<
     try {
       await deps.deleteTopic(topic)
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      deps.say(`topic ${topic} is left: ${why}; delete it yourself`)
+      deps.say(`topic ${topic} is left: ${messageOf(error)}; delete it yourself`)
     }
   }
 }

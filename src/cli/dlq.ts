@@ -27,7 +27,8 @@ import type { StoredDeadLetter } from '../sink/dead-letters/dead-letter-files.ts
 import { parseWhere, type DeadLetterFilter } from '../sink/dead-letters/filter.ts'
 import { DocumentSender } from '../sink/elasticsearch/document-sender.ts'
 import { type CommandContext, openLog } from './context.ts'
-import { counted, textTable, progressLog } from './terminal-text.ts'
+import { counted, textTable } from '../core/text-table.ts'
+import { progressLog } from './progress-log.ts'
 
 interface DlqDeps {
   /** Loads the add-on; undefined: the one that was built. */

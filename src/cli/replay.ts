@@ -16,7 +16,7 @@ import { openLog, refuseOperands } from './context.ts'
 import type { CommandContext } from './context.ts'
 import { underLock } from './file-lock.ts'
 import { memoryLimit, planMemory } from './run-plan.ts'
-import { counted } from './terminal-text.ts'
+import { counted } from '../core/text-table.ts'
 
 export async function replay(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'replay', args: context.args, env: context.env })

@@ -24,7 +24,8 @@ import {
 } from '../sink/spill/inspect.ts'
 import { spillDirectory } from '../sink/spill/open.ts'
 import { type CommandContext, openLog } from './context.ts'
-import { counted, textTable, progressLog } from './terminal-text.ts'
+import { counted, textTable } from '../core/text-table.ts'
+import { progressLog } from './progress-log.ts'
 
 interface SpillDeps {
   /** Loads the add-on; undefined: the one that was built. */

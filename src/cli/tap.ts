@@ -7,7 +7,7 @@ import { resolve } from '../options/resolve.ts'
 import type { CommandContext } from './context.ts'
 import { ControlApi } from './control-api.ts'
 import { printable } from '../core/printable.ts'
-import { counted } from './terminal-text.ts'
+import { counted } from '../core/text-table.ts'
 
 interface Pipeline {
   readonly id: number

@@ -12,7 +12,7 @@ import { formatBytes, formatDuration } from '../core/units.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { refuseOperands, type CommandContext } from './context.ts'
 import { ControlApi } from './control-api.ts'
-import { textTable } from './terminal-text.ts'
+import { textTable } from '../core/text-table.ts'
 
 /** Snapshots and heartbeats come once a second. */
 const EVERY_MS = 1000

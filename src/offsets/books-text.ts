@@ -7,6 +7,7 @@
  *
  * Bound. At most PARTITION_LINES_MAX partitions are listed in the text; the JSON has all.
  */
+import { tableLines } from '../core/text-table.ts'
 import {
   DESTINATIONS,
   DROP_REASONS,
@@ -43,7 +44,7 @@ export function renderBooks(statement: Statement): string[] {
     ...listed.map((each) => cells(`${each.topic}/${each.partition}`, each.book, each.pending)),
     cells('total', total, pending),
   ]
-  const lines = aligned(rows)
+  const lines = tableLines(rows, (column) => column > 0)
   const hidden = partitions.length - listed.length
   if (hidden > 0) lines.splice(-1, 0, `(${hidden} more partitions)`)
   return [...lines, ...lossLines(statement), ...verdictLines(statement)]
@@ -84,21 +85,6 @@ function verdictLines({ imbalances, pending }: Statement): string[] {
   if (imbalances.length > 0) return imbalances.map((line) => `books do not balance: ${line}`)
   if (pending === 0) return ['books balance']
   return [`books balance; ${grouped(pending)} pending will be read again at the next start`]
-}
-
-/** First column to the left, numbers to the right. */
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  )
-  return rows.map((row) =>
-    row
-      .map((cell, column) => {
-        const width = widths[column] ?? 0
-        return column === 0 ? cell.padEnd(width) : cell.padStart(width)
-      })
-      .join('  '),
-  )
 }
 
 /** 1234567 -> "1,234,567", whatever the locale. */
