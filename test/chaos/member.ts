@@ -17,7 +17,8 @@ export interface ProcessBooks {
   readonly total: Readonly<Record<string, unknown>>
   readonly partitions: readonly {
     readonly topic: string
-    readonly lost: { readonly spill: { readonly count: number } }
+    /** By reason. */
+    readonly lost: Readonly<Record<string, { readonly count: number }>>
   }[]
 }
 

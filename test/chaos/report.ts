@@ -53,8 +53,11 @@ const FENCED = /instance.id|fenced/i
  * anything is missing of the logs that are there, the checker says.
  */
 function isOfGoneLogs({ partitions }: ProcessBooks): boolean {
-  const losers = partitions.filter(({ lost }) => lost.spill.count > 0)
-  return losers.length > 0 && losers.every(({ topic }) => topic === REBORN || topic === TORN)
+  const losses = partitions.flatMap(({ topic, lost }) =>
+    Object.entries(lost).flatMap(([reason, { count }]) => (count > 0 ? [{ topic, reason }] : [])),
+  )
+  const isOfGone = (topic: string) => topic === REBORN || topic === TORN
+  return losses.length > 0 && losses.every((one) => one.reason === 'spill' && isOfGone(one.topic))
 }
 
 /** Ending in order with something pending is status 1, and no fault while servers are away. */
