@@ -6,15 +6,20 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import type { Dispatcher } from 'undici'
-import type { Bridge, BridgeId, CommittedOffset } from '../bridge/bridge.ts'
+import type { Bridge, CommittedOffset } from '../bridge/bridge.ts'
 import { messageOf, connectFault } from '../core/errors.ts'
 import { keyOf } from '../core/topic-partition.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
-import { consumerSettings, instanceIds } from '../kafka/consumer-settings.ts'
+import {
+  type ClusterMetadata,
+  type Consumer,
+  type ConsumerOptions,
+  withConsumer,
+} from '../kafka/consumer.ts'
+import { besideGroup, consumerSettings, instanceIds } from '../kafka/consumer-settings.ts'
 import { askReaders, atEndText, type GroupReaders } from '../kafka/group-check.ts'
 import { identityOf, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
 import { whyUnreachable } from '../kafka/preflight.ts'
-import { SignIn } from '../kafka/sign-in.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { isTopic, parseAddress, type OutputTarget } from '../options/notations.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
@@ -245,7 +250,7 @@ interface KafkaProbe {
 const CONNECT_MS_MAX = 3000
 const METADATA_MS_MAX = 5000
 
-type Topics = ReturnType<Bridge['consumerMetadata']>['topics']
+type Topics = ClusterMetadata['topics']
 
 /** @param loadBridge is called when a broker answers */
 export async function probeKafka(
@@ -258,7 +263,10 @@ export async function probeKafka(
     return { probes: connections, brokerCount: null }
   }
   try {
-    const metadata = askCluster(config, controlled, loadBridge(config.bridgeLib ?? undefined))
+    const bridge = loadBridge(config.bridgeLib ?? undefined)
+    const metadata = withConsumer(bridge, outsideOf(config), METADATA_MS_MAX, (consumer) =>
+      askCluster(config, controlled, consumer),
+    )
     const { brokerCount, advertised } = metadata
     const others = advertised.filter(({ address }) => !config.kafkaBrokers.includes(address))
     const unreachable = await Promise.all(others.map(probeAdvertised))
@@ -268,6 +276,12 @@ export async function probeKafka(
     const wrong: Probe = { subject: 'kafka', state: 'wrong', detail: messageOf(error) }
     return { probes: [...connections, wrong], brokerCount: null }
   }
+}
+
+/** Without a subscription no group is joined; static membership must not be disturbed either. */
+function outsideOf(config: Config): ConsumerOptions {
+  const properties = besideGroup(consumerSettings(config, 0))
+  return { properties, tokenFile: config.kafkaTokenFile, warn: () => undefined }
 }
 
 interface Advertised {
@@ -307,14 +321,10 @@ function probeBroker(broker: string): Promise<Probe> {
 function askCluster(
   config: Config,
   controlled: ControlledPipeline | null,
-  bridge: Bridge,
+  consumer: Consumer,
 ): KafkaProbe & { readonly advertised: readonly Advertised[] } {
-  // Without a subscription no group is joined; static membership must not be disturbed either.
-  const settings = { ...config, groupInstanceId: null }
-  const consumer = bridge.consumerOpen({ config: consumerSettings(settings, 0), topics: [] })
   try {
-    signIn(config, bridge, consumer)
-    const brokers = bridge.consumerMetadata(consumer, null, METADATA_MS_MAX)
+    const brokers = consumer.metadata(null, METADATA_MS_MAX)
     const said = `${brokers.brokers.length} brokers, ${brokers.topics.length} topics`
     const topics = config.kafkaTopic.map((topic) => probeTopic(topic, brokers.topics))
     return {
@@ -326,18 +336,16 @@ function askCluster(
       probes: [
         { subject: 'kafka cluster', state: 'fine', detail: said },
         ...topics,
-        ...probeGroup(config, controlled, bridge, consumer, brokers.topics),
+        ...probeGroup(config, controlled, consumer, brokers.topics),
       ],
     }
   } catch (error) {
-    bridge.consumerPoll(consumer, 0)
-    const events = bridge.consumerEvents(consumer)
-    const logs = bridge.consumerLogs(consumer)
+    consumer.poll(0)
+    const events = consumer.events()
+    const logs = consumer.logs()
     const detail = whyUnreachable({ events, logs }) ?? messageOf(error)
     const probes: Probe[] = [{ subject: 'kafka cluster', state: 'wrong', detail }]
     return { brokerCount: null, advertised: [], probes }
-  } finally {
-    bridge.consumerClose(consumer, METADATA_MS_MAX)
   }
 }
 
@@ -345,8 +353,7 @@ function askCluster(
 function probeGroup(
   config: Config,
   controlled: ControlledPipeline | null,
-  bridge: Bridge,
-  consumer: BridgeId,
+  consumer: Consumer,
   known: Topics,
 ): readonly Probe[] {
   const { kafkaGroupId: groupId, groupInstanceId, ingressThreads, kafkaTopic } = config
@@ -357,7 +364,7 @@ function probeGroup(
     topics: kafkaTopic,
   }
   let probes: readonly Probe[] = []
-  awaitAnswers(bridge, consumer, (queries) => {
+  awaitAnswers(consumer, (queries) => {
     askReaders(queries, question, (readers) => {
       probes = groupProbes(config, readers)
       const partitions = committedPartitions(topicsMeant(kafkaTopic, known), readers.committed)
@@ -397,12 +404,6 @@ function committedPartitions(
   )
   const found = rows.filter((row) => row !== undefined && row.offset >= 0)
   return found.length === rows.length ? found.filter((row) => row !== undefined) : []
-}
-
-function signIn({ kafkaTokenFile }: Config, bridge: Bridge, consumer: BridgeId): void {
-  const warn = () => undefined
-  const nowMs = () => Date.now()
-  new SignIn({ bridge, consumer, tokenFile: kafkaTokenFile, nowMs, warn }).begin()
 }
 
 /** @param known every topic that the user may see */

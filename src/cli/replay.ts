@@ -31,7 +31,9 @@ export async function replay(context: CommandContext): Promise<number> {
       toMs: config.replayTo,
     }
     const bridge = loadBridge(config.bridgeLib ?? undefined)
-    const settings = replaySettings(pipelineSettings(config), span, bridge)
+    const settings = replaySettings(pipelineSettings(config), span, bridge, (message) => {
+      log.warn(message)
+    })
     if (settings === null) {
       log.info(`nothing to replay: no offset of ${config.kafkaTopic.join(', ')} lies in that time`)
       return 0

@@ -32,10 +32,10 @@ export class Stall {
    * There was no slot. @returns whether the partitions are paused: polling then takes no records.
    */
   look(): boolean {
-    const { bridge, consumer, stallPauseMs, ingressIndex, nowMs, send } = this.#options
+    const { consumer, stallPauseMs, ingressIndex, nowMs, send } = this.#options
     this.#sinceMs ??= nowMs()
     if (!this.#paused && nowMs() - this.#sinceMs >= stallPauseMs) {
-      bridge.consumerPause(consumer, this.#membership.assignmentIds())
+      consumer.pause(this.#membership.assignmentIds())
       this.#paused = true
       send({ kind: 'paused', ingressIndex })
     }
@@ -46,8 +46,8 @@ export class Stall {
   end(): void {
     this.#sinceMs = undefined
     if (!this.#paused) return
-    const { bridge, consumer, ingressIndex, send } = this.#options
-    bridge.consumerResume(consumer, this.#membership.resumable())
+    const { consumer, ingressIndex, send } = this.#options
+    consumer.resume(this.#membership.resumable())
     this.#paused = false
     send({ kind: 'resumed', ingressIndex })
   }
@@ -65,7 +65,7 @@ const PROBE_MS_MAX = 200
 /** So many times without an answer, they cannot be reached. */
 const UNANSWERED_MAX = 2
 
-type Options = Pick<IngressOptions, 'bridge' | 'consumer' | 'ingressIndex' | 'send'>
+type Options = Pick<IngressOptions, 'consumer' | 'ingressIndex' | 'send'>
 
 export class Reachability {
   readonly #options: Options
@@ -86,9 +86,8 @@ export class Reachability {
   look(): void {
     const before = this.#unanswered
     if (before === null) return
-    const { bridge, consumer } = this.#options
     try {
-      bridge.consumerMetadata(consumer, null, PROBE_MS_MAX)
+      this.#options.consumer.metadata(null, PROBE_MS_MAX)
       this.#unanswered = null
     } catch {
       // None answers yet; what is wrong with them is told as events of the client.

@@ -14,8 +14,6 @@ import {
   OFFSET_BEGINNING,
   OFFSET_END,
   OFFSET_NONE,
-  type Bridge,
-  type BridgeId,
   type BrokerAnswer,
   type CommitOffset,
   type CommittedOffset,
@@ -26,6 +24,7 @@ import {
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { keyOf, type TopicPartition } from '../core/topic-partition.ts'
 import { decodeNote, NO_PAST } from './commit-note.ts'
+import type { Consumer } from './consumer.ts'
 
 /** An offset and the epoch of the leader that told it; offset below 0: there is none. */
 export interface FoundOffset {
@@ -71,16 +70,6 @@ export interface GroupFacts {
   readonly committed: readonly CommittedOffset[] | null
 }
 
-export type Asked = Pick<
-  Bridge,
-  | 'consumerAskCommit'
-  | 'consumerAskCommitted'
-  | 'consumerAskOffsets'
-  | 'consumerAskTopics'
-  | 'consumerAskMembers'
-  | 'consumerAnswers'
->
-
 type Part = 'commit' | 'committed' | 'group' | 'first' | 'end' | 'atTime' | 'topic' | 'members'
 
 type Answers = ReadonlyMap<Part, BrokerAnswer>
@@ -96,12 +85,10 @@ interface Round {
 const UNSUPPORTED = /UNSUPPORTED/
 
 export class BrokerQueries {
-  readonly #bridge: Asked
-  readonly #consumer: BridgeId
+  readonly #consumer: Consumer
   readonly #inFlight = new Map<number, { readonly round: Round; readonly part: Part }>()
 
-  constructor(bridge: Asked, consumer: BridgeId) {
-    this.#bridge = bridge
+  constructor(consumer: Consumer) {
     this.#consumer = consumer
   }
 
@@ -127,11 +114,11 @@ export class BrokerQueries {
     }
     const at = (offset: number) =>
       partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
-    const [bridge, consumer] = [this.#bridge, this.#consumer]
+    const consumer = this.#consumer
     const offsets = (part: Part, offset: number) =>
-      this.#send(round, part, () => bridge.consumerAskOffsets(consumer, at(offset), timeoutMs))
+      this.#send(round, part, () => consumer.askOffsets(at(offset), timeoutMs))
     const committed = (part: Part, rows: readonly PartitionOffset[] | null) =>
-      this.#send(round, part, () => bridge.consumerAskCommitted(consumer, rows, timeoutMs))
+      this.#send(round, part, () => consumer.askCommitted(rows, timeoutMs))
     if (want.committed === true) committed('committed', at(OFFSET_NONE))
     if (want.group === true) committed('group', null)
     if (want.first === true) offsets('first', OFFSET_BEGINNING)
@@ -139,14 +126,14 @@ export class BrokerQueries {
     if (want.timeMs !== undefined) offsets('atTime', want.timeMs)
     if (want.topic === true) {
       const topics = [...new Set(partitions.map((one) => one.topic))]
-      const ask = () => bridge.consumerAskTopics(consumer, topics, timeoutMs)
+      const ask = () => consumer.askTopics(topics, timeoutMs)
       this.#send(round, 'topic', ask)
     }
   }
 
   /** As ask, of the consumer's group. */
   askGroup(groupId: string, timeoutMs: number, done: (facts: GroupFacts) => void): void {
-    const [bridge, consumer] = [this.#bridge, this.#consumer]
+    const consumer = this.#consumer
     const round: Round = {
       answers: new Map(),
       done: (answers) => {
@@ -158,8 +145,8 @@ export class BrokerQueries {
       },
       left: 0,
     }
-    this.#send(round, 'members', () => bridge.consumerAskMembers(consumer, groupId, timeoutMs))
-    this.#send(round, 'group', () => bridge.consumerAskCommitted(consumer, null, timeoutMs))
+    this.#send(round, 'members', () => consumer.askMembers(groupId, timeoutMs))
+    this.#send(round, 'group', () => consumer.askCommitted(null, timeoutMs))
   }
 
   /**
@@ -179,13 +166,13 @@ export class BrokerQueries {
       },
       left: 0,
     }
-    this.#send(round, 'commit', () => this.#bridge.consumerAskCommit(this.#consumer, offsets))
+    this.#send(round, 'commit', () => this.#consumer.askCommit(offsets))
   }
 
   /** Hands out the answers that are there; waits at most waitMs (0 to 50) for the first. */
   serve(waitMs: number): void {
     if (!this.isBusy) return
-    for (const answer of this.#bridge.consumerAnswers(this.#consumer, waitMs)) {
+    for (const answer of this.#consumer.answers(waitMs)) {
       const question = this.#inFlight.get(answer.question)
       if (question === undefined) continue
       this.#inFlight.delete(answer.question)
@@ -297,19 +284,14 @@ function askUntil(
  * @throws LogpipeError KAFKA_UNREACHABLE when no answer came until the deadline.
  */
 export function askOffsets(
-  bridge: Pick<Bridge, 'consumerOffsetsForTimes'>,
-  consumer: BridgeId,
+  consumer: Consumer,
   what: string,
   partitions: readonly PartitionOffset[],
   at: number,
   deadline: Deadline,
 ): number[] {
   const asked = partitions.map((one) => ({ ...one, offset: at }))
-  const answer = askUntil(
-    what,
-    () => bridge.consumerOffsetsForTimes(consumer, asked, REQUEST_TIMEOUT_MS),
-    deadline,
-  )
+  const answer = askUntil(what, () => consumer.offsetsForTimes(asked, REQUEST_TIMEOUT_MS), deadline)
   const offsets = new Map(answer.map((one) => [keyOf(one), one.offset]))
   return partitions.map((one) => offsets.get(keyOf(one)) ?? -1)
 }
@@ -318,12 +300,8 @@ export function askOffsets(
 const WAIT_MS_MAX = 50
 
 /** Asks, and blocks until everything is answered; on a consumer with no other question. */
-export function awaitAnswers(
-  bridge: Asked,
-  consumer: BridgeId,
-  ask: (queries: BrokerQueries) => void,
-): void {
-  const queries = new BrokerQueries(bridge, consumer)
+export function awaitAnswers(consumer: Consumer, ask: (queries: BrokerQueries) => void): void {
+  const queries = new BrokerQueries(consumer)
   ask(queries)
   while (queries.isBusy) queries.serve(WAIT_MS_MAX)
 }
@@ -334,14 +312,9 @@ export function awaitAnswers(
  * @returns null: the broker has no ids.
  * @throws LogpipeError KAFKA_UNREACHABLE.
  */
-export function askTopicId(
-  bridge: Asked,
-  consumer: BridgeId,
-  topic: string,
-  requestMs: number,
-): string | null {
+export function askTopicId(consumer: Consumer, topic: string, requestMs: number): string | null {
   let facts: Facts | undefined
-  awaitAnswers(bridge, consumer, (queries) => {
+  awaitAnswers(consumer, (queries) => {
     queries.ask([{ topic, partition: 0 }], { topic: true }, requestMs, ([one]) => (facts = one))
   })
   const problem = facts === undefined ? 'no answer' : facts.problem
@@ -357,13 +330,12 @@ export function askTopicId(
  * @returns null where nobody answered.
  */
 export function askMarks(
-  bridge: Asked,
-  consumer: BridgeId,
+  consumer: Consumer,
   partitions: readonly TopicPartition[],
   requestMs: number,
 ): (number | null)[] {
   let found: readonly Facts[] = []
-  awaitAnswers(bridge, consumer, (queries) => {
+  awaitAnswers(consumer, (queries) => {
     const want = { committed: true, topic: true }
     queries.ask(partitions, want, requestMs, (facts) => (found = facts))
   })

@@ -29,7 +29,7 @@ const METADATA_TOO_LARGE = 'OFFSET_METADATA_TOO_LARGE'
 
 type Options = Pick<
   IngressOptions,
-  'bridge' | 'consumer' | 'commits' | 'identity' | 'ingressIndex' | 'send' | 'nowMs'
+  'consumer' | 'commits' | 'identity' | 'ingressIndex' | 'send' | 'nowMs'
 >
 
 /** An offset to commit, and what to keep beside it. */
@@ -81,18 +81,18 @@ export class Commits {
    * @returns librdkafka's name of what went wrong, or null.
    */
   send(timeoutMs: number): string | null {
-    const { bridge, consumer, commits } = this.#options
+    const { consumer, commits } = this.#options
     if (!commits) return null
     const rows: NotedOffset[] = []
     for (const [assignmentId, held] of this.#held) {
       held.wanted = toCommit(held)
-      const past = bridge.consumerPast(consumer, assignmentId)
+      const past = consumer.past(assignmentId)
       if (held.wanted < 0) continue
       if (held.wanted <= held.committed && !this.#isUntold(held, past)) continue
       held.sentPast = past
       const { topic, partition, wanted: offset } = held
       const note = { ...held.note, past }
-      const leaderEpoch = bridge.consumerLeaderEpoch(consumer, assignmentId)
+      const leaderEpoch = consumer.leaderEpoch(assignmentId)
       rows.push({ topic, partition, offset, leaderEpoch, note })
     }
     return this.#commit(rows, timeoutMs)
@@ -113,10 +113,10 @@ export class Commits {
   }
 
   #commit(noted: readonly NotedOffset[], timeoutMs: number): string | null {
-    const { bridge, consumer } = this.#options
+    const { consumer } = this.#options
     if (noted.length === 0) return null
     try {
-      const answers = bridge.consumerCommit(consumer, this.#withNotes(noted), timeoutMs)
+      const answers = consumer.commit(this.#withNotes(noted), timeoutMs)
       if (timeoutMs > 0) this.note(answers)
       return answers.find((one) => one.error !== null)?.error ?? null
     } catch (thrown) {

@@ -2,23 +2,22 @@
  * What an ingress thread is given: its consumer, the pool, and its line to main. Made once, by the
  * thread's entry (run/), and shared by the parts of the thread.
  */
-import type { Bridge, BridgeId, FillLimits } from '../bridge/bridge.ts'
+import type { BridgeId, FillLimits } from '../bridge/bridge.ts'
 import type { CounterRow } from '../pool/counters.ts'
 import type { Signals } from '../pool/signals.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
+import type { Consumer } from './consumer.ts'
 import type { FromIngress, ToIngress } from './ingress-messages.ts'
 import type { AskReaders } from './group-check.ts'
 import type { PipelineIdentity } from './pipeline-identity.ts'
-import type { SignIn } from './sign-in.ts'
 import type { Subscription } from './subscription.ts'
 import type { StartPosition } from '../options/notations.ts'
 import type { MarkedRange } from './offset-ranges.ts'
 
 export interface IngressOptions {
   readonly ingressIndex: number
-  readonly bridge: Bridge
-  readonly consumer: BridgeId
+  readonly consumer: Consumer
   readonly pool: BridgeId
   readonly slots: Slots
   readonly reader: SlotReader
@@ -45,12 +44,11 @@ export interface IngressOptions {
    * calls back, over and over.
    */
   readonly filterHere: ((slotIndex: number, whileWaiting: () => void) => void) | null
-  /** Reports the runs of a slot that is being dropped. */
-  readonly reportDropped: (slotIndex: number) => void
+  /** Gives up what a slot holds, and reports its runs. */
+  readonly drop: (slotIndex: number) => void
   readonly nowMs: () => number
   /** ms since 1970. */
   readonly wallMs: () => number
-  readonly signIn: SignIn
   /** The topics to read; null: the ranges say it, or nothing can be read. */
   readonly subscription: Subscription | null
   /** Whether the group's offsets say where to begin. */

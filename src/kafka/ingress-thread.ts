@@ -15,12 +15,7 @@
  *
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
-import {
-  type ConsumerEvent,
-  FILL_EVENTS,
-  FILL_FULL,
-  type PartitionOffset,
-} from '../bridge/bridge.ts'
+import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
 import { Reachability, Stall } from './backpressure.ts'
 import { droppedEvents, errorMessage, type ToIngress } from './ingress-messages.ts'
@@ -112,12 +107,11 @@ export class IngressThread {
   }
 
   #fill(slotIndex: number): void {
-    const { bridge, consumer, pool, limits, counters, reader, slots } = this.#options
+    const { consumer, pool, limits, counters, reader, slots } = this.#options
     this.#endsDue.noteFetch()
-    const result = bridge.consumerFill(consumer, pool, slotIndex, limits)
-    const records = result & ~(FILL_EVENTS | FILL_FULL)
+    const records = consumer.fill(pool, slotIndex, limits)
     // Slots that wait for the output hold all the memory there is: as if none were free.
-    if ((result & FILL_FULL) !== 0) this.#stalled()
+    if (consumer.isPoolFull) this.#stalled()
     else this.#stall.end()
     if (records > 0) {
       this.#noteFirst()
@@ -129,7 +123,7 @@ export class IngressThread {
     } else {
       slots.giveBack(slotIndex)
     }
-    if ((result & FILL_EVENTS) !== 0) this.#handleEvents()
+    this.#handleEvents()
     if (this.#options.ranges !== null) this.#pauseFinished()
   }
 
@@ -155,13 +149,12 @@ export class IngressThread {
 
   /** Goes on only with a slot in hand to fetch into; otherwise what was just fetched is dropped. */
   #handOnOrDrop(slotIndex: number): void {
-    const { slots, bridge, pool, counters, reader } = this.#options
+    const { slots, counters, reader } = this.#options
     this.#reserve = slots.acquire(0)
     if (this.#reserve !== undefined && slots.trySeal(slotIndex)) return
     if (this.#reserve !== undefined) slots.giveBack(this.#reserve)
     counters.add('dropped', reader.recordCount)
-    this.#options.reportDropped(slotIndex)
-    bridge.slotDiscard(pool, slotIndex)
+    this.#options.drop(slotIndex)
     this.#reserve = slotIndex
   }
 
@@ -174,16 +167,15 @@ export class IngressThread {
 
   /** Keeps the membership alive without taking records. */
   #serve(): void {
-    const { bridge, consumer } = this.#options
-    if ((bridge.consumerPoll(consumer, WAIT_MS) & FILL_EVENTS) !== 0) this.#handleEvents()
+    this.#options.consumer.poll(WAIT_MS)
+    this.#handleEvents()
     this.#readMessages()
     this.#lookAtMembership()
     this.#everySecond()
   }
 
   #handleEvents(): void {
-    const { bridge, consumer } = this.#options
-    for (const event of bridge.consumerEvents(consumer)) this.#handleEvent(event)
+    for (const event of this.#options.consumer.events()) this.#handleEvent(event)
   }
 
   #handleEvent(event: ConsumerEvent): void {
@@ -263,13 +255,13 @@ export class IngressThread {
   }
 
   #pauseAll(): void {
-    this.#options.bridge.consumerPause(this.#options.consumer, this.#membership.assignmentIds())
+    this.#options.consumer.pause(this.#membership.assignmentIds())
   }
 
   #pauseFinished(): void {
-    const { bridge, consumer, ingressIndex, send } = this.#options
+    const { consumer, ingressIndex, send } = this.#options
     const ids = this.#membership.takeFinished()
-    if (ids.length > 0) bridge.consumerPause(consumer, ids)
+    if (ids.length > 0) consumer.pause(ids)
     if (this.#toldFinished || !this.#membership.isFinished) return
     this.#toldFinished = true
     send({ kind: 'finished', ingressIndex, positions: this.#membership.positions() })
@@ -282,19 +274,19 @@ export class IngressThread {
   }
 
   #handleMessage(message: ToIngress): void {
-    const { bridge, consumer } = this.#options
+    const { consumer } = this.#options
     switch (message.kind) {
       case 'commit':
         this.#membership.commits.want(message.commits)
         break
       case 'pause':
-        bridge.consumerPause(consumer, this.#membership.hold(message.assignmentIds))
+        consumer.pause(this.#membership.hold(message.assignmentIds))
         break
       case 'resume':
         this.#readOn(this.#membership.letGo(message.assignmentIds))
         break
       case 'credentials':
-        this.#options.signIn.renew(message.properties)
+        consumer.renew(message.properties)
         break
       case 'finish':
         this.#membership.commits.want(message.commits)
@@ -309,9 +301,9 @@ export class IngressThread {
 
   /** Not while nothing is read at all; the end of a stall resumes whatever is not held. */
   #readOn(assignmentIds: readonly number[]): void {
-    const { bridge, consumer, signals } = this.#options
+    const { consumer, signals } = this.#options
     if (this.#stall.paused || signals.phase !== PHASE_RUN) return
-    bridge.consumerResume(consumer, [...assignmentIds])
+    consumer.resume([...assignmentIds])
   }
 
   #noteFirst(): void {
@@ -326,8 +318,7 @@ export class IngressThread {
     const nowMs = this.#options.nowMs()
     if (nowMs - this.#housekeptMs < HOUSEKEEPING_EVERY_MS) return
     this.#housekeptMs = nowMs
-    const { bridge, consumer, ingressIndex, send } = this.#options
-    this.#options.signIn.look()
+    const { consumer, ingressIndex, send } = this.#options
     this.#reachability.look()
     this.#lookAtTopics()
     const hasStill = this.#membership.hasHeld || this.#unreadable.hasStill
@@ -335,11 +326,11 @@ export class IngressThread {
     this.#membership.commits.send(0)
     send({ kind: 'positions', ingressIndex, positions: this.#membership.positions() })
     this.#unreadable.look(!this.#stall.paused && this.#options.signals.phase === PHASE_RUN)
-    for (const line of bridge.consumerLogs(consumer)) send({ ...line, kind: 'log', ingressIndex })
+    for (const line of consumer.logs()) send({ ...line, kind: 'log', ingressIndex })
   }
 
   #close(): void {
-    const { bridge, consumer, ingressIndex, send } = this.#options
+    const { consumer, ingressIndex, send } = this.#options
     // Told to end at once, it may have been told what to commit just before.
     this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
@@ -348,7 +339,7 @@ export class IngressThread {
       this.#membership.commits.sendFinally(timeoutMs, () => this.#serve())
     }
     const left = Math.max(FORCED_CLOSE_MS, deadlineMs - this.#options.nowMs())
-    const inTime = bridge.consumerClose(consumer, Math.round(left))
+    const inTime = consumer.close(Math.round(left))
     send({ kind: 'closed', ingressIndex, inTime })
   }
 }

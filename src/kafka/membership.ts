@@ -124,7 +124,7 @@ export class Membership {
   constructor(options: IngressOptions, readOn: (assignmentId: number) => void) {
     this.#options = options
     this.#readOn = readOn
-    this.#queries = new BrokerQueries(options.bridge, options.consumer)
+    this.#queries = new BrokerQueries(options.consumer)
     this.#askedIdsMs = options.nowMs()
     this.commits = new Commits(options, this.#assignments)
   }
@@ -193,9 +193,9 @@ export class Membership {
 
   /** With the partitions' ends as the last fetch told them. */
   positions(): Position[] {
-    const { bridge, consumer } = this.#options
+    const { consumer } = this.#options
     return [...this.#assignments].map(([id, held]) => {
-      const { high } = bridge.consumerWatermarks(consumer, held, 0)
+      const { high } = consumer.watermarks(held, 0)
       held.endOffset = endOf(held, high)
       return positionOf(id, held)
     })
@@ -223,8 +223,8 @@ export class Membership {
    * @returns whether anything began.
    */
   assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): boolean {
-    const { bridge, consumer, ingressIndex, send, asksGroup } = this.#options
-    bridge.consumerHold(consumer, partitions)
+    const { consumer, ingressIndex, send, asksGroup } = this.#options
+    consumer.hold(partitions)
     if (partitions.length === 0) {
       send({ kind: 'standby', ingressIndex })
       return false
@@ -238,11 +238,8 @@ export class Membership {
 
   /** Reads these ranges, none of them empty, without asking the group. */
   assignRanges(ranges: readonly MarkedRange[], meanwhile: Meanwhile): boolean {
-    const { bridge, consumer } = this.#options
-    bridge.consumerHold(
-      consumer,
-      ranges.map(({ topic, partition, from }) => ({ topic, partition, offset: from })),
-    )
+    const { consumer } = this.#options
+    consumer.hold(ranges.map(({ topic, partition, from }) => ({ topic, partition, offset: from })))
     for (const range of ranges) this.#wait(range, { kind: 'range', range })
     return this.#awaitFirst(meanwhile)
   }
@@ -272,16 +269,16 @@ export class Membership {
   }
 
   revoke(event: Extract<ConsumerEvent, { kind: 'assign' | 'revoke' }>, meanwhile: Meanwhile): void {
-    const { bridge, consumer, ingressIndex, send, revokeDrainMs } = this.#options
+    const { consumer, ingressIndex, send, revokeDrainMs } = this.#options
     for (const one of event.partitions) this.#forget(one)
-    const lost = event.lost || bridge.consumerAssignmentLost(consumer)
+    const lost = event.lost || consumer.isAssignmentLost
     const positions = this.#positionsOf(event.partitions)
     if (positions.length > 0) {
       send({ kind: 'revoke', ingressIndex, positions, lost })
       const answer = this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
       if (!lost && answer !== undefined) this.commits.sendRevoked(answer.commits)
     }
-    bridge.consumerUnassign(consumer, event.partitions)
+    consumer.unassign(event.partitions)
     const assignmentIds = positions.map((one) => one.assignmentId)
     for (const id of assignmentIds) this.#assignments.delete(id)
     send({ kind: 'unassigned', ingressIndex, assignmentIds })
@@ -419,7 +416,7 @@ export class Membership {
   #begin(list: readonly Ready[], meanwhile: Meanwhile): boolean {
     const ready = this.#commitStarts(list)
     if (ready.length === 0) return false
-    const { bridge, consumer, ingressIndex, send } = this.#options
+    const { consumer, ingressIndex, send } = this.#options
     send({
       kind: 'assign',
       ingressIndex,
@@ -450,7 +447,7 @@ export class Membership {
       const leaderEpoch = isFound ? (of?.at.leaderEpoch ?? -1) : -1
       return { ...one, ...stop, leaderEpoch, past: note.past }
     })
-    bridge.consumerBegin(consumer, begun)
+    consumer.begin(begun)
     return true
   }
 
@@ -473,7 +470,7 @@ export class Membership {
 
   /** Once the partition is known to be another log. */
   #restart({ waiting, at, note: { topicId } }: Ready, meanwhile: Meanwhile): void {
-    const { bridge, consumer, ingressIndex, send } = this.#options
+    const { consumer, ingressIndex, send } = this.#options
     const { topic, partition, purpose } = waiting
     this.#forget(waiting)
     const before =
@@ -494,7 +491,7 @@ export class Membership {
       anew.assignmentId,
       heldFrom({ ...anew, stopOffset: before.stopOffset, note }),
     )
-    bridge.consumerRestart(consumer, assignmentId, anew.assignmentId, anew.offset, isOther)
+    consumer.restart(assignmentId, anew.assignmentId, anew.offset, isOther)
     // Main takes the new assignment for one that is read, and would never ask for that; nor is it
     // aside.
     if (before.held || before.aside) this.#readOn(anew.assignmentId)

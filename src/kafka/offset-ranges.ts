@@ -9,16 +9,11 @@
  *
  * Kafka answers both (ListOffsets by timestamp). Asked once, by a consumer that joins no group.
  */
-import {
-  type Bridge,
-  type BridgeId,
-  OFFSET_END,
-  OFFSET_NONE,
-  type PartitionOffset,
-} from '../bridge/bridge.ts'
+import { OFFSET_END, OFFSET_NONE, type PartitionOffset } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import { askOffsets, type Deadline } from './broker-queries.ts'
+import type { Consumer } from './consumer.ts'
 import { topicProblem } from './preflight.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
 
@@ -37,8 +32,6 @@ export interface SpanQuery {
   readonly fromMs: number
 }
 
-type Asked = Pick<Bridge, 'consumerMetadata' | 'consumerOffsetsForTimes'>
-
 /** One answer of a broker; the deadline bounds all of them. */
 const METADATA_TIMEOUT_MS = 10_000
 
@@ -46,16 +39,11 @@ const METADATA_TIMEOUT_MS = 10_000
  * Blocks until the brokers have answered.
  * @throws LogpipeError KAFKA_UNREACHABLE, or KAFKA_TOPIC when there is no such topic or partition.
  */
-export function rangesOf(
-  bridge: Asked,
-  consumer: BridgeId,
-  query: SpanQuery,
-  deadline: Deadline,
-): OffsetRange[] {
-  const partitions = partitionsOf(bridge, consumer, query)
+export function rangesOf(consumer: Consumer, query: SpanQuery, deadline: Deadline): OffsetRange[] {
+  const partitions = partitionsOf(consumer, query)
   if (partitions.length === 0) return []
   const ask = (what: string, offset: number) =>
-    askOffsets(bridge, consumer, what, partitions, offset, deadline)
+    askOffsets(consumer, what, partitions, offset, deadline)
   const ends = ask('end offsets', OFFSET_END)
   const firsts = ask('offsets of the start', query.fromMs)
   return partitions.map(({ topic, partition }, index) => {
@@ -67,11 +55,11 @@ export function rangesOf(
 }
 
 /** The partitions that are meant, by topic and number. */
-function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): PartitionOffset[] {
+function partitionsOf(consumer: Consumer, query: SpanQuery): PartitionOffset[] {
   const { topics, partitions } = query
   const listed = topics.some(isTopicExpression)
-    ? listOf(bridge, consumer, null)
-    : topics.flatMap((topic) => listOf(bridge, consumer, topic))
+    ? listOf(consumer, null)
+    : topics.flatMap((topic) => listOf(consumer, topic))
   const counts = new Map(topicsMeant(topics, listed).map((one) => [one.topic, one.partitions]))
   const found = [...counts]
   const most = Math.max(0, ...counts.values())
@@ -90,10 +78,10 @@ function partitionsOf(bridge: Asked, consumer: BridgeId, query: SpanQuery): Part
 }
 
 /** @param topic null: all topics. */
-function listOf(bridge: Asked, consumer: BridgeId, topic: string | null) {
+function listOf(consumer: Consumer, topic: string | null) {
   let topics
   try {
-    ;({ topics } = bridge.consumerMetadata(consumer, topic, METADATA_TIMEOUT_MS))
+    ;({ topics } = consumer.metadata(topic, METADATA_TIMEOUT_MS))
   } catch (cause) {
     const why = `no broker told the partitions of the topics: ${messageOf(cause)}`
     const message = `${why}; check --kafka-brokers, and that they run`

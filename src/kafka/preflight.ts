@@ -4,9 +4,10 @@
  * Asked once by one ingress thread after its consumer was opened, before the group is joined, so
  * that a wrong address, a wrong password or a wrong topic is one clear line and not a silent wait.
  */
-import type { Bridge, BridgeId, ConsumerEvent, LogLine } from '../bridge/bridge.ts'
+import type { ConsumerEvent, LogLine } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf, type ErrorCode } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
+import type { ClusterMetadata, Consumer } from './consumer.ts'
 
 export interface Problem {
   readonly code: ErrorCode
@@ -29,8 +30,6 @@ interface Target {
   readonly connectTimeoutMs: number
 }
 
-type Asked = Pick<Bridge, 'consumerMetadata' | 'consumerEvents' | 'consumerLogs' | 'consumerPoll'>
-
 /** What librdkafka said while it was asked. */
 interface Said {
   readonly events: ConsumerEvent[]
@@ -44,14 +43,14 @@ interface Said {
 const FIRST_ATTEMPTS_MS: readonly number[] = [1000, 2000]
 
 /** Takes at most the target's connectTimeoutMs for each topic. */
-export function checkTopics(bridge: Asked, consumer: BridgeId, target: Target): Preflight {
+export function checkTopics(consumer: Consumer, target: Target): Preflight {
   const said: Said = { events: [], logs: [] }
   const topics = new Set<string>()
   for (const topic of target.topics) {
     // An expression may match nothing today and something tomorrow; one request still shows that a
     // broker answers.
     const name = isTopicExpression(topic) ? null : topic
-    const { found, problem } = ask(bridge, consumer, target, name, said)
+    const { found, problem } = ask(consumer, target, name, said)
     if (problem !== null) return { ...said, problem, topics: [] }
     const error = found.find((one) => one.topic === topic)?.error ?? null
     if (error !== null) return { ...said, problem: topicProblem(topic, error), topics: [] }
@@ -75,15 +74,10 @@ export interface Waiting {
  * The same, again and again while no broker answers. What is wrong otherwise is told at once.
  * Bound: of the rounds that failed only what must be answered is kept: a fatal error, once.
  */
-export function awaitTopics(
-  bridge: Asked,
-  consumer: BridgeId,
-  target: Target,
-  { goesOn }: Waiting,
-): Preflight {
+export function awaitTopics(consumer: Consumer, target: Target, { goesOn }: Waiting): Preflight {
   let kept: ConsumerEvent[] = []
   for (;;) {
-    const found = checkTopics(bridge, consumer, target)
+    const found = checkTopics(consumer, target)
     const events = [...kept, ...found.events]
     const isAway = found.problem?.code === 'KAFKA_UNREACHABLE'
     if (!isAway || !goesOn(found.problem)) return { ...found, events }
@@ -92,28 +86,22 @@ export function awaitTopics(
 }
 
 interface Answer {
-  readonly found: ReturnType<Bridge['consumerMetadata']>['topics']
+  readonly found: ClusterMetadata['topics']
   /** Why no broker could be asked. */
   readonly problem: Problem | null
 }
 
-function ask(
-  bridge: Asked,
-  consumer: BridgeId,
-  target: Target,
-  topic: string | null,
-  said: Said,
-): Answer {
+function ask(consumer: Consumer, target: Target, topic: string | null, said: Said): Answer {
   let leftMs = target.connectTimeoutMs
   for (let attempt = 0; ; attempt++) {
     const timeoutMs = Math.min(leftMs, FIRST_ATTEMPTS_MS[attempt] ?? leftMs)
     leftMs -= timeoutMs
     try {
-      return { found: bridge.consumerMetadata(consumer, topic, timeoutMs).topics, problem: null }
+      return { found: consumer.metadata(topic, timeoutMs).topics, problem: null }
     } catch (thrown) {
-      bridge.consumerPoll(consumer, 0)
-      said.events.push(...bridge.consumerEvents(consumer))
-      said.logs.push(...bridge.consumerLogs(consumer))
+      consumer.poll(0)
+      said.events.push(...consumer.events())
+      said.logs.push(...consumer.logs())
       const refusal = refusalOf(said.events, target)
       if (refusal !== null) return { found: [], problem: refusal }
       if (leftMs <= 0) {
@@ -163,7 +151,10 @@ function unreachable(said: Said, target: Target, what: string): Problem {
  * Why no broker can be used, and what to do; null: librdkafka has not said. A connection that was
  * made and then closed is no event but a line of its log.
  */
-export function whyUnreachable({ events, logs }: Readonly<Said>): string | null {
+export function whyUnreachable({
+  events,
+  logs,
+}: Pick<Preflight, 'events' | 'logs'>): string | null {
   const errors = errorsOf(events)
   const event = errors.findLast(({ code }) => code !== '_ALL_BROKERS_DOWN')
   const line = logs.findLast(({ facility }) => facility === 'FAIL')

@@ -15,16 +15,11 @@
  * Used by one ingress thread. Bound. One request in LIST_EVERY_MS; it blocks the thread for
  * LIST_MS_MIN at first, and for up to LIST_MS_MAX where that was not enough.
  */
-import {
-  OFFSET_BEGINNING,
-  OFFSET_NONE,
-  type Bridge,
-  type BridgeId,
-  type PartitionOffset,
-} from '../bridge/bridge.ts'
+import { OFFSET_BEGINNING, OFFSET_NONE, type PartitionOffset } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import { keyOf } from '../core/topic-partition.ts'
+import type { Consumer } from './consumer.ts'
 
 interface TopicSize {
   readonly topic: string
@@ -39,8 +34,7 @@ const LIST_MS_MAX = 8000
 const FIRST_EVERY_MS = 1000
 
 export interface SubscriptionOptions {
-  readonly bridge: Pick<Bridge, 'consumerMetadata' | 'consumerSubscribe'>
-  readonly consumer: BridgeId
+  readonly consumer: Consumer
   /** Names, or ^regular expressions. */
   readonly wanted: readonly string[]
   readonly isGroup: boolean
@@ -108,9 +102,8 @@ export class Subscription {
 
   /** What is meant; null: no broker answered in time, or an expression takes too long. */
   #list(): TopicSize[] | null {
-    const { bridge, consumer, wanted } = this.#options
-    const ask = (topic: string | null) =>
-      bridge.consumerMetadata(consumer, topic, this.#timeoutMs).topics
+    const { consumer, wanted } = this.#options
+    const ask = (topic: string | null) => consumer.metadata(topic, this.#timeoutMs).topics
     let topics
     try {
       topics = this.#expressions.length > 0 ? ask(null) : wanted.flatMap((topic) => ask(topic))
@@ -129,9 +122,9 @@ export class Subscription {
   }
 
   #subscribe(topics: readonly string[]): void {
-    const { bridge, consumer } = this.#options
+    const { consumer } = this.#options
     if (topics.join() === this.#subscribed.join()) return
-    bridge.consumerSubscribe(consumer, topics)
+    consumer.subscribe(topics)
     this.#subscribed = topics
   }
 

@@ -49,7 +49,7 @@ type Unreadable = Extract<ConsumerEvent, { kind: 'unreadable' }>
 type ClientError = Pick<Extract<ConsumerEvent, { kind: 'error' }>, 'code' | 'message' | 'topic'>
 type Options = Pick<
   IngressOptions,
-  'bridge' | 'consumer' | 'ingressIndex' | 'send' | 'nowMs' | 'skipUnreadable'
+  'consumer' | 'ingressIndex' | 'send' | 'nowMs' | 'skipUnreadable'
 >
 
 /** One assignment that is watched. */
@@ -205,11 +205,11 @@ export class UnreadablePartitions {
   }
 
   #setAside(id: number, held: Held, track: Track, dueMs: number): void {
-    const { bridge, consumer } = this.#options
+    const { consumer } = this.#options
     held.aside = true
     track.search = null
     track.dueMs = dueMs
-    bridge.consumerPause(consumer, [id])
+    consumer.pause([id])
   }
 
   #due(id: number, held: Held, track: Track): void {
@@ -231,9 +231,9 @@ export class UnreadablePartitions {
   }
 
   #probe(id: number, held: Held, track: Track, search: Search): void {
-    const { bridge, consumer, nowMs } = this.#options
+    const { consumer, nowMs } = this.#options
     track.dueMs = nowMs() + PROBE_MS
-    this.#attempt(id, held, track, () => bridge.consumerProbe(consumer, id, search.target))
+    this.#attempt(id, held, track, () => consumer.probe(id, search.target))
   }
 
   #answered(id: number, held: Held, track: Track, state: SearchState): void {
@@ -251,10 +251,10 @@ export class UnreadablePartitions {
   }
 
   #skip(id: number, held: Held, track: Track, to: number): void {
-    const { bridge, consumer, ingressIndex, send } = this.#options
+    const { consumer, ingressIndex, send } = this.#options
     this.#attempt(id, held, track, () => {
-      bridge.consumerPause(consumer, [id])
-      bridge.consumerSeek(consumer, id, to)
+      consumer.pause([id])
+      consumer.seek(id, to)
       const { topic, partition, offset: from } = held
       const reason = track.failure?.reason ?? ''
       send({ kind: 'skipped', ingressIndex, assignmentId: id, topic, partition, from, to, reason })

@@ -9,14 +9,14 @@
  * are short (spill/format.ts). Bound. One consumer, one slot, and what matches in it.
  */
 import assert from 'node:assert/strict'
-import { type Bridge, type BridgeId, FILL_EVENTS } from '../bridge/bridge.ts'
+import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { parseLogId } from '../core/log-id.ts'
 import { type MatchedBatch, SlotFilter } from '../filter/slot-filter.ts'
 import { askMarks } from '../kafka/broker-queries.ts'
+import { Consumer } from '../kafka/consumer.ts'
 import { besideGroup } from '../kafka/consumer-settings.ts'
-import { SignIn } from '../kafka/sign-in.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
@@ -67,8 +67,8 @@ export class Refetcher {
   readonly #ids: {
     readonly pool: BridgeId
     readonly matcher: BridgeId
-    readonly consumer: BridgeId
   }
+  readonly #consumer: Consumer
   readonly #held: HeldOffsets
   #nextAssignmentId = FIRST_ASSIGNMENT_ID
   #range: OffsetRange = { topic: '', partition: 0, from: 0, to: 0 }
@@ -87,6 +87,10 @@ export class Refetcher {
   constructor(parts: RefetchParts) {
     const { bridge, settings, encoder } = parts
     this.#parts = parts
+    const { kafka } = settings
+    const [first = []] = kafka.properties
+    const properties = besideGroup(first)
+    this.#consumer = new Consumer(bridge, { ...parts, properties, tokenFile: kafka.tokenFile })
     const { bufferBytes } = settings.pool
     const shape = { slotCount: 1, bufferBytes, recordsMax: RECORDS_MAX }
     this.#slots = new Slots(Slots.allocate(shape, 1))
@@ -94,11 +98,8 @@ export class Refetcher {
     this.#reader = new SlotReader(slots, shape)
     const pool = bridge.poolOpen(slots, shape)
     const matcher = bridge.matcherOpen(settings.filter)
-    const [first = []] = settings.kafka.properties
-    const config = besideGroup(first)
-    this.#ids = { pool, matcher, consumer: bridge.consumerOpen({ config, topics: [] }) }
-    this.#held = new HeldOffsets({ ...parts, consumer: this.#ids.consumer })
-    this.#signIn()
+    this.#ids = { pool, matcher }
+    this.#held = new HeldOffsets({ ...parts, consumer: this.#consumer })
     this.#filter = new SlotFilter({
       bridge,
       pool,
@@ -128,9 +129,9 @@ export class Refetcher {
     const to = Math.min(range.to, held.high)
     if (from >= to) return [range]
     this.#range = range
-    const { bridge, settings } = this.#parts
+    const { settings } = this.#parts
     this.#idPrefix = await this.#held.ask(() =>
-      askIdPrefix(bridge, this.#ids.consumer, settings.output, range.topic, REQUEST_MS),
+      askIdPrefix(this.#consumer, settings.output, range.topic, REQUEST_MS),
     )
     const { prefix, markEpoch } = parseLogId(range.log ?? '')
     const isOther = range.log !== undefined && this.#idPrefix !== '' && prefix !== this.#idPrefix
@@ -141,13 +142,11 @@ export class Refetcher {
     this.#markEpoch = markEpoch
     this.#otherFrom = Infinity
     const assignmentId = this.#nextAssignmentId++
-    bridge.consumerAssign(this.#ids.consumer, [
-      { topic, partition, offset: from, assignmentId, past },
-    ])
+    this.#consumer.assign([{ topic, partition, offset: from, assignmentId, past }])
     try {
       await this.#readTo(to, assignmentId, take)
     } finally {
-      if (!this.#isClosed) bridge.consumerUnassign(this.#ids.consumer, [])
+      if (!this.#isClosed) this.#consumer.unassign([])
     }
     const otherFrom = Math.max(from, Math.min(to, this.#otherFrom))
     const gone: Unread[] = [
@@ -169,22 +168,9 @@ export class Refetcher {
     this.#isClosed = true
     this.#held.close()
     const { bridge } = this.#parts
-    bridge.consumerClose(this.#ids.consumer, CLOSE_MS)
+    this.#consumer.close(CLOSE_MS)
     bridge.poolClose(this.#ids.pool)
     bridge.matcherClose(this.#ids.matcher)
-  }
-
-  #signIn(): void {
-    const { bridge, clock, settings, warn } = this.#parts
-    const { consumer } = this.#ids
-    const { tokenFile } = settings.kafka
-    const nowMs = () => clock.wallMs()
-    try {
-      new SignIn({ bridge, consumer, tokenFile, nowMs, warn }).begin()
-    } catch (error) {
-      this.close()
-      throw error
-    }
   }
 
   async #readTo(
@@ -218,8 +204,9 @@ export class Refetcher {
 
   /** @returns below which offset all was read; 0: nothing came. */
   #fill(assignmentId: number): number {
-    const { bridge, settings } = this.#parts
-    const { consumer, pool, matcher } = this.#ids
+    const { settings } = this.#parts
+    const { pool, matcher } = this.#ids
+    const consumer = this.#consumer
     const slotIndex = this.#slots.acquire(0)
     assert(slotIndex !== undefined, 'its only slot')
     const bytesMax = settings.pool.bufferBytes
@@ -230,9 +217,9 @@ export class Refetcher {
       timeoutMs: FILL_MS,
       heldMax: bytesMax,
     }
-    const result = bridge.consumerFill(consumer, pool, slotIndex, limits)
+    const recordCount = consumer.fill(pool, slotIndex, limits)
     let position = 0
-    if ((result & ~FILL_EVENTS) > 0) {
+    if (recordCount > 0) {
       this.#slots.claimOwn(slotIndex)
       this.#reader.open(slotIndex)
       for (let index = 0; index < this.#reader.runCount; index++) {
@@ -243,14 +230,12 @@ export class Refetcher {
       }
       this.#filter.process(slotIndex, matcher, () => this.#slots.release(slotIndex))
     } else this.#slots.giveBack(slotIndex)
-    if ((result & FILL_EVENTS) !== 0) {
-      for (const event of bridge.consumerEvents(consumer)) {
-        if (event.kind === 'error' || event.kind === 'unreadable') this.#lastFault = event.message
-        if (event.kind === 'rewind') this.#lastFault = event.damage
-        // The end as the leader knows it: one that leads no more knows too little.
-        const isEnd = event.kind === 'end' && event.assignmentId === assignmentId
-        if (isEnd) position = Math.max(position, event.offset)
-      }
+    for (const event of consumer.events()) {
+      if (event.kind === 'error' || event.kind === 'unreadable') this.#lastFault = event.message
+      if (event.kind === 'rewind') this.#lastFault = event.damage
+      // The end as the leader knows it: one that leads no more knows too little.
+      const isEnd = event.kind === 'end' && event.assignmentId === assignmentId
+      if (isEnd) position = Math.max(position, event.offset)
     }
     return position
   }
@@ -296,8 +281,7 @@ export class Refetcher {
  */
 
 interface HeldOffsetsParts {
-  readonly bridge: Bridge
-  readonly consumer: BridgeId
+  readonly consumer: Consumer
   readonly clock: Clock
   readonly warn: (message: string) => void
 }
@@ -358,10 +342,10 @@ class HeldOffsets {
 
   /** What the group has committed; null: nothing. Throws as `believed` does. */
   async committed(topic: string, partition: number): Promise<number | null> {
-    const { bridge, consumer } = this.#parts
+    const { consumer } = this.#parts
     const asked = { topic, partition, offset: 0 }
     const [answer] = await this.ask(() => {
-      const answers = bridge.consumerCommitted(consumer, [asked], REQUEST_MS)
+      const answers = consumer.committed([asked], REQUEST_MS)
       const error = answers[0]?.error ?? null
       if (error !== null) throw new LogpipeError('KAFKA_UNREACHABLE', error)
       return answers
@@ -371,9 +355,9 @@ class HeldOffsets {
 
   /** From which leader epoch on the group marks the records; -1: the log was never cut off. */
   async markFrom(topic: string, partition: number): Promise<number> {
-    const { bridge, consumer } = this.#parts
+    const { consumer } = this.#parts
     return this.ask(() => {
-      const [markFrom] = askMarks(bridge, consumer, [{ topic, partition }], REQUEST_MS)
+      const [markFrom] = askMarks(consumer, [{ topic, partition }], REQUEST_MS)
       if (typeof markFrom === 'number') return markFrom
       throw new LogpipeError('KAFKA_UNREACHABLE', `no answer about ${topic} [${partition}]`)
     })
@@ -405,10 +389,10 @@ class HeldOffsets {
 
   /** The offsets that a broker tells of: none of a topic that it does not know. */
   async #told(topic: string, partition: number): Promise<Watermarks> {
-    const { bridge, consumer } = this.#parts
+    const { consumer } = this.#parts
     const asked = { topic, partition, offset: 0 }
     try {
-      return await this.ask(() => bridge.consumerWatermarks(consumer, asked, REQUEST_MS))
+      return await this.ask(() => consumer.watermarks(asked, REQUEST_MS))
     } catch (thrown) {
       const cause = thrown instanceof Error ? thrown.cause : null
       if (!TOPIC_IS_GONE.test(`${codeOf(cause)} ${messageOf(cause)}`)) throw thrown

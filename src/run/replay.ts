@@ -6,15 +6,14 @@
  * notices nor finds anything committed.
  */
 import type { Bridge } from '../bridge/bridge.ts'
-import { LogpipeError, messageOf } from '../core/errors.ts'
-import { besideGroup, configRefusal, outsideOfGroup } from '../kafka/consumer-settings.ts'
-import { askMarks, type Asked } from '../kafka/broker-queries.ts'
+import { besideGroup, outsideOfGroup } from '../kafka/consumer-settings.ts'
+import { askMarks } from '../kafka/broker-queries.ts'
+import { withConsumer } from '../kafka/consumer.ts'
 import { type MarkedRange, rangesOf, type SpanQuery } from '../kafka/offset-ranges.ts'
 import type { PipelineSettings } from './settings.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
 
-type AskedBridge = Asked &
-  Pick<Bridge, 'consumerOpen' | 'consumerMetadata' | 'consumerOffsetsForTimes' | 'consumerClose'>
+type Warn = (message: string) => void
 
 /** All questions together: brokers that restart are back by then. */
 const ASK_MS_MAX = 60_000
@@ -33,18 +32,20 @@ export interface ReplaySpan extends Omit<SpanQuery, 'topics'> {
 /**
  * The settings of a pipeline that reads the span and then ends. Blocks while brokers are asked.
  * @returns null when the span holds no offset.
- * @throws LogpipeError KAFKA_UNREACHABLE, KAFKA_TOPIC or KAFKA_CONFIG.
+ * @throws LogpipeError KAFKA_UNREACHABLE, KAFKA_TOPIC, KAFKA_AUTH or KAFKA_CONFIG.
  */
 export function replaySettings(
   base: PipelineSettings,
   span: ReplaySpan,
-  bridge: AskedBridge,
+  bridge: Bridge,
+  warn: Warn,
 ): PipelineSettings | null {
   const properties = base.kafka.properties.map(outsideOfGroup)
   const outside = { ...base, kafka: { ...base.kafka, properties } }
-  const found = askRanges(outside, span, bridge)
+  const found = askRanges(outside, span, bridge, warn)
   if (found.length === 0) return null
-  const ranges = base.output.kind === 'elasticsearch' ? markedAsIn(base, found, bridge) : found
+  const ranges =
+    base.output.kind === 'elasticsearch' ? markedAsIn(base, found, bridge, warn) : found
   return {
     ...base,
     kafka: {
@@ -63,16 +64,23 @@ export function replaySettings(
 function markedAsIn(
   { kafka }: PipelineSettings,
   ranges: readonly OffsetRange[],
-  bridge: AskedBridge,
+  bridge: Bridge,
+  warn: Warn,
 ): MarkedRange[] {
   const [first = []] = kafka.properties
-  const consumer = bridge.consumerOpen({ config: besideGroup(first), topics: [] })
-  try {
-    const marks = askMarks(bridge, consumer, ranges, ASK_GROUP_MS)
-    return ranges.map((range, index) => ({ ...range, markFrom: marks[index] ?? -1 }))
-  } finally {
-    bridge.consumerClose(consumer, CLOSE_MS)
+  const options = { properties: besideGroup(first), tokenFile: kafka.tokenFile, warn }
+  const marks = withConsumer(bridge, options, CLOSE_MS, (consumer) =>
+    askMarks(consumer, ranges, ASK_GROUP_MS),
+  )
+  const untold = ranges.find((_, index) => typeof marks[index] !== 'number')
+  if (untold !== undefined) {
+    warn(
+      `group ${kafka.groupId} did not say whether the log of ${untold.topic} ` +
+        `[${untold.partition}] was ever cut off; if it was, its records get other _ids than ` +
+        'the group gave them',
+    )
   }
+  return ranges.map((range, index) => ({ ...range, markFrom: marks[index] ?? -1 }))
 }
 
 /** A replay ends when everything is indexed: a document in the spill is not there yet. */
@@ -85,21 +93,15 @@ function outsideOfCommits(output: PipelineSettings['output']): PipelineSettings[
 function askRanges(
   { kafka }: PipelineSettings,
   span: ReplaySpan,
-  bridge: AskedBridge,
+  bridge: Bridge,
+  warn: Warn,
 ): OffsetRange[] {
-  const [config] = kafka.properties
-  let consumer
-  try {
-    consumer = bridge.consumerOpen({ config: config ?? [], topics: [] })
-  } catch (cause) {
-    const message = configRefusal(messageOf(cause), config ?? [])
-    throw new LogpipeError('KAFKA_CONFIG', message, { cause })
-  }
-  try {
-    const deadline = { nowMs: () => performance.now(), atMs: performance.now() + ASK_MS_MAX }
-    const query = { ...span, topics: kafka.topics }
-    return rangesOf(bridge, consumer, query, deadline).filter(({ from, to }) => from < to)
-  } finally {
-    bridge.consumerClose(consumer, CLOSE_MS)
-  }
+  const [properties = []] = kafka.properties
+  const deadline = { nowMs: () => performance.now(), atMs: performance.now() + ASK_MS_MAX }
+  const query = { ...span, topics: kafka.topics }
+  const options = { properties, tokenFile: kafka.tokenFile, warn }
+  const ranges = withConsumer(bridge, options, CLOSE_MS, (consumer) =>
+    rangesOf(consumer, query, deadline),
+  )
+  return ranges.filter(({ from, to }) => from < to)
 }

@@ -6,13 +6,13 @@
  */
 import assert from 'node:assert/strict'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { type BridgeId, type ConsumerOptions, OFFSET_NONE } from '../bridge/bridge.ts'
+import { OFFSET_NONE } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import { LogpipeError } from '../core/errors.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
 import { FilterThread } from '../filter/filter-thread.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
-import { configRefusal } from '../kafka/consumer-settings.ts'
+import { Consumer } from '../kafka/consumer.ts'
 import {
   askReaders,
   type AskReaders,
@@ -23,7 +23,6 @@ import {
 import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
-import { SignIn } from '../kafka/sign-in.ts'
 import { Subscription } from '../kafka/subscription.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { Counters } from '../pool/counters.ts'
@@ -36,9 +35,6 @@ import type { MarkedRange } from '../kafka/offset-ranges.ts'
 
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100
-
-/** A consumer without a token has no connection, so nothing is to wait for. */
-const REFUSED_CLOSE_MS = 1000
 
 /** A machine so slow still works; what is fetched then waits in its slots. */
 const ARRIVAL_TIMEOUT_MS = 5000
@@ -115,20 +111,16 @@ function awaitOthers(): void {
 function runIngress(): void {
   const { settings, index } = data
   const { kafka, pool, replay } = settings
-  const config = kafka.properties[index]
-  assert(config !== undefined)
   const send = (message: FromIngress) => data.port.postMessage(message)
-  const opened = openConsumer({ config, topics: [] }, send)
-  if (opened === null) return
-  const { consumer, signIn } = opened
+  const consumer = openConsumer(send)
+  if (consumer === null) return
   const goesOn = ({ message }: Problem) => {
     if (!settings.waits) return false
     send({ kind: 'awaitingBroker', ingressIndex: index, message })
-    signIn.look()
     return signals.phase === PHASE_RUN
   }
   const { problem, events, logs, topics }: Preflight =
-    index === 0 ? awaitTopics(bridge, consumer, kafka, { goesOn }) : NOTHING_ASKED
+    index === 0 ? awaitTopics(consumer, kafka, { goesOn }) : NOTHING_ASKED
   for (const line of logs) send({ ...line, kind: 'log', ingressIndex: index })
   // Whoever is stopped while it waits has done nothing wrong.
   const isFailed = problem !== null && !(settings.waits && signals.phase !== PHASE_RUN)
@@ -142,7 +134,6 @@ function runIngress(): void {
   awaitOthers()
   new IngressThread({
     ingressIndex: index,
-    bridge,
     consumer,
     pool: data.pool,
     slots,
@@ -160,11 +151,13 @@ function runIngress(): void {
     receive: receiveForIngress,
     sleep: (ms) => Atomics.wait(sleeper, 0, 0, ms),
     filterHere: settings.mode === 'direct' ? (slot, waiting) => stage.process(slot, waiting) : null,
-    reportDropped: (slotIndex) => stage.reportDropped(slotIndex),
+    drop: (slotIndex) => {
+      stage.reportDropped(slotIndex)
+      bridge.slotDiscard(data.pool, slotIndex)
+    },
     nowMs: () => performance.now(),
     wallMs: () => Date.now(),
     ranges: replay === null || problem !== null ? null : rangesOfThread(replay.ranges),
-    signIn,
     subscription,
     asksGroup: kafka.membership !== 'alone',
     identity: kafka.identity,
@@ -172,11 +165,10 @@ function runIngress(): void {
   }).run(events)
 }
 
-function openSubscription(consumer: BridgeId, send: (message: FromIngress) => void): Subscription {
+function openSubscription(consumer: Consumer, send: (message: FromIngress) => void): Subscription {
   const { settings, index } = data
   const { topics, membership, properties } = settings.kafka
   return new Subscription({
-    bridge,
     consumer,
     wanted: topics,
     isGroup: membership === 'group',
@@ -198,9 +190,9 @@ function groupQuestion(): GroupQuestion {
  * False: another pipeline reads with the group; main was told. Each thread asks, since each is a
  * member of its own that would take partitions.
  */
-function mayJoin(consumer: BridgeId, send: (message: FromIngress) => void): boolean {
+function mayJoin(consumer: Consumer, send: (message: FromIngress) => void): boolean {
   let readers: GroupReaders | undefined
-  awaitAnswers(bridge, consumer, (queries) => {
+  awaitAnswers(consumer, (queries) => {
     askReaders(queries, groupQuestion(), (answer) => (readers = answer))
   })
   const { conflict = null, notices = [] } = readers ?? {}
@@ -230,39 +222,18 @@ function noteOf(code: string, message: string): FromIngress {
   return { kind: 'trouble', ingressIndex: data.index, code, message, fatal: false, ...nowhere }
 }
 
-interface Opened {
-  readonly consumer: BridgeId
-  readonly signIn: SignIn
-}
-
 /** Null when properties or token are refused: main was told, and that the thread is done. */
-function openConsumer(
-  options: ConsumerOptions,
-  send: (message: FromIngress) => void,
-): Opened | null {
+function openConsumer(send: (message: FromIngress) => void): Consumer | null {
   const ingressIndex = data.index
-  let consumer: BridgeId | null = null
+  const { properties: all, tokenFile } = data.settings.kafka
+  const properties = all[ingressIndex]
+  assert(properties !== undefined)
+  const warn = (message: string) => send(noteOf('TOKEN', message))
   try {
-    consumer = bridge.consumerOpen(options)
-    const signIn = new SignIn({
-      bridge,
-      consumer,
-      tokenFile: data.settings.kafka.tokenFile,
-      nowMs: () => Date.now(),
-      warn: (message) => send(noteOf('TOKEN', message)),
-    })
-    signIn.begin()
-    return { consumer, signIn }
+    return new Consumer(bridge, { properties, tokenFile, warn })
   } catch (thrown) {
-    const told =
-      thrown instanceof LogpipeError
-        ? { code: thrown.code, message: thrown.message }
-        : {
-            code: 'KAFKA_CONFIG',
-            message: configRefusal(messageOf(thrown), options.config),
-          }
-    send({ kind: 'failed', ingressIndex, ...told })
-    if (consumer !== null) bridge.consumerClose(consumer, REFUSED_CLOSE_MS)
+    if (!(thrown instanceof LogpipeError)) throw thrown
+    send({ kind: 'failed', ingressIndex, code: thrown.code, message: thrown.message })
     send({ kind: 'stopped', ingressIndex, positions: [] })
     send({ kind: 'closed', ingressIndex, inTime: true })
     return null

@@ -5,9 +5,9 @@
  * filter, so that whatever is made of its records (documents, those in the spill, dead letters and
  * what is replayed of them) has one and the same `_id`.
  */
-import type { BridgeId } from '../bridge/bridge.ts'
 import { LogpipeError } from '../core/errors.ts'
-import { type Asked, askTopicId } from '../kafka/broker-queries.ts'
+import { askTopicId } from '../kafka/broker-queries.ts'
+import type { Consumer } from '../kafka/consumer.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { OutputSettings } from './settings.ts'
@@ -37,14 +37,13 @@ export function idPrefixOf(output: OutputSettings, topicId: string | null | unde
  * @throws LogpipeError KAFKA_UNREACHABLE.
  */
 export function askIdPrefix(
-  bridge: Asked,
-  consumer: BridgeId,
+  consumer: Consumer,
   output: OutputSettings,
   topic: string,
   requestMs: number,
 ): string {
   if (!needsTopicIds(output)) return idPrefixOf(output, null)
-  return idPrefixOf(output, askTopicId(bridge, consumer, topic, requestMs))
+  return idPrefixOf(output, askTopicId(consumer, topic, requestMs))
 }
 
 /*

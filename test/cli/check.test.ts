@@ -5,7 +5,12 @@ import type { AddressInfo } from 'node:net'
 import net from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { Bridge, BrokerAnswer, GroupMember } from '../../src/bridge/bridge.ts'
+import {
+  type Bridge,
+  type BrokerAnswer,
+  FILL_EVENTS,
+  type GroupMember,
+} from '../../src/bridge/bridge.ts'
 import { check } from '../../src/cli/check.ts'
 import { encodeNote, NO_PAST } from '../../src/kafka/commit-note.ts'
 import { probeElasticsearch, productOf, probeTopic } from '../../src/cli/probes.ts'
@@ -164,7 +169,7 @@ test('what librdkafka said is passed on, and the consumer is closed', async (t) 
     consumerMetadata: () => {
       throw Object.assign(new TypeError('Local: Broker transport failure'), { code: '_TRANSPORT' })
     },
-    consumerPoll: () => 1,
+    consumerPoll: () => FILL_EVENTS,
     consumerLogs: () => [],
     consumerEvents: () => [
       { kind: 'error', code: '_AUTHENTICATION', message: 'SASL refused' },

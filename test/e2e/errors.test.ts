@@ -106,6 +106,11 @@ test('a token comes from its file, and one that is over is refused', { skip }, a
   const right = new Logpipe(t, args, { folder })
   await right.until('it wrote all', () => right.metric('written_total') === RECORDS)
   await right.stop()
+
+  const span = ['--from', '2026-01-01T00:00Z', '--output', 'file:again']
+  const again = await new Logpipe(t, ['replay', ...args, ...span], { folder }).ended
+  assert.equal(again.status, 0, again.stderr)
+  assert.equal(linesOf(readFileSync(path.join(folder, 'again'))).length, RECORDS)
 })
 
 test('a disk that is full ends it with nothing lost', { skip }, async (t) => {

@@ -21,6 +21,7 @@ import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 import { Membership } from '../../src/kafka/membership.ts'
 import type { Subscription } from '../../src/kafka/subscription.ts'
 import type { StartPosition } from '../../src/options/notations.ts'
+import { consumerOn } from './consumer-on.ts'
 
 export interface FakePartition {
   first: number
@@ -76,8 +77,7 @@ export class FakeBrokers {
     }
     const options: Partial<IngressOptions> = {
       ingressIndex: 0,
-      bridge: this.#bridge() as Bridge,
-      consumer: 1,
+      consumer: consumerOn(this.#bridge()),
       start,
       commits,
       asksGroup: !alone,

@@ -9,6 +9,7 @@ import type { BridgeId } from '../../src/bridge/bridge.ts'
 import { loadBridge } from '../../src/bridge/load.ts'
 import { awaitAnswers, type Facts } from '../../src/kafka/broker-queries.ts'
 import { decodeNote } from '../../src/kafka/commit-note.ts'
+import { type Consumer, withConsumer } from '../../src/kafka/consumer.ts'
 
 const bridge = loadBridge(undefined)
 const REQUEST_MS = 20_000
@@ -64,9 +65,7 @@ export class MockKafka {
   /** What the group has committed, by partition; -1: nothing. */
   committed(group: string): number[] {
     return this.#asMember(group, (consumer) =>
-      bridge
-        .consumerCommitted(consumer, this.#partitions, REQUEST_MS)
-        .map(({ offset }) => Math.max(-1, offset)),
+      consumer.committed(this.#partitions, REQUEST_MS).map(({ offset }) => Math.max(-1, offset)),
     )
   }
 
@@ -74,7 +73,7 @@ export class MockKafka {
   committers(group: string): string[] {
     const rows = this.#asMember(group, (consumer) => {
       let found: readonly Facts[] = []
-      awaitAnswers(bridge, consumer, (queries) => {
+      awaitAnswers(consumer, (queries) => {
         queries.ask(this.#partitions, { committed: true }, REQUEST_MS, (facts) => (found = facts))
       })
       return found
@@ -86,22 +85,16 @@ export class MockKafka {
   /** Commits for a group that has no members. */
   commit(group: string, offsets: readonly number[]): void {
     const rows = this.#partitions.map((row, index) => ({ ...row, offset: offsets[index] ?? 0 }))
-    const answers = this.#asMember(group, (consumer) =>
-      bridge.consumerCommit(consumer, rows, REQUEST_MS),
-    )
+    const answers = this.#asMember(group, (consumer) => consumer.commit(rows, REQUEST_MS))
     assert.ok(answers.every((one) => one.error === null))
   }
 
-  #asMember<T>(group: string, ask: (consumer: BridgeId) => T): T {
-    const config = [
+  #asMember<T>(group: string, ask: (consumer: Consumer) => T): T {
+    const properties = [
       ['bootstrap.servers', this.brokers],
       ['group.id', group],
     ] as const
-    const consumer = bridge.consumerOpen({ config, topics: [] })
-    try {
-      return ask(consumer)
-    } finally {
-      bridge.consumerClose(consumer, REQUEST_MS)
-    }
+    const options = { properties, tokenFile: null, warn: assert.fail }
+    return withConsumer(bridge, options, REQUEST_MS, ask)
   }
 }

@@ -2,22 +2,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Reachability } from '../../src/kafka/backpressure.ts'
-import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
+import { consumerOn } from '../helpers/consumer-on.ts'
 
 test('the change is told once each way, and brokers are asked only while in doubt', () => {
   const told: boolean[] = []
   let isUp = false
   let askedCount = 0
-  const bridge = {
+  const consumer = consumerOn({
     consumerMetadata: () => {
       askedCount++
       if (!isUp) throw new RangeError('Local: Timed out')
       return { brokers: [], topics: [] }
     },
-  }
+  })
   const reachability = new Reachability({
-    bridge: bridge as unknown as IngressOptions['bridge'],
-    consumer: 1,
+    consumer,
     ingressIndex: 0,
     send: (message) => {
       assert(message.kind === 'reachable')

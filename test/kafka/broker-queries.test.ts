@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BrokerAnswer, CommittedOffset } from '../../src/bridge/bridge.ts'
 import { askTopicId, BrokerQueries, type Facts, type Want } from '../../src/kafka/broker-queries.ts'
+import { consumerOn } from '../helpers/consumer-on.ts'
 
 const row = (partition: number, offset: number, error: string | null = null): CommittedOffset => ({
   topic: 'app',
@@ -17,7 +18,7 @@ const row = (partition: number, offset: number, error: string | null = null): Co
 function brokers(...answers: readonly Partial<BrokerAnswer>[]) {
   let question = 0
   const ask = () => ++question
-  return {
+  return consumerOn({
     consumerAskCommit: ask,
     consumerAskCommitted: ask,
     consumerAskOffsets: ask,
@@ -28,11 +29,11 @@ function brokers(...answers: readonly Partial<BrokerAnswer>[]) {
         const none = { error: null, partitions: [], topics: [], members: [] }
         return { ...none, ...answer, question: index + 1 }
       }),
-  }
+  })
 }
 
 function factsOf(want: Want, ...answers: readonly Partial<BrokerAnswer>[]): readonly Facts[] {
-  const queries = new BrokerQueries(brokers(...answers), 1)
+  const queries = new BrokerQueries(brokers(...answers))
   let found: readonly Facts[] = []
   const partitions = [0, 1].map((partition) => ({ topic: 'app', partition }))
   queries.ask(partitions, want, 1000, (facts) => (found = facts))
@@ -80,8 +81,8 @@ test('a topic has its id, or the broker has none; an error of the moment is neit
 })
 
 test('an id that is waited for is told, or why not', () => {
-  assert.equal(askTopicId(brokers(topic('01')), 1, 'app', 100), '01')
-  assert.throws(() => askTopicId(brokers({ error: '_TRANSPORT' }), 1, 'app', 100), {
+  assert.equal(askTopicId(brokers(topic('01')), 'app', 100), '01')
+  assert.throws(() => askTopicId(brokers({ error: '_TRANSPORT' }), 'app', 100), {
     code: 'KAFKA_UNREACHABLE',
     message: /id of topic app: topic's id: _TRANSPORT/,
   })
@@ -90,7 +91,7 @@ test('an id that is waited for is told, or why not', () => {
 test('a commit is answered beside reading, an offset each', () => {
   const offsets = [0, 1].map((partition) => ({ topic: 'app', partition, offset: 5 }))
   const commit = (answer: Partial<BrokerAnswer>) => {
-    const queries = new BrokerQueries(brokers(answer), 1)
+    const queries = new BrokerQueries(brokers(answer))
     let found: readonly (string | null)[] = []
     queries.commit(offsets, (errors) => (found = errors))
     queries.serve(0)

@@ -6,6 +6,7 @@ import { decodeNote, NO_PAST } from '../../src/kafka/commit-note.ts'
 import { Commits } from '../../src/kafka/commits.ts'
 import { heldFrom, type Held } from '../../src/kafka/partition-state.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
+import { consumerOn } from '../helpers/consumer-on.ts'
 
 const at = (offset: number) => ({ topic: 't', partition: 0, offset })
 
@@ -14,18 +15,18 @@ function commitsOf(held: Map<number, Held>) {
   const past = { now: NO_PAST }
   const sent: number[] = []
   const notes: (string | null)[] = []
-  const bridge = {
-    consumerCommit: (_: unknown, partitions: readonly CommitOffset[]) => {
-      sent.push(...partitions.map(({ offset }) => offset))
-      notes.push(...partitions.map(({ metadata = null }) => metadata))
+  const consumer = consumerOn({
+    consumerCommit: (_: unknown, partitions: readonly CommitOffset[] | null) => {
+      sent.push(...(partitions ?? []).map(({ offset }) => offset))
+      notes.push(...(partitions ?? []).map(({ metadata = null }) => metadata))
       return []
     },
     consumerLeaderEpoch: () => 3,
     consumerPast: () => past.now,
-  }
+  })
   const identity = { fingerprint: '0123456789ab', label: 'test' }
   const said = { send: () => undefined, nowMs: () => 0 }
-  const options = { bridge, consumer: {}, commits: true, identity, ingressIndex: 0, ...said }
+  const options = { consumer, commits: true, identity, ingressIndex: 0, ...said }
   return { sent, notes, past, commits: new Commits(options as unknown as IngressOptions, held) }
 }
 

@@ -1,8 +1,9 @@
 /** Which offsets hold a span of time, and which topics and partitions are meant. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Bridge, OFFSET_END, type PartitionOffset } from '../../src/bridge/bridge.ts'
+import { OFFSET_END, type PartitionOffset } from '../../src/bridge/bridge.ts'
 import { rangesOf, type SpanQuery } from '../../src/kafka/offset-ranges.ts'
+import { consumerOn } from '../helpers/consumer-on.ts'
 
 /** Timestamps of the records of each partition, by topic. */
 const TOPICS: Readonly<Record<string, readonly (readonly number[])[]>> = {
@@ -14,7 +15,7 @@ const TOPICS: Readonly<Record<string, readonly (readonly number[])[]>> = {
   __consumer_offsets: [[1, 2, 3]],
 }
 
-const bridge: Pick<Bridge, 'consumerMetadata' | 'consumerOffsetsForTimes'> = {
+const consumer = consumerOn({
   consumerMetadata(_consumer, topic) {
     const names = topic === null ? Object.keys(TOPICS) : [topic]
     const topics = names.map((name) => {
@@ -26,7 +27,7 @@ const bridge: Pick<Bridge, 'consumerMetadata' | 'consumerOffsetsForTimes'> = {
   // As Kafka has it: the first offset whose record is as late as the time.
   consumerOffsetsForTimes: (_consumer, partitions) =>
     partitions.map((one) => ({ ...one, offset: lookUp(one), error: null })),
-}
+})
 
 function lookUp({ topic, partition, offset }: PartitionOffset): number {
   const times = TOPICS[topic]?.[partition] ?? []
@@ -36,7 +37,7 @@ function lookUp({ topic, partition, offset }: PartitionOffset): number {
 function ranges(query: Partial<SpanQuery>): string[] {
   const base = { topics: ['app'], partitions: null, fromMs: 0 }
   const deadline = { nowMs: () => 0, atMs: 0 }
-  return rangesOf(bridge, 1, { ...base, ...query }, deadline).map(
+  return rangesOf(consumer, { ...base, ...query }, deadline).map(
     ({ topic, partition, from, to }) => `${topic}/${partition} ${from}-${to}`,
   )
 }

@@ -1,8 +1,14 @@
 /** What the first question to a cluster makes of its answers. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Bridge, ConsumerEvent, LogLine } from '../../src/bridge/bridge.ts'
+import {
+  type Bridge,
+  type ConsumerEvent,
+  FILL_EVENTS,
+  type LogLine,
+} from '../../src/bridge/bridge.ts'
 import { awaitTopics, checkTopics } from '../../src/kafka/preflight.ts'
+import { consumerOn } from '../helpers/consumer-on.ts'
 
 type Metadata = ReturnType<Bridge['consumerMetadata']>
 
@@ -25,17 +31,17 @@ function asked(
   const timeouts: number[] = []
   const unread = [...events]
   const unreadLogs = [...logs]
-  const bridge = {
-    consumerMetadata(_consumer: number, _topic: string | null, timeoutMs: number): Metadata {
+  const consumer = consumerOn({
+    consumerMetadata(_consumer, _topic, timeoutMs): Metadata {
       const answer = answers[timeouts.push(timeoutMs) - 1]
       if (answer === null || answer === undefined) throw new RangeError('Local: Timed out')
       return answer
     },
-    consumerPoll: () => 0,
+    consumerPoll: () => FILL_EVENTS,
     consumerEvents: () => unread.splice(0),
     consumerLogs: () => unreadLogs.splice(0),
-  }
-  return { timeouts, ...checkTopics(bridge, 1, target) }
+  })
+  return { timeouts, ...checkTopics(consumer, target) }
 }
 
 test('a topic that is there is no problem', () => {
@@ -106,20 +112,20 @@ test('a broker that is away is asked again while that is wanted, and no refusal 
     const told: string[] = []
     const rounds = [[down, assign], [down], last]
     let requests = 0
-    const bridge = {
+    const consumer = consumerOn({
       consumerMetadata(): Metadata {
         // Three requests a round.
         if (++requests <= 6 || last.length > 0) throw new RangeError('Local: Timed out')
         return metadata(null)
       },
-      consumerPoll: () => 0,
+      consumerPoll: () => FILL_EVENTS,
       consumerEvents: () => [
         ...(requests % 3 === 1 ? (rounds[Math.floor(requests / 3)] ?? []) : []),
       ],
       consumerLogs: () => [],
-    }
+    })
     const goesOn = ({ message }: { message: string }) => told.push(message) < roundsMax
-    return { told, ...awaitTopics(bridge, 1, target, { goesOn }) }
+    return { told, ...awaitTopics(consumer, target, { goesOn }) }
   }
   const back = waitFor(9, [])
   assert.deepEqual([back.problem, back.events, back.topics], [null, [assign], ['logs']])

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OFFSET_BEGINNING, OFFSET_NONE, type Bridge } from '../../src/bridge/bridge.ts'
 import { Subscription, type SubscriptionOptions } from '../../src/kafka/subscription.ts'
+import { consumerOn } from '../helpers/consumer-on.ts'
 
 type Topics = Record<string, number>
 
@@ -10,7 +11,7 @@ function rig(wanted: readonly string[], more: Partial<SubscriptionOptions> = {})
   const cluster: { topics: Topics | null; asked: number } = { topics: {}, asked: 0 }
   const subscribed: string[][] = []
   const warnings: string[] = []
-  const bridge: SubscriptionOptions['bridge'] = {
+  const consumer = consumerOn({
     consumerMetadata(_consumer, topic): ReturnType<Bridge['consumerMetadata']> {
       cluster.asked++
       if (cluster.topics === null) throw new RangeError('Local: Timed out')
@@ -22,10 +23,9 @@ function rig(wanted: readonly string[], more: Partial<SubscriptionOptions> = {})
       return { brokers: [], topics: rows.filter((row) => topic === null || row.topic === topic) }
     },
     consumerSubscribe: (_consumer, topics) => void subscribed.push([...topics]),
-  }
+  })
   const subscription = new Subscription({
-    bridge,
-    consumer: 1,
+    consumer,
     wanted,
     isGroup: true,
     share: { index: 0, count: 1 },

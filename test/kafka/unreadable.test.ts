@@ -7,10 +7,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Bridge } from '../../src/bridge/bridge.ts'
 import { heldFrom, noteAskedEnd, type Held } from '../../src/kafka/partition-state.ts'
 import type { FromIngress, StuckPartition } from '../../src/kafka/ingress-messages.ts'
 import { Search, UnreadablePartitions } from '../../src/kafka/unreadable.ts'
+import { consumerOn } from '../helpers/consumer-on.ts'
 
 const ID = 7
 
@@ -42,7 +42,7 @@ class Bench {
     })
     this.#end = base
     this.held = heldFrom({ topic: 'app', partition: 0, offset: 0 })
-    const bridge: Partial<Bridge> = {
+    const consumer = consumerOn({
       consumerPause: () => {
         this.isPaused = true
       },
@@ -54,11 +54,10 @@ class Bench {
       consumerSeek: () => {
         this.#probe = null
       },
-    }
+    })
     this.#watch = new UnreadablePartitions(
       {
-        bridge: bridge as Bridge,
-        consumer: 1,
+        consumer,
         ingressIndex: 0,
         skipUnreadable,
         nowMs: () => this.nowMs,

@@ -1,7 +1,7 @@
 /** Bugs that there were. The first line of each test says what was wrong. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OFFSET_END, type Bridge } from '../../src/bridge/bridge.ts'
+import { OFFSET_END } from '../../src/bridge/bridge.ts'
 import { endOf, heldFrom, noteAskedEnd } from '../../src/kafka/partition-state.ts'
 import { rangesOf } from '../../src/kafka/offset-ranges.ts'
 import { Books } from '../../src/offsets/books.ts'
@@ -9,11 +9,12 @@ import { Ledger } from '../../src/offsets/ledger.ts'
 import { Signals } from '../../src/pool/signals.ts'
 import { Coordinator } from '../../src/run/coordinator.ts'
 import { NoneSink } from '../../src/sink/none-sink.ts'
+import { consumerOn } from '../helpers/consumer-on.ts'
 
 test('a replay ended at the first record that was later than its span', () => {
   // One host's clock was ten years ahead: what lay behind its record was not read, exit 0.
   const times = [10, 20, 9000, 30, 40]
-  const bridge: Pick<Bridge, 'consumerMetadata' | 'consumerOffsetsForTimes'> = {
+  const consumer = consumerOn({
     consumerMetadata: () => ({
       brokers: [],
       topics: [{ topic: 'app', partitions: 1, error: null }],
@@ -23,9 +24,9 @@ test('a replay ended at the first record that was later than its span', () => {
         const found = times.findIndex((time) => time >= row.offset)
         return { ...row, offset: row.offset === OFFSET_END ? times.length : found, error: null }
       }),
-  }
+  })
   const query = { topics: ['app'], partitions: null, fromMs: 15 }
-  const ranges = rangesOf(bridge, 1, query, { nowMs: () => 0, atMs: 0 })
+  const ranges = rangesOf(consumer, query, { nowMs: () => 0, atMs: 0 })
   assert.deepEqual(ranges, [{ topic: 'app', partition: 0, from: 1, to: 5 }])
 })
 
