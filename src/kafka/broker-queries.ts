@@ -307,23 +307,6 @@ export function awaitAnswers(consumer: Consumer, ask: (queries: BrokerQueries) =
 }
 
 /**
- * The id of a topic, asked once. Blocks for `requestMs` at most, on a consumer with no other
- * question.
- * @returns null: the broker has no ids.
- * @throws LogpipeError KAFKA_UNREACHABLE.
- */
-export function askTopicId(consumer: Consumer, topic: string, requestMs: number): string | null {
-  let facts: Facts | undefined
-  awaitAnswers(consumer, (queries) => {
-    queries.ask([{ topic, partition: 0 }], { topic: true }, requestMs, ([one]) => (facts = one))
-  })
-  const problem = facts === undefined ? 'no answer' : facts.problem
-  if (problem === null) return facts?.topicId ?? null
-  const message = `no broker told the id of topic ${topic}: ${problem}`
-  throw new LogpipeError('KAFKA_UNREACHABLE', message)
-}
-
-/**
  * From which leader epoch on the consumer's group marks the records of each partition, in their
  * order (commit-note.ts); -1: their logs were never cut off. Blocks for `requestMs` at most, on a
  * consumer with no other question.
@@ -339,11 +322,14 @@ export function askMarks(
     const want = { committed: true, topic: true }
     queries.ask(partitions, want, requestMs, (facts) => (found = facts))
   })
-  return found.map(({ committed, topicId, problem }) => {
-    if (committed === undefined || problem !== null) return null
-    const note = decodeNote(committed.metadata)
-    // Of a topic that was made anew since, it says nothing.
-    const isOfThis = note !== null && note.topicId === topicId
-    return (isOfThis ? note.past : NO_PAST).markFrom
-  })
+  return found.map(markFromOf)
+}
+
+/** As askMarks, of what was asked with `committed` and `topic`. */
+export function markFromOf({ committed, topicId, problem }: Facts): number | null {
+  if (committed === undefined || problem !== null) return null
+  const note = decodeNote(committed.metadata)
+  // Of a topic that was made anew since, it says nothing.
+  const isOfThis = note !== null && note.topicId === topicId
+  return (isOfThis ? note.past : NO_PAST).markFrom
 }

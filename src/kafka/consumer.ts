@@ -163,19 +163,13 @@ export class Consumer {
     return this.#bridge.consumerCommit(this.#online, offsets, timeoutMs)
   }
 
-  committed(partitions: readonly PartitionOffset[], timeoutMs: number): PartitionError[] {
-    return this.#bridge.consumerCommitted(this.#online, partitions, timeoutMs)
-  }
-
   offsetsForTimes(partitions: readonly PartitionOffset[], timeoutMs: number): PartitionError[] {
     return this.#bridge.consumerOffsetsForTimes(this.#online, partitions, timeoutMs)
   }
 
-  watermarks(
-    partition: PartitionOffset,
-    timeoutMs: number,
-  ): { readonly low: number; readonly high: number } {
-    return this.#bridge.consumerWatermarks(this.#online, partition, timeoutMs)
+  /** The partition's end, as the last fetch told it; below 0: unknown. */
+  fetchedEnd(partition: PartitionOffset): number {
+    return this.#bridge.consumerWatermarks(this.#consumer, partition, 0).high
   }
 
   /** @param topic null: all topics. */

@@ -195,8 +195,7 @@ export class Membership {
   positions(): Position[] {
     const { consumer } = this.#options
     return [...this.#assignments].map(([id, held]) => {
-      const { high } = consumer.watermarks(held, 0)
-      held.endOffset = endOf(held, high)
+      held.endOffset = endOf(held, consumer.fetchedEnd(held))
       return positionOf(id, held)
     })
   }

@@ -6,24 +6,25 @@
  * encoder, so that a document read again is the document that was lost, with its `_id`.
  *
  * It runs on the main thread, which it holds up for FILL_MS at most: damage is rare and its ranges
- * are short (spill/format.ts). Bound. One consumer, one slot, and what matches in it.
+ * are short (spill/format.ts). A thread with a pool of its own, as a replay has, would take longer
+ * to start than most ranges take to read. Bound. One consumer, one slot, and what matches in it.
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import { LogpipeError } from '../core/errors.ts'
 import { parseLogId } from '../core/log-id.ts'
 import { type MatchedBatch, SlotFilter } from '../filter/slot-filter.ts'
-import { askMarks } from '../kafka/broker-queries.ts'
+import { BrokerQueries, type Facts, markFromOf, type Want } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import { besideGroup } from '../kafka/consumer-settings.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
-import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
+import { keyOf, type OffsetRange, type TopicPartition } from '../core/topic-partition.ts'
 import type { PlacedDocument } from '../sink/elasticsearch/batch.ts'
 import type { PipelineSettings } from './settings.ts'
-import { askIdPrefix } from './topic-identity.ts'
+import { idPrefixOf } from './topic-identity.ts'
 
 interface RefetchParts {
   readonly bridge: Bridge
@@ -69,7 +70,7 @@ export class Refetcher {
     readonly matcher: BridgeId
   }
   readonly #consumer: Consumer
-  readonly #held: HeldOffsets
+  readonly #watermarks: BrokerWatermarks
   #nextAssignmentId = FIRST_ASSIGNMENT_ID
   #range: OffsetRange = { topic: '', partition: 0, from: 0, to: 0 }
   #idPrefix = ''
@@ -99,7 +100,7 @@ export class Refetcher {
     const pool = bridge.poolOpen(slots, shape)
     const matcher = bridge.matcherOpen(settings.filter)
     this.#ids = { pool, matcher }
-    this.#held = new HeldOffsets({ ...parts, consumer: this.#consumer })
+    this.#watermarks = new BrokerWatermarks({ ...parts, consumer: this.#consumer })
     this.#filter = new SlotFilter({
       bridge,
       pool,
@@ -124,20 +125,18 @@ export class Refetcher {
     range: OffsetRange,
     take: (refetched: Refetched) => Promise<void>,
   ): Promise<readonly Unread[]> {
-    const held = await this.#held.believed(range)
-    const from = Math.max(range.from, held.low)
-    const to = Math.min(range.to, held.high)
-    if (from >= to) return [range]
+    const facts = await this.#watermarks.believed(range)
+    const from = Math.max(range.from, facts?.first?.offset ?? 0)
+    const to = Math.min(range.to, facts?.end?.offset ?? 0)
+    if (facts === null || from >= to) return [range]
     this.#range = range
-    const { settings } = this.#parts
-    this.#idPrefix = await this.#held.ask(() =>
-      askIdPrefix(this.#consumer, settings.output, range.topic, REQUEST_MS),
-    )
+    this.#idPrefix = idPrefixOf(this.#parts.settings.output, facts.topicId)
     const { prefix, markEpoch } = parseLogId(range.log ?? '')
     const isOther = range.log !== undefined && this.#idPrefix !== '' && prefix !== this.#idPrefix
     if (isOther) return [{ ...range, isOtherLog: true }]
     const { topic, partition } = range
-    const markFrom = markEpoch < 0 ? await this.#held.markFrom(topic, partition) : markEpoch
+    const markFrom = markEpoch < 0 ? markFromOf(facts) : markEpoch
+    assert(markFrom !== null, 'the group was asked for it')
     const past = { epoch: -1, readTo: 0, markFrom }
     this.#markEpoch = markEpoch
     this.#otherFrom = Infinity
@@ -157,16 +156,18 @@ export class Refetcher {
     return gone.filter((one) => one.from < one.to)
   }
 
-  /** What the group has committed; null: nothing. */
-  committed(topic: string, partition: number): Promise<number | null> {
-    return this.#held.committed(topic, partition)
+  /** What the group has committed; null: nothing. Throws as `read` does. */
+  async committed(topic: string, partition: number): Promise<number | null> {
+    const facts = await this.#watermarks.ask({ topic, partition }, { committed: true })
+    const offset = facts?.committed?.offset ?? -1
+    return offset < 0 ? null : offset
   }
 
   /** Idempotent; a `read` under way ends. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#held.close()
+    this.#watermarks.close()
     const { bridge } = this.#parts
     this.#consumer.close(CLOSE_MS)
     bridge.poolClose(this.#ids.pool)
@@ -198,7 +199,7 @@ export class Refetcher {
         throw new LogpipeError('KAFKA_UNREACHABLE', message)
       }
       await this.#pause(position > 0 ? 0 : IDLE_MS)
-      this.#assertOpen()
+      this.#watermarks.assertOpen()
     }
   }
 
@@ -267,34 +268,24 @@ export class Refetcher {
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => this.#parts.clock.after(delayMs, resolve))
   }
-
-  #assertOpen(): void {
-    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was read again')
-  }
 }
 
 /*
- * What Kafka holds of a partition, asked of its brokers: its offsets, and what the group committed.
+ * What Kafka holds of a partition, asked of its brokers beside everything else.
  *
  * Owns how long an answer is asked for, and when one is believed: that records are gone is said for
  * good, so one broker's word is not enough for it.
  */
 
-interface HeldOffsetsParts {
+interface WatermarksParts {
   readonly consumer: Consumer
   readonly clock: Clock
   readonly warn: (message: string) => void
 }
 
-/** The offsets [low, high) of a partition; equal when it has none. */
-interface Watermarks {
-  readonly low: number
-  readonly high: number
-}
-
-/** Of one request. */
-export const REQUEST_MS = 2000
-/** A topic that is just being made known is unknown for a moment. */
+/** Of one round of questions, and how often their answers are looked for. */
+const REQUEST_MS = 2000
+const ANSWER_MS = 50
 const ATTEMPTS_MAX = 5
 const ATTEMPT_PAUSE_MS = 1000
 /**
@@ -304,16 +295,20 @@ const ATTEMPT_PAUSE_MS = 1000
  * so that is believed at once.
  */
 const BELIEVED_MS = 60_000
-const TOPIC_IS_GONE = /UNKNOWN_TOPIC|UNKNOWN_PARTITION|UNKNOWN_TOPIC_OR_PART/
+const TOPIC_IS_GONE = /UNKNOWN_TOPIC|UNKNOWN_PARTITION/
+/** The group's offset has a note beside it: from where on its records are marked. */
+const OF_A_RANGE: Want = { committed: true, first: true, end: true, topic: true }
 
-class HeldOffsets {
-  readonly #parts: HeldOffsetsParts
+class BrokerWatermarks {
+  readonly #parts: WatermarksParts
+  readonly #queries: BrokerQueries
   /** Since when Kafka tells of too little, by partition: its next range need not wait again. */
   readonly #shortSinceMs = new Map<string, number>()
   #isClosed = false
 
-  constructor(parts: HeldOffsetsParts) {
+  constructor(parts: WatermarksParts) {
     this.#parts = parts
+    this.#queries = new BrokerQueries(parts.consumer)
   }
 
   /** What is being asked ends with DEADLINE. */
@@ -322,94 +317,67 @@ class HeldOffsets {
   }
 
   /**
-   * The offsets that Kafka has: with the range's end, or BELIEVED_MS long without it.
+   * What Kafka has of a partition: with the range's end, or BELIEVED_MS long without it.
+   * @returns null: there is no such partition.
    * @throws LogpipeError KAFKA_UNREACHABLE when no broker answers for long; DEADLINE after close.
    */
-  async believed({ topic, partition, to }: OffsetRange): Promise<Watermarks> {
+  async believed({ topic, partition, to }: OffsetRange): Promise<Facts | null> {
     const { clock } = this.#parts
     const key = keyOf({ topic, partition })
     for (;;) {
-      const held = await this.#told(topic, partition)
-      const isShort = held.high < to
+      const facts = await this.ask({ topic, partition }, OF_A_RANGE)
+      const end = facts?.end?.offset ?? 0
+      const isShort = end < to
       if (!isShort) this.#shortSinceMs.delete(key)
       const sinceMs = this.#shortSinceMs.get(key) ?? clock.monotonicMs()
-      if (!isShort || clock.monotonicMs() - sinceMs >= BELIEVED_MS) return held
-      if (!this.#shortSinceMs.has(key)) this.#tellShort(topic, partition, held, to)
+      if (!isShort || clock.monotonicMs() - sinceMs >= BELIEVED_MS) return facts
+      if (!this.#shortSinceMs.has(key)) this.#tellShort(topic, partition, end, to)
       this.#shortSinceMs.set(key, sinceMs)
-      await this.#pause()
+      await this.#pause(ATTEMPT_PAUSE_MS)
     }
   }
 
-  /** What the group has committed; null: nothing. Throws as `believed` does. */
-  async committed(topic: string, partition: number): Promise<number | null> {
-    const { consumer } = this.#parts
-    const asked = { topic, partition, offset: 0 }
-    const [answer] = await this.ask(() => {
-      const answers = consumer.committed([asked], REQUEST_MS)
-      const error = answers[0]?.error ?? null
-      if (error !== null) throw new LogpipeError('KAFKA_UNREACHABLE', error)
-      return answers
-    })
-    return answer === undefined || answer.offset < 0 ? null : answer.offset
-  }
-
-  /** From which leader epoch on the group marks the records; -1: the log was never cut off. */
-  async markFrom(topic: string, partition: number): Promise<number> {
-    const { consumer } = this.#parts
-    return this.ask(() => {
-      const [markFrom] = askMarks(consumer, [{ topic, partition }], REQUEST_MS)
-      if (typeof markFrom === 'number') return markFrom
-      throw new LogpipeError('KAFKA_UNREACHABLE', `no answer about ${topic} [${partition}]`)
-    })
-  }
-
-  /** Calls until it does not throw, ATTEMPTS_MAX times. Throws as `believed` does. */
-  async ask<Answer>(call: () => Answer): Promise<Answer> {
+  /** Up to ATTEMPTS_MAX times. Returns and throws as `believed` does. */
+  async ask(place: TopicPartition, want: Want): Promise<Facts | null> {
     for (let attempt = 1; ; attempt++) {
-      this.#assertOpen()
-      try {
-        return call()
-      } catch (cause) {
-        if (attempt === ATTEMPTS_MAX) {
-          const message = `no broker told what it has of the spill's offsets: ${messageOf(cause)}`
-          throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
-        }
+      const facts = await this.#answer(place, want)
+      if (facts.problem === null) return facts
+      if (TOPIC_IS_GONE.test(facts.problem)) return null
+      if (attempt === ATTEMPTS_MAX) {
+        const message = `no broker told what it has of the spill's offsets: ${facts.problem}`
+        throw new LogpipeError('KAFKA_UNREACHABLE', message)
       }
-      await this.#pause()
+      await this.#pause(ATTEMPT_PAUSE_MS)
     }
   }
 
-  #tellShort(topic: string, partition: number, { high }: Watermarks, to: number): void {
-    const told = high === 0 ? 'no offsets' : `offsets up to ${high - 1}`
+  async #answer(place: TopicPartition, want: Want): Promise<Facts> {
+    this.assertOpen()
+    const { promise, resolve } = Promise.withResolvers<Facts>()
+    this.#queries.ask([place], want, REQUEST_MS, ([facts]) => {
+      resolve(facts ?? { problem: 'no answer' })
+    })
+    while (this.#queries.isBusy) {
+      await this.#pause(ANSWER_MS)
+      this.assertOpen()
+      this.#queries.serve(0)
+    }
+    return promise
+  }
+
+  #tellShort(topic: string, partition: number, end: number, to: number): void {
+    const told = end === 0 ? 'no offsets' : `offsets up to ${end - 1}`
     this.#parts.warn(
       `${topic} [${partition}]: Kafka tells of ${told}, but ${to - 1} was read before: ` +
         `believed when it says so for ${BELIEVED_MS / 1000} s`,
     )
   }
 
-  /** The offsets that a broker tells of: none of a topic that it does not know. */
-  async #told(topic: string, partition: number): Promise<Watermarks> {
-    const { consumer } = this.#parts
-    const asked = { topic, partition, offset: 0 }
-    try {
-      return await this.ask(() => consumer.watermarks(asked, REQUEST_MS))
-    } catch (thrown) {
-      const cause = thrown instanceof Error ? thrown.cause : null
-      if (!TOPIC_IS_GONE.test(`${codeOf(cause)} ${messageOf(cause)}`)) throw thrown
-      return { low: 0, high: 0 }
-    }
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#parts.clock.after(delayMs, resolve))
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#parts.clock.after(ATTEMPT_PAUSE_MS, resolve))
-  }
-
-  #assertOpen(): void {
+  assertOpen(): void {
     if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was read again')
   }
-}
-
-function codeOf(thrown: unknown): string {
-  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : ''
-  return typeof code === 'string' ? code : ''
 }

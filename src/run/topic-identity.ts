@@ -6,8 +6,6 @@
  * what is replayed of them) has one and the same `_id`.
  */
 import { LogpipeError } from '../core/errors.ts'
-import { askTopicId } from '../kafka/broker-queries.ts'
-import type { Consumer } from '../kafka/consumer.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { OutputSettings } from './settings.ts'
@@ -29,21 +27,6 @@ export function idPrefixOf(output: OutputSettings, topicId: string | null | unde
   if (output.kind !== 'elasticsearch' || output.idPrefix === 'none') return ''
   if (output.idPrefix !== 'auto') return output.idPrefix
   return (topicId ?? '').slice(0, HEX_DIGITS)
-}
-
-/**
- * Asks for a topic's id, once, if it is put to use. Blocks for `requestMs` at most.
- * @returns the prefix of its documents.
- * @throws LogpipeError KAFKA_UNREACHABLE.
- */
-export function askIdPrefix(
-  consumer: Consumer,
-  output: OutputSettings,
-  topic: string,
-  requestMs: number,
-): string {
-  if (!needsTopicIds(output)) return idPrefixOf(output, null)
-  return idPrefixOf(output, askTopicId(consumer, topic, requestMs))
 }
 
 /*

@@ -85,14 +85,12 @@ test('a token comes from its file, and one that is over is refused', { skip }, a
   const topic = await filledTopic(kafka)
   const folder = testFolder(t)
   const file = path.join(folder, 'token')
-  const args = [
-    ...from(saslServers(kafka), topic),
-    ...['security.protocol=SASL_PLAINTEXT', 'sasl.mechanism=OAUTHBEARER'].flatMap((each) => [
-      '--kafka-config',
-      each,
-    ]),
-    ...flags({ 'kafka-token-file': 'token', output: 'file:out' }),
+  const signIn = [
+    '--kafka-config=security.protocol=SASL_PLAINTEXT',
+    '--kafka-config=sasl.mechanism=OAUTHBEARER',
+    '--kafka-token-file=token',
   ]
+  const args = [...from(saslServers(kafka), topic), ...signIn, '--output=file:out']
   const missing = await new Logpipe(t, [...args, '--quiet'], { folder }).ended
   assertOneLine(missing, /KAFKA_TOKEN_FILE: cannot read token: no such file or directory/)
   assert.equal(missing.status, 1)
@@ -107,8 +105,9 @@ test('a token comes from its file, and one that is over is refused', { skip }, a
   await right.until('it wrote all', () => right.metric('written_total') === RECORDS)
   await right.stop()
 
-  const span = ['--from', '2026-01-01T00:00Z', '--output', 'file:again']
-  const again = await new Logpipe(t, ['replay', ...args, ...span], { folder }).ended
+  const replay = ['replay', ...flags({ brokers: saslServers(kafka), topic }), ...signIn]
+  const span = ['--from=2026-01-01T00:00Z', '--output=file:again']
+  const again = await new Logpipe(t, [...replay, ...span], { folder }).ended
   assert.equal(again.status, 0, again.stderr)
   assert.equal(linesOf(readFileSync(path.join(folder, 'again'))).length, RECORDS)
 })

@@ -64,22 +64,24 @@ export class MockKafka {
 
   /** What the group has committed, by partition; -1: nothing. */
   committed(group: string): number[] {
-    return this.#asMember(group, (consumer) =>
-      consumer.committed(this.#partitions, REQUEST_MS).map(({ offset }) => Math.max(-1, offset)),
-    )
+    return this.#committedBy(group).map(({ committed }) => Math.max(-1, committed?.offset ?? -1))
   }
 
   /** The pipelines that committed for the group: their fingerprints, each once. */
   committers(group: string): string[] {
-    const rows = this.#asMember(group, (consumer) => {
+    const rows = this.#committedBy(group)
+    const notes = rows.map(({ committed }) => decodeNote(committed?.metadata ?? null))
+    return [...new Set(notes.flatMap((note) => note?.pipeline.fingerprint ?? []))]
+  }
+
+  #committedBy(group: string): readonly Facts[] {
+    return this.#asMember(group, (consumer) => {
       let found: readonly Facts[] = []
       awaitAnswers(consumer, (queries) => {
         queries.ask(this.#partitions, { committed: true }, REQUEST_MS, (facts) => (found = facts))
       })
       return found
     })
-    const notes = rows.map(({ committed }) => decodeNote(committed?.metadata ?? null))
-    return [...new Set(notes.flatMap((note) => note?.pipeline.fingerprint ?? []))]
   }
 
   /** Commits for a group that has no members. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BrokerAnswer, CommittedOffset } from '../../src/bridge/bridge.ts'
-import { askTopicId, BrokerQueries, type Facts, type Want } from '../../src/kafka/broker-queries.ts'
+import { BrokerQueries, type Facts, type Want } from '../../src/kafka/broker-queries.ts'
 import { consumerOn } from '../helpers/consumer-on.ts'
 
 const row = (partition: number, offset: number, error: string | null = null): CommittedOffset => ({
@@ -78,14 +78,6 @@ test('a topic has its id, or the broker has none; an error of the moment is neit
   assert.deepEqual(of(topic(null, 'UNSUPPORTED_VERSION')), [null, null])
   const problem = "topic's id: LEADER_NOT_AVAILABLE"
   assert.deepEqual(of(topic(null, 'LEADER_NOT_AVAILABLE')), [null, problem])
-})
-
-test('an id that is waited for is told, or why not', () => {
-  assert.equal(askTopicId(brokers(topic('01')), 'app', 100), '01')
-  assert.throws(() => askTopicId(brokers({ error: '_TRANSPORT' }), 'app', 100), {
-    code: 'KAFKA_UNREACHABLE',
-    message: /id of topic app: topic's id: _TRANSPORT/,
-  })
 })
 
 test('a commit is answered beside reading, an offset each', () => {
