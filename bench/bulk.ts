@@ -20,7 +20,7 @@ import { BulkEncoder } from '../src/sink/elasticsearch/bulk-encoder.ts'
 import { ElasticsearchSink } from '../src/sink/elasticsearch/elasticsearch-sink.ts'
 import type { DocumentMode } from '../src/sink/elasticsearch/settings.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../test/helpers/elasticsearch-defaults.ts'
-import { NO_HOLD, type SinkBatch } from '../src/sink/sink.ts'
+import { NO_LEASE, type Delivery } from '../src/sink/sink.ts'
 import { filledSlot, type EncodedBatch, type EncoderData } from './encoder-thread.ts'
 
 const ROUND_MS = 2000
@@ -132,7 +132,7 @@ function encodeOnce(): EncodedBatch {
   return { body, ends, offsets: new Float64Array(ends.length) }
 }
 
-function batchOf({ body, ends, offsets }: EncodedBatch, released: () => void): SinkBatch {
+function batchOf({ body, ends, offsets }: EncodedBatch, released: () => void): Delivery {
   const timestampsMs = new Float64Array(ends.length)
   const timestampTypes = new Uint8Array(ends.length)
   const run = { topic: 'bench', partition: 0, assignmentId: 1, offsets }
@@ -140,9 +140,8 @@ function batchOf({ body, ends, offsets }: EncodedBatch, released: () => void): S
     body,
     ends,
     runs: [{ ...run, timestampsMs, timestampTypes }],
-    settle: () => settledCount++,
-    settleAll: () => (settledCount += ends.length),
-    releaseBody: released,
-    splitOff: () => NO_HOLD,
+    settle: (from, to) => (settledCount += to - from),
+    release: released,
+    splitOff: () => NO_LEASE,
   }
 }

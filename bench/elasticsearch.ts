@@ -17,7 +17,7 @@ import { BodyBuilder } from '../src/pool/record-encoder.ts'
 import { BulkEncoder } from '../src/sink/elasticsearch/bulk-encoder.ts'
 import { ElasticsearchSink } from '../src/sink/elasticsearch/elasticsearch-sink.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../test/helpers/elasticsearch-defaults.ts'
-import { NO_HOLD, type SinkBatch } from '../src/sink/sink.ts'
+import { NO_LEASE, type Delivery } from '../src/sink/sink.ts'
 import { startKafka } from '../test/servers/kafka.ts'
 import { startElasticsearch } from '../test/servers/search.ts'
 
@@ -88,7 +88,7 @@ function describe(what: string, rates: readonly number[]): number {
 }
 
 interface Prepared {
-  readonly batches: readonly Pick<SinkBatch, 'body' | 'ends'>[]
+  readonly batches: readonly Pick<Delivery, 'body' | 'ends'>[]
 }
 
 /** Batches as filter threads make them, for an index that is made here. */
@@ -148,9 +148,8 @@ async function writeAll(name: string): Promise<number> {
       body,
       ends,
       runs: [{ ...run, offsets: numbers, timestampsMs: numbers }],
-      settle: () => settled(1),
-      settleAll: () => settled(ends.length),
-      ...NO_HOLD,
+      settle: (from, to) => settled(to - from),
+      ...NO_LEASE,
     })
   }
   await promise

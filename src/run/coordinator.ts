@@ -20,7 +20,7 @@ import type { Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
 import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-reports.ts'
 import type { Signals } from '../pool/signals.ts'
-import type { Outcome, Sink } from '../sink/sink.ts'
+import type { Sink } from '../sink/sink.ts'
 import {
   Assignments,
   type AssignmentState,
@@ -29,7 +29,7 @@ import {
   lookAtHolds,
   nameOf,
 } from './assignments.ts'
-import { type BatchOwner, type PlacedRun, sinkBatches } from './delivery.ts'
+import { deliveriesOf, type TrackedRun } from './delivery.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
 
 interface CoordinatorOptions {
@@ -59,7 +59,6 @@ export class Coordinator {
    * Without commits the group forgets what was read, so this process remembers it: by partition.
    */
   readonly #remembered = new Map<string, number>()
-  readonly #owner: BatchOwner
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
@@ -76,10 +75,6 @@ export class Coordinator {
       ledger: options.ledger,
       ended: (assignmentIds) => options.toFilters({ kind: 'forget', assignmentIds }),
     })
-    this.#owner = {
-      settled: (placed, index, count, outcome) => this.#settled(placed, index, count, outcome),
-      released: (documents, bytes) => options.signals.settle(documents, bytes),
-    }
   }
 
   handleIngress(message: FromIngress): void {
@@ -126,9 +121,11 @@ export class Coordinator {
   }
 
   handleMatched(batch: MatchedBatch): void {
-    this.#options.onMatched?.(batch)
-    const placed = batch.runs.map((run) => this.#place(run))
-    for (const part of sinkBatches(batch, placed, this.#owner)) this.#options.sink.write(part)
+    const { onMatched, ledger, signals, sink } = this.#options
+    onMatched?.(batch)
+    const tracked = batch.runs.map((run) => this.#track(run))
+    const giveBack = (documents: number, bytes: number) => signals.settle(documents, bytes)
+    for (const one of deliveriesOf(batch, tracked, ledger, giveBack)) sink.write(one)
   }
 
   /** Everything that does not come by message: commits, full partitions, drains that end. */
@@ -268,7 +265,7 @@ export class Coordinator {
     this.#remembered.set(keyOf({ topic, partition }), ledger.watermark(assignmentId))
   }
 
-  #place(run: MatchedBatch['runs'][number]): PlacedRun | null {
+  #track(run: MatchedBatch['runs'][number]): TrackedRun | null {
     const { assignmentId, coverFrom, coverTo, recordCount, offsets, outsideTime } = run
     const state = this.assignments.get(assignmentId)
     this.#noteRun(state, run)
@@ -280,19 +277,9 @@ export class Coordinator {
     }
     state.book.filtered('pattern', recordCount - offsets.length - outsideTime)
     state.book.filtered('time', outsideTime)
-    const { topic, partition } = state
+    const { topic, partition, book } = state
     const log = formatLogId({ prefix: state.log ?? '', markEpoch: run.markEpoch })
-    return { run, topic, log: log === '' ? undefined : log, partition, tile }
-  }
-
-  #settled(placed: PlacedRun, index: number | null, count: number, outcome: Outcome): void {
-    const { ledger } = this.#options
-    const { tile, run } = placed
-    const { book } = this.assignments.get(run.assignmentId)
-    const isOurs = index === null ? ledger.settleAll(tile) : ledger.settle(tile, index)
-    // What lies in the spill is sent from there, whoever owns its partition, and leaves it then.
-    if (isOurs || outcome === 'spilled') book.settle(outcome, count)
-    else book.add('fenced', count)
+    return { run, topic, log: log === '' ? undefined : log, partition, tile, book }
   }
 
   #isSettled(state: AssignmentState): boolean {

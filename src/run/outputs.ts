@@ -9,7 +9,7 @@ import {
 import type { CreditLimits } from '../pool/signals.ts'
 import { FILE_CREDIT, FileSink } from '../sink/file-sink.ts'
 import { NONE_CREDIT, NoneSink } from '../sink/none-sink.ts'
-import { NOTHING_HELD, type Sink, type SinkBatch, type SinkGauges } from '../sink/sink.ts'
+import { NOTHING_HELD, type Sink, type Delivery, type SinkGauges } from '../sink/sink.ts'
 import { STDOUT_CREDIT, StdoutSink } from '../sink/stdout-sink.ts'
 import { bridgeLocks } from '../bridge/locks.ts'
 import type { OutputDeps, OutputParts } from './elasticsearch-output.ts'
@@ -74,7 +74,7 @@ class CountOutput implements Sink {
     return Promise.resolve()
   }
 
-  write(batch: SinkBatch): void {
+  write(batch: Delivery): void {
     let first = 0
     let start = 0
     for (const { topic, partition, offsets } of batch.runs) {
@@ -84,7 +84,8 @@ class CountOutput implements Sink {
       start = end
     }
     this.#documents += batch.ends.length
-    batch.settleAll('counted')
+    batch.settle(0, batch.ends.length, 'counted')
+    batch.release()
   }
 
   counts(): readonly PatternCount[] {

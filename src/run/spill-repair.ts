@@ -234,7 +234,7 @@ export class SpillRepair {
       }
     })
     this.#endPause = resolve
-    sink.write({ ...batch, releaseBody: () => movedOut !== null && resolve() })
+    sink.write({ ...batch, release: () => movedOut !== null && resolve() })
     await promise
     if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was sent')
   }

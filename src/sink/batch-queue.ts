@@ -9,11 +9,11 @@
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../core/clock.ts'
-import type { Outcome, SinkBatch, SinkGauges } from './sink.ts'
+import type { Outcome, Delivery, SinkGauges } from './sink.ts'
 
 /** Batches that are written, and settled, together. */
 export interface Group {
-  readonly batches: readonly SinkBatch[]
+  readonly batches: readonly Delivery[]
   readonly documentCount: number
   /** All their documents, one after another. */
   readonly bytes: Uint8Array
@@ -27,7 +27,7 @@ interface Waiter {
 
 export class BatchQueue {
   readonly #clock: Clock
-  #waiting: SinkBatch[] = []
+  #waiting: Delivery[] = []
   /** Index of the first batch in #waiting that was not taken: shifting a long array is slow. */
   #taken = 0
   /** Documents since the start. Order is kept, so these sums say which are where. */
@@ -44,7 +44,7 @@ export class BatchQueue {
     this.#clock = clock
   }
 
-  push(batch: SinkBatch): void {
+  push(batch: Delivery): void {
     this.#waiting.push(batch)
     this.#pushedDocuments += batch.ends.length
     this.#bytes += batch.body.length
@@ -62,7 +62,7 @@ export class BatchQueue {
 
   /** The next batches: one, and as many more as fit into `bytesMax` with it. */
   take(bytesMax: number): Group | null {
-    const batches: SinkBatch[] = []
+    const batches: Delivery[] = []
     let size = 0
     let documentCount = 0
     for (;;) {
@@ -88,7 +88,10 @@ export class BatchQueue {
     this.#settledBytes += group.bytes.length
     this.#bytes -= group.bytes.length
     assert(this.#settledDocuments <= this.#takenDocuments && this.#bytes >= 0)
-    for (const batch of group.batches) batch.settleAll(outcome)
+    for (const batch of group.batches) {
+      batch.settle(0, batch.ends.length, outcome)
+      batch.release()
+    }
     this.#wake(this.#settledDocuments)
   }
 

@@ -25,7 +25,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { CreditLimits } from '../pool/signals.ts'
 import { BatchQueue, type Group } from './batch-queue.ts'
 import { OutputFile } from './output-file.ts'
-import type { Sink, SinkBatch, SinkEvents, SinkGauges } from './sink.ts'
+import type { Sink, Delivery, SinkEvents, SinkGauges } from './sink.ts'
 
 export interface FileSinkOptions {
   readonly path: string
@@ -85,7 +85,7 @@ export class FileSink implements Sink {
     return this.#file.open()
   }
 
-  write(batch: SinkBatch): void {
+  write(batch: Delivery): void {
     if (this.#isEnded) return
     this.#queue.push(batch)
     this.#kick()

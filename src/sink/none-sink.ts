@@ -5,7 +5,7 @@
  * nothing with it.
  */
 import type { CreditLimits } from '../pool/signals.ts'
-import { NOTHING_HELD, type Sink, type SinkBatch, type SinkGauges } from './sink.ts'
+import { NOTHING_HELD, type Sink, type Delivery, type SinkGauges } from './sink.ts'
 
 /** Never reached but by what is on its way from the filter threads, for nothing is held. */
 export const NONE_CREDIT: CreditLimits = { documents: 1_000_000, bytes: 64 * 1024 * 1024 }
@@ -18,10 +18,11 @@ export class NoneSink implements Sink {
     return Promise.resolve()
   }
 
-  write(batch: SinkBatch): void {
+  write(batch: Delivery): void {
     this.#documents += batch.ends.length
     this.#bytes += batch.body.length
-    batch.settleAll('written')
+    batch.settle(0, batch.ends.length, 'written')
+    batch.release()
   }
 
   flush(): Promise<void> {

@@ -2,13 +2,13 @@
  * What an output is: the contract between the pipeline (run/), which feeds it, and the outputs
  * beside this file, which implement it.
  *
- * A batch is what one slot gave: documents as bytes, built by the output's own RecordEncoder in a
- * filter thread. The output settles every document exactly once, in any order, with the outcome
+ * A delivery is what one slot gave: documents as bytes, built by the output's own RecordEncoder in
+ * a filter thread. The output settles every document exactly once, in any order, with the outcome
  * that is true of it; only then may its offset be committed. What is not settled at close is read
- * again by the next start.
+ * again by the next start. It releases the bytes once, when it needs them no more.
  *
  * Bound. The pipeline stops filtering while `queuedBytes` or `queuedDocuments` is above the
- * output's limits, so an output takes what it is given and never refuses; a batch is at most one
+ * output's limits, so an output takes what it is given and never refuses; a delivery is at most one
  * slot's worth.
  */
 
@@ -53,34 +53,30 @@ export interface SinkRun {
   readonly timestampTypes: Uint8Array
 }
 
-/** The memory of a batch's bytes, held for the output until it lets go of them. */
-export interface BodyHold {
-  /**
-   * The output needs the bytes no more (they lie in the spill, or were written): whoever made them
-   * lets go of them. Settling goes on as before.
-   */
-  releaseBody(): void
+/** Memory that is the output's until it releases it: once, settled or not. */
+export interface BufferLease {
+  /** The output needs the bytes no more: they lie in the spill, or were written. */
+  release(): void
   /**
    * The output has copied so many documents and bytes out, and holds these beyond the rest: what is
-   * returned is released by itself.
+   * returned is released by itself. Not after release.
    */
-  splitOff(documents: number, bytes: number): BodyHold
+  splitOff(documents: number, bytes: number): BufferLease
 }
 
-/** Of bytes that nobody counts. */
-export const NO_HOLD: BodyHold = { releaseBody: () => undefined, splitOff: () => NO_HOLD }
+/** Of memory that nobody counts. */
+export const NO_LEASE: BufferLease = { release: () => undefined, splitOff: () => NO_LEASE }
 
-export interface SinkBatch extends BodyHold {
+/** What one slot gave, to be written; the lease is that of `body`. */
+export interface Delivery extends BufferLease {
   /** All documents, one after another, as the output's encoder wrote them; empty once released. */
   readonly body: Uint8Array
   /** Where each document ends in `body` (exclusive); document i starts where i - 1 ends. */
   readonly ends: Uint32Array
   /** The documents' origins, run after run, in the order of `ends`. */
   readonly runs: readonly SinkRun[]
-  /** Settles one document. Once for each: a second call is a programmer's error. */
-  settle(documentIndex: number, outcome: Outcome): void
-  /** Settles all of them at once; none may have been settled before. */
-  settleAll(outcome: Outcome): void
+  /** Settles documents [from, to), one or more, none of which was settled before. */
+  settle(from: number, to: number, outcome: Outcome): void
 }
 
 /**
@@ -118,7 +114,7 @@ export const NOTHING_HELD: SinkGauges = {
 export interface Sink {
   /** Opens files or connections; throws LogpipeError when that cannot work. */
   open(): Promise<void>
-  write(batch: SinkBatch): void
+  write(batch: Delivery): void
   /** Resolves when everything taken so far is settled, or when the time has passed. */
   flush(timeoutMs: number): Promise<void>
   /**

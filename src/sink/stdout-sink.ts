@@ -17,7 +17,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import { printableLines } from '../core/printable.ts'
 import type { CreditLimits } from '../pool/signals.ts'
 import { BatchQueue } from './batch-queue.ts'
-import type { Sink, SinkBatch, SinkEvents, SinkGauges } from './sink.ts'
+import type { Sink, Delivery, SinkEvents, SinkGauges } from './sink.ts'
 
 /** A queue in front of a pipe of 64 KiB gains little: this hides a short pause of the reader. */
 export const STDOUT_CREDIT: CreditLimits = { documents: 200_000, bytes: 16 * 1024 * 1024 }
@@ -77,7 +77,7 @@ export class StdoutSink implements Sink {
     }
   }
 
-  write(batch: SinkBatch): void {
+  write(batch: Delivery): void {
     assert(this.#writer !== null, 'opened before the first write')
     if (this.#isEnded) return
     this.#queue.push(batch)

@@ -5,11 +5,11 @@
 import assert from 'node:assert/strict'
 import { BodyBuilder, type MatchedRecord } from '../../src/pool/record-encoder.ts'
 import { TIMESTAMP_TYPES } from '../../src/pool/slot-reader.ts'
-import { CreditShare } from '../../src/run/delivery.ts'
+import { CreditLease } from '../../src/run/delivery.ts'
 import { BulkEncoder } from '../../src/sink/elasticsearch/bulk-encoder.ts'
 import type { DocumentSettings } from '../../src/sink/elasticsearch/settings.ts'
 import { ELASTICSEARCH_DEFAULTS } from './elasticsearch-defaults.ts'
-import type { Outcome, SinkBatch, SinkRun } from '../../src/sink/sink.ts'
+import type { Outcome, Delivery, SinkRun } from '../../src/sink/sink.ts'
 
 export const SOME_TIME_MS = Date.UTC(2026, 8, 1, 12, 30, 15, 250)
 
@@ -48,7 +48,7 @@ export function encodeOne(
   return { action, document, text }
 }
 
-export interface TestBatch extends SinkBatch {
+export interface TestBatch extends Delivery {
   /** By document. */
   readonly outcomes: (Outcome | undefined)[]
   readonly isReleased: () => boolean
@@ -72,7 +72,7 @@ export function batchOf(
   const outcomes = Array.from<Outcome | undefined>({ length: records.length })
   let isReleased = false
   let heldDocuments = records.length
-  const share = new CreditShare(records.length, body.length, (documents) => {
+  const share = new CreditLease(records.length, body.length, (documents) => {
     heldDocuments -= documents
   })
   return {
@@ -83,21 +83,17 @@ export function batchOf(
     isReleased: () => isReleased,
     heldDocuments: () => heldDocuments,
     unsettledCount: () => outcomes.filter((outcome) => outcome === undefined).length,
-    settle(index, outcome) {
-      const before = outcomes[index]
-      assert(before === undefined, `document ${index} is settled twice`)
-      assert(index < outcomes.length)
-      outcomes[index] = outcome
+    settle(from, to, outcome) {
+      assert(from < to && to <= outcomes.length)
+      for (let index = from; index < to; index++) {
+        assert(outcomes[index] === undefined, `document ${index} is settled twice`)
+        outcomes[index] = outcome
+      }
     },
-    settleAll(outcome) {
-      const settledCount = outcomes.filter((before) => before !== undefined).length
-      assert.equal(settledCount, 0, 'some are settled twice')
-      outcomes.fill(outcome)
-    },
-    releaseBody() {
+    release() {
       assert(!isReleased, 'the body is released twice')
       isReleased = true
-      share.releaseBody()
+      share.release()
     },
     splitOff: (documents, bytes) => share.splitOff(documents, bytes),
   }

@@ -6,7 +6,7 @@ import { Ledger } from '../../src/offsets/ledger.ts'
 import { Signals } from '../../src/pool/signals.ts'
 import { Coordinator } from '../../src/run/coordinator.ts'
 import { NoneSink } from '../../src/sink/none-sink.ts'
-import type { SinkBatch } from '../../src/sink/sink.ts'
+import type { Delivery } from '../../src/sink/sink.ts'
 
 test('a partition is forgotten by the output when its own assignment ends, not later', () => {
   const dropped: string[] = []
@@ -49,7 +49,7 @@ const RUN = { reason: 0, valueBytes: 2, outsideTime: 0, lastTimestampMs: -1 }
 
 interface Ended {
   /** Called when the output is told to forget the partition. */
-  readonly dropPartition: (batches: readonly SinkBatch[]) => void
+  readonly dropPartition: (batches: readonly Delivery[]) => void
   /** Its log was made anew, instead of being given away. */
   readonly isRewound?: boolean
   /** The offset that came again. */
@@ -62,12 +62,12 @@ interface Ended {
 function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0, damage = null }: Ended) {
   const ledger = new Ledger({ unresolvedMax: 100 })
   const books = new Books()
-  const batches: SinkBatch[] = []
+  const batches: Delivery[] = []
   const commits: PartitionOffset[] = []
   const forgotten: number[] = []
   const begun: number[] = []
   const sink = Object.assign(new NoneSink(), {
-    write: (batch: SinkBatch) => void batches.push(batch),
+    write: (batch: Delivery) => void batches.push(batch),
     dropPartition: () => dropPartition(batches),
   })
   const coordinator = new Coordinator({
@@ -130,7 +130,8 @@ function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0, damage
 
 test('what the output forgets of a partition that was given away is fenced, not pending', () => {
   const { state } = endAssignment({
-    dropPartition: (batches) => batches.forEach((batch) => batch.settleAll('fenced')),
+    dropPartition: (batches) =>
+      batches.forEach((batch) => batch.settle(0, batch.ends.length, 'fenced')),
   })
   const statement = state()
   assert.equal(statement.total.count('fenced'), 2)
@@ -142,8 +143,8 @@ test('what reaches the spill after its partition was given away counts as spille
   const { batches, book, state } = endAssignment({ dropPartition: () => undefined })
   const [batch] = batches
   assert(batch !== undefined)
-  batch.settle(0, 'spilled')
-  batch.settle(1, 'indexed')
+  batch.settle(0, 1, 'spilled')
+  batch.settle(1, 2, 'indexed')
   assert.deepEqual([book.count('spilled'), book.count('fenced')], [1, 1])
   // It is sent from there, whoever owns its partition now.
   book.leaveSpill()
@@ -190,7 +191,8 @@ test('a partition that takes the room of others is paused until it does no longe
 
 test('of a log that is read again from a damaged batch, all that is unsettled is fenced', () => {
   const { book, state, late, coordinator, forgotten, begun } = endAssignment({
-    dropPartition: (batches) => batches.forEach((batch) => batch.settleAll('fenced')),
+    dropPartition: (batches) =>
+      batches.forEach((batch) => batch.settle(0, batch.ends.length, 'fenced')),
     isRewound: true,
     rewoundTo: 3,
     damage: 'the record batch at offset 3 is damaged',
@@ -211,9 +213,9 @@ test('what was read of a log that is gone is sent, for nobody can read it again'
   assert.equal(state().pending, 2)
   assert.deepEqual(forgotten, [], 'slots of it are still to be filtered')
   late()
-  batches[0]?.settle(1, 'indexed')
+  batches[0]?.settle(1, 2, 'indexed')
   assert.equal(coordinator.isDrained(), false)
-  batches[0]?.settle(0, 'indexed')
+  batches[0]?.settle(0, 1, 'indexed')
   assert.equal(coordinator.isDrained(), true)
   coordinator.tick()
   coordinator.commit()
@@ -231,7 +233,7 @@ test('what was read of a log that is gone is sent, also when its partition is gi
   coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [1] })
   assert.deepEqual(forgotten, [1])
   late()
-  batches[0]?.settleAll('indexed')
+  batches[0]?.settle(0, 2, 'indexed')
   coordinator.tick()
   assert.deepEqual([book.count('indexed'), book.count('fenced')], [2, 0])
   assert.deepEqual(forgotten, [1, 0])

@@ -11,7 +11,7 @@ import { Books } from '../../src/offsets/books.ts'
 import type { Refetched, Unread } from '../../src/run/refetch.ts'
 import { SpillRepair, type RepairParts } from '../../src/run/spill-repair.ts'
 import type { OffsetRange } from '../../src/core/topic-partition.ts'
-import type { Outcome, SinkBatch } from '../../src/sink/sink.ts'
+import type { Outcome, Delivery } from '../../src/sink/sink.ts'
 import type { SpillDamage } from '../../src/sink/spill/contract.ts'
 
 const DAMAGE: SpillDamage = {
@@ -29,7 +29,7 @@ class Rig {
   readonly clock = new ManualClock()
   readonly warnings: string[] = []
   readonly asked: OffsetRange[] = []
-  readonly written: SinkBatch[] = []
+  readonly written: Delivery[] = []
   readonly settled: [offset: number, outcome: Outcome][] = []
   resolvedCount = 0
   resolving = Promise.resolve()
@@ -105,8 +105,8 @@ class Rig {
   async settle(outcome: Outcome): Promise<void> {
     for (let turns = 0; turns < 5; turns++) await turn()
     for (const batch of this.written.splice(0)) {
-      for (let index = 0; index < batch.ends.length; index++) batch.settle(index, outcome)
-      batch.releaseBody()
+      batch.settle(0, batch.ends.length, outcome)
+      batch.release()
     }
     for (let turns = 0; turns < 5; turns++) await turn()
   }

@@ -1,21 +1,17 @@
 /** A batch that remembers how its documents were settled; shared by the tests of the outputs. */
 import assert from 'node:assert/strict'
-import type { BodyHold, Outcome, SinkBatch, SinkEvents } from '../../src/sink/sink.ts'
+import type { BufferLease, Outcome, Delivery, SinkEvents } from '../../src/sink/sink.ts'
 
-export class RecordedBatch implements SinkBatch {
-  /** These outputs keep a batch's bytes until it is settled. */
-  releaseBody(): void {
-    assert.fail('the body was let go')
-  }
-
-  splitOff(): BodyHold {
+export class RecordedBatch implements Delivery {
+  splitOff(): BufferLease {
     return assert.fail('documents were copied out')
   }
 
   readonly body: Uint8Array
   readonly ends: Uint32Array
-  readonly runs: SinkBatch['runs']
+  readonly runs: Delivery['runs']
   readonly outcomes: (Outcome | null)[]
+  #isReleased = false
 
   constructor(documents: readonly string[]) {
     this.body = Buffer.from(documents.join(''))
@@ -33,13 +29,18 @@ export class RecordedBatch implements SinkBatch {
     return this.outcomes.every((outcome) => outcome === 'written')
   }
 
-  settle(documentIndex: number, outcome: Outcome): void {
-    assert.equal(this.outcomes[documentIndex], null)
-    this.outcomes[documentIndex] = outcome
+  settle(from: number, to: number, outcome: Outcome): void {
+    for (let index = from; index < to; index++) {
+      assert.equal(this.outcomes[index], null)
+      this.outcomes[index] = outcome
+    }
   }
 
-  settleAll(outcome: Outcome): void {
-    for (const index of this.outcomes.keys()) this.settle(index, outcome)
+  /** These outputs keep a batch's bytes until it is settled. */
+  release(): void {
+    assert(this.isSettled, 'the body was let go')
+    assert(!this.#isReleased, 'once')
+    this.#isReleased = true
   }
 }
 

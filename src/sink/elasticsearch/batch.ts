@@ -12,18 +12,13 @@
 import assert from 'node:assert/strict'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
-import { type BodyHold, type Outcome, type SinkRun, NO_HOLD, type SinkBatch } from '../sink.ts'
+import { type Delivery, NO_LEASE, type Outcome, type SinkRun } from '../sink.ts'
 import { askAt, indexAt, isVersionedAt } from './action-line.ts'
 import type { Suspicion } from './evidence.ts'
 import type { SpillEntry, StoredEntry } from '../spill/contract.ts'
 
-/** What a batch is made of: a SinkBatch, or what was read from the spill. */
-interface BatchSource extends BodyHold {
-  readonly body: Uint8Array
-  readonly ends: Uint32Array
-  readonly runs: readonly SinkRun[]
-  settle(documentIndex: number, outcome: Outcome): void
-  settleAll(outcome: Outcome): void
+/** What a batch is made of: a delivery, or what was read from the spill. */
+interface BatchSource extends Delivery {
   /** Only for what was read from the spill: the document waits there again. */
   giveBack?(documentIndex: number): void
 }
@@ -217,15 +212,14 @@ export class InFlightBatch {
     assert(count > 0 && count < this.documentCount)
     const start = this.startOf(from)
     const body = Buffer.from(this.body.subarray(start, this.startOf(to)))
-    const hold = this.#source.splitOff(count, body.length)
+    const lease = this.#source.splitOff(count, body.length)
     const source: BatchSource = {
       body,
       ends: this.#ends.slice(from, to).map((end) => end - start),
       runs: runsWithin(this.#source.runs, from, to),
-      settle: (index, outcome) => this.#settleAtSource(from + index, from + index + 1, outcome),
-      settleAll: (outcome) => this.#settleAtSource(from, to, outcome),
-      releaseBody: () => hold.releaseBody(),
-      splitOff: (documents, bytes) => hold.splitOff(documents, bytes),
+      settle: (first, end, outcome) => this.#settleAtSource(from + first, from + end, outcome),
+      release: () => lease.release(),
+      splitOff: (documents, bytes) => lease.splitOff(documents, bytes),
       ...(this.isReplay ? { giveBack: (index) => this.#giveBackOne(from + index) } : {}),
     }
     const batch = new InFlightBatch(source, this.#books)
@@ -248,10 +242,8 @@ export class InFlightBatch {
   #settleAtSource(from: number, to: number, outcome: Outcome): void {
     const count = to - from
     assert(count > 0 && count <= this.#unsettled)
-    const isWhole = count === this.documentCount
     this.#unsettled -= count
-    if (isWhole) this.#source.settleAll(outcome)
-    else for (let index = from; index < to; index++) this.#source.settle(index, outcome)
+    this.#source.settle(from, to, outcome)
   }
 
   #leaveMemory(count: number): void {
@@ -260,7 +252,7 @@ export class InFlightBatch {
     const isLast = this.#inMemory === 0
     if (isLast) {
       this.#body = null
-      this.#source.releaseBody()
+      this.#source.release()
     }
     this.#books.held(-count, isLast ? -this.bodyBytes : 0)
   }
@@ -391,7 +383,7 @@ export function replaySource(entries: readonly StoredEntry[], events: ReplayEven
 export function batchOf(
   documents: readonly PlacedDocument[],
   settled: (index: number, outcome: Outcome) => void,
-): SinkBatch {
+): Delivery {
   const ends = new Uint32Array(documents.length)
   let size = 0
   for (const [index, { document }] of documents.entries()) {
@@ -408,11 +400,10 @@ export function batchOf(
     body,
     ends,
     runs: runsOf(documents),
-    settle: settled,
-    settleAll: (outcome) => {
-      for (let index = 0; index < documents.length; index++) settled(index, outcome)
+    settle: (from, to, outcome) => {
+      for (let index = from; index < to; index++) settled(index, outcome)
     },
-    ...NO_HOLD,
+    ...NO_LEASE,
   }
 }
 

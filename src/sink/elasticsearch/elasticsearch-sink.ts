@@ -10,7 +10,7 @@ import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
 import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
-import type { Auth, Outcome, Sink, SinkBatch, SinkEvents, SinkGauges } from '../sink.ts'
+import type { Auth, Outcome, Sink, Delivery, SinkEvents, SinkGauges } from '../sink.ts'
 import type { SourceRange, SpillQueue } from '../spill/contract.ts'
 import { ElasticTransport, type BulkTransport } from './bulk-transport.ts'
 import { BulkWriter } from './bulk-writer.ts'
@@ -97,12 +97,12 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     return Promise.resolve()
   }
 
-  write(batch: SinkBatch): void {
+  write(batch: Delivery): void {
     if (batch.ends.length === 0) return
     const { dropWhenFull } = this.#settings
     if (dropWhenFull && this.#isAbove(1) && this.#writer.overflow?.isFull !== false) {
-      batch.settleAll('dropped')
-      batch.releaseBody()
+      batch.settle(0, batch.ends.length, 'dropped')
+      batch.release()
       return
     }
     const inFlight = new InFlightBatch(batch, this)
