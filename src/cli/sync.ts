@@ -62,10 +62,10 @@ async function openEndpoint(
     return await openMetricsServer({
       address: config.metricsListen,
       metrics: async () => {
-        const { workerId, pipelineId, metrics } = await sync.view()
+        const { workerId, pipelineId, metrics, troubles } = await sync.view()
         if (pipelineId === null) return ''
         return federatedMetricsText([
-          { labels: { worker: workerId, pipeline: pipelineId }, metrics },
+          { labels: { worker: workerId, pipeline: pipelineId }, metrics, troubles },
         ])
       },
       faults: () => sync.faults().map(log.redact),

@@ -257,12 +257,16 @@ export function prometheusText(context: ControlContext): () => Promise<string> {
 function workerText({ fleet }: ControlContext): string {
   const reports: Reported[] = []
   for (const { id, live, heartbeat } of fleet.all()) {
-    if (!live || heartbeat === null || heartbeat.pipelineId === null) continue
+    if (!live || heartbeat === null) continue
+    // Between two children it runs nothing, and tells of the crash of what it shall run.
+    const pipeline = heartbeat.pipelineId ?? fleet.assignment(id)
+    if (pipeline === null) continue
     // A worker may not speak for the control plane.
     const own = Object.entries(heartbeat.metrics).filter(([name]) => !name.startsWith('logpipe_'))
     reports.push({
-      labels: { worker: id, pipeline: heartbeat.pipelineId },
+      labels: { worker: id, pipeline },
       metrics: Object.fromEntries(own),
+      troubles: heartbeat.troubles,
     })
   }
   return federatedMetricsText(reports)

@@ -14,6 +14,7 @@ import {
   type HeartbeatBody,
   type WorkerView,
 } from '../core/control-api.ts'
+import { troublesIn } from '../core/trouble.ts'
 import { WORKER_ID_CHARS_MAX, WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import { type Command, RESULT_BYTES_MAX } from './commands.ts'
 import { type ControlContext, newRouter, pageLimit, problems } from './control-context.ts'
@@ -198,7 +199,7 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
   )
 }
 
-/** Of a worker's last words; with its metrics it takes 48 KB at most, and the fleet 48 MB. */
+/** Of a worker's last words; with all it says it takes 64 KB at most, and the fleet 64 MB. */
 const LAST_WORDS_CHARS_MAX = 16_384
 
 /** The last lines that fit: how it ended stands there. */
@@ -217,6 +218,7 @@ function heartbeatOf(body: HeartbeatBody): Heartbeat {
     failedRevision: body.failed_revision,
     error: body.error && { ...body.error, lines: lastLines(body.error.lines) },
     metrics: body.metrics,
+    troubles: troublesIn(body.troubles),
     deadLetters: body.dead_letters,
     pollMs: body.poll_ms,
     instance: body.instance,
@@ -305,6 +307,7 @@ function workerView(context: ControlContext, worker: WorkerNow): WorkerView {
             pinned: worker.pinned,
           },
     metrics: { ...heartbeat?.metrics },
+    troubles: [...(heartbeat?.troubles ?? [])],
     dead_letters: heartbeat?.deadLetters ?? 0,
     poll_ms: worker.pollMs,
     version: heartbeat?.version ?? null,

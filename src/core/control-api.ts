@@ -9,6 +9,7 @@
  * is parsed. What a heartbeat may lack has a default.
  */
 import { z } from 'zod'
+import { type Trouble, TROUBLE_CHARS_MAX, TROUBLE_KIND, TROUBLES_MAX } from './trouble.ts'
 import {
   METRIC_NAME,
   SNAPSHOT_METRICS_MAX,
@@ -37,6 +38,18 @@ const texts = z.record(z.string(), z.string())
 const numbers = z.record(z.string(), z.number())
 const faultSchema = z.object({ message: z.string(), lines: z.array(z.string()) })
 
+/** What keeps a pipeline from its work (trouble.ts). */
+const troubleShape = {
+  kind: z.string().regex(TROUBLE_KIND).meta({
+    description: 'As in the label `kind` of the metric pipeline_trouble.',
+  }),
+  place: z.string().max(TROUBLE_CHARS_MAX).nullable().meta({
+    description: 'An index, or a topic with its partition; null: everywhere.',
+  }),
+  text: z.string().max(TROUBLE_CHARS_MAX),
+  since: z.string().max(40),
+}
+
 /** What a worker says when it calls. */
 export const heartbeatSchema = z
   .object({
@@ -64,6 +77,9 @@ export const heartbeatSchema = z
       .record(z.string().regex(METRIC_NAME), z.number())
       .refine((metrics) => Object.keys(metrics).length <= SNAPSHOT_METRICS_MAX, 'too many metrics')
       .default({}),
+    troubles: z.array(z.object(troubleShape)).max(TROUBLES_MAX).default([]).meta({
+      description: 'What keeps the pipeline from its work now.',
+    }),
     tail: z.array(z.string().max(TAIL_CHARS_MAX)).max(TAIL_ENTRIES_MAX).default([]),
     dead_letters: count.default(0),
     leftovers: count.nullable().default(null).meta({
@@ -139,6 +155,7 @@ export const workerSchema = z
       })
       .nullable(),
     metrics: numbers,
+    troubles: z.array(z.object(troubleShape)),
     dead_letters: z.number().int(),
     poll_ms: z.number().int(),
     version: z.string().nullable(),
@@ -181,6 +198,8 @@ export interface PipelineStatus {
   readonly state: PipelineState
   /** What a person should know; null when there is nothing to say. */
   readonly reason: string | null
+  /** What keeps it from its work now, by worker; REASONS_MAX at most. */
+  readonly reasons: readonly ({ readonly worker_id: string } & Trouble)[]
   readonly workers: readonly {
     readonly id: string
     readonly state: string

@@ -3,6 +3,7 @@
  * read it: the control plane on the same machine, and sync in the home of its child.
  */
 import { open } from 'node:fs/promises'
+import { type Trouble, troublesIn } from './trouble.ts'
 import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from './worker-wire.ts'
 
 /** Older than this, whoever wrote it has stopped. */
@@ -13,6 +14,8 @@ const BYTES_MAX = 262_144
 export interface MetricsSnapshot {
   readonly atMs: number
   readonly metrics: Readonly<Record<string, number>>
+  /** What keeps the pipeline from its work. */
+  readonly troubles: readonly Trouble[]
 }
 
 /**
@@ -27,7 +30,9 @@ export async function readMetricsSnapshot(
     await using handle = await open(file)
     const { mtimeMs, size } = await handle.stat()
     if (size > BYTES_MAX || nowMs - mtimeMs > FRESH_MS) return undefined
-    return { atMs: mtimeMs, metrics: numbersOf(JSON.parse(await handle.readFile('utf8'))) }
+    const snapshot: unknown = JSON.parse(await handle.readFile('utf8'))
+    const { troubles } = Object(snapshot) as { readonly troubles?: unknown }
+    return { atMs: mtimeMs, metrics: numbersOf(snapshot), troubles: troublesIn(troubles) }
   } catch {
     // Nobody has to run a pipeline here; a snapshot cut short is replaced within the second.
     return undefined

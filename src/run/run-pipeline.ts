@@ -18,6 +18,7 @@ import { isFull } from '../core/disk.ts'
 import { Pipeline } from './pipeline.ts'
 import type { PipelineSettings } from './settings.ts'
 import { type PipelineResult, type PipelineStats, statusLines, statusOf } from './status.ts'
+import { isOfKafka, sightings } from './troubles.ts'
 
 const STATUS_EVERY_MS = 1000
 /** Between two looks at a full disk. */
@@ -138,6 +139,7 @@ async function runStarted(
         clock: systemClock,
         read: () => runtimeMetrics(pipeline.stats(), performance.now() - startedMs),
         partitionLags: () => pipeline.stats().lag.partitions,
+        troubles: () => pipeline.stats().troubles,
         patternCounts: () => pipeline.stats().patternCounts,
         onTrouble: (trouble) =>
           log.warn(trouble === null ? 'the metrics snapshot is written again' : trouble),
@@ -275,7 +277,8 @@ export async function openEndpoint(
     metrics: async () => {
       const now = view()
       if (now === null) return ''
-      return prometheusText(now.metrics, {}, now.stats.lag.partitions, now.stats.patternCounts)
+      const { lag, patternCounts, troubles } = now.stats
+      return prometheusText(now.metrics, {}, { lags: lag.partitions, patternCounts, troubles })
     },
     faults: () => {
       const now = view()
@@ -286,7 +289,10 @@ export async function openEndpoint(
   return server
 }
 
-/** What is down, each in one line; none: the pipeline does its work. */
+/**
+ * What is down, each in one line; none: the pipeline does its work. One partition that stands still
+ * is no reason to take the process out of service: the others go on.
+ */
 export function faultsOf(
   stats: Pick<
     PipelineStats,
@@ -294,14 +300,8 @@ export function faultsOf(
   > | null,
 ): readonly string[] {
   if (stats === null) return ['starting']
-  const { groupFault, canReachKafka, waiting, isStopping, sink } = stats
-  return [
-    ...(isStopping ? ['stopping'] : []),
-    ...(groupFault === null ? [] : [`kafka: ${groupFault}`]),
-    ...(canReachKafka ? [] : ['kafka: no broker can be reached']),
-    ...waiting.map(
-      ({ topic, partition, problem }) => `kafka: ${topic} [${partition}] is not read: ${problem}`,
-    ),
-    ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
-  ]
+  const faults = sightings({ ...stats, stuck: [] }).map(
+    ({ kind, text }) => `${isOfKafka(kind) ? 'kafka' : 'output'}: ${text}`,
+  )
+  return [...(stats.isStopping ? ['stopping'] : []), ...faults]
 }

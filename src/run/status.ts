@@ -9,6 +9,7 @@
  */
 import process from 'node:process'
 import type { LogpipeError } from '../core/errors.ts'
+import type { Trouble } from '../core/trouble.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
@@ -258,6 +259,8 @@ export interface PipelineStats {
   /** Partitions that stand still although their log goes on. */
   readonly stuck: readonly StuckPartition[]
   readonly isStopping: boolean
+  /** What keeps it from its work now, whatever keeps everything from it first. */
+  readonly troubles: readonly Trouble[]
   /**
    * Results of partitions that had been given away, dead letters, and documents that an ingest
    * pipeline dropped: sums since the start.

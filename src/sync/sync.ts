@@ -10,7 +10,8 @@ import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { ERROR_CHARS_MAX, TAIL_ENTRIES_MAX } from '../core/control-api.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
+import { type MetricsSnapshot, readMetricsSnapshot } from '../core/metrics-snapshot.ts'
+import { type Trouble, troubleText, TROUBLES_MAX } from '../core/trouble.ts'
 import { WORKER_ID } from '../core/worker-wire.ts'
 import type { Assignment, Orders } from './assignment.ts'
 import type { SpawnChild } from './child.ts'
@@ -60,6 +61,8 @@ interface SyncView {
   readonly pipelineId: number | null
   /** The numbers of its child's snapshot; none without a fresh one. */
   readonly metrics: Readonly<Record<string, number>>
+  /** What keeps its pipeline from its work. */
+  readonly troubles: readonly Trouble[]
 }
 
 /** @throws LogpipeError USAGE for a wrong worker id, LOCKED or SYNC for its folder. */
@@ -152,8 +155,10 @@ class Agent {
 
   async view(): Promise<SyncView> {
     const { pipelineId } = this.#supervisor.status()
-    const metrics = await this.#metrics(pipelineId)
-    return { workerId: this.#settings.workerId, pipelineId, metrics }
+    const { metrics, troubles } = await this.#snapshot(pipelineId)
+    const wanted = this.#assignment?.pipelineId ?? null
+    const { workerId } = this.#settings
+    return { workerId, pipelineId: pipelineId ?? wanted, metrics, troubles }
   }
 
   faults(): readonly string[] {
@@ -196,7 +201,7 @@ class Agent {
   async #beat(): Promise<void> {
     const results = this.#commands.results()
     try {
-      const body = await this.#body(this.#supervisor.status().state)
+      const body = await this.#body(null)
       const orders = await this.#client.heartbeat({ ...body, results }, this.#abort.signal)
       this.#commands.reported(results)
       this.#follow(orders)
@@ -243,18 +248,21 @@ class Agent {
     this.#supervisor.want(assignment)
   }
 
-  async #body(state: string): Promise<Record<string, unknown>> {
+  /** @param state null: that of the child, by what its snapshot says. */
+  async #body(state: string | null): Promise<Record<string, unknown>> {
+    const { pipelineId } = this.#supervisor.status()
+    const { metrics, troubles } = await this.#snapshot(pipelineId)
     const status = this.#supervisor.status()
     const error = this.#refusal === null ? status.error : { message: this.#refusal, lines: [] }
-    const metrics = await this.#metrics(status.pipelineId)
     return {
-      state,
+      state: state ?? status.state,
       pid: status.pid,
       pipeline_id: status.pipelineId,
       revision: status.revision,
       failed_revision: status.failedRevision,
       error: error === null ? null : { ...error, message: error.message.slice(0, ERROR_CHARS_MAX) },
       metrics,
+      troubles,
       leftovers: this.#supervisor.leftovers.asksSecretsOf,
       leftovers_revision: this.#supervisor.leftovers.asksRevision,
       dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
@@ -265,10 +273,28 @@ class Agent {
     }
   }
 
-  async #metrics(pipelineId: number | null): Promise<Readonly<Record<string, number>>> {
-    if (pipelineId === null) return {}
-    const file = path.join(this.#home.pathOf(pipelineId), SNAPSHOT_NAME)
-    return (await readMetricsSnapshot(file, this.#deps.clock.wallMs()))?.metrics ?? {}
+  /** What the child says of itself, and that it has crashed, which it cannot say. */
+  async #snapshot(
+    pipelineId: number | null,
+  ): Promise<Pick<MetricsSnapshot, 'metrics' | 'troubles'>> {
+    const folder = pipelineId === null ? null : this.#home.pathOf(pipelineId)
+    const found =
+      folder === null
+        ? undefined
+        : await readMetricsSnapshot(path.join(folder, SNAPSHOT_NAME), this.#deps.clock.wallMs())
+    if (found !== undefined) this.#supervisor.noteSnapshot(found)
+    const { crashedMs } = this.#supervisor
+    const { error } = this.#supervisor.status()
+    const own = found?.troubles ?? []
+    if (crashedMs === null || error === null)
+      return { metrics: found?.metrics ?? {}, troubles: own }
+    const crash: Trouble = {
+      kind: 'child_crashed',
+      place: null,
+      text: troubleText(error.message, (text) => text),
+      since: new Date(crashedMs).toISOString(),
+    }
+    return { metrics: found?.metrics ?? {}, troubles: [crash, ...own].slice(0, TROUBLES_MAX) }
   }
 }
 

@@ -140,7 +140,7 @@ test('a pipeline runs on a worker with its options and secrets, then drains', as
 test('a worker says what its child counts, and what is down', async (t) => {
   const { call, control, startTestSync } = await syncFixture(t)
   const sync = await startTestSync()
-  const idle = { workerId: 'w1', pipelineId: null, metrics: {} }
+  const idle = { workerId: 'w1', pipelineId: null, metrics: {}, troubles: [] }
   assert.deepEqual(await sync.view(), idle)
   await call('POST', '/api/pipelines', pipeline)
   const view = await until('the metrics', async () => {
