@@ -14,6 +14,7 @@ import {
   type HeartbeatBody,
   type WorkerView,
 } from '../core/control-api.ts'
+import { booksIn } from '../core/live-books.ts'
 import { troublesIn } from '../core/trouble.ts'
 import { WORKER_ID_CHARS_MAX, WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import { type Command, RESULT_BYTES_MAX } from './commands.ts'
@@ -191,12 +192,27 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
         context.commands.finish(id, { id: commandId, ok: ok && fits, result: kept })
       }
       if (heartbeat !== null) context.onHeartbeat(id, heartbeat, body.tail)
+      takeBooks(context, id, body)
       const commands = context.commands.take(id).map(commandView)
       const assignment = assignmentOf(context, id)
       const leftovers = leftoversOf(context, id, body)
       return c.json({ assignment, leftovers, commands }, 200)
     },
   )
+}
+
+/** Only about pipelines that this worker was given, as everything else that it says. */
+function takeBooks(context: ControlContext, id: string, body: HeartbeatBody): void {
+  for (const { pipeline_id: pipelineId, id: home, entries } of body.books) {
+    const books = booksIn(entries)
+    if (books === null || !context.fleet.wasGiven(id, pipelineId)) continue
+    try {
+      context.books.report(pipelineId, home, books, pipelineId !== body.pipeline_id)
+    } catch (error) {
+      // A full disk, say: the worker must be heard all the same, and what is in memory stays.
+      context.report(error)
+    }
+  }
 }
 
 /** Of a worker's last words; with all it says it takes 64 KB at most, and the fleet 64 MB. */

@@ -3,6 +3,7 @@
  * read it: the control plane on the same machine, and sync in the home of its child.
  */
 import { open } from 'node:fs/promises'
+import { type RunBooks, runBooksIn } from './live-books.ts'
 import { type Trouble, troublesIn } from './trouble.ts'
 import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from './worker-wire.ts'
 
@@ -16,6 +17,8 @@ export interface MetricsSnapshot {
   readonly metrics: Readonly<Record<string, number>>
   /** What keeps the pipeline from its work. */
   readonly troubles: readonly Trouble[]
+  /** Null: an older version wrote it. */
+  readonly books: RunBooks | null
 }
 
 /**
@@ -31,8 +34,13 @@ export async function readMetricsSnapshot(
     const { mtimeMs, size } = await handle.stat()
     if (size > BYTES_MAX || nowMs - mtimeMs > FRESH_MS) return undefined
     const snapshot: unknown = JSON.parse(await handle.readFile('utf8'))
-    const { troubles } = Object(snapshot) as { readonly troubles?: unknown }
-    return { atMs: mtimeMs, metrics: numbersOf(snapshot), troubles: troublesIn(troubles) }
+    const { troubles, books } = Object(snapshot) as Readonly<Record<string, unknown>>
+    return {
+      atMs: mtimeMs,
+      metrics: numbersOf(snapshot),
+      troubles: troublesIn(troubles),
+      books: runBooksIn(books),
+    }
   } catch {
     // Nobody has to run a pipeline here; a snapshot cut short is replaced within the second.
     return undefined

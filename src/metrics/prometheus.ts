@@ -4,6 +4,7 @@
  * A registry for each scrape: nothing is kept between two, so nothing can go stale.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
+import { type LiveBooks, OPEN_ENTRIES } from '../core/live-books.ts'
 import { countsByKind, type Trouble } from '../core/trouble.ts'
 import { PATTERN_METRIC, type PatternCount } from './pattern-counts.ts'
 import {
@@ -25,10 +26,12 @@ export function prometheusText(
     lags = [],
     patternCounts = [],
     troubles = [],
+    books,
   }: {
     readonly lags?: readonly PartitionLag[]
     readonly patternCounts?: readonly PatternCount[]
     readonly troubles?: readonly Trouble[]
+    readonly books?: LiveBooks
   } = {},
 ): Promise<string> {
   const registry = new Registry()
@@ -40,6 +43,7 @@ export function prometheusText(
     else new Gauge(options).set(labels, value)
   }
   addTroubles(registry, labels, troubles)
+  if (books !== undefined) addBooks(registry, labels, books)
   if (lags.length > 0) addPartitionLags(registry, labels, lags)
   if (patternCounts.length > 0) addPatternCounts(registry, labels, patternCounts)
   return registry.metrics()
@@ -65,6 +69,29 @@ function addTroubles(
     gauge.set({ ...labels, kind }, count)
   }
 }
+
+/** The books: what only grows, and what is open now. */
+const BOOKS_METRIC = 'pipeline_books_total'
+const OPEN_METRIC = 'pipeline_books_open'
+
+function addBooks(
+  registry: Registry,
+  labels: Readonly<Record<string, string>>,
+  books: LiveBooks,
+): void {
+  const labelNames = [...Object.keys(labels), 'entry']
+  const registers = [registry]
+  const help = 'Where the records went: fetched + carried_in are the sum of all others.'
+  const counter = new Counter({ name: BOOKS_METRIC, help, labelNames, registers })
+  const openHelp = 'Records that are under way, or in the spill with committed offsets.'
+  const gauge = new Gauge({ name: OPEN_METRIC, help: openHelp, labelNames, registers })
+  for (const [entry, count] of Object.entries(books)) {
+    if (isOpen(entry)) gauge.set({ ...labels, entry }, count)
+    else counter.inc({ ...labels, entry }, count)
+  }
+}
+
+const isOpen = (entry: string) => OPEN_ENTRIES.some((open) => open === entry)
 
 /** Of the metrics product line: a series for each pattern in each partition. */
 function addPatternCounts(
@@ -108,12 +135,13 @@ export interface Reported {
   readonly metrics: Readonly<Record<string, number>>
   /** Absent: nothing is known of it. */
   readonly troubles?: readonly Trouble[]
+  readonly books?: LiveBooks
 }
 
 /** Every line of one metric stands together, under its type, as the format asks. */
 export function federatedMetricsText(reports: readonly Reported[]): string {
   const families = new Map<string, string[]>()
-  for (const { labels, metrics, troubles } of reports) {
+  for (const { labels, metrics, troubles, books } of reports) {
     const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value}"`)
     const add = (name: string, labelled: readonly string[], value: number) => {
       const lines = families.get(name) ?? []
@@ -123,6 +151,9 @@ export function federatedMetricsText(reports: readonly Reported[]): string {
     for (const [name, value] of Object.entries(metrics)) add(name, pairs, value)
     for (const [kind, count] of Object.entries(troubles ? countsByKind(troubles) : {})) {
       add(TROUBLE_METRIC, [...pairs, `kind="${kind}"`], count)
+    }
+    for (const [entry, count] of Object.entries(books ?? {})) {
+      add(isOpen(entry) ? OPEN_METRIC : BOOKS_METRIC, [...pairs, `entry="${entry}"`], count)
     }
   }
   return [...families]

@@ -3,6 +3,7 @@
  * each second, the snapshot file, the summary with the books. `logpipe run`, the demo and the tests
  * call it.
  */
+import { randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
@@ -131,6 +132,7 @@ async function runStarted(
   if (signal.aborted) stop()
   onStart?.(pipeline)
   let snapshot: SnapshotFile | null = null
+  const run = randomUUID()
   const status = statusTicker(pipeline, log)
   try {
     if (snapshotPath !== null) {
@@ -139,6 +141,7 @@ async function runStarted(
         clock: systemClock,
         read: () => runtimeMetrics(pipeline.stats(), performance.now() - startedMs),
         partitionLags: () => pipeline.stats().lag.partitions,
+        books: () => ({ run, entries: pipeline.stats().books }),
         troubles: () => pipeline.stats().troubles,
         patternCounts: () => pipeline.stats().patternCounts,
         onTrouble: (trouble) =>
@@ -277,8 +280,9 @@ export async function openEndpoint(
     metrics: async () => {
       const now = view()
       if (now === null) return ''
-      const { lag, patternCounts, troubles } = now.stats
-      return prometheusText(now.metrics, {}, { lags: lag.partitions, patternCounts, troubles })
+      const { lag, patternCounts, troubles, books } = now.stats
+      const more = { lags: lag.partitions, patternCounts, troubles, books }
+      return prometheusText(now.metrics, {}, more)
     },
     faults: () => {
       const now = view()

@@ -15,7 +15,7 @@ const DOWN = {
   text: 'Elasticsearch is down',
   since: '2026-12-01T00:00:00.000Z',
 }
-const CALM = { atMs: 0, troubles: [] }
+const CALM = { atMs: 0, troubles: [], books: null }
 
 test('rates come from two readings, and a counter that fell began anew', () => {
   const before = {
@@ -42,7 +42,11 @@ test('a pipeline is shown with its flow, its queues, and what is not as it shoul
     text: 'Elasticsearch is down: connect\u001B[31m ECONNREFUSED',
     since: '1970-01-01T00:00:03.000Z',
   }
-  const text = pipelineText('data/x.json', { atMs: 15_000, metrics, troubles: [trouble] }, rates)
+  const text = pipelineText(
+    'data/x.json',
+    { ...CALM, atMs: 15_000, metrics, troubles: [trouble] },
+    rates,
+  )
   assert.match(text, /^polled +85,000 +82\.3 MiB\/s +85,000$/m)
   assert.match(text, /^lag +12 records$/m)
   assert.match(text, /^counted +dead_letters 3$/m)
