@@ -62,10 +62,15 @@ async function openEndpoint(
     return await openMetricsServer({
       address: config.metricsListen,
       metrics: async () => {
-        const { workerId, pipelineId, metrics } = await sync.view()
+        const { workerId, pipelineId, metrics, troubles, books } = await sync.view()
         if (pipelineId === null) return ''
         return federatedMetricsText([
-          { labels: { worker: workerId, pipeline: pipelineId }, metrics },
+          {
+            labels: { worker: workerId, pipeline: pipelineId },
+            metrics,
+            troubles,
+            ...(books === null ? {} : { books }),
+          },
         ])
       },
       faults: () => sync.faults().map(log.redact),
@@ -77,6 +82,7 @@ async function openEndpoint(
 }
 
 function syncSettings(config: Config, env: CommandContext['env']): SyncSettings {
+  const dlq = env['DLQ'] ?? ''
   return {
     controlPlaneUrl: config.controlPlaneUrl,
     // Required: without one the options were refused.
@@ -93,6 +99,12 @@ function syncSettings(config: Config, env: CommandContext['env']): SyncSettings 
     // A refused document must not stop a pipeline that nobody sits at; a target of the operator's
     // own is left alone.
     homeVariables: (folder): Readonly<Record<string, string>> =>
-      (env['DLQ'] ?? '') === '' ? { DLQ: `file:${path.join(folder, 'dead_letters.ndjson')}` } : {},
+      dlq === '' ? { DLQ: `file:${lettersIn(folder)}` } : {},
+    lettersOf: (folder) => {
+      if (dlq === '') return lettersIn(folder)
+      return dlq.startsWith('file:') ? path.resolve(dlq.slice('file:'.length)) : null
+    },
   }
 }
+
+const lettersIn = (folder: string) => path.join(folder, 'dead_letters.ndjson')

@@ -1,5 +1,6 @@
 /**
  * `logpipe tap [PIPELINE]`: matches of a running pipeline as they come, through the control plane.
+ * What keeps the pipeline from its work is told beside them: a silent tap must not read as calm.
  */
 import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
@@ -12,7 +13,7 @@ import { counted } from '../core/text-table.ts'
 interface Pipeline {
   readonly id: number
   readonly name: string
-  readonly status: { readonly state: string }
+  readonly status: { readonly state: string; readonly reason: string | null }
 }
 
 interface Batch {
@@ -24,6 +25,8 @@ interface Batch {
 /** The control plane is away: pauses of a second, for half a minute. */
 const FAILURES_MAX = 30
 const RETRY_MS = 1000
+/** Heartbeats come once a second. */
+const LOOK_MS = 2000
 
 export async function tap(context: CommandContext, clock: Clock = systemClock): Promise<number> {
   const { config, operands } = resolve({ command: 'tap', args: context.args, env: context.env })
@@ -45,6 +48,7 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
   context.stderr.write(
     `matches of pipeline ${pipeline.id}, ${printable(pipeline.name)}; some of them\n`,
   )
+  const watching = tellStates({ context, api, clock, signal }, pipeline)
   for (let failures = 0; !signal.aborted;) {
     try {
       for await (const { event, data } of api.events(
@@ -59,14 +63,42 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
       if (++failures > FAILURES_MAX || !(error instanceof LogpipeError)) throw error
       if (failures === 1) context.stderr.write(`${printable(messageOf(error))}; trying again\n`)
     }
-    if (!signal.aborted) await pause(clock, signal)
+    if (!signal.aborted) await pause(clock, signal, RETRY_MS)
   }
+  await watching
   return 0
 }
 
-async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
+interface Watch {
+  readonly context: CommandContext
+  readonly api: ControlApi
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** One line for each change: degraded, and why; running again. */
+async function tellStates({ context, api, clock, signal }: Watch, first: Pipeline): Promise<void> {
+  let told = 'running'
+  for (let now = first; !signal.aborted;) {
+    const { state, reason } = now.status
+    const line = reason === null ? state : `${state}: ${printable(reason)}`
+    if (line !== told) context.stderr.write(`pipeline ${first.id} is ${line}\n`)
+    told = line
+    await pause(clock, signal, LOOK_MS)
+    if (signal.aborted) return
+    try {
+      now = (await api.get(`/api/pipelines/${first.id}`)) as Pipeline
+    } catch (error) {
+      // That the control plane is away is told by who reads the matches.
+      if (!(error instanceof LogpipeError)) throw error
+    }
+  }
+}
+
+async function pause(clock: Clock, signal: AbortSignal, ms: number): Promise<void> {
+  if (signal.aborted) return
   await new Promise<void>((resolve_) => {
-    const cancel = clock.after(RETRY_MS, resolve_)
+    const cancel = clock.after(ms, resolve_)
     signal.addEventListener(
       'abort',
       () => {

@@ -8,6 +8,7 @@ import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { readMetricsSnapshot, type MetricsSnapshot } from '../core/metrics-snapshot.ts'
 import { printable } from '../core/printable.ts'
+import type { Trouble } from '../core/trouble.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { refuseOperands, type CommandContext } from './context.ts'
@@ -114,7 +115,7 @@ function pipelineLook(file: string, clock: Clock): Look {
     const at = new Date(now.atMs).toISOString()
     return {
       text: pipelineText(file, now, rates),
-      data: { at, metrics: now.metrics, rates },
+      data: { at, metrics: now.metrics, rates, troubles: now.troubles },
     }
   }
 }
@@ -163,7 +164,8 @@ export function ratesBetween(before: MetricsSnapshot, now: MetricsSnapshot): Num
 }
 
 /** A pipeline on this machine. */
-export function pipelineText(file: string, { metrics }: MetricsSnapshot, rates: Numbers): string {
+export function pipelineText(file: string, snapshot: MetricsSnapshot, rates: Numbers): string {
+  const { metrics, troubles, atMs } = snapshot
   const rate = (name: string) => rates[`${name}_per_second`] ?? 0
   const now = (name: string) => metrics[name] ?? 0
   const total = (name: string) => COUNT.format(now(`${name}_total`))
@@ -188,9 +190,15 @@ export function pipelineText(file: string, { metrics }: MetricsSnapshot, rates: 
       `${formatBytes(now('es_spill_queue_bytes'))} in the spill`,
     `pool     free ${now('pool_free')}, ready ${now('pool_ready')}, ` +
       `in flight ${now('pool_in_flight')} of ${now('pool_total')}`,
-    `trouble  ${odd.length === 0 ? 'none' : odd.join(', ')}`,
+    ...(odd.length === 0 ? [] : [`counted  ${odd.join(', ')}`]),
+    `trouble  ${troubles.map((one) => troubleLine(one, atMs)).join('\n         ') || 'none'}`,
     '',
   ].join('\n')
+}
+
+/** `Elasticsearch is down: connect ECONNREFUSED (for 12.0 s)`. */
+function troubleLine({ text, since }: Pick<Trouble, 'text' | 'since'>, nowMs: number): string {
+  return `${printable(text)} (for ${formatDuration(Math.max(0, nowMs - Date.parse(since)))})`
 }
 
 const perSecond = (bytes: number) => `${formatBytes(bytes)}/s`
@@ -198,6 +206,7 @@ const perSecond = (bytes: number) => `${formatBytes(bytes)}/s`
 /** What the control plane answers, as far as it is shown. */
 interface FleetAnswers {
   readonly runtime: {
+    readonly at: string
     readonly fleet: { readonly rates: Numbers }
     readonly pipelines: readonly {
       readonly pipeline_id: number
@@ -209,7 +218,12 @@ interface FleetAnswers {
   readonly pipelines: readonly {
     readonly id: number
     readonly name: string
-    readonly status: { readonly state: string; readonly reason: string | null }
+    readonly status: {
+      readonly state: string
+      readonly reason: string | null
+      /** Absent: the control plane is of an older version. */
+      readonly reasons?: readonly (Trouble & { readonly worker_id: string })[]
+    }
   }[]
   readonly workers: {
     readonly items: readonly {
@@ -257,15 +271,19 @@ export function fleetText(url: string, { runtime, pipelines, workers }: FleetAns
       `${running.size} of ${pipelines.length} pipelines run`,
     '',
     textTable([heading, ...rows], new Set([0, 4, 5, 6, 7, 8, 9, 10])),
-    ...reasons(items),
+    ...reasons(items, Date.parse(runtime.at)),
   ].join('\n')
 }
 
-function reasons(items: FleetAnswers['pipelines']): string[] {
+/** One line for each thing that is wrong; where a pipeline has several, each with since when. */
+function reasons(items: FleetAnswers['pipelines'], nowMs: number): string[] {
   return items
-    .flatMap(({ id, name, status }) =>
-      status.reason === null ? [] : [`${id} ${printable(name)}: ${printable(status.reason)}`],
-    )
+    .flatMap(({ id, name, status: { reason, reasons: all = [] } }) => {
+      const of = `${id} ${printable(name)}`
+      const told = all.map((one) => `${of}: ${one.worker_id}: ${troubleLine(one, nowMs)}`)
+      const isToldByAll = reason !== null && all.some(({ text }) => reason.includes(text))
+      return [...(reason === null || isToldByAll ? [] : [`${of}: ${printable(reason)}`]), ...told]
+    })
     .concat('')
 }
 

@@ -5,6 +5,7 @@ import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Clock } from '../core/clock.ts'
 import { problemSchema } from '../core/control-api.ts'
 import type { AuditLog } from './audit.ts'
+import type { BooksStore } from './books-store.ts'
 import type { CommandQueue } from './commands.ts'
 import type { EsCollector } from './es-collector.ts'
 import type { Fleet, Heartbeat } from './fleet.ts'
@@ -25,11 +26,14 @@ export interface ControlContext {
   readonly commands: CommandQueue
   readonly tail: TailHub
   readonly history: History
+  readonly books: BooksStore
   readonly elasticsearch: EsCollector
   /** Snapshot of a pipeline on this machine; undefined: not looked for. */
   readonly runtimeMetricsPath: string | undefined
   /** Has the workers of a pipeline check what its new revision points at. */
   readonly check: (pipelineId: number) => void
+  /** A pipeline is gone from the database: nobody runs or counts it any more. */
+  readonly pipelineDeleted: (pipelineId: number) => void
   /** Told of what should not have happened. */
   readonly report: (error: unknown) => void
   /** Hears of every heartbeat, with the matches it brought: for metrics and the live tail. */

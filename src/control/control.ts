@@ -117,6 +117,7 @@ export async function startControl(
       stopTicking()
       try {
         context.history.flush()
+        context.books.flush()
         context.fleet.flush()
       } catch (error) {
         report(error)
@@ -155,7 +156,7 @@ function onceAMinute(clock: Clock, log: (text: string) => void): (error: unknown
 
 /** @returns what ends it. */
 function tickEverySecond(
-  { clock, fleet, history }: ControlContext,
+  { clock, fleet, history, books }: ControlContext,
   report: (error: unknown) => void,
 ): () => void {
   let cancel: () => void
@@ -164,6 +165,7 @@ function tickEverySecond(
     try {
       fleet.tick()
       history.tick()
+      books.tick()
     } catch (error) {
       report(error)
     }

@@ -343,6 +343,16 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX audit_by_pipeline ON audit (pipeline_id);
   `,
+  // 7: where the records of each pipeline went, by the home of a worker that counted them.
+  `
+  CREATE TABLE books (
+    pipeline_id INTEGER NOT NULL REFERENCES pipelines (id) ON DELETE CASCADE,
+    id          TEXT    NOT NULL,
+    entries     TEXT    NOT NULL,
+    updated_ms  INTEGER NOT NULL,
+    PRIMARY KEY (pipeline_id, id)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** From this version on secrets are sealed, in these tables; a row without any has {}. */

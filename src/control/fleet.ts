@@ -16,6 +16,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
+import type { Trouble } from '../core/trouble.ts'
 import type { PipelineStore } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
 import { schedule, type Schedule, type Shortage } from './scheduler.ts'
@@ -32,6 +33,8 @@ export interface Heartbeat {
   readonly failedRevision: number | null
   readonly error: { readonly message: string; readonly lines: readonly string[] } | null
   readonly metrics: Readonly<Record<string, number>>
+  /** What keeps its pipeline from its work. */
+  readonly troubles: readonly Trouble[]
   readonly deadLetters: number
   readonly pollMs: number
   /** Made anew at each start of sync: tells two processes of one name apart. */
@@ -336,7 +339,7 @@ export class Fleet {
     if (!entry.hasStrayed) this.#events.onStray?.(entry.record.id, pipelineId)
     entry.hasStrayed = true
     const nothing = { pipelineId: null, revision: null, failedRevision: null, deadLetters: 0 }
-    return { ...heartbeat, ...nothing, metrics: {} }
+    return { ...heartbeat, ...nothing, metrics: {}, troubles: [] }
   }
 
   #runs(id: string, before: number | null, after: number | null): void {

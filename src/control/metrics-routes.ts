@@ -3,11 +3,13 @@
  */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import { historySchema, runtimeSchema } from '../core/control-api.ts'
+import { booksSchema, historySchema, runtimeSchema } from '../core/control-api.ts'
+import { balanceOf, LOST_ENTRIES, NO_BOOKS } from '../core/live-books.ts'
 import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
 import { federatedMetricsText, type Reported } from '../metrics/prometheus.ts'
 import {
   digits,
+  idParam,
   mustPipeline,
   newRouter,
   NUMBER_MAX,
@@ -24,6 +26,7 @@ export function metricsRoutes(context: ControlContext): OpenAPIHono {
   addRuntime(router, context)
   addHistory(router, context)
   addElasticsearch(router, context)
+  addBooks(router, context)
   const scrape = prometheusText(context)
   router.get('/metrics', async (c) => {
     return c.body(await scrape(), 200, {
@@ -202,6 +205,35 @@ function addElasticsearch(router: OpenAPIHono, context: ControlContext): void {
   )
 }
 
+function addBooks(router: OpenAPIHono, context: ControlContext): void {
+  router.openapi(
+    createRoute({
+      method: 'get',
+      path: '/api/pipelines/{id}/books',
+      tags: ['metrics'],
+      summary: 'Where the records of a pipeline went, over all workers, revisions and restarts.',
+      description:
+        'sources = ends at any moment; pending are under way. What a process left unsettled at ' +
+        'its end is handed_on, and counted anew by the next.',
+      request: { params: idParam },
+      responses: {
+        200: {
+          description: 'The books; nought before a worker has reported any.',
+          content: { 'application/json': { schema: booksSchema } },
+        },
+        ...problems(404),
+      },
+    }),
+    (c) => {
+      const { id } = mustPipeline(context, c.req.valid('param').id)
+      const { entries, homes } = context.books.of(id) ?? { entries: NO_BOOKS, homes: 0 }
+      const lost = LOST_ENTRIES.reduce((sum, entry) => sum + entries[entry], 0)
+      const view = { pipeline_id: id, entries: { ...entries }, ...balanceOf(entries), lost }
+      return c.json({ ...view, processes: homes }, 200)
+    },
+  )
+}
+
 /** Of times, the longest: how far several workers are behind is how far the last of them is. */
 function sum(each: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   // Names come from workers: no name may reach Object.prototype.
@@ -254,15 +286,23 @@ export function prometheusText(context: ControlContext): () => Promise<string> {
   }
 }
 
-function workerText({ fleet }: ControlContext): string {
+function workerText({ fleet, pipelines, books }: ControlContext): string {
   const reports: Reported[] = []
+  for (const { id } of pipelines.wishes()) {
+    const sum = books.of(id)
+    if (sum !== null) reports.push({ labels: { pipeline: id }, metrics: {}, books: sum.entries })
+  }
   for (const { id, live, heartbeat } of fleet.all()) {
-    if (!live || heartbeat === null || heartbeat.pipelineId === null) continue
+    if (!live || heartbeat === null) continue
+    // Between two children it runs nothing, and tells of the crash of what it shall run.
+    const pipeline = heartbeat.pipelineId ?? fleet.assignment(id)
+    if (pipeline === null) continue
     // A worker may not speak for the control plane.
     const own = Object.entries(heartbeat.metrics).filter(([name]) => !name.startsWith('logpipe_'))
     reports.push({
-      labels: { worker: id, pipeline: heartbeat.pipelineId },
+      labels: { worker: id, pipeline },
       metrics: Object.fromEntries(own),
+      troubles: heartbeat.troubles,
     })
   }
   return federatedMetricsText(reports)

@@ -165,7 +165,7 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
         throw new Problem(409, `Pipeline ${pipeline.id} is running${who}: stop it first.`)
       }
       pipelines.delete(pipeline.id)
-      context.fleet.pipelineDeleted(pipeline.id)
+      context.pipelineDeleted(pipeline.id)
       return c.body(null, 204)
     },
   )

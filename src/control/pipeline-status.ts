@@ -7,10 +7,12 @@
  *   pending   wanted, and no worker is there for it; the reason says why
  *   starting  wanted and assigned; no child runs yet
  *   running   as wanted, or with fewer replicas than wanted (the reason says so)
- *   degraded  something runs, but not as wanted: a child crashes, or an older revision runs
+ *   degraded  something runs, but not as wanted: it is kept from its work (core/trouble.ts), a
+ *             child crashes, or an older revision runs
  *   failed    nothing runs, because the child crashes again and again
  */
 import type { PipelineState, PipelineStatus } from '../core/control-api.ts'
+import { troubleSentence } from '../core/trouble.ts'
 import type { Command, CommandQueue } from './commands.ts'
 import type { Fleet, WorkerNow } from './fleet.ts'
 import type { Pipeline } from './pipeline-store.ts'
@@ -22,12 +24,14 @@ export function pipelineStatus(
 ): PipelineStatus {
   const workers = pipeline.enabled ? fleet.assignedTo(pipeline.id) : fleet.running(pipeline.id)
   const check = commands.latest(pipeline.id, 'check')
+  const reasons = reasonsOf(pipeline.id, workers)
   const { state, reason } = pipeline.enabled
-    ? enabledState(pipeline, workers, fleet.shortage(pipeline.id))
-    : { state: workers.length > 0 ? ('stopping' as const) : ('stopped' as const), reason: null }
+    ? enabledState(pipeline, workers, fleet.shortage(pipeline.id), reasons)
+    : disabledState(workers, reasons)
   return {
     state,
     reason: TELLS_CHECK.has(state) ? withCheck(reason, check) : reason,
+    reasons: reasons.slice(0, REASONS_MAX),
     workers: workers.map(({ id, live, heartbeat }) => ({
       id,
       state: live ? (heartbeat?.state ?? 'unknown') : 'lost',
@@ -59,10 +63,41 @@ function checkView(check: Command): PipelineStatus['check'] {
   }
 }
 
+type Reasons = PipelineStatus['reasons']
+
+/** Of a list of many pipelines; who needs more asks the workers. */
+const REASONS_MAX = 20
+
+function reasonsOf(id: number, workers: readonly WorkerNow[]): Reasons {
+  // Between two children a worker runs nothing: what it says then is of what it shall run.
+  return workers.flatMap(({ id: workerId, live, heartbeat }) =>
+    live && heartbeat !== null && (heartbeat.pipelineId ?? id) === id
+      ? heartbeat.troubles.map((trouble) => ({ worker_id: workerId, ...trouble }))
+      : [],
+  )
+}
+
+/** In one sentence; null: nothing keeps it from its work. */
+function sentenceOf(reasons: Reasons): string | null {
+  return troubleSentence(
+    reasons.map(({ worker_id: worker, text }) => ({ text: `${worker}: ${text}` })),
+  )
+}
+
+function disabledState(
+  workers: readonly WorkerNow[],
+  reasons: Reasons,
+): { readonly state: PipelineState; readonly reason: string | null } {
+  // A drain that does not end has its reason, too.
+  if (workers.length > 0) return { state: 'stopping', reason: sentenceOf(reasons) }
+  return { state: 'stopped', reason: null }
+}
+
 function enabledState(
   { id, revision }: Pick<Pipeline, 'id' | 'revision'>,
   workers: readonly WorkerNow[],
   shortage: { readonly runningCount: number; readonly reason: string } | undefined,
+  reasons: Reasons,
 ): { readonly state: PipelineState; readonly reason: string | null } {
   if (shortage?.runningCount === 0) return { state: 'pending', reason: shortage.reason }
   const live = workers.filter((worker) => worker.live)
@@ -78,6 +113,8 @@ function enabledState(
     const nothingRuns = runs.length === 0 && heartbeat?.state === 'crash_loop'
     return { state: nothingRuns ? 'failed' : 'degraded', reason: message }
   }
+  const wrong = sentenceOf(reasons)
+  if (wrong !== null) return { state: 'degraded', reason: wrong }
   const reason = shortage?.reason ?? null
   if (runs.length === 0) return { state: 'starting', reason }
   const older = runs.find(({ heartbeat }) => heartbeat?.revision !== revision)

@@ -95,6 +95,11 @@ export function viewSchema(fields: PipelineFields) {
         properties: {
           state: { type: 'string', enum: [...PIPELINE_STATES] },
           reason: { type: ['string', 'null'] },
+          reasons: {
+            type: 'array',
+            items: { type: 'object' },
+            description: 'What keeps it from its work: worker_id, kind, place, text, since.',
+          },
           workers: { type: 'array', items: { type: 'object' } },
           check: { type: ['object', 'null'] },
         },

@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts'
 import { AuditLog } from './audit.ts'
 import { workersOf } from './command-routes.ts'
 import { CommandQueue } from './commands.ts'
+import { BooksStore } from './books-store.ts'
 import type { ControlContext } from './control-context.ts'
 import type { ControlDatabase } from './database.ts'
 import { EsCollector, type Fetch } from './es-collector.ts'
@@ -33,6 +34,7 @@ export function contextOf(
 ): ControlContext {
   const commands = new CommandQueue(clock)
   const pipelines = new PipelineStore(db, box)
+  const books = new BooksStore(db, clock)
   const history = new History(new HistoryStore(db), clock)
   const order = (workerId: string, pipelineId: number, kind: 'check' | 'tail'): void => {
     const tailMs = 2 * TAIL_RENEW_MS
@@ -60,10 +62,15 @@ export function contextOf(
     commands,
     tail,
     history,
+    books,
     elasticsearch: new EsCollector(fetch, clock),
     runtimeMetricsPath: settings.runtimeMetricsPath,
     check(pipelineId) {
       for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'check')
+    },
+    pipelineDeleted(pipelineId) {
+      fleet.pipelineDeleted(pipelineId)
+      books.pipelineDeleted(pipelineId)
     },
     report,
     onHeartbeat(workerId, heartbeat, entries) {

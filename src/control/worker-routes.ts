@@ -14,6 +14,8 @@ import {
   type HeartbeatBody,
   type WorkerView,
 } from '../core/control-api.ts'
+import { booksIn } from '../core/live-books.ts'
+import { troublesIn } from '../core/trouble.ts'
 import { WORKER_ID_CHARS_MAX, WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import { type Command, RESULT_BYTES_MAX } from './commands.ts'
 import { type ControlContext, newRouter, pageLimit, problems } from './control-context.ts'
@@ -190,6 +192,7 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
         context.commands.finish(id, { id: commandId, ok: ok && fits, result: kept })
       }
       if (heartbeat !== null) context.onHeartbeat(id, heartbeat, body.tail)
+      takeBooks(context, id, body)
       const commands = context.commands.take(id).map(commandView)
       const assignment = assignmentOf(context, id)
       const leftovers = leftoversOf(context, id, body)
@@ -198,7 +201,21 @@ function addHeartbeat(router: OpenAPIHono, context: ControlContext): void {
   )
 }
 
-/** Of a worker's last words; with its metrics it takes 48 KB at most, and the fleet 48 MB. */
+/** Only about pipelines that this worker was given, as everything else that it says. */
+function takeBooks(context: ControlContext, id: string, body: HeartbeatBody): void {
+  for (const { pipeline_id: pipelineId, id: home, entries } of body.books) {
+    const books = booksIn(entries)
+    if (books === null || !context.fleet.wasGiven(id, pipelineId)) continue
+    try {
+      context.books.report(pipelineId, home, books, pipelineId !== body.pipeline_id)
+    } catch (error) {
+      // A full disk, say: the worker must be heard all the same, and what is in memory stays.
+      context.report(error)
+    }
+  }
+}
+
+/** Of a worker's last words; with all it says it takes 64 KB at most, and the fleet 64 MB. */
 const LAST_WORDS_CHARS_MAX = 16_384
 
 /** The last lines that fit: how it ended stands there. */
@@ -217,6 +234,7 @@ function heartbeatOf(body: HeartbeatBody): Heartbeat {
     failedRevision: body.failed_revision,
     error: body.error && { ...body.error, lines: lastLines(body.error.lines) },
     metrics: body.metrics,
+    troubles: troublesIn(body.troubles),
     deadLetters: body.dead_letters,
     pollMs: body.poll_ms,
     instance: body.instance,
@@ -305,6 +323,7 @@ function workerView(context: ControlContext, worker: WorkerNow): WorkerView {
             pinned: worker.pinned,
           },
     metrics: { ...heartbeat?.metrics },
+    troubles: [...(heartbeat?.troubles ?? [])],
     dead_letters: heartbeat?.deadLetters ?? 0,
     poll_ms: worker.pollMs,
     version: heartbeat?.version ?? null,

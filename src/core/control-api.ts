@@ -9,6 +9,7 @@
  * is parsed. What a heartbeat may lack has a default.
  */
 import { z } from 'zod'
+import { type Trouble, TROUBLE_CHARS_MAX, TROUBLE_KIND, TROUBLES_MAX } from './trouble.ts'
 import {
   METRIC_NAME,
   SNAPSHOT_METRICS_MAX,
@@ -37,6 +38,22 @@ const texts = z.record(z.string(), z.string())
 const numbers = z.record(z.string(), z.number())
 const faultSchema = z.object({ message: z.string(), lines: z.array(z.string()) })
 
+/** Pipelines of which one heartbeat tells the books, and entries of each. */
+const BOOKS_MAX = 32
+const BOOK_ENTRIES_MAX = 64
+
+/** What keeps a pipeline from its work (trouble.ts). */
+const troubleShape = {
+  kind: z.string().regex(TROUBLE_KIND).meta({
+    description: 'As in the label `kind` of the metric pipeline_trouble.',
+  }),
+  place: z.string().max(TROUBLE_CHARS_MAX).nullable().meta({
+    description: 'An index, or a topic with its partition; null: everywhere.',
+  }),
+  text: z.string().max(TROUBLE_CHARS_MAX),
+  since: z.string().max(40),
+}
+
 /** What a worker says when it calls. */
 export const heartbeatSchema = z
   .object({
@@ -64,8 +81,28 @@ export const heartbeatSchema = z
       .record(z.string().regex(METRIC_NAME), z.number())
       .refine((metrics) => Object.keys(metrics).length <= SNAPSHOT_METRICS_MAX, 'too many metrics')
       .default({}),
+    troubles: z.array(z.object(troubleShape)).max(TROUBLES_MAX).default([]).meta({
+      description: 'What keeps the pipeline from its work now.',
+    }),
     tail: z.array(z.string().max(TAIL_CHARS_MAX)).max(TAIL_ENTRIES_MAX).default([]),
-    dead_letters: count.default(0),
+    dead_letters: count.default(0).meta({ description: 'In the files of its pipeline now.' }),
+    books: z
+      .array(
+        z.object({
+          pipeline_id: count,
+          id: z.string().regex(/^[\w-]{1,64}$/),
+          entries: z
+            .record(z.string().regex(METRIC_NAME), count)
+            .refine((entries) => Object.keys(entries).length <= BOOK_ENTRIES_MAX, 'too many'),
+        }),
+      )
+      .max(BOOKS_MAX)
+      .default([])
+      .meta({
+        description:
+          'Sums over all children that the worker has had, of what runs and what ended lately. ' +
+          'Each replaces the report of the same id.',
+      }),
     leftovers: count.nullable().default(null).meta({
       description:
         'The pipeline whose spill waits, since a restart of sync, for secrets to be sent with.',
@@ -139,6 +176,7 @@ export const workerSchema = z
       })
       .nullable(),
     metrics: numbers,
+    troubles: z.array(z.object(troubleShape)),
     dead_letters: z.number().int(),
     poll_ms: z.number().int(),
     version: z.string().nullable(),
@@ -181,6 +219,8 @@ export interface PipelineStatus {
   readonly state: PipelineState
   /** What a person should know; null when there is nothing to say. */
   readonly reason: string | null
+  /** What keeps it from its work now, by worker; REASONS_MAX at most. */
+  readonly reasons: readonly ({ readonly worker_id: string } & Trouble)[]
   readonly workers: readonly {
     readonly id: string
     readonly state: string
@@ -217,6 +257,18 @@ export const runtimeSchema = z.object({
     .meta({ description: 'A pipeline on this machine without a worker.' }),
 })
 export type Runtime = z.infer<typeof runtimeSchema>
+
+export const booksSchema = z
+  .object({
+    pipeline_id: z.number().int(),
+    entries: numbers.meta({ description: 'Records and documents by what became of them.' }),
+    sources: z.number().int().meta({ description: 'carried_in + fetched.' }),
+    ends: z.number().int().meta({ description: 'The sum of all entries but these and the lost.' }),
+    lost: z.number().int(),
+    processes: z.number().int().meta({ description: 'Homes of workers that the sum is over.' }),
+  })
+  .meta({ id: 'Books' })
+export type BooksView = z.infer<typeof booksSchema>
 
 export const historySchema = z.object({
   pipeline_id: z.number().int(),

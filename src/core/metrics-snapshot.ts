@@ -3,6 +3,8 @@
  * read it: the control plane on the same machine, and sync in the home of its child.
  */
 import { open } from 'node:fs/promises'
+import { type RunBooks, runBooksIn } from './live-books.ts'
+import { type Trouble, troublesIn } from './trouble.ts'
 import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from './worker-wire.ts'
 
 /** Older than this, whoever wrote it has stopped. */
@@ -13,6 +15,10 @@ const BYTES_MAX = 262_144
 export interface MetricsSnapshot {
   readonly atMs: number
   readonly metrics: Readonly<Record<string, number>>
+  /** What keeps the pipeline from its work. */
+  readonly troubles: readonly Trouble[]
+  /** Null: an older version wrote it. */
+  readonly books: RunBooks | null
 }
 
 /**
@@ -27,7 +33,14 @@ export async function readMetricsSnapshot(
     await using handle = await open(file)
     const { mtimeMs, size } = await handle.stat()
     if (size > BYTES_MAX || nowMs - mtimeMs > FRESH_MS) return undefined
-    return { atMs: mtimeMs, metrics: numbersOf(JSON.parse(await handle.readFile('utf8'))) }
+    const snapshot: unknown = JSON.parse(await handle.readFile('utf8'))
+    const { troubles, books } = Object(snapshot) as Readonly<Record<string, unknown>>
+    return {
+      atMs: mtimeMs,
+      metrics: numbersOf(snapshot),
+      troubles: troublesIn(troubles),
+      books: runBooksIn(books),
+    }
   } catch {
     // Nobody has to run a pipeline here; a snapshot cut short is replaced within the second.
     return undefined

@@ -4,6 +4,8 @@
  * A registry for each scrape: nothing is kept between two, so nothing can go stale.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
+import { type LiveBooks, OPEN_ENTRIES } from '../core/live-books.ts'
+import { countsByKind, type Trouble } from '../core/trouble.ts'
 import { PATTERN_METRIC, type PatternCount } from './pattern-counts.ts'
 import {
   PARTITION_METRICS,
@@ -20,8 +22,17 @@ export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8
 export function prometheusText(
   metrics: RuntimeMetrics,
   labels: Readonly<Record<string, string>>,
-  partitionLags: readonly PartitionLag[] = [],
-  patternCounts: readonly PatternCount[] = [],
+  {
+    lags = [],
+    patternCounts = [],
+    troubles = [],
+    books,
+  }: {
+    readonly lags?: readonly PartitionLag[]
+    readonly patternCounts?: readonly PatternCount[]
+    readonly troubles?: readonly Trouble[]
+    readonly books?: LiveBooks
+  } = {},
 ): Promise<string> {
   const registry = new Registry()
   for (const [name, help] of Object.entries(RUNTIME_METRICS)) {
@@ -31,10 +42,56 @@ export function prometheusText(
     if (name.endsWith('_total')) new Counter(options).inc(labels, value)
     else new Gauge(options).set(labels, value)
   }
-  if (partitionLags.length > 0) addPartitionLags(registry, labels, partitionLags)
+  addTroubles(registry, labels, troubles)
+  if (books !== undefined) addBooks(registry, labels, books)
+  if (lags.length > 0) addPartitionLags(registry, labels, lags)
   if (patternCounts.length > 0) addPatternCounts(registry, labels, patternCounts)
   return registry.metrics()
 }
+
+/** The gauge of trouble, with a series for each kind: 0 where all is well. */
+export const TROUBLE_METRIC = 'pipeline_trouble'
+const TROUBLE_HELP = 'How much keeps the pipeline from its work now, by kind; 0: nothing.'
+
+function addTroubles(
+  registry: Registry,
+  labels: Readonly<Record<string, string>>,
+  troubles: readonly Trouble[],
+): void {
+  const labelNames = [...Object.keys(labels), 'kind']
+  const gauge = new Gauge({
+    name: TROUBLE_METRIC,
+    help: TROUBLE_HELP,
+    labelNames,
+    registers: [registry],
+  })
+  for (const [kind, count] of Object.entries(countsByKind(troubles))) {
+    gauge.set({ ...labels, kind }, count)
+  }
+}
+
+/** The books: what only grows, and what is open now. */
+const BOOKS_METRIC = 'pipeline_books_total'
+const OPEN_METRIC = 'pipeline_books_open'
+
+function addBooks(
+  registry: Registry,
+  labels: Readonly<Record<string, string>>,
+  books: LiveBooks,
+): void {
+  const labelNames = [...Object.keys(labels), 'entry']
+  const registers = [registry]
+  const help = 'Where the records went: fetched + carried_in are the sum of all others.'
+  const counter = new Counter({ name: BOOKS_METRIC, help, labelNames, registers })
+  const openHelp = 'Records that are under way, or in the spill with committed offsets.'
+  const gauge = new Gauge({ name: OPEN_METRIC, help: openHelp, labelNames, registers })
+  for (const [entry, count] of Object.entries(books)) {
+    if (isOpen(entry)) gauge.set({ ...labels, entry }, count)
+    else counter.inc({ ...labels, entry }, count)
+  }
+}
+
+const isOpen = (entry: string) => OPEN_ENTRIES.some((open) => open === entry)
 
 /** Of the metrics product line: a series for each pattern in each partition. */
 function addPatternCounts(
@@ -76,17 +133,27 @@ export interface Reported {
   readonly labels: Readonly<Record<string, string | number>>
   /** At most SNAPSHOT_METRICS_MAX of them; a name that ends in _total is a counter. */
   readonly metrics: Readonly<Record<string, number>>
+  /** Absent: nothing is known of it. */
+  readonly troubles?: readonly Trouble[]
+  readonly books?: LiveBooks
 }
 
 /** Every line of one metric stands together, under its type, as the format asks. */
 export function federatedMetricsText(reports: readonly Reported[]): string {
   const families = new Map<string, string[]>()
-  for (const { labels, metrics } of reports) {
+  for (const { labels, metrics, troubles, books } of reports) {
     const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value}"`)
-    for (const [name, value] of Object.entries(metrics)) {
+    const add = (name: string, labelled: readonly string[], value: number) => {
       const lines = families.get(name) ?? []
-      lines.push(`${name}{${pairs.join(',')}} ${value}`)
+      lines.push(`${name}{${labelled.join(',')}} ${value}`)
       families.set(name, lines)
+    }
+    for (const [name, value] of Object.entries(metrics)) add(name, pairs, value)
+    for (const [kind, count] of Object.entries(troubles ? countsByKind(troubles) : {})) {
+      add(TROUBLE_METRIC, [...pairs, `kind="${kind}"`], count)
+    }
+    for (const [entry, count] of Object.entries(books ?? {})) {
+      add(isOpen(entry) ? OPEN_METRIC : BOOKS_METRIC, [...pairs, `entry="${entry}"`], count)
     }
   }
   return [...families]

@@ -4,15 +4,16 @@
  * {partition: value}}.
  *
  * Atomic: written to a file beside it, then renamed, so a reader never sees half of one. Readable
- * by all (0644): it holds counts, no record. What cannot be written (a full disk) is no reason to
- * stop a pipeline:
- * the trouble is told once, and its end once.
+ * by all (0644): it holds counts, `books` and what is wrong (`troubles`), no record. What cannot be
+ * written (a full disk) is no reason to stop a pipeline: that is told once, and its end once.
  *
  * Bound. One write at a time; a second in which the last one has not ended is skipped.
  */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
+import type { RunBooks } from '../core/live-books.ts'
+import type { Trouble } from '../core/trouble.ts'
 import { PATTERN_METRIC, type PatternCount } from './pattern-counts.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { PARTITION_METRICS, type PartitionLag, type RuntimeMetrics } from './runtime-metrics.ts'
@@ -24,6 +25,10 @@ export interface SnapshotFileOptions {
   readonly partitionLags: () => readonly PartitionLag[]
   /** Of the metrics product line. */
   readonly patternCounts?: () => readonly PatternCount[]
+  /** Where its records went; `run` tells one process from another. */
+  readonly books?: () => RunBooks
+  /** What keeps the pipeline from its work now. */
+  readonly troubles?: () => readonly Trouble[]
   readonly clock: Clock
   /** Told when writing begins to fail, and with null when it works again. */
   readonly onTrouble: (trouble: string | null) => void
@@ -89,9 +94,9 @@ export async function openSnapshotFile(options: SnapshotFileOptions): Promise<Sn
   }
 }
 
-/** Numbers only, and when they were read; what is not known is left out. */
+/** Numbers, when they were read, and what is wrong; what is not known is left out. */
 function snapshotJson(options: SnapshotFileOptions): string {
-  const { read, partitionLags, patternCounts, clock } = options
+  const { read, partitionLags, patternCounts, books, troubles, clock } = options
   const known = Object.entries(read()).filter(([, value]) => value !== null)
   const at = new Date(clock.wallMs()).toISOString()
   const lags = partitionLags().slice(0, PARTITIONS_MAX)
@@ -100,7 +105,11 @@ function snapshotJson(options: SnapshotFileOptions): string {
     .filter(([, values]) => Object.keys(values).length > 0)
   const counts = patternCounts?.() ?? []
   if (counts.length > 0) nested.push([PATTERN_METRIC, byPattern(counts.slice(0, SERIES_MAX))])
-  return `${JSON.stringify({ at, ...Object.fromEntries([...known, ...nested]) })}\n`
+  const state = {
+    ...(books === undefined ? {} : { books: books() }),
+    ...(troubles === undefined ? {} : { troubles: troubles() }),
+  }
+  return `${JSON.stringify({ at, ...Object.fromEntries([...known, ...nested]), ...state })}\n`
 }
 
 type ByTopic = Readonly<Record<string, Readonly<Record<string, number>>>>

@@ -7,6 +7,7 @@
  *
  * Bound. At most PARTITION_LINES_MAX partitions are listed in the text; the JSON has all.
  */
+import { booksOf, type LiveBooks } from '../core/live-books.ts'
 import { tableLines } from '../core/text-table.ts'
 import {
   DESTINATIONS,
@@ -90,6 +91,25 @@ function verdictLines({ imbalances, pending }: Statement): string[] {
 /** 1234567 -> "1,234,567", whatever the locale. */
 function grouped(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** The same as a flat row, while they are open. */
+export function liveBooks({ total, pending }: Statement): LiveBooks {
+  const filtered = FILTER_REASONS.reduce(
+    (sum, reason) => sum + total.count(`filtered(${reason})`),
+    0,
+  )
+  const dropped = DROP_REASONS.reduce((sum, reason) => sum + total.count(`dropped(${reason})`), 0)
+  const counts: Partial<LiveBooks> = {
+    ...Object.fromEntries(PLAIN_ENTRIES.map((entry) => [entry, total.count(entry)])),
+    ...Object.fromEntries(
+      LOST_REASONS.map((reason) => [`lost_${reason}`, total.lost(reason).count]),
+    ),
+    filtered,
+    dropped,
+    pending,
+  }
+  return booksOf((entry) => counts[entry] ?? 0)
 }
 
 interface BookJson {

@@ -33,6 +33,7 @@ import { outcomesOf, type PipelineResult, type PipelineStats, RecordTimes } from
 import type { ToFilter } from '../filter/filter-messages.ts'
 import { type FromThread, IngressStates, SharedMemory, ThreadRows, Threads } from './threads.ts'
 import { idPrefixOf, TopicWatch } from './topic-identity.ts'
+import { Troubles } from './troubles.ts'
 
 /** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
@@ -71,6 +72,7 @@ export class Pipeline {
   readonly #times = new RecordTimes()
   readonly #lags = new LagMeter()
   readonly #ingress: IngressStates
+  readonly #troubles: Troubles
   /** What its end waits for. */
   readonly #awaited = new Set<() => void>()
   #isStopping = false
@@ -82,6 +84,7 @@ export class Pipeline {
     this.#settings = settings
     this.#ingress = new IngressStates(settings.kafka.properties.length, () => performance.now())
     this.#log = deps.log
+    this.#troubles = new Troubles(systemClock, deps.log.redact)
     this.#topics = new TopicWatch(settings.output, (notice) => deps.log.info(notice))
     this.#notices = new Notices(deps.log, settings.kafka, () => performance.now())
     this.#bridge = bridge
@@ -144,16 +147,19 @@ export class Pipeline {
   }
 
   stats(): PipelineStats {
+    const sink = this.#output.sink.gauges()
+    const kafka = this.#ingress.kafka()
     return {
       ...outcomesOf(this.#statement()),
       counters: this.#shared.counters.read(),
       slots: this.#shared.slots.counts(),
-      sink: this.#output.sink.gauges(),
+      sink,
       patternCounts: this.#output.counts?.() ?? [],
       lag: this.#lags.report,
       replayRecords: replayRecords(this.#settings),
       ...this.#times.stats(),
-      ...this.#ingress.kafka(),
+      ...kafka,
+      troubles: this.#troubles.look({ ...kafka, sink }),
       isStopping: this.#isStopping,
     }
   }

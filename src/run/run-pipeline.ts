@@ -3,6 +3,7 @@
  * each second, the snapshot file, the summary with the books. `logpipe run`, the demo and the tests
  * call it.
  */
+import { randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
@@ -18,6 +19,7 @@ import { isFull } from '../core/disk.ts'
 import { Pipeline } from './pipeline.ts'
 import type { PipelineSettings } from './settings.ts'
 import { type PipelineResult, type PipelineStats, statusLines, statusOf } from './status.ts'
+import { isOfKafka, sightings } from './troubles.ts'
 
 const STATUS_EVERY_MS = 1000
 /** Between two looks at a full disk. */
@@ -130,6 +132,7 @@ async function runStarted(
   if (signal.aborted) stop()
   onStart?.(pipeline)
   let snapshot: SnapshotFile | null = null
+  const run = randomUUID()
   const status = statusTicker(pipeline, log)
   try {
     if (snapshotPath !== null) {
@@ -138,6 +141,8 @@ async function runStarted(
         clock: systemClock,
         read: () => runtimeMetrics(pipeline.stats(), performance.now() - startedMs),
         partitionLags: () => pipeline.stats().lag.partitions,
+        books: () => ({ run, entries: pipeline.stats().books }),
+        troubles: () => pipeline.stats().troubles,
         patternCounts: () => pipeline.stats().patternCounts,
         onTrouble: (trouble) =>
           log.warn(trouble === null ? 'the metrics snapshot is written again' : trouble),
@@ -275,7 +280,9 @@ export async function openEndpoint(
     metrics: async () => {
       const now = view()
       if (now === null) return ''
-      return prometheusText(now.metrics, {}, now.stats.lag.partitions, now.stats.patternCounts)
+      const { lag, patternCounts, troubles, books } = now.stats
+      const more = { lags: lag.partitions, patternCounts, troubles, books }
+      return prometheusText(now.metrics, {}, more)
     },
     faults: () => {
       const now = view()
@@ -286,7 +293,10 @@ export async function openEndpoint(
   return server
 }
 
-/** What is down, each in one line; none: the pipeline does its work. */
+/**
+ * What is down, each in one line; none: the pipeline does its work. One partition that stands still
+ * is no reason to take the process out of service: the others go on.
+ */
 export function faultsOf(
   stats: Pick<
     PipelineStats,
@@ -294,14 +304,8 @@ export function faultsOf(
   > | null,
 ): readonly string[] {
   if (stats === null) return ['starting']
-  const { groupFault, canReachKafka, waiting, isStopping, sink } = stats
-  return [
-    ...(isStopping ? ['stopping'] : []),
-    ...(groupFault === null ? [] : [`kafka: ${groupFault}`]),
-    ...(canReachKafka ? [] : ['kafka: no broker can be reached']),
-    ...waiting.map(
-      ({ topic, partition, problem }) => `kafka: ${topic} [${partition}] is not read: ${problem}`,
-    ),
-    ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
-  ]
+  const faults = sightings({ ...stats, stuck: [] }).map(
+    ({ kind, text }) => `${isOfKafka(kind) ? 'kafka' : 'output'}: ${text}`,
+  )
+  return [...(stats.isStopping ? ['stopping'] : []), ...faults]
 }

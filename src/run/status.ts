@@ -9,11 +9,14 @@
  */
 import process from 'node:process'
 import type { LogpipeError } from '../core/errors.ts'
+import type { LiveBooks } from '../core/live-books.ts'
+import type { Trouble } from '../core/trouble.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import type { LagReport } from '../metrics/lag-meter.ts'
 import type { PatternCount } from '../metrics/pattern-counts.ts'
 import type { Statement } from '../offsets/books.ts'
+import { liveBooks } from '../offsets/books-text.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
 import type { SinkGauges } from '../sink/sink.ts'
@@ -258,6 +261,8 @@ export interface PipelineStats {
   /** Partitions that stand still although their log goes on. */
   readonly stuck: readonly StuckPartition[]
   readonly isStopping: boolean
+  /** What keeps it from its work now, whatever keeps everything from it first. */
+  readonly troubles: readonly Trouble[]
   /**
    * Results of partitions that had been given away, dead letters, and documents that an ingest
    * pipeline dropped: sums since the start.
@@ -265,6 +270,8 @@ export interface PipelineStats {
   readonly fenced: number
   readonly deadLetters: number
   readonly pipelineDropped: number
+  /** Where every record went, as far as it went. */
+  readonly books: LiveBooks
   /**
    * When the first record came (monotonic ns), and the CPU time of the process until then; null
    * before.
@@ -275,10 +282,12 @@ export interface PipelineStats {
 }
 
 /** What of the books is a metric. */
-export function outcomesOf({
-  total,
-}: Statement): Pick<PipelineStats, 'fenced' | 'deadLetters' | 'pipelineDropped'> {
+export function outcomesOf(
+  statement: Statement,
+): Pick<PipelineStats, 'fenced' | 'deadLetters' | 'pipelineDropped' | 'books'> {
+  const { total } = statement
   return {
+    books: liveBooks(statement),
     fenced: total.count('fenced'),
     deadLetters: total.count('dead_lettered'),
     pipelineDropped: total.count('pipeline_dropped'),

@@ -134,6 +134,7 @@ export class BatchQueue {
       rejected429: 0,
       replaying: false,
       trouble,
+      troubles: trouble === null ? [] : [{ kind: 'output_failed', place: null, text: trouble }],
     }
   }
 

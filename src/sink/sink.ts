@@ -12,6 +12,8 @@
  * slot's worth.
  */
 
+import type { Sighting } from '../core/trouble.ts'
+
 /** How an output signs in, where it does. */
 export type Auth =
   | { readonly kind: 'none' }
@@ -96,6 +98,8 @@ export interface SinkGauges {
   readonly replaying: boolean
   /** What is wrong now, in one line; null when all is well. */
   readonly trouble: string | null
+  /** The same one by one. */
+  readonly troubles: readonly Sighting[]
 }
 
 /** Of an output that holds nothing, and has written nothing yet. */
@@ -109,6 +113,7 @@ export const NOTHING_HELD: SinkGauges = {
   rejected429: 0,
   replaying: false,
   trouble: null,
+  troubles: [],
 }
 
 export interface Sink {

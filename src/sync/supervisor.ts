@@ -17,6 +17,7 @@
 import { backoffMs, type BackoffTimes } from '../core/backoff.ts'
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
+import type { MetricsSnapshot } from '../core/metrics-snapshot.ts'
 import { runsTheSame, type Assignment } from './assignment.ts'
 import { exitText, type Child, type ChildEvents, type Exit } from './child.ts'
 import type { ChildIdentity, Home, SavedState } from './home.ts'
@@ -26,6 +27,7 @@ import { type Processes, isRunning } from './processes.ts'
 type SupervisorState = 'idle' | 'starting' | 'running' | 'stopping' | 'backoff' | 'crash_loop'
 
 interface SupervisorStatus {
+  /** Between crashes one word, `backoff` or `crash_loop`, until a child has read something. */
   readonly state: SupervisorState
   readonly pid: number | null
   readonly pipelineId: number | null
@@ -53,10 +55,13 @@ interface Run {
   /** Replaced by a later revision that is the same for the child. */
   assignment: Assignment
   exit: Exit | undefined
+  readonly startedMs: number
 }
 
 /** Alive for so long, a child counts as running. */
 const STARTED_MS = 2000
+/** Of its time, and of how long the child had run then. */
+const SNAPSHOT_ROUNDING_MS = 500
 /** Alive for so long, its revision has shown that it works. */
 export const HEALTHY_MS = 30_000
 const CRASHES_MAX = 5
@@ -83,6 +88,9 @@ export class Supervisor {
   #state: SupervisorState = 'idle'
   #running: Run | null = null
   #crashCount = 0
+  /** What it is between crashes; null: none, or a child has read something since. */
+  #afterCrashes: 'backoff' | 'crash_loop' | null = null
+  #crashedMs = 0
   #error: SupervisorStatus['error'] = null
   readonly #closing = new AbortController()
   #wake: (() => void) | undefined
@@ -113,6 +121,7 @@ export class Supervisor {
     // A revision that changes nothing for the child is taken over, with what is known of it.
     if (!same) {
       this.#crashCount = 0
+      this.#afterCrashes = null
       this.#failed = null
       this.#error = null
     } else if (this.#failed !== null) this.#failed = assignment
@@ -131,13 +140,33 @@ export class Supervisor {
   status(): SupervisorStatus {
     const shown = this.#running?.assignment ?? null
     return {
-      state: this.#state,
+      state: this.#shownState,
       pid: this.#running?.child.pid ?? null,
       pipelineId: shown?.pipelineId ?? null,
       revision: shown?.revision ?? null,
       failedRevision: this.#failed?.revision ?? null,
       error: this.#error,
     }
+  }
+
+  /**
+   * Takes in a snapshot of metrics: a child that has read something has left its crashes behind.
+   * One of an earlier child, which may lie there still, began before this one.
+   */
+  noteSnapshot({ atMs, metrics }: Pick<MetricsSnapshot, 'atMs' | 'metrics'>): void {
+    if (this.#running === null || !((metrics['polled_total'] ?? 0) > 0)) return
+    const beganMs = atMs - (metrics['uptime_seconds'] ?? 0) * 1000
+    if (beganMs >= this.#running.startedMs - SNAPSHOT_ROUNDING_MS) this.#afterCrashes = null
+  }
+
+  /** When the last child crashed, as long as none has read anything since; null: none did. */
+  get crashedMs(): number | null {
+    return this.#afterCrashes === null ? null : this.#crashedMs
+  }
+
+  get #shownState(): SupervisorState {
+    const isTrying = this.#state === 'starting' || this.#state === 'running'
+    return isTrying ? (this.#afterCrashes ?? this.#state) : this.#state
   }
 
   /** Passes a command on to the child; false when none can take it. */
@@ -192,7 +221,7 @@ export class Supervisor {
     log('info', `starting pipeline ${target.pipelineId}, revision ${target.revision}`)
     const onLine = (line: string): void => log('info', `child: ${line.replace(/^logpipe: /, '')}`)
     const child = start(target, { onLine, onReply })
-    const run: Run = { child, assignment: target, exit: undefined }
+    const run: Run = { child, assignment: target, exit: undefined, startedMs: clock.wallMs() }
     this.#running = run
     this.leftovers.hold(this.#deps.spillOf(target) === null ? null : target)
     this.#save()
@@ -221,6 +250,7 @@ export class Supervisor {
   #isHealthy(assignment: Assignment): void {
     this.#good = assignment
     this.#crashCount = 0
+    this.#afterCrashes = null
     if (this.#failed === null) this.#error = null
   }
 
@@ -237,10 +267,13 @@ export class Supervisor {
       this.#good = good
       this.#failed = now
       this.#crashCount = 0
+      this.#afterCrashes = null
       return
     }
     const delayMs = isLoop ? AGAIN.maxMs : againMs(this.#crashCount)
-    await this.#pause(isLoop ? 'crash_loop' : 'backoff', delayMs)
+    this.#crashedMs = this.#deps.clock.wallMs()
+    this.#afterCrashes = isLoop ? 'crash_loop' : 'backoff'
+    await this.#pause(this.#afterCrashes, delayMs)
   }
 
   /** Waits, or until something else is wanted. */

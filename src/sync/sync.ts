@@ -10,7 +10,9 @@ import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { ERROR_CHARS_MAX, TAIL_ENTRIES_MAX } from '../core/control-api.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { readMetricsSnapshot } from '../core/metrics-snapshot.ts'
+import { type MetricsSnapshot, readMetricsSnapshot } from '../core/metrics-snapshot.ts'
+import type { LiveBooks } from '../core/live-books.ts'
+import { type Trouble, troubleText, TROUBLES_MAX } from '../core/trouble.ts'
 import { WORKER_ID } from '../core/worker-wire.ts'
 import type { Assignment, Orders } from './assignment.ts'
 import type { SpawnChild } from './child.ts'
@@ -20,7 +22,9 @@ import { Home, type LockFile } from './home.ts'
 import { SNAPSHOT_NAME, spillOf, type LaunchSettings } from './launch.ts'
 import type { Processes } from './processes.ts'
 import { Programs } from './programs.ts'
+import { LetterCount } from './letter-count.ts'
 import { Supervisor } from './supervisor.ts'
+import { WorkerBooks } from './worker-books.ts'
 
 export interface SyncSettings extends LaunchSettings {
   readonly controlPlaneUrl: string
@@ -32,6 +36,8 @@ export interface SyncSettings extends LaunchSettings {
   /** How long a child may drain; a little more than its own deadline. */
   readonly drainMs: number
   readonly version: string
+  /** Where the dead letters of a pipeline with this home are; null: not in a file. */
+  readonly lettersOf: (folder: string) => string | null
 }
 
 export interface SyncDependencies {
@@ -60,6 +66,10 @@ interface SyncView {
   readonly pipelineId: number | null
   /** The numbers of its child's snapshot; none without a fresh one. */
   readonly metrics: Readonly<Record<string, number>>
+  /** What keeps its pipeline from its work. */
+  readonly troubles: readonly Trouble[]
+  /** Over all children that it has had of this pipeline; null: none has told any. */
+  readonly books: LiveBooks | null
 }
 
 /** @throws LogpipeError USAGE for a wrong worker id, LOCKED or SYNC for its folder. */
@@ -93,6 +103,8 @@ class Agent {
   readonly #supervisor: Supervisor
   readonly #commands: CommandRunner
   readonly #tail = new TailBuffer()
+  readonly #books: WorkerBooks
+  #letters: { readonly pipelineId: number; readonly count: LetterCount } | null = null
   readonly #instance = randomUUID()
   readonly #abort = new AbortController()
   readonly #done: Promise<void>
@@ -119,7 +131,10 @@ class Agent {
       },
       fetch,
     )
+    this.#books = new WorkerBooks((pipelineId) => home.pathOf(pipelineId))
     const saved = home.read()
+    // What its last child counted last may be unheard.
+    if (saved.assignment !== null) this.#beginBooks(saved.assignment.pipelineId)
     const folderOf = (pipelineId: number): string => home.pipelineFolder(pipelineId)
     const warn = (message: string): void => log('warn', message)
     const programs = new Programs(settings, { clock, spawn, folderOf, warn })
@@ -130,7 +145,10 @@ class Agent {
         processes,
         log,
         drainMs: settings.drainMs,
-        start: (assignment, events) => programs.start(assignment, ['run'], events),
+        start: (assignment, events) => {
+          this.#beginBooks(assignment.pipelineId)
+          return programs.start(assignment, ['run'], events)
+        },
         spillOf: (assignment) => spillOf(settings, assignment),
         drainLeftovers: async (assignment, stop, tell) =>
           programs.drainSpill(assignment, stop, tell),
@@ -152,8 +170,12 @@ class Agent {
 
   async view(): Promise<SyncView> {
     const { pipelineId } = this.#supervisor.status()
-    const metrics = await this.#metrics(pipelineId)
-    return { workerId: this.#settings.workerId, pipelineId, metrics }
+    const { metrics, troubles } = await this.#snapshot(pipelineId)
+    const shown = pipelineId ?? this.#assignment?.pipelineId ?? null
+    const { workerId } = this.#settings
+    const reports = this.#books.reports(pipelineId)
+    const books = reports.find(({ pipeline_id: id }) => id === shown)?.entries ?? null
+    return { workerId, pipelineId: shown, metrics, troubles, books }
   }
 
   faults(): readonly string[] {
@@ -196,8 +218,9 @@ class Agent {
   async #beat(): Promise<void> {
     const results = this.#commands.results()
     try {
-      const body = await this.#body(this.#supervisor.status().state)
+      const body = await this.#body(null)
       const orders = await this.#client.heartbeat({ ...body, results }, this.#abort.signal)
+      this.#books.heard(body.books, body.pipeline_id)
       this.#commands.reported(results)
       this.#follow(orders)
       this.#commands.take(orders.commands)
@@ -243,21 +266,26 @@ class Agent {
     this.#supervisor.want(assignment)
   }
 
-  async #body(state: string): Promise<Record<string, unknown>> {
+  /** @param state null: that of the child, by what its snapshot says. */
+  async #body(state: string | null) {
+    const { pipelineId } = this.#supervisor.status()
+    const { metrics, troubles } = await this.#snapshot(pipelineId)
     const status = this.#supervisor.status()
+    const reports = this.#books.reports(status.pipelineId)
     const error = this.#refusal === null ? status.error : { message: this.#refusal, lines: [] }
-    const metrics = await this.#metrics(status.pipelineId)
     return {
-      state,
+      state: state ?? status.state,
       pid: status.pid,
       pipeline_id: status.pipelineId,
       revision: status.revision,
       failed_revision: status.failedRevision,
       error: error === null ? null : { ...error, message: error.message.slice(0, ERROR_CHARS_MAX) },
       metrics,
+      troubles,
       leftovers: this.#supervisor.leftovers.asksSecretsOf,
       leftovers_revision: this.#supervisor.leftovers.asksRevision,
-      dead_letters: Math.max(0, Math.trunc(metrics['dead_letters'] ?? 0)),
+      dead_letters: metrics['dead_letters'] ?? 0,
+      books: reports,
       tail: this.#tail.drain(),
       poll_ms: this.#settings.pollMs,
       instance: this.#instance,
@@ -265,10 +293,53 @@ class Agent {
     }
   }
 
-  async #metrics(pipelineId: number | null): Promise<Readonly<Record<string, number>>> {
-    if (pipelineId === null) return {}
-    const file = path.join(this.#home.pathOf(pipelineId), SNAPSHOT_NAME)
-    return (await readMetricsSnapshot(file, this.#deps.clock.wallMs()))?.metrics ?? {}
+  /** Before a child takes the place of the one before. What cannot be kept is said, and no more. */
+  #beginBooks(pipelineId: number): void {
+    try {
+      this.#home.pipelineFolder(pipelineId)
+      this.#books.begin(pipelineId)
+    } catch (error) {
+      this.#deps.log('warn', `the books of pipeline ${pipelineId}: ${messageOf(error)}`)
+    }
+  }
+
+  /** The metric of the dead letters that lie in the files now; empty: they go elsewhere. */
+  async #countLetters(
+    pipelineId: number | null,
+    folder: string,
+  ): Promise<Readonly<Record<string, number>>> {
+    const file = this.#settings.lettersOf(folder)
+    if (file === null || pipelineId === null) return {}
+    if (this.#letters?.pipelineId !== pipelineId) {
+      this.#letters = { pipelineId, count: new LetterCount(file) }
+    }
+    return { dead_letters: await this.#letters.count.look() }
+  }
+
+  /** What the child says of itself, and that it has crashed, which it cannot say. */
+  async #snapshot(
+    pipelineId: number | null,
+  ): Promise<Pick<MetricsSnapshot, 'metrics' | 'troubles'>> {
+    const folder = pipelineId === null ? null : this.#home.pathOf(pipelineId)
+    const found =
+      folder === null
+        ? undefined
+        : await readMetricsSnapshot(path.join(folder, SNAPSHOT_NAME), this.#deps.clock.wallMs())
+    if (found !== undefined) this.#supervisor.noteSnapshot(found)
+    if (pipelineId !== null) this.#books.observe(pipelineId, found?.books ?? null)
+    const letters = folder === null ? {} : await this.#countLetters(pipelineId, folder)
+    const metrics = { ...found?.metrics, ...letters }
+    const { crashedMs } = this.#supervisor
+    const { error } = this.#supervisor.status()
+    const own = found?.troubles ?? []
+    if (crashedMs === null || error === null) return { metrics, troubles: own }
+    const crash: Trouble = {
+      kind: 'child_crashed',
+      place: null,
+      text: troubleText(error.message, (text) => text),
+      since: new Date(crashedMs).toISOString(),
+    }
+    return { metrics, troubles: [crash, ...own].slice(0, TROUBLES_MAX) }
   }
 }
 

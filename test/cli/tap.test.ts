@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { tap } from '../../src/cli/tap.ts'
+import { ManualClock } from '../../src/core/clock.ts'
 import { startTestControl } from '../control/running-control.ts'
 import { until } from '../helpers/program.ts'
 import { recordedHost } from './recorded-host.ts'
@@ -43,6 +44,37 @@ test('matches are printed as they come, and the count ends it', async (t) => {
   assert.equal(await ended, 0)
   assert.equal(host.printed(), 'first\nsec\x07ond\nthird\n', 'as it is where nobody looks')
   assert.match(host.told(), /^matches of pipeline 1, one/)
+})
+
+test('what keeps the pipeline from its work is told, and its end', async (t) => {
+  const { host, post, beat, url } = await tapFixture(t)
+  await beat()
+  await post('/api/pipelines', { name: 'one', enabled: true })
+  await beat()
+  const say = async (troubles: readonly object[]) =>
+    await fetch(`${url}/api/workers/w1/heartbeat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ state: 'running', pipeline_id: 1, revision: 1, troubles }),
+    })
+  const clock = new ManualClock()
+  const stop = new AbortController()
+  const context = { ...host.context(['one']), stopSignal: () => stop.signal }
+  const ended = tap(context, clock)
+  let seen = ''
+  const told = async (line: string, troubles: readonly object[]) =>
+    await until(line, async () => {
+      await say(troubles)
+      clock.advance(2000)
+      seen += host.told()
+      return seen.endsWith(`${line}\n`)
+    })
+  const since = '2026-12-01T00:00:00.000Z'
+  const down = { kind: 'elasticsearch_down', place: null, text: 'Elasticsearch is down', since }
+  await told('pipeline 1 is degraded: w1: Elasticsearch is down', [down])
+  await told('pipeline 1 is running', [])
+  stop.abort()
+  assert.equal(await ended, 0)
 })
 
 test('without a name it must be clear which pipeline is meant', async (t) => {

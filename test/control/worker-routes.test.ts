@@ -147,6 +147,62 @@ test('a crash is told with its last lines', async (t) => {
   assert.equal((await call('GET', '/api/pipelines/1')).body.status.state, 'degraded')
 })
 
+test('what keeps a pipeline from its work degrades it, everywhere, until it is gone', async (t) => {
+  const { call, beat, app } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  await beat('w1')
+  const runs = { state: 'running', pipeline_id: 1, revision: 1, pid: 42 }
+  const since = '2026-12-01T00:00:00.000Z'
+  const down = {
+    kind: 'elasticsearch_down',
+    place: null,
+    text: 'Elasticsearch is down: <b>\u001B[31mECONNREFUSED',
+    since,
+  }
+  const waits = { kind: 'index_waits', place: 'a', text: 'the index a waits: read-only', since }
+  await beat('w1', { ...runs, troubles: [down, waits] })
+  const { status } = (await call('GET', '/api/pipelines/1')).body
+  const text = 'Elasticsearch is down: <b>\\u001b[31mECONNREFUSED'
+  assert.equal(status.state, 'degraded')
+  assert.equal(status.reason, `w1: ${text} (and 1 more)`)
+  assert.deepEqual(status.reasons, [
+    { worker_id: 'w1', ...down, text },
+    { worker_id: 'w1', ...waits },
+  ])
+  const [worker] = (await call('GET', '/api/workers')).body.items
+  assert.deepEqual(worker.troubles, [{ ...down, text }, waits])
+  const gauge = async () => {
+    const scrape = await (await app.request('/metrics')).text()
+    return /^pipeline_trouble\{worker="w1",pipeline="1",kind="elasticsearch_down"\} (\d)$/m.exec(
+      scrape,
+    )?.[1]
+  }
+  assert.equal(await gauge(), '1')
+  await beat('w1', runs)
+  const mended = (await call('GET', '/api/pipelines/1')).body.status
+  assert.deepEqual([mended.state, mended.reason, mended.reasons], ['running', null, []])
+  assert.equal(await gauge(), '0')
+})
+
+test('a crash loop keeps its reason while nothing runs', async (t) => {
+  const { call, beat } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  await beat('w1')
+  const crash = {
+    kind: 'child_crashed',
+    place: null,
+    text: 'the child ended with status 1',
+    since: '2026-12-01T00:00:00.000Z',
+  }
+  const error = { message: crash.text, lines: [] }
+  for (const pipelineId of [null, 1, null]) {
+    await beat('w1', { state: 'crash_loop', pipeline_id: pipelineId, error, troubles: [crash] })
+    const { status } = (await call('GET', '/api/pipelines/1')).body
+    assert.equal(status.state, 'failed')
+    assert.deepEqual(status.reasons, [{ worker_id: 'w1', ...crash }])
+  }
+})
+
 test('of the last words of a worker so much is kept as a fleet has room for', async (t) => {
   const { call, beat } = controlFixture(t)
   const lines = Array.from({ length: 50 }, (_, index) => String(index).padEnd(4096))

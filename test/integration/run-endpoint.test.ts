@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
+import { balanceOf, booksIn } from '../../src/core/live-books.ts'
 import { ARGUMENTS, COMMAND } from '../helpers/program-command.ts'
 
 const READY_MS_MAX = 60_000
@@ -54,6 +55,23 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
   assert.match(metrics, /^kafka_lag_seconds [\d.]+$/m)
   assert.match(metrics, /^es_spill_drain_seconds 0$/m)
   assert.match(metrics, /^kafka_partition_lag\{topic="[^"]+",partition="0"\} \d+$/m)
+
+  assert.match(metrics, /^pipeline_trouble\{kind="elasticsearch_down"\} 0$/m)
+
+  // The books of a running pipeline balance at any moment, not only at its end.
+  for (let look = 0; look < 20; look++) {
+    const text = await until(
+      `${base}/metrics`,
+      200,
+      /^pipeline_books_total\{entry="fetched"\} [1-9]/m,
+    )
+    const found = text.matchAll(/^pipeline_books_(?:total|open)\{entry="(\w+)"\} (\d+)$/gm)
+    const books = booksIn(Object.fromEntries([...found].map(([, name, n]) => [name, Number(n)])))
+    assert.ok(books)
+    const { sources, ends } = balanceOf(books)
+    assert.ok(sources > 0)
+    assert.equal(sources, ends, JSON.stringify(books))
+  }
 
   const refused = (more: Record<string, string>, address: string) => {
     const options = { env: { ...env, ...more }, encoding: 'utf8', timeout: READY_MS_MAX } as const

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { prometheusText, federatedMetricsText } from '../../src/metrics/prometheus.ts'
+import { TROUBLE_KINDS } from '../../src/core/trouble.ts'
 import { RUNTIME_METRICS, type RuntimeMetrics } from '../../src/metrics/runtime-metrics.ts'
 
 const METRICS = Object.fromEntries(
@@ -26,10 +27,11 @@ test('the names that dashboards have are there', async () => {
 })
 
 test('each partition has a series of its own', async () => {
-  const text = await prometheusText(METRICS, { worker: 'w-1' }, [
+  const lags = [
     { topic: 'app', partition: 0, lagRecords: 7, lagBytes: 70, lagSeconds: 1.5, drainSeconds: 3 },
     { topic: 'app', partition: 1, lagRecords: 0, lagBytes: 0, lagSeconds: null, drainSeconds: 0 },
-  ])
+  ]
+  const text = await prometheusText(METRICS, { worker: 'w-1' }, { lags })
   assert.match(text, /^kafka_partition_lag\{worker="w-1",topic="app",partition="0"\} 7$/m)
   assert.match(text, /^kafka_partition_lag\{worker="w-1",topic="app",partition="1"\} 0$/m)
   const values = [...text.matchAll(/^(kafka_partition_\w+)\{.*partition="(\d)"\} (.+)$/gm)]
@@ -67,6 +69,26 @@ test('the series of one metric stand together, under its type', () => {
       'polled_total{worker="b",pipeline="2"} 7\n' +
       '# TYPE kafka_lag gauge\n' +
       'kafka_lag{worker="a",pipeline="1"} 2\n',
+  )
+})
+
+test('trouble is a gauge by kind, and 0 where all is well', async () => {
+  const place = 'app-logs'
+  const trouble = { kind: 'index_waits', place, text: 'read-only', since: '2026-12-01T00:00:00Z' }
+  const own = await prometheusText(METRICS, {}, { troubles: [trouble, { ...trouble, place: 'b' }] })
+  assert.match(own, /^pipeline_trouble\{kind="index_waits"\} 2$/m)
+  assert.match(own, /^pipeline_trouble\{kind="elasticsearch_down"\} 0$/m)
+  assert.match(await prometheusText(METRICS, {}), /^pipeline_trouble\{kind="index_waits"\} 0$/m)
+  const labels = { worker: 'a', pipeline: 1 }
+  const troubles = [{ ...trouble, kind: 'of_a_newer_version' }]
+  const federated = federatedMetricsText([{ labels, metrics: {}, troubles }])
+  assert.match(federated, /^# TYPE pipeline_trouble gauge\n/)
+  const kinds = [
+    ...federated.matchAll(/^pipeline_trouble\{worker="a",pipeline="1",kind="(.+)"\} 0$/gm),
+  ]
+  assert.deepEqual(
+    kinds.map(([, kind]) => kind),
+    Object.keys(TROUBLE_KINDS),
   )
 })
 

@@ -1,10 +1,19 @@
 /** The snapshot file: whole at every moment, and no reason to stop when it cannot be written. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ManualClock } from '../../src/core/clock.ts'
+import { readMetricsSnapshot } from '../../src/core/metrics-snapshot.ts'
 import {
   RUNTIME_METRICS,
   type PartitionLag,
@@ -60,6 +69,25 @@ test('how far each partition is behind is there by topic, the worst of very many
   assert.deepEqual(written.kafka_partition_lag[`${topic.slice(0, -4)}0`], { 0: 4096 })
   assert.equal(Object.keys(written.kafka_partition_lag).length, 200)
   assert.ok(statSync(file).size < 262_144)
+})
+
+test('what is wrong is there, and others read it as it was meant', async (t) => {
+  const { options, file, clock } = setUp(t)
+  const trouble = {
+    kind: 'index_waits',
+    place: 'a',
+    text: 'the index a waits: closed',
+    since: new Date(clock.wallMs()).toISOString(),
+  }
+  const snapshot = await openSnapshotFile({ ...options, troubles: () => [trouble] })
+  await snapshot.close()
+  const read = await readMetricsSnapshot(file, Date.now())
+  assert.deepEqual(read?.troubles, [trouble])
+  assert.deepEqual(read?.metrics, { polled_total: 1 })
+  const foreign = [trouble, { ...trouble, kind: 'X' }, null, { ...trouble, text: 'a\u0007b' }]
+  writeFileSync(file, JSON.stringify({ troubles: foreign }))
+  const cleaned = (await readMetricsSnapshot(file, Date.now()))?.troubles.map(({ text }) => text)
+  assert.deepEqual(cleaned, [trouble.text, 'a\\u0007b'])
 })
 
 test("a topic with the name of an object's prototype is a topic", async (t) => {

@@ -70,6 +70,8 @@ test('a pipeline is ready when it is in its group and its output works', () => {
   assert.deepEqual(faultsOf({ ...WELL, waiting }), [
     'kafka: app [2] is not read: first offset: LEADER_NOT_AVAILABLE',
   ])
-  const sink = { ...WELL.sink, trouble: 'no Elasticsearch node answers' }
+  const trouble = 'no Elasticsearch node answers'
+  const troubles = [{ kind: 'elasticsearch_down' as const, place: null, text: trouble }]
+  const sink = { ...WELL.sink, trouble, troubles }
   assert.deepEqual(faultsOf({ ...WELL, sink }), ['output: no Elasticsearch node answers'])
 })

@@ -40,9 +40,13 @@ if (pattern === 'USAGE') {
 const given = { secrets, env: process.env, argv: process.argv }
 writeFileSync(path.join(home, 'partial'), JSON.stringify(given))
 renameSync(path.join(home, 'partial'), path.join(home, 'given'))
+writeFileSync(path.join(home, 'dead_letters.ndjson'), '{}\n# removed\n{}\n{"torn"')
 writeFileSync(
   process.env.RUNTIME_METRICS_PATH,
-  JSON.stringify({ polled_total: 5, dead_letters: 2 }),
+  JSON.stringify({
+    polled_total: 5,
+    books: { run: String(process.pid), entries: { fetched: 5, indexed: 3, pending: 2 } },
+  }),
 )
 
 setInterval(() => undefined, 1000)

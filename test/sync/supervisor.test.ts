@@ -203,6 +203,29 @@ test('a crash is followed by a longer pause each time, and told with its last li
   assert.equal(supervisor.status().error, null)
 })
 
+test('a crash loop is one state until a child has read something', async (t) => {
+  const { supervisor, children, clock, pass } = supervisorFixture(t)
+  supervisor.want(assignment(1))
+  await settle()
+  for (const pauseMs of [1000, 2000, 4000, 8000, 60_000]) {
+    await children.at(-1)?.exit({ code: 1 })
+    await pass(pauseMs)
+  }
+  await pass(3000)
+  assert.equal(children.length, 6)
+  assert.equal(supervisor.status().state, 'crash_loop', 'though its child is alive')
+  assert.notEqual(supervisor.crashedMs, null)
+  const snapshot = (polled: number, uptimeSeconds: number) => ({
+    atMs: clock.wallMs(),
+    metrics: { polled_total: polled, uptime_seconds: uptimeSeconds },
+  })
+  supervisor.noteSnapshot(snapshot(0, 3))
+  supervisor.noteSnapshot(snapshot(7, 60))
+  assert.equal(supervisor.status().state, 'crash_loop', 'what an earlier child read says nothing')
+  supervisor.noteSnapshot(snapshot(7, 3))
+  assert.deepEqual([supervisor.status().state, supervisor.crashedMs], ['running', null])
+})
+
 test('a revision that will not run gives way to the last that ran', async (t) => {
   const { supervisor, children, pass } = supervisorFixture(t)
   supervisor.want(assignment(1))

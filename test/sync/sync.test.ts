@@ -78,6 +78,7 @@ async function syncFixture(t: TestContext) {
     version: '0.0.0',
     command: [process.execPath, FAKE_CHILD],
     secretHosts: [],
+    lettersOf: (home) => path.join(home, 'dead_letters.ndjson'),
     environment: { PATH: process.env['PATH'], WORKER_TOKEN: 'hunter3', KAFKA_TOPIC: 'overridden' },
   }
   const startTestSync = async (
@@ -140,14 +141,21 @@ test('a pipeline runs on a worker with its options and secrets, then drains', as
 test('a worker says what its child counts, and what is down', async (t) => {
   const { call, control, startTestSync } = await syncFixture(t)
   const sync = await startTestSync()
-  const idle = { workerId: 'w1', pipelineId: null, metrics: {} }
+  const idle = { workerId: 'w1', pipelineId: null, metrics: {}, troubles: [], books: null }
   assert.deepEqual(await sync.view(), idle)
   await call('POST', '/api/pipelines', pipeline)
   const view = await until('the metrics', async () => {
     const seen = await sync.view()
     return 'polled_total' in seen.metrics ? seen : undefined
   })
-  assert.deepEqual(view, { ...idle, pipelineId: 1, metrics: { polled_total: 5, dead_letters: 2 } })
+  const { books, ...rest } = view
+  assert.deepEqual(rest, {
+    workerId: 'w1',
+    pipelineId: 1,
+    metrics: { polled_total: 5, dead_letters: 2 },
+    troubles: [],
+  })
+  assert.deepEqual([books?.fetched, books?.indexed, books?.pending], [5, 3, 2])
   await until('an answer', () => sync.faults().length === 0)
   await control.close()
   await until('the fault', () => (sync.faults()[0] ?? '').startsWith('control plane: '))

@@ -9,6 +9,8 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
 import { LogpipeError } from '../../core/errors.ts'
+import type { Sighting } from '../../core/trouble.ts'
+import { formatBytes } from '../../core/units.ts'
 import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
 import type { Auth, Outcome, Sink, Delivery, SinkEvents, SinkGauges } from '../sink.ts'
 import type { SourceRange, SpillQueue } from '../spill/contract.ts'
@@ -217,6 +219,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
       rejected429: this.#writer.rejectedCount,
       replaying: this.#writer.overflow?.isReplaying ?? false,
       trouble: this.#trouble(),
+      troubles: this.#troubles(),
     }
   }
 
@@ -236,6 +239,20 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     const others = this.#writer.schedule.lanes.size - 1
     const more = others === 0 ? '' : `, and ${others} more`
     return `the index ${first.index} waits${more}: ${first.reason}`
+  }
+
+  #troubles(): readonly Sighting[] {
+    const { health, schedule } = this.#writer
+    const text = health.trouble
+    const whole: Sighting[] = text === null ? [] : [{ kind: health.troubleKind, place: null, text }]
+    if (this.#writer.overflow?.isFull === true) {
+      const full = `the spill is full (${formatBytes(this.#settings.spillBytesMax)})`
+      whole.push({ kind: 'spill_full', place: null, text: `${full}: reading waits` })
+    }
+    const lanes = [...schedule.lanes.all].map(({ index, reason }): Sighting => {
+      return { kind: 'index_waits', place: index, text: `the index ${index} waits: ${reason}` }
+    })
+    return [...whole, ...lanes]
   }
 
   /** Nothing is unsettled: in memory, or in the spill where it is but a cache. */

@@ -11,22 +11,26 @@
  * (retries.ts). Unless it is up, one small request at a time is sent to look, at growing intervals,
  * and with fewer documents each time, down to one: whatever some documents do to their request, the
  * others show that the cluster is there. A server that does not answer in time is up, and slow
- * (concurrency.ts); when that goes on, it is told.
+ * (concurrency.ts): told from the first such request until one is answered.
  *
  * A server may also say how long it wants to be left alone (Retry-After).
  */
 import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
+import type { TroubleKind } from '../../core/trouble.ts'
 import { PROBE_TIMES } from './settings.ts'
 
 export type HealthState = 'up' | 'busy' | 'down' | 'halted'
 
 /** Failures in a row after which a node counts as down, or all as busy. */
 const FAILURES_MAX = 3
-/** Requests in a row without an answer in time: some ten seconds with the default time-out. */
-const TIMEOUTS_TOLD = 3
 /** Documents of the first request that only asks whether the cluster is back. */
 const PROBE_DOCUMENTS_MAX = 100
 
+const KINDS = {
+  busy: 'elasticsearch_busy',
+  down: 'elasticsearch_down',
+  halted: 'elasticsearch_refused',
+} as const
 const TROUBLES = { busy: 'is busy', down: 'is down', halted: 'refuses' } as const
 
 export class Health {
@@ -61,8 +65,14 @@ export class Health {
 
   /** What is wrong, in one line; null while it is up and answers. */
   get trouble(): string | null {
-    if (this.#trouble !== null || this.#timeoutCount < TIMEOUTS_TOLD) return this.#trouble
-    return `Elasticsearch is slow: ${this.#timeoutMessage}, ${this.#timeoutCount} times in a row`
+    if (this.#trouble !== null || this.#timeoutCount === 0) return this.#trouble
+    const times = this.#timeoutCount === 1 ? '' : `, ${this.#timeoutCount} times in a row`
+    return `Elasticsearch is slow: ${this.#timeoutMessage}${times}`
+  }
+
+  /** Which kind of trouble that is. */
+  get troubleKind(): TroubleKind {
+    return this.#state === 'up' ? 'elasticsearch_slow' : KINDS[this.#state]
   }
 
   /** Before this nothing is sent: a pause that the server asked for, or until the next look. */

@@ -10,8 +10,11 @@ import type { AnswerRow, ItemVerdict } from './answers.ts'
 
 /** Documents and batches that were refused for the moment. */
 export const RETRY_TIMES: BackoffTimes = { firstMs: 100, maxMs: 10_000 }
-/** A held index, and a cluster that is down or refuses us: one small request is sent to look. */
-export const PROBE_TIMES: BackoffTimes = { firstMs: 500, maxMs: 15_000 }
+/**
+ * A held index, and a cluster that is down or refuses us: one small request is sent to look.
+ * Often enough that what was mended is seen within ten seconds on every screen.
+ */
+export const PROBE_TIMES: BackoffTimes = { firstMs: 500, maxMs: 6000 }
 
 export type DocumentMode = 'raw' | 'wrap' | 'auto'
 export type DocumentId = 'offset' | 'key' | 'none'
