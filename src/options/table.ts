@@ -219,7 +219,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'At the start, wait for a broker and for room on the disk.',
-    long: 'Without it, a start that no broker answers, or whose disk is full, ends with status 1 after seconds: right in a shell. Turn it on for a service; logpipe sync always does. /ready says meanwhile what is missing.',
+    long: 'Without it, a start that no broker answers, or whose disk is full, ends with status 1 after seconds: right in a shell. Turn it on for a service; logpipe sync always does. Meanwhile /ready answers 503.',
   },
   {
     env: 'KAFKA_EMBEDDED',
@@ -1122,7 +1122,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'off',
     short: 'Serve /metrics, /health and /ready here.',
-    long: "HOST:PORT, or :PORT for every address. /metrics is in the form of Prometheus; /ready answers 503 and names what is down. A worker serves its child's numbers, and is ready while the control plane hears it and its pipeline has no error.",
+    long: "HOST:PORT, or :PORT for every address. /metrics is in the form of Prometheus; /ready answers 503 and names what is down; the log says why. A worker serves its child's numbers, and is ready while the control plane hears it and its pipeline has no error.",
   },
 
   // Demo

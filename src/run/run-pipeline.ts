@@ -8,7 +8,7 @@ import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { MetricsServer } from '../metrics/metrics-server.ts'
+import type { Fault, MetricsServer } from '../metrics/metrics-server.ts'
 import { totalsOf } from '../metrics/pattern-counts.ts'
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
@@ -48,22 +48,17 @@ export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Pr
   const { log, metricsListen } = deps
   const startedMs = performance.now()
   let pipeline: Pipeline | null = null
-  let starting = 'starting'
   const view = (): PipelineView | null => {
     if (pipeline === null) return null
     const stats = pipeline.stats()
     return { stats, metrics: runtimeMetrics(stats, performance.now() - startedMs) }
   }
   // Before the group is joined, so that a port in use costs nobody a rebalance.
-  const endpoint =
-    metricsListen === null ? null : await openEndpoint(metricsListen, log, view, () => starting)
+  const endpoint = metricsListen === null ? null : await openEndpoint(metricsListen, log, view)
   try {
     const open = () => Pipeline.start(settings, { log, onMatched: deps.onMatched })
     const { signal } = deps
-    const warn = (message: string) => {
-      starting = message
-      log.warn(message)
-    }
+    const warn = (message: string) => log.warn(message)
     const room = { signal, warn, clock: systemClock }
     pipeline = settings.waits ? await openWithRoom(open, room) : await open()
     if (pipeline === null) return 0
@@ -258,14 +253,12 @@ interface PipelineView {
 
 /**
  * @param view null until the pipeline has started.
- * @param starting what it waits for until then.
  * @throws LogpipeError LISTEN.
  */
 export async function openEndpoint(
   address: ListenAddress,
   log: Log,
   view: () => PipelineView | null,
-  starting: () => string,
 ): Promise<MetricsServer> {
   // Not before it is asked for: the packages behind it would make every start 30 ms longer.
   const { openMetricsServer } = await import('../metrics/metrics-server.ts')
@@ -277,31 +270,27 @@ export async function openEndpoint(
       if (now === null) return ''
       return prometheusText(now.metrics, {}, now.stats.lag.partitions, now.stats.patternCounts)
     },
-    faults: () => {
-      const now = view()
-      return (now === null ? [starting()] : faultsOf(now.stats)).map(log.redact)
-    },
+    faults: () => faultsOf(view()?.stats ?? null),
+    warn: (message) => log.warn(message),
   })
   log.info(`metrics at http://${address.host === '' ? '*' : address.host}:${server.port}/metrics`)
   return server
 }
 
-/** What is down, each in one line; none: the pipeline does its work. */
+/** What is down; none: the pipeline does its work. @param stats null until it has started. */
 export function faultsOf(
   stats: Pick<
     PipelineStats,
     'groupFault' | 'canReachKafka' | 'waiting' | 'isStopping' | 'sink'
   > | null,
-): readonly string[] {
+): readonly Fault[] {
   if (stats === null) return ['starting']
-  const { groupFault, canReachKafka, waiting, isStopping, sink } = stats
-  return [
-    ...(isStopping ? ['stopping'] : []),
-    ...(groupFault === null ? [] : [`kafka: ${groupFault}`]),
-    ...(canReachKafka ? [] : ['kafka: no broker can be reached']),
-    ...waiting.map(
-      ({ topic, partition, problem }) => `kafka: ${topic} [${partition}] is not read: ${problem}`,
-    ),
-    ...(sink.trouble === null ? [] : [`output: ${sink.trouble}`]),
+  const faults: readonly (readonly [Fault, boolean])[] = [
+    ['stopping', stats.isStopping],
+    ['group', stats.groupFault !== null],
+    ['brokers', !stats.canReachKafka],
+    ['partitions', stats.waiting.length > 0],
+    ['output', stats.sink.trouble !== null],
   ]
+  return faults.flatMap(([fault, isSo]) => (isSo ? [fault] : []))
 }
