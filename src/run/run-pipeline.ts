@@ -15,6 +15,7 @@ import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts
 import { booksJson, renderBooks } from '../offsets/books-text.ts'
 import type { ListenAddress } from '../options/notations.ts'
 import { isFull } from '../core/disk.ts'
+import { RedatedNotice } from './notices.ts'
 import { Pipeline } from './pipeline.ts'
 import type { PipelineSettings } from './settings.ts'
 import { type PipelineResult, type PipelineStats, statusLines, statusOf } from './status.ts'
@@ -184,6 +185,7 @@ function conclude(result: PipelineResult, log: Log): number {
 function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
   let before = pipeline.stats()
   let beforeMs = performance.now()
+  const redated = new RedatedNotice(log)
   const timer = setInterval(() => {
     const now = pipeline.stats()
     const nowMs = performance.now()
@@ -202,6 +204,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       replayRecords: now.replayRecords,
     })
     log.status(statusLines(status), { ...status })
+    redated.look(now.counters.redated, nowMs)
     before = now
     beforeMs = nowMs
   }, STATUS_EVERY_MS)
@@ -221,6 +224,7 @@ function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeMetrics 
     fenced_total: stats.fenced,
     dead_letters_total: stats.deadLetters,
     pipeline_dropped_total: stats.pipelineDropped,
+    es_index_redated_total: counters.redated,
     retries_total: sink.retries,
     es_429_proxy_rejected_total: sink.rejected429,
     es_mem_queue_len: sink.queuedDocuments,
