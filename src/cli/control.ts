@@ -23,7 +23,8 @@ import { type CommandContext, openLog } from './context.ts'
 import { programName, programVersion } from './this-program.ts'
 
 export async function control(context: CommandContext): Promise<number> {
-  const { config, operands } = resolve({ command: 'control', args: context.args, env: context.env })
+  const resolved = () => resolve({ command: 'control', args: context.args, env: context.env })
+  const { config, operands } = resolved()
   if (operands.length > 0) return maintain(context, config, operands)
   const log = openLog(config, context)
   const settings = controlSettings(config)
@@ -41,7 +42,7 @@ export async function control(context: CommandContext): Promise<number> {
   log.info(startLine(settings, running.address.port))
   const reload = (): void => {
     try {
-      running.reload()
+      running.reload(controlSettings(resolved().config))
       log.info('SIGHUP: tokens and certificates were read again')
     } catch (error) {
       log.error(`SIGHUP: nothing changed: ${messageOf(error)}`)

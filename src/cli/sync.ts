@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { openMetricsServer, type MetricsServer } from '../metrics/metrics-server.ts'
 import { federatedMetricsText } from '../metrics/prometheus.ts'
@@ -23,9 +24,9 @@ const DATA_FOLDER = 'data'
 const DRAIN_RESERVE_MS = 5000
 
 export async function sync(context: CommandContext): Promise<number> {
-  const resolved = resolve({ command: 'sync', args: context.args, env: context.env })
-  refuseOperands(resolved)
-  const { config } = resolved
+  const resolved = () => resolve({ command: 'sync', args: context.args, env: context.env })
+  refuseOperands(resolved())
+  const { config } = resolved()
   const log = openLog(config, context)
   const settings = syncSettings(config, context.env)
   const signal = context.stopSignal()
@@ -43,7 +44,14 @@ export async function sync(context: CommandContext): Promise<number> {
     `worker ${settings.workerId} of ${redactUrl(running.address)}, files in ${files}, ` +
       `runs ${settings.command.join(' ')}`,
   )
-  context.onHangup(() => log.info('SIGHUP: a worker has nothing to read again; it goes on'))
+  context.onHangup(() => {
+    try {
+      running.useToken(syncSettings(resolved().config, context.env).workerToken)
+      log.info('SIGHUP: WORKER_TOKEN was read again')
+    } catch (error) {
+      log.error(`SIGHUP: nothing changed: ${messageOf(error)}`)
+    }
+  })
   if (!signal.aborted) await once(signal, 'abort')
   log.info(`${String(signal.reason)}: the worker ends`)
   await running.close()
@@ -73,7 +81,8 @@ async function openEndpoint(
           },
         ])
       },
-      faults: () => sync.faults().map(log.redact),
+      faults: () => sync.faults(),
+      warn: (message) => log.warn(message),
     })
   } catch (error) {
     await sync.close()

@@ -81,7 +81,7 @@ export function accessGuard(
     if (kind !== 'open') checkOrigin(c)
     const isOwner = kind !== 'open' && kind !== 'session' && isOwnersCall(c, rules, kind)
     const isFree = kind === 'open' || kind === 'session' || isOwner
-    if (!isFree && !(kind === 'control' && hasSession(c, sessions))) {
+    if (!isFree && !(kind === 'control' && hasSession(c, sessions, rules.controlTokens))) {
       throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
     if (kind === 'worker' || kind === 'control') rules.onKnown?.(c)
@@ -107,9 +107,9 @@ const PLAIN_HEADERS = new RegExp(
     'upgrade-insecure-requests|user-agent)$',
 )
 
-function hasSession(c: Context, sessions: Sessions): boolean {
+function hasSession(c: Context, sessions: Sessions, tokens: readonly string[]): boolean {
   const session = getCookie(c, SESSION_COOKIE)
-  return session !== undefined && sessions.isOpen(session)
+  return session !== undefined && sessions.isOpen(session, tokens)
 }
 
 function kindOf(method: string, path: string, rules: AccessRules): Kind {

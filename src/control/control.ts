@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
-import type { AddressInfo, BlockList } from 'node:net'
+import type { AddressInfo, BlockList, Socket } from 'node:net'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { boundConnections } from '../core/connection-bounds.ts'
@@ -55,8 +55,11 @@ export interface ControlDependencies extends WiringDependencies {
 
 export interface RunningControl {
   readonly address: { readonly host: string; readonly port: number }
-  /** Reads the token files and the certificate again; what cannot be read stays as it was. */
-  reload(): void
+  /**
+   * Takes these tokens, and reads token files and the certificate again.
+   * @throws LogpipeError when one of them is wrong: then nothing is changed.
+   */
+  reload(tokens: TokenSettings): void
   /** Stops listening, ends what is open, and closes the database. May be called again. */
   close(): Promise<void>
 }
@@ -87,9 +90,11 @@ export async function startControl(
     const report = onceAMinute(clock, (text) => log('error', text))
     const context = contextOf(settings, dependencies, database, report)
     stopTicking = tickEverySecond(context, report)
-    const tokens = new LiveTokens(settings)
+    let tokens = readTokens(settings, settings)
     const proxies = addressSet(settings.trustedProxies)
-    const rules = rulesOf(settings, dependencies, tokens, proxies)
+    /** Of whoever showed a token. */
+    const known = new WeakSet<Socket>()
+    const rules = rulesOf(settings, dependencies, () => tokens, proxies, known)
     const app = createApp(context, {
       rules,
       assets: dependencies.assets,
@@ -107,6 +112,7 @@ export async function startControl(
       connectionsMax: CONNECTIONS_MAX,
       perAddressMax: CONNECTIONS_MAX / 4,
       isShared: (address) => isAmong(proxies, address),
+      isSpared: (socket) => known.has(socket),
     })
     const { port } = await listen(server, settings)
     logWhoNeedsTokens(settings, log)
@@ -126,10 +132,11 @@ export async function startControl(
     }
     return {
       address: { host: settings.host, port },
-      reload: () => {
-        tokens.reload()
+      reload: (given) => {
+        const next = readTokens(settings, given)
         if (settings.tls !== undefined)
           (server as HttpsServer).setSecureContext(pemsOf(settings.tls))
+        tokens = next
       },
       close: async () => (closing ??= close()),
     }
@@ -175,49 +182,52 @@ function tickEverySecond(
   return () => cancel()
 }
 
-/** The tokens that are right just now. */
-class LiveTokens {
-  readonly #settings: ControlSettings
-  control: readonly string[]
-  worker: readonly string[]
+type TokenSettings = Pick<ControlSettings, 'controlToken' | 'workerToken'>
 
-  /** @throws LogpipeError USAGE for a token that is too short, STORE for its file. */
-  constructor(settings: ControlSettings) {
-    this.#settings = settings
-    ;[this.control, this.worker] = this.#read()
-  }
+/** The tokens that are right just now; `binds`: the operator set it, so everybody needs one. */
+interface Tokens {
+  readonly control: { readonly right: readonly string[]; readonly binds: boolean }
+  readonly worker: { readonly right: readonly string[]; readonly binds: boolean }
+}
 
-  reload(): void {
-    ;[this.control, this.worker] = this.#read()
-  }
-
-  #read(): [control: readonly string[], worker: readonly string[]] {
-    const { controlToken, workerToken } = this.#settings
-    const files = tokenFiles(this.#settings)
-    return [
-      tokensOf('CONTROL_TOKEN', controlToken, files.control),
-      tokensOf('WORKER_TOKEN', workerToken, files.worker),
-    ]
+/** @throws LogpipeError USAGE for a token that is too short, STORE for its file. */
+function readTokens(
+  settings: ControlSettings,
+  { controlToken, workerToken }: TokenSettings,
+): Tokens {
+  const files = tokenFiles(settings)
+  const tokens = (option: string, value: string | undefined, file: string) => ({
+    right: tokensOf(option, value, file),
+    binds: value !== undefined,
+  })
+  return {
+    control: tokens('CONTROL_TOKEN', controlToken, files.control),
+    worker: tokens('WORKER_TOKEN', workerToken, files.worker),
   }
 }
 
 function rulesOf(
   settings: ControlSettings,
   { assets }: ControlDependencies,
-  tokens: LiveTokens,
+  tokens: () => Tokens,
   proxies: BlockList,
+  known: WeakSet<Socket>,
 ): AccessRules {
   /** The table of sockets is read once a connection. */
   const owners = new WeakMap<Connection, boolean>()
   return {
     get controlTokens() {
-      return tokens.control
+      return tokens().control.right
     },
     get workerTokens() {
-      return tokens.worker
+      return tokens().worker.right
     },
-    controlTokenBinds: settings.controlToken !== undefined || settings.allowedHosts.length > 0,
-    workerTokenBinds: settings.workerToken !== undefined,
+    get controlTokenBinds() {
+      return tokens().control.binds || settings.allowedHosts.length > 0
+    },
+    get workerTokenBinds() {
+      return tokens().worker.binds
+    },
     allowedHosts: new Set(
       [...settings.allowedHosts, settings.host].map((host) => host.toLowerCase()),
     ),
@@ -228,14 +238,15 @@ function rulesOf(
       return {
         address: clientAddress(socket.remoteAddress ?? 'unknown', forwardedFor, proxies),
         get isOwnUser() {
-          const known = owners.get(socket) ?? isOwnUserSocket(socket)
-          owners.set(socket, known)
-          return known
+          const isOwn = owners.get(socket) ?? isOwnUserSocket(socket)
+          owners.set(socket, isOwn)
+          return isOwn
         },
       }
     },
     onKnown: (c) => {
       const { outgoing, incoming } = c.env as HttpBindings
+      known.add(incoming.socket)
       // Node sets its own time when the answer is out; this comes after it.
       outgoing.once('finish', () => incoming.socket.setTimeout(KEEP_ALIVE_KNOWN_MS))
     },

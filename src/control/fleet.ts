@@ -128,8 +128,10 @@ export class Fleet {
       before !== null &&
       before.instance !== null &&
       before.instance !== given.instance &&
-      // A restarted worker may call at once: its predecessor is dead, and stopped calling.
-      nowMs - entry.heardMs < before.pollMs / 2 &&
+      // A restarted worker may call at once: its predecessor is dead, and stopped calling. Nobody
+      // says goodbye for another.
+      (nowMs - entry.heardMs < before.pollMs / 2 ||
+        (given.state === 'exiting' && this.#isLive(entry))) &&
       before.state !== 'exiting'
     ) {
       throw new Problem(409, `Another process calls itself ${id}: give each worker its own id.`)

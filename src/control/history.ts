@@ -246,11 +246,14 @@ function merged(
  * itself (how long its pipeline runs), what is told twice changes nothing, and the rate is that of
  * a window of some snapshots.
  *
- * Bound: one sample for each snapshot of the window, and one before it.
+ * Bound: one sample for each snapshot of the window, and one before it; SAMPLES_MAX whatever a
+ * worker says of its time.
  */
 
 /** Three snapshots: their time is given to a tenth of a second, so a rate is right to 3 %. */
 const WINDOW_MS = 3000
+/** The heartbeats of the window at the quickest poll, 100 ms, and some. */
+const SAMPLES_MAX = 40
 
 interface Sample {
   readonly atMs: number
@@ -260,6 +263,10 @@ interface Sample {
 export class RateWindow {
   #samples: Sample[] = []
   #rates: readonly number[] = []
+
+  get sampleCount(): number {
+    return this.#samples.length
+  }
 
   /**
    * Takes counters in. A smaller one has begun anew, at zero: that is no negative rate.
@@ -293,7 +300,9 @@ export class RateWindow {
 
   /** The newest sample that is as old as the window is where it begins. */
   #forget(beforeMs: number): void {
-    while ((this.#samples[1]?.atMs ?? Infinity) <= beforeMs) this.#samples.shift()
+    while ((this.#samples[1]?.atMs ?? Infinity) <= beforeMs || this.#samples.length > SAMPLES_MAX) {
+      this.#samples.shift()
+    }
   }
 }
 

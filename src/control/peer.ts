@@ -9,6 +9,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
+import { bytesOfIPv6, plainAddress } from '../core/ip-address.ts'
 
 export interface Peer {
   /** Of the client: behind a trusted proxy, the one that the proxy names. */
@@ -61,7 +62,7 @@ export function isOwnUserSocket(
 }
 
 export function isLoopback(address: string): boolean {
-  const plain = address.replace(/^::ffff:/i, '')
+  const plain = plainAddress(address)
   return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'))
 }
 
@@ -72,7 +73,7 @@ export function isLoopback(address: string): boolean {
  */
 function endpointNames(address: string, port: number): ReadonlySet<string> {
   const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  const plain = address.replace(/^::ffff:/i, '')
+  const plain = plainAddress(address)
   if (isIP(plain) === 4) {
     const four = wordOf(plain.split('.').map(Number))
     return new Set([`${four}${end}`, `0000000000000000FFFF0000${four}${end}`])
@@ -87,17 +88,6 @@ const wordOf = (bytes: readonly number[]) =>
     .toReversed()
     .map((byte) => byte.toString(16).toUpperCase().padStart(2, '0'))
     .join('')
-
-function bytesOfIPv6(address: string): number[] {
-  const [head = '', tail] = address.split('%')[0]!.split('::')
-  const groups = (text: string) =>
-    text === '' ? [] : text.split(':').map((part) => Number(`0x${part}`))
-  const before = groups(head)
-  const after = groups(tail ?? '')
-  const filler = tail === undefined ? 0 : 8 - before.length - after.length
-  const all = [...before, ...Array.from({ length: filler }, () => 0), ...after]
-  return all.flatMap((group) => [group >> 8, group & 0xff])
-}
 
 /** Addresses, and ranges such as 10.0.0.0/8, as one set. @throws RangeError, TypeError */
 export function addressSet(entries: readonly string[]): BlockList {
@@ -131,7 +121,7 @@ export function clientAddress(
 }
 
 export function isAmong(set: BlockList, address: string): boolean {
-  const plain = address.replace(/^::ffff:/i, '')
+  const plain = plainAddress(address)
   const family = isIP(plain)
   return family !== 0 && set.check(plain, family === 6 ? 'ipv6' : 'ipv4')
 }

@@ -44,7 +44,8 @@ function addState(router: OpenAPIHono, rules: AccessRules, sessions: Sessions): 
     (c) => {
       const token_needed = !isOwnersCall(c, rules, 'control')
       const id = getCookie(c, SESSION_COOKIE)
-      const signed_in = !token_needed || (id !== undefined && sessions.isOpen(id))
+      const signed_in =
+        !token_needed || (id !== undefined && sessions.isOpen(id, rules.controlTokens))
       return c.json({ signed_in, token_needed }, 200)
     },
   )
@@ -76,7 +77,7 @@ function addSignIn(
         const { address } = rules.peerOf(c)
         throw failures.refuse(address, () => new Problem(401, 'This is not the token.'))
       }
-      setCookie(c, SESSION_COOKIE, sessions.open(), {
+      setCookie(c, SESSION_COOKIE, sessions.open(token), {
         httpOnly: true,
         sameSite: 'Strict',
         secure,

@@ -9,6 +9,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { networkOf } from '../core/ip-address.ts'
 import { ownSecret } from '../core/own-file.ts'
 import { Problem } from './problem.ts'
 
@@ -66,35 +67,50 @@ const SESSIONS_MAX = 1000
 /** A working day; then one signs in again. */
 export const SESSION_MS = 12 * 3_600_000
 
-/** Signed-in browsers; in memory, so that a restart signs everybody out. */
+interface Session {
+  readonly endsMs: number
+  /** Digest of the token that opened it. */
+  readonly token: string
+}
+
+/**
+ * Signed-in browsers; in memory, so that a restart signs everybody out. A session goes with the
+ * token that opened it: whoever exchanges a token that leaked shuts out who signed in with it.
+ */
 export class Sessions {
   readonly #clock: Clock
-  /** Digest of the session's id to the end of its time, oldest first. */
-  readonly #endsMs = new Map<string, number>()
+  /** By the digest of the session's id, the oldest first. */
+  readonly #sessions = new Map<string, Session>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
   /** @returns the id to be kept in the cookie. */
-  open(): string {
+  open(token: string): string {
     const id = randomBytes(32).toString('base64url')
-    this.#endsMs.set(digestOf(id), this.#clock.monotonicMs() + SESSION_MS)
-    const oldest = this.#endsMs.keys().next()
-    if (this.#endsMs.size > SESSIONS_MAX && oldest.done !== true) this.#endsMs.delete(oldest.value)
+    const endsMs = this.#clock.monotonicMs() + SESSION_MS
+    this.#sessions.set(digestOf(id), { endsMs, token: digestOf(token) })
+    const oldest = this.#sessions.keys().next()
+    if (this.#sessions.size > SESSIONS_MAX && oldest.done !== true) {
+      this.#sessions.delete(oldest.value)
+    }
     return id
   }
 
-  isOpen(id: string): boolean {
-    return (this.#endsMs.get(digestOf(id)) ?? 0) > this.#clock.monotonicMs()
+  /** @param tokens those that are right now */
+  isOpen(id: string, tokens: readonly string[]): boolean {
+    const session = this.#sessions.get(digestOf(id))
+    if (session === undefined || session.endsMs <= this.#clock.monotonicMs()) return false
+    return tokens.some((token) => digestOf(token) === session.token)
   }
 
   close(id: string): void {
-    this.#endsMs.delete(digestOf(id))
+    this.#sessions.delete(digestOf(id))
   }
 }
 
-/** Looking up a digest tells nothing about the id that would have been right. */
+/** Looking up a digest tells nothing about what would have been right. */
 function digestOf(id: string): string {
   return createHash('sha256').update(id).digest('base64')
 }
@@ -127,7 +143,7 @@ export class FailedTokens {
   refuse(address: string, refusal: () => Problem): Problem {
     const nowMs = this.#clock.monotonicMs()
     this.#report(address, nowMs)
-    const { count, endsMs } = this.#count(keyOf(address), nowMs)
+    const { count, endsMs } = this.#count(networkOf(address), nowMs)
     if (count <= FAILURES_MAX) return refusal()
     return new Problem(429, 'Too many requests without the right token from this address.', {
       headers: { 'retry-after': String(Math.ceil((endsMs - nowMs) / 1000)), connection: 'close' },
@@ -158,11 +174,4 @@ export class FailedTokens {
     this.#toldMs = nowMs
     this.#untold = 0
   }
-}
-
-/** One who has an IPv6 address has a /64 of them. */
-function keyOf(address: string): string {
-  return address.includes(':') && !address.includes('.')
-    ? address.split(':').slice(0, 4).join(':')
-    : address
 }

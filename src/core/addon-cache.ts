@@ -13,7 +13,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { LogpipeError } from './errors.ts'
-import { exchangeFault, ownId } from './own-file.ts'
+import { exchangeFaultAbove, ownId } from './own-file.ts'
 
 export interface AddonSet {
   /** Names the content of all files. */
@@ -84,11 +84,8 @@ function makePrivate(folder: string): void {
   if (!found.isDirectory()) throw new Unusable('it is no folder')
   if (uid !== ownId()) throw new Unusable('it belongs to another user')
   if ((mode & OTHERS) !== 0) fs.chmodSync(folder, 0o700)
-  for (let at = path.dirname(fs.realpathSync(folder)); ; at = path.dirname(at)) {
-    const fault = exchangeFault(at)
-    if (fault !== undefined) throw new Unusable(fault)
-    if (at === path.dirname(at)) return
-  }
+  const fault = exchangeFaultAbove(folder)
+  if (fault !== undefined) throw new Unusable(fault)
 }
 
 /** Not by Node's own `recursive`, which never returns where mkdir(2) says ENOENT (below /proc). */

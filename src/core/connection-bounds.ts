@@ -1,75 +1,101 @@
 /**
  * Bounds the connections of an HTTP server, so that whoever holds many keeps nobody else out.
  *
- * Node's own maxConnections refuses the newcomer, which is the probe, while those that hold idle
- * connections stay. Here the idle one goes: where an address has its share, its oldest idle
- * connection; where the server is full, the oldest idle one of the address that has the most. Only
- * when nothing is idle is the newcomer refused.
+ * Node's own maxConnections refuses the newcomer, which is the probe, while those that hold
+ * connections stay. Here one of them goes: where an address has its share, one of its own; where
+ * the server is full, one of the address that has the most. First goes the one that is idle, or has
+ * not sent its request yet, the longest; then the one that is at its request the longest, for who
+ * reads no answer is never done. Whoever showed a token is spared while at a request. Only where
+ * nobody else is left is the newcomer refused.
  */
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { networkOf } from './ip-address.ts'
 
 export interface ConnectionBounds {
   readonly connectionsMax: number
-  /** Of one address. */
+  /** Of one address; of IPv6, of one network. */
   readonly perAddressMax: number
   /** Addresses that speak for many, as a trusted proxy does: only connectionsMax binds them. */
   readonly isShared?: (address: string) => boolean
+  /** Whose requests are not cut off. */
+  readonly isSpared?: (socket: Socket) => boolean
 }
 
-/** A connection while it is open; `requests` are under way on it. */
+/** A connection while it is open. */
 interface Held {
   readonly socket: Socket
-  readonly address: string
+  readonly network: string
+  /** Under way, the one that came last; the others are before it on the same connection. */
+  request: IncomingMessage | null
   requests: number
 }
 
 export function boundConnections(server: Server, bounds: ConnectionBounds): void {
-  /** By the other end, `address:port`: a TLS socket has the same as the one below it. */
+  /** By both ends: a TLS socket has the same as the one below it. */
   const held = new Map<string, Held>()
-  const byAddress = new Map<string, Set<Held>>()
+  /** Of each network, the one that has stood still the longest first. */
+  const byNetwork = new Map<string, Set<Held>>()
+  const isSpared = ({ request }: Held) =>
+    request !== null && bounds.isSpared?.(request.socket) === true
+  const endOne = (own: Set<Held>) =>
+    endFirst(own, (entry) => isIdle(entry, isSpared(entry))) ||
+    endFirst(own, (entry) => !isSpared(entry))
   server.on('connection', (socket) => {
     const address = socket.remoteAddress ?? ''
-    const own = byAddress.get(address) ?? new Set()
+    const network = networkOf(address)
+    const own = byNetwork.get(network) ?? new Set()
     const isOverShare = own.size >= bounds.perAddressMax && bounds.isShared?.(address) !== true
     const isFull = held.size >= bounds.connectionsMax
-    if (isOverShare && !endOldestIdle(own)) return void socket.destroy()
-    if (!isOverShare && isFull && !endOldestIdle(largestOf(byAddress))) {
-      return void socket.destroy()
-    }
-    const name = `${address}:${socket.remotePort}`
-    const entry: Held = { socket, address, requests: 0 }
+    if (isOverShare && !endOne(own)) return void socket.destroy()
+    if (!isOverShare && isFull && !endOne(largestOf(byNetwork))) return void socket.destroy()
+    const name = nameOf(socket)
+    const entry: Held = { socket, network, request: null, requests: 0 }
     held.set(name, entry)
-    byAddress.set(address, own.add(entry))
+    byNetwork.set(network, own.add(entry))
     socket.once('close', () => {
       held.delete(name)
       own.delete(entry)
-      if (own.size === 0 && byAddress.get(address) === own) byAddress.delete(address)
+      if (own.size === 0 && byNetwork.get(network) === own) byNetwork.delete(network)
     })
   })
-  server.on('request', ({ socket }, response) => {
-    const entry = held.get(`${socket.remoteAddress ?? ''}:${socket.remotePort}`)
+  server.on('request', (request, response) => {
+    const entry = held.get(nameOf(request.socket))
     if (entry === undefined) return
+    /** Who goes on to ask before the last answer is out moves nowhere. */
+    const moveBack = () => {
+      const own = byNetwork.get(entry.network)
+      if (entry.requests === 0 && own?.delete(entry) === true) own.add(entry)
+    }
+    moveBack()
     entry.requests++
+    entry.request = request
     response.once('close', () => {
       entry.requests--
-      // The one that has waited longest stands first.
-      const own = byAddress.get(entry.address)
-      if (own?.delete(entry) === true) own.add(entry)
+      moveBack()
     })
   })
 }
 
-function largestOf(byAddress: ReadonlyMap<string, Set<Held>>): Set<Held> {
+function nameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress}:${remotePort} ${localAddress}:${localPort}`
+}
+
+/** Also while a request is on its way: it holds up nobody but who sends it. */
+function isIdle({ requests, request }: Held, isSpared: boolean): boolean {
+  return requests === 0 || (request?.complete === false && !isSpared)
+}
+
+function largestOf(byNetwork: ReadonlyMap<string, Set<Held>>): Set<Held> {
   let largest = new Set<Held>()
-  for (const own of byAddress.values()) if (own.size > largest.size) largest = own
+  for (const own of byNetwork.values()) if (own.size > largest.size) largest = own
   return largest
 }
 
 /** @returns whether there was one. */
-function endOldestIdle(own: Set<Held>): boolean {
+function endFirst(own: Set<Held>, mayEnd: (entry: Held) => boolean): boolean {
   for (const entry of own) {
-    if (entry.requests > 0 || entry.socket.destroyed) continue
+    if (entry.socket.destroyed || !mayEnd(entry)) continue
     // Its 'close' comes in another turn: until then it must count no more.
     own.delete(entry)
     entry.socket.destroy()

@@ -76,7 +76,8 @@ export function writeOwnFile(file: string, text: string): void {
   fs.rmSync(partial, { force: true })
   const descriptor = fs.openSync(partial, 'wx', 0o600)
   try {
-    fs.writeSync(descriptor, text)
+    // To its end: one write(2) stops where the disk is full, and says so only the next time.
+    fs.writeFileSync(descriptor, text)
     fs.fsyncSync(descriptor)
   } finally {
     fs.closeSync(descriptor)
@@ -101,7 +102,7 @@ export function ownSecret(file: string): string {
 /**
  * Makes a folder for such files, with what is missing above it. One of ours that others may write
  * to is closed to them.
- * @throws LogpipeError STORE for one in which somebody else could exchange files.
+ * @throws LogpipeError STORE for one that somebody else could exchange, or files in it.
  */
 export function ownFolder(folder: string): void {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -109,7 +110,7 @@ export function ownFolder(folder: string): void {
   if (uid === ownId() && (mode & STICKY) === 0 && isWritableByOthers(folder)) {
     fs.chmodSync(folder, mode & 0o7755)
   }
-  const fault = exchangeFault(folder)
+  const fault = exchangeFaultAbove(folder)
   if (fault === undefined) return
   const advice = 'change its owner or mode, or name another place'
   throw new LogpipeError('STORE', `${folder} is no safe place for secrets: ${fault}; ${advice}`)
@@ -119,13 +120,21 @@ export function ownFolder(folder: string): void {
  * Who besides us could put another file or folder in the place of one that lies in this folder;
  * undefined: nobody. In a sticky folder nobody may but its owner.
  */
-export function exchangeFault(folder: string): string | undefined {
+function exchangeFault(folder: string): string | undefined {
   const { uid, mode } = fs.statSync(folder)
   if (!isTrusted(uid)) return `${folder} belongs to another user`
   if ((mode & STICKY) !== 0 || !isWritableByOthers(folder)) return undefined
   return (mode & 0o002) === 0
     ? `a group of several users may write to ${folder}`
     : `everyone may write to ${folder}`
+}
+
+/** The same of this folder and of each above it: where one is exchanged, all below are others. */
+export function exchangeFaultAbove(folder: string): string | undefined {
+  for (let at = fs.realpathSync(folder); ; at = path.dirname(at)) {
+    const fault = exchangeFault(at)
+    if (fault !== undefined || at === path.dirname(at)) return fault
+  }
 }
 
 /** By everyone, or by a group in which there is somebody else. */

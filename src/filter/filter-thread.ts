@@ -76,7 +76,7 @@ export class FilterThread {
    * messages of main's.
    */
   process(slotIndex: number, whileWaiting: (() => void) | null = null): void {
-    const { slots, counters } = this.#options
+    const { slots, counters, encoder } = this.#options
     const release = () => slots.release(slotIndex)
     this.#whileWaiting = whileWaiting ?? NOTHING_TO_SERVE
     const { records, matched } = this.#filter.process(slotIndex, this.#matcher, release)
@@ -84,6 +84,8 @@ export class FilterThread {
     if (this.#nextMatcher !== null) this.#takeMatcher(this.#nextMatcher)
     counters.add('matched', matched)
     counters.add('filtered', records - matched)
+    const redated = encoder.takeRedated?.() ?? 0
+    if (redated > 0) counters.add('redated', redated)
     counters.set('lastNs', process.hrtime.bigint())
   }
 

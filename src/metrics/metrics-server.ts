@@ -4,6 +4,9 @@
  *   /health  200 while the process answers at all
  *   /ready   200, or 503 with a line for each thing that is down
  *
+ * Anybody may read /ready, so it has words of its own for each thing, and no others: what servers,
+ * records and messages of the system say stands in the log.
+ *
  * Bound. CONNECTIONS_MAX at a time, of which idle ones make room for a newcomer, each with little
  * time to say what it wants; no request's body is read. A scrape that fails is answered with 500.
  */
@@ -12,16 +15,31 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { boundConnections } from '../core/connection-bounds.ts'
 import { listenError, messageOf } from '../core/errors.ts'
-import { printable } from '../core/printable.ts'
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus.ts'
+
+/** What can be down, as /ready says it. */
+const FAULTS = {
+  starting: 'starting',
+  stopping: 'stopping',
+  group: 'kafka: the group gives no partitions',
+  brokers: 'kafka: no broker can be reached',
+  partitions: 'kafka: some partitions are not read',
+  output: 'output: in trouble',
+  control: 'control plane: not heard',
+  pipeline: 'pipeline: has an error',
+} as const
+
+export type Fault = keyof typeof FAULTS
 
 export interface MetricsServerOptions {
   /** An empty host: every address. Port 0: a free one. */
   readonly address: { readonly host: string; readonly port: number }
   /** The text of one scrape. */
   readonly metrics: () => Promise<string>
-  /** What is down, each in one line. */
-  readonly faults: () => readonly string[]
+  /** What is down; none: all is well. */
+  readonly faults: () => readonly Fault[]
+  /** Hears why a scrape failed. */
+  readonly warn: (message: string) => void
 }
 
 export interface MetricsServer {
@@ -30,8 +48,6 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
-/** Of a line of /ready, which anybody may read: enough to see what is down. */
-const FAULT_CHARS_MAX = 500
 /** A few scrapers, probes, people; of one address, as of a node with all its agents, a half. */
 const CONNECTIONS_MAX = 128
 const LIMITS = {
@@ -92,9 +108,10 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { status, contentType, text } = await answerTo(options, request).catch((error: unknown) =>
-    plain(500, `the metrics cannot be written: ${messageOf(error)}`),
-  )
+  const { status, contentType, text } = await answerTo(options, request).catch((error: unknown) => {
+    options.warn(`the metrics cannot be written: ${messageOf(error)}`)
+    return plain(500, 'the metrics cannot be written; the log says why')
+  })
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(text),
@@ -115,7 +132,7 @@ async function answerTo(
     case '/health':
       return plain(200, 'ok')
     case '/ready': {
-      const faults = options.faults().map((fault) => printable(fault).slice(0, FAULT_CHARS_MAX))
+      const faults = options.faults().map((fault) => FAULTS[fault])
       return faults.length === 0 ? plain(200, 'ready') : plain(503, faults.join('\n'))
     }
     default:

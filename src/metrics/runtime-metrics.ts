@@ -17,6 +17,7 @@ export const RUNTIME_METRICS = {
   fenced_total: 'Results that came after their partition had been given away.',
   dead_letters_total: 'Documents written to the dead letters.',
   pipeline_dropped_total: 'Documents that an ingest pipeline of Elasticsearch dropped.',
+  es_index_redated_total: 'Documents in the index of their arrival (ES_INDEX_DATE_SPAN).',
   retries_total: 'Requests or documents that the output sent again.',
   es_429_proxy_rejected_total: 'Documents and requests that Elasticsearch refused with 429.',
   es_mem_queue_len: 'Documents in the memory queue of the output.',

@@ -11,6 +11,7 @@ import {
   parseAddress,
   parseAnswer,
   parseBrokers,
+  parseDateSpan,
   parseDeadLetters,
   parseHex,
   parseNames,
@@ -28,6 +29,7 @@ import {
 } from './notations.ts'
 import type {
   AnswerOverride,
+  DateSpan,
   DeadLetterTarget,
   ListenAddress,
   OutputTarget,
@@ -62,6 +64,7 @@ export interface KindValues {
   letters: DeadLetterTarget
   start: StartPosition
   time: number
+  dateSpan: DateSpan | 'off'
 }
 export type OptionValue = KindValues[Kind]
 
@@ -108,6 +111,7 @@ const PARSERS: Parsers = {
   letters: parseDeadLetters,
   start: parseStart,
   time: parseTime,
+  dateSpan: parseDateSpan,
 }
 
 /** The value of one typed text, or undefined when it is none of the option's kind and bounds. */
@@ -143,6 +147,7 @@ export function expected(spec: OptionSpec): string {
     letters: 'file:PATH or topic:NAME',
     start: 'earliest, latest or a time with its zone, as 2026-09-01T00:00Z',
     time: 'a time with its zone, as 2026-09-01T00:00Z',
+    dateSpan: 'two durations up to 36500d, as 30d,1d, or off',
   }
   return words[spec.kind]
 }

@@ -5,6 +5,7 @@
  * opens, resolves or guesses anything.
  */
 import { isIP } from 'node:net'
+import { parseDurationMs } from '../core/units.ts'
 
 import { isTopicExpression, topicExpressionFault } from './topic-expression.ts'
 
@@ -89,6 +90,24 @@ export function parseUrl(text: string): string | undefined {
   // request would go to any path that the rest of the URL names.
   if (/[?#]/.test(trimmed)) return undefined
   return trimmed.replace(/\/+$/, '')
+}
+
+/** How far a time may lie before and after now. */
+export interface DateSpan {
+  readonly pastMs: number
+  readonly futureMs: number
+}
+
+/** A span that would reach before 1970, or beyond what a date can be, is none. */
+const DATE_SPAN_MS_MAX = 36_500 * 86_400_000
+
+/** "30d,1d": 30 days before now to 1 day after. */
+export function parseDateSpan(text: string): DateSpan | 'off' | undefined {
+  if (text.trim().toLowerCase() === 'off') return 'off'
+  const times = text.split(',').map(parseDurationMs)
+  const [pastMs, futureMs] = times
+  if (times.length !== 2 || pastMs === undefined || futureMs === undefined) return undefined
+  return Math.max(pastMs, futureMs) <= DATE_SPAN_MS_MAX ? { pastMs, futureMs } : undefined
 }
 
 /** Of any scheme: other programs read the variable too, and only its use is refused. */

@@ -69,6 +69,7 @@ export type GroupName = keyof typeof GROUPS
  *   letters     file:PATH|topic:NAME              DeadLetterTarget
  *   start       earliest|latest|TIME              StartPosition
  *   time        ISO 8601 with a zone              number, ms since 1970
+ *   dateSpan    DURATION,DURATION or off          DateSpan, or off
  */
 export type Kind =
   | 'switch'
@@ -96,6 +97,7 @@ export type Kind =
   | 'letters'
   | 'start'
   | 'time'
+  | 'dateSpan'
 
 /** One option. Flag, environment variable, file key, bounds, --help and README come from it. */
 export interface OptionSpec {

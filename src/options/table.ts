@@ -219,7 +219,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'At the start, wait for a broker and for room on the disk.',
-    long: 'Without it, a start that no broker answers, or whose disk is full, ends with status 1 after seconds: right in a shell. Turn it on for a service; logpipe sync always does. /ready says meanwhile what is missing.',
+    long: 'Without it, a start that no broker answers, or whose disk is full, ends with status 1 after seconds: right in a shell. Turn it on for a service; logpipe sync always does. Meanwhile /ready answers 503.',
   },
   {
     env: 'KAFKA_EMBEDDED',
@@ -410,7 +410,18 @@ export const OPTIONS = [
     variable: 'INDEX',
     default: 'logs-filtered',
     short: 'Index or data stream, or a pattern by topic and date.',
-    long: 'A pattern is like app-{topic}-{+yyyy.MM.dd}; the date is that of the record. The index may be made by an index template.',
+    long: 'A pattern is like app-{topic}-{+yyyy.MM.dd}; the date is that of the record (see ES_INDEX_DATE_SPAN). The index may be made by an index template.',
+  },
+  {
+    env: 'ES_INDEX_DATE_SPAN',
+    scope: 'remote',
+    group: 'elasticsearch',
+    commands: ['run', 'check'],
+    kind: 'dateSpan',
+    variable: 'PAST,FUTURE',
+    default: '30d,1d',
+    short: 'How far a record may be dated from now to go to the index of its own date.',
+    long: 'With a date in ES_INDEX. A record dated longer ago, or further ahead, goes to the index of the day that it is read; it is counted (es_index_redated_total) and a line a minute says so. So whoever sets timestamps cannot have thousands of indices made. Such a record lands in another index when it is read again on another day, as after a crash before its offset was committed: it is then there twice. Records within the span are not concerned. off takes every record by its own date: for reading old records for the first time, or where the broker sets timestamps (message.timestamp.type=LogAppendTime). A replay is always off, so it finds the indices of old records.',
   },
   {
     env: 'ES_PIPELINE',
@@ -1122,7 +1133,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'off',
     short: 'Serve /metrics, /health and /ready here.',
-    long: "HOST:PORT, or :PORT for every address. /metrics is in the form of Prometheus; /ready answers 503 and names what is down. A worker serves its child's numbers, and is ready while the control plane hears it and its pipeline has no error.",
+    long: "HOST:PORT, or :PORT for every address. /metrics is in the form of Prometheus; /ready answers 503 and names what is down; the log says why. A worker serves its child's numbers, and is ready while the control plane hears it and its pipeline has no error.",
   },
 
   // Demo

@@ -18,6 +18,8 @@ export const COUNTERS = [
   'lastNs',
   /** How long the thread has waited for a free slot, in ms. */
   'stalledMs',
+  /** Records that matched and whose index has the date of their arrival. */
+  'redated',
 ] as const
 
 export type Counter = (typeof COUNTERS)[number]

@@ -29,6 +29,8 @@ export interface RecordEncoder {
    * record holds.
    */
   encode(record: MatchedRecord, body: BodyBuilder): void
+  /** Records since the last call that were not dated by their own timestamp. */
+  takeRedated?(): number
 }
 
 /** The first size of a body; a slot's worth of matches is usually small. */

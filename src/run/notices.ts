@@ -105,6 +105,28 @@ class AtEnd {
   }
 }
 
+/** Records that were not indexed by their own date: a line a minute, with their number. */
+export class RedatedNotice {
+  readonly #log: Log
+  #toldCount = 0
+  #toldMs = -Infinity
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  /** @param count since the start */
+  look(count: number, nowMs: number): void {
+    if (count === this.#toldCount || nowMs - this.#toldMs < WAITING_EVERY_MS) return
+    this.#log.warn(
+      `${count - this.#toldCount} records are dated outside of --es-index-date-span: they go to ` +
+        'the index of the day that they are read; "off" takes all by their own date',
+    )
+    this.#toldCount = count
+    this.#toldMs = nowMs
+  }
+}
+
 export class Notices {
   readonly #log: Log
   readonly #groupId: string | null

@@ -53,7 +53,7 @@ export function replaySettings(
       membership: 'static',
       properties: properties.slice(0, ranges.length),
     },
-    output: outsideOfCommits(base.output),
+    output: replayOutput(base.output),
     replay: { fromMs: span.fromMs, toMs: span.toMs, ranges },
     commits: false,
     runSeconds: 0,
@@ -83,10 +83,13 @@ function markedAsIn(
   return ranges.map((range, index) => ({ ...range, markFrom: marks[index] ?? -1 }))
 }
 
-/** A replay ends when everything is indexed: a document in the spill is not there yet. */
-function outsideOfCommits(output: PipelineSettings['output']): PipelineSettings['output'] {
+/**
+ * A replay ends when everything is indexed: a document in the spill is not there yet. And it dates
+ * each record by the record alone, or it would not find the indices of the first time.
+ */
+function replayOutput(output: PipelineSettings['output']): PipelineSettings['output'] {
   if (output.kind !== 'elasticsearch') return output
-  return { ...output, settings: { ...output.settings, commitOn: 'index' } }
+  return { ...output, settings: { ...output.settings, commitOn: 'index', indexDateSpan: null } }
 }
 
 /** The ranges that hold something. */

@@ -9,17 +9,17 @@ import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { MetricsServer } from '../metrics/metrics-server.ts'
+import type { Fault, MetricsServer } from '../metrics/metrics-server.ts'
 import { totalsOf } from '../metrics/pattern-counts.ts'
 import type { RuntimeMetrics } from '../metrics/runtime-metrics.ts'
 import { openSnapshotFile, type SnapshotFile } from '../metrics/snapshot-file.ts'
 import { booksJson, renderBooks } from '../offsets/books-text.ts'
 import type { ListenAddress } from '../options/notations.ts'
 import { isFull } from '../core/disk.ts'
+import { RedatedNotice } from './notices.ts'
 import { Pipeline } from './pipeline.ts'
 import type { PipelineSettings } from './settings.ts'
 import { type PipelineResult, type PipelineStats, statusLines, statusOf } from './status.ts'
-import { isOfKafka, sightings } from './troubles.ts'
 
 const STATUS_EVERY_MS = 1000
 /** Between two looks at a full disk. */
@@ -50,22 +50,17 @@ export async function runPipeline(settings: PipelineSettings, deps: RunDeps): Pr
   const { log, metricsListen } = deps
   const startedMs = performance.now()
   let pipeline: Pipeline | null = null
-  let starting = 'starting'
   const view = (): PipelineView | null => {
     if (pipeline === null) return null
     const stats = pipeline.stats()
     return { stats, metrics: runtimeMetrics(stats, performance.now() - startedMs) }
   }
   // Before the group is joined, so that a port in use costs nobody a rebalance.
-  const endpoint =
-    metricsListen === null ? null : await openEndpoint(metricsListen, log, view, () => starting)
+  const endpoint = metricsListen === null ? null : await openEndpoint(metricsListen, log, view)
   try {
     const open = () => Pipeline.start(settings, { log, onMatched: deps.onMatched })
     const { signal } = deps
-    const warn = (message: string) => {
-      starting = message
-      log.warn(message)
-    }
+    const warn = (message: string) => log.warn(message)
     const room = { signal, warn, clock: systemClock }
     pipeline = settings.waits ? await openWithRoom(open, room) : await open()
     if (pipeline === null) return 0
@@ -194,6 +189,7 @@ function conclude(result: PipelineResult, log: Log): number {
 function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
   let before = pipeline.stats()
   let beforeMs = performance.now()
+  const redated = new RedatedNotice(log)
   const timer = setInterval(() => {
     const now = pipeline.stats()
     const nowMs = performance.now()
@@ -212,6 +208,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       replayRecords: now.replayRecords,
     })
     log.status(statusLines(status), { ...status })
+    redated.look(now.counters.redated, nowMs)
     before = now
     beforeMs = nowMs
   }, STATUS_EVERY_MS)
@@ -231,6 +228,7 @@ function runtimeMetrics(stats: PipelineStats, uptimeMs: number): RuntimeMetrics 
     fenced_total: stats.fenced,
     dead_letters_total: stats.deadLetters,
     pipeline_dropped_total: stats.pipelineDropped,
+    es_index_redated_total: counters.redated,
     retries_total: sink.retries,
     es_429_proxy_rejected_total: sink.rejected429,
     es_mem_queue_len: sink.queuedDocuments,
@@ -263,14 +261,12 @@ interface PipelineView {
 
 /**
  * @param view null until the pipeline has started.
- * @param starting what it waits for until then.
  * @throws LogpipeError LISTEN.
  */
 export async function openEndpoint(
   address: ListenAddress,
   log: Log,
   view: () => PipelineView | null,
-  starting: () => string,
 ): Promise<MetricsServer> {
   // Not before it is asked for: the packages behind it would make every start 30 ms longer.
   const { openMetricsServer } = await import('../metrics/metrics-server.ts')
@@ -284,28 +280,27 @@ export async function openEndpoint(
       const more = { lags: lag.partitions, patternCounts, troubles, books }
       return prometheusText(now.metrics, {}, more)
     },
-    faults: () => {
-      const now = view()
-      return (now === null ? [starting()] : faultsOf(now.stats)).map(log.redact)
-    },
+    faults: () => faultsOf(view()?.stats ?? null),
+    warn: (message) => log.warn(message),
   })
   log.info(`metrics at http://${address.host === '' ? '*' : address.host}:${server.port}/metrics`)
   return server
 }
 
-/**
- * What is down, each in one line; none: the pipeline does its work. One partition that stands still
- * is no reason to take the process out of service: the others go on.
- */
+/** What is down; none: the pipeline does its work. @param stats null until it has started. */
 export function faultsOf(
   stats: Pick<
     PipelineStats,
     'groupFault' | 'canReachKafka' | 'waiting' | 'isStopping' | 'sink'
   > | null,
-): readonly string[] {
+): readonly Fault[] {
   if (stats === null) return ['starting']
-  const faults = sightings({ ...stats, stuck: [] }).map(
-    ({ kind, text }) => `${isOfKafka(kind) ? 'kafka' : 'output'}: ${text}`,
-  )
-  return [...(stats.isStopping ? ['stopping'] : []), ...faults]
+  const faults: readonly (readonly [Fault, boolean])[] = [
+    ['stopping', stats.isStopping],
+    ['group', stats.groupFault !== null],
+    ['brokers', !stats.canReachKafka],
+    ['partitions', stats.waiting.length > 0],
+    ['output', stats.sink.trouble !== null],
+  ]
+  return faults.flatMap(([fault, isSo]) => (isSo ? [fault] : []))
 }

@@ -174,6 +174,7 @@ export function elasticsearchSettings(config: Config): ElasticsearchSettings {
   return {
     urls: config.esUrl,
     index: config.esIndex,
+    indexDateSpan: config.esIndexDateSpan === 'off' ? null : config.esIndexDateSpan,
     document: config.esDocument,
     documentId: config.esDocumentId,
     maxRecordBytes: config.maxRecordBytes,

@@ -5,13 +5,7 @@
  * Bound. TROUBLES_MAX, the first ones: whatever keeps everything from working stands first.
  */
 import type { Clock } from '../core/clock.ts'
-import {
-  type Sighting,
-  type Trouble,
-  troubleText,
-  type TroubleKind,
-  TROUBLES_MAX,
-} from '../core/trouble.ts'
+import { type Sighting, type Trouble, troubleText, TROUBLES_MAX } from '../core/trouble.ts'
 import type { StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import type { SinkGauges } from '../sink/sink.ts'
 
@@ -31,7 +25,7 @@ interface PipelineParts {
 }
 
 /** All of it, as it is now. */
-export function sightings(parts: PipelineParts): readonly Sighting[] {
+function sightings(parts: PipelineParts): readonly Sighting[] {
   const { groupFault, canReachKafka, waiting, stuck, sink } = parts
   const nameOf = (one: { topic: string; partition: number }) => `${one.topic} [${one.partition}]`
   const groups: Sighting[] =
@@ -52,11 +46,6 @@ export function sightings(parts: PipelineParts): readonly Sighting[] {
       return { kind: 'partition_stuck', place: nameOf(one), text }
     }),
   ]
-}
-
-/** Whether it is Kafka's side; the rest is the output's. */
-export function isOfKafka(kind: TroubleKind): boolean {
-  return kind.startsWith('kafka_') || kind.startsWith('partition_')
 }
 
 export class Troubles {

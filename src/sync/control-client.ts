@@ -10,8 +10,8 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 export interface ControlClientSettings {
   readonly url: string
   readonly workerId: string
-  /** WORKER_TOKEN; undefined: none is sent. */
-  readonly token: string | undefined
+  /** WORKER_TOKEN, asked for at each call; undefined: none is sent. */
+  readonly token: () => string | undefined
   /** Tells this worker from others that have the token too. */
   readonly secret: string
   readonly timeoutMs: number
@@ -31,7 +31,8 @@ export class ControlClient {
 
   /** @throws LogpipeError CONTROL when it cannot be reached, refuses, or answers nonsense. */
   async heartbeat(body: unknown, signal: AbortSignal): Promise<Orders> {
-    const { url, workerId, token, secret, timeoutMs } = this.#settings
+    const { url, workerId, secret, timeoutMs } = this.#settings
+    const token = this.#settings.token()
     const target = `${url.replace(/\/+$/, '')}/api/workers/${workerId}/heartbeat`
     try {
       const answer = await this.#fetch(target, {

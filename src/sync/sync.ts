@@ -14,6 +14,7 @@ import { type MetricsSnapshot, readMetricsSnapshot } from '../core/metrics-snaps
 import type { LiveBooks } from '../core/live-books.ts'
 import { type Trouble, troubleText, TROUBLES_MAX } from '../core/trouble.ts'
 import { WORKER_ID } from '../core/worker-wire.ts'
+import type { Fault } from '../metrics/metrics-server.ts'
 import type { Assignment, Orders } from './assignment.ts'
 import type { SpawnChild } from './child.ts'
 import { CommandRunner } from './command-runner.ts'
@@ -54,8 +55,10 @@ export interface RunningSync {
   readonly address: string
   /** How it stands now, for probes and Prometheus. */
   view(): Promise<SyncView>
-  /** What is down, each in one line. A pipeline goes on while the control plane is away. */
-  faults(): readonly string[]
+  /** What is down. A pipeline goes on while the control plane is away. */
+  faults(): readonly Fault[]
+  /** Calls with this token from now on; undefined: with none. */
+  useToken(workerToken: string | undefined): void
   /** Drains and stops the child, and says goodbye. May be called again. */
   close(): Promise<void>
 }
@@ -91,6 +94,7 @@ export async function startSync(
     address: settings.controlPlaneUrl,
     view: () => agent.view(),
     faults: () => agent.faults(),
+    useToken: (workerToken) => agent.useToken(workerToken),
     close: async () => (closing ??= agent.close()),
   }
 }
@@ -108,23 +112,25 @@ class Agent {
   readonly #instance = randomUUID()
   readonly #abort = new AbortController()
   readonly #done: Promise<void>
+  #token: string | undefined
   #assignment: Assignment | null = null
   /** Why the last orders were not taken. */
   #refusal: string | null = null
-  /** Why the control plane does not answer; null: it does. */
-  #away: string | null = null
+  /** The control plane does not answer. */
+  #isAway = false
   #wake: (() => void) | undefined
 
   constructor(settings: SyncSettings, dependencies: SyncDependencies, home: Home) {
     this.#settings = settings
     this.#deps = dependencies
     this.#home = home
+    this.#token = settings.workerToken
     const { clock, fetch, spawn, processes, log } = dependencies
     this.#client = new ControlClient(
       {
         url: settings.controlPlaneUrl,
         workerId: settings.workerId,
-        token: settings.workerToken,
+        token: () => this.#token,
         secret: home.secret(),
         // Silent for five polls is lost: a call must not take longer than that.
         timeoutMs: Math.max(1000, Math.min(5 * settings.pollMs, 10_000)),
@@ -178,11 +184,15 @@ class Agent {
     return { workerId, pipelineId: shown, metrics, troubles, books }
   }
 
-  faults(): readonly string[] {
-    const { pipelineId, error } = this.#supervisor.status()
+  useToken(workerToken: string | undefined): void {
+    this.#token = workerToken
+  }
+
+  faults(): readonly Fault[] {
+    const isWrong = this.#supervisor.status().error !== null
     return [
-      ...(this.#away === null ? [] : [`control plane: ${this.#away}`]),
-      ...(error === null ? [] : [`pipeline ${pipelineId ?? '(none)'}: ${error.message}`]),
+      ...(this.#isAway ? (['control'] as const) : []),
+      ...(isWrong ? (['pipeline'] as const) : []),
     ]
   }
 
@@ -224,13 +234,12 @@ class Agent {
       this.#commands.reported(results)
       this.#follow(orders)
       this.#commands.take(orders.commands)
-      if (this.#away !== null) this.#deps.log('info', 'the control plane is back')
-      this.#away = null
+      if (this.#isAway) this.#deps.log('info', 'the control plane is back')
+      this.#isAway = false
     } catch (error) {
       // Once for each absence; what runs goes on running.
-      const message = messageOf(error)
-      if (this.#away === null && !this.#abort.signal.aborted) this.#deps.log('warn', message)
-      this.#away = message
+      if (!this.#isAway && !this.#abort.signal.aborted) this.#deps.log('warn', messageOf(error))
+      this.#isAway = true
     }
   }
 

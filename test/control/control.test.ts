@@ -29,6 +29,33 @@ test('tokens are made once, kept private, and told by their place only', async (
   assert.equal(readFileSync(files[0] ?? '', 'utf8').trim(), tokens[0])
 })
 
+const OLD = 'an-old-token-of-the-operator'
+const NEW = 'the-new-token-of-the-operator'
+
+test('an exchanged token, and who signed in with it, opens nothing any more', async (t) => {
+  const { control, url } = await startTestControl(t, { controlToken: `${NEW},${OLD}` })
+  const statusOf = async (headers: Readonly<Record<string, string>>) =>
+    (await fetch(`${url}/api/pipelines`, { headers })).status
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+  const signIn = async (token: string) => {
+    const answer = await fetch(`${url}/api/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ token }),
+    })
+    return { cookie: answer.headers.getSetCookie()[0]?.split(';')[0] ?? '' }
+  }
+  const [oldCookie, newCookie] = [await signIn(OLD), await signIn(NEW)]
+  const all = () =>
+    Promise.all([bearer(OLD), oldCookie, bearer(NEW), newCookie].map((each) => statusOf(each)))
+  assert.deepEqual(await all(), [200, 200, 200, 200])
+  const workerToken = undefined
+  assert.throws(() => control.reload({ controlToken: 'short', workerToken }), { code: 'USAGE' })
+  assert.deepEqual(await all(), [200, 200, 200, 200], 'nothing changed')
+  control.reload({ controlToken: NEW, workerToken })
+  assert.deepEqual(await all(), [401, 401, 200, 200])
+})
+
 test('a second control plane on a database or a port is refused without a trace', async (t) => {
   const lock = memoryLock()
   const first = await startTestControl(t, {}, lock)

@@ -139,6 +139,12 @@ test('what lies before the window counts no more', () => {
   assert.deepEqual(window.add(4000, [9000]), [0])
 })
 
+test('a worker whose time hardly goes on fills no memory', () => {
+  const window = new RateWindow()
+  for (let beat = 0; beat < 1000; beat++) window.add(beat / 1000, [beat])
+  assert.ok(window.sampleCount <= 41, `${window.sampleCount}`)
+})
+
 test('a counter that begins anew has no negative rate', () => {
   const window = new RateWindow()
   window.add(5000, [1000])

@@ -89,6 +89,16 @@ test('a worker that says goodbye is replaced at once', async (t) => {
   assert.equal((await beat('w2')).assignment.pipeline_id, 1)
 })
 
+test('nobody says goodbye for another of the same name', async (t) => {
+  const { call, beat, clock } = controlFixture(t)
+  await beat('w1', { instance: 'a' })
+  clock.advance(600)
+  const foreign = { state: 'exiting', instance: 'b' }
+  assert.equal((await call('POST', '/api/workers/w1/heartbeat', foreign)).status, 409)
+  await beat('w1', { instance: 'a' })
+  await beat('w1', { state: 'exiting', instance: 'a' })
+})
+
 test('a worker of the version before or after is understood', async (t) => {
   const { call, beat } = controlFixture(t)
   await call('POST', '/api/pipelines', SEED_PIPELINE)

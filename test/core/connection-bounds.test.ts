@@ -30,9 +30,9 @@ async function served(t: TestContext, bounds: ConnectionBounds) {
     await once(socket, 'connect')
     return socket
   }
-  const ask = async (socket: Socket, path = '/'): Promise<string> => {
+  const ask = async (socket: Socket, path = '/', headers = ''): Promise<string> => {
     const seen = once(waiting, 'one')
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`)
     if (path === '/wait') {
       await seen
       return ''
@@ -67,8 +67,34 @@ test('where the server is full, the address that holds the most gives one up', a
   assert.equal(await ask(other), 'HTTP/1.1 200 OK', 'it keeps its connection')
 })
 
-test('a request under way is not cut off: then the newcomer is refused', async (t) => {
+test('who reads no answer, or sends no end of a request, makes room too', async (t) => {
   const { open, ask } = await served(t, { connectionsMax: 2, perAddressMax: 2 })
+  const stuck = await open('127.0.0.1')
+  await ask(stuck, '/wait')
+  const slow = await open('127.0.0.2')
+  await ask(slow, '/wait', 'Content-Length: 9\r\n')
+  const gone = [once(slow, 'close'), once(stuck, 'close')]
+  assert.equal(await ask(await open('127.0.0.3')), 'HTTP/1.1 200 OK')
+  assert.equal(await ask(await open('127.0.0.4')), 'HTTP/1.1 200 OK')
+  await Promise.race(gone)
+})
+
+test('of those at a request, the one that is at it the longest goes', async (t) => {
+  const { open, ask } = await served(t, { connectionsMax: 8, perAddressMax: 2 })
+  const scraper = await open('127.0.0.1')
+  const stuck = await open('127.0.0.1')
+  await ask(stuck, '/wait')
+  assert.equal(await ask(scraper), 'HTTP/1.1 200 OK')
+  await ask(scraper, '/wait')
+  const gone = once(stuck, 'close')
+  assert.equal(await ask(await open('127.0.0.1')), 'HTTP/1.1 200 OK')
+  await gone
+  assert.equal(scraper.destroyed, false)
+})
+
+test('a request of whoever is spared is not cut off: then the newcomer is refused', async (t) => {
+  const bounds = { connectionsMax: 2, perAddressMax: 2, isSpared: () => true }
+  const { open, ask } = await served(t, bounds)
   const busy = [await open('127.0.0.1'), await open('127.0.0.1')]
   for (const socket of busy) await ask(socket, '/wait')
   const late = await open('127.0.0.1')

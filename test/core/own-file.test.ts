@@ -1,5 +1,6 @@
 /** Files of our own: whose they are, who may read them, and who could exchange them. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -21,6 +22,19 @@ test('a secret is made once', (t) => {
   const file = path.join(temporaryFolder(t), 'token')
   assert.equal(ownSecret(file), ownSecret(file))
   assert.match(ownSecret(file), /^[\w-]{43}\n$/)
+})
+
+test('a text that did not fit leaves the one before it', (t) => {
+  const file = path.join(temporaryFolder(t), 'token')
+  writeOwnFile(file, 'before')
+  const own = JSON.stringify(new URL('../../src/core/own-file.ts', import.meta.url).href)
+  const text = "'x'.repeat(100_000)"
+  const script = `import { writeOwnFile } from ${own}\nwriteOwnFile(process.argv[1], ${text})`
+  // As a disk that has room for a part: a write(2) up to the limit succeeds, the next one fails.
+  const args = ['-c', 'ulimit -f 8; exec "$@"', 'sh', process.execPath, '--input-type=module']
+  const { status } = spawnSync('sh', [...args, '-e', script, file])
+  assert.notEqual(status, 0)
+  assert.equal(readOwnFile(file), 'before')
 })
 
 test('links, second names, folders and what is too large are refused', (t) => {
@@ -49,6 +63,24 @@ test('a folder of ours that others may write to is closed to them', (t) => {
   fs.chmodSync(folder, 0o777)
   ownFolder(folder)
   assert.equal(fs.statSync(folder).mode & 0o777, 0o755)
+})
+
+test('a folder below one that others may exchange is refused', { skip: needsRoot }, (t) => {
+  const above = path.join(temporaryFolder(t), 'shared')
+  const folder = path.join(above, 'made')
+  ownFolder(folder)
+  fs.chmodSync(above, 0o777)
+  assert.throws(() => ownFolder(folder), {
+    code: 'STORE',
+    message: /everyone may write to .*shared;/,
+  })
+  fs.chmodSync(above, 0o1777)
+  ownFolder(folder)
+  fs.chownSync(above, 12_345, 12_345)
+  assert.throws(() => ownFolder(folder), {
+    code: 'STORE',
+    message: /shared belongs to another user/,
+  })
 })
 
 test('a folder in which another user could exchange files is refused', { skip: needsRoot }, (t) => {

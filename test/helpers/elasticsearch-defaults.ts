@@ -5,6 +5,7 @@ import { DIRECT, type ElasticsearchSettings } from '../../src/sink/elasticsearch
 export const ELASTICSEARCH_DEFAULTS: ElasticsearchSettings = {
   urls: ['http://localhost:9200'],
   index: 'logs-filtered',
+  indexDateSpan: { pastMs: 30 * 86_400_000, futureMs: 86_400_000 },
   document: 'auto',
   documentId: 'offset',
   maxRecordBytes: 100 * 1024 * 1024,

@@ -13,6 +13,7 @@ import {
   parsePair,
   parsePartitions,
   parseStart,
+  parseDateSpan,
   parseTime,
   parseTopics,
   parseUrls,
@@ -122,4 +123,14 @@ test('an answer is named by its error type or its status, with an action for it'
   }
   const wrong = ['', '400', '400=', '400=indexed', '=drop', '99=drop', 'A b=drop', '4000=drop']
   for (const text of wrong) assert.equal(parseAnswer(text), undefined, text)
+})
+
+test('a span of dates is two durations, or off', () => {
+  const [pastMs, futureMs] = [30 * 86_400_000, 86_400_000]
+  assert.deepEqual(parseDateSpan('30d,1d'), { pastMs, futureMs })
+  assert.deepEqual(parseDateSpan(' 720h , 86400000 '), { pastMs, futureMs })
+  assert.equal(parseDateSpan('off'), 'off')
+  for (const text of ['', '30d', '30d,', '30d,1d,1d', '-1d,1d', '30x,1d', '40000d,1d', 'no']) {
+    assert.equal(parseDateSpan(text), undefined, text)
+  }
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Log } from '../../src/core/log.ts'
 import type { FromIngress } from '../../src/kafka/ingress-messages.ts'
-import { errorOf, Notices } from '../../src/run/notices.ts'
+import { errorOf, Notices, RedatedNotice } from '../../src/run/notices.ts'
 import type { KafkaSettings } from '../../src/run/settings.ts'
 
 const TROUBLE = {
@@ -17,10 +17,8 @@ const TROUBLE = {
   offset: -1001,
 } as const satisfies FromIngress
 
-function newNotices(membership: KafkaSettings['membership'] = 'group', threadCount = 2) {
-  const written: string[] = []
-  const clock = { nowMs: 0 }
-  const log = new Log({
+function newLog(written: string[]): Log {
+  return new Log({
     format: 'plain',
     level: 'info',
     quiet: false,
@@ -28,6 +26,12 @@ function newNotices(membership: KafkaSettings['membership'] = 'group', threadCou
     columns: () => 80,
     write: (text) => written.push(text),
   })
+}
+
+function newNotices(membership: KafkaSettings['membership'] = 'group', threadCount = 2) {
+  const written: string[] = []
+  const clock = { nowMs: 0 }
+  const log = newLog(written)
   return {
     notices: new Notices(
       log,
@@ -172,4 +176,22 @@ test('an empty topic, and a start at the end, are no matter of the group', () =>
     notices.tell(positions(0, ['t', end, end]))
     assert.match(written.join(''), text)
   }
+})
+
+test('records of another time are told once a minute, with their number', () => {
+  const written: string[] = []
+  const notice = new RedatedNotice(newLog(written))
+  for (const [count, nowMs] of [
+    [0, 0],
+    [5, 1000],
+    [9, 30_000],
+    [12, 61_000],
+    [12, 200_000],
+  ] as const) {
+    notice.look(count, nowMs)
+  }
+  assert.deepEqual(
+    written.map((line) => /^logpipe: warn: (\d+) records are dated outside/.exec(line)?.[1]),
+    ['5', '7'],
+  )
 })

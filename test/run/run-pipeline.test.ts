@@ -63,15 +63,12 @@ const WELL = {
 
 test('a pipeline is ready when it is in its group and its output works', () => {
   assert.deepEqual(faultsOf(WELL), [])
-  assert.deepEqual(faultsOf({ ...WELL, groupFault: 'fenced' }), ['kafka: fenced'])
+  assert.deepEqual(faultsOf(null), ['starting'])
+  assert.deepEqual(faultsOf({ ...WELL, groupFault: 'fenced' }), ['group'])
   assert.deepEqual(faultsOf({ ...WELL, isStopping: true }), ['stopping'])
-  assert.deepEqual(faultsOf({ ...WELL, canReachKafka: false }), ['kafka: no broker can be reached'])
+  assert.deepEqual(faultsOf({ ...WELL, canReachKafka: false }), ['brokers'])
   const waiting = [{ topic: 'app', partition: 2, problem: 'first offset: LEADER_NOT_AVAILABLE' }]
-  assert.deepEqual(faultsOf({ ...WELL, waiting }), [
-    'kafka: app [2] is not read: first offset: LEADER_NOT_AVAILABLE',
-  ])
-  const trouble = 'no Elasticsearch node answers'
-  const troubles = [{ kind: 'elasticsearch_down' as const, place: null, text: trouble }]
-  const sink = { ...WELL.sink, trouble, troubles }
-  assert.deepEqual(faultsOf({ ...WELL, sink }), ['output: no Elasticsearch node answers'])
+  assert.deepEqual(faultsOf({ ...WELL, waiting }), ['partitions'])
+  const sink = { ...WELL.sink, trouble: 'no Elasticsearch node answers' }
+  assert.deepEqual(faultsOf({ ...WELL, sink }), ['output'])
 })

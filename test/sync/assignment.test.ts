@@ -118,7 +118,7 @@ test('a saved state, or a folder, that somebody else could have made is refused'
 test('a call that fails says where and why', async () => {
   const client = (answer: Response) =>
     new ControlClient(
-      { url: 'http://control:1/', workerId: 'w1', token: 't', secret: 's', timeoutMs: 1000 },
+      { url: 'http://control:1/', workerId: 'w1', token: () => 't', secret: 's', timeoutMs: 1000 },
       async (url, init) => {
         assert.equal(url, 'http://control:1/api/workers/w1/heartbeat')
         assert.deepEqual(new Headers(init.headers).get('authorization'), 'Bearer t')

@@ -158,7 +158,16 @@ test('a worker says what its child counts, and what is down', async (t) => {
   assert.deepEqual([books?.fetched, books?.indexed, books?.pending], [5, 3, 2])
   await until('an answer', () => sync.faults().length === 0)
   await control.close()
-  await until('the fault', () => (sync.faults()[0] ?? '').startsWith('control plane: '))
+  await until('the fault', () => sync.faults()[0] === 'control')
+})
+
+test('a worker calls with the token that it was told last', async (t) => {
+  const { control, startTestSync } = await syncFixture(t)
+  const sync = await startTestSync()
+  control.reload({ controlToken: undefined, workerToken: 'the-new-token-of-the-workers' })
+  await until('it is refused', () => sync.faults().length > 0)
+  sync.useToken('the-new-token-of-the-workers')
+  await until('it is heard', () => sync.faults().length === 0)
 })
 
 test('what a worker serves itself is not given to its child', async (t) => {

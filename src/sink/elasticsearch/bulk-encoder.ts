@@ -34,12 +34,20 @@ export class BulkEncoder implements RecordEncoder {
   /** By topic, then partition, then bucket of time. */
   readonly #heads = new Map<string, Map<number, ActionHead>[]>()
   #headCount = 0
+  #redatedCount = 0
 
   /** @throws LogpipeError USAGE for a pattern that can give no index name. */
   constructor(settings: DocumentSettings, nowMs: () => number = Date.now) {
     this.#settings = settings
     this.#pattern = parseIndexPattern(settings.index)
     this.#nowMs = nowMs
+  }
+
+  /** Records, since it was asked last, whose index has the date of their arrival. */
+  takeRedated(): number {
+    const count = this.#redatedCount
+    this.#redatedCount = 0
+    return count
   }
 
   encode(record: MatchedRecord, body: BodyBuilder): void {
@@ -68,16 +76,31 @@ export class BulkEncoder implements RecordEncoder {
   }
 
   #headOf(record: MatchedRecord): ActionHead {
-    const bucket = dateBucketOf(this.#pattern, record.timestampMs)
+    const dateMs = this.#indexDate(record.timestampMs)
+    const bucket = dateBucketOf(this.#pattern, dateMs)
     const head = this.#heads.get(record.topic)?.[record.partition]?.get(bucket)
     // A topic that was made anew has another prefix.
-    return head?.idPrefix === record.idPrefix ? head : this.#makeHead(record, bucket)
+    return head?.idPrefix === record.idPrefix ? head : this.#makeHead(record, dateMs, bucket)
   }
 
-  #makeHead(record: MatchedRecord, bucket: number): ActionHead {
+  /** Its own, where that is near enough; whoever made the record said it. */
+  #indexDate(timestampMs: number): number {
+    const { indexDateSpan: span } = this.#settings
+    if (span === null || this.#pattern.bucketMs === Infinity || timestampMs === -1) {
+      return timestampMs
+    }
+    const nowMs = this.#nowMs()
+    if (timestampMs >= nowMs - span.pastMs && timestampMs <= nowMs + span.futureMs) {
+      return timestampMs
+    }
+    this.#redatedCount++
+    return nowMs
+  }
+
+  #makeHead(record: MatchedRecord, dateMs: number, bucket: number): ActionHead {
     if (this.#headCount === HEADS_MAX) this.#forgetHeads()
-    const { topic, partition, timestampMs } = record
-    const index = indexNameOf(this.#pattern, topic, timestampMs)
+    const { topic, partition } = record
+    const index = indexNameOf(this.#pattern, topic, dateMs)
     const head = new ActionHead(index, record, this.#settings.documentId)
     const partitions = this.#heads.get(topic) ?? []
     const buckets = partitions[partition] ?? new Map<number, ActionHead>()

@@ -4,8 +4,9 @@
  *   {topic}          the record's topic, in lower case (Elasticsearch allows no capitals)
  *   {+FORMAT}        the record's own timestamp in UTC; yyyy, MM, dd and HH are replaced, signs and
  *                    digits of FORMAT stay, other letters are refused. A record without a
- *                    timestamp gets `undated` in its place: the clock is never asked,
- *                    or a record read twice would land in two indices.
+ *                    timestamp gets `undated` in its place, not a time of the clock: read twice,
+ *                    it would land in two indices. One that is dated far from now is bounded by
+ *                    who encodes it (bulk-encoder.ts).
  *
  * Two topics that give one name after lower-casing would mix silently, so they are refused when
  * they are assigned (`indexNameFaults`). A pattern without {topic} is meant to mix them.
@@ -77,7 +78,7 @@ function dateFormat(pattern: string, inner: string): string {
   throw usage(pattern, `{${inner}} has ${came}; a date is made of ${known}`)
 }
 
-/** The index for a record. @param timestampMs the record's own; -1: it has none. */
+/** The index for a record. @param timestampMs by which it is dated; -1: it has no timestamp. */
 export function indexNameOf(pattern: IndexPattern, topic: string, timestampMs: number): string {
   return pattern.parts
     .map((part) => {

@@ -23,6 +23,8 @@ export type DocumentId = 'offset' | 'key' | 'none'
 export interface DocumentSettings {
   /** A name or a pattern: `app-{topic}-{+yyyy.MM.dd}` (index-name.ts). */
   readonly index: string
+  /** How far a record's time may be from now to date its index; null: any. */
+  readonly indexDateSpan: { readonly pastMs: number; readonly futureMs: number } | null
   readonly document: DocumentMode
   readonly documentId: DocumentId
   /** Of a record with a larger value or document none is made: it becomes a dead letter. */

@@ -68,7 +68,7 @@ test('with ids from keys the version is the time of the record, then its offset'
 })
 
 test('the index follows topic and date of the record', () => {
-  const settings = { index: 'app-{topic}-{+yyyy.MM.dd}' }
+  const settings = { index: 'app-{topic}-{+yyyy.MM.dd}', indexDateSpan: null }
   const indexOf = (timestampMs: number) =>
     /"_index":"([^"]*)"/.exec(
       encodeOne(recordOf('{}', { topic: 'Orders', timestampMs }), settings).action,
@@ -79,7 +79,10 @@ test('the index follows topic and date of the record', () => {
 })
 
 test('one encoder keeps partitions, days and a new prefix apart', () => {
-  const encoder = new BulkEncoder({ ...ELASTICSEARCH_DEFAULTS, index: 'a-{+yyyy.MM.dd}' })
+  const encoder = new BulkEncoder(
+    { ...ELASTICSEARCH_DEFAULTS, index: 'a-{+yyyy.MM.dd}' },
+    () => SOME_TIME_MS,
+  )
   const body = new BodyBuilder()
   const times = [SOME_TIME_MS, SOME_TIME_MS + 86_400_000, SOME_TIME_MS]
   for (const [offset, timestampMs] of times.entries()) {
@@ -103,6 +106,31 @@ test('one encoder keeps partitions, days and a new prefix apart', () => {
       '{"create":{"_index":"a-2026.09.01","_id":"ffff0000-orders-0-9"}}',
     ],
   )
+})
+
+test('a record dated outside of the span goes to the index of its arrival, and is counted', () => {
+  const dayMs = 86_400_000
+  const settings = { ...ELASTICSEARCH_DEFAULTS, index: 'a-{+yyyy.MM.dd}' }
+  const named = (timestampMs: number, nowMs: number, more = {}) => {
+    const encoder = new BulkEncoder({ ...settings, ...more }, () => nowMs)
+    const body = new BodyBuilder()
+    encoder.encode(recordOf('{}', { timestampMs }), body)
+    body.endDocument()
+    const text = Buffer.from(body.take().body).toString()
+    const counts = [encoder.takeRedated(), encoder.takeRedated()]
+    return [/"_index":"([^"]*)"/.exec(text)?.[1], ...counts]
+  }
+  const nowMs = SOME_TIME_MS
+  assert.deepEqual(named(nowMs - 30 * dayMs, nowMs), ['a-2026.08.02', 0, 0])
+  assert.deepEqual(named(nowMs + dayMs, nowMs), ['a-2026.09.02', 0, 0])
+  for (const timestampMs of [0, nowMs - 30 * dayMs - 1, nowMs + dayMs + 1, 2 ** 52]) {
+    assert.deepEqual(named(timestampMs, nowMs), ['a-2026.09.01', 1, 0], `${timestampMs}`)
+  }
+  // Whenever it is read again, a record within the span has the same index: it is a duplicate.
+  assert.deepEqual(named(nowMs, nowMs + 20 * dayMs), ['a-2026.09.01', 0, 0])
+  assert.deepEqual(named(-1, nowMs), ['a-undated', 0, 0])
+  assert.deepEqual(named(0, nowMs, { indexDateSpan: null }), ['a-1970.01.01', 0, 0])
+  assert.deepEqual(named(0, nowMs, { index: 'plain' }), ['plain', 0, 0])
 })
 
 test('raw leaves a JSON object as it is, with its large numbers and repeated names', () => {

@@ -25,6 +25,7 @@ const LABELS: ReadonlyMap<string, string> = new Map([
   ['match_invert', 'Keep what does not match'],
   ['es_url', 'Elasticsearch'],
   ['es_index', 'Index'],
+  ['es_index_date_span', 'Dates of indices (past, future)'],
   ['es_pipeline', 'Ingest pipeline'],
   ['es_document_id', 'Document id'],
   ['es_answer', 'Answers treated differently'],
