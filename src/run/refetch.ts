@@ -284,7 +284,7 @@ export class Refetcher {
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was read again')
+    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before everything was re-read')
   }
 }
 
@@ -387,7 +387,7 @@ class HeldOffsets {
         return call()
       } catch (cause) {
         if (attempt === ATTEMPTS_MAX) {
-          const message = `no broker told what it has of the spill's offsets: ${messageOf(cause)}`
+          const message = `no broker answered about the spill's offsets: ${messageOf(cause)}`
           throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
         }
       }
@@ -396,10 +396,9 @@ class HeldOffsets {
   }
 
   #tellShort(topic: string, partition: number, { high }: Watermarks, to: number): void {
-    const told = high === 0 ? 'no offsets' : `offsets up to ${high - 1}`
     this.#parts.warn(
-      `${topic} [${partition}]: Kafka tells of ${told}, but ${to - 1} was read before: ` +
-        `believed when it says so for ${BELIEVED_MS / 1000} s`,
+      `${topic} [${partition}]: brokers report end offset ${high}, but offset ${to - 1} was ` +
+        `already read; waiting ${BELIEVED_MS / 1000} s before treating the records as gone`,
     )
   }
 
@@ -421,7 +420,7 @@ class HeldOffsets {
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was read again')
+    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before everything was re-read')
   }
 }
 
