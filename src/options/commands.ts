@@ -70,7 +70,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'bench compare',
     operandsMax: 0,
-    summary: 'Compare logpipe with a plain consumer; also as `bench` alone.',
+    summary: 'Compare logpipe with a plain consumer; also `bench` alone.',
     description: [
       'Reads topics with records of 100 B, 1 KB and 10 KB, and one of 1 KB with lz4, in three interleaved rounds: with a plain loop over librdkafka (memmem in each record), with logpipe in direct and in worker mode, and with a reader that only fetches, which is the upper limit. Prints medians, spread, ratios, CPU per GB and peak memory. Takes less than three minutes.',
       'Creates its own topics at KAFKA_BROKERS and deletes them at the end, even if interrupted; it never touches other topics. If KAFKA_BROKERS is not set and no broker listens at its default, it measures on a Kafka inside the process and prints no ratios.',
