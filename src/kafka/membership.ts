@@ -385,8 +385,8 @@ export class Membership {
 
   #tellAnew({ topic, partition }: TopicPartition, offset: number): void {
     const { ingressIndex, send } = this.#options
-    const message = `the topic was made anew since the group committed: read from ${offset} on`
-    const what = { code: 'TOPIC_MADE_ANEW', message, fatal: false } as const
+    const message = `topic recreated since the group committed: reading from offset ${offset}`
+    const what = { code: 'TOPIC_RECREATED', message, fatal: false } as const
     send({ kind: 'trouble', ingressIndex, ...what, topic, partition, offset })
   }
 

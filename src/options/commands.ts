@@ -21,14 +21,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'run',
     operandsMax: 0,
-    summary: 'Read from Kafka, keep what matches, write it out.',
+    summary: 'Read from Kafka, keep records that match, write them out.',
     description: [
-      'Reads records from Kafka, keeps those whose value contains a pattern, and writes them to stdout, a file or Elasticsearch. An offset is committed only when everything below it is written or filtered out, so that a crash loses nothing.',
-      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drain what was read and end; a second one ends at once. SIGHUP reads patterns, secrets and the log level again, and opens an output file anew (logrotate).',
+      'Reads records from Kafka, keeps those whose value contains a pattern, and writes them to stdout, a file or Elasticsearch. It commits an offset only when every record below it is written or filtered out, so a crash loses nothing.',
+      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drains the records already read and exits; a second signal exits at once. SIGHUP reloads patterns, secrets and the log level, and reopens the output file (for logrotate).',
     ],
     examples: [
       ['logpipe run --embedded', 'try it without a Kafka'],
-      ['logpipe run -t app-logs --pattern ERROR --run-seconds 0', 'until it is stopped'],
+      ['logpipe run -t app-logs --pattern ERROR --run-seconds 0', 'run until stopped'],
       ['logpipe run -p ERROR -p FATAL --output file:errors.log', 'to a file'],
       ['logpipe run --es-enabled --es-url https://es:9200 --es-index app', 'to Elasticsearch'],
     ],
@@ -36,47 +36,47 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'check',
     operandsMax: 0,
-    summary: 'Show the configuration, and test what it points at.',
+    summary: 'Print the configuration and test its connections.',
     description: [
-      'Takes the options of `logpipe run` and runs nothing. Prints every value with its source and the memory that may be needed, tests whether Kafka, its topics and Elasticsearch can be reached, and says what is wrong. Exits with 1 when something is.',
+      'Takes the options of `logpipe run` but runs no pipeline. Prints every value with its source and the maximum memory, tests whether Kafka, the topics and Elasticsearch answer, and names each problem. Exits with 1 if it finds one.',
     ],
     examples: [['logpipe check --config pipeline.yaml', 'before starting it']],
   },
   {
     name: 'demo',
     operandsMax: 0,
-    summary: 'The whole pipeline on a Kafka inside the process.',
+    summary: 'Run the whole pipeline on a Kafka inside the process.',
     description: [
-      'Starts a Kafka in the process, a generator of log lines, and the pipeline on it. Nothing to install, nothing kept.',
+      'Starts a Kafka inside the process, generates log lines into it, and runs the pipeline on them. It needs no Kafka or Elasticsearch, and leaves nothing behind.',
     ],
     examples: [['logpipe demo --run-seconds 10 --error-share 1%', 'ten seconds, one in a hundred']],
   },
   {
     name: 'replay',
     operandsMax: 0,
-    summary: 'Send the matches of a span of time once more.',
+    summary: 'Send the matches of a time range again.',
     description: [
-      'Reads the records whose timestamp lies in a span of time, whatever the group has committed, and commits nothing. Filter, output and books are those of run; what does not lie in the span is filtered(time), and a record without a timestamp lies in none. Ends when everything is written.',
-      'It joins no group, so a pipeline of the same group goes on undisturbed, and it may run beside it: unless ES_SPILL_PATH and RUNTIME_METRICS_PATH say otherwise, its spill is data/es_spill-replay.bin and its snapshot data/runtime_metrics-replay.json. What Elasticsearch has already is a duplicate and makes no second document.',
+      'Reads the records whose timestamp is in a time range, regardless of committed offsets, and commits nothing. It filters, writes and balances its books like run; records outside the range or without a timestamp count as filtered(time). It exits when everything is written.',
+      'It joins no group and may run beside a pipeline of the same group. Its spill is data/es_spill-replay.bin and its snapshot data/runtime_metrics-replay.json, unless ES_SPILL_PATH and RUNTIME_METRICS_PATH are set. A document that Elasticsearch already has counts as a duplicate and is not written twice.',
     ],
     examples: [
       ['logpipe replay --from 2026-09-01T00:00Z --to 2026-09-02T00:00Z', 'one day'],
       [
         'logpipe replay --from 2026-09-01T06:00Z --partitions 0,4-6',
-        'some partitions, to their end',
+        'some partitions, up to their end',
       ],
     ],
   },
   {
     name: 'bench compare',
     operandsMax: 0,
-    summary: 'Measure this machine beside a plain consumer; `bench` alone.',
+    summary: 'Compare logpipe with a plain consumer; also `bench` alone.',
     description: [
-      'Reads topics of 100 B, 1 KB and 10 KB a record and one of 1 KB with lz4, three times in turns: with a plain loop over librdkafka (memmem in each record), with logpipe in direct and in worker mode, and with a reader that fetches and searches nothing, which is the limit. Prints medians, spread, ratios, CPU for a GB and peak memory. Takes less than three minutes.',
-      'Makes its own topics at KAFKA_BROKERS and deletes them at the end, also when it is interrupted; a topic that it did not make is left alone. Where KAFKA_BROKERS is not set and nobody listens at its default, it measures on a Kafka inside the process, and claims no ratios.',
+      'Reads topics with records of 100 B, 1 KB and 10 KB, and one of 1 KB with lz4, in three interleaved rounds: with a plain loop over librdkafka (memmem in each record), with logpipe in direct and in worker mode, and with a reader that only fetches, which is the upper limit. Prints medians, spread, ratios, CPU per GB and peak memory. Takes less than three minutes.',
+      'Creates its own topics at KAFKA_BROKERS and deletes them at the end, even if interrupted; it never touches other topics. If KAFKA_BROKERS is not set and no broker listens at its default, it measures on a Kafka inside the process and prints no ratios.',
     ],
     examples: [
-      ['logpipe bench --profile aggressive', 'with the settings for the highest rate'],
+      ['logpipe bench --profile aggressive', 'with the settings for the highest throughput'],
       ['logpipe bench --brokers kafka-1:9092 --html bench.html', 'with charts'],
     ],
   },
@@ -85,7 +85,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     operandsMax: 0,
     summary: 'Measure how fast this machine reads and filters a topic.',
     description: [
-      'Reads a topic with the pool, the threads and the filter of `logpipe run`, and writes nothing. Time and CPU count from the first record to the last.',
+      'Reads a topic with the pool, threads and filter of `logpipe run`, and writes nothing. Measures time and CPU from the first record to the last.',
     ],
     examples: [
       ['logpipe bench consume --profile aggressive --records 1000000', 'a million records'],
@@ -95,74 +95,74 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'bench produce',
     operandsMax: 0,
-    summary: 'Fill a topic with log lines, a known share of which match.',
-    description: ['Produces realistic log lines; a known share of them contain ERROR.'],
+    summary: 'Fill a topic with log lines; a known share contains ERROR.',
+    description: ['Produces realistic log lines; exactly BENCH_MATCH_SHARE contain ERROR.'],
     examples: [
-      ['NUM_RECORDS=150000 RECORD_SIZE=1024 TOPIC=test logpipe bench produce', 'as a variable'],
+      ['NUM_RECORDS=150000 RECORD_SIZE=1024 TOPIC=test logpipe bench produce', 'with variables'],
     ],
   },
   {
     name: 'control',
     operands: '[ACTION [FILE]]',
     operandsMax: 2,
-    summary: 'The control plane: REST API and database.',
+    summary: 'Run the control plane: REST API, dashboard and database.',
     description: [
-      'Keeps pipelines and workers, and says which worker runs what. ACTION does something with the database instead: backup FILE copies it, also while it is in use.',
-      'Secrets of pipelines are sealed with the key in the file CONTROL_DB_PATH.key, which is no part of the backup: keep a copy of it in another place. ACTION rotate-key seals them with a new key, forget-secrets removes them all, as when the key was lost; both while no control plane runs.',
-      'From this machine the API needs no token unless CONTROL_TOKEN is set. From elsewhere it needs the one in the file control-token beside the database, which is made at the first start; workers there need the one in worker-token.',
+      'Stores pipelines, and assigns them to workers. With ACTION it works on the database instead: backup FILE copies the database, even while it is in use.',
+      'The key in the file CONTROL_DB_PATH.key encrypts the secrets of pipelines. The backup does not contain it: keep a copy elsewhere. ACTION rotate-key encrypts the secrets with a new key; forget-secrets deletes them all, for when the key is lost. Stop the control plane before either.',
+      'From this machine, the API needs no token unless CONTROL_TOKEN is set. From other machines, clients need the token in the file control-token beside the database, and workers the one in worker-token. Both files are generated at the first start.',
     ],
-    examples: [['logpipe control --listen 127.0.0.1:8088', 'for this machine only']],
+    examples: [['logpipe control --listen 127.0.0.1:8088', 'reachable from this machine only']],
   },
   {
     name: 'sync',
     operandsMax: 0,
-    summary: 'A worker: runs what the control plane says.',
+    summary: 'Run a worker, which runs what the control plane assigns.',
     description: [
-      'Asks the control plane what to run, and keeps it running: one pipeline, as a `logpipe run` of its own, whose spill, dead letters and snapshot lie in data/WORKER_ID/PIPELINE_ID/. It goes on while the control plane is away, and drains when sync ends, however that ends.',
-      'The options of run in the environment of sync are passed on to the child, and what a process needs (PATH, HOME, locale, certificates); nothing else. What the control plane says overrides it. Secrets among them go only to addresses that the environment names as well (see WORKER_SECRET_HOSTS).',
+      'Polls the control plane for one pipeline, runs it as a child process (`logpipe run`), and restarts it if it fails. Its spill, dead letters and snapshot are in data/WORKER_ID/PIPELINE_ID/. The pipeline keeps running while the control plane is unreachable, and drains when sync ends, even by kill -9.',
+      'The child gets the options of run from the environment of sync, plus PATH, HOME, locale and certificates, and nothing else. Settings from the control plane override them. Secrets from the environment go only to addresses that the environment names too (see WORKER_SECRET_HOSTS).',
     ],
-    examples: [['logpipe sync --worker-id worker-1', 'with the control plane on this machine']],
+    examples: [['logpipe sync --worker-id worker-1', 'control plane on this machine']],
   },
   {
     name: 'top',
     operandsMax: 0,
     summary: 'Watch a pipeline, or the fleet of a control plane.',
     description: [
-      'Shows once a second what a pipeline on this machine does, out of the file that it writes (RUNTIME_METRICS_PATH); where there is none, or CONTROL_PLANE_URL is set, what every pipeline and worker of a control plane does, the busiest first. Ctrl-C ends it.',
-      'Without a terminal it prints one picture and ends.',
+      'Shows the state of the pipeline on this machine once a second, from the file that it writes (RUNTIME_METRICS_PATH). If there is no such file, or CONTROL_PLANE_URL is set, shows all pipelines and workers of the control plane, busiest first. Ctrl-C exits.',
+      'Without a terminal, it prints the state once and exits.',
     ],
     examples: [
-      ['logpipe top', 'what runs on this machine'],
+      ['logpipe top', 'the pipeline on this machine'],
       ['logpipe top --control-plane-url http://control:8088', 'a fleet'],
-      ['logpipe top --json', 'an object a second, for programs'],
+      ['logpipe top --json', 'one object a second, for programs'],
     ],
   },
   {
     name: 'tap',
     operands: '[PIPELINE]',
     operandsMax: 1,
-    summary: 'Show matches of a running pipeline as they come.',
+    summary: 'Show a sample of the matches of a running pipeline.',
     description: [
-      'Asks the workers of a pipeline, through the control plane, to show some of what they match, and prints it on stdout, a few lines a second at most. PIPELINE is its id or name; the one that runs needs none. It is a sample for the eye: nothing is taken away from the pipeline, and what is shown is not all.',
+      'Prints some of the matches of a pipeline to stdout as they occur, at most a few lines a second. PIPELINE is its id or name; leave it out if only one pipeline runs. The matches come from its workers through the control plane; the pipeline itself is not affected.',
     ],
     examples: [
-      ['logpipe tap', 'of the one pipeline that runs'],
-      ['logpipe tap app-errors --count 10', 'ten matches, then the end'],
+      ['logpipe tap', 'of the only running pipeline'],
+      ['logpipe tap app-errors --count 10', 'ten matches, then exit'],
     ],
   },
   {
     name: 'spill',
     operands: 'ls|verify|drain',
     operandsMax: 1,
-    summary: 'Look at, verify or send what waits on disk.',
+    summary: 'List, verify or send the documents that wait on disk.',
     description: [
-      'ls shows the segments of the spill at ES_SPILL_PATH, with the offsets that they hold; it works beside a running pipeline. verify reads every byte and names what is damaged, with file, bytes and offsets; it then exits with 1.',
-      'drain sends everything to ES_URL, whichever pipeline left it, and deletes what was taken. A document that is sent twice keeps its _id and makes no second one. Documents of an index that takes nothing stay, and hold up no others: it then exits with 1. Damaged documents are named with their offsets, for `logpipe replay`; their file is set aside as .spill.damaged, the status is 3, and the next drain does not meet them again. Not beside a running pipeline.',
+      'ls lists the segments of the spill at ES_SPILL_PATH with their offsets; it works beside a running pipeline. verify reads every byte and names damage by file, bytes and offsets; it exits with 1 if it finds any.',
+      'drain sends everything to ES_URL, whichever pipeline left it, and deletes what Elasticsearch accepted. Documents keep their _id, so sending one twice makes no duplicate. Documents of an index that rejects everything stay, without blocking others, and the exit status is 1. Damaged documents are listed with their offsets, for `logpipe replay`; their file is renamed to .spill.damaged, the exit status is 3, and the next drain skips it. Stop the pipeline before you drain its spill.',
     ],
     examples: [
-      ['logpipe spill ls', 'what is there'],
-      ['logpipe spill verify --json', 'for a monitor'],
-      ['logpipe spill drain --es-url https://es:9200', 'send it all'],
+      ['logpipe spill ls', 'list the segments'],
+      ['logpipe spill verify --json', 'for monitoring'],
+      ['logpipe spill drain --es-url https://es:9200', 'send everything'],
     ],
   },
   {
@@ -170,16 +170,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     operands: 'ACTION [ID...]',
     // The control plane orders 1000 by name at most.
     operandsMax: 1001,
-    summary: 'Look at, send again or drop dead letters.',
+    summary: 'List, resend or drop dead letters.',
     description: [
-      'Works on the documents that Elasticsearch refused for good, in the files of --dlq file:PATH. ACTION is ls, show, stats, replay or drop. An ID is topic-partition-offset, as ls prints it; IDs and --where narrow down together. ls, show and stats work beside a running pipeline, and so do replay and drop.',
-      'replay sends them again through the output of the pipeline, with the _id that they had, so that sending twice makes no second document; what is taken leaves the files, and what is refused again, or waits for an index that takes nothing, stays (exit status 1). drop removes them for good, and needs --where or IDs.',
+      'Works on the documents that Elasticsearch rejected for good, in the files of --dlq file:PATH. ACTION is ls, show, stats, replay or drop. An ID is topic-partition-offset, as ls prints it. If you give IDs and --where, both must match. Every action works beside a running pipeline.',
+      'replay sends dead letters again with their original _id, so sending one twice makes no duplicate. Accepted documents leave the files; those rejected again, or waiting for an index that rejects everything, stay, and the exit status is 1. drop deletes dead letters for good and requires --where or IDs.',
     ],
     examples: [
-      ['logpipe dlq stats --dlq file:dead.ndjson', 'how many, and why'],
-      ['logpipe dlq show app-0-1234 --dlq file:dead.ndjson', 'one, with its payload'],
-      ['logpipe dlq replay --where index=app-logs', 'send those of an index again'],
-      ['logpipe dlq drop --where until=2026-01-01T00:00Z', 'remove old ones'],
+      ['logpipe dlq stats --dlq file:dead.ndjson', 'counts by reason'],
+      ['logpipe dlq show app-0-1234 --dlq file:dead.ndjson', 'one dead letter with its payload'],
+      ['logpipe dlq replay --where index=app-logs', 'resend those of one index'],
+      ['logpipe dlq drop --where until=2026-01-01T00:00Z', 'delete old ones'],
     ],
   },
 ]
@@ -189,7 +189,7 @@ export function commandSpec(name: CommandName): CommandSpec | undefined {
   return COMMANDS.find((command) => command.name === name)
 }
 
-/** A command without options, which prints something that is there already. */
+/** A command without options that only prints. */
 interface PlainCommand {
   readonly name: string
   /** What may follow, for the usage line. */
@@ -222,7 +222,7 @@ export const PLAIN_COMMANDS: readonly PlainCommand[] = [
   {
     name: 'licenses',
     operands: '',
-    summary: 'Print the licences of all that is inside.',
+    summary: 'Print the licences of all bundled software.',
     details: [],
     words: [],
   },

@@ -112,7 +112,7 @@ class FileReader {
   #scalar(key: string, raw: Node | null): string {
     const node = this.#followed(raw)
     if (isScalar(node)) return String(node.value)
-    throw this.#fault(raw, `${key} takes texts, not lists or maps of them`)
+    throw this.#fault(raw, `${key} takes strings, not lists or maps`)
   }
 
   #followed(node: Node | null): Node | null {

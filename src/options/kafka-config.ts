@@ -101,6 +101,6 @@ function checkGroupProtocol(properties: readonly KafkaProperty[]): void {
   if (protocol?.value !== 'consumer') return
   const classic = properties.find(({ name }) => CLASSIC_PROTOCOL_ONLY.includes(name))
   if (classic === undefined) return
-  const message = `${classic.name} is the broker's to decide with group.protocol=consumer`
+  const message = `with group.protocol=consumer the broker decides ${classic.name}; remove it`
   throw new LogpipeError('USAGE', `${nameOf(classic.source)}: ${message}`)
 }

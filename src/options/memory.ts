@@ -56,7 +56,7 @@ export function memorySum(config: Config, poolBytes: number, brokerCount: number
     {
       name: 'batches in slots',
       bytes: config.poolSize * config.bufferBytes,
-      formula: `${config.poolSize} slots x ${formatBytes(config.bufferBytes)}, held until searched`,
+      formula: `${config.poolSize} slots x ${formatBytes(config.bufferBytes)}, kept until filtered`,
     },
     {
       name: 'consumers',
@@ -88,9 +88,9 @@ export function checkMemory(sum: MemorySum, limitBytes: number | null): void {
   const largest = sum.parts.reduce((left, right) => (right.bytes > left.bytes ? right : left))
   throw new LogpipeError(
     'MEMORY',
-    `memory: up to ${formatBytes(sum.bytes)} may be needed, above 80 % of the limit of ` +
-      `${formatBytes(limitBytes)}; the largest part is ${largest.name} ` +
-      `(${formatBytes(largest.bytes)}: ${largest.formula}); see logpipe check`,
+    `this configuration may use up to ${formatBytes(sum.bytes)} of memory, more than 80 % of ` +
+      `the limit of ${formatBytes(limitBytes)}; the largest part is ${largest.name} ` +
+      `(${formatBytes(largest.bytes)}: ${largest.formula}); logpipe check lists all parts`,
   )
 }
 

@@ -138,7 +138,7 @@ export function topicsFault(text: string): string | undefined {
 
 function topicFault(topic: string): string | null {
   if (isTopicExpression(topic)) return topicExpressionFault(topic)
-  return isTopic(topic) ? null : 'no name of a topic'
+  return isTopic(topic) ? null : 'not a topic name'
 }
 
 /** A comma within brackets belongs to an expression, as in ^app-[0-9]{1,2}$. */

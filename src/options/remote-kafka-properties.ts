@@ -75,19 +75,19 @@ export const REMOTE_PROPERTIES: readonly string[] = [...ALLOWED].sort()
 export function propertyFault(name: string, value: unknown): string | undefined {
   if (!ALLOWED.has(name)) {
     return (
-      `the librdkafka property ${name} cannot be set by the API; ` +
-      'set it on the worker, where it is KAFKA_CONFIG_... in the environment'
+      `the API cannot set the librdkafka property ${name}; ` +
+      'set it in the environment of the worker, as KAFKA_CONFIG_...'
     )
   }
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
-    return 'expected a text, a number or a boolean'
+    return 'expected a string, a number or a boolean'
   }
   const text = String(value)
   if (text.length > VALUE_CHARS_MAX) return `expected at most ${VALUE_CHARS_MAX} characters`
   if (text.includes('\0')) return 'expected no NUL character'
   // A field of one line makes a certificate one line, which librdkafka refuses in the end.
   if (name.endsWith('.pem') && !/-----\r?\n/.test(text)) {
-    return 'expected a PEM text with its line breaks, from -----BEGIN to -----END'
+    return 'expected PEM with its line breaks, from -----BEGIN to -----END'
   }
   // GSSAPI makes librdkafka run kinit through a shell.
   if (name.startsWith('sasl.mechanism') && /gssapi/i.test(text)) {

@@ -35,12 +35,12 @@ export interface RemoteRow {
 export function remoteFault(row: RemoteRow): string | undefined {
   if (row.scope === 'local') {
     return (
-      'is set on the machine of the worker, never by the API: it names a file, a program or an ' +
+      'can only be set on the worker, not by the API, because it names a file, a program or an ' +
       'address there'
     )
   }
   return !row.commands.includes('run') || OWNED_BY_SYNC.has(row.env)
-    ? 'is not for a pipeline: sync decides it'
+    ? 'cannot be set for a pipeline: sync sets it'
     : undefined
 }
 

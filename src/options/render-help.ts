@@ -86,7 +86,7 @@ function longOption(row: OptionSpec, width: number): string[] {
   if (row.secret === true) variables.push(`${row.env}_FILE`)
   const facts = [`Variable: ${variables.join(', ')}.`, `Default: ${defaultText(row)}.`]
   if (row.choices !== undefined) facts.push(`One of: ${row.choices.join(', ')}.`)
-  if (row.reloads === true) facts.push('SIGHUP: taken over while it runs.')
+  if (row.reloads === true) facts.push('SIGHUP reloads it.')
   return [
     ...wrap(names.join(', '), 4, width),
     ...wrap(`${row.short} ${row.long}`, 8, width),
@@ -98,26 +98,26 @@ export const INTRODUCTION =
   'logpipe reads log records from Kafka at native speed, keeps those that match, ' +
   'and writes them to Elasticsearch, a file or stdout without losing one.'
 
-/** What is said below the help of every command. */
+/** Stands below the help of every command. */
 export const FOOTER: readonly (readonly [heading: string, paragraphs: readonly string[]])[] = [
   [
     'HOW OPTIONS ARE GIVEN',
     [
-      'Every option is a flag, an environment variable and a key of the config file. ' +
+      'Give an option as a flag, an environment variable or a key of the config file. ' +
         'A flag overrides the variable, the variable the file, the file the profile, ' +
         'the profile the default. An empty variable counts as not set.',
-      'Sizes are bytes, or as 64k, 16MiB, 1GB. Durations are in the unit that ends the ' +
-        "variable's name, or as 500ms, 20s, 10m, 2h. A switch is on as --NAME and off as " +
-        '--no-NAME; as a variable it is 1 or 0.',
-      'The config file is YAML with the long flags, without dashes, as keys: ' +
-        '`kafka-topic: app-logs`. Options that may be repeated take a list.',
+      'Sizes are in bytes, or have a unit: 64k, 16MiB, 1GB. Durations are in the unit at the ' +
+        "end of the variable's name, or have a unit: 500ms, 20s, 10m, 2h. Turn a switch on with " +
+        '--NAME and off with --no-NAME; in a variable, use 1 or 0.',
+      'The config file is YAML. Its keys are the long flags without dashes: ' +
+        '`kafka-topic: app-logs`. Repeatable options take a list.',
     ],
   ],
   [
     'EXIT STATUS',
     [
-      '0 done; 1 failed; 2 wrong usage or configuration, nothing was opened; 3 the books ' +
-        'do not balance or data was lost; 130 or 143 a second signal ended it.',
+      '0: done. 1: failed. 2: wrong usage or configuration; nothing was opened. 3: data was ' +
+        'lost, or the books do not balance. 130 or 143: ended by a second signal.',
     ],
   ],
 ]
@@ -150,7 +150,7 @@ export function renderOverview(
     ),
     '',
     'logpipe COMMAND -h lists the options; logpipe COMMAND --help explains them.',
-    'logpipe demo shows it all, with nothing to install.',
+    'Try logpipe demo first: it needs no Kafka.',
   ]
   return `${lines.join('\n')}\n`
 }

@@ -13,7 +13,7 @@ export function renderMan(version: string): string {
   return [
     `.TH LOGPIPE 1 "" "logpipe ${roff(version)}" "User Commands"`,
     '.SH NAME',
-    'logpipe \\- reads log records from Kafka, keeps what matches, writes it out',
+    'logpipe \\- reads log records from Kafka, keeps those that match, writes them out',
     '.SH SYNOPSIS',
     ...COMMANDS.flatMap(({ name }) => [roff(usage(name)), '.br']).slice(0, -1),
     '.SH DESCRIPTION',

@@ -140,7 +140,7 @@ function refuseBoth(spec: OptionSpec, own: readonly Given[]): void {
   const inFile = own.find((given) => given.value === null)
   if (direct === undefined || inFile === undefined) return
   const names = `${nameOf(direct.source)} and ${nameOf(inFile.source)}`
-  throw new LogpipeError('USAGE', `${names} both set ${spec.env}: give one of them`)
+  throw new LogpipeError('USAGE', `${names} both set ${spec.env}: use only one`)
 }
 
 function valueOf(given: Given, readText: ReadText): OptionValue {
@@ -185,7 +185,7 @@ function settleOutput(values: Record<string, unknown>, sources: Map<OptionName, 
   if (outputSource.kind !== 'default' && enabledSource.kind !== 'default') {
     const names = `${nameOf(enabledSource)} and ${nameOf(outputSource)}`
     const said = `Elasticsearch ${enabled ? 'on' : 'off'}, output ${output.kind}`
-    throw new LogpipeError('USAGE', `${names} contradict one another: ${said}`)
+    throw new LogpipeError('USAGE', `${names} contradict each other: ${said}`)
   }
   if (enabled) {
     values['pipelineOutput'] = { kind: 'elasticsearch' }

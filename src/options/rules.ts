@@ -32,7 +32,7 @@ export interface Rule {
   readonly broken: (input: RuleInput) => string | undefined
 }
 
-/** Who may hold a slot at one time; the pool must have one for each, or it deadlocks. */
+/** Threads that hold a slot at the same time; with fewer slots the pool deadlocks. */
 export function poolHolders(config: Config): readonly { holder: string; slots: number }[] {
   const filters = config.pipelineMode === 'worker' ? config.rustWorkers : 0
   return [
@@ -62,7 +62,7 @@ export const RULES: readonly Rule[] = [
       const parts = holders
         .filter(({ slots }) => slots > 0)
         .map(({ holder, slots }) => `${slots} ${holder}`)
-      return `${config.poolSize} slots are too few, at least ${least}: ${parts.join(' + ')}`
+      return `expected at least ${least} slots, got ${config.poolSize}: ${parts.join(' + ')}`
     },
   },
   {
@@ -111,7 +111,7 @@ export const RULES: readonly Rule[] = [
         config.esUsername !== null && 'ES_USERNAME',
         config.esUrl.some((url) => new URL(url).username !== '') && 'credentials in ES_URL',
       ].filter((way) => way !== false)
-      return ways.length > 1 ? `${ways.join(' and ')} are both set: give one` : undefined
+      return ways.length > 1 ? `${ways.join(' and ')} are both set: set only one` : undefined
     },
   },
   {
@@ -120,7 +120,7 @@ export const RULES: readonly Rule[] = [
     options: ['ES_PASSWORD', 'ES_USERNAME'],
     broken: ({ config }) => {
       if ((config.esUsername === null) === (config.esPassword === null)) return undefined
-      return `needs ${config.esPassword === null ? 'ES_PASSWORD' : 'ES_USERNAME'} beside it`
+      return `requires ${config.esPassword === null ? 'ES_PASSWORD' : 'ES_USERNAME'} as well`
     },
   },
   {
@@ -129,12 +129,13 @@ export const RULES: readonly Rule[] = [
     options: ['ES_CLIENT_CERT', 'ES_CLIENT_KEY'],
     broken: ({ config }) => {
       if ((config.esClientCert === null) === (config.esClientKey === null)) return undefined
-      return `needs ${config.esClientCert === null ? 'ES_CLIENT_CERT' : 'ES_CLIENT_KEY'} beside it`
+      const other = config.esClientCert === null ? 'ES_CLIENT_CERT' : 'ES_CLIENT_KEY'
+      return `requires ${other} as well`
     },
   },
   {
     name: 'drain-within-poll-interval',
-    reason: 'a member silent for max.poll.interval.ms is put out of the group',
+    reason: 'the group removes a member that is silent for max.poll.interval.ms',
     options: ['REVOKE_DRAIN_MS'],
     broken: ({ config, properties }) => {
       const set = properties.find(({ name }) => name === 'max.poll.interval.ms')
@@ -145,13 +146,13 @@ export const RULES: readonly Rule[] = [
   },
   {
     name: 'metrics-write-nothing',
-    reason: 'whoever names an output expects documents there',
+    reason: 'a user who names an output expects documents there',
     options: ['PRODUCT_LINE', 'PIPELINE_OUTPUT', 'ES_ENABLED'],
     broken: ({ config, sources }) => {
       // ES_ENABLED=1 is the output's source, too; ES_ENABLED=0 asks for none.
       const source = sources.get('PIPELINE_OUTPUT') ?? DEFAULT
       if (config.productLine !== 'metrics' || source.kind === 'default') return undefined
-      return `metrics writes no documents, but ${nameOf(source)} is set: leave it out`
+      return `metrics writes no documents, but ${nameOf(source)} is set: remove it`
     },
   },
   {
@@ -162,20 +163,20 @@ export const RULES: readonly Rule[] = [
   },
   {
     name: 'embedded-has-no-brokers',
-    reason: 'whoever names a broker does not expect made-up records',
+    reason: 'a user who names a broker does not expect generated records',
     options: ['KAFKA_EMBEDDED', 'KAFKA_BROKERS'],
     broken: ({ config, sources }) =>
       config.kafkaEmbedded && sources.get('KAFKA_BROKERS')?.kind === 'flag'
-        ? 'the embedded Kafka and --kafka-brokers exclude one another'
+        ? 'the embedded Kafka cannot be used together with --kafka-brokers'
         : undefined,
   },
   {
     name: 'embedded-makes-topics',
-    reason: 'the embedded Kafka makes the topics it is told, and an expression names none',
+    reason: 'the embedded Kafka creates the topics it is given, and an expression names none',
     options: ['KAFKA_EMBEDDED', 'KAFKA_TOPIC'],
     broken: ({ config }) =>
       config.kafkaEmbedded && !config.kafkaTopic.every(isTopic)
-        ? 'the embedded Kafka needs topics by name, not a ^REGEX'
+        ? 'the embedded Kafka requires topic names, not a ^REGEX'
         : undefined,
   },
   {
@@ -205,7 +206,7 @@ export const RULES: readonly Rule[] = [
     broken: ({ config }) =>
       /^[!-~]{1,64}$/.test(config.esIdPrefix)
         ? undefined
-        : 'expected auto, none, or up to 64 letters, digits and signs without blanks',
+        : 'expected auto, none, or up to 64 printable ASCII characters without spaces',
   },
   {
     name: 'replay-span',
@@ -232,7 +233,7 @@ export const RULES: readonly Rule[] = [
     broken: ({ config }) =>
       (config.controlTlsCert === null) === (config.controlTlsKey === null)
         ? undefined
-        : 'CONTROL_TLS_CERT and CONTROL_TLS_KEY are needed together',
+        : 'set CONTROL_TLS_CERT and CONTROL_TLS_KEY together',
   },
 ]
 
@@ -248,7 +249,7 @@ function tokenFault(hasFile: boolean, properties: readonly KafkaProperty[]): str
 }
 
 function exceeds(name: OptionName, value: number, limitName: OptionName, limit: number): string {
-  return `${name} (${value}) is more than ${limitName} (${limit})`
+  return `${name} (${value}) must not exceed ${limitName} (${limit})`
 }
 
 /** @throws LogpipeError USAGE for the first rule that is broken */

@@ -57,7 +57,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'none',
     short: 'Read options from a YAML file.',
-    long: 'Keys are the long flags without their dashes (`kafka-topic: app-logs`); options that may be repeated take a list. Flags and environment variables override the file.',
+    long: 'Keys are the long flags without their dashes (`kafka-topic: app-logs`); repeatable options take a list. Flags and environment variables override the file.',
   },
   {
     env: 'PIPELINE_PROFILE',
@@ -69,8 +69,8 @@ export const OPTIONS = [
     variable: 'NAME',
     choices: ['balanced', 'aggressive', 'latency'],
     default: 'balanced',
-    short: 'A set of defaults: balanced, aggressive or latency.',
-    long: 'balanced is the table of defaults. aggressive takes larger batches and lets librdkafka fetch further ahead: the highest rate, for about 1 GiB more memory. latency takes small batches and flushes at once. Every other option overrides what the profile sets.',
+    short: 'Preset of defaults: balanced, aggressive or latency.',
+    long: 'balanced is the defaults that this help lists. aggressive uses larger batches, fetches further ahead and skips CRC checks: the highest throughput, for about 1 GiB more memory. latency uses small batches and flushes within 10 ms, which costs more requests. Every option that you set overrides the profile.',
   },
   {
     env: 'RUN_SECONDS',
@@ -82,8 +82,8 @@ export const OPTIONS = [
     min: 0,
     max: 31_536_000,
     default: '20',
-    short: 'Stop after this many seconds; 0 runs until it is stopped.',
-    long: 'Counted from the start of the pipeline. At the end everything read so far is written and committed. Services set 0.',
+    short: 'Stop after this many seconds; 0 runs until stopped.',
+    long: 'Counted from the start of the pipeline. Before it exits, it writes and commits everything it has read. Set 0 for a service.',
   },
   {
     env: 'SHUTDOWN_DEADLINE_MS',
@@ -96,8 +96,8 @@ export const OPTIONS = [
     min: 100,
     max: 3_600_000,
     default: '25000',
-    short: 'How long a shutdown may take to drain what was read.',
-    long: 'After the deadline the rest stays uncommitted, is read again by the next start, and the exit status is 1. Keep it below what stops the process by force (Kubernetes: 30 s, systemd: 90 s).',
+    short: 'Maximum time a shutdown may take to drain records already read.',
+    long: 'After the deadline, the remaining records stay uncommitted, the next start reads them again, and the exit status is 1. Keep it below the grace period after which your supervisor kills the process (Kubernetes: 30 s, systemd: 90 s).',
   },
   {
     env: 'LOCK_FILE',
@@ -109,8 +109,8 @@ export const OPTIONS = [
     variable: 'FILE',
     default: null,
     defaultText: 'off',
-    short: 'Hold a lock on FILE, so that two cron runs do not overlap.',
-    long: 'The lock is flock(2) and goes with the process. When another process holds it, logpipe exits with status 1 before it opens anything.',
+    short: 'Hold a lock on FILE so that two cron runs do not overlap.',
+    long: 'The lock (flock) ends with the process. If another process holds it, logpipe exits with status 1 before it opens anything.',
   },
 
   // Kafka
@@ -123,8 +123,8 @@ export const OPTIONS = [
     kind: 'addresses',
     variable: 'HOST:PORT,...',
     default: '127.0.0.1:29092',
-    short: 'Brokers to start from, comma separated.',
-    long: 'Any of the cluster will do; the others are learnt from it. Name two or three, so that one of them may be down at the start.',
+    short: 'Bootstrap brokers, comma-separated.',
+    long: 'logpipe learns the other brokers of the cluster from them. Name two or three, so that a start succeeds while one is down.',
   },
   {
     env: 'KAFKA_TOPIC',
@@ -136,8 +136,8 @@ export const OPTIONS = [
     kind: 'topics',
     variable: 'TOPIC,...',
     default: 'test',
-    short: 'Topics to read, comma separated, or ^REGEX.',
-    long: 'What starts with ^ is a regular expression of JavaScript, searched in each topic name: ^app- means every topic that begins so, ^app-\\d+$ only whole names. It means the same for run, check and replay, and never a topic that begins with __. Topics and partitions made later are read within a minute. Name topics where you can: with an expression every member lists all topics.',
+    short: 'Topics to read, comma-separated, or ^REGEX.',
+    long: 'A value that starts with ^ is a JavaScript regular expression, searched in each topic name: ^app- selects every topic that starts with app-, ^app-\\d+$ only whole names. It never selects topics that start with __. New topics and partitions are picked up within a minute. Prefer names where you can: with an expression, every member lists all topics.',
   },
   {
     env: 'KAFKA_GROUP_ID',
@@ -149,8 +149,8 @@ export const OPTIONS = [
     kind: 'string',
     variable: 'GROUP',
     default: 'rust-main-g1',
-    short: 'The consumer group.',
-    long: 'Processes of one group share the partitions; offsets are committed for the group. Two different pipelines need two groups: a start is refused while another pipeline is live in the group. With matches on a terminal no group is joined.',
+    short: 'Consumer group.',
+    long: 'Processes in one group share the partitions, and offsets are committed for the group. Give each pipeline its own group: a start is refused while another pipeline is live in it. When matches go to a terminal, logpipe joins no group.',
   },
   {
     env: 'KAFKA_START',
@@ -173,8 +173,8 @@ export const OPTIONS = [
     variable: 'ID',
     default: null,
     defaultText: 'off',
-    short: 'Static membership: a restart keeps the partitions.',
-    long: 'Each ingress thread is a member of its own, as ID-0, ID-1 and so on. ID must differ between processes. A process that restarts within the session timeout causes no rebalance.',
+    short: 'Static membership: a restart keeps its partitions.',
+    long: 'A process that restarts within the session timeout causes no rebalance. Each ingress thread is its own member: ID-0, ID-1 and so on. Give each process a different ID: the group shuts out one of two that share it.',
   },
   {
     env: 'TAKE_OVER',
@@ -183,8 +183,8 @@ export const OPTIONS = [
     commands: ['run', 'check'],
     kind: 'switch',
     default: '0',
-    short: 'Start although another pipeline reads with the group.',
-    long: 'Two pipelines in one group each get a part of the partitions, so a start is refused while members with another pattern or target are live. Set it for a rolling change, where old members leave as new ones come.',
+    short: 'Start even if another pipeline is live in the group.',
+    long: 'Two pipelines in one group would each get only part of the partitions, so a start is refused while members with another pattern or target are live. Set it for a rolling change, where old members leave as new ones join.',
   },
   {
     env: 'KAFKA_CONFIG',
@@ -197,7 +197,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'none',
     short: 'Set a librdkafka property; may be repeated.',
-    long: 'TLS and SASL are set this way. Also as a variable of its own: KAFKA_CONFIG_SASL_MECHANISM=PLAIN. A secret can come from a file: sasl.password.file=PATH. Properties that logpipe owns are refused, naming the option to use instead. Kerberos (GSSAPI) is not supported.',
+    long: 'Use it for TLS, SASL and tuning. Each property also has an environment variable: KAFKA_CONFIG_SASL_MECHANISM=PLAIN. sasl.password.file=PATH reads a secret from a file. Properties that logpipe sets itself are refused; the error names the option to use instead. Kerberos (GSSAPI) is not supported.',
   },
   {
     env: 'KAFKA_TOKEN_FILE',
@@ -208,8 +208,8 @@ export const OPTIONS = [
     variable: 'FILE',
     default: null,
     defaultText: 'off',
-    short: 'OAUTHBEARER: the file with the token.',
-    long: 'Read again twice a minute and at SIGHUP, so that an agent beside logpipe can renew it; a token whose time is over is refused. Needs sasl.mechanism=OAUTHBEARER.',
+    short: 'File with the OAUTHBEARER token.',
+    long: 'logpipe reads it again twice a minute and on SIGHUP, so that an agent can renew it; an expired token is refused. Requires sasl.mechanism=OAUTHBEARER.',
   },
   {
     env: 'WAIT_FOR_KAFKA',
@@ -218,8 +218,8 @@ export const OPTIONS = [
     commands: ['run', 'check'],
     kind: 'switch',
     default: '0',
-    short: 'At the start, wait for a broker and for room on the disk.',
-    long: 'Without it, a start that no broker answers, or whose disk is full, ends with status 1 after seconds: right in a shell. Turn it on for a service; logpipe sync always does. Meanwhile /ready answers 503.',
+    short: 'At startup, wait for a broker and for free disk space.',
+    long: 'Without it, a start exits with status 1 within seconds if no broker answers or the disk is full: right in a shell. Turn it on for a service; logpipe sync always does. While it waits, /ready answers 503.',
   },
   {
     env: 'KAFKA_EMBEDDED',
@@ -229,8 +229,8 @@ export const OPTIONS = [
     commands: ['run', 'check', 'bench compare'],
     kind: 'switch',
     default: '0',
-    short: 'Read from a Kafka inside the process, with made-up log lines.',
-    long: 'For trying things out: nothing to install, nothing kept. For run, the topic is KAFKA_TOPIC; DEMO_RATE and DEMO_ERROR_SHARE say what comes.',
+    short: 'Read generated log lines from a Kafka inside the process.',
+    long: 'For trying logpipe out: it needs no Kafka and keeps nothing. KAFKA_TOPIC names the topic; DEMO_RATE and DEMO_ERROR_SHARE set the load.',
   },
   {
     env: 'BRIDGE_LIB',
@@ -259,7 +259,7 @@ export const OPTIONS = [
     variable: 'TEXT',
     default: 'ERROR',
     short: 'Keep records whose value contains TEXT; may be repeated.',
-    long: 'Plain bytes, no wildcards. With several, a record is kept when it contains any of them. An empty TEXT keeps every record. A match never spans two records; keys and headers are not searched.',
+    long: 'Plain bytes, no wildcards. Given several times, it keeps records that contain at least one TEXT. An empty TEXT keeps every record. A match never spans two records; keys and headers are not searched.',
   },
   {
     env: 'MATCH_PATTERN_HEX',
@@ -273,8 +273,8 @@ export const OPTIONS = [
     variable: 'HEX',
     default: null,
     defaultText: 'none',
-    short: 'The same as hexadecimal digits, for any bytes.',
-    long: 'For example `0a 00 ff`. Adds to the patterns given as text, and replaces the default pattern when there are none.',
+    short: 'Keep records that contain these bytes, in hexadecimal.',
+    long: 'For example `0a 00 ff`. May be repeated. It adds to the patterns given as text; without any, it replaces the default pattern.',
   },
   {
     env: 'MATCH_IGNORE_CASE',
@@ -286,8 +286,8 @@ export const OPTIONS = [
     reloads: true,
     kind: 'switch',
     default: '0',
-    short: 'Let A to Z match a to z.',
-    long: 'ASCII letters only; other bytes must be equal.',
+    short: 'Match letters in either case.',
+    long: 'ASCII letters only; all other bytes must be equal.',
   },
   {
     env: 'MATCH_INVERT',
@@ -299,8 +299,8 @@ export const OPTIONS = [
     reloads: true,
     kind: 'switch',
     default: '0',
-    short: 'Keep the records that do not match.',
-    long: 'Records without a value (tombstones) contain nothing, so they are kept.',
+    short: 'Keep records that do not match.',
+    long: 'Records without a value (tombstones) never match, so they are kept.',
   },
   {
     env: 'PRODUCT_LINE',
@@ -312,7 +312,7 @@ export const OPTIONS = [
     choices: ['query', 'metrics'],
     default: 'query',
     short: 'query writes matching records; metrics counts them.',
-    long: 'metrics turns logs into time series: records are counted by pattern, topic and partition, and none is written. The counts are in the status line, the metrics snapshot and at --metrics-listen (pattern_matched_total). A record is done when it is counted; counts begin at 0 with the process, and what was counted but not committed when one was killed, a second at most, is counted again by the next. A record with two of the patterns counts under both.',
+    long: 'metrics turns logs into time series: it counts records by pattern, topic and partition, and writes none. The counts are in the status line, the metrics snapshot and at --metrics-listen (pattern_matched_total). They start at 0 with each process; after a kill, the next process counts up to one second of records again. A record that contains two patterns counts for both.',
   },
 
   // Output
@@ -326,8 +326,8 @@ export const OPTIONS = [
     kind: 'output',
     variable: 'TARGET',
     default: 'stdout',
-    short: 'stdout, file:PATH, none or elasticsearch.',
-    long: 'stdout writes matches to stdout and the status to stderr. A file is appended to and flushed to the disk at least once a second; only then are offsets committed. none counts and commits nothing. elasticsearch is the same as ES_ENABLED=1.',
+    short: 'Where matches go: stdout, file:PATH, elasticsearch or none.',
+    long: 'stdout writes matches to standard output and the status to standard error. file:PATH appends to the file and flushes it to disk at least once a second; offsets are committed only after that. elasticsearch is the same as ES_ENABLED=1. none counts matches and commits nothing.',
   },
   {
     env: 'PIPELINE_FORMAT',
@@ -339,8 +339,8 @@ export const OPTIONS = [
     variable: 'FORMAT',
     choices: ['raw', 'json'],
     default: 'raw',
-    short: 'raw or json, for stdout and files.',
-    long: 'raw is the value and a newline. json is one object a line with topic, partition, offset, timestamp, key, headers and value; bytes that are not UTF-8 are kept in base64.',
+    short: 'Format on stdout and in files: raw or json.',
+    long: 'raw is the value and a newline. json is one object per line with topic, partition, offset, timestamp, key, headers and value; bytes that are not UTF-8 become base64.',
   },
   {
     env: 'RAW_TERMINAL',
@@ -349,8 +349,8 @@ export const OPTIONS = [
     commands: PIPELINES,
     kind: 'switch',
     default: '0',
-    short: 'Write matches to a terminal as they are.',
-    long: 'A record may hold sequences that a terminal obeys: clear the screen, set its title, hide text. So on a terminal such characters are written out as \\u001b; in a pipe and in a file nothing is changed.',
+    short: 'Write matches to a terminal without escaping.',
+    long: 'A record may contain control sequences that clear the screen, set its title or hide text, so on a terminal logpipe writes them out as \\u001b. Set this only for records that you trust. Pipes and files always get the bytes unchanged.',
   },
   {
     env: 'OUTPUT_ROTATE_BYTES',
@@ -362,8 +362,8 @@ export const OPTIONS = [
     min: 0,
     max: 2 ** 50,
     default: '0',
-    short: 'Start a new output file at this size; 0 never does.',
-    long: 'PATH becomes PATH.1, PATH.1 becomes PATH.2, and so on. A file may pass the size by one batch.',
+    short: 'Rotate the output file at this size; 0 never rotates.',
+    long: 'PATH becomes PATH.1, PATH.1 becomes PATH.2, and so on. A file may exceed the size by one batch.',
   },
   {
     env: 'OUTPUT_ROTATE_KEEP',
@@ -376,7 +376,7 @@ export const OPTIONS = [
     max: 10_000,
     default: '10',
     short: 'Rotated output files to keep; older ones are deleted.',
-    long: 'The file being written is not counted.',
+    long: 'The file being written does not count.',
   },
 
   // Elasticsearch
@@ -388,7 +388,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'Write matches to Elasticsearch.',
-    long: 'The same as --output elasticsearch. Setting both to different things is refused.',
+    long: 'The same as --output elasticsearch. Setting the two to different outputs is refused.',
   },
   {
     env: 'ES_URL',
@@ -398,8 +398,8 @@ export const OPTIONS = [
     kind: 'urls',
     variable: 'URL,...',
     default: 'http://localhost:9200',
-    short: 'Nodes of Elasticsearch or OpenSearch, comma separated.',
-    long: 'Requests go round the nodes; one that fails is left out for a while. Credentials in the URL work, but ES_API_KEY or ES_PASSWORD keep them out of process lists.',
+    short: 'Elasticsearch or OpenSearch nodes, comma-separated.',
+    long: 'Requests rotate over the nodes; a failing node is skipped for a while. Credentials in the URL work, but show in process lists: prefer ES_API_KEY or ES_PASSWORD.',
   },
   {
     env: 'ES_INDEX',
@@ -409,8 +409,8 @@ export const OPTIONS = [
     kind: 'string',
     variable: 'INDEX',
     default: 'logs-filtered',
-    short: 'Index or data stream, or a pattern by topic and date.',
-    long: 'A pattern is like app-{topic}-{+yyyy.MM.dd}; the date is that of the record (see ES_INDEX_DATE_SPAN). The index may be made by an index template.',
+    short: 'Index or data stream; may contain {topic} and a date.',
+    long: 'For example app-{topic}-{+yyyy.MM.dd}, where the date is that of the record (see ES_INDEX_DATE_SPAN). An index template may create the index.',
   },
   {
     env: 'ES_INDEX_DATE_SPAN',
@@ -431,8 +431,8 @@ export const OPTIONS = [
     kind: 'string',
     variable: 'NAME',
     default: '',
-    short: 'Ingest pipeline that documents pass through.',
-    long: "Empty: none is named, so that the index's default pipeline applies.",
+    short: 'Ingest pipeline for the documents.',
+    long: "If empty, the index's default pipeline applies.",
   },
   {
     env: 'ES_DOCUMENT',
@@ -445,7 +445,7 @@ export const OPTIONS = [
     choices: ['auto', 'raw', 'wrap'],
     default: 'auto',
     short: 'How a record becomes a document: auto, raw or wrap.',
-    long: 'raw sends a record that is a JSON object as it is. wrap makes {"@timestamp", "message", "kafka": {...}} of it. auto does the first for JSON objects and the second for all else.',
+    long: 'auto sends a record that is a JSON object unchanged, and puts any other record into {"@timestamp", "message", "kafka": {...}}. wrap does so with every record. raw is auto with the tag _not_json_object on wrapped records.',
   },
   {
     env: 'ES_DOCUMENT_ID',
@@ -457,8 +457,8 @@ export const OPTIONS = [
     variable: 'RULE',
     choices: ['offset', 'key', 'none'],
     default: 'offset',
-    short: 'What _id is made of: offset, key or none.',
-    long: 'offset is topic-partition-offset: a record sent twice makes one document. key keeps the record with the latest timestamp of each key, and of the same millisecond in a partition the one with the highest offset; it needs a plain index. A record whose timestamp is earlier than the indexed one is not written and counts as superseded, also where it comes later in the log; let the broker set timestamps (message.timestamp.type=LogAppendTime) where the order of the log shall decide. none lets Elasticsearch choose, and promises nothing about duplicates.',
+    short: 'How _id is built: offset, key or none.',
+    long: 'offset is topic-partition-offset: a record sent twice makes one document. key keeps one document per record key, that of the latest timestamp; equal timestamps in a partition go by offset. It needs an index, not a data stream. A record older than the indexed one is not written and counts as superseded, even if it comes later in the log; set message.timestamp.type=LogAppendTime on the topic if the order of the log must decide. none lets Elasticsearch choose, so a retry may duplicate documents.',
   },
   {
     env: 'MAX_RECORD_BYTES',
@@ -470,8 +470,8 @@ export const OPTIONS = [
     min: 1024,
     max: 2 ** 30,
     default: '104857600',
-    short: 'A record with a larger value or document becomes a dead letter.',
-    long: 'The default is what Elasticsearch takes in one request (http.max_content_length). The dead letter has the place, the size and the head of the record; without --dlq such a record stops the pipeline. Lower it where a proxy in front of Elasticsearch takes less.',
+    short: 'A record or document larger than this becomes a dead letter.',
+    long: "The default is Elasticsearch's own limit for a request (http.max_content_length). The dead letter has the topic, partition, offset, size and first bytes; without --dlq such a record stops the pipeline. Lower it if a proxy in front of Elasticsearch allows less.",
   },
   {
     env: 'ES_ID_PREFIX',
@@ -482,8 +482,8 @@ export const OPTIONS = [
     kind: 'string',
     variable: 'TEXT',
     default: 'auto',
-    short: 'What stands before the offset in _id: auto, none or TEXT.',
-    long: "auto is 8 hex digits of Kafka's topic id, where the broker tells it (from Kafka 2.8), so that a topic that was deleted and made anew does not collide with its past; where it does not, there is no prefix, which is said at the start. TEXT, up to 64 characters, helps when two clusters write to one index.",
+    short: 'Prefix of _id: auto, none or TEXT.',
+    long: "auto is the first 8 hex digits of Kafka's topic id, so that a recreated topic does not collide with earlier documents. Brokers before 2.8 return no topic id: then _id gets no prefix, and a warning says so. Set TEXT, up to 64 characters, if two clusters write to one index.",
   },
   {
     env: 'ES_BULK_ACTIONS',
@@ -495,8 +495,8 @@ export const OPTIONS = [
     min: 1,
     max: 1_000_000,
     default: '5000',
-    short: 'Documents in one request at most.',
-    long: 'A request goes out when it has this many documents, ES_BULK_BYTES bytes, or after ES_BULK_FLUSH_MS.',
+    short: 'Maximum documents per bulk request.',
+    long: 'A request is sent as soon as it has this many documents or ES_BULK_BYTES bytes, or after ES_BULK_FLUSH_MS.',
   },
   {
     env: 'ES_BULK_BYTES',
@@ -508,8 +508,8 @@ export const OPTIONS = [
     min: 1024,
     max: 1_073_741_824,
     default: '16777216',
-    short: 'Bytes in one request at most.',
-    long: "Must stay below the server's http.max_content_length (100 MB there). Each request in flight holds its body twice when it is compressed.",
+    short: 'Maximum bytes per bulk request.',
+    long: "Keep it below the server's http.max_content_length (100 MB by default). With gzip, each request in flight holds its body twice.",
   },
   {
     env: 'ES_BULK_FLUSH_MS',
@@ -521,8 +521,8 @@ export const OPTIONS = [
     min: 1,
     max: 60_000,
     default: '100',
-    short: 'Longest wait of a document for its bulk request to fill.',
-    long: 'Less is sooner searchable and costs more requests when few records match.',
+    short: 'Maximum time a document waits for its bulk request to fill.',
+    long: 'Lower it to make documents searchable sooner; when few records match, that costs more requests.',
   },
   {
     env: 'ES_CONCURRENCY',
@@ -534,8 +534,8 @@ export const OPTIONS = [
     min: 1,
     max: 256,
     default: '8',
-    short: 'Requests in flight at most.',
-    long: 'logpipe adapts the number to what the servers answer, between 1 and this. It counts in the memory sum.',
+    short: 'Maximum bulk requests in flight.',
+    long: 'logpipe adapts the actual number, from 1 up to this, to how the servers respond. Each request in flight adds to the memory that `logpipe check` prints.',
   },
   {
     env: 'ES_QUEUE_CAP',
@@ -547,8 +547,8 @@ export const OPTIONS = [
     min: 1,
     max: 100_000_000,
     default: '200000',
-    short: 'Documents queued in memory at most.',
-    long: 'ES_QUEUE_BYTES bounds the same queue; whichever comes first. When full, documents go to the spill; without a spill, reading pauses.',
+    short: 'Maximum documents queued in memory.',
+    long: 'ES_QUEUE_BYTES limits the same queue; the limit reached first applies. When full, documents go to the spill; without a spill, consumption pauses.',
   },
   {
     env: 'ES_QUEUE_BYTES',
@@ -560,8 +560,8 @@ export const OPTIONS = [
     min: 1024,
     max: 2 ** 40,
     default: '268435456',
-    short: 'Bytes queued in memory at most.',
-    long: 'Counts in the memory sum.',
+    short: 'Maximum bytes queued in memory.',
+    long: 'Raise it to absorb longer slowdowns without the spill; it adds to the memory that `logpipe check` prints.',
   },
   {
     env: 'ES_DROP_WHEN_FULL',
@@ -571,7 +571,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'Drop documents when queue and spill are both full.',
-    long: 'Off: reading waits (backpressure). On: documents are lost, counted and logged. For data whose age matters more than its completeness.',
+    long: 'Off: consumption pauses (backpressure). On: documents are lost, counted and logged. Turn it on only if fresh data matters more than complete data.',
   },
   {
     env: 'ES_TIMEOUT_MS',
@@ -583,8 +583,8 @@ export const OPTIONS = [
     min: 10,
     max: 600_000,
     default: '3000',
-    short: 'How long to wait for an answer.',
-    long: 'A request without an answer counts as congestion: fewer and smaller requests, then again. Where documents arrive and answers come late, the time grows, up to ES_TIMEOUT_MAX_MS.',
+    short: 'Initial time to wait for a response.',
+    long: 'A request without a response counts as congestion: logpipe sends fewer and smaller requests, and retries. If documents arrive but responses are late, the timeout grows, up to ES_TIMEOUT_MAX_MS.',
   },
   {
     env: 'ES_TIMEOUT_MAX_MS',
@@ -597,8 +597,8 @@ export const OPTIONS = [
     min: 10,
     max: 600_000,
     default: '60000',
-    short: 'How long to wait for an answer at most.',
-    long: 'The time that ES_TIMEOUT_MS begins with grows up to this, as answers come late, and shrinks again. Below ES_TIMEOUT_MS it never grows.',
+    short: 'Maximum time to wait for a response.',
+    long: 'The timeout starts at ES_TIMEOUT_MS, grows up to this while responses are late, and shrinks again. If this is below ES_TIMEOUT_MS, the timeout never grows.',
   },
   {
     env: 'ES_COMPRESSION',
@@ -609,8 +609,8 @@ export const OPTIONS = [
     variable: 'NAME',
     choices: ['none', 'gzip'],
     default: 'none',
-    short: 'Compress requests: none or gzip.',
-    long: 'gzip saves about nine tenths of the network for log lines and costs a core for each 100 MB/s or so.',
+    short: 'Request compression: none or gzip.',
+    long: 'For log lines, gzip saves about nine tenths of the network traffic and costs about one core per 100 MB/s.',
   },
   {
     env: 'ES_API_KEY',
@@ -623,8 +623,8 @@ export const OPTIONS = [
     variable: 'KEY',
     default: null,
     defaultText: 'none',
-    short: 'API key, base64 as Elasticsearch shows it.',
-    long: 'Instead of a user name and a password.',
+    short: 'API key, in base64 as Elasticsearch shows it.',
+    long: 'Use it instead of a user name and password.',
   },
   {
     env: 'ES_USERNAME',
@@ -637,7 +637,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'none',
     short: 'User name for basic authentication.',
-    long: 'Needs ES_PASSWORD.',
+    long: 'Requires ES_PASSWORD.',
   },
   {
     env: 'ES_PASSWORD',
@@ -651,7 +651,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'none',
     short: 'Password for basic authentication.',
-    long: 'Needs ES_USERNAME. A flag shows in process lists: prefer the variable or the file.',
+    long: 'Requires ES_USERNAME. Flags show in process lists: prefer the environment variable or a file.',
   },
   {
     env: 'ES_CA_FILE',
@@ -662,8 +662,8 @@ export const OPTIONS = [
     variable: 'FILE',
     default: null,
     defaultText: "the system's",
-    short: 'Certificate authorities to trust, as PEM.',
-    long: 'Replaces the well-known ones. Certificates are always verified.',
+    short: 'CA certificates to trust, as PEM.',
+    long: 'Replaces the default list. Certificates are always verified.',
   },
   {
     env: 'ES_CLIENT_CERT',
@@ -674,8 +674,8 @@ export const OPTIONS = [
     variable: 'FILE',
     default: null,
     defaultText: 'none',
-    short: 'Client certificate to show Elasticsearch, as PEM.',
-    long: 'For servers that ask for one (mutual TLS); intermediate certificates follow it in the same file. Needs ES_CLIENT_KEY.',
+    short: 'Client certificate for mutual TLS, as PEM.',
+    long: 'Intermediate certificates follow it in the same file. Requires ES_CLIENT_KEY.',
   },
   {
     env: 'ES_CLIENT_KEY',
@@ -687,7 +687,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'none',
     short: 'Private key of ES_CLIENT_CERT, as PEM.',
-    long: 'Without a passphrase; keep the file readable by its owner alone.',
+    long: 'Must have no passphrase. Make the file readable by its owner only.',
   },
   {
     env: 'ES_LINK_LOCAL_HOSTS',
@@ -697,8 +697,8 @@ export const OPTIONS = [
     kind: 'names',
     variable: 'HOSTS',
     default: '',
-    short: 'Link-local addresses that may be connected to.',
-    long: 'Nothing at 169.254.0.0/16 or fe80::/10 is connected to, whatever ES_URL says or its name resolves to, because clouds hand out credentials there. Names of ES_URL, separated by commas, for an Elasticsearch that is really reached so.',
+    short: 'Hosts in ES_URL that may have link-local addresses.',
+    long: 'logpipe never connects to other hosts at 169.254.0.0/16 or fe80::/10, because cloud metadata services hand out credentials there. Comma-separated. Set it only if Elasticsearch really has such an address.',
   },
   {
     env: 'ES_PROXY',
@@ -709,8 +709,8 @@ export const OPTIONS = [
     variable: 'URL|none',
     default: null,
     defaultText: 'HTTPS_PROXY, HTTP_PROXY',
-    short: 'HTTP proxy in front of Elasticsearch, or none.',
-    long: 'Takes the place of HTTPS_PROXY and HTTP_PROXY; none connects directly. Nodes that NO_PROXY lists are reached directly in either case. Credentials go into the URL, as http://USER:PASSWORD@HOST:PORT.',
+    short: 'HTTP proxy for Elasticsearch, or none to connect directly.',
+    long: 'Overrides HTTPS_PROXY and HTTP_PROXY. Nodes in NO_PROXY are always reached directly. Credentials go into the URL: http://USER:PASSWORD@HOST:PORT.',
   },
   {
     env: 'HTTPS_PROXY',
@@ -723,7 +723,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'none',
     short: 'Proxy for Elasticsearch nodes with an https URL.',
-    long: 'The variable that other programs read too. Used for Elasticsearch alone: neither Kafka nor the control plane is reached through it.',
+    long: 'The same variable that other programs read. logpipe uses it for Elasticsearch only, not for Kafka or the control plane.',
   },
   {
     env: 'HTTP_PROXY',
@@ -736,7 +736,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'none',
     short: 'Proxy for Elasticsearch nodes with an http URL.',
-    long: 'The variable that other programs read too; see HTTPS_PROXY.',
+    long: 'The same variable that other programs read; see HTTPS_PROXY.',
   },
   {
     env: 'NO_PROXY',
@@ -748,7 +748,7 @@ export const OPTIONS = [
     variable: 'HOST,...',
     default: '',
     short: 'Elasticsearch hosts to reach without a proxy.',
-    long: 'Host names (their sub-domains too), addresses, networks as 10.0.0.0/8, each with a port if need be, comma separated; * is all of them.',
+    long: 'Host names (including subdomains), addresses, or networks such as 10.0.0.0/8, each with an optional port, comma-separated; * means every host.',
   },
   {
     env: 'ES_ANSWER',
@@ -760,8 +760,8 @@ export const OPTIONS = [
     variable: 'TYPE=ACTION',
     default: null,
     defaultText: 'none',
-    short: 'Treat an error type differently; may be repeated.',
-    long: 'TYPE is the error type that Elasticsearch gives for a document, as document_parsing_exception, or its status, as 400. ACTION is retry (again, as long as it takes), hold (the index waits, others flow), dead-letter, drop, or duplicate (the document is there already).',
+    short: 'Override how an error type is handled; may be repeated.',
+    long: 'TYPE is the error type that Elasticsearch returns for a document, such as document_parsing_exception, or its status, such as 400. ACTION is retry (until it succeeds), hold (its index waits while others continue), dead-letter, drop, or duplicate (the document exists already).',
   },
 
   // Delivery
@@ -774,8 +774,8 @@ export const OPTIONS = [
     variable: 'WHEN',
     choices: ['index', 'spill'],
     default: 'index',
-    short: 'What lets an offset be committed: index or spill.',
-    long: 'index waits for the word of Elasticsearch; the spill is then a cache. spill commits what is safely in the spill, which needs a volume that outlives the process.',
+    short: 'When an offset may be committed: index or spill.',
+    long: 'index: once Elasticsearch has confirmed the document; the spill is then only a cache. spill: once the document is safely in the spill, so that commits continue during an outage; the spill then needs a volume that outlives the process.',
   },
   {
     env: 'NO_COMMIT',
@@ -785,7 +785,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'Commit no offsets.',
-    long: 'The next start reads the same records again. For looking at a topic without moving the group.',
+    long: 'For inspecting a topic without moving the group. The next start reads the same records again.',
   },
   {
     env: 'SKIP_UNREADABLE',
@@ -794,8 +794,8 @@ export const OPTIONS = [
     commands: ['run', 'check', 'replay'],
     kind: 'switch',
     default: '0',
-    short: 'Pass batches that Kafka cannot give, and count them as lost.',
-    long: 'A batch that is damaged on its broker (its CRC or its compression is wrong) stops its partition: the log names the offset every minute, and nothing behind it is read. With this option such a batch is passed once what lies behind it has been read and it has failed again; its offsets are counted as lost(unreadable), and the exit status is 3. A record that is larger than receive.message.max.bytes is not passed: raise that property.',
+    short: 'Skip batches that Kafka cannot return, and count them as lost.',
+    long: 'By default a damaged batch (bad CRC or compression) stops its partition: the log names the offset every minute, and nothing behind it is read. With this option, logpipe reads what follows, tries the batch again, and skips it if it still fails; its offsets count as lost(unreadable), and the exit status is 3. A record larger than receive.message.max.bytes is not skipped: raise that property.',
   },
   {
     env: 'MAX_UNRESOLVED',
@@ -807,8 +807,8 @@ export const OPTIONS = [
     min: 1000,
     max: 100_000_000,
     default: '1000000',
-    short: 'Unresolved offsets a partition may have before it pauses.',
-    long: 'Bounds what is read again after a crash. A partition waits at the limit until its oldest records are written.',
+    short: 'Unresolved offsets at which a partition pauses.',
+    long: 'An offset is unresolved until its record is filtered out or written. At the limit, a partition waits for its oldest records. Lower it to read less again after a crash; raise it if one slow index stops its whole partition.',
   },
   {
     env: 'REVOKE_DRAIN_MS',
@@ -820,8 +820,8 @@ export const OPTIONS = [
     min: 0,
     max: 300_000,
     default: '10000',
-    short: 'How long a rebalance waits for records in hand.',
-    long: 'When partitions move to another member, what was read of them is written and committed first. What is not done by then is read again by the new owner.',
+    short: 'Maximum time a rebalance waits for records in flight.',
+    long: 'When partitions move to another member, logpipe first writes and commits the records it has read from them. The new owner reads again what is not committed by then. Must be below max.poll.interval.ms.',
   },
 
   // Spill and dead letters
@@ -833,8 +833,8 @@ export const OPTIONS = [
     kind: 'path',
     variable: 'PATH',
     default: 'data/es_spill.bin',
-    short: 'Where documents wait on disk while Elasticsearch is away.',
-    long: 'Segments lie in a folder beside it. One process at a time.',
+    short: 'Where documents wait on disk while Elasticsearch is unavailable.',
+    long: 'Segments are in a directory beside this path. Only one process may use it at a time.',
   },
   {
     env: 'ES_SPILL_MAX_BYTES',
@@ -846,8 +846,8 @@ export const OPTIONS = [
     min: 0,
     max: 2 ** 50,
     default: '4294967296',
-    short: 'Size of the spill at most.',
-    long: 'A full spill holds back reading. Estimate: rate of matching bytes times the longest outage to bridge. 0 switches the spill off.',
+    short: 'Maximum size of the spill; 0 turns it off.',
+    long: 'When the spill is full, consumption pauses. Size it for the rate of matching bytes times the longest outage to survive.',
   },
   {
     env: 'DLQ',
@@ -858,8 +858,8 @@ export const OPTIONS = [
     variable: 'TARGET',
     default: null,
     defaultText: 'off',
-    short: 'Where refused documents go: file:PATH or topic:NAME.',
-    long: 'Each comes with reason, error type, index, topic, partition, offset and payload. Without a target a document that can never be indexed stops the pipeline, with its offset uncommitted.',
+    short: 'Where rejected documents go: file:PATH or topic:NAME.',
+    long: 'Each dead letter has the reason, error type, index, topic, partition, offset and payload. Without a target, a document that can never be indexed stops the pipeline, with its offset uncommitted.',
   },
   {
     env: 'DLQ_WHERE',
@@ -872,8 +872,8 @@ export const OPTIONS = [
     variable: 'CONDITION',
     default: null,
     defaultText: 'all',
-    short: 'Dead letters to look at, as reason~mapping; may be repeated.',
-    long: 'All conditions must hold. reason~TEXT looks for the text; errorType=, index=, topic=, status=, partition= compare; offset=100..200 includes both; since=TIME and until=TIME go by when it was stored, recordSince=TIME and recordUntil=TIME by when the record was made. reason, errorType, index and topic take = and ~.',
+    short: 'Select dead letters, as reason~mapping; may be repeated.',
+    long: "All conditions must hold. reason, errorType, index and topic take = (equal) and ~ (contains); status and partition take =. offset=100..200 includes both ends. since=TIME and until=TIME go by when the dead letter was stored, recordSince=TIME and recordUntil=TIME by the record's timestamp.",
   },
   {
     env: 'DLQ_LIMIT',
@@ -886,8 +886,8 @@ export const OPTIONS = [
     min: 0,
     max: 1_000_000_000,
     default: '0',
-    short: 'Dead letters at most, the oldest first; 0: all.',
-    long: 'For ls, show and replay.',
+    short: 'Maximum dead letters, oldest first; 0 means all.',
+    long: 'Applies to ls, show and replay.',
   },
   {
     env: 'STORED_JSON',
@@ -898,7 +898,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'Print one JSON value instead of text.',
-    long: 'For programs: an object, or for dlq ls and show a list.',
+    long: 'For programs: an object; for dlq ls and show, a list.',
   },
 
   // Threads and memory
@@ -912,8 +912,8 @@ export const OPTIONS = [
     variable: 'MODE',
     choices: ['worker', 'direct'],
     default: 'worker',
-    short: 'worker filters in threads of their own; direct does not.',
-    long: 'In worker mode a bounded queue lies between ingress and filter threads. In direct mode the ingress thread filters what it read: less to hand over, no parallel filters; the baseline for comparisons.',
+    short: 'Threads that filter: worker has its own, direct has none.',
+    long: 'worker puts a bounded queue between ingress and filter threads. direct filters in the ingress thread: less hand-over, but no parallel filters. Use direct as a baseline for comparisons.',
   },
   {
     env: 'INGRESS_THREADS',
@@ -925,8 +925,8 @@ export const OPTIONS = [
     min: 1,
     max: 64,
     default: '2',
-    short: 'Threads that read, each a consumer of the group.',
-    long: 'Each has its own connections and its own fetch queue in memory. More than there are partitions is idle.',
+    short: 'Reading threads, each a consumer in the group.',
+    long: 'Each has its own connections and fetch queue in memory. Threads beyond the number of partitions are idle.',
   },
   {
     env: 'RUST_WORKERS',
@@ -940,8 +940,8 @@ export const OPTIONS = [
     min: 1,
     max: 256,
     default: '8',
-    short: 'Filter threads (worker mode).',
-    long: 'One or two keep up with most topics. More than there are cores gains nothing; logpipe says so at the start.',
+    short: 'Filter threads in worker mode.',
+    long: 'One or two keep up with most topics. More threads than cores gain nothing; logpipe warns about that at startup.',
   },
   {
     env: 'BATCH_PULL_SIZE',
@@ -953,8 +953,8 @@ export const OPTIONS = [
     min: 1,
     max: 65_536,
     default: '128',
-    short: 'Record batches asked of librdkafka in one call, at most 128.',
-    long: 'Several calls may fill one slot. Lower it where batches are large and memory is short.',
+    short: 'Record batches to take from librdkafka per call, at most 128.',
+    long: 'Several calls may fill one slot. Lower it if batches are large and memory is short.',
   },
   {
     env: 'BATCH_MSGS',
@@ -966,8 +966,8 @@ export const OPTIONS = [
     min: 1,
     max: 1_000_000,
     default: '256',
-    short: 'Records at which a slot is handed on.',
-    long: 'A record batch is taken whole. A slot never waits to become full: what is there goes.',
+    short: 'Records at which a slot goes to the filter.',
+    long: 'Record batches are never split, so a slot may hold more. A slot does not wait to fill: if nothing more has arrived, it goes at once.',
   },
   {
     env: 'BATCH_BYTES',
@@ -979,8 +979,8 @@ export const OPTIONS = [
     min: 1024,
     max: 1_073_741_824,
     default: '262144',
-    short: 'Bytes at which a slot is handed on.',
-    long: 'At most BUFFER_BYTES.',
+    short: 'Bytes at which a slot goes to the filter.',
+    long: 'Must not exceed BUFFER_BYTES.',
   },
   {
     env: 'POOL_SIZE',
@@ -993,7 +993,7 @@ export const OPTIONS = [
     max: 65_536,
     default: '256',
     short: 'Slots in the pool.',
-    long: 'All memory of the pool (POOL_SIZE x BUFFER_BYTES) is taken at the start. At least one slot for each thread and two more.',
+    long: 'All memory of the pool (POOL_SIZE x BUFFER_BYTES) is reserved at startup. Needs at least one slot per thread plus two.',
   },
   {
     env: 'BUFFER_BYTES',
@@ -1005,8 +1005,8 @@ export const OPTIONS = [
     min: 4096,
     max: 1_073_741_824,
     default: '1048576',
-    short: 'Bytes of one slot for records that match.',
-    long: 'More matches go on in several parts; a larger record goes its own way, and is delivered like any other. POOL_SIZE times as much bounds what waits to be searched.',
+    short: 'Bytes per slot for matching records.',
+    long: 'If more records match, they go on in several parts; a larger record takes a path of its own and is delivered like any other. POOL_SIZE times this also limits the data that waits for the filter.',
   },
   {
     env: 'TASK_QUEUE_CAP',
@@ -1018,8 +1018,8 @@ export const OPTIONS = [
     min: 1,
     max: 1_000_000,
     default: '4096',
-    short: 'Slots that may wait between ingress and filters.',
-    long: 'The pool bounds it too: the smaller of this and POOL_SIZE counts.',
+    short: 'Maximum slots waiting between ingress and filter threads.',
+    long: 'The smaller of this and POOL_SIZE applies.',
   },
   {
     env: 'OVERFLOW_DROP_NEWEST',
@@ -1028,8 +1028,8 @@ export const OPTIONS = [
     commands: READERS,
     kind: 'switch',
     default: '0',
-    short: 'Drop what comes while the pool is full.',
-    long: 'Off: reading waits (backpressure). On: records are lost, counted and logged. For when being current matters more than being complete.',
+    short: 'Drop new records while the pool is full.',
+    long: 'Off: consumption pauses (backpressure). On: records are lost, counted and logged. Turn it on only if fresh data matters more than complete data.',
   },
 
   // Replay
@@ -1045,7 +1045,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'required',
     short: 'Replay records from this time on.',
-    long: "ISO 8601 with its zone, as 2026-09-01T00:00Z; compared with the record's timestamp.",
+    long: "ISO 8601 with a time zone, such as 2026-09-01T00:00Z. It is compared with each record's timestamp.",
   },
   {
     env: 'REPLAY_TO',
@@ -1058,7 +1058,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'the end',
     short: 'Replay records before this time.',
-    long: 'Without it, up to the end of each partition as it is at the start.',
+    long: 'Without it, a replay ends where each partition ended when it started.',
   },
   {
     env: 'REPLAY_PARTITIONS',
@@ -1070,8 +1070,8 @@ export const OPTIONS = [
     variable: 'LIST',
     default: null,
     defaultText: 'all',
-    short: 'Only these partitions, as 0,3,7-9.',
-    long: 'The same numbers for every topic.',
+    short: 'Replay only these partitions, as 0,3,7-9.',
+    long: 'Applies to every topic.',
   },
 
   // Status and logs
@@ -1084,8 +1084,8 @@ export const OPTIONS = [
     commands: [...READERS, 'bench produce', 'sync'],
     kind: 'switch',
     default: '0',
-    short: 'No status lines and no summary; warnings and errors only.',
-    long: 'For cron, which mails whatever is printed.',
+    short: 'Print warnings and errors only: no status, no summary.',
+    long: 'For cron, which mails everything that is printed.',
   },
   {
     env: 'LOG_FORMAT',
@@ -1096,8 +1096,8 @@ export const OPTIONS = [
     variable: 'FORMAT',
     choices: ['text', 'json'],
     default: 'text',
-    short: 'Status and logs as text or json.',
-    long: 'json writes one object a line to stderr, for machines. On a terminal text refreshes the status in place.',
+    short: 'Format of status and logs: text or json.',
+    long: 'json writes one object per line to standard error, for programs. On a terminal, text refreshes the status in place.',
   },
   {
     env: 'LOG_LEVEL',
@@ -1109,8 +1109,8 @@ export const OPTIONS = [
     variable: 'LEVEL',
     choices: ['error', 'warn', 'info', 'debug'],
     default: 'info',
-    short: 'error, warn, info or debug.',
-    long: "debug also passes on librdkafka's own log and shows stack traces.",
+    short: 'Log level: error, warn, info or debug.',
+    long: "debug adds librdkafka's own log and stack traces.",
   },
   {
     env: 'RUNTIME_METRICS_PATH',
@@ -1120,8 +1120,8 @@ export const OPTIONS = [
     kind: 'path',
     variable: 'FILE',
     default: 'data/runtime_metrics.json',
-    short: 'Counters as JSON, written once a second.',
-    long: 'Replaced atomically: a reader never sees half a file. The folder is made if need be.',
+    short: 'JSON file with all counters, rewritten once a second.',
+    long: 'It is replaced atomically, so a reader never sees a partial file. The directory is created if missing.',
   },
   {
     env: 'METRICS_LISTEN',
@@ -1132,8 +1132,8 @@ export const OPTIONS = [
     variable: 'ADDRESS',
     default: null,
     defaultText: 'off',
-    short: 'Serve /metrics, /health and /ready here.',
-    long: "HOST:PORT, or :PORT for every address. /metrics is in the form of Prometheus; /ready answers 503 and names what is down; the log says why. A worker serves its child's numbers, and is ready while the control plane hears it and its pipeline has no error.",
+    short: 'Address that serves /metrics, /health and /ready.',
+    long: 'HOST:PORT, or :PORT for every address. /metrics is in Prometheus format; /ready answers 503 and names what is down. logpipe sync serves the numbers of its pipeline, and is ready while it reaches the control plane and its pipeline has no error.',
   },
 
   // Demo
@@ -1148,8 +1148,8 @@ export const OPTIONS = [
     min: 1,
     max: 10_000_000,
     default: '50000',
-    short: 'Made-up log lines a second.',
-    long: 'The generator slows down when the machine cannot keep up.',
+    short: 'Generated log lines per second.',
+    long: 'The generator slows down if the machine cannot keep up.',
   },
   {
     env: 'DEMO_ERROR_SHARE',
@@ -1163,7 +1163,7 @@ export const OPTIONS = [
     max: 1,
     default: '0.00004',
     short: 'Share of lines that say ERROR, as 0.01 or 1%.',
-    long: 'The other lines say DEBUG, INFO or WARN. The default is two errors a second, which a person can follow.',
+    long: 'The other lines say DEBUG, INFO or WARN. The default makes two errors a second, slow enough to read along.',
   },
 
   // Bench
@@ -1177,8 +1177,8 @@ export const OPTIONS = [
     variable: 'NAME',
     choices: ['balanced', 'aggressive', 'latency'],
     default: 'balanced',
-    short: 'Settings to measure: balanced, aggressive or latency.',
-    long: 'The profiles of `logpipe run`.',
+    short: 'Profile to measure: balanced, aggressive or latency.',
+    long: 'The profiles are those of `logpipe run`.',
   },
   {
     env: 'BENCH_RECORDS',
@@ -1192,7 +1192,7 @@ export const OPTIONS = [
     max: Number.MAX_SAFE_INTEGER,
     default: '0',
     short: 'Stop after this many records; 0 reads until RUN_SECONDS.',
-    long: 'Time and CPU count from the first record to the last.',
+    long: 'Time and CPU are measured from the first record to the last.',
   },
   {
     env: 'BENCH_JSON',
@@ -1203,7 +1203,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'Print the result as one JSON object.',
-    long: 'consume and produce: records, bytes, matched, seconds, records_per_second, bytes_per_second, cpu_seconds and peak_rss_bytes. bench alone: the machine, and for each load the medians of every reader.',
+    long: 'bench consume and bench produce print records, bytes, matched, seconds, records_per_second, bytes_per_second, cpu_seconds and peak_rss_bytes. bench alone prints the machine, and for each load the medians of every reader.',
   },
   {
     env: 'BENCH_HTML',
@@ -1216,7 +1216,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'off',
     short: 'Also write the result with charts to this HTML file.',
-    long: 'One file that needs no network, to keep or to hand on. A file of that name is overwritten.',
+    long: 'The file needs no network to view. An existing file is overwritten.',
   },
   {
     env: 'BENCH_BYTES',
@@ -1229,8 +1229,8 @@ export const OPTIONS = [
     min: 1_048_576,
     max: 17_179_869_184,
     default: '536870912',
-    short: 'How much each of the four topics holds.',
-    long: 'More makes the rates steadier and needs that much disk on the brokers. Filling a topic ends after 8 seconds in any case. On the embedded broker at most 64 MiB.',
+    short: 'Bytes in each of the four topics.',
+    long: 'More makes the rates steadier and needs that much disk on the brokers. Filling a topic stops after 8 seconds in any case. The embedded broker takes at most 64 MiB.',
   },
   {
     env: 'BENCH_ROUNDS',
@@ -1243,8 +1243,8 @@ export const OPTIONS = [
     min: 1,
     max: 100,
     default: '3',
-    short: 'How many times each topic is read by every reader.',
-    long: 'More rounds take longer and make the medians steadier: 5 or more on a machine that does other work as well.',
+    short: 'How often each reader reads each topic.',
+    long: 'More rounds take longer and make the medians steadier; use 5 or more on a machine that does other work.',
   },
   {
     env: 'BENCH_READER',
@@ -1256,8 +1256,8 @@ export const OPTIONS = [
     variable: 'NAME',
     choices: ['logpipe', 'plain', 'raw'],
     default: 'logpipe',
-    short: 'Who reads: logpipe, or a plain loop over librdkafka.',
-    long: 'plain takes one record at a time out of librdkafka, with the same settings, and searches each with memmem: a baseline. raw fetches and searches nothing: the limit. Both read one topic from its beginning, for one pattern, and know no token file.',
+    short: 'Reader to measure: logpipe, plain or raw.',
+    long: 'plain takes one record at a time from librdkafka, with the same settings, and searches each with memmem: the baseline. raw fetches and searches nothing: the upper limit. Both read one topic from its beginning for one pattern, and do not support a token file.',
   },
   {
     env: 'BROKER',
@@ -1280,7 +1280,7 @@ export const OPTIONS = [
     variable: 'TOPIC',
     default: 'test',
     short: 'Topic to produce to.',
-    long: 'It is made if it is not there.',
+    long: 'Created if missing.',
   },
   {
     env: 'NUM_RECORDS',
@@ -1294,7 +1294,7 @@ export const OPTIONS = [
     max: Number.MAX_SAFE_INTEGER,
     default: '150000',
     short: 'Records to produce.',
-    long: 'The lines are the same for the same settings, so that two runs can be compared.',
+    long: 'The same settings always make the same lines, so two runs are comparable.',
   },
   {
     env: 'RECORD_SIZE',
@@ -1306,8 +1306,8 @@ export const OPTIONS = [
     min: 16,
     max: 104_857_600,
     default: '1024',
-    short: "Bytes of each record's value.",
-    long: 'Log lines are cut or filled up to it.',
+    short: "Size of each record's value in bytes.",
+    long: 'Log lines are cut or padded to this size.',
   },
   {
     env: 'THROUGHPUT',
@@ -1319,7 +1319,7 @@ export const OPTIONS = [
     min: -1,
     max: 100_000_000,
     default: '-1',
-    short: 'Records a second; -1 is as fast as possible.',
+    short: 'Records per second; -1 is as fast as possible.',
     long: 'Spread evenly over each second.',
   },
   {
@@ -1334,7 +1334,7 @@ export const OPTIONS = [
     max: 1,
     default: '0.001',
     short: 'Share of records that contain ERROR, as 0.001 or 0.1%.',
-    long: 'Exact: of NUM_RECORDS records this share contains the word once, and no other does.',
+    long: 'Exact: of NUM_RECORDS records, this share contains the word once, and no other record does.',
   },
   {
     env: 'BENCH_PARTITIONS',
@@ -1347,8 +1347,8 @@ export const OPTIONS = [
     min: 1,
     max: 10_000,
     default: '4',
-    short: 'Partitions of the topic, if it has to be made.',
-    long: 'A topic that is there stays as it is.',
+    short: 'Partitions of the topic, if it is created.',
+    long: 'An existing topic is not changed.',
   },
   {
     env: 'BENCH_COMPRESSION',
@@ -1360,8 +1360,8 @@ export const OPTIONS = [
     variable: 'NAME',
     choices: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
     default: 'none',
-    short: 'Compression of the batches: none, gzip, snappy, lz4 or zstd.',
-    long: 'What the consumer later has to undo.',
+    short: 'Batch compression: none, gzip, snappy, lz4 or zstd.',
+    long: 'The consumer decompresses the batches, which costs CPU there.',
   },
 
   // Control plane
@@ -1374,8 +1374,8 @@ export const OPTIONS = [
     kind: 'address',
     variable: 'ADDRESS',
     default: '0.0.0.0:8088',
-    short: 'Where the API listens.',
-    long: 'HOST:PORT, or :PORT for every address. Anything but loopback needs a token.',
+    short: 'Address that the API listens on.',
+    long: 'HOST:PORT, or :PORT for every address. Requests from other machines need a token.',
   },
   {
     env: 'CONTROL_DB_PATH',
@@ -1385,8 +1385,8 @@ export const OPTIONS = [
     kind: 'path',
     variable: 'FILE',
     default: 'data/control.db',
-    short: 'The SQLite database.',
-    long: 'Made if it is not there. One process at a time; `logpipe control backup FILE` copies it while it runs. Beside it lie the key that its secrets are sealed with (.key) and the tokens.',
+    short: 'SQLite database file.',
+    long: 'Created if missing. Only one control plane may use it at a time; `logpipe control backup FILE` copies it while in use. The key that encrypts its secrets (.key) and the tokens are stored beside it.',
   },
   {
     env: 'CONTROL_TOKEN',
@@ -1397,9 +1397,9 @@ export const OPTIONS = [
     kind: 'string',
     variable: 'TOKEN',
     default: null,
-    defaultText: 'made at the first start',
-    short: 'Token that opens the API.',
-    long: 'Your own processes on the same machine need none unless it is set here; once set, every request needs it. Without it, all others use a token made at the first start and kept in a file that only its owner can read. At least 16 characters; during a change, the new and the old one separated by a comma.',
+    defaultText: 'generated at the first start',
+    short: 'Token for the API.',
+    long: 'Not required from your own processes on the same machine unless set here; once set, required from everywhere. If unset, a token is generated at the first start, in a file that only its owner can read. At least 16 characters. To rotate it, give the new and the old token, comma-separated.',
   },
   {
     env: 'CONTROL_ALLOWED_HOSTS',
@@ -1409,8 +1409,8 @@ export const OPTIONS = [
     kind: 'names',
     variable: 'HOST,...',
     default: '',
-    short: 'Further host names under which the API may be called.',
-    long: 'localhost, loopback addresses and the listen address always work. Others are refused, which stops DNS rebinding. Once set, every request needs a token, from loopback too.',
+    short: 'Additional host names under which clients call the API.',
+    long: 'localhost, loopback addresses and the listen address always work. Other names are refused, which prevents DNS rebinding. Once set, every request needs a token, from loopback too.',
   },
   {
     env: 'CONTROL_TRUSTED_PROXIES',
@@ -1420,8 +1420,8 @@ export const OPTIONS = [
     kind: 'networks',
     variable: 'ADDRESS,...',
     default: '',
-    short: 'Proxies whose X-Forwarded-For names the client.',
-    long: 'IP addresses and ranges such as 10.0.0.0/8. Refusals and connections are then counted by the address of the client and not by that of the proxy. It gives nobody access.',
+    short: 'Proxies whose X-Forwarded-For header is trusted.',
+    long: 'IP addresses and ranges such as 10.0.0.0/8. Limits on refused requests and on connections then apply per client instead of per proxy. The header never grants access.',
   },
   {
     env: 'CONTROL_TLS_CERT',
@@ -1433,7 +1433,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'off',
     short: 'Serve HTTPS with this certificate chain (PEM).',
-    long: 'Needs CONTROL_TLS_KEY.',
+    long: 'Requires CONTROL_TLS_KEY.',
   },
   {
     env: 'CONTROL_TLS_KEY',
@@ -1444,8 +1444,8 @@ export const OPTIONS = [
     variable: 'FILE',
     default: null,
     defaultText: 'off',
-    short: 'The private key of the certificate (PEM).',
-    long: 'Needs CONTROL_TLS_CERT. Keep it readable by its owner only.',
+    short: 'Private key of CONTROL_TLS_CERT (PEM).',
+    long: 'Requires CONTROL_TLS_CERT. Make the file readable by its owner only.',
   },
 
   // Sync worker
@@ -1457,8 +1457,8 @@ export const OPTIONS = [
     kind: 'url',
     variable: 'URL',
     default: 'http://127.0.0.1:8088',
-    short: 'The control plane to ask.',
-    long: 'A child that runs keeps running while the control plane is away.',
+    short: 'URL of the control plane.',
+    long: 'A running pipeline keeps running while the control plane is unreachable.',
   },
   {
     env: 'WORKER_ID',
@@ -1470,8 +1470,8 @@ export const OPTIONS = [
     variable: 'ID',
     default: null,
     defaultText: 'required',
-    short: 'Name of this worker, unique among all.',
-    long: "Letters, digits, dots, dashes and underscores. Keep it the same over restarts: the worker's files lie under it.",
+    short: 'Name of this worker; must be unique.',
+    long: "Letters, digits, dots, dashes and underscores. Keep it across restarts: the worker's files are stored under it.",
   },
   {
     env: 'WORKER_TOKEN',
@@ -1483,8 +1483,8 @@ export const OPTIONS = [
     variable: 'TOKEN',
     default: null,
     defaultText: 'none',
-    short: 'Token by which workers prove themselves.',
-    long: 'The same at the control plane and at its workers. It opens the worker routes only.',
+    short: 'Token that authenticates workers.',
+    long: 'Set the same value on the control plane and on its workers. It grants access to the worker routes only.',
   },
   {
     env: 'WORKER_SECRET_HOSTS',
@@ -1494,9 +1494,9 @@ export const OPTIONS = [
     kind: 'names',
     variable: 'HOSTS',
     default: '',
-    defaultText: 'those of its own ES_URL and KAFKA_BROKERS',
-    short: "Where else this worker's own secrets may be sent.",
-    long: 'Passwords and keys in the environment or the config file of sync (ES_API_KEY, KAFKA_CONFIG_SASL_PASSWORD) are given to a pipeline only if it connects to addresses that sync has in its own ES_URL or KAFKA_BROKERS, or to these: names with or without a port, or an origin such as https://es:9200, separated by commas. To Kafka the connection must also be as protected as sync says. Secrets that the control plane keeps with a pipeline are another matter.',
+    defaultText: 'the hosts in its own ES_URL and KAFKA_BROKERS',
+    short: "Further hosts to which this worker's own secrets may be sent.",
+    long: "A secret in the environment or config file of sync (such as ES_API_KEY or KAFKA_CONFIG_SASL_PASSWORD) goes only to pipelines that connect to addresses in sync's own ES_URL or KAFKA_BROKERS, or to these: names with or without a port, or an origin such as https://es:9200, comma-separated. A connection to Kafka must also be at least as protected as sync's own settings require. Secrets that the control plane stores with a pipeline are not affected.",
   },
   {
     env: 'WORKER_POLL_MS',
@@ -1508,8 +1508,8 @@ export const OPTIONS = [
     min: WORKER_POLL_MS_MIN,
     max: WORKER_POLL_MS_MAX,
     default: '1000',
-    short: 'How often to ask what to run.',
-    long: 'A worker silent for five polls is held to be lost and its pipeline goes to another.',
+    short: 'Interval at which the worker polls the control plane.',
+    long: 'A worker that misses five polls counts as lost, and its pipeline moves to another. A shorter interval costs the control plane more requests.',
   },
   {
     env: 'SYNC_BIN_PATH',
@@ -1520,7 +1520,7 @@ export const OPTIONS = [
     variable: 'FILE',
     default: null,
     defaultText: 'itself',
-    short: 'The logpipe that runs pipelines.',
+    short: 'logpipe executable that runs the pipelines.',
     long: 'For testing another version under the same control plane.',
   },
 
@@ -1533,8 +1533,8 @@ export const OPTIONS = [
     commands: ['top'],
     kind: 'switch',
     default: '0',
-    short: 'Print one picture and end.',
-    long: 'As without a terminal. With --json it is one object.',
+    short: 'Print the current state once and exit.',
+    long: 'Always on without a terminal. With --json it prints one object.',
   },
   {
     env: 'TAP_COUNT',
@@ -1548,8 +1548,8 @@ export const OPTIONS = [
     min: 0,
     max: 1_000_000_000,
     default: '0',
-    short: 'End after so many matches; 0 goes on until it is stopped.',
-    long: 'What is shown counts, not what matched.',
+    short: 'Exit after this many matches; 0 runs until stopped.',
+    long: 'Counts the matches shown, not all matches.',
   },
   {
     env: 'WATCH_JSON',
@@ -1559,7 +1559,7 @@ export const OPTIONS = [
     commands: ['top', 'tap'],
     kind: 'switch',
     default: '0',
-    short: 'Print JSON, one object a line.',
+    short: 'Print JSON, one object per line.',
     long: 'For programs: top prints one a second, tap one for each match.',
   },
 ] as const satisfies readonly OptionSpec[]

@@ -74,7 +74,7 @@ function search(sources: readonly string[], names: readonly string[]): number[] 
     if (code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw cause
     const which = sources.join(', ')
     const took = `took longer than ${SEARCH_MS_MAX / 1000} s over ${names.length} topic names`
-    const advice = 'avoid repetitions inside repetitions, as (a+)+'
+    const advice = 'avoid nested repetitions such as (a+)+'
     throw new LogpipeError('USAGE', `KAFKA_TOPIC: ${which} ${took}: ${advice}`, { cause })
   }
 }

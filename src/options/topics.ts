@@ -1,6 +1,6 @@
 /**
- * What `logpipe help TOPIC` explains: how the parts behave together, where the help of a command
- * says what each option does. Also part of the manual page.
+ * The texts of `logpipe help TOPIC`: how the parts behave together. The help of a command says what
+ * each option does. The manual page has both.
  */
 
 export interface Topic {
@@ -13,24 +13,24 @@ export interface Topic {
 export const TOPICS: readonly Topic[] = [
   {
     name: 'delivery',
-    summary: 'What is promised about records, and what is not.',
+    summary: 'Delivery guarantees, and their limits.',
     paragraphs: [
-      'Delivery is at least once. An offset is committed only when every record below it is settled: filtered out, written, indexed, found to be indexed already, or kept as a dead letter. A crash, a kill -9 or a lost machine therefore loses nothing; the next start reads again what was not settled.',
-      'In Elasticsearch a record that is sent twice makes one document, since its _id is its topic, partition and offset (--document-id). Data streams know an _id in their newest index only, so a duplicate is possible across a rollover. A file or stdout may get the same record twice after a crash.',
-      'The order of records with one key is not kept when requests are tried again. With --document-id key the record with the latest timestamp stays, whichever order they arrive in; the others count as superseded.',
-      'At the end the books are checked for every partition: what came in must equal what was filtered, written, indexed, dead-lettered, dropped by your order, or still waits. If they do not balance, or something was lost, the exit status is 3. The line "books balance" says that they do.',
-      'What Kafka deletes before it is read is lost to every consumer. It is counted as lost(retention); keep the retention of topics at three days or more. A batch that is damaged on its broker stops its partition; with SKIP_UNREADABLE it is passed and counted as lost(unreadable). Nothing else is dropped unless ES_DROP_WHEN_FULL or OVERFLOW_DROP_NEWEST is set.',
+      'Delivery is at least once. logpipe commits an offset only when every record below it is settled: filtered out, written, indexed, already in the index, or stored as a dead letter. A crash, a kill -9 or a lost machine therefore loses nothing; the next start reads the unsettled records again.',
+      'In Elasticsearch, a record that is sent twice makes one document, because its _id is its topic, partition and offset (--document-id). A data stream checks an _id in its newest index only, so a duplicate is possible across a rollover. A file or stdout may get the same record twice after a crash.',
+      'Retries may reorder records of one key. With --document-id key, the record with the latest timestamp wins, in whichever order they arrive; the others count as superseded.',
+      'At the end, logpipe checks the books of every partition: the records that came in must equal those filtered out, written, indexed, dead-lettered, dropped because you asked for it, or still waiting. If they do not balance, or something was lost, the exit status is 3. If they do, the last lines say "books balance".',
+      'Records that Kafka deletes before logpipe reads them are lost. They count as lost(retention); keep the retention of topics at three days or more. A batch that is damaged on its broker stops its partition; with SKIP_UNREADABLE it is skipped and counts as lost(unreadable). Nothing else is dropped unless ES_DROP_WHEN_FULL or OVERFLOW_DROP_NEWEST is set.',
     ],
   },
   {
     name: 'config',
     summary: 'Flags, variables, the config file, and which one wins.',
     paragraphs: [
-      'Each option can be given as a flag (--kafka-topic app), as an environment variable (KAFKA_TOPIC=app) and in a YAML file (kafka-topic: app) named by --config. A flag overrides the variable, the variable the file, the file the profile, the profile the default. An empty variable counts as not set.',
-      '`logpipe check` takes the same options as `logpipe run`, prints each value with where it came from, and tests whether Kafka and Elasticsearch answer. A wrong value is refused before anything is opened, with exit status 2 and one line that says what is allowed.',
-      'A profile sets several options at once: aggressive for the highest rate, latency for the shortest way, balanced for the defaults.',
-      'Every property of librdkafka can be set as --kafka-config NAME=VALUE or as a variable: KAFKA_CONFIG_SECURITY_PROTOCOL=SASL_SSL. Those that logpipe owns are refused, naming its own option.',
-      'For cron: --run-seconds bounds a run, --quiet leaves warnings and errors only, --lock FILE lets a second run end at once with exit status 1 while the first one holds the lock. Without a terminal the status comes as plain lines.',
+      'Give an option as a flag (--kafka-topic app), as an environment variable (KAFKA_TOPIC=app) or in a YAML file (kafka-topic: app) named by --config. A flag overrides the variable, the variable the file, the file the profile, the profile the default. An empty variable counts as not set.',
+      '`logpipe check` takes the options of `logpipe run`, prints each value with its source, and tests whether Kafka and Elasticsearch answer. A wrong value is refused before anything is opened, with exit status 2 and one line that says what is allowed.',
+      'A profile sets several options at once: aggressive for the highest throughput, latency for the shortest delay, balanced for the defaults.',
+      'Set any librdkafka property with --kafka-config NAME=VALUE or a variable such as KAFKA_CONFIG_SECURITY_PROTOCOL=SASL_SSL. Properties that logpipe sets itself are refused; the error names the option to use instead.',
+      'For cron: --run-seconds limits a run, --quiet prints warnings and errors only, and --lock FILE makes a second run exit with status 1 while the first one holds the lock. Without a terminal, the status is printed as plain lines.',
     ],
   },
   {
@@ -38,57 +38,57 @@ export const TOPICS: readonly Topic[] = [
     summary: 'Which records are kept.',
     paragraphs: [
       'A record is kept when its value contains the pattern (--pattern, ERROR by default), byte for byte. There are no wildcards. Keys and headers are not searched, and a match never spans two records.',
-      '--pattern may be repeated: a record is kept when it contains any of them. --pattern-hex names bytes that are no text. --ignore-case lets the letters A to Z match a to z. --invert-match keeps what does not match, records without a value among them. An empty pattern keeps everything.',
-      'A pattern that is rare costs least: the search runs at several gigabytes a second over a whole batch, and only what matched is looked at again.',
+      '--pattern may be repeated: a record is kept when it contains at least one pattern. --pattern-hex takes bytes that are not text. --ignore-case matches the letters A to Z in either case. --invert-match keeps the records that do not match, including those without a value. An empty pattern keeps everything.',
+      'Rare patterns cost least: logpipe searches a whole batch at several gigabytes a second, and looks at single records only where the pattern occurs.',
     ],
   },
   {
     name: 'output',
     summary: 'Where matches go: stdout, a file, Elasticsearch, nowhere.',
     paragraphs: [
-      '--output stdout writes matches to standard output, and logs and status to standard error, so that `logpipe run | grep` sees records only. When the reader goes away the run ends with 0.',
-      '--output file:PATH appends to a file. It is flushed to the disk at least once a second, and only then are offsets committed. --output-rotate-bytes starts a new one at that size.',
-      '--format raw is the value and a newline; --format json is one object a line, with topic, partition, offset, timestamp, key and headers.',
-      '--es-enabled sends documents to Elasticsearch or OpenSearch. An index name may be a pattern by topic and date (app-{topic}-{+yyyy.MM.dd}); the date is that of the record. logpipe takes requests and concurrency back when the servers push back, and holds an index that refuses for a reason of its own while the others go on.',
-      '--output none counts and commits nothing.',
+      '--output stdout writes matches to standard output, and logs and status to standard error, so that `logpipe run | grep` sees records only. When the reader of the pipe exits, the run ends with status 0.',
+      '--output file:PATH appends to a file. logpipe flushes it to disk at least once a second and commits offsets only after that. --output-rotate-bytes starts a new file at that size.',
+      '--format raw is the value and a newline; --format json is one object per line, with topic, partition, offset, timestamp, key and headers.',
+      '--es-enabled sends documents to Elasticsearch or OpenSearch. An index name may contain the topic and a date (app-{topic}-{+yyyy.MM.dd}); the date is that of the record. When servers push back, logpipe sends fewer and smaller requests. When one index rejects everything, its documents wait while other indices continue.',
+      '--output none counts matches and commits nothing.',
     ],
   },
   {
     name: 'spill',
-    summary: 'What happens while Elasticsearch is slow or away.',
+    summary: 'What happens while Elasticsearch is slow or unavailable.',
     paragraphs: [
-      'Documents wait in a queue in memory (ES_QUEUE_CAP, ES_QUEUE_BYTES). When it is full they go to segments on disk, in a folder beside ES_SPILL_PATH, up to ES_SPILL_MAX_BYTES; when that is full, reading waits. When Elasticsearch answers again the spill is sent, oldest first: matched is then 0 or small while written is high.',
-      'With --commit-on index the spill is a cache: offsets are committed when Elasticsearch has the document, and what is lost or damaged on disk is read from Kafka again. With --commit-on spill what is safely on disk counts as settled; it needs a volume that outlives the process.',
-      'One process uses a spill at a time. It records which pipeline and which target it belongs to; another pipeline is refused, and told to drain it. `logpipe spill ls` shows what waits, `verify` reads every byte, `drain` sends it all.',
+      'Documents wait in a queue in memory (ES_QUEUE_CAP, ES_QUEUE_BYTES). When it is full, they go to segments on disk, in a directory beside ES_SPILL_PATH, up to ES_SPILL_MAX_BYTES. When that is full too, consumption pauses. When Elasticsearch answers again, logpipe sends the spill, oldest documents first. Meanwhile matched is 0 or small and written is high; that is normal.',
+      'With --commit-on index, the spill is a cache: offsets are committed when Elasticsearch has the document, and documents lost or damaged on disk are read from Kafka again. With --commit-on spill, a document safely on disk counts as settled; the spill then needs a volume that outlives the process.',
+      'Only one process may use a spill at a time. The spill records which pipeline and target it belongs to; another pipeline is refused until the spill is drained. `logpipe spill ls` lists what waits, `verify` reads every byte, `drain` sends everything.',
     ],
   },
   {
     name: 'dead letters',
-    summary: 'Documents that Elasticsearch refuses for good.',
+    summary: 'Documents that Elasticsearch rejects for good.',
     paragraphs: [
-      'A document that no retry will make acceptable, such as one that does not fit the mapping, goes to the dead letters: --dlq file:PATH or --dlq topic:NAME. Each has its reason, error type, index, topic, partition, offset and payload. A document that is too large for the file or topic is stored without its payload: its size and its head (payloadBytes; in a topic the header logpipe.payload_bytes). Without a target such a document stops the pipeline, with its offset uncommitted.',
-      'A wrong configuration (an index, ingest pipeline or permission that is missing) is no fault of the record: its index waits and the log says so, until it is mended.',
-      '`logpipe dlq stats` counts letters in files by reason, `ls` and `show` print them, `replay` sends them again with the same _id, and `drop` removes those that a condition names: --where reason~mapping.',
+      'A document that no retry can get accepted, such as one that does not fit the mapping, becomes a dead letter: --dlq file:PATH or --dlq topic:NAME. Each dead letter has the reason, error type, index, topic, partition, offset and payload. If the document is too large for the file or topic, its size and first bytes replace the payload (payloadBytes; in a topic, the header logpipe.payload_bytes). Without --dlq, such a document stops the pipeline, with its offset uncommitted.',
+      'A missing index, ingest pipeline or permission is not the fault of the record: the documents of that index wait, the log says why, and they are sent once you have fixed it.',
+      '`logpipe dlq stats` counts the dead letters in files by reason, `ls` and `show` print them, `replay` sends them again with the same _id, and `drop` removes those that match a condition: --where reason~mapping.',
     ],
   },
   {
     name: 'metrics',
     summary: 'Status lines, the snapshot, Prometheus, health.',
     paragraphs: [
-      'Two status lines a second go to standard error: the pool of slots and what Kafka gives, then what became of it. --log-format json prints objects for machines, --quiet prints neither.',
-      'RUNTIME_METRICS_PATH is a JSON file with all counters, replaced once a second; a reader never sees half of it.',
-      '--metrics-listen ADDRESS serves /metrics for Prometheus, /health, which answers while the process works, and /ready, which answers 503 and names what is down.',
-      'Worth an alarm: es_spill_queue_bytes that grows, es_429_proxy_rejected_total that rises, consumer lag that rises, and any exit status but 0.',
+      'logpipe prints two status lines a second to standard error: first the pool of slots and the records from Kafka, then what became of these records. --log-format json prints objects for programs, --quiet prints neither line.',
+      'RUNTIME_METRICS_PATH is a JSON file with all counters, replaced once a second; a reader never sees a partial file.',
+      '--metrics-listen ADDRESS serves /metrics for Prometheus; /health, which answers while the process works; and /ready, which answers 503 and names what is down.',
+      'Alert on growing es_spill_queue_bytes, rising es_429_proxy_rejected_total, rising consumer lag, and any exit status but 0.',
     ],
   },
   {
     name: 'security',
     summary: 'Credentials, TLS, tokens, files.',
     paragraphs: [
-      'Flags show in process lists. Give secrets as variables or, better, by files: --es-api-key-file, ES_PASSWORD_FILE, sasl.password.file=PATH. They are never printed back.',
-      'Kafka: TLS and SASL (PLAIN, SCRAM, OAUTHBEARER by a token file, client certificates) are properties of librdkafka, set by --kafka-config. Kerberos is not supported. Elasticsearch: certificates are always verified; --es-ca-file names your own authority.',
-      'The control plane needs no token on loopback and always one elsewhere; it makes one at its first start, in a file that only its owner can read. Workers have a token of their own, which opens their routes only. Use CONTROL_TLS_CERT and CONTROL_TLS_KEY across machines. No field of a pipeline can name a program or a local file.',
-      'Spill, dead letters and database are readable by their owner only, and hold records as they came from Kafka: protect their disk as you protect the topic.',
+      'Flags show in process lists. Give secrets in variables or, better, in files: --es-api-key-file, ES_PASSWORD_FILE, sasl.password.file=PATH. logpipe never prints them.',
+      'Kafka: set TLS and SASL (PLAIN, SCRAM, OAUTHBEARER with a token file, client certificates) with --kafka-config. Kerberos is not supported. Elasticsearch: certificates are always verified; --es-ca-file names your own CA.',
+      'The control plane requires a token from everywhere but loopback. It generates one at its first start, in a file that only its owner can read. Workers have their own token, which grants access to the worker routes only. Use CONTROL_TLS_CERT and CONTROL_TLS_KEY between machines. No field of a pipeline can name a program or a local file.',
+      'Spill, dead letters and database are readable by their owner only, and contain records as they came from Kafka: protect their disk as you protect the topic.',
     ],
   },
 ]

@@ -163,7 +163,7 @@ export class Notices {
         this.#isReached = true
         break
       case 'awaitingBroker':
-        this.#warn('waiting', `${message.message}; it is waited for`, WAITING_EVERY_MS)
+        this.#warn('waiting', `${message.message}; retrying until it answers`, WAITING_EVERY_MS)
         break
       case 'closed':
         if (!message.inTime) log.warn('a consumer did not leave its group in time')
@@ -174,8 +174,9 @@ export class Notices {
         break
       case 'commitFailed':
         // A rebalance refuses commits for a moment; the next second's is accepted.
-        if (REFUSED_BY_REBALANCE.has(message.error)) log.debug('a commit waits for a rebalance')
-        else this.#warn(`commit ${message.error}`, `a commit failed: ${message.error}`)
+        if (REFUSED_BY_REBALANCE.has(message.error))
+          log.debug('commit postponed until the rebalance ends')
+        else this.#warn(`commit ${message.error}`, `commit failed: ${message.error}; retrying`)
         break
       case 'stuck':
         this.#tellStuck(message.partitions.filter(({ isDue }) => isDue))
@@ -197,10 +198,10 @@ export class Notices {
         log.warn(restartText(message))
         break
       case 'paused':
-        log.warn('no free slot for too long: reading is paused until the output catches up')
+        log.warn('output too slow: pool exhausted, consumption paused until slots are free')
         break
       case 'resumed':
-        log.info('the output has caught up: reading goes on')
+        log.info('the output has caught up: consumption resumed')
         break
       default:
         // The rest is between the threads.
@@ -211,7 +212,7 @@ export class Notices {
   #tellWaiting({ topic, partition, problem }: WaitingPartition): void {
     if (problem === null) return
     const name = `${topic} [${partition}]`
-    const text = `kafka: ${name} is not read yet: ${problem}; its brokers are asked again`
+    const text = `kafka: ${name} is not consumed yet: ${problem}; retrying`
     this.#warn(`waiting ${name} ${problem}`, text)
   }
 
@@ -222,7 +223,7 @@ export class Notices {
       if (this.#gone.has(topic) || this.#gone.size >= KINDS_MAX) return
       this.#gone.add(topic)
       this.#log.warn(
-        `kafka: topic ${topic} does not exist any more (${code}); nothing is read of it`,
+        `kafka: topic ${topic} no longer exists (${code}); nothing to consume until it is recreated`,
       )
       return
     }
@@ -249,7 +250,7 @@ export class Notices {
     }
     const before = told?.suppressed ?? 0
     this.#told.set(key, { atMs: nowMs, suppressed: 0 })
-    this.#log.warn(before === 0 ? text : `${text} (and ${before} times since it was told last)`)
+    this.#log.warn(before === 0 ? text : `${text} (and ${before} more since the last such line)`)
   }
 }
 
@@ -260,8 +261,8 @@ function troubleText(message: Trouble): string {
 
 function stuckText({ topic, partition, offset, reason, canSkip }: StuckPartition): string {
   const next = canSkip
-    ? 'it is tried again every 5 s; --skip-unreadable passes it and counts it as lost'
-    : 'it is tried again'
+    ? 'retrying every 5 s; --skip-unreadable skips it and counts it as lost'
+    : 'retrying'
   return `${topic} [${partition}] is stuck at offset ${offset}: ${reason}; ${next}`
 }
 
@@ -278,9 +279,9 @@ function restartText(message: Extract<FromIngress, { kind: 'restart' }>): string
   const { position, partitions } = message
   const [{ offset }] = partitions
   const { topic, partition, offset: expected } = position
-  const came = `offset ${offset} came where ${expected} was expected`
+  const came = `expected offset ${expected}, got ${offset}`
   if (message.damage !== null)
-    return `${topic} [${partition}]: ${message.damage}; read again from it`
-  const why = 'the log was truncated or made anew'
-  return `${topic} [${partition}]: ${came}: ${why}; read from ${offset} on`
+    return `${topic} [${partition}]: ${message.damage}; reading again from there`
+  const why = 'log truncated or topic recreated'
+  return `${topic} [${partition}]: ${came}: ${why}; continuing from ${offset}`
 }

@@ -344,7 +344,7 @@ class BrokerWatermarks {
       if (facts.problem === null) return facts
       if (TOPIC_IS_GONE.test(facts.problem)) return null
       if (attempt === ATTEMPTS_MAX) {
-        const message = `no broker told what it has of the spill's offsets: ${facts.problem}`
+        const message = `no broker answered about the spill's offsets: ${facts.problem}`
         throw new LogpipeError('KAFKA_UNREACHABLE', message)
       }
       await this.#pause(ATTEMPT_PAUSE_MS)
@@ -366,10 +366,9 @@ class BrokerWatermarks {
   }
 
   #tellShort(topic: string, partition: number, end: number, to: number): void {
-    const told = end === 0 ? 'no offsets' : `offsets up to ${end - 1}`
     this.#parts.warn(
-      `${topic} [${partition}]: Kafka tells of ${told}, but ${to - 1} was read before: ` +
-        `believed when it says so for ${BELIEVED_MS / 1000} s`,
+      `${topic} [${partition}]: brokers report end offset ${end}, but offset ${to - 1} was ` +
+        `already read; waiting ${BELIEVED_MS / 1000} s before treating the records as gone`,
     )
   }
 
@@ -378,6 +377,6 @@ class BrokerWatermarks {
   }
 
   assertOpen(): void {
-    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was read again')
+    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before everything was re-read')
   }
 }

@@ -90,7 +90,7 @@ export async function openWithRoom<Opened>(
       return await open()
     } catch (error) {
       if (!(error instanceof LogpipeError) || !isForRoom(error)) throw error
-      if (attempt % ROOM_ATTEMPTS_TOLD === 0) warn(`${error.message}; room is waited for`)
+      if (attempt % ROOM_ATTEMPTS_TOLD === 0) warn(`${error.message}; retrying until there is room`)
       await pause(ROOM_EVERY_MS, signal, clock)
       if (signal.aborted) return null
     }

@@ -78,9 +78,11 @@ export class SpillRepair {
   }
 
   add(damage: SpillDamage, isLeftover: boolean): void {
-    const where = `${damage.file}, bytes ${damage.bytesFrom} to ${damage.bytesTo}`
-    const what = damage.torn ? 'its end was never finished' : `${damage.lostCount} documents`
-    this.#parts.warn(`the spill is damaged: ${where}: ${what}; they are read from Kafka again`)
+    const { file, bytesFrom, bytesTo, lostCount } = damage
+    const what = damage.torn
+      ? `${file} truncated at byte ${bytesFrom} (interrupted write)`
+      : `${file} damaged, bytes ${bytesFrom} to ${bytesTo}, ${lostCount} documents`
+    this.#parts.warn(`spill file ${what}; re-reading the affected records from Kafka`)
     this.#tasks.push({ damage, isLeftover, doneCount: 0 })
     this.#working ??= this.#work().finally(() => (this.#working = null))
   }
@@ -91,8 +93,10 @@ export class SpillRepair {
     this.#refetcher?.close()
     await this.#working
     if (this.#tasks.length === 0) return
-    const then = this.#parts.commitOn === 'spill' ? 'goes on with it' : 'reads them anyway'
-    this.#parts.warn(`not all that was damaged in the spill was read again: the next start ${then}`)
+    const then = this.#parts.commitOn === 'spill' ? 'continues' : 'reads them anyway'
+    this.#parts.warn(
+      `stopped before all damaged spill records were re-read: the next start ${then}`,
+    )
   }
 
   async #work(): Promise<void> {
@@ -142,7 +146,7 @@ export class SpillRepair {
     }
     if (isAllKnown || commitOn === 'index') return
     const { file, unattributedCount } = damage
-    warn(`${unattributedCount} documents in ${file} are lost: nothing tells their offsets`)
+    warn(`${unattributedCount} documents in ${file} are lost: their offsets are unreadable`)
     books.loseSomewhere('spill', damage.unattributedCount)
   }
 
@@ -156,7 +160,7 @@ export class SpillRepair {
     const book = books.of(topic, partition)
     book.lose('spill', from, to)
     const where = `${topic} [${partition}]: offsets ${from} to ${to - 1}`
-    warn(`${where} are lost: damaged in the spill, and Kafka's log was cut off or created again`)
+    warn(`${where} are lost: damaged in the spill, and Kafka's log was truncated or recreated`)
     if (commitOn === 'index') {
       for (const settle of sink.movedOutIn(range).values()) settle('fenced')
       return
@@ -195,7 +199,7 @@ export class SpillRepair {
     for (const { from, to } of gone) {
       book.lose('spill', from, to)
       const where = `${topic} [${partition}]: offsets ${from} to ${to - 1}`
-      warn(`${where} are lost: damaged in the spill, and no more in Kafka`)
+      warn(`${where} are lost: damaged in the spill, and no longer in Kafka`)
     }
     if (isLeftover) book.add('carried_in', replacedCount)
     else book.leaveSpill(replacedCount)

@@ -71,8 +71,8 @@ export class TopicWatch {
     if (without === undefined) return
     this.#toldOfIds = true
     this.#tell(
-      `the broker tells no id of topic ${without}: _id has no prefix, and a topic that is ` +
-        'deleted and made anew meets its own past (--id-prefix TEXT gives one)',
+      `broker returns no topic id for ${without}: _id gets no prefix, so a recreated topic ` +
+        'would collide with earlier documents; set one with --id-prefix TEXT',
     )
   }
 }

@@ -36,7 +36,7 @@ test('help is printed, whatever else is wrong on the line', async () => {
     [['run', '-h'], /^Usage: logpipe run/m],
     [['help', 'bench'], /logpipe bench compare - /],
     [['help', 'bench', 'produce'], /logpipe bench produce - /],
-    [['help', 'delivery'], /^DELIVERY\nWhat is promised/],
+    [['help', 'delivery'], /^DELIVERY\nDelivery guarantees/],
     [['help', 'dead', 'letters'], /^DEAD LETTERS\n/],
     // Both a topic and a command.
     [['help', 'spill'], /^SPILL\n[^]+^NAME\n {4}logpipe spill - /m],

@@ -32,7 +32,7 @@ const MISTAKES: readonly (readonly [args: string, status: number, line: RegExp])
   ['run --kafka-brokers 127.0.0.1:1 --output none -q', 1, /^no broker answered at 127.0.0.1:1 .*k/],
   ['bench --brokers 127.0.0.1:1', 1, /^no broker answered at 127.0.0.1:1 within 3 s: start one/],
   ['bench consume --brokers 127.0.0.1:1', 1, /^no broker answered at 127.0.0.1:1 within 3 s: /],
-  ['bench --embedded --brokers 127.0.0.1:1', 2, /the embedded Kafka and --kafka-brokers exclude/],
+  ['bench --embedded --brokers 127.0.0.1:1', 2, /the embedded Kafka cannot be used together with --kafka-brokers/],
   ['bench --html no/out.html', 1, /^--html: cannot write no\/out.html: ENOENT/],
   ['bench consume --reader plain -t a,b', 2, /^--reader plain reads one topic for one pattern: /],
   [`${EMBEDDED} --output file:no/out`, 1, /^the output file no\/out cannot .*: make it first$/],

@@ -103,7 +103,7 @@ test('a start that waits for its broker is not ready until that answers', async 
   await kafka.produce(linesUpTo(100))
   kafka.stop()
   const run = start(t, kafka, { options: TO_FILE, env: { WAIT_FOR_KAFKA: '1' } })
-  await run.until('it waits', () => run.stderr.includes('it is waited for'))
+  await run.until('it waits', () => run.stderr.includes('retrying until it answers'))
   kafka.start()
   await untilWritten(run, 100)
   await run.stop()
@@ -130,7 +130,7 @@ test('a log whose offsets begin anew is read on, as another assignment', async (
   await untilWritten(run, 180)
   assert.match(
     run.stderr,
-    /t \[0\]: offset 0 came where 5000 was expected: the log was truncated .*; read from 0 on/,
+    /t \[0\]: expected offset 5000, got 0: log truncated .*; continuing from 0/,
   )
   await kafka.produce(linesUpTo(400).slice(200))
   await untilWritten(run, 380)
@@ -161,12 +161,12 @@ test('an output that stalls pauses the reading, and loses nothing', async (t) =>
   // Pauses after a quarter of the time that a member may stay away.
   const options = { 'kafka-config': 'max.poll.interval.ms=12000', 'revoke-drain-ms': 2000 }
   const { kafka, run } = await startStalled(t, options)
-  await run.until('it pauses', () => run.stderr.includes('reading is paused'))
+  await run.until('it pauses', () => run.stderr.includes('consumption paused'))
   assert.ok(sum(kafka.committed(GROUP)) < HEAVY_COUNT)
   run.openStdout()
   await untilWritten(run, HEAVY_COUNT)
   await run.stop()
-  assert.match(run.stderr, /the output has caught up: reading goes on/)
+  assert.match(run.stderr, /the output has caught up: consumption resumed/)
   assert.deepEqual(linesOf(run.stdout).sort(), heavyLines().sort())
   assert.equal(sum(kafka.committed(GROUP)), HEAVY_COUNT)
 })
@@ -176,7 +176,7 @@ test('in direct mode, too, the group is served while the output stalls', async (
   await kafka.produce(heavyLines())
   const options = { 'kafka-config': 'max.poll.interval.ms=12000', 'pipeline-mode': 'direct' }
   const run = start(t, kafka, { readStdout: false, options })
-  await run.until('it pauses', () => run.stderr.includes('reading is paused'))
+  await run.until('it pauses', () => run.stderr.includes('consumption paused'))
   run.openStdout()
   await untilWritten(run, HEAVY_COUNT)
   await run.stop()

@@ -125,8 +125,8 @@ test('a topic that was made anew while nobody read it is read from its beginning
   brokers.did()
   assign(brokers.member(), 'app', 0)
   assert.deepEqual(brokers.did(), ['hold app/0', 'commit app/0 0', 'begin app/0 at 0 epoch 7'])
-  const told = brokers.sent.findLast((one) => 'code' in one && one.code === 'TOPIC_MADE_ANEW')
-  assert.match(told !== undefined && 'message' in told ? told.message : '', /made anew/)
+  const told = brokers.sent.findLast((one) => 'code' in one && one.code === 'TOPIC_RECREATED')
+  assert.match(told !== undefined && 'message' in told ? told.message : '', /topic recreated/)
 })
 
 test('a topic that was deleted has no lag', () => {

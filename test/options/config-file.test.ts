@@ -72,7 +72,7 @@ test('every mistake is named with its place', () => {
     ],
     ['pool-size: [1, 2]', /^p\.yaml:1:12: pool-size takes one value, not a list$/],
     ['pool-size: {a: 1}', /^p\.yaml:1:12: pool-size takes a value, not a map$/],
-    ['pattern: [[a]]', /^p\.yaml:1:11: pattern takes texts/],
+    ['pattern: [[a]]', /^p\.yaml:1:11: pattern takes strings/],
     ['topic:\n', /^p\.yaml:1:1: topic has no value$/],
     ['- a\n', /^p\.yaml:1:1: expected a map of options/],
     ['just text', /^p\.yaml:1:1: expected a map of options/],

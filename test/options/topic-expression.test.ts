@@ -48,6 +48,6 @@ test('an expression that backtracks without end is stopped, in words', () => {
   const known = [{ topic: 'a'.repeat(248) }]
   assert.throws(() => topicsMeant(['^(a+)+b'], known), {
     code: 'USAGE',
-    message: /\^\(a\+\)\+b took longer than 2 s over 1 topic names: avoid repetitions/,
+    message: /\^\(a\+\)\+b took longer than 2 s over 1 topic names: avoid nested repetitions/,
   })
 })

@@ -60,7 +60,7 @@ test('the same trouble is told once in ten seconds, with how often it was not to
   clock.nowMs = 10_000
   notices.tell(TROUBLE)
   assert.equal(written.length, 3)
-  assert.match(written[2] ?? '', /\(and 4 times since it was told last\)/)
+  assert.match(written[2] ?? '', /\(and 4 more since the last such line\)/)
 })
 
 test('that a broker is waited for is told once a minute', () => {
@@ -74,7 +74,7 @@ test('that a broker is waited for is told once a minute', () => {
     clock.nowMs += 10_000
   }
   assert.equal(written.length, 2)
-  assert.match(written[0] ?? '', /no broker answered at b:9092; it is waited for/)
+  assert.match(written[0] ?? '', /no broker answered at b:9092; retrying until it answers/)
 })
 
 test('what is fatal ends the pipeline rather than being told, and names the instance', () => {
@@ -103,7 +103,10 @@ test('a partition that is not read is named with the reason, and not while it is
   }))
   notices.tell({ kind: 'waiting', ingressIndex: 0, partitions })
   assert.equal(written.length, 1)
-  assert.match(written[0] ?? '', /app \[1\] is not read yet: first offset: LEADER_NOT_AVAILABLE/)
+  assert.match(
+    written[0] ?? '',
+    /app \[1\] is not consumed yet: first offset: LEADER_NOT_AVAILABLE/,
+  )
 })
 
 test('a topic that was deleted is told once, until it is assigned again', () => {

@@ -40,7 +40,7 @@ test('a full disk is looked at every five seconds, and told once a minute', asyn
   }
   assert.equal(await opened, 'open')
   assert.equal(warnings.length, 2)
-  assert.match(warnings[0] ?? '', /^the spill in s cannot be opened; room is waited for$/)
+  assert.match(warnings[0] ?? '', /^the spill in s cannot be opened; retrying until there is room$/)
 })
 
 test('a stop ends the wait, and every other error too', async () => {

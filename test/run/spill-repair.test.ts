@@ -282,7 +282,7 @@ test('offsets of a log that is gone are lost, and not looked for in its successo
     assert(rig.repair.isDone)
     assert.equal(rig.written.length, 0)
     assert.deepEqual(rig.book.lost('spill').ranges, [{ from: 10, to: 20 }])
-    assert.match(rig.warnings.at(-1) ?? '', /offsets 10 to 19 are lost: .*cut off or created again/)
+    assert.match(rig.warnings.at(-1) ?? '', /offsets 10 to 19 are lost: .*truncated or recreated/)
     assert.deepEqual(rig.statement.imbalances, [])
     assert.equal(rig.statement.exitStatus, 3)
     const settled = commitOn === 'index' ? [12, 14] : []

@@ -51,20 +51,14 @@ export class SpillStore {
   }
 
   grow(segment: Segment, bytes: number): void {
-    segment.size += bytes
+    segment.grow(bytes)
     this.bytes += bytes
   }
 
   /** Deletes a segment when nothing can come of it any more; does nothing otherwise. */
   retire(segment: Segment): void {
-    const isDone =
-      segment.closed &&
-      !segment.pinned &&
-      segment.liveCount === 0 &&
-      segment.unpublishedCount === 0 &&
-      segment.readerCount === 0
-    if (!isDone || segment.removed) return
-    segment.removed = true
+    if (!segment.isDone || segment.isRemoved) return
+    segment.remove()
     this.segments.splice(this.segments.indexOf(segment), 1)
     const removal = this.#remove(segment)
     this.#removals.add(removal)
@@ -91,7 +85,7 @@ export class SpillStore {
 
   async #remove(segment: Segment): Promise<void> {
     try {
-      if (segment.isKept) await this.#setAside(segment)
+      if (segment.isSetAside) await this.#setAside(segment)
       else await this.disk.remove(this.pathOf(segment))
       await removeStoredMark(this.disk, this.pathOf(segment))
       this.bytes -= segment.size

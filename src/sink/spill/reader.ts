@@ -45,7 +45,7 @@ export class SpillReader {
       const take: Take = { maxBytes, accepts, entries: [], bytes: 0 }
       for (const segment of this.#store.segments.slice()) {
         if (isFilled(take)) break
-        if (segment.removed || !segment.hasWaiting(accepts)) continue
+        if (segment.isRemoved || !segment.hasWaiting(accepts)) continue
         await this.#readSegment(segment, take)
       }
       return take.entries
@@ -63,7 +63,7 @@ export class SpillReader {
   }
 
   async #readSegment(segment: Segment, take: Take): Promise<void> {
-    segment.readerCount++
+    segment.beginRead()
     try {
       const file = await this.#store.disk.open(this.#store.pathOf(segment), 'read')
       try {
@@ -80,7 +80,7 @@ export class SpillReader {
       this.#giveBack(segment, take)
       throw this.#store.error(`read ${segment.name}`, error)
     } finally {
-      segment.readerCount--
+      segment.endRead()
       this.#store.retire(segment)
     }
   }
@@ -106,7 +106,7 @@ export class SpillReader {
         continue
       }
       if (step === 'end') break
-      segment.readPosition = cursor.position + cursor.length
+      segment.readOn(cursor.position + cursor.length)
       if (cursor.view.getUint16(cursor.at + 16, true) === KIND_ENTRY) {
         this.#takeEntry(segment, cursor, take)
         if (isFilled(take)) break
@@ -114,7 +114,7 @@ export class SpillReader {
     }
     compact(take.entries, chunkFirst, cursor.bytes.length)
     if (cursor.end < end) cursor.damaged.push({ from: cursor.end, to: end })
-    const damaged = cursor.damaged.filter((bytes) => !isKnown(segment, bytes))
+    const damaged = cursor.damaged.filter((bytes) => !segment.isKnownDamage(bytes))
     if (damaged.length > 0) await this.#reportDamage(segment, file, damaged)
   }
 
@@ -161,7 +161,7 @@ export class SpillReader {
     file: DiskFile,
     damaged: readonly DamagedBytes[],
   ): Promise<void> {
-    segment.knownDamage = [...segment.knownDamage, ...damaged]
+    segment.knowDamage(damaged)
     const { disk, events } = this.#store
     const readable = segment.readableBytes
     const intact: IntactEntry[] = []
@@ -173,21 +173,16 @@ export class SpillReader {
     // More was published while the scan was under way: it was just written, so it is intact, and
     // the next read looks again.
     if (segment.readableBytes !== readable) {
-      segment.knownDamage = []
-      segment.readPosition = HEADER_BYTES
+      segment.lookAgain()
       return
     }
     // The reader ends before a seal, so what is lost at the end is known by its ordinals alone.
     const missing = [...scan.lostOrdinals, [scan.ordinalEnd, segment.readableCount] as const]
     const lost = segment.keepIntact(intact, missing)
     if (lost.counts.length === 0) return
-    segment.pinned = true
+    segment.pin(lost.ordinals[0] ?? Infinity)
     events.damaged(damageOf(segment.name, damaged, lost, scan.lostRanges))
   }
-}
-
-function isKnown({ knownDamage }: Segment, bytes: DamagedBytes): boolean {
-  return knownDamage.some((one) => one.from <= bytes.from && bytes.to <= one.to)
 }
 
 function isFilled(take: Take): boolean {

@@ -48,16 +48,15 @@ export async function recoverSegment(
     )
   }
   segment.endLeftovers(scan.ordinalEnd, scan.intactEnd)
-  segment.closed = true
-  segment.size = size
+  segment.end()
+  segment.grow(size)
   store.add(segment)
   const lost = scan.lostOrdinals
   const isSent = lost.length > 0 && lost.every(([, to]) => to <= goneBelow)
   const damage = scan.damage.filter((one) => one.torn || !isSent)
-  segment.pinned = damage.some((one) => one.lostCount > 0)
-  segment.lostFrom = scan.lostOrdinals[0]?.[0] ?? scan.ordinalEnd
+  if (damage.some((one) => one.lostCount > 0)) segment.pin(lost[0]?.[0] ?? scan.ordinalEnd)
   const recovered = { segment, scan, damage }
-  if (!segment.pinned) await finishRecovery(store, recovered)
+  if (!segment.isPinned) await finishRecovery(store, recovered)
   return recovered
 }
 
@@ -66,10 +65,10 @@ export async function finishRecovery(
   store: SpillStore,
   { segment, scan }: RecoveredSegment,
 ): Promise<void> {
-  if (segment.removed) return
+  if (segment.isRemoved) return
   if (!scan.sealed && segment.liveCount > 0) {
     // The file stays until it is sealed, whatever is released meanwhile.
-    segment.readerCount++
+    segment.beginRead()
     const seal = sealBlock(segment.sync, scan.ordinalEnd, scan.storedRanges, new NameBytes())
     const file = await store.disk.open(store.pathOf(segment), 'update')
     try {
@@ -78,14 +77,14 @@ export async function finishRecovery(
       await file.write(seal, scan.intactEnd)
       await file.datasync()
       store.grow(segment, seal.length)
-      segment.readableBytes = segment.size
+      segment.readableToEnd()
       // Where it ends is known by its seal from now on.
       await removeStoredMark(store.disk, store.pathOf(segment))
     } catch (error) {
       // On a full disk it stays unsealed; the next start tries again.
       store.events.trouble(store.error(`seal ${segment.name}`, error).message)
     } finally {
-      segment.readerCount--
+      segment.endRead()
       await file.close()
     }
   }

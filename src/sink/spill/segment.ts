@@ -8,6 +8,15 @@
  *        +--discard (the write failed)--> GONE
  *
  * An entry whose group was dropped counts as GONE whatever its state says.
+ *
+ * The segment itself, each step asserted:
+ *
+ *   OPEN --end--> ENDED --remove--> REMOVED     remove: once nothing in it is live or unpublished,
+ *                                               nobody reads it, and no damage is pending
+ *
+ *   reading:  beginRead ... endRead, as often as there are readers; the file stays that long
+ *   damage:   knowDamage (it is not looked at twice) --pin--> pending --unpin--> dealt with
+ *
  * Bound. One byte an entry, plus one group for each partition and index in the segment.
  */
 import assert from 'node:assert/strict'
@@ -30,38 +39,28 @@ export class Segment {
   readonly name: string
   /** Left by an earlier process. */
   readonly leftover: boolean
-  /** Bytes encoded so far: the file's size once they are written. */
-  size = 0
-  /** Ordinals given out. */
-  entryCount = 0
-  /** Ordinals given out whose append has not ended. */
-  unpublishedCount = 0
-  /** The reader stays below this position. */
-  readableBytes = HEADER_BYTES
-  /** Ordinals below this one were published, or discarded. */
-  readableCount = 0
-  waitingCount = 0
-  liveCount = 0
-  liveBytes = 0
-  /** No more appends. */
-  closed = false
-  /** Reads under way; the file stays until they end. */
-  readerCount = 0
-  removed = false
-  /** Its damage was reported and not yet dealt with: the file stays, to report it again. */
-  pinned = false
-  /** It is damaged, and set aside rather than deleted. */
-  isKept = false
-  /** The first lost entry, while pinned: the progress must not pass it. */
-  lostFrom = Number.POSITIVE_INFINITY
+  readonly groups = new GroupTable()
+  #size = 0
+  #entryCount = 0
+  #unpublishedCount = 0
+  #readableBytes = HEADER_BYTES
+  #readableCount = 0
+  #waitingCount = 0
+  #liveCount = 0
+  #liveBytes = 0
+  #hasEnded = false
+  #isRemoved = false
+  #isSetAside = false
+  #isPinned = false
+  #readerCount = 0
+  #readPosition = HEADER_BYTES
+  /** The first lost entry, while pinned. */
+  #lostFrom = Number.POSITIVE_INFINITY
   /** Damage whose losses were reported: it is passed over in silence. */
-  knownDamage: readonly DamagedBytes[] = []
-  /** Where the next read begins. */
-  readPosition = HEADER_BYTES
-  /** Ordinals below it are gone: the progress that is saved. */
+  #knownDamage: readonly DamagedBytes[] = []
+  /** Ordinals below it are gone. */
   #goneBelow = 0
   #states = new Uint8Array(STATES_INITIAL)
-  readonly groups = new GroupTable()
   readonly #indexBytes = new Map<string, number>()
   /** Entries of these partitions below this ordinal are gone: topic -> partition -> ordinal. */
   readonly #droppedBelow = new Map<string, Map<number, number>>()
@@ -73,19 +72,167 @@ export class Segment {
     this.leftover = leftover
   }
 
+  /** Bytes encoded so far: the file's size once they are written. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Ordinals given out. */
+  get entryCount(): number {
+    return this.#entryCount
+  }
+
+  /** The reader stays below this position. */
+  get readableBytes(): number {
+    return this.#readableBytes
+  }
+
+  /** Ordinals below this one were published, or discarded. */
+  get readableCount(): number {
+    return this.#readableCount
+  }
+
+  get waitingCount(): number {
+    return this.#waitingCount
+  }
+
+  get liveCount(): number {
+    return this.#liveCount
+  }
+
+  /** Where the next read begins. */
+  get readPosition(): number {
+    return this.#readPosition
+  }
+
+  get isRemoved(): boolean {
+    return this.#isRemoved
+  }
+
+  /** Its damage was reported and not yet dealt with: the file stays, to report it again. */
+  get isPinned(): boolean {
+    return this.#isPinned
+  }
+
+  /** It is damaged, and set aside rather than deleted. */
+  get isSetAside(): boolean {
+    return this.#isSetAside
+  }
+
+  /** Entries were written, and none of them is left to be sent. */
+  get isDrained(): boolean {
+    return this.#entryCount > 0 && this.#liveCount === 0 && this.#unpublishedCount === 0
+  }
+
+  /** Nothing can come of it any more: its file may go. */
+  get isDone(): boolean {
+    return this.#isIdle && this.#liveCount === 0
+  }
+
+  /** At most half of it is live, and a copy of that could take its place. */
+  get isSparse(): boolean {
+    return (
+      this.#isIdle &&
+      !this.leftover &&
+      this.#liveCount > 0 &&
+      this.#waitingCount === this.#liveCount &&
+      this.#liveBytes * 2 <= this.#size
+    )
+  }
+
+  get liveBytes(): number {
+    return this.#liveBytes
+  }
+
+  get #isIdle(): boolean {
+    return (
+      this.#hasEnded && !this.#isPinned && this.#unpublishedCount === 0 && this.#readerCount === 0
+    )
+  }
+
+  /** Ordinals below it are gone, and saved as progress; never past the first pending loss. */
   get goneBelow(): number {
     while (
-      this.#goneBelow < this.readableCount &&
+      this.#goneBelow < this.#readableCount &&
       (this.#states[this.#goneBelow] ?? GONE) === GONE
     ) {
       this.#goneBelow++
     }
-    return this.pinned ? Math.min(this.#goneBelow, this.lostFrom) : this.#goneBelow
+    return this.#isPinned ? Math.min(this.#goneBelow, this.#lostFrom) : this.#goneBelow
+  }
+
+  /** Its file will have `bytes` more; fewer, where they are negative. */
+  grow(bytes: number): void {
+    this.#size += bytes
+    assert(this.#size >= 0, 'a segment has a size')
+  }
+
+  /** No more entries come. */
+  end(): void {
+    assert(!this.#hasEnded, 'ended once')
+    this.#hasEnded = true
+  }
+
+  /** Its file is about to be deleted, or set aside. */
+  remove(): void {
+    assert(!this.#isRemoved, 'removed once')
+    this.#isRemoved = true
+  }
+
+  setAside(): void {
+    assert(!this.#isRemoved, 'what is removed cannot be set aside')
+    this.#isSetAside = true
+  }
+
+  beginRead(): void {
+    assert(!this.#isRemoved, 'a removed segment is not read')
+    this.#readerCount++
+  }
+
+  endRead(): void {
+    assert(this.#readerCount > 0, 'a read ends once')
+    this.#readerCount--
+  }
+
+  /** The next read goes on at this position. */
+  readOn(position: number): void {
+    assert(position >= HEADER_BYTES && position <= this.#size, 'a position in the segment')
+    this.#readPosition = position
+  }
+
+  /** The file was cut or sealed: all of it is readable. */
+  readableToEnd(): void {
+    this.#readableBytes = this.#size
+  }
+
+  isKnownDamage({ from, to }: DamagedBytes): boolean {
+    return this.#knownDamage.some((one) => one.from <= from && to <= one.to)
+  }
+
+  knowDamage(damaged: readonly DamagedBytes[]): void {
+    this.#knownDamage = [...this.#knownDamage, ...damaged]
+  }
+
+  /** The next read begins at the start and looks at damage as if for the first time. */
+  lookAgain(): void {
+    this.#knownDamage = []
+    this.#readPosition = HEADER_BYTES
+  }
+
+  /** Entries are lost, from this ordinal on at the earliest: keeps the file until `unpin`. */
+  pin(lostFrom: number): void {
+    this.#isPinned = true
+    this.#lostFrom = Math.min(this.#lostFrom, lostFrom)
+  }
+
+  /** The loss was dealt with. */
+  unpin(): void {
+    this.#isPinned = false
   }
 
   /** Whether `read` would find something here. */
   hasWaiting(accepts: ((index: string) => boolean) | undefined): boolean {
-    if (this.waitingCount === 0 || accepts === undefined) return this.waitingCount > 0
+    if (this.#waitingCount === 0 || accepts === undefined) return this.#waitingCount > 0
     for (const group of this.groups.all()) {
       if (group.waitingCount > 0 && accepts(group.index)) return true
     }
@@ -95,10 +242,10 @@ export class Segment {
   /** Gives the next ordinal to an entry that was encoded in `bytes` bytes. */
   encoded(part: AppendPart, group: Group, bytes: number): void {
     assert.equal(part.segment, this)
-    this.#reserveStates(this.entryCount + 1)
-    this.entryCount++
-    this.unpublishedCount++
-    part.endOrdinal = this.entryCount
+    this.#reserveStates(this.#entryCount + 1)
+    this.#entryCount++
+    this.#unpublishedCount++
+    part.endOrdinal = this.#entryCount
     const run = part.runs.at(-1)
     if (run !== undefined && run.group === group) {
       run.count++
@@ -110,18 +257,18 @@ export class Segment {
 
   /** Gives the next ordinal to an entry that is gone before it is written. */
   encodedGone(part: AppendPart): void {
-    this.#reserveStates(this.entryCount + 1)
-    this.#states[this.entryCount] = GONE
-    this.entryCount++
-    this.unpublishedCount++
-    part.endOrdinal = this.entryCount
+    this.#reserveStates(this.#entryCount + 1)
+    this.#states[this.#entryCount] = GONE
+    this.#entryCount++
+    this.#unpublishedCount++
+    part.endOrdinal = this.#entryCount
   }
 
   /** The part is on the disk, and so is all of its append. */
   publish(part: AppendPart): void {
-    this.unpublishedCount -= part.endOrdinal - part.firstOrdinal
-    this.readableBytes = part.endBytes
-    this.readableCount = part.endOrdinal
+    this.#unpublishedCount -= part.endOrdinal - part.firstOrdinal
+    this.#readableBytes = part.endBytes
+    this.#readableCount = part.endOrdinal
     for (const { group, count: runCount, bytes } of part.runs) {
       // Dropped while it was being written.
       if (group.dropped) continue
@@ -132,18 +279,18 @@ export class Segment {
 
   /** The append failed: whatever of the part is on the disk does not count. */
   discard(part: AppendPart): void {
-    this.unpublishedCount -= part.endOrdinal - part.firstOrdinal
+    this.#unpublishedCount -= part.endOrdinal - part.firstOrdinal
     this.#states.fill(GONE, part.firstOrdinal, part.endOrdinal)
   }
 
   /** Takes in an entry that an earlier process stored; in ascending order. */
   addLeftover(ordinal: number, group: Group, bytes: number): void {
     this.#reserveStates(ordinal + 1)
-    assert(ordinal >= this.entryCount)
-    this.#states.fill(GONE, this.entryCount, ordinal)
+    assert(ordinal >= this.#entryCount)
+    this.#states.fill(GONE, this.#entryCount, ordinal)
     this.#states[ordinal] = WAITING
-    this.entryCount = ordinal + 1
-    this.readableCount = ordinal + 1
+    this.#entryCount = ordinal + 1
+    this.#readableCount = ordinal + 1
     this.#addLive(group, 1, bytes)
     this.#addWaiting(group, 1, bytes)
   }
@@ -151,14 +298,14 @@ export class Segment {
   /** All leftovers are in: what is behind the last one, up to `end`, is gone. */
   endLeftovers(end: number, readableBytes: number): void {
     this.#reserveStates(end)
-    this.#states.fill(GONE, this.entryCount, end)
-    this.entryCount = end
-    this.readableCount = end
-    this.readableBytes = readableBytes
+    this.#states.fill(GONE, this.#entryCount, end)
+    this.#entryCount = end
+    this.#readableCount = end
+    this.#readableBytes = readableBytes
   }
 
   isWaiting(ordinal: number, topic: string, partition: number): boolean {
-    if (ordinal >= this.readableCount || this.#states[ordinal] !== WAITING) return false
+    if (ordinal >= this.#readableCount || this.#states[ordinal] !== WAITING) return false
     if (this.#droppedBelow.size === 0) return true
     return ordinal >= (this.#droppedBelow.get(topic)?.get(partition) ?? 0)
   }
@@ -185,9 +332,9 @@ export class Segment {
     this.#states[ordinal] = group.dropped ? GONE : WAITING
     if (group.dropped) return false
     this.#addWaiting(group, 1, bytes)
-    this.readPosition = Math.min(this.readPosition, position)
+    this.#readPosition = Math.min(this.#readPosition, position)
     // It may have been damaged while it was in hand, and then it was not among what was lost.
-    this.knownDamage = []
+    this.#knownDamage = []
     return true
   }
 
@@ -200,7 +347,7 @@ export class Segment {
       this.#addWaiting(group, -group.waitingCount, -group.waitingBytes)
       this.#addLive(group, -group.liveCount, -group.liveBytes)
     }
-    childMap(this.#droppedBelow, topic).set(partition, this.entryCount)
+    childMap(this.#droppedBelow, topic).set(partition, this.#entryCount)
     return count
   }
 
@@ -226,13 +373,12 @@ export class Segment {
     }
     const ordinals: number[] = []
     for (const [from, to] of missing) {
-      for (let ordinal = from; ordinal < Math.min(to, this.readableCount); ordinal++) {
+      for (let ordinal = from; ordinal < Math.min(to, this.#readableCount); ordinal++) {
         if (this.#states[ordinal] !== WAITING) continue
         this.#states[ordinal] = GONE
         ordinals.push(ordinal)
       }
     }
-    this.lostFrom = Math.min(this.lostFrom, ordinals[0] ?? Infinity)
     return { counts, ordinals }
   }
 
@@ -244,15 +390,15 @@ export class Segment {
   #addLive(group: Group, count: number, bytes: number): void {
     group.liveCount += count
     group.liveBytes += bytes
-    this.liveCount += count
-    this.liveBytes += bytes
+    this.#liveCount += count
+    this.#liveBytes += bytes
     this.#indexBytes.set(group.index, (this.#indexBytes.get(group.index) ?? 0) + bytes)
   }
 
   #addWaiting(group: Group, count: number, bytes: number): void {
     group.waitingCount += count
     group.waitingBytes += bytes
-    this.waitingCount += count
+    this.#waitingCount += count
   }
 
   #reserveStates(count: number): void {

@@ -60,7 +60,7 @@ export class DirectorySpill implements Spill {
         count,
       })),
     )
-    this.#unfinished = parts.recovered.filter((one) => one.segment.pinned)
+    this.#unfinished = parts.recovered.filter((one) => one.segment.isPinned)
   }
 
   get bytes(): number {
@@ -123,7 +123,7 @@ export class DirectorySpill implements Spill {
     this.#unfinished = []
     // At once: what is reported from here on is not dealt with yet.
     for (const segment of this.#store.segments.slice()) {
-      segment.pinned = false
+      segment.unpin()
       this.#store.retire(segment)
     }
     for (const one of unfinished) await finishRecovery(this.#store, one)
@@ -137,15 +137,15 @@ export class DirectorySpill implements Spill {
    */
   async putAway(damaged: ReadonlySet<string> | null): Promise<readonly string[]> {
     for (const segment of this.#store.segments.slice()) {
-      const { liveCount, pinned } = segment
-      if (liveCount === 0 || (damaged === null && pinned)) continue
-      if (pinned || liveCount < segment.readableCount) await this.#compactor.copy(segment)
+      const { liveCount, isPinned } = segment
+      if (liveCount === 0 || (damaged === null && isPinned)) continue
+      if (isPinned || liveCount < segment.readableCount) await this.#compactor.copy(segment)
     }
     if (damaged === null) return []
     const aside = this.#store.segments.filter(
       ({ name, liveCount }) => liveCount === 0 && damaged.has(name),
     )
-    for (const segment of aside) segment.isKept = true
+    for (const segment of aside) segment.setAside()
     await this.resolveDamage()
     return aside.map(({ name }) => asideName(name))
   }
@@ -169,7 +169,7 @@ export class DirectorySpill implements Spill {
   async #removeAll(): Promise<void> {
     const { disk, segments } = this.#store
     for (const segment of segments.splice(0)) {
-      segment.removed = true
+      segment.remove()
       try {
         await disk.remove(this.#store.pathOf(segment))
         this.#store.bytes -= segment.size
@@ -241,7 +241,7 @@ class Compactor {
     if (this.#working !== null || freeBytes > 2 * this.#segmentBytes) return
     // Half of what is free: the copy brings ranges, a header and a seal of its own.
     const segment = this.#store.segments.find(
-      (one) => isWorthCopying(one) && one.liveBytes * 2 <= freeBytes,
+      (one) => one.isSparse && one.liveBytes * 2 <= freeBytes,
     )
     if (segment === undefined) return
     this.#working = this.copy(segment).finally(() => {
@@ -270,17 +270,4 @@ class Compactor {
     }
     this.#store.retire(segment)
   }
-}
-
-function isWorthCopying(segment: Segment): boolean {
-  return (
-    segment.closed &&
-    !segment.leftover &&
-    !segment.pinned &&
-    segment.unpublishedCount === 0 &&
-    segment.readerCount === 0 &&
-    segment.liveCount > 0 &&
-    segment.waitingCount === segment.liveCount &&
-    segment.liveBytes * 2 <= segment.size
-  )
 }

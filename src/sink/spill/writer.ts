@@ -99,7 +99,7 @@ export class SpillWriter {
     const open = this.#open
     if (open === null || this.#flushing !== null || this.#current.used > 0) return
     const { segment } = open
-    if (segment.entryCount === 0 || segment.liveCount > 0 || segment.unpublishedCount > 0) return
+    if (!segment.isDrained) return
     this.#open = null
     void this.#letGo(open)
   }
@@ -298,7 +298,7 @@ export class SpillWriter {
   }
 
   async #letGo(open: OpenSegment): Promise<void> {
-    open.segment.closed = true
+    open.segment.end()
     this.#store.retire(open.segment)
     await open.mark?.close()
     try {

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { HEADER_BYTES } from '../../../src/sink/spill/format.ts'
+import { AppendPart, type HeldEntry, Segment } from '../../../src/sink/spill/segment.ts'
+
+const ENTRY_BYTES = 100
+
+/** A segment with one published entry. */
+function segmentOfOne() {
+  const segment = new Segment(1, Buffer.alloc(8, 1), false)
+  segment.grow(HEADER_BYTES)
+  const group = segment.groups.of('topic', 0, 'logs')
+  const part = new AppendPart(segment)
+  segment.encoded(part, group, ENTRY_BYTES)
+  segment.grow(ENTRY_BYTES)
+  part.endBytes = segment.size
+  segment.publish(part)
+  const entry: HeldEntry = {
+    topic: 'topic',
+    partition: 0,
+    offset: 7,
+    timestampMs: -1,
+    timestampType: 'none',
+    index: 'logs',
+    document: Buffer.from('{}'),
+    tag: 0,
+    leftover: false,
+    segment,
+    ordinal: 0,
+    group,
+    position: HEADER_BYTES,
+    bytes: ENTRY_BYTES,
+  }
+  return { segment, group, entry }
+}
+
+test('a segment is done when it has ended, nothing in it is live, and nobody reads it', () => {
+  const { segment, group, entry } = segmentOfOne()
+  segment.beginRead()
+  segment.take(0, group, ENTRY_BYTES)
+  segment.release(entry)
+  assert.equal(segment.isDrained, true)
+  assert.equal(segment.isDone, false)
+  segment.end()
+  assert.equal(segment.isDone, false)
+  segment.endRead()
+  assert.equal(segment.isDone, true)
+})
+
+test('a segment with pending damage stays, and its progress stops at the first lost entry', () => {
+  const { segment, group, entry } = segmentOfOne()
+  segment.end()
+  segment.take(0, group, ENTRY_BYTES)
+  segment.release(entry)
+  segment.pin(0)
+  assert.deepEqual([segment.isDone, segment.goneBelow], [false, 0])
+  segment.unpin()
+  assert.deepEqual([segment.isDone, segment.goneBelow], [true, 1])
+})
+
+test('an entry that is given back is read again, and damage is looked at again', () => {
+  const { segment, group, entry } = segmentOfOne()
+  segment.readOn(segment.size)
+  segment.take(0, group, ENTRY_BYTES)
+  segment.knowDamage([{ from: HEADER_BYTES, to: segment.size }])
+  assert.equal(segment.isKnownDamage({ from: HEADER_BYTES + 1, to: segment.size }), true)
+  assert.equal(segment.isKnownDamage({ from: 0, to: segment.size }), false)
+  assert.equal(segment.unread(entry), true)
+  assert.equal(segment.readPosition, HEADER_BYTES)
+  assert.equal(segment.isKnownDamage({ from: HEADER_BYTES + 1, to: segment.size }), false)
+})
+
+test('a step that the state does not allow is an assertion', () => {
+  const { segment, entry } = segmentOfOne()
+  assert.throws(() => segment.release(entry), /released once, after a read/)
+  assert.throws(() => segment.endRead(), /a read ends once/)
+  assert.throws(() => segment.readOn(segment.size + 1), /a position in the segment/)
+  segment.end()
+  assert.throws(() => segment.end(), /ended once/)
+  segment.remove()
+  assert.throws(() => segment.remove(), /removed once/)
+  assert.throws(() => segment.beginRead(), /a removed segment is not read/)
+  assert.throws(() => segment.setAside(), /cannot be set aside/)
+})
