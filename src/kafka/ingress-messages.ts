@@ -50,6 +50,17 @@ export interface Position {
   readonly endOffset: number
 }
 
+/** An error, as people are told of it. */
+interface Trouble {
+  readonly ingressIndex: number
+  readonly code: string
+  readonly message: string
+  readonly fatal: boolean
+  readonly topic: string | null
+  readonly partition: number
+  readonly offset: number
+}
+
 export type FromIngress =
   /** A broker has answered, and the topics are there. Once, from the first thread. */
   | {
@@ -117,17 +128,9 @@ export type FromIngress =
       readonly atNs: bigint
       readonly cpuMicros: number
     }
-  /** Refused: a broker's answer to what this member asked of its group. */
-  | {
-      readonly kind: 'trouble' | 'refused'
-      readonly ingressIndex: number
-      readonly code: string
-      readonly message: string
-      readonly fatal: boolean
-      readonly topic: string | null
-      readonly partition: number
-      readonly offset: number
-    }
+  | ({ readonly kind: 'trouble' } & Trouble)
+  /** A broker's answer to what this member asked of its group. */
+  | ({ readonly kind: 'refused' } & Trouble)
   | {
       readonly kind: 'log'
       readonly ingressIndex: number
@@ -180,6 +183,9 @@ export type FromIngress =
       readonly code: string
       readonly message: string
     }
+
+/** Those of one kind. */
+export type Of<Kind extends FromIngress['kind']> = Extract<FromIngress, { kind: Kind }>
 
 /** librdkafka's, as the consumer was opened with. */
 type Properties = readonly (readonly [name: string, value: string])[]

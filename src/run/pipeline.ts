@@ -16,7 +16,6 @@ import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { FromIngress } from '../kafka/ingress-messages.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
 import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
@@ -25,7 +24,8 @@ import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { type Screen, STDOUT_DESCRIPTOR } from '../sink/stdout-sink.ts'
 import { Coordinator } from './coordinator.ts'
 import { Matchers } from '../filter/matchers.ts'
-import { errorOf, Notices } from './notices.ts'
+import { dispatch, type Hearers } from './ingress-dispatch.ts'
+import { Notices } from './notices.ts'
 import type { OutputParts } from './elasticsearch-output.ts'
 import { openOutput } from './outputs.ts'
 import { type PipelineSettings, replayRecords } from './settings.ts'
@@ -54,8 +54,7 @@ export class Pipeline {
   readonly done: Promise<PipelineResult>
   readonly #settings: PipelineSettings
   readonly #log: Log
-  readonly #notices: Notices
-  readonly #topics: TopicWatch
+  readonly #hearers: Hearers
   readonly #bridge: Bridge
   readonly #output: OutputParts
   readonly #shared: SharedMemory
@@ -82,8 +81,6 @@ export class Pipeline {
     this.#settings = settings
     this.#ingress = new IngressStates(settings.kafka.properties.length, () => performance.now())
     this.#log = deps.log
-    this.#topics = new TopicWatch(settings.output, (notice) => deps.log.info(notice))
-    this.#notices = new Notices(deps.log, settings.kafka, () => performance.now())
     this.#bridge = bridge
     this.#output = output
     this.#books = parts.books
@@ -112,6 +109,15 @@ export class Pipeline {
       warn: (message) => this.#log.warn(message),
       onMatched: deps.onMatched,
     })
+    this.#hearers = {
+      coordinator: this.#coordinator,
+      notices: new Notices(deps.log, settings.kafka, () => performance.now()),
+      ingress: this.#ingress,
+      topics: new TopicWatch(settings.output, (notice) => deps.log.info(notice)),
+      times: this.#times,
+      kafka: settings.kafka,
+      fail: (error) => this.fail(error),
+    }
   }
 
   /** @throws LogpipeError when the add-on or the output cannot be opened; nothing is open then. */
@@ -195,19 +201,8 @@ export class Pipeline {
   #onMessage(message: FromThread): void {
     if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
     else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
-    else {
-      this.#onIngress(message) // First: no record of a topic that is refused is read.
-      this.#coordinator.handleIngress(message)
-    }
+    else dispatch(message, this.#hearers)
     this.#changed()
-  }
-
-  #onIngress(message: FromIngress): void {
-    this.#notices.tell(message)
-    const error = errorOf(message, this.#settings.kafka) ?? this.#topics.look(message)
-    if (error !== null) this.fail(error)
-    if (message.kind === 'first') this.#times.noteFirst(message)
-    this.#ingress.note(message)
   }
 
   #tick(): void {
