@@ -15,6 +15,7 @@
  *
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
+import assert from 'node:assert/strict'
 import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
 import { Reachability, Stall } from './backpressure.ts'
@@ -66,6 +67,7 @@ export class IngressThread {
   run(events: readonly ConsumerEvent[] = []): void {
     const { signals, send, ingressIndex, ranges, subscription } = this.#options
     for (const event of events) this.#handleEvent(event)
+    assert(ranges === null || subscription === null, 'a replay looks for no topics')
     if (ranges !== null) this.#assignRanges(ranges)
     else this.#lookAtTopics()
     if (subscription?.isIdle === true) send({ kind: 'standby', ingressIndex })
@@ -116,6 +118,7 @@ export class IngressThread {
     if (records > 0) {
       this.#noteFirst()
       reader.open(slotIndex)
+      assert(reader.runCount > 0, 'records belong to an assignment')
       this.#membership.advance(reader)
       counters.add('records', records)
       counters.add('bytes', reader.valueBytes)
@@ -150,6 +153,7 @@ export class IngressThread {
   /** Goes on only with a slot in hand to fetch into; otherwise what was just fetched is dropped. */
   #handOnOrDrop(slotIndex: number): void {
     const { slots, counters, reader } = this.#options
+    assert(this.#reserve === undefined, 'it was taken to fill this slot')
     this.#reserve = slots.acquire(0)
     if (this.#reserve !== undefined && slots.trySeal(slotIndex)) return
     if (this.#reserve !== undefined) slots.giveBack(this.#reserve)

@@ -16,6 +16,7 @@
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
  * few for each assign and one round of those that are asked again.
  */
+import assert from 'node:assert/strict'
 import { type ConsumerEvent, OFFSET_BEGINNING, type PartitionOffset } from '../bridge/bridge.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import { BrokerQueries, type Facts, type FoundOffset, type Want } from './broker-queries.ts'
@@ -182,8 +183,11 @@ export class Membership {
   /** A slot was filled: its runs say how far each assignment was read. */
   advance(reader: SlotReader): void {
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
-      const run = reader.run(runIndex)
-      this.#set(run.assignmentId, { offset: run.coverTo })
+      const { assignmentId, coverTo } = reader.run(runIndex)
+      const held = this.#assignments.get(assignmentId)
+      if (held === undefined) continue
+      assert(coverTo >= held.offset, `read to ${coverTo} after ${held.offset}`)
+      held.offset = coverTo
     }
   }
 
@@ -432,18 +436,19 @@ export class Membership {
       this.#giveUp()
       return false
     }
+    assert.equal(answer.assignments.length, ready.length, 'an assignment for each')
     const byKey = new Map(ready.map((one) => [keyOf(one.waiting), one]))
     const begun = answer.assignments.map((one) => {
       const of = byKey.get(keyOf(one))
-      const { note = NO_NOTE } = of ?? {}
+      assert(of !== undefined, 'an assignment that was asked for')
+      const { note, at, waiting } = of
+      const { purpose } = waiting
       this.#forget(one)
-      const purpose = of?.waiting.purpose
-      const stop = purpose?.kind === 'range' ? { stopOffset: purpose.range.to } : {}
-      const isCommitted = purpose?.kind === 'start'
+      const stop = purpose.kind === 'range' ? { stopOffset: purpose.range.to } : {}
+      const isCommitted = purpose.kind === 'start'
       this.#assignments.set(one.assignmentId, heldFrom({ ...one, ...stop, isCommitted, note }))
       // What this process remembers of an earlier assignment may lie behind what was found.
-      const isFound = of?.at.offset === one.offset
-      const leaderEpoch = isFound ? (of?.at.leaderEpoch ?? -1) : -1
+      const leaderEpoch = at.offset === one.offset ? at.leaderEpoch : -1
       return { ...one, ...stop, leaderEpoch, past: note.past }
     })
     consumer.begin(begun)

@@ -4,11 +4,12 @@
  *   start     bridge -> output -> pool -> filter threads -> ingress threads
  *   running   messages and run reports feed the coordinator; commits once a second
  *   stop      DRAIN: intake stops -> everything read is settled -> final commits, group left
- *             END: threads end -> output closed -> pool closed; everything came back, or it is said
+ *             END: threads end -> output closed -> all that was lent is back -> pool closed
  *
  * The stop has one deadline for all its phases. What is not settled by then stays uncommitted and
  * is read again by the next start; the result says so (exit 1). Nothing here exits the process.
  */
+import assert from 'node:assert/strict'
 import { isatty } from 'node:tty'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
@@ -256,6 +257,8 @@ export class Pipeline {
     this.#tick()
     await this.#output.sink.close(Math.max(timeoutMs, 1))
     await this.#output.close()
+    const result = this.#result()
+    if (late.length === 0 && result.error === null) this.#assertAllCameBack(result)
     // A thread that had to be terminated may still be inside the add-on: its memory stays.
     if (late.length === 0) {
       this.#bridge.poolClose(this.#pool)
@@ -263,7 +266,23 @@ export class Pipeline {
     } else {
       this.#log.warn(`these threads did not end in time: ${late.join(', ')}`)
     }
-    this.#finish(this.#result())
+    this.#finish(result)
+  }
+
+  /**
+   * What the threads and the output had is back: all of it, unless something was left to the next
+   * start.
+   */
+  #assertAllCameBack({ pendingRecords }: PipelineResult): void {
+    const { slots, signals, runReports } = this.#shared
+    const counts = slots.counts()
+    assert.equal(counts.filtering, 0, 'no thread has a slot')
+    const unread = runReports.map((reports) => reports.drain(() => undefined))
+    assert(Math.max(...unread) === 0, 'run reports are read')
+    if (pendingRecords > 0) return
+    assert.deepEqual([counts.free, slots.freeCount], [slots.slotCount, slots.slotCount], 'slots')
+    assert.equal(this.#bridge.poolBytes(this.#pool), 0, 'record batches')
+    assert(signals.isAllSettled, 'credit')
   }
 
   #toFilters(message: ToFilter): void {
