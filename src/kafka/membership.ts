@@ -226,10 +226,10 @@ export class Membership {
    * @returns whether anything began.
    */
   assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): boolean {
-    const { consumer, ingressIndex, send, asksGroup } = this.#options
+    const { consumer, send, asksGroup } = this.#options
     consumer.hold(partitions)
     if (partitions.length === 0) {
-      send({ kind: 'standby', ingressIndex })
+      send({ kind: 'standby' })
       return false
     }
     for (const one of partitions) {
@@ -272,19 +272,19 @@ export class Membership {
   }
 
   revoke(event: Extract<ConsumerEvent, { kind: 'assign' | 'revoke' }>, meanwhile: Meanwhile): void {
-    const { consumer, ingressIndex, send, revokeDrainMs } = this.#options
+    const { consumer, send, revokeDrainMs } = this.#options
     for (const one of event.partitions) this.#forget(one)
     const lost = event.lost || consumer.isAssignmentLost
     const positions = this.#positionsOf(event.partitions)
     if (positions.length > 0) {
-      send({ kind: 'revoke', ingressIndex, positions, lost })
+      send({ kind: 'revoke', positions, lost })
       const answer = this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
       if (!lost && answer !== undefined) this.commits.sendRevoked(answer.commits)
     }
     consumer.unassign(event.partitions)
     const assignmentIds = positions.map((one) => one.assignmentId)
     for (const id of assignmentIds) this.#assignments.delete(id)
-    send({ kind: 'unassigned', ingressIndex, assignmentIds })
+    send({ kind: 'unassigned', assignmentIds })
     this.#tellWaiting()
   }
 
@@ -388,10 +388,10 @@ export class Membership {
   }
 
   #tellAnew({ topic, partition }: TopicPartition, offset: number): void {
-    const { ingressIndex, send } = this.#options
+    const { send } = this.#options
     const message = `the topic was made anew since the group committed: read from ${offset} on`
     const what = { code: 'TOPIC_MADE_ANEW', message, fatal: false } as const
-    send({ kind: 'trouble', ingressIndex, ...what, topic, partition, offset })
+    send({ kind: 'trouble', ...what, topic, partition, offset })
   }
 
   /** @param tookMs how long it took to hear so. */
@@ -419,10 +419,9 @@ export class Membership {
   #begin(list: readonly Ready[], meanwhile: Meanwhile): boolean {
     const ready = this.#commitStarts(list)
     if (ready.length === 0) return false
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     send({
       kind: 'assign',
-      ingressIndex,
       partitions: ready.map(({ waiting: { topic, partition }, at }) => ({
         topic,
         partition,
@@ -474,7 +473,7 @@ export class Membership {
 
   /** Once the partition is known to be another log. */
   #restart({ waiting, at, note: { topicId } }: Ready, meanwhile: Meanwhile): void {
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     const { topic, partition, purpose } = waiting
     this.#forget(waiting)
     const before =
@@ -485,7 +484,7 @@ export class Membership {
     const position = positionOf(assignmentId, before)
     const topicIds = { [topic]: topicId }
     const { damage } = purpose
-    send({ kind: 'restart', ingressIndex, position, partitions, topicIds, damage })
+    send({ kind: 'restart', position, partitions, topicIds, damage })
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     if (anew === undefined) return this.#giveUp()
     this.#assignments.delete(assignmentId)
@@ -528,13 +527,13 @@ export class Membership {
   #tellWaiting(): void {
     if (!this.#isUntold) return
     this.#isUntold = false
-    const { ingressIndex, send } = this.#options
+    const { send } = this.#options
     const partitions = [...this.#waiting.values()].map(({ topic, partition, problem }) => ({
       topic,
       partition,
       problem,
     }))
-    send({ kind: 'waiting', ingressIndex, partitions })
+    send({ kind: 'waiting', partitions })
   }
 
   /**
@@ -542,9 +541,9 @@ export class Membership {
    * up for longer than it may be. Once the process ends anyway, nobody listens.
    */
   #giveUp(): void {
-    const { ingressIndex, send } = this.#options
+    const { send } = this.#options
     const message = 'the main thread gave no answer about an assignment'
-    send({ kind: 'failed', ingressIndex, code: 'THREAD', message })
+    send({ kind: 'failed', code: 'THREAD', message })
   }
 
   #positionsOf(partitions: readonly PartitionOffset[]): Position[] {

@@ -49,7 +49,7 @@ test('a thread whose partitions are lost, or that is refused, is no member until
   const states = new IngressStates(2, () => clock.nowMs)
   const fault = () => states.kafka().groupFault
   const refusal = {
-    ...errorMessage(1, { ...ERROR, code: 'GROUP_MAX_SIZE_REACHED', message: 'JoinGroup failed' }),
+    ...errorMessage({ ...ERROR, code: 'GROUP_MAX_SIZE_REACHED', message: 'JoinGroup failed' }),
   }
   assert.match(fault() ?? '', /not given .* yet/)
   states.joined(1)
@@ -61,7 +61,7 @@ test('a thread whose partitions are lost, or that is refused, is no member until
   states.joined(0)
   assert.equal(fault(), null)
   assert(refusal.kind === 'refused')
-  states.refused(refusal)
+  states.refused({ ...refusal, ingressIndex: 1 })
   assert.match(fault() ?? '', /refuses this process: GROUP_MAX_SIZE_REACHED: JoinGroup failed/)
   clock.nowMs = 59_999
   assert.notEqual(fault(), null)
@@ -70,7 +70,7 @@ test('a thread whose partitions are lost, or that is refused, is no member until
 })
 
 test('only a broker that names no topic speaks for the group', () => {
-  const kindOf = (error: Partial<typeof ERROR>) => errorMessage(0, { ...ERROR, ...error }).kind
+  const kindOf = (error: Partial<typeof ERROR>) => errorMessage({ ...ERROR, ...error }).kind
   assert.equal(kindOf({}), 'refused')
   assert.equal(kindOf({ code: '_ALL_BROKERS_DOWN' }), 'trouble')
   assert.equal(kindOf({ topic: 't' }), 'trouble')
