@@ -24,6 +24,23 @@ const COMMIT_ATTEMPT_MS = 1000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
 
+/** What a group answers to a commit while it is being rebalanced. */
+export const REFUSED_BY_REBALANCE: ReadonlySet<string> = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'ILLEGAL_GENERATION',
+])
+/**
+ * Tries to commit a start, one a second, that a rebalance may refuse: it waits for the slowest
+ * member, of which a dead one has session.timeout.ms (10 s).
+ */
+const REBALANCE_TRIES = 10
+
+/** What is wrong with the commit of a start at this attempt; null: nothing that lasts. */
+export function startProblem(error: string, attempt: number): string | null {
+  const isUsual = REFUSED_BY_REBALANCE.has(error) && attempt < REBALANCE_TRIES
+  return isUsual ? null : `commit of its start: ${error}`
+}
+
 /** Of a broker that keeps less than that beside an offset (offset.metadata.max.bytes). */
 const METADATA_TOO_LARGE = 'OFFSET_METADATA_TOO_LARGE'
 

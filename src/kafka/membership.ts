@@ -21,7 +21,7 @@ import { type ConsumerEvent, OFFSET_BEGINNING, type PartitionOffset } from '../b
 import type { SlotReader } from '../pool/slot-reader.ts'
 import { BrokerQueries, type Facts, type FoundOffset, type Want } from './broker-queries.ts'
 import { NO_NOTE, NO_PAST, type PartitionNote } from './commit-note.ts'
-import { Commits } from './commits.ts'
+import { Commits, startProblem } from './commits.ts'
 import { askReaders, type GroupQuestion, type GroupReaders } from './group-check.ts'
 import type { Position, ToIngress, TopicIds } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
@@ -394,8 +394,8 @@ export class Membership {
     send({ kind: 'trouble', ...what, topic, partition, offset })
   }
 
-  /** @param tookMs how long it took to hear so. */
-  #askAgain(waiting: Waiting, problem: string, tookMs: number): void {
+  /** @param problem null: nobody need know. @param tookMs how long it took to hear so. */
+  #askAgain(waiting: Waiting, problem: string | null, tookMs: number): void {
     this.#isUntold ||= waiting.problem !== problem
     waiting.problem = problem
     waiting.attempt++
@@ -465,7 +465,7 @@ export class Membership {
       for (const [index, one] of fresh.entries()) {
         const error = errors[index] ?? null
         if (error === null) this.#ready.push({ ...one, isFresh: false })
-        else this.#askAgain(one.waiting, `commit of its start: ${error}`, 0)
+        else this.#askAgain(one.waiting, startProblem(error, one.waiting.attempt), 0)
       }
     })
     return ready.filter(({ isFresh }) => !isFresh)

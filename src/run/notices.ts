@@ -4,15 +4,13 @@
 import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { PartitionOffset } from '../bridge/bridge.ts'
+import { REFUSED_BY_REBALANCE } from '../kafka/commits.ts'
 import { atEndText } from '../kafka/group-check.ts'
 import type { Of, Position, StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import type { KafkaSettings } from './settings.ts'
 
 type Trouble = Of<'trouble' | 'refused'>
-
-/** What a group answers to a commit while it is being rebalanced. */
-const REFUSED_BY_REBALANCE = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION'])
 
 /** Partitions named in one line; a large assignment is counted. */
 const PARTITIONS_SHOWN = 8
