@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { resolve } from '../options/resolve.ts'
 import type { CommandContext } from './context.ts'
-import { ControlApi } from './control-api.ts'
+import { ApiReader } from './api-reader.ts'
 import { printable } from '../core/printable.ts'
 import { counted } from '../core/text-table.ts'
 
@@ -27,7 +27,7 @@ const RETRY_MS = 1000
 
 export async function tap(context: CommandContext, clock: Clock = systemClock): Promise<number> {
   const { config, operands } = resolve({ command: 'tap', args: context.args, env: context.env })
-  const api = new ControlApi(config)
+  const api = new ApiReader(config)
   const pipeline = await pipelineOf(api, operands[0])
   const stop = context.stopSignal()
   const ended = new AbortController()
@@ -79,7 +79,7 @@ async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
 }
 
 /** By id or name; without either, the one that runs. @throws LogpipeError USAGE */
-async function pipelineOf(api: ControlApi, asked: string | undefined): Promise<Pipeline> {
+async function pipelineOf(api: ApiReader, asked: string | undefined): Promise<Pipeline> {
   const items = await api.all<Pipeline>('/api/pipelines')
   if (asked !== undefined) {
     const found =
