@@ -6,7 +6,7 @@ import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { resolve } from '../options/resolve.ts'
 import type { CommandContext } from './context.ts'
-import { ControlApi } from './control-api.ts'
+import { ApiReader } from './api-reader.ts'
 import { printable } from '../core/printable.ts'
 import { counted } from '../core/text-table.ts'
 
@@ -30,7 +30,7 @@ const LOOK_MS = 2000
 
 export async function tap(context: CommandContext, clock: Clock = systemClock): Promise<number> {
   const { config, operands } = resolve({ command: 'tap', args: context.args, env: context.env })
-  const api = new ControlApi(config)
+  const api = new ApiReader(config)
   const pipeline = await pipelineOf(api, operands[0])
   const stop = context.stopSignal()
   const ended = new AbortController()
@@ -71,7 +71,7 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
 
 interface Watch {
   readonly context: CommandContext
-  readonly api: ControlApi
+  readonly api: ApiReader
   readonly clock: Clock
   readonly signal: AbortSignal
 }
@@ -111,7 +111,7 @@ async function pause(clock: Clock, signal: AbortSignal, ms: number): Promise<voi
 }
 
 /** By id or name; without either, the one that runs. @throws LogpipeError USAGE */
-async function pipelineOf(api: ControlApi, asked: string | undefined): Promise<Pipeline> {
+async function pipelineOf(api: ApiReader, asked: string | undefined): Promise<Pipeline> {
   const items = await api.all<Pipeline>('/api/pipelines')
   if (asked !== undefined) {
     const found =

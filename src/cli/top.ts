@@ -12,7 +12,7 @@ import type { Trouble } from '../core/trouble.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { refuseOperands, type CommandContext } from './context.ts'
-import { ControlApi } from './control-api.ts'
+import { ApiReader } from './api-reader.ts'
 import { textTable } from '../core/text-table.ts'
 
 /** Snapshots and heartbeats come once a second. */
@@ -88,7 +88,7 @@ async function lookOf({ config, sources }: Resolved, clock: Clock): Promise<Look
   const isNamed = (name: 'RUNTIME_METRICS_PATH' | 'CONTROL_PLANE_URL') =>
     (sources.get(name) ?? { kind: 'default' }).kind !== 'default'
   const file = config.runtimeMetricsPath
-  const api = new ControlApi(config)
+  const api = new ApiReader(config)
   if (isNamed('RUNTIME_METRICS_PATH')) return pipelineLook(file, clock)
   if (isNamed('CONTROL_PLANE_URL')) return fleetLook(api)
   const isThere = (await readMetricsSnapshot(file, clock.wallMs())) !== undefined
@@ -120,7 +120,7 @@ function pipelineLook(file: string, clock: Clock): Look {
   }
 }
 
-function fleetLook(api: ControlApi): Look {
+function fleetLook(api: ApiReader): Look {
   return async () => {
     const [runtime, pipelines, workers] = await Promise.all([
       api.get('/api/metrics/runtime'),

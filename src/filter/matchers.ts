@@ -7,6 +7,7 @@
  * A thread that scans uses the one it was told last, so an old one may not be closed before.
  * Bound: one matcher, plus one for each renewal that not all threads have taken yet.
  */
+import assert from 'node:assert/strict'
 import type { Bridge, BridgeId, MatcherOptions } from '../bridge/bridge.ts'
 
 export class Matchers {
@@ -40,7 +41,9 @@ export class Matchers {
 
   /** One more thread scans with this one, and will not use an older one again. */
   take(matcher: BridgeId): void {
-    const count = (this.#taken.get(matcher) ?? 0) + 1
+    const before = this.#taken.get(matcher)
+    assert(before !== undefined && before < this.#threadCount, 'a matcher that a thread was told')
+    const count = before + 1
     this.#taken.set(matcher, count)
     if (count < this.#threadCount) return
     for (const older of this.#taken.keys()) {

@@ -32,12 +32,12 @@ export class Stall {
    * There was no slot. @returns whether the partitions are paused: polling then takes no records.
    */
   look(): boolean {
-    const { consumer, stallPauseMs, ingressIndex, nowMs, send } = this.#options
+    const { consumer, stallPauseMs, nowMs, send } = this.#options
     this.#sinceMs ??= nowMs()
     if (!this.#paused && nowMs() - this.#sinceMs >= stallPauseMs) {
       consumer.pause(this.#membership.assignmentIds())
       this.#paused = true
-      send({ kind: 'paused', ingressIndex })
+      send({ kind: 'paused' })
     }
     return this.#paused
   }
@@ -46,10 +46,10 @@ export class Stall {
   end(): void {
     this.#sinceMs = undefined
     if (!this.#paused) return
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     consumer.resume(this.#membership.resumable())
     this.#paused = false
-    send({ kind: 'resumed', ingressIndex })
+    send({ kind: 'resumed' })
   }
 }
 
@@ -65,7 +65,7 @@ const PROBE_MS_MAX = 200
 /** So many times without an answer, they cannot be reached. */
 const UNANSWERED_MAX = 2
 
-type Options = Pick<IngressOptions, 'consumer' | 'ingressIndex' | 'send'>
+type Options = Pick<IngressOptions, 'consumer' | 'send'>
 
 export class Reachability {
   readonly #options: Options
@@ -100,7 +100,7 @@ export class Reachability {
   }
 
   #tell(): void {
-    const { ingressIndex, send } = this.#options
-    send({ kind: 'reachable', ingressIndex, isReachable: !this.#isDown })
+    const { send } = this.#options
+    send({ kind: 'reachable', isReachable: !this.#isDown })
   }
 }

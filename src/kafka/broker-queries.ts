@@ -10,6 +10,7 @@
  *
  * Bound. Questions in flight are as many as the caller asked; librdkafka ends each in its time.
  */
+import assert from 'node:assert/strict'
 import {
   OFFSET_BEGINNING,
   OFFSET_END,
@@ -107,6 +108,7 @@ export class BrokerQueries {
     timeoutMs: number,
     done: (facts: readonly Facts[]) => void,
   ): void {
+    assert(partitions.length > 0, 'a question about something')
     const round: Round = {
       answers: new Map(),
       done: (answers) => done(factsOf(partitions, answers)),
@@ -157,6 +159,7 @@ export class BrokerQueries {
     offsets: readonly CommitOffset[],
     done: (errors: readonly (string | null)[]) => void,
   ): void {
+    assert(offsets.length > 0, 'something to commit')
     const round: Round = {
       answers: new Map(),
       done: (answers) => {
@@ -177,6 +180,7 @@ export class BrokerQueries {
       if (question === undefined) continue
       this.#inFlight.delete(answer.question)
       const { round, part } = question
+      assert(round.left > 0 && !round.answers.has(part), 'each question is answered once')
       round.answers.set(part, answer)
       round.left--
       if (round.left === 0) round.done(round.answers)
@@ -185,6 +189,7 @@ export class BrokerQueries {
 
   #send(round: Round, part: Part, ask: () => number): void {
     const question = ask()
+    assert(!this.#inFlight.has(question), 'each question has a number of its own')
     round.left++
     this.#inFlight.set(question, { round, part })
   }

@@ -24,13 +24,27 @@ const COMMIT_ATTEMPT_MS = 1000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
 
+/** What a group answers to a commit while it is being rebalanced. */
+export const REFUSED_BY_REBALANCE: ReadonlySet<string> = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'ILLEGAL_GENERATION',
+])
+/**
+ * Tries to commit a start, one a second, that a rebalance may refuse: it waits for the slowest
+ * member, of which a dead one has session.timeout.ms (10 s).
+ */
+const REBALANCE_TRIES = 10
+
+/** What is wrong with the commit of a start at this attempt; null: nothing that lasts. */
+export function startProblem(error: string, attempt: number): string | null {
+  const isUsual = REFUSED_BY_REBALANCE.has(error) && attempt < REBALANCE_TRIES
+  return isUsual ? null : `commit of its start: ${error}`
+}
+
 /** Of a broker that keeps less than that beside an offset (offset.metadata.max.bytes). */
 const METADATA_TOO_LARGE = 'OFFSET_METADATA_TOO_LARGE'
 
-type Options = Pick<
-  IngressOptions,
-  'consumer' | 'commits' | 'identity' | 'ingressIndex' | 'send' | 'nowMs'
->
+type Options = Pick<IngressOptions, 'consumer' | 'commits' | 'identity' | 'send' | 'nowMs'>
 
 /** An offset to commit, and what to keep beside it. */
 interface NotedOffset extends EpochOffset {
@@ -136,14 +150,14 @@ export class Commits {
    * As send, again until it succeeds; between two attempts `serve` lets the group go on.
    */
   sendFinally(timeoutMs: number, serve: () => void): void {
-    const { ingressIndex, nowMs } = this.#options
+    const { nowMs } = this.#options
     const deadlineMs = nowMs() + timeoutMs
     for (;;) {
       const leftMs = Math.max(1, Math.round(deadlineMs - nowMs()))
       const error = this.send(Math.min(COMMIT_ATTEMPT_MS, leftMs))
       if (error === null) return
       if (nowMs() >= deadlineMs) {
-        this.#options.send({ kind: 'commitFailed', ingressIndex, error })
+        this.#options.send({ kind: 'commitFailed', error })
         return
       }
       serve()
@@ -152,10 +166,9 @@ export class Commits {
 
   /** The group waits for this member: one attempt. What fails is read again by the next owner. */
   sendRevoked(commits: readonly PartitionOffset[]): void {
-    const { ingressIndex } = this.#options
     this.want(commits)
     const error = this.send(COMMIT_TIMEOUT_MS)
-    if (error !== null) this.#options.send({ kind: 'commitFailed', ingressIndex, error })
+    if (error !== null) this.#options.send({ kind: 'commitFailed', error })
   }
 
   #isUntold({ toldPast }: Held, past: LogPast): boolean {

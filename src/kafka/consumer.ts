@@ -211,6 +211,7 @@ export class Consumer {
 
   /** For a call that may need a connection. */
   get #online(): BridgeId {
+    assert(!this.#isClosed, 'a consumer that is open')
     this.#signIn.look()
     return this.#consumer
   }

@@ -50,19 +50,27 @@ export interface Position {
   readonly endOffset: number
 }
 
-export type FromIngress =
+/** An error, as people are told of it. */
+interface Trouble {
+  readonly code: string
+  readonly message: string
+  readonly fatal: boolean
+  readonly topic: string | null
+  readonly partition: number
+  readonly offset: number
+}
+
+export type IngressMessage =
   /** A broker has answered, and the topics are there. Once, from the first thread. */
   | {
       readonly kind: 'opened'
-      readonly ingressIndex: number
       /** Those that are there now, an expression's matches among them. */
       readonly topics: readonly string[]
     }
   /** No broker has answered yet; it is asked again. */
-  | { readonly kind: 'awaitingBroker'; readonly ingressIndex: number; readonly message: string }
+  | { readonly kind: 'awaitingBroker'; readonly message: string }
   | {
       readonly kind: 'assign'
-      readonly ingressIndex: number
       /** With the offset to start from, resolved. */
       readonly partitions: readonly PartitionOffset[]
       readonly lost: readonly OffsetRange[]
@@ -72,14 +80,12 @@ export type FromIngress =
   /** The partitions that wait for answers of brokers, each time that they change. */
   | {
       readonly kind: 'waiting'
-      readonly ingressIndex: number
       readonly partitions: readonly WaitingPartition[]
     }
   /** Ready, with nothing more to read: others have the partitions, or no topic is there yet. */
-  | { readonly kind: 'standby'; readonly ingressIndex: number }
+  | { readonly kind: 'standby' }
   | {
       readonly kind: 'revoke'
-      readonly ingressIndex: number
       readonly positions: readonly Position[]
       /** The group has given them away already: nothing may be committed. */
       readonly lost: boolean
@@ -90,7 +96,6 @@ export type FromIngress =
    */
   | {
       readonly kind: 'restart'
-      readonly ingressIndex: number
       /** How far the old log was read. */
       readonly position: Position
       /** The first offset of the new log that came. */
@@ -102,35 +107,23 @@ export type FromIngress =
   /** The partitions were given back; their ledgers may be closed. */
   | {
       readonly kind: 'unassigned'
-      readonly ingressIndex: number
       readonly assignmentIds: readonly number[]
     }
   | {
       readonly kind: 'positions'
-      readonly ingressIndex: number
       readonly positions: readonly Position[]
     }
   /** The first record came: when, and the process's CPU time until then. */
   | {
       readonly kind: 'first'
-      readonly ingressIndex: number
       readonly atNs: bigint
       readonly cpuMicros: number
     }
-  /** Refused: a broker's answer to what this member asked of its group. */
-  | {
-      readonly kind: 'trouble' | 'refused'
-      readonly ingressIndex: number
-      readonly code: string
-      readonly message: string
-      readonly fatal: boolean
-      readonly topic: string | null
-      readonly partition: number
-      readonly offset: number
-    }
+  | ({ readonly kind: 'trouble' } & Trouble)
+  /** A broker's answer to what this member asked of its group. */
+  | ({ readonly kind: 'refused' } & Trouble)
   | {
       readonly kind: 'log'
-      readonly ingressIndex: number
       readonly level: number
       readonly facility: string
       readonly message: string
@@ -138,13 +131,11 @@ export type FromIngress =
   /** The partitions that cannot be read on now: when they change, and for reminders. */
   | {
       readonly kind: 'stuck'
-      readonly ingressIndex: number
       readonly partitions: readonly StuckPartition[]
     }
   /** Offsets [from, to) cannot be read, and reading goes on behind them. */
   | {
       readonly kind: 'skipped'
-      readonly ingressIndex: number
       readonly assignmentId: number
       readonly topic: string
       readonly partition: number
@@ -155,31 +146,33 @@ export type FromIngress =
   /** The last broker has gone, or one is back. */
   | {
       readonly kind: 'reachable'
-      readonly ingressIndex: number
       readonly isReachable: boolean
     }
-  | { readonly kind: 'commitFailed'; readonly ingressIndex: number; readonly error: string }
-  | { readonly kind: 'paused' | 'resumed'; readonly ingressIndex: number }
+  | { readonly kind: 'commitFailed'; readonly error: string }
+  | { readonly kind: 'paused' | 'resumed' }
   /** Everything that a replay asked of this thread went into slots. Once. */
   | {
       readonly kind: 'finished'
-      readonly ingressIndex: number
       readonly positions: readonly Position[]
     }
   /** Intake has stopped; `positions` say what is in slots. */
   | {
       readonly kind: 'stopped'
-      readonly ingressIndex: number
       readonly positions: readonly Position[]
     }
-  | { readonly kind: 'closed'; readonly ingressIndex: number; readonly inTime: boolean }
+  | { readonly kind: 'closed'; readonly inTime: boolean }
   /** The thread cannot go on. */
   | {
       readonly kind: 'failed'
-      readonly ingressIndex: number
       readonly code: string
       readonly message: string
     }
+
+/** As main hears it: which thread says so, counting from 0. */
+export type FromIngress = IngressMessage & { readonly ingressIndex: number }
+
+/** Those of one kind. */
+export type Of<Kind extends FromIngress['kind']> = Extract<FromIngress, { kind: Kind }>
 
 /** librdkafka's, as the consumer was opened with. */
 type Properties = readonly (readonly [name: string, value: string])[]
@@ -207,17 +200,14 @@ export type ToIngress =
  * underscore) and that names no topic is the group's answer: to JoinGroup, to a heartbeat, or to
  * the question who coordinates it.
  */
-export function errorMessage(
-  ingressIndex: number,
-  error: Extract<ConsumerEvent, { kind: 'error' }>,
-): FromIngress {
+export function errorMessage(error: Extract<ConsumerEvent, { kind: 'error' }>): IngressMessage {
   const isRefusal = error.topic === null && !error.fatal && !error.code.startsWith('_')
-  return { ...error, kind: isRefusal ? 'refused' : 'trouble', ingressIndex }
+  return { ...error, kind: isRefusal ? 'refused' : 'trouble' }
 }
 
 /** librdkafka told more than the bridge could keep until it was asked. */
-export function droppedEvents(ingressIndex: number, count: number): FromIngress {
+export function droppedEvents(count: number): IngressMessage {
   const message = `${count} events of librdkafka were dropped`
   const where = { topic: null, partition: -1, offset: OFFSET_NONE } as const
-  return { kind: 'trouble', ingressIndex, code: 'DROPPED', message, fatal: false, ...where }
+  return { kind: 'trouble', code: 'DROPPED', message, fatal: false, ...where }
 }

@@ -8,7 +8,7 @@ import type { Signals } from '../pool/signals.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots } from '../pool/slots.ts'
 import type { Consumer } from './consumer.ts'
-import type { FromIngress, ToIngress } from './ingress-messages.ts'
+import type { IngressMessage, ToIngress } from './ingress-messages.ts'
 import type { AskReaders } from './group-check.ts'
 import type { PipelineIdentity } from './pipeline-identity.ts'
 import type { Subscription } from './subscription.ts'
@@ -16,7 +16,6 @@ import type { StartPosition } from '../options/notations.ts'
 import type { MarkedRange } from './offset-ranges.ts'
 
 export interface IngressOptions {
-  readonly ingressIndex: number
   readonly consumer: Consumer
   readonly pool: BridgeId
   readonly slots: Slots
@@ -34,7 +33,7 @@ export interface IngressOptions {
   readonly skipUnreadable: boolean
   /** OVERFLOW_DROP_NEWEST: give up what was just fetched rather than wait. */
   readonly dropNewest: boolean
-  readonly send: (message: FromIngress) => void
+  readonly send: (message: IngressMessage) => void
   /** The next message from main, if there is one. */
   readonly receive: () => ToIngress | undefined
   /** Sleeps; the thread has no event loop to return to. */

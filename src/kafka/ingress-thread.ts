@@ -15,6 +15,7 @@
  *
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
+import assert from 'node:assert/strict'
 import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
 import { Reachability, Stall } from './backpressure.ts'
@@ -64,17 +65,18 @@ export class IngressThread {
    * @param events that the consumer had before.
    */
   run(events: readonly ConsumerEvent[] = []): void {
-    const { signals, send, ingressIndex, ranges, subscription } = this.#options
+    const { signals, send, ranges, subscription } = this.#options
     for (const event of events) this.#handleEvent(event)
+    assert(ranges === null || subscription === null, 'a replay looks for no topics')
     if (ranges !== null) this.#assignRanges(ranges)
     else this.#lookAtTopics()
-    if (subscription?.isIdle === true) send({ kind: 'standby', ingressIndex })
+    if (subscription?.isIdle === true) send({ kind: 'standby' })
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
     // Unread records would fill what a poll may put aside, and one that can take none neither waits
     // nor serves the group.
     this.#pauseAll()
-    send({ kind: 'stopped', ingressIndex, positions: this.#membership.positions() })
+    send({ kind: 'stopped', positions: this.#membership.positions() })
     while (signals.phase !== PHASE_END && this.#finish === undefined) this.#serve()
     this.#close()
   }
@@ -116,6 +118,7 @@ export class IngressThread {
     if (records > 0) {
       this.#noteFirst()
       reader.open(slotIndex)
+      assert(reader.runCount > 0, 'records belong to an assignment')
       this.#membership.advance(reader)
       counters.add('records', records)
       counters.add('bytes', reader.valueBytes)
@@ -150,6 +153,7 @@ export class IngressThread {
   /** Goes on only with a slot in hand to fetch into; otherwise what was just fetched is dropped. */
   #handOnOrDrop(slotIndex: number): void {
     const { slots, counters, reader } = this.#options
+    assert(this.#reserve === undefined, 'it was taken to fill this slot')
     this.#reserve = slots.acquire(0)
     if (this.#reserve !== undefined && slots.trySeal(slotIndex)) return
     if (this.#reserve !== undefined) slots.giveBack(this.#reserve)
@@ -179,7 +183,7 @@ export class IngressThread {
   }
 
   #handleEvent(event: ConsumerEvent): void {
-    const { ingressIndex, send } = this.#options
+    const { send } = this.#options
     switch (event.kind) {
       case 'assign':
         this.#assign(event.partitions)
@@ -194,14 +198,14 @@ export class IngressThread {
         this.#reachability.noteError(event.code)
         if (event.fatal) this.#isShutOut = true
         this.#unreadable.noteClientError(event)
-        send(errorMessage(ingressIndex, event))
+        send(errorMessage(event))
         break
       case 'end':
         this.#membership.noteEnd(event.assignmentId, event.offset)
         break
       case 'commit':
         this.#membership.commits.note(event.partitions)
-        if (event.error !== null) send({ kind: 'commitFailed', ingressIndex, error: event.error })
+        if (event.error !== null) send({ kind: 'commitFailed', error: event.error })
         break
       case 'unreadable':
         if (this.#unreadable.noteUnreadable(event)) this.#tellUnreadable(event)
@@ -213,7 +217,7 @@ export class IngressThread {
         this.#membership.rewind(event)
         break
       case 'dropped':
-        send(droppedEvents(ingressIndex, event.count))
+        send(droppedEvents(event.count))
         break
     }
   }
@@ -225,8 +229,8 @@ export class IngressThread {
     const held = this.#membership.assignments.get(assignmentId)
     if (held === undefined) return
     const { topic, partition } = held
-    const { ingressIndex, send } = this.#options
-    send({ ...error, kind: 'trouble', ingressIndex, fatal: false, topic, partition })
+    const { send } = this.#options
+    send({ ...error, kind: 'trouble', fatal: false, topic, partition })
   }
 
   #assign(partitions: readonly PartitionOffset[]): void {
@@ -259,12 +263,12 @@ export class IngressThread {
   }
 
   #pauseFinished(): void {
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     const ids = this.#membership.takeFinished()
     if (ids.length > 0) consumer.pause(ids)
     if (this.#toldFinished || !this.#membership.isFinished) return
     this.#toldFinished = true
-    send({ kind: 'finished', ingressIndex, positions: this.#membership.positions() })
+    send({ kind: 'finished', positions: this.#membership.positions() })
   }
 
   #readMessages(): void {
@@ -311,26 +315,26 @@ export class IngressThread {
     this.#sawRecord = true
     const { user, system } = process.cpuUsage()
     const first = { atNs: process.hrtime.bigint(), cpuMicros: user + system }
-    this.#options.send({ kind: 'first', ingressIndex: this.#options.ingressIndex, ...first })
+    this.#options.send({ kind: 'first', ...first })
   }
 
   #everySecond(): void {
     const nowMs = this.#options.nowMs()
     if (nowMs - this.#housekeptMs < HOUSEKEEPING_EVERY_MS) return
     this.#housekeptMs = nowMs
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     this.#reachability.look()
     this.#lookAtTopics()
     const hasStill = this.#membership.hasHeld || this.#unreadable.hasStill
     if (this.#endsDue.look(nowMs, hasStill)) this.#membership.askEnds()
     this.#membership.commits.send(0)
-    send({ kind: 'positions', ingressIndex, positions: this.#membership.positions() })
+    send({ kind: 'positions', positions: this.#membership.positions() })
     this.#unreadable.look(!this.#stall.paused && this.#options.signals.phase === PHASE_RUN)
-    for (const line of consumer.logs()) send({ ...line, kind: 'log', ingressIndex })
+    for (const line of consumer.logs()) send({ ...line, kind: 'log' })
   }
 
   #close(): void {
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     // Told to end at once, it may have been told what to commit just before.
     this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
@@ -340,6 +344,6 @@ export class IngressThread {
     }
     const left = Math.max(FORCED_CLOSE_MS, deadlineMs - this.#options.nowMs())
     const inTime = consumer.close(Math.round(left))
-    send({ kind: 'closed', ingressIndex, inTime })
+    send({ kind: 'closed', inTime })
   }
 }

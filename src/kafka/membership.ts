@@ -16,11 +16,12 @@
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
  * few for each assign and one round of those that are asked again.
  */
+import assert from 'node:assert/strict'
 import { type ConsumerEvent, OFFSET_BEGINNING, type PartitionOffset } from '../bridge/bridge.ts'
 import type { SlotReader } from '../pool/slot-reader.ts'
 import { BrokerQueries, type Facts, type FoundOffset, type Want } from './broker-queries.ts'
 import { NO_NOTE, NO_PAST, type PartitionNote } from './commit-note.ts'
-import { Commits } from './commits.ts'
+import { Commits, startProblem } from './commits.ts'
 import { askReaders, type GroupQuestion, type GroupReaders } from './group-check.ts'
 import type { Position, ToIngress, TopicIds } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
@@ -182,8 +183,11 @@ export class Membership {
   /** A slot was filled: its runs say how far each assignment was read. */
   advance(reader: SlotReader): void {
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
-      const run = reader.run(runIndex)
-      this.#set(run.assignmentId, { offset: run.coverTo })
+      const { assignmentId, coverTo } = reader.run(runIndex)
+      const held = this.#assignments.get(assignmentId)
+      if (held === undefined) continue
+      assert(coverTo >= held.offset, `read to ${coverTo} after ${held.offset}`)
+      held.offset = coverTo
     }
   }
 
@@ -222,10 +226,10 @@ export class Membership {
    * @returns whether anything began.
    */
   assign(partitions: readonly PartitionOffset[], meanwhile: Meanwhile): boolean {
-    const { consumer, ingressIndex, send, asksGroup } = this.#options
+    const { consumer, send, asksGroup } = this.#options
     consumer.hold(partitions)
     if (partitions.length === 0) {
-      send({ kind: 'standby', ingressIndex })
+      send({ kind: 'standby' })
       return false
     }
     for (const one of partitions) {
@@ -268,19 +272,19 @@ export class Membership {
   }
 
   revoke(event: Extract<ConsumerEvent, { kind: 'assign' | 'revoke' }>, meanwhile: Meanwhile): void {
-    const { consumer, ingressIndex, send, revokeDrainMs } = this.#options
+    const { consumer, send, revokeDrainMs } = this.#options
     for (const one of event.partitions) this.#forget(one)
     const lost = event.lost || consumer.isAssignmentLost
     const positions = this.#positionsOf(event.partitions)
     if (positions.length > 0) {
-      send({ kind: 'revoke', ingressIndex, positions, lost })
+      send({ kind: 'revoke', positions, lost })
       const answer = this.#await('revoked', revokeDrainMs + REVOKED_GRACE_MS, meanwhile)
       if (!lost && answer !== undefined) this.commits.sendRevoked(answer.commits)
     }
     consumer.unassign(event.partitions)
     const assignmentIds = positions.map((one) => one.assignmentId)
     for (const id of assignmentIds) this.#assignments.delete(id)
-    send({ kind: 'unassigned', ingressIndex, assignmentIds })
+    send({ kind: 'unassigned', assignmentIds })
     this.#tellWaiting()
   }
 
@@ -384,14 +388,14 @@ export class Membership {
   }
 
   #tellAnew({ topic, partition }: TopicPartition, offset: number): void {
-    const { ingressIndex, send } = this.#options
+    const { send } = this.#options
     const message = `topic recreated since the group committed: reading from offset ${offset}`
     const what = { code: 'TOPIC_RECREATED', message, fatal: false } as const
-    send({ kind: 'trouble', ingressIndex, ...what, topic, partition, offset })
+    send({ kind: 'trouble', ...what, topic, partition, offset })
   }
 
-  /** @param tookMs how long it took to hear so. */
-  #askAgain(waiting: Waiting, problem: string, tookMs: number): void {
+  /** @param problem null: nobody need know. @param tookMs how long it took to hear so. */
+  #askAgain(waiting: Waiting, problem: string | null, tookMs: number): void {
     this.#isUntold ||= waiting.problem !== problem
     waiting.problem = problem
     waiting.attempt++
@@ -415,10 +419,9 @@ export class Membership {
   #begin(list: readonly Ready[], meanwhile: Meanwhile): boolean {
     const ready = this.#commitStarts(list)
     if (ready.length === 0) return false
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     send({
       kind: 'assign',
-      ingressIndex,
       partitions: ready.map(({ waiting: { topic, partition }, at }) => ({
         topic,
         partition,
@@ -432,18 +435,19 @@ export class Membership {
       this.#giveUp()
       return false
     }
+    assert.equal(answer.assignments.length, ready.length, 'an assignment for each')
     const byKey = new Map(ready.map((one) => [keyOf(one.waiting), one]))
     const begun = answer.assignments.map((one) => {
       const of = byKey.get(keyOf(one))
-      const { note = NO_NOTE } = of ?? {}
+      assert(of !== undefined, 'an assignment that was asked for')
+      const { note, at, waiting } = of
+      const { purpose } = waiting
       this.#forget(one)
-      const purpose = of?.waiting.purpose
-      const stop = purpose?.kind === 'range' ? { stopOffset: purpose.range.to } : {}
-      const isCommitted = purpose?.kind === 'start'
+      const stop = purpose.kind === 'range' ? { stopOffset: purpose.range.to } : {}
+      const isCommitted = purpose.kind === 'start'
       this.#assignments.set(one.assignmentId, heldFrom({ ...one, ...stop, isCommitted, note }))
       // What this process remembers of an earlier assignment may lie behind what was found.
-      const isFound = of?.at.offset === one.offset
-      const leaderEpoch = isFound ? (of?.at.leaderEpoch ?? -1) : -1
+      const leaderEpoch = at.offset === one.offset ? at.leaderEpoch : -1
       return { ...one, ...stop, leaderEpoch, past: note.past }
     })
     consumer.begin(begun)
@@ -461,7 +465,7 @@ export class Membership {
       for (const [index, one] of fresh.entries()) {
         const error = errors[index] ?? null
         if (error === null) this.#ready.push({ ...one, isFresh: false })
-        else this.#askAgain(one.waiting, `commit of its start: ${error}`, 0)
+        else this.#askAgain(one.waiting, startProblem(error, one.waiting.attempt), 0)
       }
     })
     return ready.filter(({ isFresh }) => !isFresh)
@@ -469,7 +473,7 @@ export class Membership {
 
   /** Once the partition is known to be another log. */
   #restart({ waiting, at, note: { topicId } }: Ready, meanwhile: Meanwhile): void {
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     const { topic, partition, purpose } = waiting
     this.#forget(waiting)
     const before =
@@ -480,7 +484,7 @@ export class Membership {
     const position = positionOf(assignmentId, before)
     const topicIds = { [topic]: topicId }
     const { damage } = purpose
-    send({ kind: 'restart', ingressIndex, position, partitions, topicIds, damage })
+    send({ kind: 'restart', position, partitions, topicIds, damage })
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     if (anew === undefined) return this.#giveUp()
     this.#assignments.delete(assignmentId)
@@ -523,13 +527,13 @@ export class Membership {
   #tellWaiting(): void {
     if (!this.#isUntold) return
     this.#isUntold = false
-    const { ingressIndex, send } = this.#options
+    const { send } = this.#options
     const partitions = [...this.#waiting.values()].map(({ topic, partition, problem }) => ({
       topic,
       partition,
       problem,
     }))
-    send({ kind: 'waiting', ingressIndex, partitions })
+    send({ kind: 'waiting', partitions })
   }
 
   /**
@@ -537,9 +541,9 @@ export class Membership {
    * up for longer than it may be. Once the process ends anyway, nobody listens.
    */
   #giveUp(): void {
-    const { ingressIndex, send } = this.#options
+    const { send } = this.#options
     const message = 'the main thread gave no answer about an assignment'
-    send({ kind: 'failed', ingressIndex, code: 'THREAD', message })
+    send({ kind: 'failed', code: 'THREAD', message })
   }
 
   #positionsOf(partitions: readonly PartitionOffset[]): Position[] {

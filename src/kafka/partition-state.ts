@@ -1,6 +1,7 @@
 /**
  * What an ingress thread knows of one assignment. Used by membership.ts, which owns them.
  */
+import assert from 'node:assert/strict'
 import type { LogPast } from '../bridge/bridge.ts'
 import { NO_NOTE, type PartitionNote } from './commit-note.ts'
 import type { Position } from './ingress-messages.ts'
@@ -50,6 +51,7 @@ export interface HeldStart {
 
 export function heldFrom(start: HeldStart): Held {
   const { topic, partition, offset, note = NO_NOTE } = start
+  assert(Number.isSafeInteger(offset) && offset >= 0, `${topic} [${partition}] at ${offset}`)
   const committed = start.isCommitted === true ? offset : -1
   return {
     topic,

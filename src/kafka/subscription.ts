@@ -15,6 +15,7 @@
  * Used by one ingress thread. Bound. One request in LIST_EVERY_MS; it blocks the thread for
  * LIST_MS_MIN at first, and for up to LIST_MS_MAX where that was not enough.
  */
+import assert from 'node:assert/strict'
 import { OFFSET_BEGINNING, OFFSET_NONE, type PartitionOffset } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
@@ -58,6 +59,8 @@ export class Subscription {
   #unmatched: readonly string[] = []
 
   constructor(options: SubscriptionOptions) {
+    const { index, count } = options.share
+    assert(index >= 0 && index < count, `share ${index} of ${count}`)
     this.#options = options
     this.#expressions = options.wanted.filter(isTopicExpression)
   }

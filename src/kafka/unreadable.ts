@@ -47,10 +47,7 @@ const TELL_EVERY_MS = 60_000
 
 type Unreadable = Extract<ConsumerEvent, { kind: 'unreadable' }>
 type ClientError = Pick<Extract<ConsumerEvent, { kind: 'error' }>, 'code' | 'message' | 'topic'>
-type Options = Pick<
-  IngressOptions,
-  'consumer' | 'ingressIndex' | 'send' | 'nowMs' | 'skipUnreadable'
->
+type Options = Pick<IngressOptions, 'consumer' | 'send' | 'nowMs' | 'skipUnreadable'>
 
 /** One assignment that is watched. */
 interface Track {
@@ -251,13 +248,13 @@ export class UnreadablePartitions {
   }
 
   #skip(id: number, held: Held, track: Track, to: number): void {
-    const { consumer, ingressIndex, send } = this.#options
+    const { consumer, send } = this.#options
     this.#attempt(id, held, track, () => {
       consumer.pause([id])
       consumer.seek(id, to)
       const { topic, partition, offset: from } = held
       const reason = track.failure?.reason ?? ''
-      send({ kind: 'skipped', ingressIndex, assignmentId: id, topic, partition, from, to, reason })
+      send({ kind: 'skipped', assignmentId: id, topic, partition, from, to, reason })
       held.offset = to
       held.aside = false
       this.#readOn(id)
@@ -276,7 +273,7 @@ export class UnreadablePartitions {
 
   /** Main hears of it when the list changes, and of each partition that is due to be told. */
   #tell(): void {
-    const { ingressIndex, send, nowMs } = this.#options
+    const { send, nowMs } = this.#options
     const partitions: StuckPartition[] = []
     for (const [id, { failure }] of this.#tracks) {
       if (failure === null || !isStuck(failure)) continue
@@ -291,7 +288,7 @@ export class UnreadablePartitions {
     const list = partitions.map((one) => `${one.topic}/${one.partition}/${one.offset}`).join()
     if (list === this.#told && !partitions.some(({ isDue }) => isDue)) return
     this.#told = list
-    send({ kind: 'stuck', ingressIndex, partitions })
+    send({ kind: 'stuck', partitions })
   }
 }
 

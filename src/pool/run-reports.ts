@@ -68,6 +68,7 @@ export class RunReports {
   tryWrite(report: RunReport): boolean {
     const written = Atomics.load(this.#words, WRITTEN)
     if (((written - Atomics.load(this.#words, READ)) | 0) >= this.#capacity) return false
+    assert(report.coverFrom < report.coverTo, 'a run stands for offsets')
     const at = ((written >>> 0) % this.#capacity) * ENTRY_DOUBLES
     const doubles = this.#doubles
     doubles[at] = report.assignmentId
@@ -94,6 +95,7 @@ export class RunReports {
   drain(take: (report: RunReport) => void): number {
     const read = Atomics.load(this.#words, READ)
     const count = (Atomics.load(this.#words, WRITTEN) - read) | 0
+    assert(count >= 0 && count <= this.#capacity, `${count} unread entries`)
     for (let index = 0; index < count; index++) {
       const at = (((read + index) >>> 0) % this.#capacity) * ENTRY_DOUBLES
       const doubles = this.#doubles

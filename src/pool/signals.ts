@@ -10,6 +10,8 @@
  * from the output to the filter threads, from there to the pool, and from the pool to Kafka.
  */
 
+import assert from 'node:assert/strict'
+
 const PHASE = 0
 const DOCUMENTS = 1
 const KIBIBYTES = 2
@@ -49,8 +51,10 @@ export class Signals {
     return Atomics.load(this.#words, PHASE)
   }
 
+  /** Only ever onwards. */
   setPhase(phase: number): void {
-    Atomics.store(this.#words, PHASE, phase)
+    const before = Atomics.exchange(this.#words, PHASE, phase)
+    assert(before <= phase && phase <= PHASE_END, `phase ${before} to ${phase}`)
     this.wakeAll()
   }
 
@@ -65,6 +69,7 @@ export class Signals {
 
   /** The output was handed this much. */
   take(documents: number, bytes: number): void {
+    assert(documents >= 0 && bytes >= 0)
     Atomics.add(this.#words, DOCUMENTS, documents)
     Atomics.add(this.#words, KIBIBYTES, kibibytes(bytes))
   }
@@ -74,9 +79,15 @@ export class Signals {
    * in whole CREDIT_BYTES and the rest.
    */
   settle(documents: number, bytes: number): void {
-    Atomics.sub(this.#words, DOCUMENTS, documents)
-    Atomics.sub(this.#words, KIBIBYTES, kibibytes(bytes))
+    const heldDocuments = Atomics.sub(this.#words, DOCUMENTS, documents)
+    const heldKibibytes = Atomics.sub(this.#words, KIBIBYTES, kibibytes(bytes))
+    assert(heldDocuments >= documents && heldKibibytes >= kibibytes(bytes), 'what was taken')
     this.wakeAll()
+  }
+
+  /** Whether the output holds nothing. */
+  get isAllSettled(): boolean {
+    return Atomics.load(this.#words, DOCUMENTS) === 0 && Atomics.load(this.#words, KIBIBYTES) === 0
   }
 
   isFull(limits: CreditLimits): boolean {

@@ -128,8 +128,11 @@ export class Slots {
 
   counts(): SlotCounts {
     const counts = [0, 0, 0, 0]
-    for (let slotIndex = 0; slotIndex < this.slotCount; slotIndex++)
-      counts[this.state(slotIndex)]!++
+    for (let slotIndex = 0; slotIndex < this.slotCount; slotIndex++) {
+      const state = this.state(slotIndex)
+      assert(state < counts.length, `slot ${slotIndex} is in state ${state}`)
+      counts[state]!++
+    }
     const [free = 0, filling = 0, ready = 0, filtering = 0] = counts
     return { free, filling, ready, filtering }
   }

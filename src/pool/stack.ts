@@ -72,6 +72,7 @@ export class Stack {
       const head = Atomics.load(this.#head, 0)
       const top = Number(head & NUMBER_MASK)
       if (top === 0) return NOTHING
+      assert(top <= this.#size)
       const below = Atomics.load(this.#words, NEXT_AT + top - 1)
       if (!this.#replaceHead(head, below)) continue
       Atomics.sub(this.#words, COUNT, 1)

@@ -15,7 +15,7 @@ import type { PartitionOffset } from '../bridge/bridge.ts'
 import { formatLogId } from '../core/log-id.ts'
 import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { FromIngress, Position, ToIngress, TopicIds } from '../kafka/ingress-messages.ts'
+import type { Of, ToIngress, TopicIds } from '../kafka/ingress-messages.ts'
 import type { Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
 import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-reports.ts'
@@ -77,33 +77,67 @@ export class Coordinator {
     })
   }
 
-  handleIngress(message: FromIngress): void {
-    const { revokeDrainMs } = this.#options
-    switch (message.kind) {
-      case 'assign':
-        this.#assign(message)
-        break
-      case 'revoke':
-        this.#drain(message.ingressIndex, message.positions, message.lost ? 0 : revokeDrainMs)
-        break
-      case 'restart':
-        this.#restart(message)
-        break
-      case 'skipped':
-        this.#skipped(message)
-        break
-      case 'unassigned':
-        this.#unassigned(message.assignmentIds)
-        break
-      case 'positions':
-      case 'finished':
-      case 'stopped':
-        this.assignments.note(message.positions)
-        break
-      default:
-        // What is said to people and not to the ledger: pipeline.ts.
-        break
+  assign(message: Of<'assign'>): void {
+    const partitions = message.partitions.map((one) => {
+      const remembered = this.#remembered.get(keyOf(one)) ?? 0
+      return { ...one, offset: Math.max(one.offset, remembered) }
+    })
+    for (const range of message.lost) bookLoss(this.#options, range)
+    this.#give(message.ingressIndex, partitions, message.topicIds)
+  }
+
+  /** Answers 'revoked' when what was read of these is settled, or its time is up. */
+  revoke({ ingressIndex, positions, lost }: Of<'revoke'>): void {
+    const drainMs = lost ? 0 : this.#options.revokeDrainMs
+    this.assignments.note(positions)
+    // What is held back for a fuller request goes out now; how that ends is seen by the ticks.
+    if (drainMs > 0) void this.#options.sink.flush(drainMs)
+    const assignmentIds = positions.map((one) => one.assignmentId)
+    this.#drains.begin(ingressIndex, assignmentIds, drainMs)
+  }
+
+  /**
+   * What the group has committed, and what is remembered, are offsets of the old log. Of the same
+   * log everything unsettled comes again, and what of it is still on its way is fenced.
+   */
+  restart(message: Of<'restart'>): void {
+    const { ledger, commits, toIngress } = this.#options
+    const { ingressIndex, position, topicIds, damage } = message
+    const { assignmentId, topic, partition } = position
+    // A log that was cut off has what lies below the cut: what of it is unsettled comes again.
+    const unsettled = ledger.isOpen(assignmentId) ? ledger.watermark(assignmentId) : Infinity
+    const [{ offset }] = message.partitions
+    const partitions = [{ topic, partition, offset: Math.min(offset, unsettled) }]
+    this.assignments.note([position])
+    if (damage === null) {
+      if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
+      this.assignments.close(assignmentId)
     }
+    this.#remembered.delete(keyOf({ topic, partition }))
+    this.#give(ingressIndex, partitions, topicIds)
+    if (commits) toIngress(ingressIndex, { kind: 'commit', commits: partitions })
+  }
+
+  /** Nothing more comes of these offsets: they are resolved, as what expired is. */
+  skipped(message: Of<'skipped'>): void {
+    const { assignmentId, from, to } = message
+    if (this.#options.ledger.cover(assignmentId, from, to, null) === 'fenced') return
+    bookUnreadable(this.#options, message)
+  }
+
+  unassigned({ assignmentIds }: Of<'unassigned'>): void {
+    const { ledger, toFilters } = this.#options
+    for (const id of assignmentIds) {
+      this.#remember(id)
+      // One that was superseded, by another thread that has its partition now, has ended before:
+      // what is queued is its successor's, and would stay unsettled for ever.
+      const isLast = ledger.isOpen(id)
+      // Closed first: what the output then forgets is fenced.
+      ledger.close(id)
+      this.assignments.close(id)
+      if (isLast) this.#dropQueued(id)
+    }
+    toFilters({ kind: 'forget', assignmentIds })
   }
 
   /** A run of which nothing matched. */
@@ -162,37 +196,6 @@ export class Coordinator {
     return states.every((state) => this.#isSettled(state)) && this.#former.isSettled()
   }
 
-  #assign(message: Extract<FromIngress, { kind: 'assign' }>): void {
-    const partitions = message.partitions.map((one) => {
-      const remembered = this.#remembered.get(keyOf(one)) ?? 0
-      return { ...one, offset: Math.max(one.offset, remembered) }
-    })
-    for (const range of message.lost) bookLoss(this.#options, range)
-    this.#give(message.ingressIndex, partitions, message.topicIds)
-  }
-
-  /**
-   * What the group has committed, and what is remembered, are offsets of the old log. Of the same
-   * log everything unsettled comes again, and what of it is still on its way is fenced.
-   */
-  #restart(message: Extract<FromIngress, { kind: 'restart' }>): void {
-    const { ledger, commits, toIngress } = this.#options
-    const { ingressIndex, position, topicIds, damage } = message
-    const { assignmentId, topic, partition } = position
-    // A log that was cut off has what lies below the cut: what of it is unsettled comes again.
-    const unsettled = ledger.isOpen(assignmentId) ? ledger.watermark(assignmentId) : Infinity
-    const [{ offset }] = message.partitions
-    const partitions = [{ topic, partition, offset: Math.min(offset, unsettled) }]
-    this.assignments.note([position])
-    if (damage === null) {
-      if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
-      this.assignments.close(assignmentId)
-    }
-    this.#remembered.delete(keyOf({ topic, partition }))
-    this.#give(ingressIndex, partitions, topicIds)
-    if (commits) toIngress(ingressIndex, { kind: 'commit', commits: partitions })
-  }
-
   /** New ids, from these offsets on. First the names: no slot can hold an id that was not told. */
   #give(ingressIndex: number, partitions: readonly PartitionOffset[], topicIds: TopicIds): void {
     const { ledger, toFilters, toIngress, idPrefixOf } = this.#options
@@ -217,37 +220,6 @@ export class Coordinator {
       kind: 'assigned',
       assignments: states.map((state) => ({ ...nameOf(state), offset: state.startOffset })),
     })
-  }
-
-  /** Answers 'revoked' when what was read of these is settled, or after drainMs. */
-  #drain(ingressIndex: number, positions: readonly Position[], drainMs: number): void {
-    this.assignments.note(positions)
-    // What is held back for a fuller request goes out now; how that ends is seen by the ticks.
-    if (drainMs > 0) void this.#options.sink.flush(drainMs)
-    const assignmentIds = positions.map((one) => one.assignmentId)
-    this.#drains.begin(ingressIndex, assignmentIds, drainMs)
-  }
-
-  /** Nothing more comes of these offsets: they are resolved, as what expired is. */
-  #skipped(message: Extract<FromIngress, { kind: 'skipped' }>): void {
-    const { assignmentId, from, to } = message
-    if (this.#options.ledger.cover(assignmentId, from, to, null) === 'fenced') return
-    bookUnreadable(this.#options, message)
-  }
-
-  #unassigned(assignmentIds: readonly number[]): void {
-    const { ledger, toFilters } = this.#options
-    for (const id of assignmentIds) {
-      this.#remember(id)
-      // One that was superseded, by another thread that has its partition now, has ended before:
-      // what is queued is its successor's, and would stay unsettled for ever.
-      const isLast = ledger.isOpen(id)
-      // Closed first: what the output then forgets is fenced.
-      ledger.close(id)
-      this.assignments.close(id)
-      if (isLast) this.#dropQueued(id)
-    }
-    toFilters({ kind: 'forget', assignmentIds })
   }
 
   #dropQueued(assignmentId: number): void {

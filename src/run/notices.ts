@@ -4,20 +4,13 @@
 import { ERRORS, LogpipeError, type ErrorCode } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { PartitionOffset } from '../bridge/bridge.ts'
+import { REFUSED_BY_REBALANCE } from '../kafka/commits.ts'
 import { atEndText } from '../kafka/group-check.ts'
-import type {
-  FromIngress,
-  Position,
-  StuckPartition,
-  WaitingPartition,
-} from '../kafka/ingress-messages.ts'
+import type { Of, Position, StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import type { KafkaSettings } from './settings.ts'
 
-type Trouble = Extract<FromIngress, { kind: 'trouble' | 'refused' }>
-
-/** What a group answers to a commit while it is being rebalanced. */
-const REFUSED_BY_REBALANCE = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION'])
+type Trouble = Of<'trouble' | 'refused'>
 
 /** Partitions named in one line; a large assignment is counted. */
 const PARTITIONS_SHOWN = 8
@@ -34,31 +27,22 @@ const ADVICE: Readonly<Record<string, string>> = {
   GROUP_AUTHORIZATION_FAILED: 'allow READ on the group, or name another with --group',
 }
 
-/** The error with which the pipeline must end, or null. */
-export function errorOf(
-  message: FromIngress,
-  kafka: Pick<KafkaSettings, 'groupId' | 'properties'>,
-): LogpipeError | null {
-  if (message.kind === 'failed') {
-    const code = message.code in ERRORS ? (message.code as ErrorCode) : 'BRIDGE_CALL'
-    return new LogpipeError(code, message.message)
-  }
-  if (message.kind === 'trouble' && message.fatal) {
-    return new LogpipeError('KAFKA_FATAL', fatalText(message, kafka))
-  }
-  return null
+/** A thread cannot go on, and the pipeline with it. */
+export function failureOf({ code, message }: Of<'failed'>): LogpipeError {
+  return new LogpipeError(code in ERRORS ? (code as ErrorCode) : 'BRIDGE_CALL', message)
 }
 
 /** A consumer with a fatal error reads nothing more, so whatever the reason, the process ends. */
-function fatalText(
+export function fatalErrorOf(
   { code, message, ingressIndex }: Trouble,
   { groupId, properties }: Pick<KafkaSettings, 'groupId' | 'properties'>,
-): string {
+): LogpipeError {
   const instanceId = propertyOf(properties[ingressIndex] ?? [], 'group.instance.id')
   const instance = instanceId === undefined ? '' : `, instance id ${instanceId}`
   const advice = ADVICE[code] ?? "start it again; if that does not help, ask the brokers' logs"
   const who = `group ${groupId}${instance}`
-  return `Kafka shut this consumer out: ${code}: ${message} (${who}): ${advice}`
+  const text = `Kafka shut this consumer out: ${code}: ${message} (${who}): ${advice}`
+  return new LogpipeError('KAFKA_FATAL', text)
 }
 
 /** How often one kind of trouble is told; in between it is counted. */
@@ -86,14 +70,18 @@ class AtEnd {
     this.#threadCount = threadCount
   }
 
+  first(): void {
+    this.#isOver = true
+  }
+
+  waiting({ ingressIndex, partitions }: Of<'waiting'>): void {
+    this.#waiting.set(ingressIndex, partitions.length)
+  }
+
   /** @returns the ends of what was given, when everything is at its end for the first time. */
-  look(message: FromIngress): readonly PartitionOffset[] | null {
-    if (message.kind === 'first') this.#isOver = true
-    if (message.kind === 'waiting') {
-      this.#waiting.set(message.ingressIndex, message.partitions.length)
-    }
-    if (message.kind !== 'positions' || this.#isOver) return null
-    this.#positions.set(message.ingressIndex, message.positions)
+  positions({ ingressIndex, positions }: Of<'positions'>): readonly PartitionOffset[] | null {
+    if (this.#isOver) return null
+    this.#positions.set(ingressIndex, positions)
     const hasAll = this.#positions.size === this.#threadCount
     if (!hasAll || [...this.#waiting.values()].some((count) => count > 0)) return null
     const all = [...this.#positions.values()].flat()
@@ -154,59 +142,61 @@ export class Notices {
     this.#nowMs = nowMs
   }
 
-  tell(message: FromIngress): void {
-    const log = this.#log
-    const ends = this.#atEnd?.look(message) ?? null
-    if (ends !== null) log.info(atEndText(this.#groupId, ends))
-    switch (message.kind) {
-      case 'opened':
-        this.#isReached = true
-        break
-      case 'awaitingBroker':
-        this.#warn('waiting', `${message.message}; retrying until it answers`, WAITING_EVERY_MS)
-        break
-      case 'closed':
-        if (!message.inTime) log.warn('a consumer did not leave its group in time')
-        break
-      case 'trouble':
-      case 'refused':
-        if (!message.fatal) this.#tellTrouble(message)
-        break
-      case 'commitFailed':
-        // A rebalance refuses commits for a moment; the next second's is accepted.
-        if (REFUSED_BY_REBALANCE.has(message.error))
-          log.debug('commit postponed until the rebalance ends')
-        else this.#warn(`commit ${message.error}`, `commit failed: ${message.error}; retrying`)
-        break
-      case 'stuck':
-        this.#tellStuck(message.partitions.filter(({ isDue }) => isDue))
-        break
-      case 'log':
-        log.debug(`librdkafka: ${message.facility}: ${message.message}`)
-        break
-      case 'waiting':
-        for (const one of message.partitions) this.#tellWaiting(one)
-        break
-      case 'assign':
-        for (const { topic } of message.partitions) this.#gone.delete(topic)
-        log.info(partitionsText('assigned', message.partitions))
-        break
-      case 'revoke':
-        log.info(partitionsText(message.lost ? 'lost' : 'revoked', message.positions))
-        break
-      case 'restart':
-        log.warn(restartText(message))
-        break
-      case 'paused':
-        log.warn('output too slow: pool exhausted, consumption paused until slots are free')
-        break
-      case 'resumed':
-        log.info('the output has caught up: consumption resumed')
-        break
-      default:
-        // The rest is between the threads.
-        break
-    }
+  opened(): void {
+    this.#isReached = true
+  }
+
+  first(): void {
+    this.#atEnd?.first()
+  }
+
+  positions(message: Of<'positions'>): void {
+    const ends = this.#atEnd?.positions(message) ?? null
+    if (ends !== null) this.#log.info(atEndText(this.#groupId, ends))
+  }
+
+  awaitingBroker({ message }: Of<'awaitingBroker'>): void {
+    this.#warn('waiting', `${message}; retrying until it answers`, WAITING_EVERY_MS)
+  }
+
+  waiting(message: Of<'waiting'>): void {
+    this.#atEnd?.waiting(message)
+    for (const one of message.partitions) this.#tellWaiting(one)
+  }
+
+  assign({ partitions }: Of<'assign'>): void {
+    for (const { topic } of partitions) this.#gone.delete(topic)
+    this.#log.info(partitionsText('assigned', partitions))
+  }
+
+  revoke({ lost, positions }: Of<'revoke'>): void {
+    this.#log.info(partitionsText(lost ? 'lost' : 'revoked', positions))
+  }
+
+  restart(message: Of<'restart'>): void {
+    this.#log.warn(restartText(message))
+  }
+
+  commitFailed({ error }: Of<'commitFailed'>): void {
+    // A rebalance refuses commits for a moment; the next second's is accepted.
+    if (REFUSED_BY_REBALANCE.has(error)) this.#log.debug('commit postponed until the rebalance ends')
+    else this.#warn(`commit ${error}`, `commit failed: ${error}; retrying`)
+  }
+
+  log({ facility, message }: Of<'log'>): void {
+    this.#log.debug(`librdkafka: ${facility}: ${message}`)
+  }
+
+  paused(): void {
+    this.#log.warn('output too slow: pool exhausted, consumption paused until slots are free')
+  }
+
+  resumed(): void {
+    this.#log.info('the output has caught up: consumption resumed')
+  }
+
+  closed({ inTime }: Of<'closed'>): void {
+    if (!inTime) this.#log.warn('a consumer did not leave its group in time')
   }
 
   #tellWaiting({ topic, partition, problem }: WaitingPartition): void {
@@ -216,7 +206,8 @@ export class Notices {
     this.#warn(`waiting ${name} ${problem}`, text)
   }
 
-  #tellTrouble(message: Trouble): void {
+  /** What is fatal ends the pipeline instead. */
+  trouble(message: Trouble): void {
     const { code, topic } = message
     if (topic !== null && TOPIC_IS_GONE.test(code)) {
       // librdkafka says it twice a second for each partition, until the group takes them back.
@@ -233,7 +224,8 @@ export class Notices {
   }
 
   /** Each once a minute (kafka/unreadable.ts). */
-  #tellStuck(due: readonly StuckPartition[]): void {
+  stuck({ partitions }: Of<'stuck'>): void {
+    const due = partitions.filter(({ isDue }) => isDue)
     for (const one of due.slice(0, PARTITIONS_SHOWN)) this.#log.warn(stuckText(one))
     const more = due.length - PARTITIONS_SHOWN
     if (more > 0) this.#log.warn(`${more} more partitions are stuck (kafka_stuck_partitions)`)
@@ -275,7 +267,7 @@ function partitionsText(
   return `${what} ${names.length} partitions: ${names.slice(0, PARTITIONS_SHOWN).join(', ')}${more}`
 }
 
-function restartText(message: Extract<FromIngress, { kind: 'restart' }>): string {
+function restartText(message: Of<'restart'>): string {
   const { position, partitions } = message
   const [{ offset }] = partitions
   const { topic, partition, offset: expected } = position

@@ -4,11 +4,12 @@
  *   start     bridge -> output -> pool -> filter threads -> ingress threads
  *   running   messages and run reports feed the coordinator; commits once a second
  *   stop      DRAIN: intake stops -> everything read is settled -> final commits, group left
- *             END: threads end -> output closed -> pool closed; everything came back, or it is said
+ *             END: threads end -> output closed -> all that was lent is back -> pool closed
  *
  * The stop has one deadline for all its phases. What is not settled by then stays uncommitted and
  * is read again by the next start; the result says so (exit 1). Nothing here exits the process.
  */
+import assert from 'node:assert/strict'
 import { isatty } from 'node:tty'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
@@ -16,7 +17,6 @@ import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { MatchedBatch } from '../filter/slot-filter.ts'
-import type { FromIngress } from '../kafka/ingress-messages.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
 import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
@@ -25,7 +25,8 @@ import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { type Screen, STDOUT_DESCRIPTOR } from '../sink/stdout-sink.ts'
 import { Coordinator } from './coordinator.ts'
 import { Matchers } from '../filter/matchers.ts'
-import { errorOf, Notices } from './notices.ts'
+import { dispatch, type Hearers } from './ingress-dispatch.ts'
+import { Notices } from './notices.ts'
 import type { OutputParts } from './elasticsearch-output.ts'
 import { openOutput } from './outputs.ts'
 import { type PipelineSettings, replayRecords } from './settings.ts'
@@ -55,8 +56,7 @@ export class Pipeline {
   readonly done: Promise<PipelineResult>
   readonly #settings: PipelineSettings
   readonly #log: Log
-  readonly #notices: Notices
-  readonly #topics: TopicWatch
+  readonly #hearers: Hearers
   readonly #bridge: Bridge
   readonly #output: OutputParts
   readonly #shared: SharedMemory
@@ -85,8 +85,6 @@ export class Pipeline {
     this.#ingress = new IngressStates(settings.kafka.properties.length, () => performance.now())
     this.#log = deps.log
     this.#troubles = new Troubles(systemClock, deps.log.redact)
-    this.#topics = new TopicWatch(settings.output, (notice) => deps.log.info(notice))
-    this.#notices = new Notices(deps.log, settings.kafka, () => performance.now())
     this.#bridge = bridge
     this.#output = output
     this.#books = parts.books
@@ -115,6 +113,15 @@ export class Pipeline {
       warn: (message) => this.#log.warn(message),
       onMatched: deps.onMatched,
     })
+    this.#hearers = {
+      coordinator: this.#coordinator,
+      notices: new Notices(deps.log, settings.kafka, () => performance.now()),
+      ingress: this.#ingress,
+      topics: new TopicWatch(settings.output, (notice) => deps.log.info(notice)),
+      times: this.#times,
+      kafka: settings.kafka,
+      fail: (error) => this.fail(error),
+    }
   }
 
   /** @throws LogpipeError when the add-on or the output cannot be opened; nothing is open then. */
@@ -201,19 +208,8 @@ export class Pipeline {
   #onMessage(message: FromThread): void {
     if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
     else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
-    else {
-      this.#onIngress(message) // First: no record of a topic that is refused is read.
-      this.#coordinator.handleIngress(message)
-    }
+    else dispatch(message, this.#hearers)
     this.#changed()
-  }
-
-  #onIngress(message: FromIngress): void {
-    this.#notices.tell(message)
-    const error = errorOf(message, this.#settings.kafka) ?? this.#topics.look(message)
-    if (error !== null) this.fail(error)
-    if (message.kind === 'first') this.#times.noteFirst(message)
-    this.#ingress.note(message)
   }
 
   #tick(): void {
@@ -267,6 +263,8 @@ export class Pipeline {
     this.#tick()
     await this.#output.sink.close(Math.max(timeoutMs, 1))
     await this.#output.close()
+    const result = this.#result()
+    if (late.length === 0 && result.error === null) this.#assertAllCameBack(result)
     // A thread that had to be terminated may still be inside the add-on: its memory stays.
     if (late.length === 0) {
       this.#bridge.poolClose(this.#pool)
@@ -274,7 +272,23 @@ export class Pipeline {
     } else {
       this.#log.warn(`these threads did not end in time: ${late.join(', ')}`)
     }
-    this.#finish(this.#result())
+    this.#finish(result)
+  }
+
+  /**
+   * What the threads and the output had is back: all of it, unless something was left to the next
+   * start.
+   */
+  #assertAllCameBack({ pendingRecords }: PipelineResult): void {
+    const { slots, signals, runReports } = this.#shared
+    const counts = slots.counts()
+    assert.equal(counts.filtering, 0, 'no thread has a slot')
+    const unread = runReports.map((reports) => reports.drain(() => undefined))
+    assert(Math.max(...unread) === 0, 'run reports are read')
+    if (pendingRecords > 0) return
+    assert.deepEqual([counts.free, slots.freeCount], [slots.slotCount, slots.slotCount], 'slots')
+    assert.equal(this.#bridge.poolBytes(this.#pool), 0, 'record batches')
+    assert(signals.isAllSettled, 'credit')
   }
 
   #toFilters(message: ToFilter): void {

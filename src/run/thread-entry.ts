@@ -20,7 +20,7 @@ import {
   type GroupQuestion,
   type GroupReaders,
 } from '../kafka/group-check.ts'
-import type { FromIngress, ToIngress } from '../kafka/ingress-messages.ts'
+import type { FromIngress, IngressMessage, ToIngress } from '../kafka/ingress-messages.ts'
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
 import { Subscription } from '../kafka/subscription.ts'
@@ -45,6 +45,11 @@ const slots = new Slots(data.slots)
 const signals = new Signals(data.signals)
 const counters = new Counters(data.counters).row(data.row)
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
+
+/** Of an ingress thread. */
+const send = (message: IngressMessage) => {
+  data.port.postMessage({ ...message, ingressIndex: data.index } satisfies FromIngress)
+}
 
 const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | ToFilter | undefined
 
@@ -111,29 +116,27 @@ function awaitOthers(): void {
 function runIngress(): void {
   const { settings, index } = data
   const { kafka, pool, replay } = settings
-  const send = (message: FromIngress) => data.port.postMessage(message)
-  const consumer = openConsumer(send)
+  const consumer = openConsumer()
   if (consumer === null) return
   const goesOn = ({ message }: Problem) => {
     if (!settings.waits) return false
-    send({ kind: 'awaitingBroker', ingressIndex: index, message })
+    send({ kind: 'awaitingBroker', message })
     return signals.phase === PHASE_RUN
   }
   const { problem, events, logs, topics }: Preflight =
     index === 0 ? awaitTopics(consumer, kafka, { goesOn }) : NOTHING_ASKED
-  for (const line of logs) send({ ...line, kind: 'log', ingressIndex: index })
+  for (const line of logs) send({ ...line, kind: 'log' })
   // Whoever is stopped while it waits has done nothing wrong.
   const isFailed = problem !== null && !(settings.waits && signals.phase !== PHASE_RUN)
-  if (isFailed) send({ kind: 'failed', ingressIndex: index, ...problem })
-  else if (index === 0 && problem === null) send({ kind: 'opened', ingressIndex: index, topics })
+  if (isFailed) send({ kind: 'failed', ...problem })
+  else if (index === 0 && problem === null) send({ kind: 'opened', topics })
   const isGroup = kafka.membership === 'group'
-  const mayRead = problem === null && (!isGroup || mayJoin(consumer, send))
-  const subscription = mayRead && replay === null ? openSubscription(consumer, send) : null
+  const mayRead = problem === null && (!isGroup || mayJoin(consumer))
+  const subscription = mayRead && replay === null ? openSubscription(consumer) : null
   // The group is joined while the other threads start.
   if (isGroup) subscription?.look(performance.now())
   awaitOthers()
   new IngressThread({
-    ingressIndex: index,
     consumer,
     pool: data.pool,
     slots,
@@ -161,11 +164,11 @@ function runIngress(): void {
     subscription,
     asksGroup: kafka.membership !== 'alone',
     identity: kafka.identity,
-    onJoined: (ask) => lookAround(ask, send),
+    onJoined: lookAround,
   }).run(events)
 }
 
-function openSubscription(consumer: Consumer, send: (message: FromIngress) => void): Subscription {
+function openSubscription(consumer: Consumer): Subscription {
   const { settings, index } = data
   const { topics, membership, properties } = settings.kafka
   return new Subscription({
@@ -190,7 +193,7 @@ function groupQuestion(): GroupQuestion {
  * False: another pipeline reads with the group; main was told. Each thread asks, since each is a
  * member of its own that would take partitions.
  */
-function mayJoin(consumer: Consumer, send: (message: FromIngress) => void): boolean {
+function mayJoin(consumer: Consumer): boolean {
   let readers: GroupReaders | undefined
   awaitAnswers(consumer, (queries) => {
     askReaders(queries, groupQuestion(), (answer) => (readers = answer))
@@ -202,40 +205,39 @@ function mayJoin(consumer: Consumer, send: (message: FromIngress) => void): bool
     if (data.index === 0) send(noteOf('GROUP', conflict))
     return true
   }
-  send({ kind: 'failed', ingressIndex: data.index, ...conflictProblem(conflict) })
+  send({ kind: 'failed', ...conflictProblem(conflict) })
   return false
 }
 
 /** Two that start at the same moment find the group empty, and meet in it. */
-function lookAround(ask: AskReaders, send: (message: FromIngress) => void): void {
+function lookAround(ask: AskReaders): void {
   if (data.index !== 0 || data.settings.kafka.takesOver) return
   ask(groupQuestion(), ({ conflict, givesWay }) => {
     if (conflict === null) return
-    if (givesWay) send({ kind: 'failed', ingressIndex: data.index, ...conflictProblem(conflict) })
+    if (givesWay) send({ kind: 'failed', ...conflictProblem(conflict) })
     else send(noteOf('GROUP', conflict))
   })
 }
 
 /** Something to be told that no broker said. */
-function noteOf(code: string, message: string): FromIngress {
+function noteOf(code: string, message: string): IngressMessage {
   const nowhere = { topic: null, partition: -1, offset: OFFSET_NONE } as const
-  return { kind: 'trouble', ingressIndex: data.index, code, message, fatal: false, ...nowhere }
+  return { kind: 'trouble', code, message, fatal: false, ...nowhere }
 }
 
 /** Null when properties or token are refused: main was told, and that the thread is done. */
-function openConsumer(send: (message: FromIngress) => void): Consumer | null {
-  const ingressIndex = data.index
+function openConsumer(): Consumer | null {
   const { properties: all, tokenFile } = data.settings.kafka
-  const properties = all[ingressIndex]
+  const properties = all[data.index]
   assert(properties !== undefined)
   const warn = (message: string) => send(noteOf('TOKEN', message))
   try {
     return new Consumer(bridge, { properties, tokenFile, warn })
   } catch (thrown) {
     if (!(thrown instanceof LogpipeError)) throw thrown
-    send({ kind: 'failed', ingressIndex, code: thrown.code, message: thrown.message })
-    send({ kind: 'stopped', ingressIndex, positions: [] })
-    send({ kind: 'closed', ingressIndex, inTime: true })
+    send({ kind: 'failed', code: thrown.code, message: thrown.message })
+    send({ kind: 'stopped', positions: [] })
+    send({ kind: 'closed', inTime: true })
     return null
   }
 }

@@ -12,6 +12,7 @@ import { formatBytes } from '../core/units.ts'
 import type { FromFilter, ToFilter } from '../filter/filter-messages.ts'
 import type {
   FromIngress,
+  Of,
   StuckPartition,
   ToIngress,
   WaitingPartition,
@@ -211,33 +212,46 @@ export class IngressStates {
     this.#nowMs = nowMs
   }
 
-  note(message: FromIngress): void {
-    const { kind, ingressIndex } = message
-    this.#noteGroup(message)
-    if (kind === 'reachable') {
-      if (message.isReachable) this.#unreachable.delete(ingressIndex)
-      else this.#unreachable.add(ingressIndex)
-    } else if (kind === 'awaitingBroker') this.#unreachable.add(ingressIndex)
-    else if (kind === 'opened') this.#unreachable.delete(ingressIndex)
-    else if (kind === 'waiting') this.#waiting.set(ingressIndex, message.partitions)
-    else if (kind === 'stuck') this.#stuck.set(ingressIndex, message.partitions)
-    else if (kind === 'finished') this.#finished.add(ingressIndex)
-    else if (kind === 'stopped') this.#stopped.add(ingressIndex)
-    else if (kind === 'closed') this.#closed.add(ingressIndex)
+  reachable(ingressIndex: number, isReachable: boolean): void {
+    if (isReachable) this.#unreachable.delete(ingressIndex)
+    else this.#unreachable.add(ingressIndex)
   }
 
-  #noteGroup(message: FromIngress): void {
-    const { kind, ingressIndex } = message
-    if (kind === 'assign' || kind === 'standby' || kind === 'waiting') {
-      this.#hasJoined = true
-      this.#groupFaults.delete(ingressIndex)
-    } else if (kind === 'refused') {
-      const text = `the group refuses this process: ${message.code}: ${message.message}`
-      this.#groupFaults.set(ingressIndex, { text, untilMs: this.#nowMs() + REFUSAL_MS })
-    } else if (kind === 'revoke' && message.lost) {
-      const text = 'the group gave the partitions of this process away; it is joining again'
-      this.#groupFaults.set(ingressIndex, { text, untilMs: Infinity })
-    }
+  /** The group has given it partitions, or said that there are none for it. */
+  joined(ingressIndex: number): void {
+    this.#hasJoined = true
+    this.#groupFaults.delete(ingressIndex)
+  }
+
+  refused({ ingressIndex, code, message }: Of<'refused'>): void {
+    const text = `the group refuses this process: ${code}: ${message}`
+    this.#groupFaults.set(ingressIndex, { text, untilMs: this.#nowMs() + REFUSAL_MS })
+  }
+
+  lost(ingressIndex: number): void {
+    const text = 'the group gave the partitions of this process away; it is joining again'
+    this.#groupFaults.set(ingressIndex, { text, untilMs: Infinity })
+  }
+
+  waiting({ ingressIndex, partitions }: Of<'waiting'>): void {
+    this.joined(ingressIndex)
+    this.#waiting.set(ingressIndex, partitions)
+  }
+
+  stuck({ ingressIndex, partitions }: Of<'stuck'>): void {
+    this.#stuck.set(ingressIndex, partitions)
+  }
+
+  finished(ingressIndex: number): void {
+    this.#finished.add(ingressIndex)
+  }
+
+  stopped(ingressIndex: number): void {
+    this.#stopped.add(ingressIndex)
+  }
+
+  closed(ingressIndex: number): void {
+    this.#closed.add(ingressIndex)
   }
 
   /** Nobody waits for an answer of the dead. */

@@ -6,7 +6,7 @@
  * what is replayed of them) has one and the same `_id`.
  */
 import { LogpipeError } from '../core/errors.ts'
-import type { FromIngress } from '../kafka/ingress-messages.ts'
+import type { Of } from '../kafka/ingress-messages.ts'
 import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { OutputSettings } from './settings.ts'
 
@@ -51,14 +51,16 @@ export class TopicWatch {
   }
 
   /** @returns the error with which the pipeline must end, or null. */
-  look(message: FromIngress): LogpipeError | null {
-    if (message.kind === 'opened') return this.#add(message.topics)
-    if (message.kind !== 'assign') return null
-    this.#lookAtIds(message.topicIds)
-    return this.#add(message.partitions.map(({ topic }) => topic))
+  assign({
+    topicIds,
+    partitions,
+  }: Pick<Of<'assign'>, 'topicIds' | 'partitions'>): LogpipeError | null {
+    this.#lookAtIds(topicIds)
+    return this.opened({ topics: partitions.map(({ topic }) => topic) })
   }
 
-  #add(topics: readonly string[]): LogpipeError | null {
+  /** As assign, of topics that are there. */
+  opened({ topics }: Pick<Of<'opened'>, 'topics'>): LogpipeError | null {
     const knownCount = this.#topics.size
     for (const topic of topics) this.#topics.add(topic)
     if (this.#topics.size === knownCount || this.#output.kind !== 'elasticsearch') return null

@@ -16,7 +16,7 @@ import {
   type PartitionOffset,
 } from '../../src/bridge/bridge.ts'
 import { NO_PAST } from '../../src/kafka/commit-note.ts'
-import type { FromIngress, ToIngress } from '../../src/kafka/ingress-messages.ts'
+import type { IngressMessage, ToIngress } from '../../src/kafka/ingress-messages.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 import { Membership } from '../../src/kafka/membership.ts'
 import type { Subscription } from '../../src/kafka/subscription.ts'
@@ -38,7 +38,7 @@ export class FakeBrokers {
   nowMs = 0
   wallMs = 1_700_000_000_000
   readonly log: string[] = []
-  readonly sent: FromIngress[] = []
+  readonly sent: IngressMessage[] = []
   readonly topicIds = new Map<string, string>()
   readonly partitions = new Map<string, FakePartition>()
   readonly committed = new Map<string, { offset: number; metadata: string | null }>()
@@ -76,7 +76,6 @@ export class FakeBrokers {
       },
     }
     const options: Partial<IngressOptions> = {
-      ingressIndex: 0,
       consumer: consumerOn(this.#bridge()),
       start,
       commits,
@@ -104,7 +103,7 @@ export class FakeBrokers {
     return this.log.splice(0)
   }
 
-  #take(message: FromIngress): void {
+  #take(message: IngressMessage): void {
     this.sent.push(message)
     if (message.kind !== 'assign' && message.kind !== 'restart') {
       if (message.kind === 'revoke') this.#toIngress.push({ kind: 'revoked', commits: [] })

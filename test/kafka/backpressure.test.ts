@@ -17,7 +17,6 @@ test('the change is told once each way, and brokers are asked only while in doub
   })
   const reachability = new Reachability({
     consumer,
-    ingressIndex: 0,
     send: (message) => {
       assert(message.kind === 'reachable')
       told.push(message.isReachable)

@@ -26,7 +26,7 @@ function commitsOf(held: Map<number, Held>) {
   })
   const identity = { fingerprint: '0123456789ab', label: 'test' }
   const said = { send: () => undefined, nowMs: () => 0 }
-  const options = { consumer, commits: true, identity, ingressIndex: 0, ...said }
+  const options = { consumer, commits: true, identity, ...said }
   return { sent, notes, past, commits: new Commits(options as unknown as IngressOptions, held) }
 }
 

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { heldFrom, noteAskedEnd, type Held } from '../../src/kafka/partition-state.ts'
-import type { FromIngress, StuckPartition } from '../../src/kafka/ingress-messages.ts'
+import type { IngressMessage, StuckPartition } from '../../src/kafka/ingress-messages.ts'
 import { Search, UnreadablePartitions } from '../../src/kafka/unreadable.ts'
 import { consumerOn } from '../helpers/consumer-on.ts'
 
@@ -22,7 +22,7 @@ interface Batch {
 /** A partition, its reader, and a clock. */
 class Bench {
   nowMs = 0
-  readonly sent: FromIngress[] = []
+  readonly sent: IngressMessage[] = []
   readonly held: Held
   /** What a fetch gives is refused whole: no rights, say. The offset is the one asked for. */
   isRefused = false
@@ -58,7 +58,6 @@ class Bench {
     this.#watch = new UnreadablePartitions(
       {
         consumer,
-        ingressIndex: 0,
         skipUnreadable,
         nowMs: () => this.nowMs,
         send: (message) => this.sent.push(message),

@@ -15,3 +15,20 @@ test('the start of a partition is committed as soon as its group is together', (
   brokers.turn(member)
   assert.deepEqual(brokers.did(), ['hold app/0', 'commit app/0 0', 'begin app/0 at 0 epoch 7'])
 })
+
+test('a start that waits for a rebalance was a fault within its first second', () => {
+  // Every second start of a group warned that partitions were not read, and /ready said so.
+  const brokers = new FakeBrokers().add('app', {})
+  const member = brokers.member()
+  const problems = () =>
+    brokers.sent.flatMap((message) =>
+      message.kind === 'waiting' ? message.partitions.flatMap(({ problem }) => problem ?? []) : [],
+    )
+  brokers.isRebalancing = true
+  member.assign([{ topic: 'app', partition: 0, offset: -1001 }], () => undefined)
+  for (let second = 0; second < 5; second++) brokers.turn(member)
+  assert.deepEqual(problems(), [])
+  // One that does not end is a fault.
+  for (let second = 0; second < 10; second++) brokers.turn(member)
+  assert.match(problems().join(), /^commit of its start: REBALANCE_IN_PROGRESS/)
+})

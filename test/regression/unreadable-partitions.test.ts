@@ -57,9 +57,9 @@ test('there was no way past a batch that cannot be read', () => {
   })
   const place = { topic: 'app', partition: 0 }
   const partitions = [{ ...place, offset: 20 }]
-  coordinator.handleIngress({ kind: 'assign', ingressIndex: 0, partitions, lost: [], topicIds: {} })
+  coordinator.assign({ kind: 'assign', ingressIndex: 0, partitions, lost: [], topicIds: {} })
   const skipped = { ...place, kind: 'skipped', ingressIndex: 0, assignmentId: 0 } as const
-  coordinator.handleIngress({ ...skipped, from: 20, to: 30, reason: 'failed CRC32C check' })
+  coordinator.skipped({ ...skipped, from: 20, to: 30, reason: 'failed CRC32C check' })
   assert.equal(ledger.watermark(0), 30)
   assert.deepEqual(books.of('app', 0).lost('unreadable'), {
     count: 10,
@@ -68,7 +68,7 @@ test('there was no way past a batch that cannot be read', () => {
   assert.equal(books.state(() => 0).exitStatus, 3)
   assert.match(warnings[0] ?? '', /^app \[0\]: skipped offsets 20 to 29, .*failed CRC32C check$/)
   // Its partition has been given away: whoever has it now meets the batch, and counts it.
-  coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
-  coordinator.handleIngress({ ...skipped, from: 30, to: 40, reason: 'failed CRC32C check' })
+  coordinator.unassigned({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
+  coordinator.skipped({ ...skipped, from: 30, to: 40, reason: 'failed CRC32C check' })
   assert.equal(books.of('app', 0).lost('unreadable').count, 10)
 })

@@ -27,7 +27,7 @@ test('a partition is forgotten by the output when its own assignment ends, not l
     warn: () => undefined,
   })
   const assign = (ingressIndex: number) =>
-    coordinator.handleIngress({
+    coordinator.assign({
       kind: 'assign',
       ingressIndex,
       partitions: [{ topic: 'logs', partition: 3, offset: 0 }],
@@ -39,9 +39,9 @@ test('a partition is forgotten by the output when its own assignment ends, not l
   // Another thread is given the partition before the first has noticed that it lost it.
   assign(1)
   assert.deepEqual(dropped, ['logs/3'])
-  coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
+  coordinator.unassigned({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
   assert.deepEqual(dropped, ['logs/3'], 'what is queued now is of the new assignment')
-  coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 1, assignmentIds: [1] })
+  coordinator.unassigned({ kind: 'unassigned', ingressIndex: 1, assignmentIds: [1] })
   assert.deepEqual(dropped, ['logs/3', 'logs/3'])
 })
 
@@ -88,7 +88,7 @@ function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0, damage
     },
     warn: () => undefined,
   })
-  coordinator.handleIngress({
+  coordinator.assign({
     kind: 'assign',
     ingressIndex: 0,
     partitions: [{ topic: 'logs', partition: 3, offset: 0 }],
@@ -111,7 +111,7 @@ function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0, damage
     ],
   })
   if (isRewound) {
-    coordinator.handleIngress({
+    coordinator.restart({
       kind: 'restart',
       ingressIndex: 0,
       position: { assignmentId: 0, topic: 'logs', partition: 3, offset: 4, endOffset: 4 },
@@ -119,7 +119,7 @@ function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0, damage
       topicIds: {},
       damage,
     })
-  } else coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
+  } else coordinator.unassigned({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [0] })
   /** Two more records of the first assignment, of which none matched. */
   const late = () =>
     coordinator.handleRun({ ...RUN, ...cover, coverFrom: 2, coverTo: 4, assignmentId: 0 })
@@ -174,7 +174,7 @@ test('a partition that takes the room of others is paused until it does no longe
     toFilters: () => undefined,
     warn: () => undefined,
   })
-  coordinator.handleIngress({
+  coordinator.assign({
     kind: 'assign',
     ingressIndex: 0,
     partitions: [2, 3].map((partition) => ({ topic: 'logs', partition, offset: 0 })),
@@ -230,7 +230,7 @@ test('what was read of a log that is gone is sent, also when its partition is gi
     dropPartition: () => assert.fail('it was forgotten'),
     isRewound: true,
   })
-  coordinator.handleIngress({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [1] })
+  coordinator.unassigned({ kind: 'unassigned', ingressIndex: 0, assignmentIds: [1] })
   assert.deepEqual(forgotten, [1])
   late()
   batches[0]?.settle(0, 2, 'indexed')

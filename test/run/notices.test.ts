@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Log } from '../../src/core/log.ts'
-import type { FromIngress } from '../../src/kafka/ingress-messages.ts'
-import { errorOf, Notices, RedatedNotice } from '../../src/run/notices.ts'
+import type { Of } from '../../src/kafka/ingress-messages.ts'
+import { fatalErrorOf, Notices, RedatedNotice } from '../../src/run/notices.ts'
 import type { KafkaSettings } from '../../src/run/settings.ts'
 
 const TROUBLE = {
@@ -15,7 +15,7 @@ const TROUBLE = {
   topic: null,
   partition: -1,
   offset: -1001,
-} as const satisfies FromIngress
+} as const satisfies Of<'trouble'>
 
 function newLog(written: string[]): Log {
   return new Log({
@@ -45,20 +45,20 @@ function newNotices(membership: KafkaSettings['membership'] = 'group', threadCou
 
 test('before a broker has answered, trouble is left to the one line of the start', () => {
   const { notices, written } = newNotices()
-  notices.tell(TROUBLE)
+  notices.trouble(TROUBLE)
   assert.deepEqual(written, [])
-  notices.tell({ kind: 'opened', ingressIndex: 0, topics: [] })
-  notices.tell(TROUBLE)
+  notices.opened()
+  notices.trouble(TROUBLE)
   assert.equal(written.length, 1)
 })
 
 test('the same trouble is told once in ten seconds, with how often it was not told', () => {
   const { notices, written, clock } = newNotices()
-  notices.tell({ kind: 'opened', ingressIndex: 0, topics: [] })
-  for (let count = 0; count < 5; count++) notices.tell(TROUBLE)
-  notices.tell({ ...TROUBLE, code: '_TRANSPORT' })
+  notices.opened()
+  for (let count = 0; count < 5; count++) notices.trouble(TROUBLE)
+  notices.trouble({ ...TROUBLE, code: '_TRANSPORT' })
   clock.nowMs = 10_000
-  notices.tell(TROUBLE)
+  notices.trouble(TROUBLE)
   assert.equal(written.length, 3)
   assert.match(written[2] ?? '', /\(and 4 more since the last such line\)/)
 })
@@ -66,7 +66,7 @@ test('the same trouble is told once in ten seconds, with how often it was not to
 test('that a broker is waited for is told once a minute', () => {
   const { notices, written, clock } = newNotices()
   for (let round = 0; round < 7; round++) {
-    notices.tell({
+    notices.awaitingBroker({
       kind: 'awaitingBroker',
       ingressIndex: 0,
       message: 'no broker answered at b:9092',
@@ -77,21 +77,17 @@ test('that a broker is waited for is told once a minute', () => {
   assert.match(written[0] ?? '', /no broker answered at b:9092; retrying until it answers/)
 })
 
-test('what is fatal ends the pipeline rather than being told, and names the instance', () => {
-  const { notices, written } = newNotices()
+test('what is fatal names the instance, and what to do', () => {
   const instance = (id: string) => [['group.instance.id', id]] as const
   const kafka = { groupId: 'g', properties: [instance('node-7-0'), instance('node-7-1')] }
   const fatal = { ...TROUBLE, ingressIndex: 1, code: 'FENCED_INSTANCE_ID', fatal: true }
-  notices.tell(fatal)
-  assert.deepEqual(written, [])
-  assert.equal(errorOf(fatal, kafka)?.code, 'KAFKA_FATAL')
+  assert.equal(fatalErrorOf(fatal, kafka).code, 'KAFKA_FATAL')
   assert.match(
-    errorOf(fatal, kafka)?.message ?? '',
+    fatalErrorOf(fatal, kafka).message,
     /FENCED_INSTANCE_ID: .*group g, instance id node-7-1\): another process .*--group-instance-id/,
   )
-  const other = errorOf({ ...fatal, code: 'UNKNOWN' }, { groupId: 'g', properties: [] })
-  assert.match(other?.message ?? '', /UNKNOWN: .* \(group g\): start it again/)
-  assert.equal(errorOf(TROUBLE, kafka), null)
+  const other = fatalErrorOf({ ...fatal, code: 'UNKNOWN' }, { groupId: 'g', properties: [] })
+  assert.match(other.message, /UNKNOWN: .* \(group g\): start it again/)
 })
 
 test('a partition that is not read is named with the reason, and not while it is asked for', () => {
@@ -101,7 +97,7 @@ test('a partition that is not read is named with the reason, and not while it is
     partition,
     problem,
   }))
-  notices.tell({ kind: 'waiting', ingressIndex: 0, partitions })
+  notices.waiting({ kind: 'waiting', ingressIndex: 0, partitions })
   assert.equal(written.length, 1)
   assert.match(
     written[0] ?? '',
@@ -111,21 +107,21 @@ test('a partition that is not read is named with the reason, and not while it is
 
 test('a topic that was deleted is told once, until it is assigned again', () => {
   const { notices, written, clock } = newNotices()
-  notices.tell({ kind: 'opened', ingressIndex: 0, topics: [] })
+  notices.opened()
   const gone = { ...TROUBLE, code: 'UNKNOWN_TOPIC_OR_PART', topic: 'app' }
   for (let partition = 0; partition < 20; partition++) {
-    notices.tell({ ...gone, partition })
+    notices.trouble({ ...gone, partition })
     clock.nowMs += 60_000
   }
   assert.equal(written.length, 1)
   const partitions = [{ topic: 'app', partition: 0, offset: 0 }]
-  notices.tell({ kind: 'assign', ingressIndex: 0, partitions, lost: [], topicIds: {} })
-  notices.tell({ ...gone, partition: 0 })
+  notices.assign({ kind: 'assign', ingressIndex: 0, partitions, lost: [], topicIds: {} })
+  notices.trouble({ ...gone, partition: 0 })
   assert.equal(written.length, 3)
 })
 
 /** Positions of a thread: topic, offset and end of each. */
-function positions(ingressIndex: number, ...list: [string, number, number][]): FromIngress {
+function positions(ingressIndex: number, ...list: [string, number, number][]): Of<'positions'> {
   const all = list.map(([topic, offset, endOffset], partition) => ({
     assignmentId: partition,
     topic,
@@ -138,34 +134,34 @@ function positions(ingressIndex: number, ...list: [string, number, number][]): F
 
 test('a group that has read everything before is told so, once', () => {
   const { notices, written } = newNotices()
-  notices.tell(positions(0, ['t', 5, -1]))
-  notices.tell(positions(1))
-  notices.tell(positions(1, ['u', 0, 1]))
-  notices.tell(positions(0, ['t', 5, 5]))
+  notices.positions(positions(0, ['t', 5, -1]))
+  notices.positions(positions(1))
+  notices.positions(positions(1, ['u', 0, 1]))
+  notices.positions(positions(0, ['t', 5, 5]))
   assert.deepEqual(written, [])
-  notices.tell(positions(1, ['u', 1, 1]))
-  notices.tell(positions(1, ['u', 1, 1]))
+  notices.positions(positions(1, ['u', 1, 1]))
+  notices.positions(positions(1, ['u', 1, 1]))
   assert.equal(written.length, 1)
   assert.match(written[0] ?? '', /nothing to read: group g is at the end of t, u; another group/)
 })
 
 test('the end is nothing to speak of while a partition waits, or a thread has said nothing', () => {
   const { notices, written } = newNotices()
-  notices.tell(positions(0, ['t', 5, 5]))
+  notices.positions(positions(0, ['t', 5, 5]))
   assert.deepEqual(written, [])
   const waiting = { topic: 't', partition: 1, problem: null }
-  notices.tell({ kind: 'waiting', ingressIndex: 1, partitions: [waiting] })
-  notices.tell(positions(1))
+  notices.waiting({ kind: 'waiting', ingressIndex: 1, partitions: [waiting] })
+  notices.positions(positions(1))
   assert.deepEqual(written, [])
-  notices.tell({ kind: 'waiting', ingressIndex: 1, partitions: [] })
-  notices.tell(positions(1, ['t', 7, 7]))
+  notices.waiting({ kind: 'waiting', ingressIndex: 1, partitions: [] })
+  notices.positions(positions(1, ['t', 7, 7]))
   assert.match(written.join(), /nothing to read: group g is at the end of t;/)
 })
 
 test('after a record, the end is nothing to speak of', () => {
   const { notices, written } = newNotices()
-  notices.tell({ kind: 'first', ingressIndex: 0, atNs: 0n, cpuMicros: 0 })
-  notices.tell(positions(0, ['t', 5, 5]))
+  notices.first()
+  notices.positions(positions(0, ['t', 5, 5]))
   assert.deepEqual(written, [])
 })
 
@@ -176,7 +172,7 @@ test('an empty topic, and a start at the end, are no matter of the group', () =>
     ['static', 7, /^$/],
   ] as const) {
     const { notices, written } = newNotices(membership, 1)
-    notices.tell(positions(0, ['t', end, end]))
+    notices.positions(positions(0, ['t', end, end]))
     assert.match(written.join(''), text)
   }
 })

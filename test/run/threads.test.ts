@@ -15,35 +15,32 @@ const ERROR: Extract<ConsumerEvent, { kind: 'error' }> = {
   offset: -1001,
 }
 
-const said = (kind: 'finished' | 'stopped', ingressIndex: number) =>
-  ({ kind, ingressIndex, positions: [] }) as const
-
 test('all of them count, and the dead have stopped', () => {
   const states = new IngressStates(2, () => 0)
-  states.note(said('finished', 0))
-  states.note(said('finished', 0))
+  states.finished(0)
+  states.finished(0)
   assert.equal(states.haveFinished, false)
-  states.note(said('finished', 1))
+  states.finished(1)
   assert.equal(states.haveFinished, true)
-  states.note(said('stopped', 0))
+  states.stopped(0)
   states.noteDeath(1)
   assert.deepEqual([states.haveStopped, states.haveClosed], [true, false])
-  states.note({ kind: 'closed', ingressIndex: 0, inTime: true })
+  states.closed(0)
   assert.equal(states.haveClosed, true)
 })
 
 test('Kafka can be reached while no thread says otherwise', () => {
   const states = new IngressStates(2, () => 0)
   assert.equal(states.kafka().canReachKafka, true)
-  states.note({ kind: 'awaitingBroker', ingressIndex: 0, message: 'no broker answered' })
+  states.reachable(0, false)
   assert.equal(states.kafka().canReachKafka, false)
-  states.note({ kind: 'opened', ingressIndex: 0, topics: ['t'] })
+  states.reachable(0, true)
   assert.equal(states.kafka().canReachKafka, true)
-  states.note({ kind: 'reachable', ingressIndex: 0, isReachable: false })
-  states.note({ kind: 'reachable', ingressIndex: 1, isReachable: false })
-  states.note({ kind: 'reachable', ingressIndex: 0, isReachable: true })
+  states.reachable(0, false)
+  states.reachable(1, false)
+  states.reachable(0, true)
   assert.equal(states.kafka().canReachKafka, false)
-  states.note({ kind: 'reachable', ingressIndex: 1, isReachable: true })
+  states.reachable(1, true)
   assert.equal(states.kafka().canReachKafka, true)
 })
 
@@ -52,20 +49,19 @@ test('a thread whose partitions are lost, or that is refused, is no member until
   const states = new IngressStates(2, () => clock.nowMs)
   const fault = () => states.kafka().groupFault
   const refusal = {
-    ...errorMessage(1, { ...ERROR, code: 'GROUP_MAX_SIZE_REACHED', message: 'JoinGroup failed' }),
+    ...errorMessage({ ...ERROR, code: 'GROUP_MAX_SIZE_REACHED', message: 'JoinGroup failed' }),
   }
   assert.match(fault() ?? '', /not given .* yet/)
-  states.note({ kind: 'standby', ingressIndex: 1 })
+  states.joined(1)
   assert.equal(fault(), null)
-  states.note({ kind: 'revoke', ingressIndex: 0, positions: [], lost: false })
-  assert.equal(fault(), null, 'a rebalance is no fault')
-  states.note({ kind: 'revoke', ingressIndex: 0, positions: [], lost: true })
+  states.lost(0)
   assert.match(fault() ?? '', /gave the partitions of this process away/)
-  states.note({ kind: 'standby', ingressIndex: 1 })
+  states.joined(1)
   assert.notEqual(fault(), null, 'the assign of another thread mends nothing')
-  states.note({ kind: 'assign', ingressIndex: 0, partitions: [], lost: [], topicIds: {} })
+  states.joined(0)
   assert.equal(fault(), null)
-  states.note(refusal)
+  assert(refusal.kind === 'refused')
+  states.refused({ ...refusal, ingressIndex: 1 })
   assert.match(fault() ?? '', /refuses this process: GROUP_MAX_SIZE_REACHED: JoinGroup failed/)
   clock.nowMs = 59_999
   assert.notEqual(fault(), null)
@@ -74,7 +70,7 @@ test('a thread whose partitions are lost, or that is refused, is no member until
 })
 
 test('only a broker that names no topic speaks for the group', () => {
-  const kindOf = (error: Partial<typeof ERROR>) => errorMessage(0, { ...ERROR, ...error }).kind
+  const kindOf = (error: Partial<typeof ERROR>) => errorMessage({ ...ERROR, ...error }).kind
   assert.equal(kindOf({}), 'refused')
   assert.equal(kindOf({ code: '_ALL_BROKERS_DOWN' }), 'trouble')
   assert.equal(kindOf({ topic: 't' }), 'trouble')
@@ -89,10 +85,10 @@ test('partitions that wait are named once their brokers have not answered, of al
     problem,
   }))
   assert.ok(asked !== undefined && stuck !== undefined)
-  states.note({ kind: 'waiting', ingressIndex: 0, partitions: [asked, stuck] })
-  states.note({ kind: 'waiting', ingressIndex: 1, partitions: [asked] })
+  states.waiting({ kind: 'waiting', ingressIndex: 0, partitions: [asked, stuck] })
+  states.waiting({ kind: 'waiting', ingressIndex: 1, partitions: [asked] })
   const known = { groupFault: null, canReachKafka: true }
   assert.deepEqual(states.kafka(), { ...known, waiting: [stuck], stuck: [] })
-  states.note({ kind: 'waiting', ingressIndex: 0, partitions: [] })
+  states.waiting({ kind: 'waiting', ingressIndex: 0, partitions: [] })
   assert.deepEqual(states.kafka().waiting, [])
 })

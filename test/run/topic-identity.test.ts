@@ -22,34 +22,34 @@ const openedOf = (...topics: string[]) => ({ kind: 'opened', ingressIndex: 0, to
 
 test('topics that give one index are refused when the second of them comes', () => {
   const watch = new TopicWatch(outputOf('app-{topic}'), () => assert.fail())
-  assert.equal(watch.look(openedOf('Orders', 'payments')), null)
-  assert.equal(watch.look(assignOf('Orders')), null)
-  const error = watch.look(assignOf('orders'))
+  assert.equal(watch.opened(openedOf('Orders', 'payments')), null)
+  assert.equal(watch.assign(assignOf('Orders')), null)
+  const error = watch.assign(assignOf('orders'))
   assert.equal(error?.code, 'INDEX_NAME')
   assert.equal(error.exitStatus, 2)
   assert.match(
     error.message,
     /"app-\{topic\}": topics Orders and orders would both go to .* app-ord/,
   )
-  assert.equal(new TopicWatch(outputOf('all'), () => undefined).look(openedOf('A', 'a')), null)
+  assert.equal(new TopicWatch(outputOf('all'), () => undefined).opened(openedOf('A', 'a')), null)
   assert.match(
-    new TopicWatch(outputOf('{topic}'), () => undefined).look(openedOf('_x'))?.message ?? '',
+    new TopicWatch(outputOf('{topic}'), () => undefined).opened(openedOf('_x'))?.message ?? '',
     /topic _x gives the index _x: an index name may not start with/,
   )
-  assert.equal(new TopicWatch({ kind: 'none' }, () => undefined).look(openedOf('A', 'a')), null)
+  assert.equal(new TopicWatch({ kind: 'none' }, () => undefined).opened(openedOf('A', 'a')), null)
 })
 
 test('that a broker tells no ids is said once', () => {
   const told: string[] = []
   const watch = new TopicWatch(outputOf('all'), (notice) => told.push(notice))
-  assert.equal(watch.look(assignOf('a')), null)
+  assert.equal(watch.assign(assignOf('a')), null)
   assert.deepEqual(told, [])
-  watch.look(assignOf('b', null))
-  watch.look(assignOf('c', null))
+  watch.assign(assignOf('b', null))
+  watch.assign(assignOf('c', null))
   assert.equal(told.length, 1)
   assert.match(told[0] ?? '', /no id of topic b: .*--id-prefix TEXT/)
   const none = new TopicWatch(outputOf('all', 'none'), () => assert.fail())
-  none.look(assignOf('b', null))
+  none.assign(assignOf('b', null))
 })
 
 test('the prefix is the beginning of the id, nothing, or what was given', () => {

@@ -23,7 +23,7 @@ export interface ServerEvent {
   readonly data: string
 }
 
-export class ControlApi {
+export class ApiReader {
   /** As it is told: without a password. */
   readonly url: string
   readonly #base: string
