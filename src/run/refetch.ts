@@ -13,7 +13,8 @@ import { type Bridge, type BridgeId, FILL_EVENTS } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { parseLogId } from '../core/log-id.ts'
-import { type MatchedBatch, SlotFilter } from '../filter/slot-filter.ts'
+import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
+import { SlotFilter } from '../filter/slot-filter.ts'
 import { askMarks } from '../kafka/broker-queries.ts'
 import { besideGroup } from '../kafka/consumer-settings.ts'
 import { SignIn } from '../kafka/sign-in.ts'
@@ -109,7 +110,7 @@ export class Refetcher {
       span: null,
       nameOf: () => ({ ...this.#range, idPrefix: this.#idPrefix }),
       report: ({ recordCount }) => (this.#filteredCount += recordCount),
-      deliver: (batch) => this.#collect(batch),
+      deliver: (batch) => this.#collect(unpackMatches(batch)),
     })
   }
 
@@ -242,6 +243,7 @@ export class Refetcher {
         if (isOther) this.#otherFrom = Math.min(this.#otherFrom, run.coverFrom)
       }
       this.#filter.process(slotIndex, matcher, () => this.#slots.release(slotIndex))
+      this.#filter.flush()
     } else this.#slots.giveBack(slotIndex)
     if ((result & FILL_EVENTS) !== 0) {
       for (const event of bridge.consumerEvents(consumer)) {
