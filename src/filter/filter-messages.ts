@@ -1,6 +1,7 @@
 /** The conversation of main and a filtering thread (an ingress thread in direct mode, too). */
 import type { BridgeId } from '../bridge/bridge.ts'
-import type { AssignmentName, MatchedBatch } from './slot-filter.ts'
+import type { PackedBatch } from './matches.ts'
+import type { AssignmentName } from './slot-filter.ts'
 
 export type ToFilter =
   | {
@@ -12,6 +13,6 @@ export type ToFilter =
   | { readonly kind: 'matcher'; readonly matcher: BridgeId }
 
 export type FromFilter =
-  | { readonly kind: 'matched'; readonly batch: MatchedBatch }
+  | { readonly kind: 'matched'; readonly batch: PackedBatch }
   /** It scans with this one from now on. */
   | { readonly kind: 'matcherTaken'; readonly matcher: BridgeId }

@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import { type AssignmentName, type MatchedBatch, SlotFilter, type TimeSpan } from './slot-filter.ts'
+import type { PackedBatch } from './matches.ts'
+import { type AssignmentName, SlotFilter, type TimeSpan } from './slot-filter.ts'
 import type { CounterRow } from '../pool/counters.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { RUN_DROPPED_OVERFLOW, RunReports, type RunReport } from '../pool/run-reports.ts'
@@ -16,6 +17,9 @@ import type { FromFilter, ToFilter } from './filter-messages.ts'
 
 /** One wait for the output or for main; then everything is looked at again. */
 const WAIT_MS = 50
+
+/** How long documents are gathered while slot follows slot: half of what main lets reports wait. */
+const GATHER_MS = 10
 
 const NOTHING_TO_SERVE = () => undefined
 
@@ -48,7 +52,9 @@ export class FilterThread {
   #matcher: BridgeId
   /** Main's newest matcher, while a slot is filtered with the one before. */
   #nextMatcher: BridgeId | null = null
-  /** Set while a slot is filtered. */
+  /** Since when documents are gathered. */
+  #gatheringMs = 0
+  /** Set while a slot is filtered, or what was gathered is handed on. */
   #whileWaiting: (() => void) | null = null
 
   constructor(options: FilterThreadOptions) {
@@ -78,15 +84,40 @@ export class FilterThread {
   process(slotIndex: number, whileWaiting: (() => void) | null = null): void {
     const { slots, counters, encoder } = this.#options
     const release = () => slots.release(slotIndex)
-    this.#whileWaiting = whileWaiting ?? NOTHING_TO_SERVE
-    const { records, matched } = this.#filter.process(slotIndex, this.#matcher, release)
-    this.#whileWaiting = null
-    if (this.#nextMatcher !== null) this.#takeMatcher(this.#nextMatcher)
+    const hadGathered = this.#filter.hasGathered
+    const { records, matched } = this.#serving(whileWaiting, () =>
+      this.#filter.process(slotIndex, this.#matcher, release),
+    )
+    if (this.#filter.hasGathered) {
+      const nowMs = performance.now()
+      if (!hadGathered) this.#gatheringMs = nowMs
+      else if (nowMs - this.#gatheringMs >= GATHER_MS) this.flush(whileWaiting)
+    }
     counters.add('matched', matched)
     counters.add('filtered', records - matched)
     const redated = encoder.takeRedated?.() ?? 0
     if (redated > 0) counters.add('redated', redated)
     counters.set('lastNs', process.hrtime.bigint())
+  }
+
+  /** Whether documents wait for more to come. */
+  get hasGathered(): boolean {
+    return this.#filter.hasGathered
+  }
+
+  /** Hands on what was gathered: before the caller waits for anything. */
+  flush(whileWaiting: (() => void) | null = null): void {
+    if (this.hasGathered) this.#serving(whileWaiting, () => this.#filter.flush())
+  }
+
+  /** What waits in it for the output or for main calls back; it may come to here again. */
+  #serving<Result>(whileWaiting: (() => void) | null, work: () => Result): Result {
+    const outer = this.#whileWaiting
+    this.#whileWaiting = whileWaiting ?? NOTHING_TO_SERVE
+    const result = work()
+    this.#whileWaiting = outer
+    if (outer === null && this.#nextMatcher !== null) this.#takeMatcher(this.#nextMatcher)
+    return result
   }
 
   /** Reports the runs of a slot that the caller is about to discard. */
@@ -142,19 +173,14 @@ export class FilterThread {
     }
   }
 
-  #deliver(batch: MatchedBatch): void {
+  #deliver(batch: PackedBatch): void {
     const { signals, credit, send } = this.#options
     while (signals.isFull(credit)) {
       if (signals.phase === PHASE_END) return
       signals.waitForRoom(credit, WAIT_MS)
       this.#whileWaiting?.()
     }
-    signals.take(batch.ends.length, batch.body.byteLength)
-    const origins = batch.runs.flatMap(({ offsets, timestampsMs, timestampTypes }) => [
-      offsets.buffer,
-      timestampsMs.buffer,
-      timestampTypes.buffer,
-    ])
-    send({ kind: 'matched', batch }, [batch.body.buffer, batch.ends.buffer, ...origins])
+    signals.take(batch.documentCount, batch.body.byteLength)
+    send({ kind: 'matched', batch }, [batch.body.buffer, batch.about])
   }
 }

@@ -1,18 +1,26 @@
 /**
- * Filters one slot: scans it, builds the output of what matched, reports every run.
+ * Filters slots: scans each, builds the output of what matched, reports every run.
  *
  * Used by a filter thread (worker mode) and by an ingress thread (direct mode). The slot is in
  * state FILTERING and belongs to the caller from before `process` until after it.
  *
- * Where the matches of a slot have no room in its payload they come in several scans, each of which
- * is handed on before the next: what that costs of memory does not depend on how much matches.
+ * Where the matches of a slot have no room in its payload they come in several scans. What matched
+ * is gathered over scans and slots, and handed on when it is GATHERED_BYTES_MAX: what that costs of
+ * memory does not depend on how much matches. The caller flushes what is less.
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { formatLogId } from '../core/log-id.ts'
-import { BodyBuilder, type MatchedRecord, type RecordEncoder } from '../pool/record-encoder.ts'
+import type { MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'
 import { RUN_FILTERED, type RunReport } from '../pool/run-reports.ts'
 import type { RunEntry, SlotReader, TimestampType } from '../pool/slot-reader.ts'
+import { Matches, type PackedBatch } from './matches.ts'
+
+/**
+ * Of documents, before they are handed on: enough that a message for main costs little beside the
+ * scans that filled it.
+ */
+const GATHERED_BYTES_MAX = 256 * 1024
 
 /** Where the records of an assignment come from. */
 export interface AssignmentName {
@@ -29,33 +37,6 @@ export interface TimeSpan {
   readonly toMs: number
 }
 
-/** What a run's documents were made of: one entry for each, in the order of their offsets. */
-export interface MatchedOrigins {
-  readonly offsets: Float64Array<ArrayBuffer>
-  /** Milliseconds since 1970; -1: the record has none. */
-  readonly timestampsMs: Float64Array<ArrayBuffer>
-  /** Places in TIMESTAMP_TYPES. */
-  readonly timestampTypes: Uint8Array<ArrayBuffer>
-}
-
-/**
- * A run of which something matched: the range it covers, and the offsets that wait for the output.
- */
-export interface MatchedRun extends RunReport, MatchedOrigins {
-  /** The leader epoch that marks its records; -1: none (core/log-id.ts). */
-  readonly markEpoch: number
-}
-
-/**
- * What a slot gave, ready to be transferred. Documents lie in `body` in the order of the runs'
- * offsets.
- */
-export interface MatchedBatch {
-  readonly body: Uint8Array<ArrayBuffer>
-  readonly ends: Uint32Array<ArrayBuffer>
-  readonly runs: readonly MatchedRun[]
-}
-
 export interface SlotFilterOptions {
   readonly bridge: Bridge
   readonly pool: BridgeId
@@ -68,8 +49,8 @@ export interface SlotFilterOptions {
   readonly nameOf: (assignmentId: number) => AssignmentName | undefined
   /** Takes the report of a run without a match; may wait. */
   readonly report: (run: RunReport) => void
-  /** Takes what matched; may wait. */
-  readonly deliver: (batch: MatchedBatch) => void
+  /** Takes what matched, ready to be transferred; may wait. */
+  readonly deliver: (batch: PackedBatch) => void
 }
 
 /** How many records a slot had, and how many of them matched. */
@@ -82,7 +63,7 @@ export class SlotFilter {
   readonly #options: SlotFilterOptions
   /** Of a run: where its hits that are wanted lie in the slot's index. */
   readonly #wanted: Int32Array
-  readonly #body = new BodyBuilder()
+  readonly #matches = new Matches()
   readonly #record: SlotRecord
 
   constructor(options: SlotFilterOptions) {
@@ -91,9 +72,20 @@ export class SlotFilter {
     this.#record = new SlotRecord(options.reader)
   }
 
+  /** Whether documents wait to be handed on. */
+  get hasGathered(): boolean {
+    return !this.#matches.isEmpty
+  }
+
+  /** Hands on what was gathered. */
+  flush(): void {
+    if (this.hasGathered) this.#options.deliver(this.#matches.take())
+  }
+
   /**
-   * Scans the slot and hands on what became of its runs. `release` is called as soon as the slot's
-   * bytes are no longer needed, before the last part is handed on, which may wait for the output.
+   * Scans the slot and hands on what became of its runs, but for documents that are gathered.
+   * `release` is called as soon as the slot's bytes are no longer needed, before anything that may
+   * wait for the output.
    */
   process(slotIndex: number, matcher: BridgeId, release: () => void): SlotResult {
     const { bridge, pool, reader } = this.#options
@@ -104,33 +96,35 @@ export class SlotFilter {
       const hits = bridge.slotScan(pool, slotIndex, matcher)
       hasMore = reader.hasMore
       records += reader.recordCount
-      const { plain, runs } = this.#encodeScan(slotIndex, hits)
-      // Before they are delivered: what is transferred is no longer here.
-      for (const run of runs) matched += run.offsets.length
+      const plain: RunReport[] = []
+      matched += this.#encodeScan(slotIndex, hits, plain)
       if (!hasMore) release()
       for (const run of plain) this.#options.report(run)
-      if (runs.length > 0) this.#options.deliver({ ...this.#body.take(), runs })
+      if (this.#matches.body.size >= GATHERED_BYTES_MAX) this.flush()
     }
     return { records, matched }
   }
 
-  /** The runs of one scan, without and with documents; those are in the body. */
-  #encodeScan(slotIndex: number, hits: number): { plain: RunReport[]; runs: MatchedRun[] } {
+  /**
+   * Gathers the documents of one scan, and puts its runs without any into `plain`. @returns how
+   * many documents.
+   */
+  #encodeScan(slotIndex: number, hits: number, plain: RunReport[]): number {
     const { reader } = this.#options
-    const plain: RunReport[] = []
-    const runs: MatchedRun[] = []
     let hitCount = 0
+    let matched = 0
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
       const run = reader.run(runIndex)
       hitCount += run.hitCount
-      const wantedCount = this.#findWanted(run)
-      const report = { ...run, reason: RUN_FILTERED, outsideTime: run.hitCount - wantedCount }
-      const origins = this.#encodeRun(run, slotIndex, wantedCount)
-      if (origins === undefined) plain.push(report)
-      else runs.push({ ...report, ...origins })
+      const count = this.#findWanted(run)
+      const report = { ...run, reason: RUN_FILTERED, outsideTime: run.hitCount - count }
+      if (this.#encodeRun(run, slotIndex, count)) {
+        this.#matches.endRun(report, run.markEpoch, count)
+        matched += count
+      } else plain.push(report)
     }
     assert.equal(hitCount, hits, 'a hit lies in no run')
-    return { plain, runs }
+    return matched
   }
 
   /** Puts those of the run's hits that are within the span into #wanted. @returns how many. */
@@ -146,32 +140,28 @@ export class SlotFilter {
     return count
   }
 
-  /**
-   * Appends the run's documents to the body. @returns their origins, or undefined when nothing
-   * matched.
-   */
-  #encodeRun(run: RunEntry, slotIndex: number, count: number): MatchedOrigins | undefined {
+  /** Gathers the run's documents. @returns whether there are any. */
+  #encodeRun(run: RunEntry, slotIndex: number, count: number): boolean {
     const name = count === 0 ? undefined : this.#options.nameOf(run.assignmentId)
     // Unknown: given away so long ago that the name is gone. Its ledger is closed: nothing may be
     // sent.
-    if (name === undefined) return undefined
-    const offsets = new Float64Array(count)
-    const timestampsMs = new Float64Array(count)
-    const timestampTypes = new Uint8Array(count)
+    if (name === undefined) return false
     const { reader, encoder } = this.#options
+    const { body } = this.#matches
     const { markEpoch } = run
     const named = { ...name, idPrefix: formatLogId({ prefix: name.idPrefix, markEpoch }) }
     const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
     for (let index = 0; index < count; index++) {
       const recordIndex = this.#wanted[index]!
-      offsets[index] = reader.offset(recordIndex)
-      timestampsMs[index] = reader.timestampMs(recordIndex)
-      timestampTypes[index] = reader.timestampTypeCode(recordIndex)
       this.#record.point(recordIndex, named, oversize)
-      encoder.encode(this.#record, this.#body)
-      this.#body.endDocument()
+      encoder.encode(this.#record, body)
+      this.#matches.endDocument(
+        reader.offset(recordIndex),
+        reader.timestampMs(recordIndex),
+        reader.timestampTypeCode(recordIndex),
+      )
     }
-    return { offsets, timestampsMs, timestampTypes }
+    return true
   }
 
   #takeOversize(slotIndex: number): OversizeParts {

@@ -15,6 +15,15 @@ import type { Subscription } from './subscription.ts'
 import type { StartPosition } from '../options/notations.ts'
 import type { MarkedRange } from './offset-ranges.ts'
 
+/** The filter of a thread (filter/). While the output has no room it calls back, over and over. */
+export interface FilterHere {
+  /** Filters the slot, and releases it. */
+  process(slotIndex: number, whileWaiting: () => void): void
+  /** Hands on what matched and was gathered so far. */
+  flush(whileWaiting: () => void): void
+  readonly hasGathered: boolean
+}
+
 export interface IngressOptions {
   readonly consumer: Consumer
   readonly pool: BridgeId
@@ -38,11 +47,8 @@ export interface IngressOptions {
   readonly receive: () => ToIngress | undefined
   /** Sleeps; the thread has no event loop to return to. */
   readonly sleep: (ms: number) => void
-  /**
-   * Direct mode: filters the slot in this thread, and releases it. While the output has no room it
-   * calls back, over and over.
-   */
-  readonly filterHere: ((slotIndex: number, whileWaiting: () => void) => void) | null
+  /** Direct mode: filters slots in this thread. */
+  readonly filterHere: FilterHere | null
   /** Gives up what a slot holds, and reports its runs. */
   readonly drop: (slotIndex: number) => void
   readonly nowMs: () => number

@@ -16,7 +16,7 @@
  * Bound. Every wait here has a time-out; the longest is a rebalance (membership.ts).
  */
 import assert from 'node:assert/strict'
-import type { ConsumerEvent, PartitionOffset } from '../bridge/bridge.ts'
+import type { ConsumerEvent, FillLimits, PartitionOffset } from '../bridge/bridge.ts'
 import { PHASE_END, PHASE_RUN } from '../pool/signals.ts'
 import { Reachability, Stall } from './backpressure.ts'
 import { droppedEvents, errorMessage, type ToIngress } from './ingress-messages.ts'
@@ -48,11 +48,13 @@ export class IngressThread {
   /** Main was told that the ranges of a replay were read. */
   #toldFinished = false
   #housekeptMs = 0
+  readonly #limitsAtOnce: FillLimits
   /** The slot that is kept to fetch into while the pool is empty (dropNewest only). */
   #reserve: number | undefined
 
   constructor(options: IngressOptions) {
     this.#options = options
+    this.#limitsAtOnce = { ...options.limits, timeoutMs: 0 }
     this.#membership = new Membership(options, (id) => this.#readOn([id]))
     this.#stall = new Stall(options, this.#membership)
     this.#reachability = new Reachability(options)
@@ -72,6 +74,7 @@ export class IngressThread {
     else this.#lookAtTopics()
     if (subscription?.isIdle === true) send({ kind: 'standby' })
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
+    this.#flush()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
     // Unread records would fill what a poll may put aside, and one that can take none neither waits
     // nor serves the group.
@@ -103,13 +106,18 @@ export class IngressThread {
       this.#stalled()
       return undefined
     }
-    const slotIndex = slots.acquire(WAIT_MS)
-    if (slotIndex === undefined) this.#stalled()
-    return slotIndex
+    const slotIndex = slots.acquire(0)
+    if (slotIndex !== undefined) return slotIndex
+    this.#flush()
+    const late = slots.acquire(WAIT_MS)
+    if (late === undefined) this.#stalled()
+    return late
   }
 
   #fill(slotIndex: number): void {
-    const { consumer, pool, limits, counters, reader, slots } = this.#options
+    const { consumer, pool, counters, reader, slots, filterHere } = this.#options
+    // What was gathered is not kept waiting for more: it is handed on when there is none.
+    const limits = filterHere?.hasGathered === true ? this.#limitsAtOnce : this.#options.limits
     this.#endsDue.noteFetch()
     const records = consumer.fill(pool, slotIndex, limits)
     // Slots that wait for the output hold all the memory there is: as if none were free.
@@ -125,6 +133,7 @@ export class IngressThread {
       this.#handOn(slotIndex)
     } else {
       slots.giveBack(slotIndex)
+      this.#flush()
     }
     this.#handleEvents()
     if (this.#options.ranges !== null) this.#pauseFinished()
@@ -134,7 +143,7 @@ export class IngressThread {
     const { slots, filterHere, signals, dropNewest } = this.#options
     if (filterHere !== null) {
       slots.claimOwn(slotIndex)
-      filterHere(slotIndex, () => this.#stalled())
+      filterHere.process(slotIndex, () => this.#stalled())
       return
     }
     if (dropNewest) {
@@ -162,8 +171,14 @@ export class IngressThread {
     this.#reserve = slotIndex
   }
 
+  /** Before a wait, and before what main must know of all that was read. */
+  #flush(): void {
+    this.#options.filterHere?.flush(() => this.#stalled())
+  }
+
   /** One look at a pool that has no slot to give. */
   #stalled(): void {
+    this.#flush()
     this.#options.counters.add('stalledMs', WAIT_MS)
     if (this.#stall.look()) this.#serve()
     else this.#readMessages()
@@ -179,6 +194,7 @@ export class IngressThread {
   }
 
   #handleEvents(): void {
+    this.#flush()
     for (const event of this.#options.consumer.events()) this.#handleEvent(event)
   }
 

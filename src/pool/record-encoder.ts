@@ -3,7 +3,7 @@
  * call it, and the outputs, which implement it (sink/).
  *
  * A filter thread owns one BodyBuilder and one encoder. For each hit it asks the encoder to append
- * one document; the body of a slot then leaves the thread in one transfer.
+ * one document; the body of several slots then leaves the thread in one transfer.
  */
 import assert from 'node:assert/strict'
 

@@ -34,10 +34,39 @@ export interface RunReport {
   readonly lastTimestampMs: number
 }
 
+/** Writes a report as REPORT_DOUBLES numbers, from index `at` on. */
+export function putReport(doubles: Float64Array, at: number, report: RunReport): void {
+  doubles[at] = report.assignmentId
+  doubles[at + 1] = report.coverFrom
+  doubles[at + 2] = report.coverTo
+  doubles[at + 3] = report.recordCount
+  doubles[at + 4] = report.valueBytes
+  doubles[at + 5] = report.lowWatermark
+  doubles[at + 6] = report.reason
+  doubles[at + 7] = report.outsideTime
+  doubles[at + 8] = report.lastTimestampMs
+}
+
+/** The report that `putReport` wrote at `at`. */
+export function reportAt(doubles: Float64Array, at: number): RunReport {
+  return {
+    assignmentId: doubles[at]!,
+    coverFrom: doubles[at + 1]!,
+    coverTo: doubles[at + 2]!,
+    recordCount: doubles[at + 3]!,
+    valueBytes: doubles[at + 4]!,
+    lowWatermark: doubles[at + 5]!,
+    reason: doubles[at + 6]!,
+    outsideTime: doubles[at + 7]!,
+    lastTimestampMs: doubles[at + 8]!,
+  }
+}
+
 const WRITTEN = 0
 const READ = 1
 const HEADER_BYTES = 64
-const ENTRY_DOUBLES = 9
+/** Doubles that a report takes. */
+export const REPORT_DOUBLES = 9
 
 /**
  * About 50 ms of slots at the highest rate seen (100-byte records in slots of 256: 27,000 a
@@ -55,13 +84,13 @@ export class RunReports {
     this.memory = memory
     this.#words = new Int32Array(memory, 0, 2)
     this.#doubles = new Float64Array(memory, HEADER_BYTES)
-    this.#capacity = this.#doubles.length / ENTRY_DOUBLES
+    this.#capacity = this.#doubles.length / REPORT_DOUBLES
     // A power of two divides 2^32, so that the counters may wrap.
     assert(this.#capacity > 0 && (this.#capacity & (this.#capacity - 1)) === 0)
   }
 
   static allocate(entries = RUN_REPORTS_MAX): SharedArrayBuffer {
-    return new SharedArrayBuffer(HEADER_BYTES + entries * ENTRY_DOUBLES * 8)
+    return new SharedArrayBuffer(HEADER_BYTES + entries * REPORT_DOUBLES * 8)
   }
 
   /** @returns false when the log is full. */
@@ -69,17 +98,8 @@ export class RunReports {
     const written = Atomics.load(this.#words, WRITTEN)
     if (((written - Atomics.load(this.#words, READ)) | 0) >= this.#capacity) return false
     assert(report.coverFrom < report.coverTo, 'a run stands for offsets')
-    const at = ((written >>> 0) % this.#capacity) * ENTRY_DOUBLES
-    const doubles = this.#doubles
-    doubles[at] = report.assignmentId
-    doubles[at + 1] = report.coverFrom
-    doubles[at + 2] = report.coverTo
-    doubles[at + 3] = report.recordCount
-    doubles[at + 4] = report.valueBytes
-    doubles[at + 5] = report.lowWatermark
-    doubles[at + 6] = report.reason
-    doubles[at + 7] = report.outsideTime
-    doubles[at + 8] = report.lastTimestampMs
+    const at = ((written >>> 0) % this.#capacity) * REPORT_DOUBLES
+    putReport(this.#doubles, at, report)
     Atomics.store(this.#words, WRITTEN, (written + 1) | 0)
     return true
   }
@@ -97,19 +117,8 @@ export class RunReports {
     const count = (Atomics.load(this.#words, WRITTEN) - read) | 0
     assert(count >= 0 && count <= this.#capacity, `${count} unread entries`)
     for (let index = 0; index < count; index++) {
-      const at = (((read + index) >>> 0) % this.#capacity) * ENTRY_DOUBLES
-      const doubles = this.#doubles
-      take({
-        assignmentId: doubles[at]!,
-        coverFrom: doubles[at + 1]!,
-        coverTo: doubles[at + 2]!,
-        recordCount: doubles[at + 3]!,
-        valueBytes: doubles[at + 4]!,
-        lowWatermark: doubles[at + 5]!,
-        reason: doubles[at + 6]!,
-        outsideTime: doubles[at + 7]!,
-        lastTimestampMs: doubles[at + 8]!,
-      })
+      const at = (((read + index) >>> 0) % this.#capacity) * REPORT_DOUBLES
+      take(reportAt(this.#doubles, at))
     }
     if (count > 0) {
       Atomics.store(this.#words, READ, (read + count) | 0)

@@ -6,8 +6,9 @@
  *        stop intake     all settled, or the deadline
  *
  * Credit. A filter thread adds what it hands to the output, main subtracts what was settled. Above
- * a limit filter threads wait; the overshoot is one slot's worth a thread. So back-pressure travels
- * from the output to the filter threads, from there to the pool, and from the pool to Kafka.
+ * a limit filter threads wait; the overshoot is what each has gathered and one slot's worth. So
+ * back-pressure travels from the output to the filter threads, from there to the pool, and from the
+ * pool to Kafka.
  */
 
 import assert from 'node:assert/strict'

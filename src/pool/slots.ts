@@ -95,7 +95,7 @@ export class Slots {
 
   /** READY -> FILTERING. @returns a slot, or undefined when none came in time. */
   claim(timeoutMs: number): number | undefined {
-    const slotIndex = this.#ready.pop(timeoutMs)
+    const slotIndex = timeoutMs === 0 ? this.#ready.tryPop() : this.#ready.pop(timeoutMs)
     if (slotIndex === NOTHING) return undefined
     this.#move(slotIndex, SLOT_READY, SLOT_FILTERING)
     return slotIndex

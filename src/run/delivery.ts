@@ -8,7 +8,7 @@
  * their new owner reads them again.
  */
 import assert from 'node:assert/strict'
-import type { MatchedBatch, MatchedRun } from '../filter/slot-filter.ts'
+import type { MatchedBatch, MatchedRun } from '../filter/matches.ts'
 import type { Book } from '../offsets/books.ts'
 import type { Ledger, Tile } from '../offsets/ledger.ts'
 import { CREDIT_BYTES } from '../pool/signals.ts'

@@ -16,7 +16,7 @@ import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { MatchedBatch } from '../filter/slot-filter.ts'
+import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
 import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
@@ -206,7 +206,7 @@ export class Pipeline {
   }
 
   #onMessage(message: FromThread): void {
-    if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
+    if (message.kind === 'matched') this.#coordinator.handleMatched(unpackMatches(message.batch))
     else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
     else dispatch(message, this.#hearers)
     this.#changed()

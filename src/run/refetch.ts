@@ -14,7 +14,8 @@ import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { parseLogId } from '../core/log-id.ts'
-import { type MatchedBatch, SlotFilter } from '../filter/slot-filter.ts'
+import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
+import { SlotFilter } from '../filter/slot-filter.ts'
 import { BrokerQueries, type Facts, markFromOf, type Want } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import { besideGroup } from '../kafka/consumer-settings.ts'
@@ -111,7 +112,7 @@ export class Refetcher {
       span: null,
       nameOf: () => ({ ...this.#range, idPrefix: this.#idPrefix }),
       report: ({ recordCount }) => (this.#filteredCount += recordCount),
-      deliver: (batch) => this.#collect(batch),
+      deliver: (batch) => this.#collect(unpackMatches(batch)),
     })
   }
 
@@ -230,6 +231,7 @@ export class Refetcher {
         if (isOther) this.#otherFrom = Math.min(this.#otherFrom, run.coverFrom)
       }
       this.#filter.process(slotIndex, matcher, () => this.#slots.release(slotIndex))
+      this.#filter.flush()
     } else this.#slots.giveBack(slotIndex)
     for (const event of consumer.events()) {
       if (event.kind === 'error' || event.kind === 'unreadable') this.#lastFault = event.message

@@ -87,7 +87,11 @@ function dispatch(message: ToIngress | ToFilter): void {
 
 function runFilter(): void {
   for (;;) {
-    const slotIndex = slots.claim(CLAIM_WAIT_MS)
+    let slotIndex = slots.claim(0)
+    if (slotIndex === undefined) {
+      stage.flush()
+      slotIndex = slots.claim(CLAIM_WAIT_MS)
+    }
     for (let message = receive(); message !== undefined; message = receive()) dispatch(message)
     if (slotIndex === undefined) {
       if (signals.phase === PHASE_END) return
@@ -153,7 +157,7 @@ function runIngress(): void {
     send,
     receive: receiveForIngress,
     sleep: (ms) => Atomics.wait(sleeper, 0, 0, ms),
-    filterHere: settings.mode === 'direct' ? (slot, waiting) => stage.process(slot, waiting) : null,
+    filterHere: settings.mode === 'direct' ? stage : null,
     drop: (slotIndex) => {
       stage.reportDropped(slotIndex)
       bridge.slotDiscard(data.pool, slotIndex)

@@ -5,7 +5,7 @@
  *   push --> waiting --take--> in a group, the output's --settle--> gone
  *
  * Bound. None here: the pipeline stops filtering at the output's credit (run/), so this holds at
- * most the credit and one slot's worth a filter thread.
+ * most the credit and one batch a filter thread.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../core/clock.ts'

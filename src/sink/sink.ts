@@ -2,14 +2,14 @@
  * What an output is: the contract between the pipeline (run/), which feeds it, and the outputs
  * beside this file, which implement it.
  *
- * A delivery is what one slot gave: documents as bytes, built by the output's own RecordEncoder in
- * a filter thread. The output settles every document exactly once, in any order, with the outcome
+ * A delivery is what a few slots gave: documents as bytes, built by the output's own RecordEncoder
+ * in a filter thread. The output settles every document exactly once, in any order, with the outcome
  * that is true of it; only then may its offset be committed. What is not settled at close is read
  * again by the next start. It releases the bytes once, when it needs them no more.
  *
  * Bound. The pipeline stops filtering while `queuedBytes` or `queuedDocuments` is above the
- * output's limits, so an output takes what it is given and never refuses; a delivery is at most one
- * slot's worth.
+ * output's limits, so an output takes what it is given and never refuses; a delivery is at most
+ * what a filter thread gathers and one slot's worth (filter/slot-filter.ts).
  */
 
 import type { Sighting } from '../core/trouble.ts'

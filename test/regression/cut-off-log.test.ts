@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { LogPast } from '../../src/bridge/bridge.ts'
-import { SlotFilter, type MatchedRun } from '../../src/filter/slot-filter.ts'
+import { type MatchedRun, unpackMatches } from '../../src/filter/matches.ts'
+import { SlotFilter } from '../../src/filter/slot-filter.ts'
 import { NO_PAST } from '../../src/kafka/commit-note.ts'
 import { SLOT_FILTERING } from '../../src/pool/layout.ts'
 import { SlotReader } from '../../src/pool/slot-reader.ts'
@@ -42,7 +43,8 @@ function readFrom(t: TestContext, mock: Mock, from: number, past: LogPast) {
     span: null,
     nameOf: () => ({ topic: 't', partition: 0, idPrefix: '0a1b2c3d' }),
     report: () => assert.fail('every record matches'),
-    deliver: (batch) => {
+    deliver: (packed) => {
+      const batch = unpackMatches(packed)
       lines.push(...Buffer.from(batch.body).toString().split('\n'))
       runs.push(...batch.runs)
     },
@@ -54,6 +56,7 @@ function readFrom(t: TestContext, mock: Mock, from: number, past: LogPast) {
     if (rig.fill(consumer, []) === 0) return false
     rig.setState(SLOT_FILTERING)
     filter.process(0, matcher, () => undefined)
+    filter.flush()
     return runs.at(-1)?.coverTo === END
   })
   const ids = lines.flatMap((line) => /"_id":"([^"]+)"/.exec(line)?.[1] ?? [])

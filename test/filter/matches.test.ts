@@ -1,0 +1,83 @@
+/** What matched comes to main as it was gathered. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { Matches, type MatchedRun, unpackMatches } from '../../src/filter/matches.ts'
+import { RUN_FILTERED } from '../../src/pool/run-reports.ts'
+
+const offset = fc.nat(2 ** 50)
+const documents = fc.array(
+  fc.record({
+    text: fc.string({ unit: 'binary', maxLength: 40 }),
+    offset,
+    timestampMs: fc.integer({ min: -1, max: 2 ** 42 }),
+    type: fc.constantFrom(0, 1, 2),
+  }),
+  { minLength: 1, maxLength: 9 },
+)
+const runs = fc.array(
+  fc.record({
+    assignmentId: fc.nat(),
+    coverFrom: offset,
+    markEpoch: fc.integer({ min: -1 }),
+    documents,
+  }),
+  { maxLength: 7 },
+)
+
+test('runs and documents come out as they went in, batch after batch', () => {
+  fc.assert(
+    fc.property(fc.array(runs, { maxLength: 4 }), (batches) => {
+      const matches = new Matches()
+      for (const gathered of batches) {
+        assert(matches.isEmpty)
+        const texts: string[] = []
+        const expected: MatchedRun[] = gathered.map(({ documents: own, markEpoch, ...run }) => {
+          for (const { text, offset: at, timestampMs, type } of own) {
+            matches.body.text(text)
+            matches.endDocument(at, timestampMs, type)
+            texts.push(text)
+          }
+          const report = {
+            ...run,
+            coverTo: run.coverFrom + 9,
+            recordCount: 8,
+            valueBytes: 7,
+            lowWatermark: -1,
+            reason: RUN_FILTERED,
+            outsideTime: 6,
+            lastTimestampMs: 5,
+          }
+          matches.endRun(report, markEpoch, own.length)
+          return {
+            ...report,
+            markEpoch,
+            offsets: Float64Array.from(own, (one) => one.offset),
+            timestampsMs: Float64Array.from(own, (one) => one.timestampMs),
+            timestampTypes: Uint8Array.from(own, (one) => one.type),
+          }
+        })
+        assert.equal(matches.isEmpty, gathered.length === 0)
+        const packed = structuredClone(matches.take())
+        assert.equal(packed.documentCount, texts.length)
+        const { body, ends, runs: found } = unpackMatches(packed)
+        assert.deepEqual(found, expected)
+        const bytes = Buffer.from(body)
+        const parts = texts.map((_, at) => bytes.toString('utf8', ends[at - 1] ?? 0, ends[at]))
+        assert.deepEqual(
+          parts,
+          texts.map((text) => Buffer.from(text).toString()),
+        )
+      }
+    }),
+  )
+})
+
+test('numbers that do not add up are refused', () => {
+  const matches = new Matches()
+  const { body } = matches.take()
+  assert.throws(
+    () => unpackMatches({ documentCount: 1, body, about: Float64Array.of(0, 1).buffer }),
+    assert.AssertionError,
+  )
+})

@@ -1,0 +1,83 @@
+/** What matched in several slots is handed on together, and none of it is kept or sent twice. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { type PackedBatch, unpackMatches } from '../../src/filter/matches.ts'
+import { SlotFilter } from '../../src/filter/slot-filter.ts'
+import { NO_PAST } from '../../src/kafka/commit-note.ts'
+import { SLOT_FILTERING } from '../../src/pool/layout.ts'
+import { SlotReader } from '../../src/pool/slot-reader.ts'
+import { bridge, openConsumer, openMock, produce, Rig, until } from './bridge/rig.ts'
+
+const SHAPE = { slotCount: 1, bufferBytes: 128 * 1024, recordsMax: 16 }
+const RECORDS = 24
+/** More than the filter gathers. */
+const LARGE = 300 * 1024
+
+/** Filters what the partition holds, slot by slot, and sees what is handed on. */
+async function filtered(t: TestContext, values: readonly string[]) {
+  const mock = openMock(t)
+  for (const value of values) await produce(mock, [{ value }])
+  const rig = new Rig(t, SHAPE)
+  const matcher = bridge.matcherOpen({ patterns: [], ignoreCase: false, invertMatch: false })
+  t.after(() => bridge.matcherClose(matcher))
+  const batches: PackedBatch[] = []
+  const filter = new SlotFilter({
+    bridge,
+    pool: rig.pool,
+    reader: new SlotReader(rig.memory, SHAPE),
+    recordsMax: SHAPE.recordsMax,
+    encoder: { encode: ({ value }, body) => body.bytes(value ?? Buffer.alloc(0)) },
+    span: null,
+    nameOf: () => ({ topic: 't', partition: 0, idPrefix: '' }),
+    report: () => assert.fail('every record matches'),
+    deliver: (batch) => batches.push(batch),
+  })
+  const consumer = openConsumer(t, mock)
+  bridge.consumerAssign(consumer, [
+    { topic: 't', partition: 0, offset: 0, assignmentId: 1, past: NO_PAST },
+  ])
+  let slots = 0
+  let matched = 0
+  until(() => {
+    // A batch a slot: each was sent by itself.
+    if (rig.fill(consumer, [], { recordsMax: 1 }) > 0) {
+      rig.setState(SLOT_FILTERING)
+      matched += filter.process(0, matcher, () => undefined).matched
+      slots++
+    }
+    return matched === values.length
+  })
+  return { filter, batches, slots }
+}
+
+const textsOf = (batch: PackedBatch) => {
+  const { body, ends, runs } = unpackMatches(batch)
+  const offsets = runs.flatMap((run) => [...run.offsets])
+  return offsets.map((at, index) => {
+    const text = Buffer.from(body).toString('latin1', ends[index - 1] ?? 0, ends[index])
+    return `${at} ${text.slice(0, 8)}`
+  })
+}
+
+test('what matched in several slots leaves in one batch, when it is flushed', async (t) => {
+  const values = Array.from({ length: RECORDS }, (_, index) => `value ${index}`)
+  const { filter, batches, slots } = await filtered(t, values)
+  assert(slots > 1)
+  assert.deepEqual(batches, [])
+  assert(filter.hasGathered)
+  filter.flush()
+  filter.flush()
+  assert.equal(batches.length, 1)
+  assert.deepEqual(
+    textsOf(batches[0]!),
+    values.map((value, index) => `${index} ${value}`),
+  )
+  assert(!filter.hasGathered)
+})
+
+test('what is large does not wait for a flush', async (t) => {
+  const { filter, batches } = await filtered(t, ['a', 'b'.repeat(LARGE), 'c'])
+  assert.deepEqual(batches.flatMap(textsOf), ['0 a', '1 bbbbbbbb'])
+  filter.flush()
+  assert.deepEqual(batches.flatMap(textsOf), ['0 a', '1 bbbbbbbb', '2 c'])
+})
