@@ -1074,7 +1074,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'No status lines and no summary; warnings and errors only.',
-    long: 'For cron, which mails whatever is printed.',
+    long: 'For cron, which mails whatever is printed. check prints its verdict and what is not as it should be.',
   },
   {
     env: 'LOG_FORMAT',
@@ -1545,11 +1545,11 @@ export const OPTIONS = [
     aliases: ['json'],
     scope: 'local',
     group: 'watch',
-    commands: ['top', 'tap'],
+    commands: ['top', 'tap', 'check'],
     kind: 'switch',
     default: '0',
     short: 'Print JSON, one object a line.',
-    long: 'For programs: top prints one a second, tap one for each match.',
+    long: 'For programs: top prints one a second, tap one for each match, check one with its verdict, findings and options.',
   },
 ] as const satisfies readonly OptionSpec[]
 
