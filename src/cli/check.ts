@@ -1,6 +1,7 @@
 /**
  * `logpipe check`: the resolved configuration with each value's source, the memory sum, and whether
- * what the configuration points at can be reached. Exits with 1 when something is wrong.
+ * what the configuration points at can be reached and would do what is meant. The verdict stands
+ * first and last. Exits with 1 when something is wrong.
  *
  * The group is not joined and nothing is written.
  */
@@ -8,6 +9,7 @@ import os from 'node:os'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { counted } from '../core/text-table.ts'
 import { formatBytes } from '../core/units.ts'
 import { nameOf, type Source } from '../options/parse.ts'
 import { isHiddenProperty } from '../options/kafka-properties.ts'
@@ -43,33 +45,144 @@ interface CheckDeps {
   /** Loads the add-on; undefined: the one that was built. */
   readonly loadBridge: (file: string | undefined) => Bridge
   readonly memoryLimit: () => number | null
+  /** Looks for matches in the last records; undefined: does not. */
+  readonly probeMatches?: (config: Config, bridge: Bridge) => Promise<readonly Probe[]>
 }
 
-const DEPS: CheckDeps = { loadBridge, memoryLimit }
+const DEPS: CheckDeps = {
+  loadBridge,
+  memoryLimit,
+  // The pipeline behind it is loaded when there is a topic to look into.
+  probeMatches: async (config, bridge) =>
+    (await import('./match-sample.ts')).probeMatches(config, bridge),
+}
 
 export async function check(context: CommandContext, deps: CheckDeps = DEPS): Promise<number> {
   const resolved = resolve({ command: 'check', args: context.args, env: context.env })
   refuseOperands(resolved)
   const { config } = resolved
-  context.print(describeConfig(resolved))
-  for (const notice of startNotices(config, os.availableParallelism())) {
-    context.print(`note: ${notice}\n`)
-  }
   const kafka = config.kafkaEmbedded
     ? EMBEDDED
     : await probeKafka(config, controlledPipeline(context.env), deps.loadBridge)
   const sum = planMemory(config, kafka.brokerCount)
   const limit = deps.memoryLimit()
-  context.print(`\n${describeMemory(sum, limit)}`)
   const probes: readonly Probe[] = [
+    ...optionProbes(resolved),
     ...probeOf('memory', () => checkMemory(sum, limit)),
     ...probeOf('index names', () => refuseIndexNames(config)),
     ...kafka.probes,
+    ...(await matchProbes(config, kafka.probes, deps)),
     ...(await outputProbes(config)),
   ]
+  const found = { resolved, probes, memory: describeMemory(sum, limit) }
   // Servers and proxies are quoted here.
-  context.print(redactorOf(config)(`\n${describeProbes(probes)}`))
+  context.print(redactorOf(config)(config.watchJson ? json(found) : text(found)))
   return probes.some(({ state }) => state === 'wrong') ? 1 : 0
+}
+
+interface Found {
+  readonly resolved: Resolved
+  readonly probes: readonly Probe[]
+  readonly memory: string
+}
+
+/** For people; quiet: the verdict, and what is not as it should be. */
+function text({ resolved, probes, memory }: Found): string {
+  const { config } = resolved
+  const verdict = `${verdictOf(probes)}\n`
+  if (config.logQuiet) {
+    const odd = probes.filter(({ state }) => state === 'wrong' || state === 'warning')
+    return `${odd.map(probeLine).join('')}${verdict}`
+  }
+  const notices = startNotices(config, os.availableParallelism()).map((one) => `note: ${one}\n`)
+  const parts = [
+    `${verdict}\n`,
+    describeConfig(resolved),
+    ...notices,
+    `\n${memory}\n`,
+    ...probes.map(probeLine),
+    verdict,
+  ]
+  return parts.join('')
+}
+
+/** For programs: one object. */
+function json({ resolved, probes }: Found): string {
+  const { command, config, sources } = resolved
+  const rows = groupedOptions(command).flatMap(([, group]) => group)
+  const options = rows
+    .filter(({ env }) => env !== 'KAFKA_CONFIG')
+    .map((row) => [
+      row.env,
+      {
+        value: valueText(row, resolved),
+        source: sourceText(sources.get(row.env as OptionName) ?? { kind: 'default' }),
+      },
+    ])
+  const isWrong = probes.some(({ state }) => state === 'wrong')
+  const found = {
+    ok: !isWrong,
+    verdict: verdictOf(probes),
+    findings: probes.map(({ subject, state, detail }) => ({
+      subject: redactUrl(subject),
+      state,
+      detail: oneLine(detail),
+    })),
+    notices: startNotices(config, os.availableParallelism()),
+    options: Object.fromEntries(options) as object,
+  }
+  return `${JSON.stringify(found)}\n`
+}
+
+/** What an option says and nobody would notice: set and without effect, or never set. */
+function optionProbes({ config, sources, command }: Resolved): readonly Probe[] {
+  const isSet = (env: string) => {
+    const kind = sources.get(env as OptionName)?.kind ?? 'default'
+    return kind !== 'default' && kind !== 'profile'
+  }
+  const rows = groupedOptions(command).flatMap(([, group]) => group)
+  const isElsewhere = config.pipelineOutput.kind !== 'elasticsearch'
+  const idle = rows.filter(({ env, group }) => group === 'elasticsearch' && isSet(env))
+  const probes: Probe[] = []
+  if (isElsewhere && idle.length > 0 && !isSet('ES_ENABLED')) {
+    const names = idle.map(({ env }) => env).join(', ')
+    const verb = idle.length === 1 ? 'is' : 'are'
+    const detail =
+      `${names} ${verb} set, but the output is ${config.pipelineOutput.kind}: nothing goes to ` +
+      'Elasticsearch; say so with --output elasticsearch (or ES_ENABLED=1)'
+    probes.push({ subject: 'output', state: 'warning', detail })
+  }
+  const asked = isElsewhere ? FIRST_OPTIONS : [...FIRST_OPTIONS, ...FIRST_ELASTICSEARCH]
+  const defaults = asked
+    .filter((env) => !isSet(env))
+    .flatMap((env) => rows.filter((row) => row.env === env))
+  if (defaults.length > 0 && !config.kafkaEmbedded) {
+    const said = defaults.map((row) => `${row.env} (${row.default ?? 'none'})`)
+    const detail = `nobody has set ${said.join(', ')}: these are defaults`
+    probes.push({ subject: 'options', state: 'note', detail })
+  }
+  return probes
+}
+
+/** What everybody has to say of a pipeline. */
+const FIRST_OPTIONS = ['KAFKA_BROKERS', 'KAFKA_TOPIC', 'KAFKA_GROUP_ID', 'MATCH_PATTERN'] as const
+const FIRST_ELASTICSEARCH = ['ES_URL', 'ES_INDEX'] as const
+
+/** Only where a topic is there: else nothing can be looked into. */
+async function matchProbes(
+  config: Config,
+  kafka: readonly Probe[],
+  { loadBridge: load, probeMatches }: CheckDeps,
+): Promise<readonly Probe[]> {
+  const topics = kafka.filter(({ subject }) => subject.startsWith('kafka topic '))
+  const isReadable = topics.length > 0 && topics.every(({ state }) => state === 'fine')
+  if (!isReadable || config.kafkaEmbedded || probeMatches === undefined) return []
+  try {
+    return await probeMatches(config, load(config.bridgeLib ?? undefined))
+  } catch (error) {
+    if (!(error instanceof LogpipeError)) throw error
+    return [{ subject: 'matches', state: 'untested', detail: messageOf(error) }]
+  }
 }
 
 const EMBEDDED = {
@@ -94,7 +207,13 @@ function outputProbes(config: Config): Promise<readonly Probe[]> | readonly Prob
     : probeOutput(config.pipelineOutput)
 }
 
-const WORDS = { fine: 'ok', warning: 'warn', wrong: 'WRONG', untested: '--' } as const
+const WORDS = {
+  fine: 'ok',
+  note: 'note',
+  warning: 'warn',
+  wrong: 'WRONG',
+  untested: '--',
+} as const
 
 /** Every option of the command by group: variable, value, source. Secrets are not shown. */
 function describeConfig(resolved: Resolved): string {
@@ -185,19 +304,19 @@ function describeMemory(sum: MemorySum, limitBytes: number | null): string {
   ].join('\n')
 }
 
-/** One line for each probe, and the verdict. */
-function describeProbes(probes: readonly Probe[]): string {
-  const wrong = probes.filter(({ state }) => state === 'wrong').length
-  const verdict =
-    wrong === 0
-      ? 'nothing wrong was found'
-      : `${wrong} ${wrong === 1 ? 'thing is' : 'things are'} wrong`
-  return [
-    ...probes.map(
-      ({ subject, state, detail }) =>
-        `${WORDS[state].padEnd(6)} ${redactUrl(subject)}: ${detail.replaceAll(/\s*\n\s*/g, ' ')}`,
-    ),
-    verdict,
-    '',
-  ].join('\n')
+function verdictOf(probes: readonly Probe[]): string {
+  const count = (state: Probe['state']) => probes.filter((probe) => probe.state === state).length
+  const wrong = count('wrong')
+  const warnings = count('warning')
+  const more = warnings === 0 ? '' : `; ${counted(warnings, 'warning')}`
+  if (wrong === 0) return `nothing wrong was found${more}`
+  return `${wrong} ${wrong === 1 ? 'thing is' : 'things are'} wrong${more}`
+}
+
+function probeLine({ subject, state, detail }: Probe): string {
+  return `${WORDS[state].padEnd(6)} ${redactUrl(subject)}: ${oneLine(detail)}\n`
+}
+
+function oneLine(detail: string): string {
+  return detail.replaceAll(/\s*\n\s*/g, ' ')
 }

@@ -28,9 +28,11 @@ function report(thrown: unknown): number {
   const isExpected = thrown instanceof LogpipeError
   // The reader of the output has gone: whoever ran `logpipe ... | head` knows.
   if (isExpected && thrown.code === 'OUTPUT_CLOSED') return 0
-  const line = printable(messageOf(thrown).replaceAll(/\s*\n\s*/g, ' '))
   const advice = wantsStacks() ? '' : ' (a bug in logpipe; --log-level debug shows where)'
-  process.stderr.write(`logpipe: ${isExpected ? line : `internal error: ${line}${advice}`}\n`)
+  for (const text of isExpected ? thrown.lines : [messageOf(thrown)]) {
+    const line = printable(text.replaceAll(/\s*\n\s*/g, ' '))
+    process.stderr.write(`logpipe: ${isExpected ? line : `internal error: ${line}${advice}`}\n`)
+  }
   if (wantsStacks() && thrown instanceof Error) {
     const lines = stackOf(thrown).split('\n').map(printable)
     process.stderr.write(`${lines.join('\n')}\n`)

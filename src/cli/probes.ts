@@ -19,9 +19,10 @@ import {
 import { besideGroup, consumerSettings, instanceIds } from '../kafka/consumer-settings.ts'
 import { askReaders, atEndText, type GroupReaders } from '../kafka/group-check.ts'
 import { identityOf, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
-import { whyUnreachable } from '../kafka/preflight.ts'
+import { topicProblem, whyUnreachable } from '../kafka/preflight.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { isTopic, parseAddress, type OutputTarget } from '../options/notations.ts'
+import { nearest } from '../options/nearest.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import { connectionSettings, type ConnectionConfig } from '../run/elasticsearch-connection.ts'
 import {
@@ -33,12 +34,13 @@ import {
 } from '../sink/elasticsearch/connections.ts'
 import { indexNameOf, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { ConnectionSettings } from '../sink/elasticsearch/settings.ts'
-import { targetOf, type Ask, type TargetKind } from '../sink/elasticsearch/targets.ts'
+import { targetOf, type TargetKind } from '../sink/elasticsearch/targets.ts'
+import { probeWrites } from './index-probes.ts'
 
 /** One thing that was looked at. */
 export interface Probe {
   readonly subject: string
-  readonly state: 'fine' | 'warning' | 'wrong' | 'untested'
+  readonly state: 'fine' | 'note' | 'warning' | 'wrong' | 'untested'
   readonly detail: string
 }
 
@@ -83,8 +85,11 @@ export async function probeElasticsearch(config: ElasticsearchConfig): Promise<r
   const connections = openConnections(settings)
   const diagnosis = new Diagnosis(settings)
   try {
-    const asks = config.esUrl.map((url) => (method: 'GET' | 'POST', path: string) => {
-      return send({ connections, diagnosis, config }, method, new URL(`${url}${path}`))
+    const asks = config.esUrl.map((url): AskNode => (method, path, body) => {
+      return send(
+        { connections, diagnosis, config },
+        { method, url: new URL(`${url}${path}`), body },
+      )
     })
     const nodes = await Promise.all(config.esUrl.map((url, index) => probeNode(url, asks[index]!)))
     const ask = asks.find((_, index) => nodes[index]?.state === 'fine')
@@ -96,7 +101,8 @@ export async function probeElasticsearch(config: ElasticsearchConfig): Promise<r
   }
 }
 
-type AskNode = (method: 'GET' | 'POST', path: string) => Promise<Answer>
+/** Asks a node; what is sent along is JSON. */
+export type AskNode = (method: 'GET' | 'POST', path: string, body?: object) => Promise<Answer>
 
 async function probeNode(url: string, ask: AskNode): Promise<Probe> {
   const subject = `elasticsearch ${redactUrl(url)}`
@@ -106,10 +112,17 @@ async function probeNode(url: string, ask: AskNode): Promise<Probe> {
     if (wrong !== undefined) return { subject, state: 'wrong', detail: wrong }
     const product = productOf(answer.body)
     return product === undefined
-      ? { subject, state: 'wrong', detail: 'answers, but is no Elasticsearch or OpenSearch' }
+      ? {
+          subject,
+          state: 'wrong',
+          detail: 'answers, but is no Elasticsearch or OpenSearch; see --es-url',
+        }
       : { subject, state: 'fine', detail: product }
   } catch (error) {
-    return { subject, state: 'wrong', detail: messageOf(error) }
+    const why = messageOf(error)
+    // Where it says what to use in its place, that is the advice.
+    const advice = / use |see /.test(why) ? '' : '; start it, or name another with --es-url'
+    return { subject, state: 'wrong', detail: `${why}${advice}` }
   }
 }
 
@@ -117,7 +130,7 @@ async function probePipeline(name: string, ask: AskNode): Promise<Probe> {
   const subject = `ingest pipeline ${name}`
   try {
     const { status } = await ask('GET', `/_ingest/pipeline/${encodeURIComponent(name)}`)
-    if (status === 404) return { subject, state: 'wrong', detail: 'does not exist' }
+    if (status === 404) return { subject, state: 'wrong', detail: noPipeline(name) }
     // Writing documents does not need the right to read pipelines.
     if (status !== 200) return { subject, state: 'untested', detail: `may not be read (${status})` }
     return { subject, state: 'fine', detail: 'exists' }
@@ -126,8 +139,12 @@ async function probePipeline(name: string, ask: AskNode): Promise<Probe> {
   }
 }
 
+function noPipeline(name: string): string {
+  return `does not exist: make it with PUT /_ingest/pipeline/${name}, or leave ES_PIPELINE out`
+}
+
 /** What documents go to now: of a pattern, by the topics that are named and the date of today. */
-async function probeTargets(config: ElasticsearchConfig, ask: Ask): Promise<readonly Probe[]> {
+async function probeTargets(config: ElasticsearchConfig, ask: AskNode): Promise<readonly Probe[]> {
   let names: string[]
   try {
     const pattern = parseIndexPattern(config.esIndex)
@@ -137,17 +154,33 @@ async function probeTargets(config: ElasticsearchConfig, ask: Ask): Promise<read
     // A name that is refused is told by the probe of index names.
     return []
   }
-  return Promise.all(
-    [...new Set(names)].slice(0, TARGETS_MAX).map(async (name): Promise<Probe> => {
+  const overwrites = config.esDocumentId === 'key'
+  const who = userOf(config)
+  const found = await Promise.all(
+    [...new Set(names)].slice(0, TARGETS_MAX).map(async (name): Promise<readonly Probe[]> => {
       const kind = await targetOf(ask, name)
+      const faults = await probeWrites(ask, { name, kind, who, overwrites })
+      if (faults.length > 0) return faults
       const subject = `index ${name}`
-      if (kind === 'unknown') return { subject, state: 'untested', detail: TARGET_WORDS[kind] }
-      const isWrong = kind === 'data_stream' && config.esDocumentId === 'key'
-      return isWrong
-        ? { subject, state: 'wrong', detail: 'a data stream, which takes no --document-id key' }
-        : { subject, state: 'fine', detail: TARGET_WORDS[kind] }
+      if (kind === 'unknown') return [{ subject, state: 'untested', detail: TARGET_WORDS[kind] }]
+      const isWrong = kind === 'data_stream' && overwrites
+      return [
+        isWrong
+          ? { subject, state: 'wrong', detail: KEY_INTO_STREAM }
+          : { subject, state: 'fine', detail: TARGET_WORDS[kind] },
+      ]
     }),
   )
+  return found.flat()
+}
+
+const KEY_INTO_STREAM =
+  'a data stream, which takes no --document-id key: name an index, or leave the option out'
+
+/** As messages name it. */
+function userOf({ esApiKey, esUsername }: ElasticsearchConfig): string {
+  if (esApiKey !== null) return 'the API key'
+  return esUsername === null ? 'the user' : `the user ${esUsername}`
 }
 
 const TARGET_WORDS: Readonly<Record<TargetKind, string>> = {
@@ -162,7 +195,7 @@ const TARGET_WORDS: Readonly<Record<TargetKind, string>> = {
 function statusFault({ status, location }: Answer): string | undefined {
   if (status === 200) return undefined
   if (status === 401) return 'refuses the credentials (401): see ES_API_KEY, ES_USERNAME'
-  if (status === 403) return 'the credentials may not do this (403)'
+  if (status === 403) return 'the credentials may not do this (403): grant the privilege monitor'
   if (status === 407) return 'the proxy wants credentials (407): see ES_PROXY'
   return redirectFault(status, location) ?? `answers with status ${status}`
 }
@@ -189,11 +222,16 @@ interface Sender {
   readonly config: ElasticsearchConfig
 }
 
-/** One request without a body; its answer is bounded in time and in size. */
+interface Question {
+  readonly method: 'GET' | 'POST'
+  readonly url: URL
+  readonly body: object | undefined
+}
+
+/** One request; its answer is bounded in time and in size. */
 async function send(
   { connections, diagnosis, config }: Sender,
-  method: 'GET' | 'POST',
-  url: URL,
+  { method, url, body: sent }: Question,
 ): Promise<Answer> {
   const signal = AbortSignal.timeout(config.esTimeoutMs)
   try {
@@ -201,7 +239,12 @@ async function send(
       method,
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
-      headers: { accept: 'application/json', ...authorization(url, config) },
+      headers: {
+        accept: 'application/json',
+        ...(sent === undefined ? {} : { 'content-type': 'application/json' }),
+        ...authorization(url, config),
+      },
+      ...(sent === undefined ? {} : { body: JSON.stringify(sent) }),
       signal,
     })
     const chunks: Buffer[] = []
@@ -314,7 +357,9 @@ function probeBroker(broker: string): Promise<Probe> {
       end('wrong', `no answer in ${CONNECT_MS_MAX / 1000} s; is a firewall between?`)
     })
     socket.once('connect', () => end('fine', 'accepts connections'))
-    socket.once('error', (error) => end('wrong', connectFault(error)))
+    socket.once('error', (error) => {
+      end('wrong', `${connectFault(error)}; start it, or name others with --brokers`)
+    })
   })
 }
 
@@ -406,20 +451,39 @@ function committedPartitions(
   return found.length === rows.length ? found.filter((row) => row !== undefined) : []
 }
 
+/** Topics named to somebody who has named none of them. */
+const TOPICS_SHOWN = 5
+
+/** What to name in its place. */
+function elsewhere(wanted: string, known: Topics): string {
+  const names = known.map(({ topic }) => topic).filter((topic) => !topic.startsWith('__'))
+  const near = nearest(wanted, names)
+  if (near !== undefined) return `name another with --topic (did you mean ${near}?)`
+  if (names.length === 0) return 'name another with --topic; this cluster shows none'
+  const shown = names.slice(0, TOPICS_SHOWN).join(', ')
+  return `name another with --topic: there are ${shown}${names.length > TOPICS_SHOWN ? ', ...' : ''}`
+}
+
 /** @param known every topic that the user may see */
 export function probeTopic(wanted: string, known: Topics): Probe {
   const subject = `kafka topic ${wanted}`
   if (isTopicExpression(wanted)) {
     const count = topicsMeant([wanted], known).length
     return count === 0
-      ? { subject, state: 'wrong', detail: 'no topic matches now' }
+      ? { subject, state: 'wrong', detail: `no topic matches now: ${elsewhere(wanted, known)}` }
       : { subject, state: 'fine', detail: `${count} topics match` }
   }
   const found = known.find(({ topic }) => topic === wanted)
   if (found === undefined || found.error === 'UNKNOWN_TOPIC_OR_PART') {
-    return { subject, state: 'wrong', detail: 'does not exist, or may not be read' }
+    return {
+      subject,
+      state: 'wrong',
+      detail: `does not exist, or may not be read: create it, grant READ and DESCRIBE on it, or ${elsewhere(wanted, known)}`,
+    }
   }
-  if (found.error !== null) return { subject, state: 'wrong', detail: found.error }
+  if (found.error !== null) {
+    return { subject, state: 'wrong', detail: topicProblem(wanted, found.error).message }
+  }
   return { subject, state: 'fine', detail: `${found.partitions} partitions` }
 }
 
@@ -440,6 +504,7 @@ export function probeOutput(output: OutputTarget): readonly Probe[] {
     return [{ subject, state: 'fine', detail: 'will be appended to' }]
   } catch (error) {
     const reason = messageOf(error).replace(/^[A-Z]+: /, '')
-    return [{ subject, state: 'wrong', detail: `cannot be written: ${reason}` }]
+    const advice = 'make the folder, or name another file with --output'
+    return [{ subject, state: 'wrong', detail: `cannot be written: ${reason}; ${advice}` }]
   }
 }

@@ -463,10 +463,10 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
 }))
 
 /**
- * What is wrong with a pipeline's variables together (a pool smaller than its threads, say), or
- * undefined. Each by itself was checked before.
+ * What is wrong with a pipeline's variables together (a pool smaller than its threads, say), each
+ * at the field that it is about; none: nothing. Each by itself was checked before.
  */
-export function faultTogether(variables: Readonly<Record<string, string>>): string | undefined {
+export function faultsTogether(variables: Readonly<Record<string, string>>): readonly FieldFault[] {
   try {
     resolve({
       command: 'run',
@@ -475,9 +475,17 @@ export function faultTogether(variables: Readonly<Record<string, string>>): stri
       // No variable of a pipeline names a file.
       readText: () => assert.fail('a pipeline reads no file'),
     })
-    return undefined
+    return []
   } catch (error) {
-    if (error instanceof LogpipeError) return error.message
+    if (error instanceof LogpipeError) return error.lines.map(fieldFaultOf)
     throw error
   }
+}
+
+/** Out of `POOL_SIZE: 2 slots are too few`, or `--pool-size: ...` where nobody has set it. */
+function fieldFaultOf(line: string): FieldFault {
+  const [, name = '', detail = line] = /^(?:--)?([A-Za-z][\w-]*): (.*)$/s.exec(line) ?? []
+  const field = name.toLowerCase().replaceAll('-', '_')
+  const isField = ROWS.some((row) => row.scope === 'remote' && fieldName(row) === field)
+  return isField ? { field, detail } : { field: '', detail: line }
 }

@@ -17,7 +17,7 @@ import {
   tagHeader,
   viewOf,
 } from './control-context.ts'
-import { type Draft, faultTogether } from './pipeline-fields.ts'
+import { type Draft, faultsTogether } from './pipeline-fields.ts'
 import type { Pipeline, PipelineStore, Revision } from './pipeline-store.ts'
 import { bodySchema, entityTag, revisionView, viewSchema } from './pipeline-view.ts'
 import { type FieldFault, Problem } from './problem.ts'
@@ -283,12 +283,12 @@ function checked(
   const result = fields.check(body, before)
   if ('faults' in result) throw notSaved(result.faults)
   const { draft } = result
-  const detail = faultTogether({
+  const faults = faultsTogether({
     ...fields.variables(draft.settings),
     ...fields.secretVariables(draft.secrets),
   })
-  if (detail === undefined) return draft
-  throw new Problem(422, 'The fields do not go together.', { faults: [{ field: '', detail }] })
+  if (faults.length === 0) return draft
+  throw new Problem(422, 'The fields do not go together.', { faults })
 }
 
 function notSaved(faults: readonly FieldFault[]): Problem {

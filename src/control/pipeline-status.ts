@@ -133,7 +133,7 @@ function enabledState(
  */
 
 const WRONG = /^WRONG\s+(.+)$/
-const FINDING = /^(ok|warn|WRONG|--)\s/
+const FINDING = /^(ok|note|warn|WRONG|--)\s/
 /** Of a check that found nothing to say, what it said instead. */
 const LINES_MAX = 12
 /** A sentence has room for so many, and a line is cut by sync. */

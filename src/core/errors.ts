@@ -80,11 +80,19 @@ export type ErrorCode = keyof typeof ERRORS
 /** An operating error: what a user can cause, meet and mend. */
 export class LogpipeError extends Error {
   readonly code: ErrorCode
+  /** Several faults that were found at once, one a line; the message has them in one. */
+  readonly lines: readonly string[]
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+  constructor(
+    code: ErrorCode,
+    message: string | readonly string[],
+    options?: { readonly cause?: unknown },
+  ) {
+    const lines = typeof message === 'string' ? [message] : message
+    super(lines.join('; '), options)
     this.name = 'LogpipeError'
     this.code = code
+    this.lines = lines
   }
 
   get exitStatus(): 1 | 2 | 3 {

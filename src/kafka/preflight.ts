@@ -114,7 +114,8 @@ function ask(consumer: Consumer, target: Target, topic: string | null, said: Sai
 /** @param error librdkafka's name of it. */
 export function topicProblem(topic: string, error: string): Problem {
   if (/AUTHORIZATION/.test(error)) {
-    return { code: 'KAFKA_AUTH', message: `topic ${topic} may not be read (${error})` }
+    const message = `topic ${topic} may not be read (${error}): grant READ on it to this user`
+    return { code: 'KAFKA_AUTH', message }
   }
   const advice = 'create it, or name another with --kafka-topic'
   if (/UNKNOWN_TOPIC|UNKNOWN_PARTITION/.test(error)) {

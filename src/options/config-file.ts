@@ -9,9 +9,9 @@
  * alone, so that one file serves `run`, `check` and `replay`. Errors name file, line and column.
  */
 import { Alias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
-import type { Document, Node } from 'yaml'
+import type { Document, Node, YAMLParseError } from 'yaml'
 import { LogpipeError } from '../core/errors.ts'
-import { allOptionNames, give, giveFile, optionNames } from './parse.ts'
+import { allOptionNames, Faults, give, giveFile, optionNames } from './parse.ts'
 import type { Given, NamedOption, Source } from './parse.ts'
 import { didYouMean } from './nearest.ts'
 import type { CommandName } from './spec.ts'
@@ -34,13 +34,33 @@ export function parseConfigFile(
     const { line, col } = lines.linePos(node?.range?.[0] ?? 0)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const fault = document.errors[0]
-  if (fault !== undefined) {
+  const faults = new Faults()
+  for (const fault of document.errors) {
     const { line, col } = lines.linePos(fault.pos[0])
-    const reason = fault.message.split('\n')[0] ?? ''
-    throw new LogpipeError('CONFIG_FILE', `${path}:${line}:${col}: ${reason}`)
+    faults.add(new LogpipeError('CONFIG_FILE', `${path}:${line}:${col}: ${yamlFault(fault)}`))
   }
-  return new FileReader(command, path, document, place).read()
+  faults.raise()
+  const given = new FileReader(command, path, document, place, faults).read()
+  faults.raise()
+  return given
+}
+
+/** The parser's faults that people make, in our words; it says the others itself. */
+const YAML_FAULTS: ReadonlyMap<string, string> = new Map([
+  ['TAB_AS_INDENT', 'a tab indents this line: use spaces'],
+  ['BAD_INDENT', 'this line is indented in another way than those it belongs to'],
+  ['DUPLICATE_KEY', 'this option is set twice: keep one'],
+  ['MISSING_CHAR', 'something is missing here: a closing quote, bracket, or the ":" behind a name'],
+  ['MULTILINE_IMPLICIT_KEY', 'a name and its ":" must stand on one line'],
+  ['BLOCK_AS_IMPLICIT_KEY', 'two ":" on one line: put the value in quotes'],
+  ['UNEXPECTED_TOKEN', 'this cannot stand here; put a value with signs in quotes'],
+  ['BAD_SCALAR_START', 'a value cannot begin with this sign: put it in quotes'],
+  ['BAD_DQ_ESCAPE', 'in double quotes "\\" begins an escape: use single quotes'],
+  ['MULTIPLE_DOCS', 'a second document begins here ("---"): keep one'],
+])
+
+function yamlFault({ code, message }: YAMLParseError): string {
+  return YAML_FAULTS.get(code) ?? message.split('\n')[0] ?? ''
 }
 
 type Place = (node: Node | null) => { readonly line: number; readonly column: number }
@@ -51,8 +71,16 @@ class FileReader {
   readonly #place: Place
   readonly #own: ReadonlyMap<string, NamedOption>
   readonly #all = allOptionNames()
+  readonly #faults: Faults
 
-  constructor(command: CommandName, path: string, document: Document, place: Place) {
+  constructor(
+    command: CommandName,
+    path: string,
+    document: Document,
+    place: Place,
+    faults: Faults,
+  ) {
+    this.#faults = faults
     this.#path = path
     this.#document = document
     this.#place = place
@@ -63,7 +91,10 @@ class FileReader {
     const root = this.#document.contents
     if (root === null || (isScalar(root) && root.value === '')) return []
     if (!isMap(root)) throw this.#fault(root, 'expected a map of options (name: value)')
-    return root.items.flatMap(({ key, value }) => this.#readPair(key as Node, value as Node | null))
+    return root.items.flatMap(
+      ({ key, value }) =>
+        this.#faults.attempt(() => this.#readPair(key as Node, value as Node | null)) ?? [],
+    )
   }
 
   #readPair(keyNode: Node, valueNode: Node | null): readonly Given[] {
@@ -116,7 +147,10 @@ class FileReader {
   }
 
   #followed(node: Node | null): Node | null {
-    return node instanceof Alias ? (node.resolve(this.#document) ?? null) : node
+    if (!(node instanceof Alias)) return node
+    const meant = node.resolve(this.#document)
+    if (meant !== undefined) return meant
+    throw this.#fault(node, '"*" begins an alias in YAML: put the value in quotes')
   }
 
   #fault(node: Node | null, message: string): LogpipeError {

@@ -27,9 +27,53 @@ export function helpAsked(args: readonly string[]): 'short' | 'long' | null {
   return options.includes('-h') ? 'short' : null
 }
 
-/** @throws LogpipeError USAGE */
-export function parseArguments(command: CommandName, args: readonly string[]): ParsedArguments {
-  return new ArgumentReader(command, args).read()
+/** A file or a command line that is all wrong is another program's. */
+const FAULTS_MAX = 20
+
+/** The faults of what a user typed: gathered, so that all of them are told at once. */
+export class Faults {
+  readonly #errors: LogpipeError[] = []
+
+  /** @returns undefined where it was wrong. */
+  attempt<Value>(run: () => Value): Value | undefined {
+    try {
+      return run()
+    } catch (error) {
+      if (!(error instanceof LogpipeError)) throw error
+      this.add(error)
+      return undefined
+    }
+  }
+
+  add(error: LogpipeError): void {
+    this.#errors.push(error)
+  }
+
+  /** @throws LogpipeError the only one, or the first with a line for each. */
+  raise(): void {
+    const [first] = this.#errors
+    if (first === undefined) return
+    if (this.#errors.length === 1) throw first
+    const lines = this.#errors.slice(0, FAULTS_MAX).flatMap((error) => error.lines)
+    const more = this.#errors.length - lines.length
+    if (more > 0) lines.push(`and ${more} more`)
+    throw new LogpipeError(first.code, lines)
+  }
+}
+
+/**
+ * @param faults takes what is wrong; without it, it is thrown.
+ * @throws LogpipeError USAGE
+ */
+export function parseArguments(
+  command: CommandName,
+  args: readonly string[],
+  faults?: Faults,
+): ParsedArguments {
+  const own = faults ?? new Faults()
+  const parsed = new ArgumentReader(command, args, own).read()
+  if (faults === undefined) own.raise()
+  return parsed
 }
 
 class ArgumentReader {
@@ -38,9 +82,11 @@ class ArgumentReader {
   readonly #names: ReadonlyMap<string, NamedOption>
   readonly #given: Given[] = []
   readonly #operands: string[] = []
+  readonly #faults: Faults
 
-  constructor(command: CommandName, args: readonly string[]) {
+  constructor(command: CommandName, args: readonly string[], faults: Faults) {
     this.#command = command
+    this.#faults = faults
     this.#rest = [...args]
     this.#names = optionNames(command)
   }
@@ -50,9 +96,9 @@ class ArgumentReader {
       if (arg === '--') {
         this.#operands.push(...this.#rest.splice(0))
       } else if (arg.startsWith('--')) {
-        this.#readLong(arg)
+        this.#faults.attempt(() => this.#readLong(arg))
       } else if (arg.startsWith('-') && arg !== '-') {
-        this.#readLetters(arg)
+        this.#faults.attempt(() => this.#readLetters(arg))
       } else {
         this.#operands.push(arg)
       }
@@ -128,20 +174,31 @@ class ArgumentReader {
 export function parseEnvironment(
   command: CommandName,
   env: Readonly<Record<string, string | undefined>>,
+  faults?: Faults,
 ): readonly Given[] {
-  return ROWS.filter((spec) => spec.commands.includes(command)).flatMap((spec) => [
+  const own = faults ?? new Faults()
+  const given = ROWS.filter((spec) => spec.commands.includes(command)).flatMap((spec) => [
     ...[spec.env, ...(spec.envAliases ?? [])].flatMap((variable) =>
-      givenByVariable(spec, variable, env[variable] ?? ''),
+      givenByVariable(spec, variable, env[variable] ?? '', own),
     ),
-    ...(spec.secret === true ? givenByFile(spec, env) : []),
+    ...(spec.secret === true ? (own.attempt(() => givenByFile(spec, env)) ?? []) : []),
   ])
+  if (faults === undefined) own.raise()
+  return given
 }
 
-function givenByVariable(spec: OptionSpec, variable: string, text: string): readonly Given[] {
+function givenByVariable(
+  spec: OptionSpec,
+  variable: string,
+  text: string,
+  faults: Faults,
+): readonly Given[] {
   const texts = spec.repeatable === true ? text.split('\n') : [text]
   return texts
     .filter((each) => each !== '')
-    .map((each) => give(spec, each, { kind: 'environment', variable }))
+    .flatMap(
+      (each) => faults.attempt(() => give(spec, each, { kind: 'environment', variable })) ?? [],
+    )
 }
 
 function givenByFile(

@@ -17,6 +17,7 @@ import {
   parseArguments,
   parseEnvironment,
   parsePropertyVariables,
+  Faults,
   give,
   nameOf,
   type Given,
@@ -59,28 +60,36 @@ interface Winner {
 
 const DEFAULT: Source = { kind: 'default' }
 
-/** @throws LogpipeError USAGE or CONFIG_FILE, in one line */
+/** @throws LogpipeError USAGE or CONFIG_FILE, with a line for each fault */
 export function resolve(input: ResolveInput): Resolved {
   const { command } = input
   const readText = input.readText ?? readSmallFile
-  const flags = parseArguments(command, input.args)
-  const environment = parseEnvironment(command, input.env)
-  const file = readConfigFile(command, [flags.given, environment], readText)
+  const faults = new Faults()
+  const flags = parseArguments(command, input.args, faults)
+  const environment = parseEnvironment(command, input.env, faults)
+  const file = faults.attempt(() => readConfigFile(command, [flags.given, environment], readText))
+  faults.raise()
+  assert(file !== undefined)
   const layers = [flags.given, environment, file] as const
   const profile = profileOf(command, layers)
 
   const values: Record<string, unknown> = {}
   const sources = new Map<OptionName, Source>()
   for (const spec of ROWS) {
-    const winner = winnerOf(spec, layers, profile, readText)
-    checkPresence(spec, command, winner)
+    const winner = faults.attempt(() => winnerOf(spec, layers, profile, readText))
+    if (winner === undefined) continue
+    faults.attempt(() => checkPresence(spec, command, winner))
     values[fieldOf(spec.env)] = winner.value
     sources.set(spec.env as OptionName, winner.source)
   }
-  const properties = resolveProperties(
-    [profile, file, parsePropertyVariables(input.env), environment, flags.given],
-    usesKafka(command) ? readText : null,
+  const properties = faults.attempt(() =>
+    resolveProperties(
+      [profile, file, parsePropertyVariables(input.env), environment, flags.given],
+      usesKafka(command) ? readText : null,
+    ),
   )
+  faults.raise()
+  assert(properties !== undefined)
   values['kafkaConfig'] = properties.map(({ name, value }) => [name, value] as const)
   settleOutput(values, sources)
   settlePatterns(values, sources)

@@ -6,7 +6,7 @@
  */
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from './config.ts'
-import { nameOf } from './parse.ts'
+import { Faults, nameOf } from './parse.ts'
 import type { Source } from './parse.ts'
 import type { KafkaProperty } from './kafka-config.ts'
 import { isTopic } from './notations.ts'
@@ -252,8 +252,9 @@ function exceeds(name: OptionName, value: number, limitName: OptionName, limit: 
   return `${name} (${value}) must not exceed ${limitName} (${limit})`
 }
 
-/** @throws LogpipeError USAGE for the first rule that is broken */
+/** @throws LogpipeError USAGE with a line for each rule that is broken */
 export function checkRules(input: RuleInput): void {
+  const faults = new Faults()
   for (const rule of RULES) {
     const known = rule.options.every((name) =>
       ROWS.some((row) => row.env === name && row.commands.includes(input.command)),
@@ -261,8 +262,9 @@ export function checkRules(input: RuleInput): void {
     if (!known) continue
     const fault = rule.broken(input)
     if (fault === undefined) continue
-    throw new LogpipeError('USAGE', `${typedName(rule, input)}: ${fault}`)
+    faults.add(new LogpipeError('USAGE', `${typedName(rule, input)}: ${fault}`))
   }
+  faults.raise()
 }
 
 /** The first of the rule's options that the user set, as typed; else the first one's flag. */

@@ -1085,7 +1085,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'Print warnings and errors only: no status, no summary.',
-    long: 'For cron, which mails everything that is printed.',
+    long: 'For cron, which mails everything that is printed. check prints its verdict and the faults that it found.',
   },
   {
     env: 'LOG_FORMAT',
@@ -1556,11 +1556,11 @@ export const OPTIONS = [
     aliases: ['json'],
     scope: 'local',
     group: 'watch',
-    commands: ['top', 'tap'],
+    commands: ['top', 'tap', 'check'],
     kind: 'switch',
     default: '0',
     short: 'Print JSON, one object per line.',
-    long: 'For programs: top prints one a second, tap one for each match.',
+    long: 'For programs: top prints one a second, tap one for each match, check one with its verdict, findings and options.',
   },
 ] as const satisfies readonly OptionSpec[]
 

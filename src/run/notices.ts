@@ -179,7 +179,8 @@ export class Notices {
 
   commitFailed({ error }: Of<'commitFailed'>): void {
     // A rebalance refuses commits for a moment; the next second's is accepted.
-    if (REFUSED_BY_REBALANCE.has(error)) this.#log.debug('commit postponed until the rebalance ends')
+    if (REFUSED_BY_REBALANCE.has(error))
+      this.#log.debug('commit postponed until the rebalance ends')
     else this.#warn(`commit ${error}`, `commit failed: ${error}; retrying`)
   }
 

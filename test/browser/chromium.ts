@@ -2,7 +2,10 @@
  * Debian's Chromium, headless and alone: no profile that was there before, and no request of its
  * own. What a page does wrong is kept, for its test to ask for.
  */
-import { mkdirSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
 import { after, type TestContext } from 'node:test'
 import {
   chromium,
@@ -92,4 +95,35 @@ export async function picture(page: Page, name: string): Promise<void> {
   await page.setViewportSize({ width: before.width, height: Math.max(before.height, height) })
   await page.screenshot({ path: `${OUTPUT}/${name}.png` })
   await page.setViewportSize(before)
+}
+
+/*
+ * What every page must keep in every look: our own rules (page-rules.mjs), and axe-core's.
+ */
+
+const RULES = readFileSync(path.join(import.meta.dirname, 'page-rules.mjs'), 'utf8')
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+/** Every rule of axe-core that it runs by itself: WCAG A and AA, and its best practices. */
+const AXE_RUN = `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
+  violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => id + ' ' + target.join(' ') + ': ' + failureSummary)))`
+
+const LOOKS = [
+  ['light', 'light', DESK],
+  ['dark', 'dark', DESK],
+  ['phone', 'light', PHONE],
+  ['phone-dark', 'dark', PHONE],
+] as const
+
+/** One page in every look: what takes time is to bring it up. */
+export async function keepsRules(page: Page, name: string): Promise<void> {
+  for (const [look, colorScheme, size] of LOOKS) {
+    await page.emulateMedia({ colorScheme })
+    await page.setViewportSize(size)
+    await picture(page, `${name}-${look}`)
+    assert.deepEqual(await page.evaluate(RULES), [], `${name}, ${look}`)
+    await page.evaluate(AXE)
+    assert.deepEqual(await page.evaluate(AXE_RUN), [], `${name}, ${look}: axe-core`)
+  }
+  await page.setViewportSize(DESK)
 }

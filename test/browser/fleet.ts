@@ -57,7 +57,7 @@ export interface Fleet {
   readonly call: Awaited<ReturnType<typeof startControlProgram>>['call']
   readonly control: Awaited<ReturnType<typeof startControlProgram>>['control']
   /** Starts a `logpipe sync`. */
-  readonly startWorker: (id: string) => void
+  readonly startWorker: (id: string) => ReturnType<typeof startProgram>
   /** Produces lines from now on, a twentieth of them with ERROR. */
   readonly feed: () => void
   /** So many of the next documents are refused for good. */
@@ -89,7 +89,7 @@ export async function startFleet(
     control,
     startWorker: (id) => {
       const args = ['sync', '--worker-id', id, '--control-plane-url', url]
-      startProgram(t, folder, [...args, '--worker-poll-ms', '300'], KAFKA_ENV)
+      return startProgram(t, folder, [...args, '--worker-poll-ms', '300'], KAFKA_ENV)
     },
     feed: await feedOf(t, mock.bootstrapServers),
     refuseNext: (count) => (refusals = count),

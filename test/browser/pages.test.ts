@@ -6,21 +6,11 @@
  * text a contrast, and no page is wider than the screen.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { test } from 'node:test'
 import type { Locator, Page } from 'playwright-core'
 import { startControlProgram, temporaryFolder } from '../helpers/program.ts'
-import { DESK, PHONE, picture, visit } from './chromium.ts'
+import { keepsRules, visit } from './chromium.ts'
 import { fillFleet, startFleet } from './fleet.ts'
-
-const RULES = readFileSync(path.join(import.meta.dirname, 'page-rules.mjs'), 'utf8')
-
-const LOOKS = [
-  ['light', 'light', DESK],
-  ['dark', 'dark', DESK],
-  ['phone', 'light', PHONE],
-] as const
 
 type PageCase = readonly [name: string, hash: string, ready: (page: Page) => Locator]
 
@@ -38,17 +28,6 @@ const PAGES: readonly PageCase[] = [
 ]
 /** Before pictures are taken: the curves shall show something. */
 const SECONDS_SEEN = 10
-
-/** One page in every look: what takes time is to bring it up. */
-async function keepsRules(page: Page, name: string): Promise<void> {
-  for (const [look, colorScheme, size] of LOOKS) {
-    await page.emulateMedia({ colorScheme })
-    await page.setViewportSize(size)
-    await picture(page, `${name}-${look}`)
-    assert.deepEqual(await page.evaluate(RULES), [], `${name}, ${look}`)
-  }
-  await page.setViewportSize(DESK)
-}
 
 test('every page keeps the rules, light, dark and at phone width', async (t) => {
   const fleet = await startFleet(t)

@@ -76,7 +76,11 @@ test('Elasticsearch is named with its version when the credentials open it', asy
   const open = configOf(['--es-url', url, '--es-api-key', 'k', '--es-pipeline', 'none'])
   assert.deepEqual(await probeElasticsearch(open), [
     { subject: `elasticsearch ${url}`, state: 'fine', detail: 'Elasticsearch 9.5.0' },
-    { subject: 'ingest pipeline none', state: 'wrong', detail: 'does not exist' },
+    {
+      subject: 'ingest pipeline none',
+      state: 'wrong',
+      detail: 'does not exist: make it with PUT /_ingest/pipeline/none, or leave ES_PIPELINE out',
+    },
     {
       subject: 'index logs-filtered',
       state: 'untested',

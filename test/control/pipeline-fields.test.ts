@@ -1,17 +1,20 @@
 /** What the control plane says of a pipeline's variables together. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { faultTogether } from '../../src/control/pipeline-fields.ts'
+import { faultsTogether } from '../../src/control/pipeline-fields.ts'
 
 test('a pipeline may count in place of writing', () => {
-  assert.equal(faultTogether({ PRODUCT_LINE: 'metrics' }), undefined)
+  assert.deepEqual(faultsTogether({ PRODUCT_LINE: 'metrics' }), [])
 })
 
-test('what run would refuse is refused before a worker has it', () => {
-  assert.match(
-    faultTogether({ POOL_SIZE: '2' }) ?? '',
-    /^POOL_SIZE: expected at least \d+ slots, got 2/,
-  )
-  assert.match(faultTogether({ ES_ANSWER: 'a=b' }) ?? '', /^ES_ANSWER: expected an error type/)
-  assert.match(faultTogether({ ES_USERNAME: 'u' }) ?? '', /^ES_USERNAME: requires ES_PASSWORD/)
+test('what run would refuse is refused before a worker has it, all of it, each at its field', () => {
+  const faults = faultsTogether({ POOL_SIZE: '2', ES_USERNAME: 'u', BATCH_BYTES: '2MiB' })
+  const found = faults.map(({ field, detail }) => `${field} ${detail}`)
+  assert.equal(found.length, 3)
+  assert.match(found[0] ?? '', /^pool_size 2 slots are too few/)
+  assert.match(found[1] ?? '', /^batch_bytes BATCH_BYTES \(2097152\) is more than BUFFER_BYTES/)
+  assert.match(found[2] ?? '', /^es_username needs ES_PASSWORD/)
+  const [answer] = faultsTogether({ ES_ANSWER: 'a=b' })
+  assert.equal(answer?.field, 'es_answer')
+  assert.match(answer.detail, /^expected an error type/)
 })

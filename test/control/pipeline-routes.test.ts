@@ -82,7 +82,8 @@ test('fields that are right one by one and wrong together are refused', async (t
   const fields = { pool_size: 2, es_password: 'hunter2', es_username: 'u' }
   const answer = await call('POST', '/api/pipelines', { name: 'x', ...fields })
   assert.equal(answer.status, 422)
-  assert.match(answer.body.errors[0].detail, /POOL_SIZE/)
+  assert.equal(answer.body.errors[0].field, 'pool_size')
+  assert.match(answer.body.errors[0].detail, /^2 slots are too few/)
   assert.doesNotMatch(JSON.stringify(answer.body), /hunter2/)
 })
 

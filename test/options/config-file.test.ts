@@ -65,7 +65,10 @@ test('keys of other commands are checked and left alone', () => {
 test('every mistake is named with its place', () => {
   for (const [yaml, message] of [
     ['topic: a\n  bad: [', /^p\.yaml:\d+:\d+: \S/],
-    ['topic: a\ntopic: b\n', /^p\.yaml:2:1: Map keys must be unique/],
+    ['topic: a\ntopic: b\n', /^p\.yaml:2:1: this option is set twice: keep one$/],
+    ['topic:\n\tb', /^p\.yaml:2:1: a tab indents this line: use spaces/],
+    ['pattern: *x', /^p\.yaml:1:10: "\*" begins an alias in YAML: put the value in quotes$/],
+    ['pattern: "\\d"', /^p\.yaml:1:11: in double quotes/],
     [
       '\nkafka-topics: a\n',
       /^p\.yaml:2:1: unknown key "kafka-topics" \(did you mean kafka-topic\?\)$/,

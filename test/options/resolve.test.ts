@@ -185,6 +185,39 @@ test('the error line names the option as it was typed, what came and what is all
   }
 })
 
+test('all faults of a command line, a file and the environment are told at once', () => {
+  const lines = (args: readonly string[], yaml: string, env: Record<string, string> = {}) => {
+    try {
+      resolve({ command: 'run', args: ['-c', 'p.yaml', ...args], env, readText: () => yaml })
+    } catch (error) {
+      assert(error instanceof LogpipeError)
+      return error.lines
+    }
+    return []
+  }
+  const found = lines(
+    ['--pol-size', '--start', 'soon', '--topic'],
+    'topics: a\npool-size: many\nbatch-msgs: 0\n',
+    { ES_URL: 'elastic' },
+  )
+  assert.deepEqual(
+    found.map((line) => line.split(':')[0]),
+    [
+      'unknown option --pol-size of logpipe run (did you mean --pool-size?)',
+      '--start',
+      '--topic needs a value',
+      'ES_URL',
+      'p.yaml',
+      'p.yaml',
+      'p.yaml',
+    ],
+  )
+  const together = lines(['--es-username', 'u', '--pool-size', '2'], '')
+  assert.equal(together.length, 2, 'rules between options, too')
+  const many = Array.from({ length: 30 }, (_, index) => `--wrong-${index}`)
+  assert.equal(lines(many, '').at(-1), 'and 10 more')
+})
+
 test('flags may be written in each of the usual ways', () => {
   const { config } = resolved(['-iv', '-pA', '--pattern=B', '-p', '-C', '-q', '--no-es-enabled'])
   assert.deepEqual(config.matchPattern, ['A', 'B', '-C'])

@@ -122,7 +122,11 @@ export function indexNameFaults(pattern: IndexPattern, topics: readonly string[]
 function nameFault(name: string): string | null {
   if (name === '' || name === '.' || name === '..') return 'the name is empty or dots only'
   const found = FORBIDDEN.exec(name)
-  if (found !== null) return `an index name may not hold ${JSON.stringify(found[0])}`
+  if (found !== null) {
+    const isCapital = /\p{Lu}/u.test(found[0])
+    const advice = isCapital ? `: write ${name.toLowerCase()}` : ''
+    return `an index name may not hold ${JSON.stringify(found[0])}${advice}`
+  }
   if (/^[-_+]/.test(name)) return 'an index name may not start with -, _ or +'
   if (Buffer.byteLength(name) > NAME_BYTES_MAX) return `longer than ${NAME_BYTES_MAX} bytes`
   return null

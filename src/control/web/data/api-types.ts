@@ -4,6 +4,7 @@
  */
 import type {
   AboutView,
+  BooksView,
   CommandView,
   History as WholeHistory,
   OptionsView,
@@ -17,6 +18,7 @@ import type {
 
 export type { PipelineState, PipelineStatus } from '../../../core/control-api.ts'
 export type About = AboutView
+export type Books = BooksView
 export type Command = CommandView
 export type Option = OptionView
 export type Options = OptionsView

@@ -19,7 +19,7 @@ export interface Finding {
 /** What a check found, among what else it said. */
 export function findingsOf(lines: readonly string[]): readonly Finding[] {
   return lines.flatMap((line) => {
-    const [, word, text] = /^(ok|WRONG|--)\s+(\S.*)$/.exec(line) ?? []
+    const [, word, text] = /^(ok|note|warn|WRONG|--)\s+(\S.*)$/.exec(line) ?? []
     return word === undefined || text === undefined ? [] : [{ word, text }]
   })
 }

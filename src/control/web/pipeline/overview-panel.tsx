@@ -1,7 +1,9 @@
 /**
- * What a pipeline does now: figures, charts, its workers, the last check, and Elasticsearch.
+ * What a pipeline does now: trouble, figures, charts, its workers and books, the last check, and
+ * Elasticsearch.
  */
 import type { Pipeline, RuntimeEntry } from '../data/api-types.ts'
+import { BooksCard } from './books-card.tsx'
 import { Charts } from '../charts/charts.tsx'
 import { CheckResult } from './check-result.tsx'
 import { EsCard } from './es-card.tsx'
@@ -10,6 +12,7 @@ import { effectiveText } from '../form/form-values.ts'
 import { useRates } from '../data/live.tsx'
 import { useKnown } from '../form/options.tsx'
 import { PipelineWorkers } from './pipeline-workers.tsx'
+import { TroubleCard } from './trouble-card.tsx'
 
 const NOTHING: RuntimeEntry = { workers: [], metrics: {}, rates: {} }
 
@@ -17,6 +20,7 @@ export function OverviewPanel({ pipeline }: { readonly pipeline: Pipeline }) {
   const entry = useRates(pipeline.id) ?? NOTHING
   return (
     <>
+      <TroubleCard status={pipeline.status} />
       <Figures entry={entry} />
       <Charts pipelineId={pipeline.id} />
       <div class="columns">
@@ -25,6 +29,7 @@ export function OverviewPanel({ pipeline }: { readonly pipeline: Pipeline }) {
           <PipelineWorkers pipeline={pipeline} />
         </div>
         <div class="column">
+          <BooksCard pipelineId={pipeline.id} />
           <EsCard pipelineId={pipeline.id} />
           <CheckResult pipeline={pipeline} />
         </div>

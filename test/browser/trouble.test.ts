@@ -1,0 +1,174 @@
+/** What an operator sees while something is wrong, and where the records went. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import type { Page } from 'playwright-core'
+import { until } from '../helpers/program.ts'
+import { keepsRules, visit } from './chromium.ts'
+import { startFleet, type Fleet } from './fleet.ts'
+
+const pipelineOf = (fleet: Fleet) => ({
+  name: 'app-errors',
+  kafka_brokers: fleet.brokers,
+  kafka_topic: fleet.topic,
+  kafka_group_id: 'app-errors',
+  es_url: fleet.esUrl,
+  es_index: 'app-errors',
+  es_timeout_ms: 1000,
+  ingress_threads: 1,
+  rust_workers: 1,
+  pool_size: 8,
+})
+
+async function runningFleet(t: TestContext) {
+  const fleet = await startFleet(t)
+  await fleet.call('POST', '/api/pipelines', { ...pipelineOf(fleet), enabled: true })
+  const worker = fleet.startWorker('worker-1')
+  fleet.feed()
+  const { page, faults } = await visit(t, `${fleet.url}/#/pipelines/1`)
+  await state(page, 'running').waitFor()
+  return { fleet, worker, page, faults }
+}
+
+const state = (page: Page, word: string) => page.locator(`.page-title [data-state="${word}"]`)
+
+/** Breaks it, waits for the words on the page, mends it, and waits for calm. */
+async function seen(
+  t: TestContext,
+  { fleet, page }: { readonly fleet: Fleet; readonly page: Page },
+  outage: {
+    readonly name: string
+    readonly words: RegExp
+    readonly breakIt: () => void | Promise<void>
+    readonly mendIt: () => void | Promise<void>
+  },
+): Promise<void> {
+  await page.goto(`${fleet.url}/#/pipelines/1`)
+  await state(page, 'running').waitFor()
+  const brokenMs = performance.now()
+  await outage.breakIt()
+  await state(page, 'degraded').waitFor()
+  await page.getByTestId('troubles').filter({ hasText: outage.words }).waitFor()
+  const seenMs = performance.now()
+  const { status } = (await fleet.call('GET', '/api/pipelines/1')).body
+  assert.match(status.reason, outage.words)
+  await keepsRules(page, `trouble-${outage.name}`)
+  await page.goto(`${fleet.url}/#/`)
+  await page.locator('.reason').filter({ hasText: outage.words }).waitFor()
+  if (outage.name === 'down') await keepsRules(page, `trouble-${outage.name}-list`)
+  const mendedMs = performance.now()
+  await outage.mendIt()
+  await page.goto(`${fleet.url}/#/pipelines/1`)
+  await state(page, 'running').waitFor()
+  const calmMs = performance.now()
+  const seconds = (from: number, to: number) => ((to - from) / 1000).toFixed(1)
+  t.diagnostic(
+    `${outage.name}: seen after ${seconds(brokenMs, seenMs)} s, ` +
+      `gone after ${seconds(mendedMs, calmMs)} s`,
+  )
+}
+
+test('whatever is wrong with Elasticsearch stands on the page, and goes when it is mended', async (t) => {
+  const running = await runningFleet(t)
+  const { fake, esUrl } = running.fleet
+  const { script } = fake
+  const answering = (answer: ReturnType<typeof script>) => () => void (fake.script = () => answer)
+  const mendIt = () => void (fake.script = script)
+  const blocked = {
+    status: 403,
+    type: 'cluster_block_exception',
+    reason: 'index [app-errors] blocked by: [FORBIDDEN/8/index write (api)];',
+  }
+  await seen(t, running, {
+    name: 'down',
+    words: /Elasticsearch is down: .*ECONNREFUSED|Elasticsearch is down: .*refused/,
+    breakIt: () => fake.close(),
+    mendIt: async () => void (await fake.listen(Number(new URL(esUrl).port))),
+  })
+  await seen(t, running, {
+    name: 'read-only',
+    words: /the index app-errors waits: 403 .*blocked by/,
+    breakIt: answering({ kind: 'items', fault: () => blocked }),
+    mendIt,
+  })
+  await seen(t, running, {
+    name: 'slow',
+    words: /Elasticsearch is slow: no answer in/,
+    breakIt: answering({ kind: 'hang', isApplied: false }),
+    mendIt,
+  })
+  await seen(t, running, {
+    name: 'refused',
+    words: /Elasticsearch refuses: 401/,
+    breakIt: answering({ kind: 'status', status: 401 }),
+    mendIt,
+  })
+  // The browser's own word for an answer of the control plane is none of it.
+  assert.deepEqual(running.faults, [])
+})
+
+/** The totals of every child's summary, added up: what `logpipe run` prints at its end. */
+function printedTotals(said: string): Readonly<Record<string, number>> {
+  const totals: Record<string, number> = {}
+  let columns: string[] = []
+  for (const line of said.split('\n')) {
+    const [, cells = ''] = /child: ((?:books|total) .*)$/.exec(line) ?? []
+    const [first, ...rest] = cells.trim().split(/ {2,}/)
+    if (first === 'books') columns = rest
+    if (first !== 'total') continue
+    for (const [index, name] of columns.entries()) {
+      totals[name] = (totals[name] ?? 0) + Number((rest[index] ?? '').replaceAll(',', ''))
+    }
+  }
+  return totals
+}
+
+test('the sums on the page are the books of the workers, over revisions and a restart', async (t) => {
+  const { fleet, worker, page } = await runningFleet(t)
+  const shown = async (entry: string) =>
+    Number((await page.getByTestId(`books-${entry}`).textContent())?.replaceAll(',', ''))
+  const indexedMore = async () => {
+    await page.getByTestId('books-indexed').waitFor()
+    const before = await shown('indexed')
+    await until('more documents', async () => (await shown('indexed')) > before)
+  }
+  fleet.refuseNext(9)
+  await indexedMore()
+  for (const pattern of ['WARN', 'INFO']) {
+    const { body } = await fleet.call('GET', '/api/pipelines/1')
+    await fleet.call('PUT', '/api/pipelines/1', { ...body, match_pattern: pattern })
+    const [revision] = [body.revision + 1]
+    await until(`revision ${revision}`, async () => {
+      const { status } = (await fleet.call('GET', '/api/pipelines/1')).body
+      return status.workers[0]?.revision === revision && status.state === 'running'
+    })
+    await indexedMore()
+  }
+  process.kill(worker.pid, 'SIGTERM')
+  await worker.ended
+  const second = fleet.startWorker('worker-1')
+  await state(page, 'running').waitFor()
+  await indexedMore()
+  await page.getByTestId('figure-dead-letters').filter({ hasText: '9' }).waitFor()
+  await keepsRules(page, 'books')
+  await fleet.call('POST', '/api/pipelines/1/stop')
+  await state(page, 'stopped').waitFor()
+  const printed = printedTotals(worker.said() + second.said())
+  assert.ok((printed['fetched'] ?? 0) > 0)
+  const { body } = await fleet.call('GET', '/api/pipelines/1/books')
+  for (const [column, entry] of [
+    ['fetched', 'fetched'],
+    ['filtered(pattern)', 'filtered'],
+    ['indexed', 'indexed'],
+    ['duplicate', 'duplicate'],
+    ['dead_lettered', 'dead_lettered'],
+    ['fenced', 'fenced'],
+  ] as const) {
+    assert.equal(body.entries[entry], printed[column] ?? 0, entry)
+  }
+  assert.equal(body.entries['dead_lettered'], 9)
+  assert.equal(body.sources, body.ends)
+  await page.getByTestId('books-verdict').filter({ hasText: 'Nothing is missing' }).waitFor()
+  await page.reload()
+  await page.getByTestId('books-fetched').waitFor()
+  assert.equal(await shown('fetched'), printed['fetched'])
+})
