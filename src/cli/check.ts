@@ -17,7 +17,9 @@ import type { OptionValue } from '../options/kinds.ts'
 import { checkMemory, type MemorySum } from '../options/memory.ts'
 import {
   answerText,
+  dateSpanText,
   type AnswerOverride,
+  type DateSpan,
   type DeadLetterTarget,
   type ListenAddress,
   type OutputTarget,
@@ -263,12 +265,14 @@ function itemText(value: unknown): string {
     : String(value)
 }
 
-type Structured = AnswerOverride | ListenAddress | OutputTarget | DeadLetterTarget | StartPosition
+type Structured =
+  AnswerOverride | DateSpan | ListenAddress | OutputTarget | DeadLetterTarget | StartPosition
 
 /** The structured values as they are typed: file:PATH, HOST:PORT, a time. */
 function objectText(value: Structured): string {
   if ('port' in value) return `${value.host}:${value.port}`
   if ('action' in value) return answerText(value)
+  if ('pastMs' in value) return dateSpanText(value)
   switch (value.kind) {
     case 'file':
       return `file:${value.path}`

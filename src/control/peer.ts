@@ -10,6 +10,7 @@
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { bytesOfIPv6, plainAddress } from '../core/ip-address.ts'
+import { isUnmapped } from '../core/own-file.ts'
 
 export interface Peer {
   /** Of the client: behind a trusted proxy, the one that the proxy names. */
@@ -32,11 +33,13 @@ const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const
 /**
  * @param readTable for tests.
  * @param ownUser the numeric user id of this process; undefined where there are none.
+ * @param standsForMany whether the table shows strangers by this id too.
  */
 export function isOwnUserSocket(
   connection: Connection,
   readTable: (path: string) => string = (path) => readFileSync(path, 'latin1'),
   ownUser: number | undefined = process.geteuid?.(),
+  standsForMany: (uid: number) => boolean = isUnmapped,
 ): boolean {
   const { remoteAddress, remotePort, localAddress, localPort } = connection
   if (remoteAddress === undefined || localAddress === undefined || ownUser === undefined)
@@ -55,7 +58,7 @@ export function isOwnUserSocket(
     for (const line of table.split('\n')) {
       const [, local = '', remote = '', state, , , , user] = line.trim().split(/\s+/)
       if (state !== ESTABLISHED || !theirs.has(local) || !ours.has(remote)) continue
-      return Number(user) === ownUser
+      return Number(user) === ownUser && !standsForMany(ownUser)
     }
   }
   return false

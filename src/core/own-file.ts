@@ -172,10 +172,17 @@ function isAlone(gid: number): boolean {
 
 /** We, root, and who stands for root outside a container. */
 function isTrusted(uid: number): boolean {
-  return uid === ownId() || uid === 0 || (uid === UNMAPPED && isInUserNamespace())
+  return uid === ownId() || uid === 0 || isUnmapped(uid)
 }
 
-/** Linux shows this id for owners that a user namespace does not know (user_namespaces(7)). */
+/**
+ * Whether an id stands for every user that this process's user namespace does not know
+ * (user_namespaces(7)); outside of one it is that of a user, nobody.
+ */
+export function isUnmapped(uid: number): boolean {
+  return uid === UNMAPPED && isInUserNamespace()
+}
+
 const UNMAPPED = 65_534
 
 function isInUserNamespace(): boolean {

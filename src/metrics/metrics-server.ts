@@ -7,8 +7,10 @@
  * Anybody may read /ready, so it has words of its own for each thing, and no others: what servers,
  * records and messages of the system say stands in the log.
  *
- * Bound. CONNECTIONS_MAX at a time, of which idle ones make room for a newcomer, each with little
- * time to say what it wants; no request's body is read. A scrape that fails is answered with 500.
+ * Bounds. CONNECTIONS_MAX at a time, which make room for a newcomer, each with little time to say
+ * what it wants; no request's body is read. One scrape is made at a time, and kept for some times
+ * as long as it took, so that whoever asks without end has a tenth of this thread. A scrape that
+ * fails is answered with 500.
  */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -60,6 +62,9 @@ const LIMITS = {
   maxHeaderSize: 16_384,
 } as const
 
+/** A scrape is kept for so many times what it took. */
+const SCRAPE_KEPT_TIMES = 9
+
 interface Answer {
   readonly status: number
   readonly contentType: string
@@ -68,8 +73,9 @@ interface Answer {
 
 /** @throws LogpipeError LISTEN when the address cannot be had. */
 export async function openMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
+  const bounded = { ...options, metrics: heldScrapes(options.metrics) }
   const server = createServer(LIMITS, (request, response) => {
-    void respond(options, request, response)
+    void respond(bounded, request, response)
   })
   boundConnections(server, {
     connectionsMax: CONNECTIONS_MAX,
@@ -88,6 +94,26 @@ export async function openMetricsServer(options: MetricsServerOptions): Promise<
       }
       await closing
     },
+  }
+}
+
+/** The same text for all who ask while it is made, and for a moment after. */
+export function heldScrapes(
+  metrics: () => Promise<string>,
+  nowMs: () => number = () => performance.now(),
+): () => Promise<string> {
+  let held: Promise<string> | null = null
+  let untilMs = -Infinity
+  return () => {
+    const startedMs = nowMs()
+    if (held !== null && startedMs < untilMs) return held
+    untilMs = Infinity
+    const end = () => {
+      untilMs = nowMs() + SCRAPE_KEPT_TIMES * (nowMs() - startedMs)
+    }
+    held = (async () => metrics())()
+    held.then(end, end)
+    return held
   }
 }
 

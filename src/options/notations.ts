@@ -110,6 +110,20 @@ export function parseDateSpan(text: string): DateSpan | 'off' | undefined {
   return Math.max(pastMs, futureMs) <= DATE_SPAN_MS_MAX ? { pastMs, futureMs } : undefined
 }
 
+/** As it is typed, in the largest units that give whole numbers. */
+export function dateSpanText({ pastMs, futureMs }: DateSpan): string {
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['s', 1000],
+  ] as const
+  const text = (ms: number) => {
+    const [name, sizeMs] = units.find(([, size]) => ms % size === 0) ?? ['ms', 1]
+    return `${ms / sizeMs}${name}`
+  }
+  return `${text(pastMs)},${text(futureMs)}`
+}
+
 /** Of any scheme: other programs read the variable too, and only its use is refused. */
 export function parseProxy(text: string): string | undefined {
   const trimmed = text.trim()

@@ -420,7 +420,7 @@ export const OPTIONS = [
     kind: 'dateSpan',
     variable: 'PAST,FUTURE',
     default: '30d,1d',
-    short: 'Record dates, around now, that decide the index.',
+    short: "How far from now a record's own date names its index.",
     long: 'With a date in ES_INDEX. A record dated longer ago, or further ahead, goes to the index of the day that it is read; it is counted (es_index_redated_total) and a line a minute says so. So whoever sets timestamps cannot have thousands of indices made. Such a record lands in another index when it is read again on another day, as after a crash before its offset was committed: it is then there twice. Records within the span are not concerned. off takes every record by its own date: for reading old records for the first time, or where the broker sets timestamps (message.timestamp.type=LogAppendTime). A replay is always off, so it finds the indices of old records.',
   },
   {

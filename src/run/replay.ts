@@ -87,7 +87,7 @@ function markedAsIn(
  * A replay ends when everything is indexed: a document in the spill is not there yet. And it dates
  * each record by the record alone, or it would not find the indices of the first time.
  */
-function replayOutput(output: PipelineSettings['output']): PipelineSettings['output'] {
+export function replayOutput(output: PipelineSettings['output']): PipelineSettings['output'] {
   if (output.kind !== 'elasticsearch') return output
   return { ...output, settings: { ...output.settings, commitOn: 'index', indexDateSpan: null } }
 }

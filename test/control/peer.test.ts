@@ -42,6 +42,18 @@ test('only an established row of the same user is our own', () => {
   assert.equal(isOwn('garbage\n\n: : :'), false)
 })
 
+test('an id that stands for strangers too is nobody’s own', () => {
+  const isOwn = (standsForMany: boolean) =>
+    isOwnUserSocket(
+      loopback,
+      () => HEAD + row(65_534),
+      65_534,
+      () => standsForMany,
+    )
+  assert.equal(isOwn(false), true)
+  assert.equal(isOwn(true), false)
+})
+
 test('an IPv4 client of a server on :: stands in the table as it connected', () => {
   const mapped = {
     ...loopback,

@@ -1,7 +1,7 @@
 /** /metrics, /health and /ready over HTTP on loopback. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { openMetricsServer, type Fault } from '../../src/metrics/metrics-server.ts'
+import { heldScrapes, openMetricsServer, type Fault } from '../../src/metrics/metrics-server.ts'
 
 async function served(t: TestContext) {
   const state: { faults: Fault[]; scrape: () => Promise<string>; warned: string[] } = {
@@ -42,6 +42,30 @@ test('ready names what is down, and health stays well', async (t) => {
   const { status, text } = await call('/ready')
   assert.deepEqual([status, text], [503, 'kafka: no broker can be reached\noutput: in trouble\n'])
   assert.equal((await call('/health')).status, 200)
+})
+
+test('whoever asks without end has a tenth of the thread', async () => {
+  let nowMs = 0
+  let count = 0
+  const made: (() => void)[] = []
+  const scrape = heldScrapes(
+    async () => {
+      const text = `scrape ${++count}`
+      await new Promise<void>((resolve) => made.push(resolve))
+      return text
+    },
+    () => nowMs,
+  )
+  const both = [scrape(), scrape()]
+  nowMs = 100
+  made[0]?.()
+  assert.deepEqual(await Promise.all(both), ['scrape 1', 'scrape 1'], 'one for both')
+  nowMs = 999
+  assert.equal(await scrape(), 'scrape 1')
+  nowMs = 1000
+  const next = scrape()
+  made[1]?.()
+  assert.equal(await next, 'scrape 2')
 })
 
 test('why a scrape fails is for the log alone', async (t) => {

@@ -13,6 +13,7 @@ import {
   parsePair,
   parsePartitions,
   parseStart,
+  dateSpanText,
   parseDateSpan,
   parseTime,
   parseTopics,
@@ -130,6 +131,8 @@ test('a span of dates is two durations, or off', () => {
   assert.deepEqual(parseDateSpan('30d,1d'), { pastMs, futureMs })
   assert.deepEqual(parseDateSpan(' 720h , 86400000 '), { pastMs, futureMs })
   assert.equal(parseDateSpan('off'), 'off')
+  assert.equal(dateSpanText({ pastMs, futureMs }), '30d,1d')
+  assert.equal(dateSpanText({ pastMs: 90_000, futureMs: 1 }), '90s,1ms')
   for (const text of ['', '30d', '30d,', '30d,1d,1d', '-1d,1d', '30x,1d', '40000d,1d', 'no']) {
     assert.equal(parseDateSpan(text), undefined, text)
   }
