@@ -210,6 +210,8 @@ export class Notices {
   /** What is fatal ends the pipeline instead. */
   trouble(message: Trouble): void {
     const { code, topic } = message
+    const text = `kafka: ${code}: ${troubleText(message)}`
+    if (!this.#isReached) return this.#log.debug(text)
     if (topic !== null && TOPIC_IS_GONE.test(code)) {
       // librdkafka says it twice a second for each partition, until the group takes them back.
       if (this.#gone.has(topic) || this.#gone.size >= KINDS_MAX) return
@@ -219,9 +221,7 @@ export class Notices {
       )
       return
     }
-    const text = `kafka: ${message.code}: ${troubleText(message)}`
-    if (!this.#isReached) this.#log.debug(text)
-    else this.#warn(`${message.code} ${message.topic} ${message.partition}`, text)
+    this.#warn(`${code} ${topic} ${message.partition}`, text)
   }
 
   /** Each once a minute (kafka/unreadable.ts). */

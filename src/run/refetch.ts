@@ -85,7 +85,7 @@ export class Refetcher {
   #lastFault: string | null = null
   #isClosed = false
 
-  /** @throws Error when librdkafka refuses its configuration; LogpipeError KAFKA_AUTH. */
+  /** @throws LogpipeError KAFKA_CONFIG, KAFKA_AUTH. */
   constructor(parts: RefetchParts) {
     const { bridge, settings, encoder } = parts
     this.#parts = parts

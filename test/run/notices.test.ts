@@ -52,6 +52,12 @@ test('before a broker has answered, trouble is left to the one line of the start
   assert.equal(written.length, 1)
 })
 
+test('a topic that was never there is left to it as well', () => {
+  const { notices, written } = newNotices()
+  notices.trouble({ ...TROUBLE, code: 'UNKNOWN_TOPIC_OR_PART', topic: 'app', partition: 0 })
+  assert.deepEqual(written, [])
+})
+
 test('the same trouble is told once in ten seconds, with how often it was not told', () => {
   const { notices, written, clock } = newNotices()
   notices.opened()
