@@ -283,8 +283,6 @@ export interface Bridge {
   consumerPoll(consumer: BridgeId, timeoutMs: number): number
   consumerEvents(consumer: BridgeId): ConsumerEvent[]
   consumerLogs(consumer: BridgeId): LogLine[]
-  /** The latest statistics as librdkafka's JSON, or null; needs statistics.interval.ms. */
-  consumerStatistics(consumer: BridgeId): string | null
 
   /**
    * Reads these topics with the group from now on, in place of those before. Empty: none, and the
@@ -343,13 +341,10 @@ export interface Bridge {
    * @param expiresMs since 1970, in the future.
    */
   consumerSetToken(consumer: BridgeId, token: string, expiresMs: number, principal: string): void
-  consumerStoreOffsets(consumer: BridgeId, offsets: readonly PartitionOffset[]): PartitionError[]
-  /**
-   * Commits these offsets; null: those stored. timeoutMs 0 does not wait: a `commit` event follows.
-   */
+  /** Commits these offsets. timeoutMs 0 does not wait: a `commit` event follows. */
   consumerCommit(
     consumer: BridgeId,
-    offsets: readonly CommitOffset[] | null,
+    offsets: readonly CommitOffset[],
     timeoutMs: number,
   ): PartitionError[]
   /** What the group has committed. */

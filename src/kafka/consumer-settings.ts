@@ -37,8 +37,6 @@ const DEFAULTS: ConsumerProperties = [
   ['topic.metadata.refresh.interval.ms', '20000'],
   // A broker across a NAT or a firewall that forgets idle connections.
   ['socket.keepalive.enable', 'true'],
-  // Feeds lag and fetch queue sizes to the metrics; one JSON text in this time costs nothing.
-  ['statistics.interval.ms', '5000'],
 ]
 
 /** Properties that name files or folders; ssl.ca.location=probe looks for one by itself. */

@@ -17,6 +17,7 @@ const FILES = [
   'rdkafka_msgset_reader.c',
   'rdkafka_admin.c',
   'rdkafka_broker.c',
+  'rdkafka_zstd.c',
 ]
 
 function copyOfSources(t: TestContext): string {
@@ -35,6 +36,7 @@ test('set-up has made the insertions, and a second call changes nothing', (t) =>
   insertInto(folder)
   assert.deepEqual(textsOf(folder), before)
   assert.match(before[3]!, /return rd_kafka_msgset_reader_batch_v2\(msetr\);/)
+  assert.match(before[6]!, /out_bufsize = RD_MIN\(\n +rd_kafka_zstd_bound\(/)
   assert.match(before[5]!, /madvise\(.*\n.*\n.*MADV_HUGEPAGE\)/)
 })
 

@@ -168,8 +168,8 @@ export class FakeBrokers {
       consumerWatermarks: () => ({ low: -1, high: -1 }),
       consumerLeaderEpoch: () => 7,
       consumerPast: () => this.past,
-      consumerCommit: (_, rows: readonly CommitOffset[] | null, timeoutMs) => {
-        if (!this.isRebalancing) return this.#commit(rows ?? [])
+      consumerCommit: (_, rows: readonly CommitOffset[], timeoutMs) => {
+        if (!this.isRebalancing) return this.#commit(rows)
         this.nowMs += timeoutMs
         throw Object.assign(new Error('cannot commit'), { code: '_TIMED_OUT' })
       },

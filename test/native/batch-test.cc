@@ -1,5 +1,5 @@
-// Record batches made by chance, whole and damaged: what a scan finds in them, and that it never
-// reads beside them.
+// Record batches made by chance, whole and damaged: what a scan finds in them, alone and in a slot,
+// and that it never reads beside them.
 //
 //   batch-test [SEED] [SECONDS]       bash test/native/run.sh builds and runs it
 //
@@ -7,6 +7,10 @@
 // one each hit is compared with a search written as plainly as can be. In a damaged one (bytes
 // changed, cut off, counts made up) any answer is right that keeps the promises: offsets rise
 // within the batch's, what is found is really there, and what cannot be read is told.
+//
+// A slot takes several of them, records of older formats in between, as Consumer::place puts them
+// there, and has so little room that its hits come in passes and alone. librdkafka's messages are
+// this file's own: it defines the functions that read them.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +22,8 @@
 #include <string>
 #include <vector>
 
+#include "client.h"
+#include "pool.h"
 #include "scan.h"
 
 #define CHECK(condition)                                                                  \
@@ -256,6 +262,245 @@ void damagedBatch(Random& random) {
   if (patterns.empty() && !invert) CHECK(scan.isBroken() || index == batch.records - 1);
 }
 
+
+// A message as librdkafka would hand it on; destroying it counts.
+struct Message : rd_kafka_message_t {
+  std::optional<rd_kafka_batch_t> batch;  // None: one record of an older format.
+  int64_t timestamp = -1;
+  rd_kafka_timestamp_type_t timestampType = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  std::string keyBytes;
+  std::string rawHeaders;
+  std::unique_ptr<Block> block;
+  bool isDestroyed = false;
+};
+
+}  // namespace
+
+// In place of librdkafka's.
+void rd_kafka_message_destroy(rd_kafka_message_t* message) {
+  CHECK(!std::exchange(static_cast<Message*>(message)->isDestroyed, true));
+}
+int rd_kafka_message_batch(const rd_kafka_message_t* message, rd_kafka_batch_t* batch) {
+  const auto& made = *static_cast<const Message*>(message);
+  if (made.batch.has_value()) *batch = *made.batch;
+  return made.batch.has_value() ? 1 : 0;
+}
+int32_t rd_kafka_message_leader_epoch(const rd_kafka_message_t*) { return -1; }
+int64_t rd_kafka_message_timestamp(const rd_kafka_message_t* message,
+                                   rd_kafka_timestamp_type_t* type) {
+  const auto& made = *static_cast<const Message*>(message);
+  *type = made.timestampType;
+  return made.timestamp;
+}
+const void* rd_kafka_message_raw_headers(const rd_kafka_message_t* message, size_t* size) {
+  const auto& made = *static_cast<const Message*>(message);
+  *size = made.rawHeaders.size();
+  return made.rawHeaders.empty() ? nullptr : made.rawHeaders.data();
+}
+
+namespace {
+
+std::string rawHeadersOf(const Record& record) {
+  std::string out;
+  if (record.headers.empty()) return out;
+  putVarint(out, static_cast<int64_t>(record.headers.size()));
+  for (const auto& [name, value] : record.headers) {
+    putText(out, name);
+    putText(out, value);
+  }
+  return out;
+}
+
+std::unique_ptr<Message> messageOf(const std::string& bytes, bool isNull) {
+  auto message = std::make_unique<Message>();
+  static_cast<rd_kafka_message_t&>(*message) = {};
+  message->block = std::make_unique<Block>(bytes);
+  message->len = bytes.size();
+  message->payload = isNull ? nullptr : message->block->bytes.get();
+  return message;
+}
+
+// One record of an older format.
+std::unique_ptr<Message> aloneOf(Random& random, Record& record) {
+  auto message = messageOf(record.value.value_or(""), !record.value.has_value());
+  message->timestampType = static_cast<rd_kafka_timestamp_type_t>(below(random, 3));
+  if (message->timestampType == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) record.timestamp = -1;
+  message->timestamp = record.timestamp;
+  message->offset = record.offset;
+  message->keyBytes = record.key.value_or("");
+  message->key = record.key.has_value() ? message->keyBytes.data() : nullptr;
+  message->key_len = message->keyBytes.size();
+  message->rawHeaders = rawHeadersOf(record);
+  return message;
+}
+
+std::unique_ptr<Message> wholeOf(Random& random, std::vector<Record>& records, bool isDamaged) {
+  const int64_t base = records.front().offset - static_cast<int64_t>(below(random, 2));
+  const bool isAppend = below(random, 4) == 0;
+  std::string text;
+  for (const Record& record : records) putRecord(text, record, base, BASE_TIMESTAMP);
+  if (isDamaged) damage(random, text);
+  auto message = messageOf(text, false);
+  message->offset = records.back().offset + static_cast<int64_t>(below(random, 3));
+  message->batch = rd_kafka_batch_t{base, base, BASE_TIMESTAMP, BASE_TIMESTAMP + 3000,
+                                    static_cast<int32_t>(records.size()), isAppend ? 1 : 0};
+  if (isDamaged && below(random, 3) == 0) {
+    message->batch->record_count = static_cast<int32_t>(1 + below(random, 100));
+  }
+  for (Record& record : records) record.timestamp = isAppend ? BASE_TIMESTAMP + 3000
+                                                             : record.timestamp;
+  return message;
+}
+
+// A slot with batches of one partition in it, and what is to be found there.
+class FullSlot {
+ public:
+  FullSlot(Random& random, const std::shared_ptr<Client>& client, rd_kafka_topic_t* topic,
+           bool isDamaged)
+      : client_(client),
+        shape_{1, below(random, 3) == 0 ? 4096 : below(random, 500), 1 + below(random, 12)},
+        memory_(new uint64_t[shape_.slotBytes() / 8]()),
+        pool_(reinterpret_cast<uint8_t*>(memory_.get()), shape_.slotBytes(), shape_),
+        patterns_(anyPatterns(random)),
+        invert_(below(random, 3) == 0) {
+    const Pool::Use use(pool_, 0);
+    int64_t expected = static_cast<int64_t>(below(random, 1000));
+    const size_t damaged = isDamaged ? below(random, 4) : SIZE_MAX;
+    for (size_t index = 0; index < 4; index++) {
+      auto records = anyRecords(random, expected + static_cast<int64_t>(below(random, 3)),
+                                BASE_TIMESTAMP);
+      if (below(random, 3) == 0) records.resize(1);
+      const bool isAlone = records.size() == 1 && index != damaged;
+      auto message = isAlone ? aloneOf(random, records.front())
+                             : wholeOf(random, records, index == damaged);
+      message->rkt = topic;
+      if (message->batch.has_value() && below(random, 4) == 0) {
+        message->batch->from_offset += static_cast<int64_t>(below(random, 4));
+      }
+      take(random, use.held(), *message, records, expected);
+      messages_.push_back(std::move(message));
+    }
+    pool_.finish(use);
+    set(layout::SLOT_FILTERING);
+  }
+
+  // Until there is nothing more. Of what is whole each hit is compared.
+  void scan(bool isDamaged) {
+    if (held_ == 0) return;
+    const Matcher matcher(patterns_, false, invert_);
+    auto due = wanted_.begin();
+    double covered = 0;
+    int64_t records = 0;
+    for (bool hasMore = true; hasMore;) {
+      const size_t hits = pool_.scan(0, [&] { return matcher; });
+      const layout::Slot slot(reinterpret_cast<uint8_t*>(memory_.get()), shape_);
+      const int32_t flags = slot.word(layout::HEADER_FLAGS);
+      hasMore = (flags & layout::SLOT_FLAG_MORE) != 0;
+      const bool isOversize = (flags & layout::SLOT_FLAG_OVERSIZE) != 0;
+      CHECK(hits <= shape_.recordsMax && (!isOversize || hits == 1));
+      records += slot.word(layout::HEADER_RECORDS);
+      size_t hit = 0;
+      for (int32_t index = 0; index < slot.word(layout::HEADER_RUNS); index++) {
+        const layout::Run& run = slot.run(static_cast<size_t>(index));
+        CHECK(run.coverFrom >= covered && run.coverTo > run.coverFrom && run.records >= 0);
+        CHECK(isDamaged || covered == 0 || run.coverFrom == covered);
+        CHECK(run.firstHit == static_cast<int32_t>(hit) && run.hits >= 0);
+        covered = run.coverTo;
+        for (const size_t end = hit + static_cast<size_t>(run.hits); hit < end; hit++) {
+          const Record record = read(slot, hit, isOversize);
+          const auto offset = static_cast<double>(record.offset);
+          CHECK(offset >= run.coverFrom && offset < run.coverTo);
+          CHECK(matches(record, patterns_, invert_));
+          if (isDamaged) continue;
+          CHECK(due != wanted_.end());
+          CHECK(record.offset == due->offset && record.timestamp == due->timestamp);
+          CHECK(record.key == due->key && record.value == due->value);
+          CHECK(headers_ == encoded(due->headers));
+          due++;
+        }
+      }
+      CHECK(hit == hits);
+    }
+    CHECK(isDamaged || (due == wanted_.end() && records == held_));
+    for (const auto& message : messages_) CHECK(message->isDestroyed);
+    CHECK(pool_.bytes() == 0);
+  }
+
+ private:
+  void set(int32_t state) { *reinterpret_cast<int32_t*>(memory_.get()) = state; }
+
+  // As Consumer::place.
+  void take(Random& random, Pool::Held& held, Message& message,
+            const std::vector<Record>& records, int64_t& expected) {
+    Batch batch = Batch::of(&message);
+    const int64_t stop = below(random, 4) == 0 ? batch.to - static_cast<int64_t>(below(random, 3))
+                                               : INT64_MAX;
+    const int64_t from = batch.from;
+    batch.narrow(expected, stop);
+    if (batch.records == 0) {
+      rd_kafka_message_destroy(&message);
+      return;
+    }
+    layout::Run run{};
+    run.assignmentId = 7;
+    run.coverFrom = static_cast<double>(expected);
+    const bool isNew = held.runs.empty() || below(random, 3) == 0;
+    pool_.add(held, batch, client_, isNew ? &run : nullptr);
+    expected = batch.to;
+    held_ += batch.records;
+    for (const Record& record : records) {
+      const bool isWanted = record.offset >= std::max(from, batch.from) && record.offset < batch.to;
+      if (isWanted && matches(record, patterns_, invert_)) wanted_.push_back(record);
+    }
+  }
+
+  // A hit as the slot has it, or as it is handed out alone; its headers in headers_.
+  Record read(const layout::Slot& slot, size_t hit, bool isOversize) {
+    const layout::Record& row = slot.record(hit);
+    Record record;
+    record.offset = static_cast<int64_t>(row.offset);
+    record.timestamp = static_cast<int64_t>(row.timestamp);
+    if (isOversize) {
+      const Pool::Oversize copy = pool_.copyOversize(0);
+      if (copy.hasValue) record.value = copy.value;
+      if (copy.hasKey) record.key = copy.key;
+      headers_ = copy.headers;
+      return record;
+    }
+    const char* at = reinterpret_cast<const char*>(slot.payload()) + row.start;
+    const auto text = [&at](int32_t size) {
+      at += std::max(size, 0);
+      return size < 0 ? Text() : Text(std::string(at - size, at));
+    };
+    record.value = text(row.valueBytes);
+    record.key = text(row.keyBytes);
+    headers_ = *text(row.headersBytes);
+    CHECK(at <= reinterpret_cast<const char*>(slot.payload()) + shape_.bufferBytes);
+    return record;
+  }
+
+  std::shared_ptr<Client> client_;
+  std::vector<std::unique_ptr<Message>> messages_;
+  layout::Shape shape_;
+  std::unique_ptr<uint64_t[]> memory_;
+  Pool pool_;
+  std::vector<std::string> patterns_;
+  bool invert_;
+  std::vector<Record> wanted_;
+  int64_t held_ = 0;
+  std::string headers_;
+};
+
+void slotOfBatches(Random& random, const std::shared_ptr<Client>& client, rd_kafka_topic_t* topic) {
+  const bool isDamaged = below(random, 2) == 0;
+  FullSlot(random, client, topic, isDamaged).scan(isDamaged);
+  // A batch that breaks off is told, and so are headers that cannot be read.
+  for (const Event& event : client->events.take()) {
+    CHECK(isDamaged);
+    CHECK(event.kind == Event::Kind::Rewind || event.code == "_BAD_MSG");
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -263,6 +508,8 @@ int main(int argc, char** argv) {
   const double seconds = argc > 2 ? std::atof(argv[2]) : 5;
   const auto started = std::chrono::steady_clock::now();
   uint64_t round = 0;
+  const auto client = Client::open({{"group.id", "none"}}, {});
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(client->handle(), "t", nullptr);
   const auto isTime = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() <
            seconds;
@@ -272,6 +519,8 @@ int main(int argc, char** argv) {
     Random random(seedOfRound);
     wholeBatch(random);
     damagedBatch(random);
+    slotOfBatches(random, client, topic);
   }
-  std::printf("  %llu batches, whole and damaged: ok\n", static_cast<unsigned long long>(round));
+  rd_kafka_topic_destroy(topic);
+  std::printf("  %llu rounds of batches, alone and in slots, whole and damaged: ok\n", static_cast<unsigned long long>(round));
 }

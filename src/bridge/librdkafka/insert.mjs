@@ -1,6 +1,7 @@
 // What logpipe inserts into librdkafka 2.15.1, in one place for set-up and for the release:
 //   whole batches   a consumer may be handed record batches as they are (whole-batches.c)
 //   the CRC skip    behind a batch whose CRC fails, the next batch is read and not a place within it
+//   zstd            a frame is decompressed at the first try (zstd-bound.c)
 //   huge pages      for large receive buffers (huge-pages.c)
 //   coordinators    a request that timed out before its coordinator was found aborts the process
 //
@@ -20,6 +21,7 @@ export const insertionSources = [
   'insert.mjs',
   'whole-batches.c',
   'whole-batches.h',
+  'zstd-bound.c',
 ].map((name) => path.join(folder, name))
 
 const BEGIN = '/* logpipe inserts: */\n'
@@ -71,6 +73,30 @@ const INSERTIONS = [
     file: 'rdkafka_msgset_reader.c',
     before: '                                rd_kafka_buf_skip_to(rkbuf, crc_len);\n',
     text: () => '                                crc_len = len_start + hdr.Length;\n',
+  },
+  {
+    file: 'rdkafka_zstd.c',
+    behind: '#include <zstd_errors.h>\n',
+    text: () => textOf('zstd-bound.c'),
+  },
+  {
+    // As much as is allowed at all; what the bound has too much goes back (below).
+    file: 'rdkafka_zstd.c',
+    behind: '                out_bufsize = inlen * 2;\n',
+    text: () =>
+      '                if (rkb->rkb_rk->rk_conf.whole_batches)\n' +
+      '                        out_bufsize = RD_MIN(\n' +
+      '                            rd_kafka_zstd_bound(inbuf, inlen, out_bufsize),\n' +
+      '                            (unsigned long long)rkb->rkb_rk->rk_conf.recv_max_msg_size);\n',
+  },
+  {
+    file: 'rdkafka_zstd.c',
+    before:
+      '                        *outlenp = ret;\n                        *outbuf  = decompressed;\n',
+    text: () =>
+      '                        if (rkb->rkb_rk->rk_conf.whole_batches &&\n' +
+      '                            out_bufsize - ret > RD_KAFKA_ZSTD_BLOCK)\n' +
+      '                                decompressed = rd_realloc(decompressed, RD_MAX(ret, 1));\n',
   },
   {
     file: 'rdkafka_broker.c',

@@ -140,11 +140,12 @@ Batch Batch::of(rd_kafka_message_t* message) {
 void Batch::narrow(int64_t newFrom, int64_t newTo) {
   if (newFrom <= from && newTo >= to) return;
   BatchReader reader(*this);
+  const bool isOutside = newFrom >= to || newTo <= from;  // Broken or not: nobody wants it.
   const uint8_t* begin = bytes.data;
   const uint8_t* end = bytes.data;
   int32_t below = 0;
   int32_t wanted = 0;
-  while (reader.next() && reader.record().offset < newTo) {
+  while (!isOutside && reader.next() && reader.record().offset < newTo) {
     end = reader.record().end;
     if (reader.record().offset >= newFrom) {
       wanted++;

@@ -43,7 +43,7 @@ struct Batch {
   static Batch of(rd_kafka_message_t* message);
 
   // Leaves only the records of [newFrom, newTo): walks over all, and costs nothing where none is
-  // outside. What is broken is left in, for the scan to find.
+  // outside. What is broken is left in, for the scan to find, unless none of its offsets is wanted.
   void narrow(int64_t newFrom, int64_t newTo);
 
   // Whether its records can be told apart. Walks over all.

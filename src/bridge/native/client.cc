@@ -66,10 +66,6 @@ void Client::configure(rd_kafka_conf_t* conf, const Properties& config) {
   rd_kafka_conf_set_offset_commit_cb(
       conf, [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* list,
                void* opaque) { static_cast<Client*>(opaque)->onCommit(error, list); });
-  rd_kafka_conf_set_stats_cb(conf, [](rd_kafka_t*, char* json, size_t size, void* opaque) {
-    static_cast<Client*>(opaque)->statistics.emplace(json, size);
-    return 0;  // librdkafka frees its copy.
-  });
   // Not log.queue: that queue has no bound. This callback runs in librdkafka's own threads; it
   // takes one lock, under which nothing else is called.
   rd_kafka_conf_set_log_cb(
@@ -170,8 +166,7 @@ void Client::onCommit(rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t
   if (closing_) return;
   Event event;
   event.kind = Event::Kind::Commit;
-  // Nothing was stored since the last commit: there was nothing to do, and it was done.
-  if (error && error != RD_KAFKA_RESP_ERR__NO_OFFSET) event.code = rd_kafka_err2name(error);
+  if (error) event.code = rd_kafka_err2name(error);
   event.partitions = PartitionList::rows(partitions);
   events.push(std::move(event));
 }

@@ -52,8 +52,6 @@ class Client {
 
   EventQueue events;
   LogQueue logs;
-  // The latest statistics, or empty when none came since they were taken.
-  std::optional<std::string> statistics;
 
   // The rebalance that waits for TypeScript's answer: librdkafka offers the next one only after it.
   struct Rebalance {

@@ -42,10 +42,6 @@ bool Consumer::close(std::unique_ptr<Consumer> consumer, int timeoutMs) {
   return Client::close(std::move(client), timeoutMs);
 }
 
-std::optional<std::string> Consumer::statistics() {
-  return std::exchange(client_->statistics, std::nullopt);
-}
-
 // Where a scan met a damaged batch, others behind it may be in slots already. All from there on is
 // read again, as another assignment, and each batch walked before it is delivered.
 std::vector<Event> Consumer::events() {
@@ -360,26 +356,14 @@ void Consumer::seekPartitions(const std::vector<PartitionOffset>& partitions, co
   }
 }
 
-std::vector<PartitionResult> Consumer::storeOffsets(const std::vector<PartitionOffset>& offsets) {
-  const PartitionList list(offsets);
-  const auto error = rd_kafka_offsets_store(client_->handle(), list.get());
-  // These two say that none could be stored: each row says so as well.
-  const bool isInRows =
-      error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || error == RD_KAFKA_RESP_ERR__STATE;
-  if (!isInRows) check(error, "cannot store offsets");
-  return list.rows();
-}
-
 // rd_kafka_commit() has no time-out; a queue of one's own does.
-std::vector<PartitionResult> Consumer::commit(const std::vector<PartitionOffset>* offsets,
+std::vector<PartitionResult> Consumer::commit(const std::vector<PartitionOffset>& offsets,
                                               int timeoutMs) {
   rd_kafka_t* handle = client_->handle();
-  std::optional<PartitionList> list;
-  if (offsets != nullptr) list.emplace(*offsets);
-  rd_kafka_topic_partition_list_t* given = list.has_value() ? list->get() : nullptr;
+  const PartitionList list(offsets);
   if (timeoutMs == 0) {
-    check(rd_kafka_commit(handle, given, 1), "cannot commit");
-    return list.has_value() ? list->rows() : std::vector<PartitionResult>{};
+    check(rd_kafka_commit(handle, list.get(), 1), "cannot commit");
+    return list.rows();
   }
   struct Answer {
     rd_kafka_queue_t* queue;
@@ -389,11 +373,10 @@ std::vector<PartitionResult> Consumer::commit(const std::vector<PartitionOffset>
       rd_kafka_queue_destroy(queue);
     }
   } answer{rd_kafka_queue_new(handle)};
-  check(rd_kafka_commit_queue(handle, given, answer.queue, nullptr, nullptr), "cannot commit");
+  check(rd_kafka_commit_queue(handle, list.get(), answer.queue, nullptr, nullptr), "cannot commit");
   answer.event = rd_kafka_queue_poll(answer.queue, timeoutMs);
   if (answer.event == nullptr) throw Refused(RD_KAFKA_RESP_ERR__TIMED_OUT, "cannot commit");
   const auto error = rd_kafka_event_error(answer.event);
-  if (error == RD_KAFKA_RESP_ERR__NO_OFFSET) return {};
   std::vector<PartitionResult> rows =
       PartitionList::rows(rd_kafka_event_topic_partition_list(answer.event));
   const bool isInRows = std::any_of(rows.begin(), rows.end(),

@@ -8,7 +8,6 @@
 #include <rdkafka.h>
 
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -89,7 +88,6 @@ class Consumer {
   int32_t poll(int timeoutMs);
   std::vector<Event> events();
   std::vector<LogLine> logs() { return client_->logs.take(); }
-  std::optional<std::string> statistics();
 
   // In place of what was subscribed to before; empty: nothing, and the group is left.
   void subscribe(const std::vector<std::string>& topics) { client_->subscribe(topics); }
@@ -116,9 +114,7 @@ class Consumer {
   // carry it (KIP-320), for the log is one log from the start to there. -1: unknown.
   int32_t leaderEpoch(int32_t assignmentId);
 
-  std::vector<PartitionResult> storeOffsets(const std::vector<PartitionOffset>& offsets);
-  // Null: what was stored.
-  std::vector<PartitionResult> commit(const std::vector<PartitionOffset>* offsets, int timeoutMs);
+  std::vector<PartitionResult> commit(const std::vector<PartitionOffset>& offsets, int timeoutMs);
   std::vector<PartitionResult> committed(const std::vector<PartitionOffset>& partitions,
                                          int timeoutMs);
   std::vector<PartitionResult> offsetsForTimes(const std::vector<PartitionOffset>& partitions,

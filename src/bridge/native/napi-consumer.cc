@@ -178,12 +178,6 @@ Value consumerLogs(Call& call) {
   return array;
 }
 
-Value consumerStatistics(Call& call) {
-  call.expect(1);
-  const std::optional<std::string> statistics = consumerAt(call)->statistics();
-  return statistics.has_value() ? call.of(*statistics) : call.null();
-}
-
 Value consumerSubscribe(Call& call) {
   call.expect(2);
   const auto consumer = consumerAt(call);
@@ -331,19 +325,11 @@ Value consumerSetToken(Call& call) {
   return call.undefined();
 }
 
-Value consumerStoreOffsets(Call& call) {
-  call.expect(2);
-  const auto consumer = consumerAt(call);
-  return call.ofResults(consumer->storeOffsets(call.partitionOffsets(call.at(1), "offsets")), true);
-}
-
 Value consumerCommit(Call& call) {
   call.expect(3);
   const auto consumer = consumerAt(call);
-  const int32_t timeoutMs = call.timeout(2, REQUEST_MS_MAX);
-  if (call.isNull(call.at(1))) return call.ofResults(consumer->commit(nullptr, timeoutMs), true);
   const std::vector<PartitionOffset> offsets = call.partitionOffsets(call.at(1), "offsets");
-  return call.ofResults(consumer->commit(&offsets, timeoutMs), true);
+  return call.ofResults(consumer->commit(offsets, call.timeout(2, REQUEST_MS_MAX)), true);
 }
 
 Value consumerCommitted(Call& call) {
@@ -534,7 +520,6 @@ constexpr Row ROWS[] = {
     {"consumerPoll", consumerPoll},
     {"consumerEvents", consumerEvents},
     {"consumerLogs", consumerLogs},
-    {"consumerStatistics", consumerStatistics},
     {"consumerSubscribe", consumerSubscribe},
     {"consumerAssign", consumerAssign},
     {"consumerHold", consumerHold},
@@ -550,7 +535,6 @@ constexpr Row ROWS[] = {
     {"consumerRestart", consumerRestart},
     {"consumerSetPassword", consumerSetPassword},
     {"consumerSetToken", consumerSetToken},
-    {"consumerStoreOffsets", consumerStoreOffsets},
     {"consumerCommit", consumerCommit},
     {"consumerCommitted", consumerCommitted},
     {"consumerOffsetsForTimes", consumerOffsetsForTimes},

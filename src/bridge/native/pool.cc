@@ -85,11 +85,15 @@ class RunScan {
         const int64_t offset = hits.record().offset;
         scan_.isHitLeft = !out_.put(hits.record(), batch, *held_.client);
         if (scan_.isHitLeft) return cut(offset, hits.index());
+        hitTo_ = offset + 1;
+        hitRecords_ = hits.index() + 1;
         if (out_.isOversize()) return cut(offset + 1, hits.index() + 1);
       }
       if (hits.isBroken()) return breakOff(batch);
       scan_.recordsBefore += batch.records;
       scan_.hits.reset();
+      hitTo_ = 0;
+      hitRecords_ = 0;
     }
     return RunEnd::Done;
   }
@@ -105,15 +109,14 @@ class RunScan {
     return RunEnd::Cut;
   }
 
-  // What lies behind belongs to nobody, and is read again: Consumer::events.
+  // What lies behind belongs to nobody, and is read again: Consumer::events. A hit may stand behind
+  // a record that cannot be read, for the scan skips by lengths: what is before it counts as read.
   RunEnd breakOff(const Batch& batch) {
     BatchReader reader(batch);
-    offset_ = batch.from;
-    records_ = scan_.recordsBefore;
-    while (reader.next()) {
-      offset_ = reader.record().offset + 1;
-      records_++;
-    }
+    offset_ = std::max(batch.from, hitTo_);
+    int32_t records = 0;
+    for (; reader.next(); records++) offset_ = std::max(offset_, reader.record().offset + 1);
+    records_ = scan_.recordsBefore + std::max(records, hitRecords_);
     const layout::Run& run = held_.runs[scan_.run];
     Event event;
     event.kind = Event::Kind::Rewind;
@@ -130,6 +133,9 @@ class RunScan {
   HitWriter& out_;
   int64_t offset_ = 0;
   int32_t records_ = 0;
+  // Behind the last hit that was taken of the batch.
+  int64_t hitTo_ = 0;
+  int32_t hitRecords_ = 0;
 };
 
 }  // namespace

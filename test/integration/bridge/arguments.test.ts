@@ -89,7 +89,6 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     consumerPoll: [[], [gone, 0], [consumer], [consumer, -1], [consumer, 51], [consumer, '0']],
     consumerEvents: [[], [gone], ['1']],
     consumerLogs: [[], [gone], ['1']],
-    consumerStatistics: [[], [gone], ['1']],
     consumerSubscribe: [[], [gone, []], [consumer], [consumer, [1]], [consumer, ['']]],
     consumerAskMembers: [
       [],
@@ -137,7 +136,6 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     ],
     consumerSetPassword: [[], [gone, 'a', 'b'], [consumer, 'a'], [consumer, 1, 'b']],
     consumerSetToken: [[], [gone, 'a', 1, 'b'], [consumer, 'a', -1, 'b'], [consumer, 'a', 1]],
-    consumerStoreOffsets: [[], [gone, []], ...places.map(([rows]) => [consumer, rows])],
     consumerCommit: [[], [gone, null, 0], ...timed.map((row) => [consumer, ...row])],
     consumerCommitted: [[], [gone, [], 0], ...timed.map((row) => [consumer, ...row])],
     consumerOffsetsForTimes: [[], [gone, [], 0], ...timed.map((row) => [consumer, ...row])],
