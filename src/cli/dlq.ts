@@ -327,7 +327,7 @@ async function replayLetters(
       const outcome = sent[next++]
       if (outcome !== undefined) return outcome === 'dead_lettered' ? 'failed' : 'done'
       const why = sender.whyWaiting(letter.index) ?? sender.failure?.message ?? 'no answer'
-      tell(letter, `not taken: the index ${letter.index} waits: ${why}`)
+      tell(letter, `not sent: documents wait for the index ${letter.index}: ${why}`)
       return 'waiting'
     })
   }

@@ -127,7 +127,7 @@ async function drain(config: Config, context: CommandContext, deps: SpillDeps): 
     })
     for (const index of [...waiting].slice(0, INDICES_TOLD_MAX)) {
       const why = sender.whyWaiting(index)
-      if (why !== null) log.warn(`the index ${index} waits: ${why}`)
+      if (why !== null) log.warn(`documents wait for the index ${index}: ${why}`)
     }
     const status = concluded(config, context, directory, result)
     if (sender.failure !== null) throw sender.failure

@@ -283,7 +283,7 @@ function askUntil(
       problem = messageOf(thrown)
     }
     if (deadline.nowMs() >= deadline.atMs) {
-      throw new LogpipeError('KAFKA_UNREACHABLE', `no broker told the ${what}: ${problem}`)
+      throw new LogpipeError('KAFKA_UNREACHABLE', `no broker returned the ${what}: ${problem}`)
     }
     // An error may come back at once; without this the loop would spin. The thread has nothing
     // else to do.
@@ -346,7 +346,7 @@ export function askTopicId(
   })
   const problem = facts === undefined ? 'no answer' : facts.problem
   if (problem === null) return facts?.topicId ?? null
-  const message = `no broker told the id of topic ${topic}: ${problem}`
+  const message = `no broker returned the id of topic ${topic}: ${problem}`
   throw new LogpipeError('KAFKA_UNREACHABLE', message)
 }
 

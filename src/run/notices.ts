@@ -28,10 +28,10 @@ const ADVICE: Readonly<Record<string, string>> = {
     'another process joined the group with the same instance id; ' +
     'give each process its own --group-instance-id',
   UNRELEASED_INSTANCE_ID:
-    'the group still counts another member with this instance id; stop that one, or, where it ' +
-    'was killed, start again once its session has timed out',
+    'another member with this instance id is still in the group; stop it, or, if it was ' +
+    'killed, start again once its session has timed out',
   GROUP_MAX_SIZE_REACHED: 'the group is full (group.max.size of the brokers)',
-  GROUP_AUTHORIZATION_FAILED: 'allow READ on the group, or name another with --group',
+  GROUP_AUTHORIZATION_FAILED: 'allow READ on the group, or use another with --group',
 }
 
 /** The error with which the pipeline must end, or null. */
@@ -56,9 +56,9 @@ function fatalText(
 ): string {
   const instanceId = propertyOf(properties[ingressIndex] ?? [], 'group.instance.id')
   const instance = instanceId === undefined ? '' : `, instance id ${instanceId}`
-  const advice = ADVICE[code] ?? "start it again; if that does not help, ask the brokers' logs"
+  const advice = ADVICE[code] ?? "restart it; if that does not help, check the brokers' logs"
   const who = `group ${groupId}${instance}`
-  return `Kafka shut this consumer out: ${code}: ${message} (${who}): ${advice}`
+  return `Kafka fenced this consumer: ${code}: ${message} (${who}); ${advice}`
 }
 
 /** How often one kind of trouble is told; in between it is counted. */

@@ -31,8 +31,8 @@ test('a pipeline is made, found, listed, started and stopped', async (t) => {
 test('an index name that run would refuse is refused at its field', async (t) => {
   const { call } = controlFixture(t)
   for (const [es_index, kafka_topic, detail] of [
-    ['Logs', 'a', /may not hold "L"/],
-    ['logs-{+yyyy.mm.dd}', 'a', /has "mm"; a date is made of yyyy/],
+    ['Logs', 'a', /must not contain "L"/],
+    ['logs-{+yyyy.mm.dd}', 'a', /has "mm"; a date consists of yyyy/],
     ['logs-{day}', 'a', /\{day\} is not \{topic\}/],
     ['{topic}', '_x', /topic _x gives the index _x: .*start with -, _ or \+/],
     ['{topic}', 'A,a', /topics A and a would both go to the index a/],

@@ -43,7 +43,7 @@ test('a port or a database in use ends the second with one line and status 1', a
   const { host } = new URL(url)
   assert.match(
     await refusal({ CONTROL_LISTEN: host, CONTROL_DB_PATH: 'other/control.db' }),
-    new RegExp(`${host} cannot be listened on: another process`),
+    new RegExp(`cannot listen on ${host}: another process`),
   )
   assert.match(
     await refusal({ CONTROL_LISTEN: '127.0.0.1:0' }),

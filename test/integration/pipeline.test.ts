@@ -118,7 +118,7 @@ test('a member that its group has fenced ends with its instance id, and status 1
   kafka.failNext(API.HEARTBEAT, [82])
   const ended = await run.ended
   assert.equal(ended.status, 1)
-  assertLastLine(ended, /shut this consumer out: FENCED_INSTANCE_ID: .*instance id node-7-0\)/)
+  assertLastLine(ended, /fenced this consumer: FENCED_INSTANCE_ID: .*instance id node-7-0\)/)
 })
 
 test('a log whose offsets begin anew is read on, as another assignment', async (t) => {
@@ -324,7 +324,10 @@ test('a second process does not write into the same output file', async (t) => {
   await run.until('it runs', () => /assigned 1 partitions/.test(run.stderr))
   const second = start(t, kafka, { options: { ...TO_FILE, group: 'other' }, folder: run.folder })
   const ended = await second.ended
-  assertLastLine(ended, /^logpipe: another process writes to the output file out: give each its/)
+  assertLastLine(
+    ended,
+    /^logpipe: another process writes to the output file out: give each process its/,
+  )
   assert.equal(ended.status, 1)
   await run.stop()
 })

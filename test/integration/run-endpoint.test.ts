@@ -68,7 +68,7 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
   assert.equal(inUse.status, 1)
   assert.match(
     inUse.lines.at(-1) ?? '',
-    /^logpipe: 127\.0\.0\.1:\d+ cannot be listened on: another process .* METRICS_LISTEN$/,
+    /^logpipe: cannot listen on 127\.0\.0\.1:\d+: another process .* METRICS_LISTEN$/,
   )
 
   child.kill('SIGTERM')

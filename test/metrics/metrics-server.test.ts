@@ -61,8 +61,8 @@ test('a port in use is LISTEN, in one line', async (t) => {
     metrics: () => Promise.resolve(''),
     faults: () => [],
   })
-  const why = 'another process listens there; end it, or name another address with METRICS_LISTEN'
-  const message = `127.0.0.1:${port} cannot be listened on: ${why}`
+  const why = 'another process listens there; stop it, or set another address with METRICS_LISTEN'
+  const message = `cannot listen on 127.0.0.1:${port}: ${why}`
   await assert.rejects(again, { code: 'LISTEN', message })
 })
 

@@ -54,13 +54,13 @@ test('a thread whose partitions are lost, or that is refused, is no member until
   const refusal = {
     ...errorMessage(1, { ...ERROR, code: 'GROUP_MAX_SIZE_REACHED', message: 'JoinGroup failed' }),
   }
-  assert.match(fault() ?? '', /not given .* yet/)
+  assert.match(fault() ?? '', /has not assigned .* yet/)
   states.note({ kind: 'standby', ingressIndex: 1 })
   assert.equal(fault(), null)
   states.note({ kind: 'revoke', ingressIndex: 0, positions: [], lost: false })
   assert.equal(fault(), null, 'a rebalance is no fault')
   states.note({ kind: 'revoke', ingressIndex: 0, positions: [], lost: true })
-  assert.match(fault() ?? '', /gave the partitions of this process away/)
+  assert.match(fault() ?? '', /revoked the partitions of this process/)
   states.note({ kind: 'standby', ingressIndex: 1 })
   assert.notEqual(fault(), null, 'the assign of another thread mends nothing')
   states.note({ kind: 'assign', ingressIndex: 0, partitions: [], lost: [], topicIds: {} })

@@ -27,7 +27,7 @@ const TIMEOUTS_TOLD = 3
 /** Documents of the first request that only asks whether the cluster is back. */
 const PROBE_DOCUMENTS_MAX = 100
 
-const TROUBLES = { busy: 'is busy', down: 'is down', halted: 'refuses' } as const
+const TROUBLES = { busy: 'is busy', down: 'is down', halted: 'rejects requests' } as const
 
 export class Health {
   readonly #nodeCount: number
@@ -62,7 +62,7 @@ export class Health {
   /** What is wrong, in one line; null while it is up and answers. */
   get trouble(): string | null {
     if (this.#trouble !== null || this.#timeoutCount < TIMEOUTS_TOLD) return this.#trouble
-    return `Elasticsearch is slow: ${this.#timeoutMessage}, ${this.#timeoutCount} times in a row`
+    return `Elasticsearch is slow: ${this.#timeoutMessage} (${this.#timeoutCount} times in a row)`
   }
 
   /** Before this nothing is sent: a pause that the server asked for, or until the next look. */
