@@ -43,9 +43,9 @@ export async function sync(context: CommandContext): Promise<number> {
     `worker ${settings.workerId} of ${redactUrl(running.address)}, files in ${files}, ` +
       `runs ${settings.command.join(' ')}`,
   )
-  context.onHangup(() => log.info('SIGHUP: a worker has nothing to read again; it goes on'))
+  context.onHangup(() => log.info('SIGHUP ignored: a worker has nothing to reload'))
   if (!signal.aborted) await once(signal, 'abort')
-  log.info(`${String(signal.reason)}: the worker ends`)
+  log.info(`${String(signal.reason)}: stopping the worker`)
   await running.close()
   await endpoint?.close()
   return 0

@@ -48,7 +48,7 @@ test('a backup copies a database in use, and overwrites nothing', async (t) => {
   t.after(() => opened.close())
   assert.equal(await control({ ...QUIET_HOST, args }), 0)
   assert.equal(statSync(copy).mode & 0o777, 0o600)
-  await refused(args, 'STORE', /overwrites nothing/)
+  await refused(args, 'STORE', /never overwrites a file/)
 })
 
 /* The dashboard's files as the control plane serves them. */

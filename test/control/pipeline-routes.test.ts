@@ -16,7 +16,7 @@ test('a pipeline is made, found, listed, started and stopped', async (t) => {
   assert.equal(started.body.enabled, true)
   assert.equal(started.body.desired_state, 'running')
   assert.equal(started.body.status.state, 'pending')
-  assert.match(started.body.status.reason, /no worker has ever called/)
+  assert.match(started.body.status.reason, /there is no worker/)
   const stopped = await call('POST', '/api/pipelines/1/stop')
   assert.equal(stopped.body.enabled, false)
   assert.equal(stopped.body.desired_state, 'stopped')

@@ -300,7 +300,7 @@ test('SIGHUP takes patterns over within the group, and wrong ones change nothing
   writeFileSync(file, 'pattern: [unclosed\n')
   run.signal('SIGHUP')
   await run.until('it refuses', () =>
-    /SIGHUP: .*pipeline.yaml.*; the old configuration stays/.test(run.stderr),
+    /SIGHUP: .*pipeline.yaml.*; keeping the old configuration/.test(run.stderr),
   )
   await kafka.produce(['ERROR 5', 'FATAL 6'])
   await run.until('it read all', () => run.metric('polled_total') === 6)

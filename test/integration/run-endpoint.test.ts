@@ -62,7 +62,7 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
   }
   assert.deepEqual(refused({}, '127.0.0.1:0'), {
     status: 1,
-    lines: [`logpipe: ${env.LOCK_FILE} (LOCK_FILE) is held by another process`],
+    lines: [`logpipe: ${env.LOCK_FILE} (LOCK_FILE) is locked by another process`],
   })
   const inUse = refused({ LOCK_FILE: path.join(folder, 'other') }, `127.0.0.1:${port}`)
   assert.equal(inUse.status, 1)
