@@ -176,5 +176,5 @@ function believed<Schema extends z.ZodType>(
 }
 
 function refused(detail: string): LogpipeError {
-  return new LogpipeError('CONTROL', `cannot accept the control plane's answer: ${detail}`)
+  return new LogpipeError('CONTROL', `refusing the control plane's answer: ${detail}`)
 }

@@ -159,6 +159,6 @@ test('no letters, no folder, no target: each is said in one line', async (t) => 
   const locks = testLocks()
   await assert.rejects(dlq(bare.context(['ls']), { loadBridge: () => locks }), {
     code: 'USAGE',
-    message: /needs --dlq/,
+    message: /requires --dlq/,
   })
 })

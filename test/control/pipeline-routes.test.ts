@@ -192,7 +192,7 @@ test('a kept secret goes nowhere but where it was given for', async (t) => {
     assert.equal(status, 422, JSON.stringify(body))
     const errors: { field: string; detail: string }[] = problem.errors
     assert.deepEqual(errors.map(({ field }) => field).sort(), fields, JSON.stringify(body))
-    for (const { detail } of errors) assert.match(detail, /^give it again, .* changed$/)
+    for (const { detail } of errors) assert.match(detail, /^set it again, .* changed$/)
   }
   assert.equal(context.pipelines.get(1)?.revision, 1)
   const fewer = { ...WITH_SECRETS, kafka_brokers: 'k2:9092', es_url: 'https://es:9200/' }

@@ -181,7 +181,7 @@ test('a start has the worker check, and what is wrong there is told in words', a
   await beat('w1', { results: [{ id, ok: false, result: { status: 1, output } }] })
   const { status } = (await call('GET', '/api/pipelines/1')).body
   assert.equal(status.state, 'starting')
-  assert.equal(status.reason, 'check on w1: kafka k:1: no answer')
+  assert.equal(status.reason, 'check on w1 failed: kafka k:1: no answer')
   assert.deepEqual([status.check.worker_id, status.check.wrong], ['w1', ['kafka k:1: no answer']])
   assert.deepEqual(status.check.result.output, output.slice(2), 'without the configuration')
   const whole = (await call('GET', `/api/commands/${status.check.id}`)).body

@@ -35,7 +35,7 @@ test('a control plane that was taken over names no program and no file here', ()
   for (const more of evil) {
     const { assignment, refusal } = parseOrders({ assignment: { ...good, ...more } })
     assert.equal(assignment, null)
-    assert.match(refusal ?? '', /is refused/)
+    assert.match(refusal ?? '', /refusing the control plane's answer/)
   }
 })
 

@@ -12,13 +12,18 @@ export function Figures({ entry }: { readonly entry: RuntimeEntry }) {
   const letters = now('dead_letters_total')
   const figures = [
     ['Polled', perSecond(rate('polled')), `${bytes(rate('polled_bytes'))}/s`, false],
-    ['Matched', perSecond(rate('matched')), `${wholeNumber(now('matched_total'))} in all`, false],
-    ['Written', perSecond(rate('written')), `${wholeNumber(now('written_total'))} in all`, false],
+    ['Matched', perSecond(rate('matched')), `${wholeNumber(now('matched_total'))} in total`, false],
+    ['Written', perSecond(rate('written')), `${wholeNumber(now('written_total'))} in total`, false],
     ['Lag', shortNumber(now('kafka_lag')), lagNote(metrics), false],
     ['Queued', shortNumber(now('es_mem_queue_len')), 'in memory', false],
-    ['Spill', bytes(now('es_spill_queue_bytes')), 'waits on disk', now('es_spill_queue_bytes') > 0],
+    [
+      'Spill',
+      bytes(now('es_spill_queue_bytes')),
+      'waiting on disk',
+      now('es_spill_queue_bytes') > 0,
+    ],
     ['429', shortNumber(rejected), 'too busy', rejected > 0],
-    ['Dead letters', shortNumber(letters), 'refused for good', letters > 0],
+    ['Dead letters', shortNumber(letters), 'rejected for good', letters > 0],
   ] as const
   return (
     <dl class="figures">
