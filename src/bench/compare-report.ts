@@ -151,7 +151,7 @@ export function headLines(report: CompareReport): string[] {
   const broker =
     report.broker === 'kafka'
       ? `Kafka at ${report.brokers}`
-      : 'embedded in this process: these figures say that it works, and not how fast Kafka is'
+      : 'embedded in this process: shows that logpipe works, not how fast it is with a real Kafka'
   const memory = formatBytes(machine.memory_bytes)
   return [
     `machine   ${machine.cpu}, ${machine.cores} cores, ${memory}, ${machine.system}`,

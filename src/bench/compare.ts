@@ -80,8 +80,8 @@ export async function compare(
     for (const [index, load] of loads.entries()) {
       refuseStopped(deps)
       if (!(await deps.createTopic(load.topic))) {
-        const message = `topic "${load.topic}" is there already, and this bench did not make it`
-        throw new LogpipeError('KAFKA_TOPIC', `${message}: it is left alone; start it once more`)
+        const message = `topic "${load.topic}" already exists, and this benchmark did not create it`
+        throw new LogpipeError('KAFKA_TOPIC', `${message}; run the benchmark again`)
       }
       made.push(load.topic)
       const leftMs = endMs - deps.clock.monotonicMs()
@@ -103,7 +103,7 @@ async function deleteAll(topics: readonly string[], deps: CompareDeps): Promise<
     try {
       await deps.deleteTopic(topic)
     } catch (error) {
-      deps.say(`topic ${topic} is left: ${messageOf(error)}; delete it yourself`)
+      deps.say(`cannot delete topic ${topic}: ${messageOf(error)}; delete it yourself`)
     }
   }
 }
@@ -120,7 +120,7 @@ async function measure(
   const records = await fillInTime(load, deps)
   refuseStopped(deps)
   if (records === 0) {
-    throw new LogpipeError('NO_RECORDS', `no record could be produced to "${load.topic}"`)
+    throw new LogpipeError('NO_RECORDS', `could not produce any record to "${load.topic}"`)
   }
   const size = formatBytes(records * load.recordBytes)
   deps.say(`${load.name}: ${records.toLocaleString('en-US')} records, ${size}`)
@@ -140,7 +140,7 @@ async function measure(
     deps.say(`${load.name}: round ${round} of ${rounds}: ${roundText(load, runs)}`)
     const nowMs = clock.monotonicMs()
     if (round < rounds && nowMs - startMs + (nowMs - roundMs) > shareMs) {
-      deps.say(`${load.name}: ${round} of ${rounds} rounds, since this machine takes too long`)
+      deps.say(`${load.name}: stopped after ${round} of ${rounds} rounds, which take too long here`)
       break
     }
   }
@@ -177,6 +177,6 @@ function roundText(load: Load, runs: ReadonlyMap<ReaderName, readonly ReaderRun[
 
 function refuseStopped(deps: CompareDeps): void {
   if (!deps.signal.aborted) return
-  const message = 'stopped before the measurement was done; its topics are deleted'
+  const message = 'stopped before the measurement was complete; its topics are deleted'
   throw new LogpipeError('STOPPED', message)
 }

@@ -97,7 +97,7 @@ function reportOf(
 }
 
 export function noRecords(topic: string): LogpipeError {
-  const message = `topic "${topic}" gave no record to this group in the given time`
+  const message = `no record of topic "${topic}" arrived in the given time`
   const advice = `fill it with: logpipe bench produce --topic ${topic}`
   return new LogpipeError('NO_RECORDS', `${message}; ${advice}`)
 }

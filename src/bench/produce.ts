@@ -118,7 +118,7 @@ async function produceAll(
 async function unlessStopped<T>(signal: AbortSignal, asked: Promise<T>): Promise<T> {
   const { promise: stopped, reject } = Promise.withResolvers<never>()
   const stop = () =>
-    reject(new LogpipeError('KAFKA_UNREACHABLE', 'stopped before a broker had answered'))
+    reject(new LogpipeError('KAFKA_UNREACHABLE', 'stopped before a broker answered'))
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop, { once: true })
   try {
@@ -135,11 +135,11 @@ async function makeTopic(settings: ProduceSettings, deps: ProduceDeps): Promise<
   try {
     if ((await admin.describeTopic(topic)) !== null) return
     await admin.createTopic({ topic, partitions, replicationFactor: null, config: {} })
-    deps.progress(`made topic ${topic} with ${partitions} partitions`)
+    deps.progress(`created topic ${topic} with ${partitions} partitions`)
     const deadlineMs = deps.clock.monotonicMs() + TOPIC_WAIT_MS_MAX
     while ((await admin.describeTopic(topic)) === null) {
       if (deps.clock.monotonicMs() > deadlineMs) {
-        const message = `topic "${topic}" was made but is unknown after ${TOPIC_WAIT_MS_MAX} ms`
+        const message = `topic "${topic}" was created but is unknown after ${TOPIC_WAIT_MS_MAX} ms`
         throw new LogpipeError('KAFKA_TOPIC', `${message}; try again`)
       }
       await new Promise<void>((resolve) => deps.clock.after(TOPIC_LOOK_MS, resolve))

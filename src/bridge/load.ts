@@ -32,7 +32,7 @@ const EXPECTED: Readonly<Record<string, number>> = {
 export function loadBridge(file: string | undefined): Bridge {
   const found = bridgeFile(file)
   if (!existsSync(found)) throw failure(found, 'the file does not exist')
-  if (isCutOff(found)) throw failure(found, 'the file is cut off')
+  if (isCutOff(found)) throw failure(found, 'the file is truncated')
   let loaded: unknown
   try {
     loaded = createRequire(found)(found)
@@ -56,7 +56,7 @@ export function bridgeFile(file: string | undefined): string {
 }
 
 const HINT_CHECKOUT = 'Build it with: npm run setup'
-const HINT_PACKED = 'Without BRIDGE_LIB the one inside the program is used'
+const HINT_PACKED = 'Unset BRIDGE_LIB to use the one inside the program'
 
 /** Every linker puts the table of segments behind the header: a dozen entries of 56 bytes. */
 const HEAD_BYTES = 4096
@@ -90,21 +90,19 @@ function isCutOff(file: string): boolean {
 /** Undefined when `loaded` is the add-on that belongs to these sources. */
 function differencesOf(loaded: unknown): string | undefined {
   if (typeof loaded !== 'object' || loaded === null || !('version' in loaded)) {
-    return 'it is no bridge: it has no version'
+    return 'it is not a bridge: it has no version'
   }
   const { version } = loaded
-  if (typeof version !== 'function') return 'it is no bridge: its version is no function'
+  if (typeof version !== 'function') return 'it is not a bridge: its version is not a function'
   const answer: unknown = Reflect.apply(version, loaded, [])
   const actual = layoutOf(answer)
   const names = new Set([...Object.keys(EXPECTED), ...Object.keys(actual)])
   for (const name of names) {
     if (EXPECTED[name] === actual[name]) continue
-    const has = `${name} is ${String(actual[name])} there and ${String(EXPECTED[name])} here`
+    const has = `${name} is ${String(actual[name])}, expected ${String(EXPECTED[name])}`
     return `it was built from other sources (${has})`
   }
-  return hasWholeBatches(answer)
-    ? undefined
-    : 'the librdkafka it runs on was built without what logpipe inserts into it'
+  return hasWholeBatches(answer) ? undefined : "its librdkafka was built without logpipe's changes"
 }
 
 function hasWholeBatches(version: unknown): boolean {

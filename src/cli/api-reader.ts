@@ -87,7 +87,7 @@ export class ApiReader {
     } catch (error) {
       const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
       throw this.#failure(
-        `${messageOf(cause)}; start it with \`logpipe control\`, or name another with ` +
+        `${messageOf(cause)}; start it with \`logpipe control\`, or set another with ` +
           '--control-plane-url',
         error,
       )
@@ -95,8 +95,8 @@ export class ApiReader {
     if (answer.ok) return answer
     if (answer.status === 401) {
       throw this.#failure(
-        'it asks for a token: give --control-token-file or CONTROL_TOKEN; its log says at the ' +
-          'start where it lies',
+        'it requires a token: set --control-token-file or CONTROL_TOKEN; its log names the ' +
+          'token file at startup',
       )
     }
     const text = await textOf(answer, ANSWER_BYTES_MAX)

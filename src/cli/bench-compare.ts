@@ -112,14 +112,14 @@ async function openCluster(
   } catch (error) {
     const isAbsent = error instanceof LogpipeError && error.code === 'KAFKA_UNREACHABLE'
     if (isNamed || !isAbsent) throw error
-    say(`no KAFKA_BROKERS are set and none listens at ${config.kafkaBrokers.join(',')}: measuring`)
     say(
-      'on a Kafka inside this process. The figures show that it works, and not how fast Kafka is.',
+      `KAFKA_BROKERS is unset and no broker listens at ${config.kafkaBrokers.join(',')}: measuring`,
     )
+    say('on a Kafka inside this process. The figures show that logpipe works, not how fast it is.')
     return openEmbeddedCluster(config, bridge, loads)
   }
   const brokers = config.kafkaBrokers.join(',')
-  say(`measuring at ${brokers}, on topics of its own; this takes two to three minutes`)
+  say(`measuring at ${brokers}, with temporary topics; this takes two to three minutes`)
   const settings = { brokers, config: config.kafkaConfig, tokenFile: config.kafkaTokenFile }
   const admin = await openAdmin({ ...settings, timeoutMs: ADMIN_TIMEOUT_MS })
   return {

@@ -88,7 +88,7 @@ export async function requireBrokers(
     if (!(error instanceof LogpipeError) || error.code !== 'KAFKA_UNREACHABLE') throw error
     const message = `no broker answered at ${brokers} within ${timeoutMs / 1000} s`
     const advice = 'start one, or correct KAFKA_BROKERS (--brokers)'
-    const other = 'without it `logpipe bench` measures on a Kafka of its own'
+    const other = 'if it is unset, `logpipe bench` measures on a Kafka inside the process'
     throw new LogpipeError('KAFKA_UNREACHABLE', `${message}: ${advice}; ${other}`, { cause: error })
   } finally {
     admin.close()
@@ -107,7 +107,7 @@ function plainTarget(config: Config): PlainTarget {
   const isOne = config.kafkaTopic.length === 1 && !isTopicExpression(topic)
   if (pattern !== undefined && others.length === 0 && isOne) return { topic, pattern }
   const message = `--reader ${config.benchReader} reads one topic for one pattern`
-  throw new LogpipeError('USAGE', `${message}: name one with --topic, and one with --pattern`)
+  throw new LogpipeError('USAGE', `${message}: give one --topic and one --pattern`)
 }
 
 /** @throws LogpipeError NO_RECORDS; what the bridge throws. */

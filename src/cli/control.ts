@@ -43,14 +43,14 @@ export async function control(context: CommandContext): Promise<number> {
   const reload = (): void => {
     try {
       running.reload(controlSettings(resolved().config))
-      log.info('SIGHUP: tokens and certificates were read again')
+      log.info('SIGHUP: reloaded tokens and certificates')
     } catch (error) {
       log.error(`SIGHUP: nothing changed: ${messageOf(error)}`)
     }
   }
   context.onHangup(reload)
   if (!signal.aborted) await once(signal, 'abort')
-  log.info(`${String(signal.reason)}: the control plane ends`)
+  log.info(`${String(signal.reason)}: stopping the control plane`)
   await running.close()
   return 0
 }
@@ -68,21 +68,19 @@ async function maintain(
     if (isBackup) {
       await backupDatabase(controlDbPath, file)
       context.print(
-        `${controlDbPath} is copied to ${file}; its secrets are sealed with the key in ` +
-          `${keyFileOf(controlDbPath)}: keep a copy of that in another place\n`,
+        `copied ${controlDbPath} to ${file}; the key of its secrets is in ` +
+          `${keyFileOf(controlDbPath)}: keep a copy of that file in another place\n`,
       )
       return 0
     }
     if (action === 'rotate-key') {
       rotateKey(controlDbPath, lockFile())
-      context.print(`the secrets are sealed with a new key, in ${keyFileOf(controlDbPath)}\n`)
+      context.print(`encrypted the secrets with a new key, in ${keyFileOf(controlDbPath)}\n`)
       return 0
     }
     if (action === 'forget-secrets') {
       forgetSecrets(controlDbPath, lockFile())
-      context.print(
-        `${controlDbPath} holds no secrets any more: give those of each pipeline again\n`,
-      )
+      context.print(`deleted all secrets from ${controlDbPath}: set those of each pipeline again\n`)
       return 0
     }
   }
@@ -136,8 +134,8 @@ const TYPES: ReadonlyMap<string, string> = new Map([
 ])
 
 const MISSING =
-  'This is the control plane of logpipe. Its dashboard was not built: run `npm run setup`.\n' +
-  'The API is under /api, its description at /openapi.json.\n'
+  'This is the logpipe control plane. Its dashboard is not built: run `npm run setup`.\n' +
+  'The API is under /api, its OpenAPI document at /openapi.json.\n'
 
 /** What is there to be served; a page that says what to do when nothing is. */
 export function readDashboard(folder?: URL): Assets {

@@ -52,7 +52,7 @@ async function runPlain(
 
 const IN_CHECKOUT =
   'This is a checkout: the licence of logpipe is in LICENSE, those of its packages are in\n' +
-  'node_modules/*/LICENSE. The executable (npm run build) has the texts of all that is inside it.\n'
+  'node_modules/*/LICENSE. The executable (npm run build) prints the texts of all it bundles.\n'
 
 /** The licences of everything inside the executable. */
 function licenses(context: CommandContext): number {

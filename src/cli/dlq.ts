@@ -89,11 +89,11 @@ export async function dlq(
 /** @throws LogpipeError USAGE */
 function fileOf({ dlq: target }: Config): string {
   if (target === null) {
-    throw new LogpipeError('USAGE', 'logpipe dlq needs --dlq file:PATH (or DLQ): where they are')
+    throw new LogpipeError('USAGE', 'logpipe dlq requires --dlq file:PATH (or DLQ)')
   }
   if (target.kind === 'topic') {
-    const how = 'read it with a consumer; each record is the document, with the reason in headers'
-    throw new LogpipeError('USAGE', `--dlq: topic ${target.topic} is no file: ${how}`)
+    const how = 'read the topic with a consumer; each record is a document, its headers the reason'
+    throw new LogpipeError('USAGE', `--dlq: logpipe dlq reads files, not ${target.topic}: ${how}`)
   }
   return target.path
 }
@@ -123,7 +123,7 @@ async function ls(job: Job): Promise<number> {
     context.print(textTable(rows))
     rows = []
   }
-  context.print(count === 0 ? `no dead letters of these in ${file}\n` : textTable(rows))
+  context.print(count === 0 ? `no matching dead letters in ${file}\n` : textTable(rows))
   return 0
 }
 
@@ -137,7 +137,7 @@ async function show(job: Job): Promise<number> {
     context.print(`${count === 0 ? '' : '\n'}${describeLetter(letter)}`)
     count++
   }
-  if (count === 0) context.print(`no dead letters of these in ${file}\n`)
+  if (count === 0) context.print(`no matching dead letters in ${file}\n`)
   return 0
 }
 
@@ -161,11 +161,11 @@ async function stats({ config, context, store, file, filter }: Job): Promise<num
 
 async function drop({ config, context, store, file, filter, isNarrowed }: Job): Promise<number> {
   if (!isNarrowed) {
-    const advice = "--where 'status=400', for example; since=1970-01-01Z is all of them"
-    throw new LogpipeError('USAGE', `logpipe dlq drop needs IDs or --where: ${advice}`)
+    const advice = "for example --where 'status=400'; since=1970-01-01Z selects all"
+    throw new LogpipeError('USAGE', `logpipe dlq drop requires IDs or --where: ${advice}`)
   }
   if (limitOf(config) !== Infinity) {
-    throw new LogpipeError('USAGE', '--limit: logpipe dlq drop does not take it; use --where')
+    throw new LogpipeError('USAGE', 'logpipe dlq drop does not accept --limit; use --where')
   }
   const droppedCount = hasFolder(file) ? await store.drop(filter) : 0
   context.print(
@@ -185,8 +185,8 @@ async function replay({ config, context, store, file, filter }: Job): Promise<nu
     : { doneCount: 0, failedCount: 0, waitingCount: 0, failure: null }
   const { failure, ...counts } = result
   const { doneCount, failedCount, waitingCount } = counts
-  const waiting = waitingCount === 0 ? '' : ` and ${waitingCount} not taken`
-  const kept = `${failedCount} refused again${waiting} stay in ${file}`
+  const waiting = waitingCount === 0 ? '' : ` and ${waitingCount} not sent`
+  const kept = `${failedCount} rejected again${waiting} stay in ${file}`
   context.print(
     config.storedJson
       ? `${JSON.stringify(counts)}\n`
@@ -301,7 +301,7 @@ async function replayLetters(
     // What is refused again is where it belongs already.
     deadLetters: {
       put: (letters) => {
-        for (const letter of letters) tell(letter, `refused again: ${letter.reason}`)
+        for (const letter of letters) tell(letter, `rejected again: ${letter.reason}`)
         return Promise.resolve()
       },
     },
@@ -327,7 +327,7 @@ async function replayLetters(
       const outcome = sent[next++]
       if (outcome !== undefined) return outcome === 'dead_lettered' ? 'failed' : 'done'
       const why = sender.whyWaiting(letter.index) ?? sender.failure?.message ?? 'no answer'
-      tell(letter, `not taken: the index ${letter.index} waits: ${why}`)
+      tell(letter, `not sent: documents wait for the index ${letter.index}: ${why}`)
       return 'waiting'
     })
   }

@@ -26,7 +26,7 @@ export async function underLock<T>(
     throw new LogpipeError('LOCKED', `LOCK_FILE: ${messageOf(cause)}`, { cause })
   }
   if (lock === null) {
-    throw new LogpipeError('LOCKED', `${lockFile} (LOCK_FILE) is held by another process`)
+    throw new LogpipeError('LOCKED', `${lockFile} (LOCK_FILE) is locked by another process`)
   }
   try {
     return await run()

@@ -20,7 +20,7 @@ export function help(context: CommandContext): number {
   if (unknown !== undefined) {
     throw new LogpipeError(
       'USAGE',
-      `logpipe help: unknown option ${unknown}; --man is the only one`,
+      `logpipe help: unknown option ${unknown}; it accepts only --man`,
     )
   }
   const words = context.args.filter((arg) => !arg.startsWith('-') && arg !== 'help')
@@ -41,7 +41,7 @@ export function help(context: CommandContext): number {
   if (name === undefined) {
     const names = [...COMMANDS, ...PLAIN_COMMANDS, ...TOPICS].map((each) => each.name)
     const hint = didYouMean(asked, names)
-    throw new LogpipeError('USAGE', `there is no help on "${asked}"${hint}; see logpipe help`)
+    throw new LogpipeError('USAGE', `no help on "${asked}"${hint}; see logpipe help`)
   }
   context.print(renderHelp(name, 'long', context.columns))
   return 0

@@ -51,7 +51,7 @@ function secretsOf(text: string): Readonly<Record<string, string>> {
     throw refusal('expected one JSON object')
   }
   for (const [name, value] of Object.entries(parsed)) {
-    if (typeof value !== 'string') throw refusal(`expected the value of ${name} to be text`)
+    if (typeof value !== 'string') throw refusal(`expected the value of ${name} to be a string`)
   }
   return parsed as Readonly<Record<string, string>>
 }

@@ -35,7 +35,9 @@ export async function replay(context: CommandContext): Promise<number> {
       log.warn(message)
     })
     if (settings === null) {
-      log.info(`nothing to replay: no offset of ${config.kafkaTopic.join(', ')} lies in that time`)
+      log.info(
+        `nothing to replay: ${config.kafkaTopic.join(', ')} has no records in that time range`,
+      )
       return 0
     }
     log.info(describe(settings))
@@ -55,7 +57,7 @@ function describe({ replay: plan }: PipelineSettings): string {
   const from = new Date(plan?.fromMs ?? 0).toISOString()
   const to = plan?.toMs === null || plan === null ? 'the end' : new Date(plan.toMs).toISOString()
   const where = `${counted(offsetCount, 'offset')} of ${counted(ranges.length, 'partition')}`
-  return `replays what lies from ${from} to ${to}: ${where}; commits nothing`
+  return `replays records from ${from} to ${to}: ${where}; commits nothing`
 }
 
 /** Files of the pipeline that it would meet are named anew; those that were named stay. */

@@ -31,12 +31,12 @@ export function memoryLimit(): number | null {
 export function startNotices(config: Config, coreCount: number): readonly string[] {
   const notices: string[] = [
     config.runSeconds === 0
-      ? 'runs until it is stopped'
-      : `stops after ${config.runSeconds} s (RUN_SECONDS; 0 runs until it is stopped)`,
+      ? 'runs until stopped'
+      : `stops after ${config.runSeconds} s (RUN_SECONDS; 0 runs until stopped)`,
   ]
   if (config.pipelineMode === 'worker' && config.rustWorkers > coreCount) {
     const threads = `${config.rustWorkers} filter threads on ${coreCount} cores`
-    notices.push(`${threads}: more than there are cores gain nothing (RUST_WORKERS)`)
+    notices.push(`${threads}: more threads than cores gain nothing (RUST_WORKERS)`)
   }
   if (config.pipelineOutput.kind === 'elasticsearch' && config.esDocumentId === 'key') {
     notices.push('document id key: the latest timestamp of a key wins; others count as superseded')

@@ -54,7 +54,7 @@ export async function run(context: CommandContext): Promise<number> {
   })
 }
 
-const ALONE = 'matches go to the terminal: joins no group, commits nothing, begins at --start'
+const ALONE = 'matches go to the terminal: joins no group, commits nothing, starts at --start'
 
 function surroundingsOf({ env, rows }: CommandContext): Surroundings {
   return { isTerminal: rows() !== null, controlled: controlledPipeline(env) }
@@ -69,7 +69,7 @@ function followParent(
   const link = openParentLink(env, {
     onTail: (seconds) => tail.show(seconds),
     onGone: () => {
-      log.warn('sync is gone: draining')
+      log.warn('sync has ended: draining')
       gone.abort()
     },
   })
@@ -170,7 +170,7 @@ function followHangups(
       config = next
     } catch (error) {
       if (!(error instanceof LogpipeError)) throw error
-      log.warn(`SIGHUP: ${error.message}; the old configuration stays`)
+      log.warn(`SIGHUP: ${error.message}; keeping the old configuration`)
     }
   }
 }
@@ -178,7 +178,7 @@ function followHangups(
 function tell(log: Log, old: Config, next: Config): void {
   const changed = ROWS.filter((row) => !isDeepStrictEqual(valueOf(old, row), valueOf(next, row)))
   const taken = changed.filter((row) => isTaken(row, next)).map((row) => row.env)
-  const secrets = 'secrets were read again'
+  const secrets = 'reloaded secrets'
   log.info(`SIGHUP: ${taken.length === 0 ? secrets : `${taken.join(', ')} changed; ${secrets}`}`)
   const waiting = changed.filter((row) => !isTaken(row, next)).map((row) => row.env)
   if (waiting.length > 0) log.warn(`SIGHUP: ${waiting.join(', ')} changed: needs a restart`)

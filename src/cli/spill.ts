@@ -75,7 +75,7 @@ async function verify(config: Config, context: CommandContext, deps: SpillDeps):
 async function inspected({ esSpillPath, bridgeLib }: Config, deps: SpillDeps) {
   const directory = spillDirectory(esSpillPath)
   if (!existsSync(directory)) {
-    throw new LogpipeError('SPILL', `there is no spill in ${directory} (ES_SPILL_PATH)`)
+    throw new LogpipeError('SPILL', `no spill in ${directory} (ES_SPILL_PATH)`)
   }
   const locks = bridgeLocks(deps.loadBridge(bridgeLib ?? undefined))
   return inspectSpill({ path: esSpillPath, locks })
@@ -127,7 +127,7 @@ async function drain(config: Config, context: CommandContext, deps: SpillDeps): 
     })
     for (const index of [...waiting].slice(0, INDICES_TOLD_MAX)) {
       const why = sender.whyWaiting(index)
-      if (why !== null) log.warn(`the index ${index} waits: ${why}`)
+      if (why !== null) log.warn(`documents wait for the index ${index}: ${why}`)
     }
     const status = concluded(config, context, directory, result)
     if (sender.failure !== null) throw sender.failure
@@ -160,7 +160,7 @@ function concluded(
   else {
     print(`sent ${counted(sentCount, 'document')}, ${leftCount} left in ${directory}\n`)
     for (const one of damage) print(`${describeDamage(one)}\n`)
-    if (lost.length > 0) print('read these offsets from Kafka again, with `logpipe replay`\n')
+    if (lost.length > 0) print('re-read these offsets from Kafka with `logpipe replay`\n')
     if (setAside.length > 0) print(`the damaged files are kept as ${setAside.join(', ')}\n`)
   }
   if (lost.length > 0) return ERRORS.BOOKS
@@ -176,7 +176,7 @@ function describeSpill(found: InspectedSpill): string {
     `${found.directory}: ${summary(found)}${inUse ? ', in use by a running process' : ''}`,
     ...(manifest === null
       ? segments.length > 0
-        ? ['manifest.json is missing or damaged: whose documents these are is not known']
+        ? ['manifest.json is missing or damaged: the pipeline of these documents is unknown']
         : []
       : [`pipeline "${manifest.pipeline}", target "${manifest.target}", ${modeOf(manifest)}`]),
   ]
@@ -199,7 +199,7 @@ function describeVerdict(found: InspectedSpill): string {
   const lines = [
     ...found.damage.map(describeDamage),
     ...foreign.map(
-      ({ file, foreignVersion }) => `${file}: its format is of version ${foreignVersion}`,
+      ({ file, foreignVersion }) => `${file}: unsupported format version ${foreignVersion}`,
     ),
   ]
   if (lines.length === 0) return `${found.directory}: ${summary(found)}, no damage\n`
@@ -211,10 +211,10 @@ function describeDamage(damage: SpillDamage): string {
   const { file, bytesFrom, bytesTo, lostCount, ranges, unattributedCount, torn } = damage
   const parts = [
     `${file}: damaged, bytes ${bytesFrom} to ${bytesTo}`,
-    ...(torn ? ['a write that a crash interrupted'] : []),
+    ...(torn ? ['interrupted write'] : []),
     counted(lostCount, 'document'),
     ...(ranges.length > 0 ? [`among ${ranges.map(rangeText).join(', ')}`] : []),
-    ...(unattributedCount > 0 ? [`${unattributedCount} of them from offsets not known`] : []),
+    ...(unattributedCount > 0 ? [`${unattributedCount} with unknown offsets`] : []),
   ]
   return parts.join(', ')
 }

@@ -47,13 +47,13 @@ export async function sync(context: CommandContext): Promise<number> {
   context.onHangup(() => {
     try {
       running.useToken(syncSettings(resolved().config, context.env).workerToken)
-      log.info('SIGHUP: WORKER_TOKEN was read again')
+      log.info('SIGHUP: reloaded WORKER_TOKEN')
     } catch (error) {
       log.error(`SIGHUP: nothing changed: ${messageOf(error)}`)
     }
   })
   if (!signal.aborted) await once(signal, 'abort')
-  log.info(`${String(signal.reason)}: the worker ends`)
+  log.info(`${String(signal.reason)}: stopping the worker`)
   await running.close()
   await endpoint?.close()
   return 0

@@ -46,7 +46,7 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
     if (left === 0) ended.abort()
   }
   context.stderr.write(
-    `matches of pipeline ${pipeline.id}, ${printable(pipeline.name)}; some of them\n`,
+    `sample of the matches of pipeline ${pipeline.id}, ${printable(pipeline.name)}\n`,
   )
   const watching = tellStates({ context, api, clock, signal }, pipeline)
   for (let failures = 0; !signal.aborted;) {
@@ -61,7 +61,7 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
       }
     } catch (error) {
       if (++failures > FAILURES_MAX || !(error instanceof LogpipeError)) throw error
-      if (failures === 1) context.stderr.write(`${printable(messageOf(error))}; trying again\n`)
+      if (failures === 1) context.stderr.write(`${printable(messageOf(error))}; retrying\n`)
     }
     if (!signal.aborted) await pause(clock, signal, RETRY_MS)
   }

@@ -100,7 +100,7 @@ function pipelineLook(file: string, clock: Clock): Look {
   const read = async (): Promise<MetricsSnapshot> => {
     const found = await readMetricsSnapshot(file, clock.wallMs())
     if (found !== undefined) return found
-    const message = `${file} is no snapshot of a pipeline that runs (RUNTIME_METRICS_PATH)`
+    const message = `${file} is not the snapshot of a running pipeline (RUNTIME_METRICS_PATH)`
     throw new LogpipeError('CONTROL', message)
   }
   return async () => {
@@ -184,7 +184,7 @@ export function pipelineText(file: string, snapshot: MetricsSnapshot, rates: Num
     '',
     textTable(flow, new Set([1, 2, 3])).trimEnd(),
     '',
-    `lag      ${lag === undefined ? 'not known' : `${COUNT.format(lag)} records`}`,
+    `lag      ${lag === undefined ? 'unknown' : `${COUNT.format(lag)} records`}`,
     `queue    ${COUNT.format(now('es_mem_queue_len'))} documents, ` +
       `${formatBytes(now('es_mem_queue_bytes'))} in memory; ` +
       `${formatBytes(now('es_spill_queue_bytes'))} in the spill`,

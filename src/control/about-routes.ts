@@ -27,7 +27,7 @@ export function aboutRoutes(about: About): OpenAPIHono {
       method: 'get',
       path: '/api/about',
       tags: ['session'],
-      summary: 'The version, and what a worker needs to be started.',
+      summary: 'Returns the version, and the token file for starting a worker.',
       responses: {
         200: {
           description: 'The version and the token file.',
@@ -87,7 +87,7 @@ export function optionRoutes(context: ControlContext): OpenAPIHono {
       method: 'get',
       path: '/api/options',
       tags: ['pipelines'],
-      summary: 'The fields that a pipeline may have.',
+      summary: 'Lists the fields that a pipeline may have.',
       responses: {
         200: {
           description: 'Fields, in the order of the table.',

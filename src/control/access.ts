@@ -131,7 +131,7 @@ function refusal(kind: Kind): Problem {
   return new Problem(
     401,
     `Send the header "Authorization: Bearer TOKEN" with the control plane's ${which}. ` +
-      'Its log says at the start which file holds it.',
+      'Its log names the token file at startup.',
     { headers: { 'www-authenticate': 'Bearer realm="logpipe"' } },
   )
 }
@@ -145,7 +145,7 @@ function checkHost(c: Context, kind: Kind, allowedHosts: ReadonlySet<string>): v
   const isAddress = isIP(name.replace(/^\[|\]$/g, '')) !== 0
   if (isAddress || name === 'localhost' || allowedHosts.has(name)) return
   if (allowedHosts.has(host.toLowerCase())) return
-  throw new Problem(403, `The host ${host} is not one of CONTROL_ALLOWED_HOSTS.`)
+  throw new Problem(403, `The host ${host} is not in CONTROL_ALLOWED_HOSTS.`)
 }
 
 function checkOrigin(c: Context): void {

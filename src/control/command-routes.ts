@@ -51,14 +51,14 @@ function addCommands(router: OpenAPIHono, context: ControlContext): void {
       method: 'post',
       path: '/api/pipelines/{id}/commands',
       tags: ['commands'],
-      summary: 'Orders the workers of a pipeline to do something once.',
+      summary: 'Sends a command to the workers of a pipeline.',
       request: {
         params: idParam,
         body: { required: true, content: { 'application/json': { schema: orderSchema } } },
       },
       responses: {
         202: {
-          description: 'One command for each worker; ask for their results by id.',
+          description: 'One command per worker; get the result of each by its id.',
           content: { 'application/json': { schema: list } },
         },
         ...problems(404, 409),
@@ -69,7 +69,7 @@ function addCommands(router: OpenAPIHono, context: ControlContext): void {
       const { kind, worker_id: workerId, expires_seconds: seconds, ...args } = c.req.valid('json')
       const workers = workersOf(context, id).filter((each) => !workerId || each === workerId)
       if (workers.length === 0) {
-        throw new Problem(409, `No live worker has pipeline ${id}: start it first.`)
+        throw new Problem(409, `No live worker runs pipeline ${id}: start it first.`)
       }
       const items = workers.map((each) =>
         commandView(
@@ -90,7 +90,7 @@ function addCommands(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/commands/{id}',
       tags: ['commands'],
-      summary: 'A command, with its result when there is one.',
+      summary: 'Returns a command, with its result once it is done.',
       request: { params: z.object({ id: z.string().max(64) }) },
       responses: {
         200: {
@@ -116,7 +116,7 @@ function addTail(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/pipelines/{id}/tail',
       tags: ['commands'],
-      summary: 'The live tail: some of the matches as they come, as server-sent events.',
+      summary: 'Streams the live tail: a sample of the matches, as server-sent events.',
       request: { params: idParam },
       responses: {
         200: { description: 'Events.', content: { 'text/event-stream': { schema: z.string() } } },

@@ -67,7 +67,7 @@ export class CommandQueue {
     this.#expire(order.workerId)
     const open = this.#byWorker.get(order.workerId) ?? new Set()
     if (open.size >= PER_WORKER_MAX) {
-      const detail = `Worker ${order.workerId} has ${open.size} unfinished commands; wait for them.`
+      const detail = `Worker ${order.workerId} has ${open.size} unfinished commands; retry later.`
       throw new Problem(429, detail, { headers: { 'retry-after': '5' } })
     }
     const createdMs = this.#clock.wallMs()

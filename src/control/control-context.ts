@@ -84,7 +84,7 @@ export function problems(...statuses: readonly number[]) {
     [400, 401, 403, 422, 429, ...statuses].map((status) => [
       status,
       {
-        description: 'See the problem.',
+        description: 'An error, as problem+json.',
         content: { 'application/problem+json': { schema: problemSchema } },
       },
     ]),

@@ -268,14 +268,14 @@ function logWhoNeedsTokens(settings: ControlSettings, log: ControlDependencies['
   } else {
     log(
       'info',
-      `your own processes on this machine need no token; all others need the one in ${where}`,
+      `your own processes on this machine need no token; all others need the token in ${where}`,
     )
   }
   if (settings.workerToken === undefined) {
-    log('info', `workers of other users or machines need WORKER_TOKEN: it is in ${files.worker}`)
+    log('info', `workers of other users or machines need WORKER_TOKEN, from ${files.worker}`)
   }
   if (settings.tls === undefined && isPublic) {
-    log('warn', 'without CONTROL_TLS_CERT and CONTROL_TLS_KEY tokens and secrets travel in clear')
+    log('warn', 'tokens and secrets are sent unencrypted: set CONTROL_TLS_CERT and CONTROL_TLS_KEY')
   }
 }
 
@@ -315,7 +315,7 @@ function readPem(file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (error) {
-    throw new LogpipeError('LISTEN', `${file} cannot be read: ${messageOf(error)}`, {
+    throw new LogpipeError('LISTEN', `cannot read ${file}: ${messageOf(error)}`, {
       cause: error,
     })
   }

@@ -115,8 +115,8 @@ function openLocked(file: string, lockFile: LockFile): Omit<ControlDatabase, 'bo
   if (unlock === undefined) {
     throw new LogpipeError(
       'LOCKED',
-      `expected the database ${file} to be free; another control plane has it open. ` +
-        'Stop that one, or give this one a CONTROL_DB_PATH of its own.',
+      `another control plane is using the database ${file}. ` +
+        'Stop it, or set another CONTROL_DB_PATH.',
     )
   }
   let db: Database | undefined
@@ -155,7 +155,10 @@ function checkFiles(file: string): void {
  */
 export async function backupDatabase(file: string, target: string): Promise<void> {
   if (existsSync(target)) {
-    throw new LogpipeError('STORE', `expected ${target} not to exist: a backup overwrites nothing`)
+    throw new LogpipeError(
+      'STORE',
+      `${target} already exists, and a backup never overwrites a file`,
+    )
   }
   const partial = `${target}.partial`
   let db: Database | undefined
@@ -204,8 +207,8 @@ function versionOf(db: Database, file: string): number {
   if (found <= MIGRATIONS.length) return found
   throw new LogpipeError(
     'STORE',
-    `expected ${file} to be of version ${MIGRATIONS.length} at most; it is of version ` +
-      `${found}, made by a newer logpipe. Nothing was changed. Use that version, or a backup.`,
+    `expected ${file} to have version ${MIGRATIONS.length} at most; it has version ` +
+      `${found}, from a newer logpipe. Nothing was changed. Use that version, or a backup.`,
   )
 }
 
@@ -222,9 +225,9 @@ function boxOf(db: Database, file: string, version: number): SecretBox {
   if (named !== undefined && holdsSecrets(db)) {
     throw new LogpipeError(
       'STORE',
-      `expected ${keyFile} to hold the key of this database's secrets (key ${named.id}); ` +
-        (boxes.length === 0 ? 'there is none' : 'it holds another one') +
-        '. Put it back from your backup, or run `logpipe control forget-secrets` and give the ' +
+      `expected ${keyFile} to contain the key of this database's secrets (key ${named.id}); ` +
+        (boxes.length === 0 ? 'it has none' : 'it has another key') +
+        '. Restore it from your backup, or run `logpipe control forget-secrets` and set the ' +
         'secrets of each pipeline again.',
     )
   }
@@ -250,7 +253,9 @@ function attempt(file: string, run: () => void): void {
 
 function storeError(file: string, error: unknown): LogpipeError {
   if (error instanceof LogpipeError) return error
-  return new LogpipeError('STORE', `${file} cannot be used: ${messageOf(error)}`, { cause: error })
+  return new LogpipeError('STORE', `cannot use the database ${file}: ${messageOf(error)}`, {
+    cause: error,
+  })
 }
 
 /*

@@ -58,7 +58,7 @@ export class EsCollector {
     const kept = this.#kept.get(key)
     if (kept !== undefined && this.#clock.monotonicMs() - kept.atMs < KEPT_MS) return kept.state
     if (this.#underWay >= UNDER_WAY_MAX) {
-      return nothing(['too many requests to Elasticsearch are under way; ask again'])
+      return nothing(['too many requests to Elasticsearch are in progress; try again'])
     }
     const state = this.#ask(pipeline, defaults)
     this.#kept.delete(key)
@@ -129,7 +129,7 @@ export class EsCollector {
 
 async function jsonOf(answer: Response): Promise<unknown> {
   const unlike = new TypeError(
-    'what answers is no Elasticsearch that takes these credentials; see the check of a worker',
+    'no Elasticsearch there that accepts these credentials; run the check of a worker',
   )
   if (answer.status !== 200) {
     await answer.body?.cancel()

@@ -134,7 +134,7 @@ export class Fleet {
         (given.state === 'exiting' && this.#isLive(entry))) &&
       before.state !== 'exiting'
     ) {
-      throw new Problem(409, `Another process calls itself ${id}: give each worker its own id.`)
+      throw new Problem(409, `Another process uses the worker id ${id}: give each worker its own.`)
     }
     if (bound !== secretHash) {
       const record = { ...entry.record, secretHash }
@@ -180,7 +180,7 @@ export class Fleet {
   /** Forgets a worker that is lost, its secret too; with `force` one that is alive. */
   forget(id: string, force = false): void {
     const entry = this.#entries.get(id)
-    if (entry === undefined) throw new Problem(404, `No worker ${id} has ever called.`)
+    if (entry === undefined) throw new Problem(404, `There is no worker ${id}.`)
     if (this.#isLive(entry) && !force) {
       throw new Problem(409, `Worker ${id} is alive: stop it first, or send ?force=true.`)
     }
@@ -297,7 +297,7 @@ export class Fleet {
   #register(id: string, pollMs: number, heardMs: number): Entry {
     if (this.#entries.size >= WORKERS_MAX) this.#forgetLongestLost()
     if (this.#entries.size >= WORKERS_MAX) {
-      throw new Problem(503, `There are ${WORKERS_MAX} workers already: delete the lost ones.`)
+      throw new Problem(503, `The limit of ${WORKERS_MAX} workers is reached: delete lost ones.`)
     }
     const nowMs = this.#clock.wallMs()
     const record: WorkerRecord = {
@@ -385,8 +385,8 @@ function sha256(text: string): string {
 function notTheSame(id: string): Problem {
   return new Problem(
     403,
-    `Worker ${id} proved itself with another secret before. Is this another machine, give it a ` +
-      'WORKER_ID of its own; did its folder get lost, have the operator forget the worker: ' +
+    `Worker ${id} used another secret before. If this is another machine, give it its own ` +
+      'WORKER_ID; if the directory of the worker was lost, have the operator forget it: ' +
       `DELETE /api/workers/${id}?force=true.`,
   )
 }

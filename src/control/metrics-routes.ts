@@ -47,7 +47,7 @@ function addHealth(router: OpenAPIHono, context: ControlContext): void {
     createRoute({
       ...base,
       path: '/health',
-      summary: 'Whether the process answers.',
+      summary: 'Answers 200 while the process works.',
       responses: { 200: answer('ok') },
     }),
     (c) => c.json({ status: 'ok' }, 200),
@@ -56,7 +56,7 @@ function addHealth(router: OpenAPIHono, context: ControlContext): void {
     createRoute({
       ...base,
       path: '/ready',
-      summary: 'Whether the database answers.',
+      summary: 'Answers 200 while the database works.',
       responses: { 200: answer('ready'), 503: answer('not ready') },
     }),
     (c) => {
@@ -77,7 +77,7 @@ function addRuntime(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/metrics/runtime',
       tags: ['metrics'],
-      summary: 'What the fleet and each pipeline do just now.',
+      summary: 'Returns the current metrics of the fleet and of each pipeline.',
       responses: {
         200: {
           description: 'Metrics.',
@@ -126,7 +126,7 @@ function addHistory(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/metrics/runtime/history',
       tags: ['metrics'],
-      summary: 'The same over time: seven days at most, coarser the longer.',
+      summary: 'Returns metrics over time: up to seven days, in larger steps for longer spans.',
       request: {
         query: z.object({
           seconds: digits(1, HISTORY_SECONDS_MAX).default(300),
@@ -137,7 +137,8 @@ function addHistory(router: OpenAPIHono, context: ControlContext): void {
       },
       responses: {
         200: {
-          description: 'Points in order of time; rates are means, gauges the highest of the step.',
+          description:
+            'Points in order of time; a rate is the mean of its step, a gauge the maximum.',
           content: {
             'application/json': {
               schema: historySchema,
@@ -173,7 +174,7 @@ function addElasticsearch(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/metrics/es',
       tags: ['metrics'],
-      summary: 'Elasticsearch as it says itself, beside what the sink sees of it.',
+      summary: 'Returns the state that Elasticsearch reports, and what the sink observes.',
       request: { query: z.object({ pipeline_id: rowId }) },
       responses: {
         200: {
@@ -262,7 +263,7 @@ export function prometheusText(context: ControlContext): () => Promise<string> {
   collectDefaultMetrics({ register: registry, prefix: 'logpipe_control_' })
   const workers = new Gauge({
     name: 'logpipe_workers',
-    help: 'Workers that have called, by whether they are live or lost.',
+    help: 'Known workers, live or lost.',
     labelNames: ['state'],
     registers: [registry],
   })

@@ -181,7 +181,7 @@ export class PipelineFields {
           (destination) => this.#moved(destination, before.settings, settings),
         )
         if (moved.length === 0) return []
-        const detail = `give it again, or null to remove it: ${moved.join(', ')} changed`
+        const detail = `set it again, or to null to remove it: ${moved.join(', ')} changed`
         return [{ field: key, detail }]
       })
   }
@@ -277,7 +277,7 @@ function checkOwn(
     name.length > NAME_CHARS_MAX ||
     hasControls(name)
   ) {
-    const detail = `expected a text of 1 to ${NAME_CHARS_MAX} printable characters`
+    const detail = `expected a string of 1 to ${NAME_CHARS_MAX} printable characters`
     faults.push({ field: 'name', detail })
   }
   const count = Number(replicas)
@@ -298,7 +298,7 @@ function checkOwn(
   }
   const wanted = desired === undefined ? undefined : desired === 'running'
   if (typeof enabled === 'boolean' && wanted !== undefined && enabled !== wanted) {
-    const detail = 'expected enabled and desired_state to say the same thing'
+    const detail = 'enabled and desired_state contradict each other'
     faults.push({ field: 'desired_state', detail })
   }
   const said = typeof enabled === 'boolean' ? enabled : wanted
@@ -405,7 +405,7 @@ function checkValue(option: FieldOption, given: unknown): Checked {
     values.push(variableText(checked.value))
   }
   if (Buffer.byteLength(values.join('\n')) > LIST_BYTES_MAX) {
-    return fault(`expected at most ${LIST_BYTES_MAX} bytes in all`)
+    return fault(`expected at most ${LIST_BYTES_MAX} bytes in total`)
   }
   return { ok: true, value: values }
 }
@@ -431,7 +431,7 @@ function checkOne(option: FieldOption, given: unknown): Checked {
   const parsed = parse(text)
   if (parsed === undefined) return fault(`expected ${expected}`)
   if (/^urls?$/.test(row.kind) && holdsCredentials(text)) {
-    return fault('expected no user or password within the address; there are fields for them')
+    return fault('expected no user or password in the address; use the fields for them')
   }
   return {
     ok: true,

@@ -47,7 +47,7 @@ function addCollection(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/pipelines',
       tags: ['pipelines'],
-      summary: 'Pipelines in order of id, a page at a time.',
+      summary: 'Lists pipelines by id, a page at a time.',
       request: {
         query: z.object({
           limit: pageLimit,
@@ -80,14 +80,14 @@ function addCollection(router: OpenAPIHono, context: ControlContext): void {
       method: 'post',
       path: '/api/pipelines',
       tags: ['pipelines'],
-      summary: 'Makes a pipeline; `enabled: true` starts it.',
+      summary: 'Creates a pipeline; `enabled: true` starts it.',
       request: { body: { required: true, ...json(bodySchema(fields), 'The pipeline.') } },
       responses: { 201: json(view, 'Made.'), ...problems(409) },
     }),
     (c) => {
       const draft = checked(context, c.req.valid('json'))
       if (pipelines.count() >= PIPELINES_MAX) {
-        throw new Problem(409, `There are ${PIPELINES_MAX} pipelines already.`)
+        throw new Problem(409, `The limit of ${PIPELINES_MAX} pipelines is reached: delete one.`)
       }
       refuseTakenName(context, draft.name, null)
       const made = pipelines.insert(draft, draft.enabled ?? false, context.clock.wallMs())
@@ -108,7 +108,7 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
     createRoute({
       ...item,
       method: 'get',
-      summary: 'One pipeline, with its ETag.',
+      summary: 'Returns a pipeline, with its ETag.',
       request: { params: idParam },
       responses: { 200: json(view, 'The pipeline.'), ...problems(404) },
     }),
@@ -123,9 +123,9 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
       method: 'put',
       summary: 'Replaces the configuration, as a new revision.',
       description:
-        'A field left out goes back to its default; `enabled` left out stays. A secret left out ' +
-        'stays, null removes it, from earlier revisions too; it must be given again when its ' +
-        'address or TLS changes.',
+        'A missing field gets its default; a missing `enabled` stays as it is. A missing secret ' +
+        'stays; null removes it, from earlier revisions too. Set it again when its address or ' +
+        'TLS changes.',
       request: {
         params: idParam,
         body: { required: true, ...json(bodySchema(fields), 'The pipeline.') },
@@ -152,7 +152,7 @@ function addItem(router: OpenAPIHono, context: ControlContext): void {
     createRoute({
       ...item,
       method: 'delete',
-      summary: 'Deletes a pipeline that is stopped.',
+      summary: 'Deletes a stopped pipeline.',
       request: { params: idParam },
       responses: { 204: { description: 'Deleted.' }, ...problems(404, 409, 412) },
     }),
@@ -181,8 +181,8 @@ function addStartStop(router: OpenAPIHono, context: ControlContext): void {
         tags: ['pipelines'],
         summary:
           verb === 'start'
-            ? 'Wants the pipeline to run; status says on which worker, or why not yet.'
-            : 'Wants the pipeline to drain and stop.',
+            ? 'Starts the pipeline; its status names the worker, or why it does not run yet.'
+            : 'Drains and stops the pipeline.',
         request: { params: idParam },
         responses: { 200: json(view, 'Desired state accepted.'), ...problems(404, 412) },
       }),
@@ -205,7 +205,8 @@ function addRevisions(router: OpenAPIHono, context: ControlContext): void {
       method: 'get',
       path: '/api/pipelines/{id}/revisions',
       tags: ['pipelines'],
-      summary: 'The kept revisions, newest first, with who did what; the first is in force.',
+      summary:
+        'Lists the kept revisions, newest first, with who changed what; the first is active.',
       request: { params: idParam },
       responses: {
         200: json(z.object({ items: z.array(z.record(z.string(), z.unknown())) }), 'Revisions.'),
@@ -224,14 +225,14 @@ function addRevisions(router: OpenAPIHono, context: ControlContext): void {
       method: 'post',
       path: '/api/pipelines/{id}/rollback',
       tags: ['pipelines'],
-      summary: 'Puts an earlier revision in force again, as a new one; by default the last before.',
+      summary: 'Rolls back to an earlier revision, by default the previous one, as a new revision.',
       request: {
         params: idParam,
         body: {
           required: false,
           ...json(
             z.object({ revision: z.number().int().min(1).max(NUMBER_MAX).optional() }),
-            'Which one.',
+            'The revision to roll back to.',
           ),
         },
       },
@@ -259,8 +260,8 @@ function refuseMovedSecrets({ fields }: ControlContext, now: Pipeline, then: Rev
   const faults = fields.movedSecrets(kept, then.settings)
   if (faults.length === 0) return
   const detail =
-    `Revision ${then.revision} has secrets for another address or TLS than the one in force: ` +
-    'change the pipeline to it by hand (PUT), and give the secrets again.'
+    `Revision ${then.revision} has secrets for another address or TLS than the active one: ` +
+    'change the pipeline with PUT, and set the secrets again.'
   throw new Problem(422, detail, { faults })
 }
 
@@ -270,7 +271,7 @@ function keptRevision(pipelines: PipelineStore, pipeline: Pipeline, asked?: numb
   const revision = pipelines.revision(pipeline.id, number)
   if (revision !== undefined) return revision
   if (asked === undefined) throw new Problem(409, 'There is no earlier revision.')
-  const detail = `Revision ${number} of pipeline ${pipeline.id} is not kept.`
+  const detail = `Revision ${number} of pipeline ${pipeline.id} is not (or no longer) kept.`
   throw new Problem(422, detail, { faults: [{ field: 'revision', detail }] })
 }
 
@@ -288,12 +289,12 @@ function checked(
     ...fields.secretVariables(draft.secrets),
   })
   if (faults.length === 0) return draft
-  throw new Problem(422, 'The fields do not go together.', { faults })
+  throw new Problem(422, 'The fields contradict each other.', { faults })
 }
 
 function notSaved(faults: readonly FieldFault[]): Problem {
   const names = faults.map(({ field }) => field).join(', ')
-  return new Problem(422, `The pipeline was not saved because of: ${names}.`, { faults })
+  return new Problem(422, `The pipeline was not saved. Wrong fields: ${names}.`, { faults })
 }
 
 function refuseTakenName(context: ControlContext, name: string, ownId: number | null): void {
@@ -308,6 +309,6 @@ function checkMatch(header: string | undefined, pipeline: Pipeline): void {
   if (header === undefined || header.trim() === '*') return
   const tag = entityTag(pipeline)
   if (header.split(',').some((given) => given.trim() === tag)) return
-  const detail = `Pipeline ${pipeline.id} has changed since it was read: it is at ${tag} now.`
+  const detail = `Pipeline ${pipeline.id} has changed since you read it: its ETag is now ${tag}.`
   throw new Problem(412, detail, { headers: { etag: tag } })
 }

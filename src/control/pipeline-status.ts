@@ -48,7 +48,7 @@ const TELLS_CHECK: ReadonlySet<PipelineState> = new Set(['starting', 'degraded',
 function withCheck(reason: string | null, check: Command | undefined): string | null {
   const wrong = check === undefined ? [] : wrongOf(check)
   if (check === undefined || wrong.length === 0) return reason
-  const said = `check on ${check.workerId}: ${wrong.join('; ')}`
+  const said = `check on ${check.workerId} failed: ${wrong.join('; ')}`
   return reason === null ? said : `${reason}; ${said}`
 }
 

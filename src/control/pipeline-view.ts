@@ -86,7 +86,7 @@ export function viewSchema(fields: PipelineFields) {
       version: { type: 'integer', description: 'Counts every change; shown by ETag.' },
       good_revision: {
         type: ['integer', 'null'],
-        description: 'The last that ran well: what a worker goes back to.',
+        description: 'The last revision that ran well; workers roll back to it.',
       },
       created_at: { type: 'string', format: 'date-time' },
       updated_at: { type: 'string', format: 'date-time' },
@@ -107,7 +107,7 @@ export function viewSchema(fields: PipelineFields) {
       secrets: {
         type: 'object',
         additionalProperties: { type: 'string', enum: ['set', 'unset'] },
-        description: 'Which secrets are set. Their values are never answered.',
+        description: 'Which secrets are set. Their values are never returned.',
       },
       ...ownProperties,
       ...Object.fromEntries(

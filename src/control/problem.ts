@@ -18,17 +18,17 @@ export type ProblemStatus =
 
 const TITLES: Readonly<Record<ProblemStatus, string>> = {
   400: 'The request cannot be read',
-  401: 'A token is needed',
+  401: 'A token is required',
   403: 'Not allowed',
   404: 'Not found',
-  405: 'Not with this method',
-  409: 'In conflict with the present state',
-  412: 'Changed by somebody else',
+  405: 'Method not allowed',
+  409: 'Conflict with the current state',
+  412: 'Changed by someone else',
   413: 'The body is too large',
   415: 'The body must be application/json',
   422: 'Some fields are wrong',
   429: 'Too many requests',
-  500: 'An error of the control plane',
+  500: 'Internal error of the control plane',
   503: 'Not ready',
 }
 
@@ -64,8 +64,9 @@ export function problemHandler(report: (error: unknown) => void): ErrorHandler {
     }
     report(error)
     const code = databaseCode(error)
-    if (code === undefined) return answer(context, new Problem(500, 'Its log says more.'))
-    const detail = `Nothing was changed: the database cannot be used now (${code}).`
+    if (code === undefined)
+      return answer(context, new Problem(500, 'See the log of the control plane.'))
+    const detail = `Nothing was changed: the database is not usable (${code}).`
     return answer(context, new Problem(503, detail, { headers: { 'retry-after': '10' } }))
   }
 }

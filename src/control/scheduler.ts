@@ -117,7 +117,7 @@ function shortagesOf(
     const lost = lostBy.get(id) ?? []
     const parts = [
       ...(runningCount > 0 ? [`${runningCount} of ${replicas} replicas have a worker`] : []),
-      ...(lost.length > 0 ? [`${lost.join(', ')} is not heard of any more`] : []),
+      ...(lost.length > 0 ? [`lost contact with ${lost.join(', ')}`] : []),
       whyNobody(workers.length, liveCount),
     ]
     shortages.set(id, { runningCount, reason: parts.join('; ') })
@@ -126,8 +126,8 @@ function shortagesOf(
 }
 
 function whyNobody(workerCount: number, liveCount: number): string {
-  if (workerCount === 0) return 'no worker has ever called: start one with `logpipe sync`'
-  if (liveCount === 0) return `none of the ${workerCount} known workers is heard of`
+  if (workerCount === 0) return 'there is no worker: start one with `logpipe sync`'
+  if (liveCount === 0) return `lost contact with all ${workerCount} known workers`
   const taken = liveCount === 1 ? 'the only live worker is' : `all ${liveCount} live workers are`
-  return `${taken} taken: start another with \`logpipe sync\``
+  return `${taken} busy: start another with \`logpipe sync\``
 }

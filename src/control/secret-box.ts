@@ -58,7 +58,7 @@ export class SecretBox {
       decipher.setAuthTag(bytes.subarray(NONCE_BYTES, head))
       return Buffer.concat([decipher.update(bytes.subarray(head)), decipher.final()]).toString()
     } catch (cause) {
-      const message = 'a secret in the database is damaged, or was sealed with another key'
+      const message = 'a secret in the database is damaged, or was encrypted with another key'
       throw new LogpipeError('STORE', message, { cause })
     }
   }

@@ -29,10 +29,10 @@ function addState(router: OpenAPIHono, rules: AccessRules, sessions: Sessions): 
     createRoute({
       ...base,
       method: 'get',
-      summary: 'Whether this browser may use the API, and whether it would need a token.',
+      summary: 'Says whether this browser may use the API, and whether it needs a token.',
       responses: {
         200: {
-          description: 'Whether it may, and whether it would.',
+          description: 'Whether it may, and whether it needs a token.',
           content: {
             'application/json': {
               schema: sessionSchema,
@@ -62,7 +62,7 @@ function addSignIn(
     createRoute({
       ...base,
       method: 'post',
-      summary: 'Signs a browser in: the token for a cookie.',
+      summary: 'Signs a browser in: takes the token, sets a cookie.',
       request: {
         body: {
           required: true,
@@ -75,7 +75,7 @@ function addSignIn(
       const { token } = c.req.valid('json')
       if (!isOneOf(token, rules.controlTokens)) {
         const { address } = rules.peerOf(c)
-        throw failures.refuse(address, () => new Problem(401, 'This is not the token.'))
+        throw failures.refuse(address, () => new Problem(401, 'The token is wrong.'))
       }
       setCookie(c, SESSION_COOKIE, sessions.open(token), {
         httpOnly: true,

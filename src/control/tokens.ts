@@ -35,8 +35,8 @@ export function tokensOf(option: string, value: string | undefined, file: string
     const got = tokens.map((one) => one.length).join(' and ')
     throw new LogpipeError('USAGE', `${option}: expected ${expected}, got ${got} characters`)
   }
-  const advice = 'delete it to have a new one made'
-  throw new LogpipeError('STORE', `expected ${file} to hold ${expected}; ${advice}`)
+  const advice = 'delete it to have a new one generated'
+  throw new LogpipeError('STORE', `expected ${file} to contain ${expected}; ${advice}`)
 }
 
 function tokenLines(file: string): string[] {
@@ -45,7 +45,7 @@ function tokenLines(file: string): string[] {
       .split('\n')
       .filter((line) => line.trim() !== '')
   } catch (error) {
-    throw new LogpipeError('STORE', `the token file ${file} cannot be used: ${messageOf(error)}`, {
+    throw new LogpipeError('STORE', `cannot use the token file ${file}: ${messageOf(error)}`, {
       cause: error,
     })
   }
@@ -145,7 +145,7 @@ export class FailedTokens {
     this.#report(address, nowMs)
     const { count, endsMs } = this.#count(networkOf(address), nowMs)
     if (count <= FAILURES_MAX) return refusal()
-    return new Problem(429, 'Too many requests without the right token from this address.', {
+    return new Problem(429, 'Too many requests with a wrong or missing token from this address.', {
       headers: { 'retry-after': String(Math.ceil((endsMs - nowMs) / 1000)), connection: 'close' },
     })
   }
@@ -169,8 +169,8 @@ export class FailedTokens {
   #report(address: string, nowMs: number): void {
     this.#untold++
     if (nowMs - this.#toldMs < FAILURES_WINDOW_MS) return
-    const more = this.#untold === 1 ? '' : `; ${this.#untold} such requests since the last line`
-    this.#tell(`refused a request from ${address} without the right token${more}`)
+    const more = this.#untold === 1 ? '' : `; ${this.#untold} requests since the last such line`
+    this.#tell(`refused a request from ${address}: wrong or missing token${more}`)
     this.#toldMs = nowMs
     this.#untold = 0
   }

@@ -45,8 +45,8 @@ export function contextOf(
   const fleet = new Fleet(pipelines, new WorkerStore(db), clock, {
     onAssigned: (workerId, pipelineId) => order(workerId, pipelineId, 'check'),
     onStray(workerId, pipelineId) {
-      const what = `worker ${workerId} reports pipeline ${pipelineId}, which it was not given`
-      log('warn', `${what}: such reports are ignored`)
+      const what = `worker ${workerId} reports pipeline ${pipelineId}, which it does not run`
+      log('warn', `${what}; ignoring its reports`)
     },
   })
   const goodRevisions = new GoodRevisions(pipelines, clock)

@@ -53,8 +53,8 @@ export function placeAddons(
   }
   throw new LogpipeError(
     'CACHE',
-    'expected a folder that can be written and executed from, for the add-ons; ' +
-      `${reasons.join('; ')}. Set XDG_CACHE_HOME or TMPDIR to one.`,
+    'no writable directory without noexec for the add-ons: ' +
+      `${reasons.join('; ')}. Set XDG_CACHE_HOME or TMPDIR to one`,
   )
 }
 
@@ -81,7 +81,7 @@ function makePrivate(folder: string): void {
   makeFolder(folder)
   const found = fs.lstatSync(folder)
   const { uid, mode } = found
-  if (!found.isDirectory()) throw new Unusable('it is no folder')
+  if (!found.isDirectory()) throw new Unusable('not a directory')
   if (uid !== ownId()) throw new Unusable('it belongs to another user')
   if ((mode & OTHERS) !== 0) fs.chmodSync(folder, 0o700)
   const fault = exchangeFaultAbove(folder)
@@ -163,9 +163,9 @@ const SAID: Readonly<Record<string, string>> = {
   EACCES: 'no permission',
   EPERM: 'no permission',
   EROFS: 'the file system is read-only',
-  ENOSPC: 'no space is left',
-  EDQUOT: 'the quota is used up',
-  ENOENT: 'it cannot be made there',
+  ENOSPC: 'no space left',
+  EDQUOT: 'the quota is exhausted',
+  ENOENT: 'it cannot be created there',
   ENOTDIR: 'a file is in the way',
   EEXIST: 'a file is in the way',
 }

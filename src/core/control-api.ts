@@ -64,7 +64,7 @@ export const heartbeatSchema = z
       .meta({
         description:
           'idle, starting, running, stopping, backoff, crash_loop; ' +
-          'exiting is the last heartbeat of a worker that stops in order.',
+          'exiting is the last heartbeat of a worker that shuts down.',
       }),
     pid: count.nullable().default(null),
     pipeline_id: count.nullable().default(null),
@@ -104,11 +104,11 @@ export const heartbeatSchema = z
           'Each replaces the report of the same id.',
       }),
     leftovers: count.nullable().default(null).meta({
-      description:
-        'The pipeline whose spill waits, since a restart of sync, for secrets to be sent with.',
+      description: 'The pipeline whose spill waits for secrets since sync restarted.',
     }),
     leftovers_revision: count.nullable().default(null).meta({
-      description: 'The revision that the spill is of: it says which address the secrets go to.',
+      description:
+        'The revision that wrote the spill: it determines which address the secrets go to.',
     }),
     results: z
       .array(z.object({ id: z.string().max(64), ok: z.boolean(), result: z.unknown().optional() }))
@@ -139,8 +139,8 @@ export const assignmentSchema = z
 export const leftoversSchema = z.object({ pipeline_id: z.number().int(), secrets: texts }).meta({
   id: 'Leftovers',
   description:
-    'What was asked for; null when it was not, when there is no such pipeline, or when this ' +
-    'worker was never given it.',
+    'The secrets asked for; null if none were, if there is no such pipeline, or if this ' +
+    'worker never ran it.',
 })
 
 /** An order as a worker gets it. Any kind: one of the next version is answered as failed. */
@@ -243,7 +243,7 @@ export interface PipelineStatus {
 
 const runtimeEntrySchema = z.object({
   workers: z.array(z.string()),
-  metrics: numbers.meta({ description: 'Summed over the workers; of times, the longest.' }),
+  metrics: numbers.meta({ description: 'Summed over the workers; for times, the longest.' }),
   rates: numbers.meta({ description: 'Per second, over the last three seconds.' }),
 })
 
@@ -292,7 +292,7 @@ const optionSchema = z
     secret: z.boolean(),
     repeatable: z.boolean(),
     description: z.string(),
-    help: z.string().meta({ description: 'What it costs, and when to change it.' }),
+    help: z.string().meta({ description: 'When to change it, and what that costs.' }),
   })
   .meta({ id: 'Option' })
 export type OptionView = z.infer<typeof optionSchema>

@@ -77,7 +77,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
-/** An operating error: what a user can cause, meet and mend. */
+/** An operating error, which a user can cause, meet and fix. */
 export class LogpipeError extends Error {
   readonly code: ErrorCode
   /** Several faults that were found at once, one a line; the message has them in one. */
@@ -105,9 +105,9 @@ export function listenError(name: string, address: string, cause: unknown): Logp
   const code = Object(cause) as { readonly code?: unknown }
   const why =
     code.code === 'EADDRINUSE'
-      ? `another process listens there; end it, or name another address with ${name}`
-      : `${messageOf(cause)}; name another address with ${name}`
-  return new LogpipeError('LISTEN', `${address} cannot be listened on: ${why}`, { cause })
+      ? `another process listens there; stop it, or set another address with ${name}`
+      : `${messageOf(cause)}; set another address with ${name}`
+  return new LogpipeError('LISTEN', `cannot listen on ${address}: ${why}`, { cause })
 }
 
 /** The message of anything that was thrown; total, so that reporting an error cannot fail. */
@@ -118,7 +118,7 @@ export function messageOf(thrown: unknown): string {
 
 const FULL: Readonly<Record<string, string>> = {
   ENOSPC: 'is full',
-  EDQUOT: 'has no more room for this user (quota)',
+  EDQUOT: 'has no room left for this user (quota)',
 }
 
 /**
@@ -131,15 +131,15 @@ export function diskFault(thrown: unknown, file: string, byteCount = 0): string 
   const full = FULL[name]
   if (full === undefined) return messageOf(thrown)
   const size = byteCount === 0 ? '' : `, ${formatBytes(byteCount)} could not be written`
-  return `${name}: the disk of ${file} ${full}${size}; make room on it, or use another disk`
+  return `${name}: the disk of ${file} ${full}${size}; free some space, or use another disk`
 }
 
 const CONNECT_FAULTS: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'connection refused: nothing listens there'],
-  ['ENOTFOUND', 'this host name is not known'],
-  ['EAI_AGAIN', 'the name server does not answer'],
-  ['EHOSTUNREACH', 'there is no way to this host'],
-  ['ENETUNREACH', 'there is no way to this host'],
+  ['ENOTFOUND', 'unknown host name'],
+  ['EAI_AGAIN', 'the DNS server does not answer'],
+  ['EHOSTUNREACH', 'no route to host'],
+  ['ENETUNREACH', 'no route to host'],
 ])
 
 /** What a failed connection means, in words. */

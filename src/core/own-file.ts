@@ -34,7 +34,7 @@ export function openOwnFile(file: string, flags: number = fs.constants.O_RDONLY)
   }
   try {
     const found = fs.fstatSync(descriptor)
-    if (!found.isFile()) throw refused(file, 'it is no plain file')
+    if (!found.isFile()) throw refused(file, 'it is not a regular file')
     if (found.uid !== ownId()) throw refused(file, 'it belongs to another user')
     if (found.nlink !== 1) throw refused(file, 'it has a second name (a hard link)')
     if ((found.mode & OTHERS) !== 0) fs.fchmodSync(descriptor, 0o600)
@@ -112,8 +112,8 @@ export function ownFolder(folder: string): void {
   }
   const fault = exchangeFaultAbove(folder)
   if (fault === undefined) return
-  const advice = 'change its owner or mode, or name another place'
-  throw new LogpipeError('STORE', `${folder} is no safe place for secrets: ${fault}; ${advice}`)
+  const advice = 'change its owner or mode, or choose another directory'
+  throw new LogpipeError('STORE', `${folder} is not safe for secrets: ${fault}; ${advice}`)
 }
 
 /**
@@ -208,5 +208,8 @@ function syncFolder(folder: string): void {
 }
 
 function refused(file: string, why: string): LogpipeError {
-  return new LogpipeError('STORE', `${file} is refused: ${why}; remove it or name another place`)
+  return new LogpipeError(
+    'STORE',
+    `refusing to use ${file}: ${why}; delete it or choose another path`,
+  )
 }

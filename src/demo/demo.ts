@@ -138,15 +138,15 @@ function introduce(settings: DemoSettings, embedded: Embedded, say: DemoDeps['sa
   const { recordsPerSecond, errorShare, runSeconds } = settings
   const rate = Number.isFinite(recordsPerSecond)
     ? `${group(recordsPerSecond)} lines a second`
-    : 'as many lines as are read'
-  const end = runSeconds > 0 ? `for ${runSeconds} s; Ctrl-C ends it sooner` : 'until Ctrl-C'
+    : 'as many lines as logpipe reads'
+  const end = runSeconds > 0 ? `for ${runSeconds} s (Ctrl-C stops it earlier)` : 'until Ctrl-C'
   say('logpipe demo: a Kafka broker, a generator of log lines, and the pipeline, in one process.')
   const topic = `topic ${settings.topic} of ${settings.partitionCount} partitions`
   say(`  broker     ${embedded.brokers}, ${topic}`)
   say(`  generator  ${rate} from five services, ERROR in ${shareText(errorShare)}`)
   say(`  pipeline   keeps the lines that contain ${settings.patternText}, ${end}`)
   say(
-    'The matches go to standard output; this goes to standard error, and so do two lines a second:',
+    'Matches go to standard output. This text and two status lines a second go to standard error:',
   )
   say('')
 }
@@ -170,12 +170,12 @@ function conclude(
     throw new LogpipeError('BOOKS', `${twice}; please report this`)
   }
   if (fetched < records) {
-    say(`${group(records - fetched)} of them were still unread when the time to drain was over.`)
+    say(`${group(records - fetched)} lines were still unread when the time to drain was over.`)
   } else if (settings.isExact && matched !== matches) {
     const missing = `${group(matches)} lines contained ${text}, but ${group(matched)} were found`
     throw new LogpipeError('BOOKS', `${missing}; please report this`)
   } else if (settings.isExact) {
-    say(`${group(matches)} of them contained ${text}: all of them were found.`)
+    say(`${group(matches)} lines contained ${text}, and logpipe found every one.`)
   }
   say('')
   for (const line of NEXT_STEPS) say(line)
@@ -184,8 +184,8 @@ function conclude(
 const NEXT_STEPS = [
   'Try next:',
   '  logpipe demo --pattern "timed out"         another pattern',
-  '  logpipe demo 2>/dev/null | head -3         the matches alone',
-  '  logpipe demo --run-seconds 0               until you stop it',
+  '  logpipe demo 2>/dev/null | head -3         matches only',
+  '  logpipe demo --run-seconds 0               run until you stop it',
   '  logpipe run --kafka-brokers HOST:9092 --kafka-topic TOPIC --pattern ERROR --run-seconds 0',
   '                                             the same on your own Kafka',
   '  logpipe run --help                         everything that can be set',
@@ -197,6 +197,6 @@ function group(count: number): string {
 }
 
 function shareText(share: number): string {
-  if (share <= 0) return 'none of them'
-  return share >= 1 ? 'all of them' : `one line of ${group(1 / share)}`
+  if (share <= 0) return 'no line'
+  return share >= 1 ? 'every line' : `one line of ${group(1 / share)}`
 }

@@ -35,7 +35,7 @@ export async function loadBinding(): Promise<Binding> {
   } catch (cause) {
     if (cause instanceof LogpipeError) throw cause
     const why = firstLine(messageOf(cause))
-    const message = `the Kafka binding does not load (${why}); run: npm run setup`
+    const message = `cannot load the Kafka binding (${why}); run: npm run setup`
     throw new LogpipeError('BRIDGE_LOAD', message, { cause })
   }
 }
@@ -134,7 +134,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   KAFKA_AUTH: 'check the credentials, certificates and access rights for the brokers',
   KAFKA_TOPIC: 'check the topic and its settings on the brokers',
   KAFKA_UNREACHABLE: 'check that the brokers run and can be reached',
-  KAFKA_FATAL: 'the client has to be started anew against the brokers',
+  KAFKA_FATAL: 'restart the client',
 }
 
 /** A constructor that throws does so for a property: unknown, or of a wrong value. */

@@ -275,7 +275,7 @@ function askUntil(
       problem = messageOf(thrown)
     }
     if (deadline.nowMs() >= deadline.atMs) {
-      throw new LogpipeError('KAFKA_UNREACHABLE', `no broker told the ${what}: ${problem}`)
+      throw new LogpipeError('KAFKA_UNREACHABLE', `no broker returned the ${what}: ${problem}`)
     }
     // An error may come back at once; without this the loop would spin. The thread has nothing
     // else to do.

@@ -58,7 +58,7 @@ export function configRefusal(
     if (why !== null) return `--kafka-config ${name}: cannot read ${value}: ${why}`
   }
   const isTls = /\bssl\./.test(said)
-  const advice = isTls ? '; check what that certificate or key holds, and its password' : ''
+  const advice = isTls ? '; check the content of that certificate or key, and its password' : ''
   return `librdkafka refused its configuration: ${said}${advice} (--kafka-config)`
 }
 

@@ -95,8 +95,8 @@ const NOBODY: GroupReaders = {
 
 /** Refuses the start because of a conflict. */
 export function conflictProblem(conflict: string): Problem {
-  const own = 'give this one a group of its own (--group NAME)'
-  const over = 'or start it beside the other, until that has ended (--take-over)'
+  const own = 'use another group (--group NAME)'
+  const over = 'or --take-over to run both until the other stops'
   return { code: 'GROUP_SHARED', message: `${conflict}; ${own}, ${over}` }
 }
 
@@ -126,16 +126,16 @@ function conflictText(
       return label === undefined ? clientId : `${label} (${clientId})`
     }),
   )
-  const who = `group ${groupId} is read by another pipeline, ${shown([...names])}`
+  const who = `group ${groupId} is in use by another pipeline, ${shown([...names])}`
   const self = `this one is ${identity.label} (${identity.fingerprint})`
-  const why = 'each would get a part of the partitions, and commit as filtered what the other wants'
-  return `${who}, from ${hostsOf(others)}; ${self}: ${why}`
+  const why = 'each would get only part of the partitions, and commit records the other wants'
+  return `${who}, from ${hostsOf(others)}; ${self}; ${why}`
 }
 
 function foreignText(groupId: string, members: readonly GroupMember[]): string {
   const names = shown([...new Set(members.map(({ clientId }) => clientId || 'unnamed'))])
   const count = `${members.length} ${members.length === 1 ? 'member' : 'members'}`
-  const share = 'they get a part of the partitions, of which nothing is read here'
+  const share = 'logpipe does not see the partitions assigned to them'
   const who = `${count} of another program (${names}, from ${hostsOf(members)})`
   return `group ${groupId} has ${who}: ${share}`
 }
@@ -143,9 +143,9 @@ function foreignText(groupId: string, members: readonly GroupMember[]): string {
 function formerText(groupId: string, former: readonly Former[]): string {
   const names = shown([...new Set(former.map(({ identity }) => identity.label))])
   const upTo = shown(former.map(({ at }) => `${at.topic} [${at.partition}] at ${at.offset}`))
-  const again = 'to read it again, name another group (--group NAME) or use logpipe replay'
+  const again = 'to read earlier records, use another group (--group NAME) or logpipe replay'
   const who = `group ${groupId} was used by another pipeline before (${names})`
-  return `${who}, which read up to ${upTo}: this one goes on from there; ${again}`
+  return `${who}, which committed ${upTo}; this one continues from there; ${again}`
 }
 
 /**
@@ -158,7 +158,7 @@ export function atEndText(groupId: string | null, ends: readonly PartitionOffset
   if (ends.every(({ offset }) => offset === 0)) return `nothing to read yet: ${topics} is empty`
   if (groupId === null) return `nothing to read yet: --start begins at the end of ${topics}`
   const again =
-    'another group (--group NAME) begins at --start, and logpipe replay reads a span again'
+    'use another group (--group NAME) to begin at --start, or logpipe replay for a time range'
   return `nothing to read: group ${groupId} is at the end of ${topics}; ${again}`
 }
 

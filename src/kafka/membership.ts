@@ -542,7 +542,7 @@ export class Membership {
    */
   #giveUp(): void {
     const { send } = this.#options
-    const message = 'the main thread gave no answer about an assignment'
+    const message = 'the main thread did not answer about an assignment'
     send({ kind: 'failed', code: 'THREAD', message })
   }
 

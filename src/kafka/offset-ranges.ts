@@ -45,7 +45,7 @@ export function rangesOf(consumer: Consumer, query: SpanQuery, deadline: Deadlin
   const ask = (what: string, offset: number) =>
     askOffsets(consumer, what, partitions, offset, deadline)
   const ends = ask('end offsets', OFFSET_END)
-  const firsts = ask('offsets of the start', query.fromMs)
+  const firsts = ask('start offsets', query.fromMs)
   return partitions.map(({ topic, partition }, index) => {
     const end = ends[index]!
     const first = firsts[index]!
@@ -83,8 +83,8 @@ function listOf(consumer: Consumer, topic: string | null) {
   try {
     ;({ topics } = consumer.metadata(topic, METADATA_TIMEOUT_MS))
   } catch (cause) {
-    const why = `no broker told the partitions of the topics: ${messageOf(cause)}`
-    const message = `${why}; check --kafka-brokers, and that they run`
+    const why = `no broker returned the partitions of the topics: ${messageOf(cause)}`
+    const message = `${why}; check --kafka-brokers, and that the brokers run`
     throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
   }
   const failed = topics.find((one) => one.topic === topic && one.error !== null)

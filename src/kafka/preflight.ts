@@ -114,7 +114,7 @@ function ask(consumer: Consumer, target: Target, topic: string | null, said: Sai
 /** @param error librdkafka's name of it. */
 export function topicProblem(topic: string, error: string): Problem {
   if (/AUTHORIZATION/.test(error)) {
-    const message = `topic ${topic} may not be read (${error}): grant READ on it to this user`
+    const message = `no permission to read topic ${topic} (${error}); grant READ on it to this user`
     return { code: 'KAFKA_AUTH', message }
   }
   const advice = 'create it, or name another with --kafka-topic'
@@ -134,7 +134,7 @@ function refusalOf(events: readonly ConsumerEvent[], target: Target): Problem | 
   const { code, message } = denied
   return {
     code: 'KAFKA_AUTH',
-    message: `${target.brokers} refused us: ${message}; ${adviceOn(code, message)}`,
+    message: `${target.brokers} refused the connection: ${message}; ${adviceOn(code, message)}`,
   }
 }
 
@@ -171,7 +171,7 @@ function adviceOn(code: string, reason: string): string {
   if (DENIED.test(code)) return 'check security.protocol, sasl.* and ssl.* (--kafka-config)'
   // "(after 5ms in state APIVERSION_QUERY)": how far the connection came.
   const isConnected = / in state (?!(TRY_)?CONNECT\b)/.test(reason)
-  if (!isConnected) return 'check --kafka-brokers, and that they run'
-  const why = 'something listens there, but is no broker for this security.protocol'
-  return `${why}: check it, sasl.* and ssl.* (--kafka-config); TLS and plain do not mix`
+  if (!isConnected) return 'check --kafka-brokers, and that the brokers run'
+  const why = 'a server listens there, but does not speak this security.protocol'
+  return `${why}: check security.protocol, sasl.* and ssl.* (--kafka-config)`
 }

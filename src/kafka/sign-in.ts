@@ -97,7 +97,7 @@ export function readToken(file: string, nowMs: number, readText: ReadText = read
   const expiresMs = typeof exp === 'number' ? endOf(exp, nowMs) : nowMs + OPAQUE_MS
   if (expiresMs <= nowMs) {
     const end = new Date(expiresMs).toISOString()
-    throw refusal(`the token in ${file} expired at ${end}; put a new one there`)
+    throw refusal(`the token in ${file} expired at ${end}; replace it`)
   }
   return { value, expiresMs, principal: isName(sub) ? sub : PRINCIPAL }
 }
@@ -121,7 +121,7 @@ function read(file: string, readText: ReadText): string {
   }
   // What RFC 6750 allows in a bearer token; librdkafka would send anything.
   if (/^[\w.~+/-]+=*$/.test(value)) return value
-  throw refusal(`${file} holds ${value === '' ? 'nothing' : 'something that is no token'}`)
+  throw refusal(`${file} ${value === '' ? 'is empty' : 'does not contain a token'}`)
 }
 
 /** The middle part of a JWT; nothing of any other token. */

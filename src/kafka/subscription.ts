@@ -119,7 +119,7 @@ export class Subscription {
     try {
       return topicsMeant(wanted, topics)
     } catch (thrown) {
-      this.#options.warn(`${messageOf(thrown)}; the topics stay as they are`)
+      this.#options.warn(`${messageOf(thrown)}; the list of topics stays unchanged`)
       return null
     }
   }
@@ -154,7 +154,7 @@ export class Subscription {
     const fresh = unmatched.filter((one) => !this.#unmatched.includes(one))
     this.#unmatched = unmatched
     if (fresh.length === 0) return
-    const again = `waiting for one, looked for every ${LIST_EVERY_MS / 1000} s`
+    const again = `checking again every ${LIST_EVERY_MS / 1000} s`
     this.#options.warn(`no topic matches ${fresh.join(', ')}: ${again}`)
   }
 }

@@ -174,10 +174,10 @@ export class UnreadablePartitions {
     if (nowMs - track.waitsSinceMs < patienceMs) return
     if (nowMs - track.answersSinceMs < ANSWERING_MS) return
     const why = hasError
-      ? `the last error of this client is: ${text}`
-      : 'no error was reported; with check.crcs=true a damaged batch is'
+      ? `the last client error is: ${text}`
+      : 'no error was reported; set check.crcs=true to have damaged batches reported'
     const seconds = Math.round((nowMs - track.stillSinceMs) / 1000)
-    const reason = `nothing came for ${seconds} s, but its log ends at ${held.askedEnd}: ${why}`
+    const reason = `no record for ${seconds} s, but the end offset is ${held.askedEnd}: ${why}`
     const failure = { reason, isSilent: true, base: held.offset }
     if (hasError) this.#fail(id, held, track, failure)
     else if (track.failure === null || !isStuck(track.failure)) {

@@ -135,8 +135,8 @@ async function respond(
   response: ServerResponse,
 ): Promise<void> {
   const { status, contentType, text } = await answerTo(options, request).catch((error: unknown) => {
-    options.warn(`the metrics cannot be written: ${messageOf(error)}`)
-    return plain(500, 'the metrics cannot be written; the log says why')
+    options.warn(`cannot render the metrics: ${messageOf(error)}`)
+    return plain(500, 'cannot render the metrics; see the log')
   })
   response.writeHead(status, {
     'content-type': contentType,
@@ -151,7 +151,7 @@ async function answerTo(
   options: MetricsServerOptions,
   { method, url = '/' }: IncomingMessage,
 ): Promise<Answer> {
-  if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD')
+  if (method !== 'GET' && method !== 'HEAD') return plain(405, 'use GET or HEAD')
   switch (url.split('?')[0]) {
     case '/metrics':
       return { status: 200, contentType: PROMETHEUS_CONTENT_TYPE, text: await options.metrics() }
@@ -162,7 +162,7 @@ async function answerTo(
       return faults.length === 0 ? plain(200, 'ready') : plain(503, faults.join('\n'))
     }
     default:
-      return plain(404, 'there are /metrics, /health and /ready')
+      return plain(404, 'not found; available: /metrics, /health and /ready')
   }
 }
 

@@ -100,7 +100,7 @@ function addPatternCounts(
   patternCounts: readonly PatternCount[],
 ): void {
   const labelNames = [...Object.keys(labels), 'pattern', 'topic', 'partition']
-  const [name, help] = [PATTERN_METRIC, 'Records that hold a pattern.']
+  const [name, help] = [PATTERN_METRIC, 'Records that contain a pattern.']
   const counter = new Counter({ name, help, labelNames, registers: [registry] })
   for (const { count, ...place } of patternCounts) counter.inc({ ...labels, ...place }, count)
 }

@@ -117,7 +117,8 @@ export const FOOTER: readonly (readonly [heading: string, paragraphs: readonly s
     'EXIT STATUS',
     [
       '0: done. 1: failed. 2: wrong usage or configuration; nothing was opened. 3: data was ' +
-        'lost, or the books do not balance. 130 or 143: ended by a second signal.',
+        'lost, or the books (the count of every record) do not balance. 130 or 143: ended by a ' +
+        'second signal.',
     ],
   ],
 ]

@@ -27,7 +27,7 @@ export type CommandName = (typeof COMMAND_NAMES)[number]
 export const GROUPS = {
   general: 'General',
   kafka: 'Kafka',
-  filter: 'What is kept',
+  filter: 'Filter',
   output: 'Output',
   elasticsearch: 'Elasticsearch',
   delivery: 'Delivery',

@@ -83,7 +83,7 @@ export const OPTIONS = [
     max: 31_536_000,
     default: '20',
     short: 'Stop after this many seconds; 0 runs until stopped.',
-    long: 'Counted from the start of the pipeline. Before it exits, it writes and commits everything it has read. Set 0 for a service.',
+    long: 'Counted from the start of the pipeline. Before logpipe exits, it writes and commits everything it has read. Set 0 for a service.',
   },
   {
     env: 'SHUTDOWN_DEADLINE_MS',
@@ -245,7 +245,7 @@ export const OPTIONS = [
     long: 'For developers. An add-on of another version is refused.',
   },
 
-  // What is kept
+  // Filter
   {
     env: 'MATCH_PATTERN',
     aliases: ['pattern'],
@@ -795,7 +795,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'Skip batches that Kafka cannot return, and count them as lost.',
-    long: 'By default a damaged batch (bad CRC or compression) stops its partition: the log names the offset every minute, and nothing behind it is read. With this option, logpipe reads what follows, tries the batch again, and skips it if it still fails; its offsets count as lost(unreadable), and the exit status is 3. A record larger than receive.message.max.bytes is not skipped: raise that property.',
+    long: 'By default a damaged batch (bad CRC or compression) stops its partition: the log names the offset every minute, and no later record is read. With this option, logpipe reads past it, tries the batch again, and skips it if it still fails; its offsets count as lost(unreadable), and the exit status is 3. A record larger than receive.message.max.bytes is not skipped: raise that property.',
   },
   {
     env: 'MAX_UNRESOLVED',
@@ -808,7 +808,7 @@ export const OPTIONS = [
     max: 100_000_000,
     default: '1000000',
     short: 'Unresolved offsets at which a partition pauses.',
-    long: 'An offset is unresolved until its record is filtered out or written. At the limit, a partition waits for its oldest records. Lower it to read less again after a crash; raise it if one slow index stops its whole partition.',
+    long: 'An offset is unresolved until its record is filtered out or written. At the limit, a partition waits for its oldest records. Lower it to re-read less after a crash; raise it if one slow index stops its whole partition.',
   },
   {
     env: 'REVOKE_DRAIN_MS',
@@ -821,7 +821,7 @@ export const OPTIONS = [
     max: 300_000,
     default: '10000',
     short: 'Maximum time a rebalance waits for records in flight.',
-    long: 'When partitions move to another member, logpipe first writes and commits the records it has read from them. The new owner reads again what is not committed by then. Must be below max.poll.interval.ms.',
+    long: 'When partitions move to another member, logpipe first writes and commits the records it has read from them. The new owner re-reads the records that are not committed by then. Must be below max.poll.interval.ms.',
   },
 
   // Spill and dead letters
@@ -912,8 +912,8 @@ export const OPTIONS = [
     variable: 'MODE',
     choices: ['worker', 'direct'],
     default: 'worker',
-    short: 'Threads that filter: worker has its own, direct has none.',
-    long: 'worker puts a bounded queue between ingress and filter threads. direct filters in the ingress thread: less hand-over, but no parallel filters. Use direct as a baseline for comparisons.',
+    short: 'worker filters in separate threads, direct in the reading threads.',
+    long: 'worker puts a bounded queue between ingress (reading) and filter threads, so that filtering runs in parallel. direct saves the hand-over; use it as a baseline for comparisons.',
   },
   {
     env: 'INGRESS_THREADS',
@@ -993,7 +993,7 @@ export const OPTIONS = [
     max: 65_536,
     default: '256',
     short: 'Slots in the pool.',
-    long: 'All memory of the pool (POOL_SIZE x BUFFER_BYTES) is reserved at startup. Needs at least one slot per thread plus two.',
+    long: 'A slot holds record batches until the filter has searched them. All memory of the pool (POOL_SIZE x BUFFER_BYTES) is reserved at startup. Needs at least one slot per thread plus two.',
   },
   {
     env: 'BUFFER_BYTES',
@@ -1006,7 +1006,7 @@ export const OPTIONS = [
     max: 1_073_741_824,
     default: '1048576',
     short: 'Bytes per slot for matching records.',
-    long: 'If more records match, they go on in several parts; a larger record takes a path of its own and is delivered like any other. POOL_SIZE times this also limits the data that waits for the filter.',
+    long: 'More matches are passed on in several parts; a record larger than this takes a separate path and is delivered like any other. POOL_SIZE times this also limits the data that waits for the filter.',
   },
   {
     env: 'TASK_QUEUE_CAP',

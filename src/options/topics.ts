@@ -55,7 +55,7 @@ export const TOPICS: readonly Topic[] = [
   },
   {
     name: 'spill',
-    summary: 'What happens while Elasticsearch is slow or unavailable.',
+    summary: 'Behaviour while Elasticsearch is slow or unavailable.',
     paragraphs: [
       'Documents wait in a queue in memory (ES_QUEUE_CAP, ES_QUEUE_BYTES). When it is full, they go to segments on disk, in a directory beside ES_SPILL_PATH, up to ES_SPILL_MAX_BYTES. When that is full too, consumption pauses. When Elasticsearch answers again, logpipe sends the spill, oldest documents first. Meanwhile matched is 0 or small and written is high; that is normal.',
       'With --commit-on index, the spill is a cache: offsets are committed when Elasticsearch has the document, and documents lost or damaged on disk are read from Kafka again. With --commit-on spill, a document safely on disk counts as settled; the spill then needs a volume that outlives the process.',

@@ -293,7 +293,7 @@ interface LossReport {
 function bookLoss({ books, warn }: LossReport, { topic, partition, from, to }: OffsetRange): void {
   books.of(topic, partition).lose('retention', from, to)
   const what = `${topic} [${partition}]: offsets ${from} to ${to - 1} expired unread`
-  warn(`${what} (lost by retention; keep at least 3 days)`)
+  warn(`${what} and are lost; set a retention of at least 3 days`)
 }
 
 /** Offsets that Kafka has and cannot give. */

@@ -70,7 +70,7 @@ function proxySettings({ esProxy, httpsProxy, httpProxy, noProxy }: ConnectionCo
     if (url === null || url === 'none') return null
     if (/^https?:/i.test(url)) return url
     // Other programs know more kinds, so the variable may be right for them.
-    const came = `${option}: expected an HTTP proxy as http://HOST:PORT, got ${redactUrl(url)}`
+    const came = `${option}: expected an HTTP proxy such as http://HOST:PORT, got ${redactUrl(url)}`
     throw new LogpipeError('USAGE', `${came}; ES_PROXY=none connects without one`)
   }
   const proxies: ProxySettings = {

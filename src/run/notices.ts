@@ -21,10 +21,10 @@ const ADVICE: Readonly<Record<string, string>> = {
     'another process joined the group with the same instance id; ' +
     'give each process its own --group-instance-id',
   UNRELEASED_INSTANCE_ID:
-    'the group still counts another member with this instance id; stop that one, or, where it ' +
-    'was killed, start again once its session has timed out',
+    'another member with this instance id is still in the group; stop it, or, if it was ' +
+    'killed, start again once its session has timed out',
   GROUP_MAX_SIZE_REACHED: 'the group is full (group.max.size of the brokers)',
-  GROUP_AUTHORIZATION_FAILED: 'allow READ on the group, or name another with --group',
+  GROUP_AUTHORIZATION_FAILED: 'allow READ on the group, or use another with --group',
 }
 
 /** A thread cannot go on, and the pipeline with it. */
@@ -39,9 +39,9 @@ export function fatalErrorOf(
 ): LogpipeError {
   const instanceId = propertyOf(properties[ingressIndex] ?? [], 'group.instance.id')
   const instance = instanceId === undefined ? '' : `, instance id ${instanceId}`
-  const advice = ADVICE[code] ?? "start it again; if that does not help, ask the brokers' logs"
+  const advice = ADVICE[code] ?? "restart it; if that does not help, check the brokers' logs"
   const who = `group ${groupId}${instance}`
-  const text = `Kafka shut this consumer out: ${code}: ${message} (${who}): ${advice}`
+  const text = `Kafka fenced this consumer: ${code}: ${message} (${who}); ${advice}`
   return new LogpipeError('KAFKA_FATAL', text)
 }
 
@@ -217,7 +217,8 @@ export class Notices {
       if (this.#gone.has(topic) || this.#gone.size >= KINDS_MAX) return
       this.#gone.add(topic)
       this.#log.warn(
-        `kafka: topic ${topic} no longer exists (${code}); nothing to consume until it is recreated`,
+        `kafka: topic ${topic} no longer exists (${code}); ` +
+          'nothing to consume until it is recreated',
       )
       return
     }

@@ -270,7 +270,7 @@ export class Pipeline {
       this.#bridge.poolClose(this.#pool)
       this.#matchers.close()
     } else {
-      this.#log.warn(`these threads did not end in time: ${late.join(', ')}`)
+      this.#log.warn(`threads did not end in time: ${late.join(', ')}`)
     }
     this.#finish(result)
   }

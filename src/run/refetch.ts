@@ -196,7 +196,7 @@ export class Refetcher {
       if (position >= to) return
       if (clock.monotonicMs() - movedMs > STALL_MS) {
         const why = this.#lastFault === null ? '' : `: ${this.#lastFault}`
-        const message = `no broker gave the spill's offsets in ${STALL_MS / 1000} s${why}`
+        const message = `no broker returned the spill's offsets in ${STALL_MS / 1000} s${why}`
         throw new LogpipeError('KAFKA_UNREACHABLE', message)
       }
       await this.#pause(position > 0 ? 0 : IDLE_MS)

@@ -140,7 +140,7 @@ async function runStarted(
         troubles: () => pipeline.stats().troubles,
         patternCounts: () => pipeline.stats().patternCounts,
         onTrouble: (trouble) =>
-          log.warn(trouble === null ? 'the metrics snapshot is written again' : trouble),
+          log.warn(trouble === null ? 'writing the metrics snapshot works again' : trouble),
       })
     }
   } catch (thrown) {
@@ -176,12 +176,12 @@ function conclude(result: PipelineResult, log: Log): number {
     const why = stats.sink.trouble === null ? '' : ` (${stats.sink.trouble})`
     const what = `${pendingRecords} records were read but not settled before the deadline${why}`
     const then = 'their offsets are not committed, and the next start reads them again'
-    const advice = 'SHUTDOWN_DEADLINE_MS gives more time'
+    const advice = 'raise SHUTDOWN_DEADLINE_MS to allow more time'
     throw new LogpipeError('DEADLINE', `${what}; ${then} (${advice})`)
   }
   if (isOutputBusy) {
-    const what = 'what was damaged in the spill was not all read again before the deadline'
-    throw new LogpipeError('DEADLINE', `${what}; the next start goes on with it`)
+    const what = 'not all damaged spill records were re-read from Kafka before the deadline'
+    throw new LogpipeError('DEADLINE', `${what}; the next start continues`)
   }
   return 0
 }

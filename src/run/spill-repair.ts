@@ -126,7 +126,7 @@ export class SpillRepair {
           this.#parts.fail(thrown instanceof Error ? thrown : assert.fail(String(thrown)))
           return
         }
-        this.#parts.warn(`${messageOf(thrown)}; asked again in ${RETRY_MS / 1000} s`)
+        this.#parts.warn(`${messageOf(thrown)}; retrying in ${RETRY_MS / 1000} s`)
         await this.#pause()
       }
     }
@@ -240,7 +240,7 @@ export class SpillRepair {
     this.#endPause = resolve
     sink.write({ ...batch, release: () => movedOut !== null && resolve() })
     await promise
-    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before all was sent')
+    if (this.#isClosed) throw new LogpipeError('DEADLINE', 'stopped before everything was sent')
   }
 
   #pause(): Promise<void> {

@@ -229,7 +229,7 @@ export class IngressStates {
   }
 
   lost(ingressIndex: number): void {
-    const text = 'the group gave the partitions of this process away; it is joining again'
+    const text = 'the group revoked the partitions of this process; it is rejoining'
     this.#groupFaults.set(ingressIndex, { text, untilMs: Infinity })
   }
 
@@ -289,7 +289,7 @@ export class IngressStates {
     const faults = [...this.#groupFaults.values()]
     const fault = faults.find(({ untilMs }) => this.#nowMs() < untilMs)
     if (fault !== undefined) return fault.text
-    return this.#hasJoined ? null : 'the group has not given this process its partitions yet'
+    return this.#hasJoined ? null : 'the group has not assigned partitions to this process yet'
   }
 
   /** They fetch no more. */

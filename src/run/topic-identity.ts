@@ -87,6 +87,6 @@ export class TopicWatch {
 export function indexNameError(index: string, topics: Iterable<string>): LogpipeError | null {
   const [fault] = indexNameFaults(parseIndexPattern(index), [...topics])
   if (fault === undefined) return null
-  const advice = 'read them by pipelines of their own, or give ES_INDEX without {topic}'
+  const advice = 'read them with separate pipelines, or set ES_INDEX without {topic}'
   return new LogpipeError('INDEX_NAME', `ES_INDEX is "${index}": ${fault}; ${advice}`)
 }

@@ -229,9 +229,9 @@ export class FileSink implements Sink {
     this.#trouble = `the output file ${this.#options.path} cannot be written: ${messageOf(error)}`
     const isCut = await this.#file.cutBack()
     const rest = isCut
-      ? 'it ends with the last document that was committed'
-      : 'its end may hold documents that were not committed, the last of them in part'
-    const again = 'what was not written is read again by the next start'
+      ? 'it ends with the last committed document'
+      : 'it may end with uncommitted documents, the last one incomplete'
+    const again = 'the next start reads the missing records again'
     const message = `${this.#trouble}; ${rest}; ${again}`
     this.#events.fail(new LogpipeError('OUTPUT_WRITE', message, { cause: error }))
   }

@@ -148,7 +148,7 @@ export class OutputFile {
     this.#lock = this.#locks.lock(this.#path)
     if (this.#lock !== null) return
     const message = `another process writes to the output file ${this.#path}`
-    throw new LogpipeError('LOCKED', `${message}: give each its own --output file:PATH`)
+    throw new LogpipeError('LOCKED', `${message}: give each process its own --output file:PATH`)
   }
 
   /**
@@ -175,7 +175,7 @@ export class OutputFile {
     const code = errorCode(error)
     const hint =
       code === 'ENOENT' || code === 'ENOTDIR'
-        ? `the directory ${directory} does not exist: make it first`
+        ? `the directory ${directory} does not exist: create it first`
         : messageOf(error)
     const message = `the output file ${this.#path} cannot be opened for appending: ${hint}`
     return new LogpipeError('OUTPUT_OPEN', message, { cause: error })

@@ -71,7 +71,7 @@ export class StdoutSink implements Sink {
     try {
       this.#writer = this.#openWriter()
     } catch (error) {
-      throw new LogpipeError('OUTPUT_OPEN', `stdout cannot be written to: ${messageOf(error)}`, {
+      throw new LogpipeError('OUTPUT_OPEN', `cannot write to stdout: ${messageOf(error)}`, {
         cause: error,
       })
     }
@@ -124,8 +124,8 @@ export class StdoutSink implements Sink {
       this.#events.endOfOutput()
       return
     }
-    this.#trouble = `stdout refused a write: ${messageOf(error)}`
-    const message = `${this.#trouble}; what was not written is read again by the next start`
+    this.#trouble = `cannot write to stdout: ${messageOf(error)}`
+    const message = `${this.#trouble}; the next start reads the missing records again`
     this.#events.fail(new LogpipeError('OUTPUT_WRITE', message, { cause: error }))
   }
 

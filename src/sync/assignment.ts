@@ -101,7 +101,7 @@ export function parseAssignment(given: unknown): Assignment | null {
   const { pipeline_id: pipelineId, name, revision, variables, secrets, fallback } = wire
   const wrong = refusedVariable(variables, secrets)
   if (wrong !== undefined) {
-    throw refused(`the variable ${wrong} may not be set by a control plane`)
+    throw refused(`a control plane must not set the variable ${wrong}`)
   }
   const assignment = { pipelineId, name, revision, variables, secrets }
   // None when it may not be taken: it is not what shall run.
@@ -176,5 +176,5 @@ function believed<Schema extends z.ZodType>(
 }
 
 function refused(detail: string): LogpipeError {
-  return new LogpipeError('CONTROL', `the control plane's answer is refused: ${detail}`)
+  return new LogpipeError('CONTROL', `refusing the control plane's answer: ${detail}`)
 }

@@ -137,9 +137,9 @@ function startChild(launch: Launch, { onLine, onReply }: ChildEvents): Child {
 }
 
 export function exitText({ code, signal, error }: Exit): string {
-  if (error !== null) return `the program could not be started: ${error}`
-  if (signal !== null) return `the child was ended by ${signal}`
-  return `the child ended with status ${code}`
+  if (error !== null) return `cannot start the program: ${error}`
+  if (signal !== null) return `the child was killed by ${signal}`
+  return `the child exited with status ${code}`
 }
 
 /** Calls back for each line, cut at `charsMax`. */

@@ -87,7 +87,7 @@ export class CommandRunner {
   ): Promise<Pick<CommandResult, 'ok' | 'result'>> {
     if (kind === 'tail') {
       const ok = this.#sendToChild({ id, kind, ...args })
-      return { ok, result: ok ? {} : { message: 'no child runs' } }
+      return { ok, result: ok ? {} : { message: 'no pipeline is running here' } }
     }
     const toolArgs = argumentsOf(kind, args)
     if (toolArgs === undefined) return { ok: false, result: { message: `unknown: ${kind}` } }

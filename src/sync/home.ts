@@ -61,7 +61,7 @@ export class Home {
     if (unlock === undefined) {
       throw new LogpipeError(
         'LOCKED',
-        `expected ${this.#folder} to be free; another sync with WORKER_ID ${workerId} runs here`,
+        `${this.#folder} is in use: another sync with WORKER_ID ${workerId} runs on this machine`,
       )
     }
     this.#unlock = unlock
@@ -168,7 +168,7 @@ function makeFolder(folder: string): void {
 }
 
 function homeError(folder: string, error: unknown): LogpipeError {
-  return new LogpipeError('SYNC', `the folder ${folder} cannot be used: ${messageOf(error)}`, {
+  return new LogpipeError('SYNC', `cannot use the directory ${folder}: ${messageOf(error)}`, {
     cause: error,
   })
 }

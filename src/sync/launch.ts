@@ -123,7 +123,7 @@ function withheldText(
   const why = [...new Set(names.map((name) => faultOf(name, faults)))].join('; ')
   return (
     `pipeline ${pipelineId} runs without this worker's own ${names.join(', ')}: ${why}. ` +
-    'Keep the secret with the pipeline, or name the address in WORKER_SECRET_HOSTS'
+    'Store the secret with the pipeline, or list the address in WORKER_SECRET_HOSTS'
   )
 }
 

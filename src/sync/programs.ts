@@ -68,8 +68,8 @@ export class Programs {
       tool.terminate()
       cancelKill = clock.after(END_MS, () => tool.kill())
     }
-    const cancelEnd = clock.after(timeoutMs, () => end(`it did not end within ${timeoutMs} ms`))
-    const onStop = (): void => end('it was told to stop')
+    const cancelEnd = clock.after(timeoutMs, () => end(`it did not exit within ${timeoutMs} ms`))
+    const onStop = (): void => end('it was stopped')
     stop?.addEventListener('abort', onStop, { once: true })
     if (stop?.aborted === true) onStop()
     const exit = await tool.exited
@@ -91,12 +91,12 @@ export class Programs {
     const onLine = (line: string): void => {
       lines.push(line)
       if (lines.length > FAILURE_LINES_MAX) lines.shift()
-      tell(`${spill} is sent before all else: ${line}`)
+      tell(`sending ${spill} first: ${line}`)
     }
     const call = { args: ['spill', 'drain'], onLine, timeoutMs: SPILL_DRAIN_MS, stop }
     const exit = await this.runTool(assignment, call)
     if (exit.code === 0) return true
-    tell(`${spill} cannot be drained: ${lines.join('; ') || (exit.error ?? 'it failed')}`)
+    tell(`cannot drain ${spill}: ${lines.join('; ') || (exit.error ?? 'it failed')}`)
     return false
   }
 }

@@ -263,7 +263,7 @@ export class Supervisor {
     const good = this.#good?.pipelineId === now.pipelineId ? this.#good : now.fallback
     if (isLoop && good !== null && !runsTheSame(good, now)) {
       const { log } = this.#deps
-      log('error', `revision ${now.revision} will not run; going back to ${good.revision}`)
+      log('error', `revision ${now.revision} keeps failing; rolling back to ${good.revision}`)
       this.#good = good
       this.#failed = now
       this.#crashCount = 0
@@ -356,7 +356,7 @@ interface OrphanDependencies extends StopDependencies {
 async function childGone(child: Child, { clock, drainMs, log }: StopDependencies): Promise<void> {
   child.terminate()
   const cancel = clock.after(drainMs, () => {
-    log('warn', `the child did not drain within ${drainMs} ms and is killed`)
+    log('warn', `the child did not drain within ${drainMs} ms; killing it`)
     child.kill()
   })
   await child.exited
@@ -377,7 +377,7 @@ async function orphanGone(
   while (isRunning(processes, orphan)) {
     const waitedMs = clock.monotonicMs() - startMs
     if (waitedMs > drainMs && !killed) {
-      log('warn', `process ${orphan.pid} did not drain within ${drainMs} ms and is killed`)
+      log('warn', `process ${orphan.pid} did not drain within ${drainMs} ms; killing it`)
       processes.signal(orphan, 'SIGKILL')
       killed = true
     }

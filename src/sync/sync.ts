@@ -83,7 +83,7 @@ export async function startSync(
   if (!WORKER_ID.test(settings.workerId)) {
     throw new LogpipeError(
       'USAGE',
-      'expected WORKER_ID to be letters, digits, dots, dashes and underscores, beginning with a ' +
+      'WORKER_ID: expected letters, digits, dots, dashes and underscores, starting with a ' +
         `letter or digit; got ${JSON.stringify(settings.workerId)}`,
     )
   }
@@ -167,7 +167,7 @@ class Agent {
       async (pipelineId, args, onLine, timeoutMs) =>
         this.#assignment?.pipelineId === pipelineId
           ? programs.runTool(this.#assignment, { args, onLine, timeoutMs })
-          : { code: null, signal: null, error: 'this worker has another pipeline now' },
+          : { code: null, signal: null, error: 'this worker now runs another pipeline' },
       (command) => this.#supervisor.send(command),
     )
     if (saved.assignment !== null && !saved.hadSecrets) this.#take(saved.assignment)
@@ -206,7 +206,10 @@ class Agent {
       // The control plane need not wait for silence to give the pipeline to another worker.
       await this.#client.heartbeat(await this.#body('exiting'), new AbortController().signal)
     } catch (error) {
-      this.#deps.log('warn', `goodbye was not heard: ${messageOf(error)}`)
+      this.#deps.log(
+        'warn',
+        `cannot tell the control plane that this worker ends: ${messageOf(error)}`,
+      )
     }
     this.#home.close()
   }
@@ -234,7 +237,7 @@ class Agent {
       this.#commands.reported(results)
       this.#follow(orders)
       this.#commands.take(orders.commands)
-      if (this.#isAway) this.#deps.log('info', 'the control plane is back')
+      if (this.#isAway) this.#deps.log('info', 'the control plane answers again')
       this.#isAway = false
     } catch (error) {
       // Once for each absence; what runs goes on running.
@@ -261,9 +264,9 @@ class Agent {
     const isKnown = given?.pipelineId === pipelineId
     if (!isKnown && this.#supervisor.leftovers.lacksSecretsOf !== null) {
       const message =
-        `what pipeline ${pipelineId} left in its spill stays in ` +
-        `${this.#home.pathOf(pipelineId)}: the control plane gives no passwords for it, because ` +
-        'the pipeline was deleted or this worker is new there; send it by hand with ' +
+        `cannot drain the spill of pipeline ${pipelineId} in ` +
+        `${this.#home.pathOf(pipelineId)}: the control plane has no passwords for it, because ` +
+        'the pipeline was deleted or this worker is new there; send it with ' +
         '`logpipe spill drain`'
       this.#deps.log('error', message)
     }

@@ -71,7 +71,7 @@ test('the embedded broker gives figures and no ratio, and the text says so', () 
     assert.equal(reader.rate_ratio, null)
     assert.equal(reader.cpu_ratio, null)
   }
-  assert.match(compareText(report), /embedded in this process: .* not how fast Kafka is/)
+  assert.match(compareText(report), /embedded in this process: .* not how fast it is/)
 })
 
 test('the median lies between the least and the most, and a single value has no spread', () => {

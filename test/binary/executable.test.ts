@@ -146,7 +146,7 @@ test('without a place that may be executed from it says so in one line', (t) => 
     stderr,
     /^logpipe: [^\n]*\.cache\/logpipe: its file system is mounted noexec; [^\n]*\n$/,
   )
-  assert.match(stderr, /Set XDG_CACHE_HOME or TMPDIR to one\.\n$/)
+  assert.match(stderr, /Set XDG_CACHE_HOME or TMPDIR to one\n$/)
 })
 
 test('without a place that may be written it says so in one line', (t) => {

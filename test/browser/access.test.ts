@@ -15,7 +15,7 @@ test('a browser signs in for a cookie that no script can read, and out again', a
   const token = page.getByLabel('Control token')
   await token.fill('wrong')
   await page.keyboard.press('Enter')
-  await page.getByRole('alert').filter({ hasText: 'This is not the token' }).waitFor()
+  await page.getByRole('alert').filter({ hasText: 'The token is wrong' }).waitFor()
   await picture(page, 'sign-in-wrong')
   await token.fill(TOKEN)
   await page.keyboard.press('Enter')

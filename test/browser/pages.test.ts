@@ -20,11 +20,11 @@ const PAGES: readonly PageCase[] = [
   ['tail', '#/pipelines/1/tail', (page) => page.getByTestId('tail').locator('li').nth(5)],
   ['letters', '#/pipelines/1/letters', (page) => page.getByTestId('letters')],
   ['settings', '#/pipelines/1/settings', (page) => page.getByLabel('Topic')],
-  ['revisions', '#/pipelines/1/revisions', (page) => page.getByText('in force')],
+  ['revisions', '#/pipelines/1/revisions', (page) => page.getByText('active', { exact: true })],
   ['new', '#/new', (page) => page.getByLabel('Topic')],
   ['workers', '#/workers', (page) => page.getByTestId('worker-worker-1')],
   ['metrics', '#/metrics', (page) => page.getByText('Over time')],
-  ['unknown', '#/elsewhere', (page) => page.getByText('belongs to no page')],
+  ['unknown', '#/elsewhere', (page) => page.getByText('There is no page at this address')],
 ]
 /** Before pictures are taken: the curves shall show something. */
 const SECONDS_SEEN = 10
@@ -50,7 +50,7 @@ test('the pages without anything keep the rules too', async (t) => {
   await page.getByTestId('start-worker').waitFor()
   await keepsRules(page, 'first')
   await page.goto(`${url}/#/workers`)
-  await page.getByText('No worker has called yet').waitFor()
+  await page.getByText('There is no worker yet').waitFor()
   await keepsRules(page, 'workers-none')
   assert.deepEqual(faults, [])
 })

@@ -69,7 +69,7 @@ async function sendLettersAgain(page: Page, fleet: Fleet): Promise<void> {
   assert.equal(await rows.count(), LETTERS)
   const written = fleet.fake.documents.size
   await rows.first().getByRole('checkbox').check()
-  await page.getByRole('button', { name: 'Replay 1 chosen' }).click()
+  await page.getByRole('button', { name: 'Replay 1 selected' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Replay' }).click()
   await page.getByRole('dialog').waitFor({ state: 'detached' })
   await until('one dead letter less', async () => (await rows.count()) === LETTERS - 1)

@@ -47,7 +47,7 @@ async function assignByHand(page: Page, worker: string, pipeline: string): Promi
   const dialog = page.getByRole('dialog')
   await dialog.getByLabel('Pipeline', { exact: true }).selectOption(pipeline)
   await dialog.getByRole('button', { name: 'Assign' }).click()
-  await row.getByText('by hand').waitFor()
+  await row.getByText('manual').waitFor()
   await row.getByRole('link', { name: pipeline }).waitFor()
 }
 

@@ -234,9 +234,12 @@ test('who reads with the group, and that it has nothing left to read, are told',
   assert.equal(await found({}), '0')
   const clientId = `logpipe-pipeline-${OTHER.fingerprint}`
   const members = [{ clientId, host: '/10.0.0.5', instanceId: null }]
-  const shared = /^1\nWRONG +kafka group rust-main-g1: group .* read by another pipeline, "FATAL"/
+  const shared = /^1\nWRONG +kafka group rust-main-g1: group .* in use by another pipeline, "FATAL"/
   assert.match(await found({ members, committed: 3, end: 9 }), shared)
-  assert.match(await found({ members }, ['--take-over']), /^0\nwarn +kafka group .*read by another/)
+  assert.match(
+    await found({ members }, ['--take-over']),
+    /^0\nwarn +kafka group .*in use by another/,
+  )
   assert.match(await found({ committed: 3, end: 9 }), /^0\nwarn .*used by another.*before[^\n]*$/)
   assert.match(
     await found({ committed: 9, end: 9 }),

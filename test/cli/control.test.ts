@@ -24,7 +24,11 @@ test('wrong words and half a TLS pair are refused', async () => {
   await refused(['backup'], 'USAGE', /"backup FILE".*, got "backup"$/)
   await refused(['backup', 'a', 'b'], 'USAGE', /got "backup a b"$/)
   await refused(['start'], 'USAGE', /got "start"$/)
-  await refused(['--control-tls-cert', 'x.pem'], 'USAGE', /set CONTROL_TLS_CERT and CONTROL_TLS_KEY together/)
+  await refused(
+    ['--control-tls-cert', 'x.pem'],
+    'USAGE',
+    /set CONTROL_TLS_CERT and CONTROL_TLS_KEY together/,
+  )
 })
 
 test('a key is exchanged, and secrets are forgotten, by an action of their own', async (t) => {
@@ -48,7 +52,7 @@ test('a backup copies a database in use, and overwrites nothing', async (t) => {
   t.after(() => opened.close())
   assert.equal(await control({ ...QUIET_HOST, args }), 0)
   assert.equal(statSync(copy).mode & 0o777, 0o600)
-  await refused(args, 'STORE', /overwrites nothing/)
+  await refused(args, 'STORE', /never overwrites a file/)
 })
 
 /* The dashboard's files as the control plane serves them. */

@@ -100,7 +100,7 @@ test('stats adds up by type, index and topic, and counts damaged lines', async (
 test('a letter that is replayed twice makes no second document', async (t) => {
   const { file, fake, host, run, ids } = await withLetters(t, [letter(1), letter(2)])
   assert.equal(await run('replay'), 0)
-  assert.match(host.printed(), /^sent 2 dead letters, 0 refused again/)
+  assert.match(host.printed(), /^sent 2 dead letters, 0 rejected again/)
   assert.deepEqual(fake.ids, ['app-0-1', 'app-0-2'])
   assert.deepEqual(await ids(), [])
   // As after a crash between the sending and the removing.
@@ -119,9 +119,9 @@ test('what is refused again stays, with its reason told, and the status is 1', a
   fake.script = () => ({ kind: 'items', fault: ({ id }) => (id === 'app-0-2' ? bad : null) })
   assert.equal(await run('replay'), 1)
   const told = host.told()
-  assert.match(told, /app-0-2: refused again: .*still no number/)
+  assert.match(told, /app-0-2: rejected again: .*still no number/)
   assert.match(told, /app-0-3: its payload is not an action and a document/)
-  assert.match(host.printed(), /^sent 1 dead letter, 2 refused again stay/)
+  assert.match(host.printed(), /^sent 1 dead letter, 2 rejected again stay/)
   assert.deepEqual(await ids(), ['app-0-2', 'app-0-3'])
   assert.deepEqual(fake.ids, ['app-0-1'])
 })
@@ -139,7 +139,7 @@ test('replay takes ids and a limit', async (t) => {
 
 test('drop removes what was named, and nothing without a name', async (t) => {
   const { host, run, ids } = await withLetters(t, [letter(1), letter(2, 'other'), letter(3)])
-  await assert.rejects(run('drop'), { code: 'USAGE', message: /needs IDs or --where/ })
+  await assert.rejects(run('drop'), { code: 'USAGE', message: /requires IDs or --where/ })
   assert.equal(await run('drop', '--where', 'index=other'), 0)
   assert.match(host.printed(), /^dropped 1 dead letter from /)
   assert.deepEqual(await ids(), ['app-0-1', 'app-0-3'])
@@ -148,17 +148,19 @@ test('drop removes what was named, and nothing without a name', async (t) => {
 test('no letters, no folder, no target: each is said in one line', async (t) => {
   const { host, run, ids } = await withLetters(t, [])
   assert.equal(await run('ls'), 0)
-  assert.match(host.printed(), /^no dead letters of these in /)
+  assert.match(host.printed(), /^no matching dead letters in /)
   assert.deepEqual(await ids('--dlq', 'file:/nonexistent/x'), [])
   for (const args of [['replay'], ['drop', 'app-0-1'], ['stats']]) {
     assert.equal(await run(...args, '--dlq', 'file:/nonexistent/x'), 0)
   }
-  await assert.rejects(run('ls', '--dlq', 'topic:dead'), { message: /topic dead is no file/ })
+  await assert.rejects(run('ls', '--dlq', 'topic:dead'), {
+    message: /reads files, not dead: read the topic with a consumer/,
+  })
   await assert.rejects(run('burn'), { code: 'USAGE', message: /expected ls, show, stats/ })
   const bare = recordedHost()
   const locks = testLocks()
   await assert.rejects(dlq(bare.context(['ls']), { loadBridge: () => locks }), {
     code: 'USAGE',
-    message: /needs --dlq/,
+    message: /requires --dlq/,
   })
 })

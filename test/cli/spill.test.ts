@@ -126,7 +126,7 @@ test('drain of a damaged spill sends the rest and exits with 3, and the next wit
   assert.equal(await run('drain'), 3)
   assert.equal(fake.ids.length, 2)
   const text = host.printed()
-  assert.match(text, /damaged, bytes .* among app-.*\nread these offsets from Kafka again/)
+  assert.match(text, /damaged, bytes .* among app-.*\nre-read these offsets from Kafka/)
   assert.match(text, /^the damaged files are kept as segment-\S+\.spill\.damaged$/m)
   assert.equal(globSync(path.join(directory, '*.spill.damaged')).length, 1)
   assert.equal(await run('drain'), 0)
@@ -144,7 +144,7 @@ test('a directory that does not exist is said in one line; drain is content', as
   const nowhere = (action: string) =>
     spill(host.context([action, '--es-spill-path', '/nonexistent/x']), { loadBridge: () => held })
   for (const action of ['ls', 'verify']) {
-    const message = 'there is no spill in /nonexistent/x.d (ES_SPILL_PATH)'
+    const message = 'no spill in /nonexistent/x.d (ES_SPILL_PATH)'
     await assert.rejects(nowhere(action), { code: 'SPILL', message })
   }
   assert.equal(await nowhere('drain'), 0)

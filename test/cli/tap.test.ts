@@ -43,7 +43,7 @@ test('matches are printed as they come, and the count ends it', async (t) => {
   await beat(['third', 'fourth'])
   assert.equal(await ended, 0)
   assert.equal(host.printed(), 'first\nsec\x07ond\nthird\n', 'as it is where nobody looks')
-  assert.match(host.told(), /^matches of pipeline 1, one/)
+  assert.match(host.told(), /^sample of the matches of pipeline 1, one/)
 })
 
 test('what keeps the pipeline from its work is told, and its end', async (t) => {

@@ -54,7 +54,7 @@ test('a pipeline is shown with its flow, its queues, and what is not as it shoul
   assert.ok(text.includes(`\n${line}\n`), text)
   const { polled_total: total } = metrics
   const calm = pipelineText('data/x.json', { ...CALM, metrics: { polled_total: total } }, {})
-  assert.match(calm, /^lag +not known$/m)
+  assert.match(calm, /^lag +unknown$/m)
   assert.match(calm, /^trouble +none$/m)
 })
 
@@ -145,7 +145,7 @@ test('a snapshot that is named is shown with the rates of a second', async (t) =
   assert.match(host.printed(), /up 1m 1s\n[^]*^polled +2,000 .* 5,000$/m)
   await assert.rejects(top(recordedHost({ RUNTIME_METRICS_PATH: `${file}.x` }).context([])), {
     code: 'CONTROL',
-    message: /is no snapshot of a pipeline that runs/,
+    message: /is not the snapshot of a running pipeline/,
   })
 })
 

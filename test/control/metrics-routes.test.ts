@@ -97,7 +97,7 @@ test('Elasticsearch is asked at its own addresses only, and no redirect is follo
   assert.deepEqual(body.elasticsearch.write_pool, { active: 2, queue: 2, rejected: 7 })
   assert.equal(body.elasticsearch.index, null)
   const [error] = body.elasticsearch.errors
-  assert.match(error, /_stats.*: what answers is no Elasticsearch that takes these credentials/)
+  assert.match(error, /_stats.*: no Elasticsearch there that accepts these credentials/)
   assert.doesNotMatch(error, /302|169/)
   assert.doesNotMatch(JSON.stringify(body), /hunter2/)
   assert.equal(asked.length, 3)
@@ -127,7 +127,7 @@ test('of an answer that is not from Elasticsearch nothing is told', async (t) =>
     const { body } = await call('GET', '/api/metrics/es?pipeline_id=1')
     assert.equal(body.elasticsearch.reachable, false)
     const [error = ''] = body.elasticsearch.errors
-    assert.match(error, /no Elasticsearch that takes these credentials/)
+    assert.match(error, /no Elasticsearch there that accepts these credentials/)
     assert.doesNotMatch(error, /hunter2|aws|401|position|JSON/)
   }
 })

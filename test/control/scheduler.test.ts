@@ -137,7 +137,7 @@ test('a lost worker keeps its pipeline only until another can take it', () => {
   const lost = { id: 'a', live: false, pin: null, pipelineId: 1 }
   const alone = schedule(wishes, [lost])
   assert.equal(alone.assignments.get('a'), 1)
-  assert.match(alone.shortages.get(1)?.reason ?? '', /a is not heard of/)
+  assert.match(alone.shortages.get(1)?.reason ?? '', /lost contact with a/)
   const other = { id: 'b', live: true, pin: null, pipelineId: null }
   const moved = schedule(wishes, [lost, other])
   assert.equal(moved.assignments.get('a'), null)

@@ -247,7 +247,7 @@ test('a start has the worker check, and what is wrong there is told in words', a
   await beat('w1', { results: [{ id, ok: false, result: { status: 1, output } }] })
   const { status } = (await call('GET', '/api/pipelines/1')).body
   assert.equal(status.state, 'starting')
-  assert.equal(status.reason, 'check on w1: kafka k:1: no answer')
+  assert.equal(status.reason, 'check on w1 failed: kafka k:1: no answer')
   assert.deepEqual([status.check.worker_id, status.check.wrong], ['w1', ['kafka k:1: no answer']])
   assert.deepEqual(status.check.result.output, output.slice(2), 'without the configuration')
   const whole = (await call('GET', `/api/commands/${status.check.id}`)).body
@@ -371,7 +371,7 @@ test('an id belongs to the worker that first proved itself by a secret', async (
   for (const secret of [undefined, OTHER_SECRET]) {
     const refused = await send(secret, 'exiting')
     assert.equal(refused.status, 403)
-    assert.match(refused.body.detail, /Worker w1 proved itself with another secret.*force=true/)
+    assert.match(refused.body.detail, /Worker w1 used another secret before.*force=true/)
   }
   assert.equal((await send('short')).status, 422)
   assert.equal(context.fleet.get('w1')?.live, true, 'nobody else signs it off')
@@ -422,7 +422,7 @@ test('a report about a pipeline of others is ignored, and said once', async (t) 
   clock.advance(1)
   assert.deepEqual(await taken, [])
   assert.deepEqual(context.fleet.running(1), [], 'and holds up no deletion')
-  const said = 'worker w2 reports pipeline 1, which it was not given: such reports are ignored'
+  const said = 'worker w2 reports pipeline 1, which it does not run; ignoring its reports'
   assert.deepEqual(log.slice(1), [said], 'behind the audit of the first change')
 })
 

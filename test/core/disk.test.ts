@@ -20,7 +20,7 @@ test('a full disk is named with the file, the size, and what to do', async (t) =
     code: 'ENOSPC',
     message:
       `ENOSPC: the disk of ${path.join(folder, name)} is full, 100.0 KiB could not be written; ` +
-      'make room on it, or use another disk',
+      'free some space, or use another disk',
   })
   const file = await nodeDisk.open(path.join(folder, 'a'), 'create')
   await assert.rejects(file.write(bytes, 0), says('a'))

@@ -50,7 +50,7 @@ test('links, second names, folders and what is too large are refused', (t) => {
   assert.equal(fs.statSync(other).mode & 0o777, 0o644, 'and left as they were')
   fs.rmSync(file)
   fs.mkdirSync(file)
-  assert.throws(() => readOwnFile(file), { code: 'STORE', message: /no plain file/ })
+  assert.throws(() => readOwnFile(file), { code: 'STORE', message: /not a regular file/ })
   fs.truncateSync(other, 4 * 1024 * 1024 + 1)
   fs.rmSync(file, { recursive: true })
   assert.throws(() => readOwnFile(other), { code: 'STORE', message: /larger than/ })

@@ -37,7 +37,7 @@ test('a start says what is missing, and the next revision runs', { skip }, async
   assert.match(wrong.join('\n'), /no-such-topic.*does not exist[^]*no-such-pipeline/)
   await until('the reason', async () => {
     const { state, reason } = await status()
-    const tells = /w1: the child ended with status 1; check on w1: .*no-such-topic/
+    const tells = /w1: the child exited with status 1; check on w1 failed: .*no-such-topic/
     return (state === 'degraded' || state === 'failed') && tells.test(reason)
   })
   const [worker] = (await call('GET', '/api/workers')).body.items

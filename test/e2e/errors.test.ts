@@ -58,12 +58,15 @@ test('a wrong password is told at once, and the right one works', { skip }, asyn
       .flatMap((each) => ['--kafka-config', each]),
   ]
   const wrong = await new Logpipe(t, [...secured('battery'), '--quiet']).ended
-  assertOneLine(wrong, /refused us: .*Authentication failed.*check security\.protocol, sasl\.\*/)
+  assertOneLine(
+    wrong,
+    /refused the connection: .*Authentication failed.*check security\.protocol, sasl\.\*/,
+  )
   assert.doesNotMatch(wrong.stderr, /battery/)
   assert.equal(wrong.status, 1)
 
   const unknown = await new Logpipe(t, [...secured('correct', 'SCRAM-SHA-256'), '--quiet']).ended
-  assertOneLine(unknown, /refused us: .*mechanisms: PLAIN/)
+  assertOneLine(unknown, /refused the connection: .*mechanisms: PLAIN/)
   assert.equal(unknown.status, 1)
 
   const right = new Logpipe(t, [...secured('correct'), '--output', 'file:out'])
@@ -97,7 +100,7 @@ test('a token comes from its file, and one that is over is refused', { skip }, a
 
   writeFileSync(file, tokenUntil(Date.now() - 60_000))
   const over = await new Logpipe(t, [...args, '--quiet'], { folder }).ended
-  assertOneLine(over, /KAFKA_TOKEN_FILE: the token in token expired at .*; put a new one there/)
+  assertOneLine(over, /KAFKA_TOKEN_FILE: the token in token expired at .*; replace it/)
   assert.equal(over.status, 1)
 
   writeFileSync(file, tokenUntil(Date.now() + 3_600_000))

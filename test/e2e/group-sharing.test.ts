@@ -91,7 +91,10 @@ test(
 
     const fatal = await start({ pattern: 'FATAL' }).ended
     assert.equal(fatal.status, 1)
-    assert.match(fatal.stderr, new RegExp(`group ${topic} is read by another pipeline, .*"ERROR"`))
+    assert.match(
+      fatal.stderr,
+      new RegExp(`group ${topic} is in use by another pipeline, .*"ERROR"`),
+    )
     assert.match(fatal.stderr, /this one is "FATAL" to file .*--group NAME.*--take-over/)
 
     const same = start({})

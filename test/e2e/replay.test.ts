@@ -118,7 +118,7 @@ test('a replay writes what matches and lies in the span', { skip: missing ?? fal
       assert.match(ended.stderr, /filtered\(time\)/)
       assert.match(
         ended.stderr,
-        /replays what lies from 2026-09-01T00:20:00.000Z to 2026-09-01T00:21/,
+        /replays records from 2026-09-01T00:20:00.000Z to 2026-09-01T00:21/,
       )
       // What lies before the span was not read.
       const [, read = ''] = /read (\d+) records/.exec(ended.stderr) ?? []

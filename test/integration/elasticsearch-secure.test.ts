@@ -99,5 +99,5 @@ test('neither distrust nor a server that quotes us gives a secret away', async (
     body: { error: { type: 'security_exception', reason: `no: ${JSON.stringify(headers)}` } },
   })
   const refused = await rig.run({ ...signedIn, ES_CA_FILE: path.join(rig.folder, 'ca.pem') })
-  assert.match(refused, /Elasticsearch refuses: 401 security_exception no: .*\(secret\)/)
+  assert.match(refused, /Elasticsearch rejects requests: 401 security_exception no: .*\(secret\)/)
 })

@@ -32,7 +32,11 @@ const MISTAKES: readonly (readonly [args: string, status: number, line: RegExp])
   ['run --kafka-brokers 127.0.0.1:1 --output none -q', 1, /^no broker answered at 127.0.0.1:1 .*k/],
   ['bench --brokers 127.0.0.1:1', 1, /^no broker answered at 127.0.0.1:1 within 3 s: start one/],
   ['bench consume --brokers 127.0.0.1:1', 1, /^no broker answered at 127.0.0.1:1 within 3 s: /],
-  ['bench --embedded --brokers 127.0.0.1:1', 2, /the embedded Kafka cannot be used together with --kafka-brokers/],
+  [
+    'bench --embedded --brokers 127.0.0.1:1',
+    2,
+    /the embedded Kafka cannot be used together with --kafka-brokers/,
+  ],
   ['bench --html no/out.html', 1, /^--html: cannot write no\/out.html: ENOENT/],
   ['bench consume --reader plain -t a,b', 2, /^--reader plain reads one topic for one pattern: /],
   [`${EMBEDDED} --output file:no/out`, 1, /^the output file no\/out cannot .*: make it first$/],
@@ -45,7 +49,7 @@ const MISTAKES: readonly (readonly [args: string, status: number, line: RegExp])
   [
     `${EMBEDDED} --output none --bridge-lib cut.node`,
     1,
-    addOnLine('cut.node: the file is cut off'),
+    addOnLine('cut.node: the file is truncated'),
   ],
   [`${EMBEDDED} --output none --bridge-lib cut.yaml`, 1, addOnLine('cut.yaml: ')],
   [
@@ -95,8 +99,8 @@ test('an address in use is named, with what to do', async (t) => {
     ['control --listen', 'CONTROL_LISTEN'],
   ] as const) {
     const { stderr, status } = await new Logpipe(t, [...args.split(' '), `127.0.0.1:${port}`]).ended
-    const what = `127.0.0.1:${port} cannot be listened on: another process listens there`
-    assert.equal(stderr, `logpipe: ${what}; end it, or name another address with ${option}\n`)
+    const what = `cannot listen on 127.0.0.1:${port}: another process listens there`
+    assert.equal(stderr, `logpipe: ${what}; stop it, or set another address with ${option}\n`)
     assert.equal(status, 1)
   }
 })

@@ -118,7 +118,7 @@ test('a member that its group has fenced ends with its instance id, and status 1
   kafka.failNext(API.HEARTBEAT, [82])
   const ended = await run.ended
   assert.equal(ended.status, 1)
-  assertLastLine(ended, /shut this consumer out: FENCED_INSTANCE_ID: .*instance id node-7-0\)/)
+  assertLastLine(ended, /fenced this consumer: FENCED_INSTANCE_ID: .*instance id node-7-0\)/)
 })
 
 test('a log whose offsets begin anew is read on, as another assignment', async (t) => {
@@ -302,7 +302,7 @@ test('SIGHUP takes patterns over within the group, and wrong ones change nothing
   writeFileSync(file, 'pattern: [unclosed\n')
   run.signal('SIGHUP')
   await run.until('it refuses', () =>
-    /SIGHUP: .*pipeline.yaml.*; the old configuration stays/.test(run.stderr),
+    /SIGHUP: .*pipeline.yaml.*; keeping the old configuration/.test(run.stderr),
   )
   await kafka.produce(['ERROR 5', 'FATAL 6'])
   await run.until('it read all', () => run.metric('polled_total') === 6)
@@ -326,7 +326,10 @@ test('a second process does not write into the same output file', async (t) => {
   await run.until('it runs', () => /assigned 1 partitions/.test(run.stderr))
   const second = start(t, kafka, { options: { ...TO_FILE, group: 'other' }, folder: run.folder })
   const ended = await second.ended
-  assertLastLine(ended, /^logpipe: another process writes to the output file out: give each its/)
+  assertLastLine(
+    ended,
+    /^logpipe: another process writes to the output file out: give each process its/,
+  )
   assert.equal(ended.status, 1)
   await run.stop()
 })

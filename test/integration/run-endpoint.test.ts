@@ -80,13 +80,13 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
   }
   assert.deepEqual(refused({}, '127.0.0.1:0'), {
     status: 1,
-    lines: [`logpipe: ${env.LOCK_FILE} (LOCK_FILE) is held by another process`],
+    lines: [`logpipe: ${env.LOCK_FILE} (LOCK_FILE) is locked by another process`],
   })
   const inUse = refused({ LOCK_FILE: path.join(folder, 'other') }, `127.0.0.1:${port}`)
   assert.equal(inUse.status, 1)
   assert.match(
     inUse.lines.at(-1) ?? '',
-    /^logpipe: 127\.0\.0\.1:\d+ cannot be listened on: another process .* METRICS_LISTEN$/,
+    /^logpipe: cannot listen on 127\.0\.0\.1:\d+: another process .* METRICS_LISTEN$/,
   )
 
   child.kill('SIGTERM')

@@ -260,7 +260,7 @@ test('under commit-on spill the worker sends what is left before it takes anothe
   const assignment = { pipeline_id: 2, desired_state: 'running' }
   assert.equal((await call('PUT', '/api/workers/w1/assignment', assignment)).status, 200)
   const told = await until('what holds it up', async () => (await worker()).error?.message)
-  assert.match(told, /^the spill of pipeline 1 is sent before all else: .*503/)
+  assert.match(told, /^sending the spill of pipeline 1 first: .*503/)
   assert.equal((await worker()).pipeline_id, null, 'the second waits')
 
   fake.script = () => ({ kind: 'items' })

@@ -53,7 +53,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       assert.equal(status, 1, stderr)
       assert.match(stderr, /^books balance; 1 pending/m)
     }
-    assert.match(stderr, /the index logs-filtered waits: 401 security_exception/)
+    assert.match(stderr, /documents wait for the index logs-filtered: 401 security_exception/)
 
     fake.script = () => ({ kind: 'items' })
     const second = start()

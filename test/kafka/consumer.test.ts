@@ -47,7 +47,7 @@ test('any call that needs a connection reads a token that is due', (t) => {
   consumer.fill(1, 0, LIMITS)
   consumer.fill(1, 0, LIMITS)
   assert.equal(tokens.length, 2)
-  assert.deepEqual(warnings, [`KAFKA_TOKEN_FILE: ${file} holds nothing`])
+  assert.deepEqual(warnings, [`KAFKA_TOKEN_FILE: ${file} is empty`])
 })
 
 test('without a good token it is not there, and neither is its client', (t) => {

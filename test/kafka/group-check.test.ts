@@ -56,10 +56,10 @@ test('a live member of another pipeline refuses the start, and both are named', 
   assert.equal(code, 'GROUP_SHARED')
   assert.equal(
     message,
-    'group g is read by another pipeline, "FATAL" to file (logpipe-pipeline-444444444444), from ' +
-      '10.0.0.5; this one is "ERROR" to stdout (555555555555): each would get a part of the ' +
-      'partitions, and commit as filtered what the other wants; give this one a group of its ' +
-      'own (--group NAME), or start it beside the other, until that has ended (--take-over)',
+    'group g is in use by another pipeline, "FATAL" to file (logpipe-pipeline-444444444444), ' +
+      'from 10.0.0.5; this one is "ERROR" to stdout (555555555555); each would get only part of ' +
+      'the partitions, and commit records the other wants; use another group (--group NAME), ' +
+      'or --take-over to run both until the other stops',
   )
 })
 
@@ -89,9 +89,9 @@ test('what another pipeline has committed is told, with how far it came', () => 
   )
   assert.equal(conflict, null)
   assert.deepEqual(notices, [
-    'group g was used by another pipeline before ("FATAL" to file), which read up to t [0] at ' +
-      '120: this one goes on from there; to read it again, name another group (--group NAME) ' +
-      'or use logpipe replay',
+    'group g was used by another pipeline before ("FATAL" to file), which committed t [0] at ' +
+      '120; this one continues from there; to read earlier records, use another group ' +
+      '(--group NAME) or logpipe replay',
   ])
 })
 

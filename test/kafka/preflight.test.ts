@@ -68,7 +68,10 @@ test('a refusal is told at once, and not when the time is over', () => {
     [errorEvent('_ALL_BROKERS_DOWN', '1/1 down'), errorEvent('_AUTHENTICATION', 'wrong password')],
   )
   assert.equal(problem?.code, 'KAFKA_AUTH')
-  assert.match(problem.message, /b:9092 refused us: wrong password; check security\.protocol/)
+  assert.match(
+    problem.message,
+    /b:9092 refused the connection: wrong password; check security\.protocol/,
+  )
   assert.deepEqual(timeouts, [1000])
 })
 

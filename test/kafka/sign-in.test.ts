@@ -43,8 +43,8 @@ test('any number is a time, and any subject that is no name is left out', () => 
 
 test('what cannot be used is refused in one line that does not repeat it', () => {
   for (const [text, says] of [
-    ['', /^KAFKA_TOKEN_FILE: f holds nothing$/],
-    ['two words', /^KAFKA_TOKEN_FILE: f holds something that is no token$/],
+    ['', /^KAFKA_TOKEN_FILE: f is empty$/],
+    ['two words', /^KAFKA_TOKEN_FILE: f does not contain a token$/],
     [jwt({ exp: NOW_MS / 1000 }), /^KAFKA_TOKEN_FILE: the token in f expired at 2026-09-01T00:00/],
   ] as const) {
     assert.throws(() => tokenIn(text), { code: 'KAFKA_AUTH', message: says })

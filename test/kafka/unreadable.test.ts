@@ -198,7 +198,7 @@ test('silence is told when brokers say that there is more', () => {
   assert.deepEqual(bench.stuck(), [])
   bench.run(15, { isSilent: true })
   const one = bench.stuck()[0]
-  assert.match(one?.reason ?? '', /nothing came for \d+ s, but its log ends at 20: no error/)
+  assert.match(one?.reason ?? '', /no record for \d+ s, but the end offset is 20: no error/)
   assert.equal(one?.canSkip, false)
   // Nobody is in its way: it is read on.
   assert.equal(bench.isPaused, false)

@@ -72,8 +72,8 @@ test('why a scrape fails is for the log alone', async (t) => {
   const { call, state } = await served(t)
   state.scrape = () => Promise.reject(new RangeError('words of a server'))
   const { status, text } = await call('/metrics')
-  assert.deepEqual([status, text], [500, 'the metrics cannot be written; the log says why\n'])
-  assert.deepEqual(state.warned, ['the metrics cannot be written: words of a server'])
+  assert.deepEqual([status, text], [500, 'cannot render the metrics; see the log\n'])
+  assert.deepEqual(state.warned, ['cannot render the metrics: words of a server'])
   assert.equal((await call('/health')).status, 200)
 })
 
@@ -92,8 +92,8 @@ test('a port in use is LISTEN, in one line', async (t) => {
     faults: () => [],
     warn: assert.fail,
   })
-  const why = 'another process listens there; end it, or name another address with METRICS_LISTEN'
-  const message = `127.0.0.1:${port} cannot be listened on: ${why}`
+  const why = 'another process listens there; stop it, or set another address with METRICS_LISTEN'
+  const message = `cannot listen on 127.0.0.1:${port}: ${why}`
   await assert.rejects(again, { code: 'LISTEN', message })
 })
 

@@ -64,7 +64,11 @@ const BROKEN: Readonly<
     /^--to: must be later than --from/,
   ],
   'worker-id-is-a-folder': ['sync', '--worker-id=../x', /^--worker-id: expected up to 100/],
-  'tls-pair': ['control', '--control-tls-cert=x', /^--control-tls-cert: .*needed together/],
+  'tls-pair': [
+    'control',
+    '--control-tls-cert=x',
+    /^--control-tls-cert: .*set CONTROL_TLS_CERT and CONTROL_TLS_KEY together/,
+  ],
 }
 
 test('each rule is broken by a case of its own', () => {

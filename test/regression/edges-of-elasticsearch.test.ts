@@ -56,7 +56,7 @@ test('JSON behind a byte order mark is JSON', () => {
 })
 
 test('a redirect says where to', async (t) => {
-  // "refuses: 307", and no word of the place that the server names.
+  // "rejects requests: 307", and no word of the place that the server names.
   const location = 'https://es.example.invalid/_bulk'
   const server = createServer((_, outgoing) => outgoing.writeHead(307, { location }).end())
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))

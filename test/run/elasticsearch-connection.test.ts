@@ -72,7 +72,7 @@ test('a proxy of another kind is refused where it would be used, without its pas
   assert.throws(
     () => connectionSettings(config),
     (error: Error) => {
-      assert.match(error.message, /^HTTPS_PROXY: expected an HTTP proxy as .*ES_PROXY=none/)
+      assert.match(error.message, /^HTTPS_PROXY: expected an HTTP proxy such as .*ES_PROXY=none/)
       assert.doesNotMatch(error.message, /hidden/)
       return true
     },

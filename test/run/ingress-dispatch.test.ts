@@ -78,7 +78,7 @@ test('a rebalance is no fault, and partitions that were lost are', () => {
   say({ ...revoke, lost: false })
   assert.equal(ingress.kafka().groupFault, null)
   say({ ...revoke, lost: true })
-  assert.match(ingress.kafka().groupFault ?? '', /gave the partitions of this process away/)
+  assert.match(ingress.kafka().groupFault ?? '', /revoked the partitions of this process/)
   assert.equal(heard().filter((what) => what === 'revoke').length, 2)
   say({ ...ERROR, kind: 'refused', ingressIndex: 0, fatal: false })
   assert.match(ingress.kafka().groupFault ?? '', /refuses this process: X: broken/)

@@ -90,10 +90,10 @@ test('what is fatal names the instance, and what to do', () => {
   assert.equal(fatalErrorOf(fatal, kafka).code, 'KAFKA_FATAL')
   assert.match(
     fatalErrorOf(fatal, kafka).message,
-    /FENCED_INSTANCE_ID: .*group g, instance id node-7-1\): another process .*--group-instance-id/,
+    /FENCED_INSTANCE_ID: .*group g, instance id node-7-1\); another process .*--group-instance-id/,
   )
   const other = fatalErrorOf({ ...fatal, code: 'UNKNOWN' }, { groupId: 'g', properties: [] })
-  assert.match(other.message, /UNKNOWN: .* \(group g\): start it again/)
+  assert.match(other.message, /UNKNOWN: .* \(group g\); restart it/)
 })
 
 test('a partition that is not read is named with the reason, and not while it is asked for', () => {
@@ -148,7 +148,10 @@ test('a group that has read everything before is told so, once', () => {
   notices.positions(positions(1, ['u', 1, 1]))
   notices.positions(positions(1, ['u', 1, 1]))
   assert.equal(written.length, 1)
-  assert.match(written[0] ?? '', /nothing to read: group g is at the end of t, u; another group/)
+  assert.match(
+    written[0] ?? '',
+    /nothing to read: group g is at the end of t, u; use another group/,
+  )
 })
 
 test('the end is nothing to speak of while a partition waits, or a thread has said nothing', () => {

@@ -217,7 +217,7 @@ test('a broker that is away is asked again', async () => {
   rig.awayPartition = 1
   rig.repair.add(DAMAGE, true)
   for (let turns = 0; turns < 5; turns++) await turn()
-  assert.match(rig.warnings.at(-1) ?? '', /no broker; asked again in 5 s/)
+  assert.match(rig.warnings.at(-1) ?? '', /no broker; retrying in 5 s/)
   assert(!rig.repair.isDone)
   rig.awayPartition = null
   rig.clock.advance(5000)

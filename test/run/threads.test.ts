@@ -51,11 +51,11 @@ test('a thread whose partitions are lost, or that is refused, is no member until
   const refusal = {
     ...errorMessage({ ...ERROR, code: 'GROUP_MAX_SIZE_REACHED', message: 'JoinGroup failed' }),
   }
-  assert.match(fault() ?? '', /not given .* yet/)
+  assert.match(fault() ?? '', /has not assigned .* yet/)
   states.joined(1)
   assert.equal(fault(), null)
   states.lost(0)
-  assert.match(fault() ?? '', /gave the partitions of this process away/)
+  assert.match(fault() ?? '', /revoked the partitions of this process/)
   states.joined(1)
   assert.notEqual(fault(), null, 'the assign of another thread mends nothing')
   states.joined(0)

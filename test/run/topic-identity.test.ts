@@ -34,7 +34,7 @@ test('topics that give one index are refused when the second of them comes', () 
   assert.equal(new TopicWatch(outputOf('all'), () => undefined).opened(openedOf('A', 'a')), null)
   assert.match(
     new TopicWatch(outputOf('{topic}'), () => undefined).opened(openedOf('_x'))?.message ?? '',
-    /topic _x gives the index _x: an index name may not start with/,
+    /topic _x gives the index _x: an index name must not start with/,
   )
   assert.equal(new TopicWatch({ kind: 'none' }, () => undefined).opened(openedOf('A', 'a')), null)
 })
@@ -47,7 +47,7 @@ test('that a broker tells no ids is said once', () => {
   watch.assign(assignOf('b', null))
   watch.assign(assignOf('c', null))
   assert.equal(told.length, 1)
-  assert.match(told[0] ?? '', /no id of topic b: .*--id-prefix TEXT/)
+  assert.match(told[0] ?? '', /no topic id for b: .*--id-prefix TEXT/)
   const none = new TopicWatch(outputOf('all', 'none'), () => assert.fail())
   none.assign(assignOf('b', null))
 })

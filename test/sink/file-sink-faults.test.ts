@@ -99,7 +99,7 @@ test('a full disk cuts the file back to what is settled, and says so once', asyn
   await sink.flush(1000)
   sink.write(new RecordedBatch(['late\n']))
   await sink.close(1000)
-  assertFailed(events, /out cannot be written: ENOSPC.*ends with the last document.*committed/)
+  assertFailed(events, /out cannot be written: ENOSPC.*ends with the last committed document/)
   assert.match(sink.gauges().trouble ?? '', /ENOSPC/)
   assert.deepEqual([settled.isSettled, lost.outcomes], [true, [null, null]])
   assert.equal(readFileSync(file, 'utf8'), 'one\ntwo\n')
@@ -135,7 +135,7 @@ test('a file that someone else appends to is not cut', async (t) => {
   await sink.flush(1000)
   await sink.close(1000)
   assert.equal(readFileSync(file, 'utf8'), 'one\ntwo other\n')
-  assertFailed(events, /may hold documents that were not committed/)
+  assertFailed(events, /may end with uncommitted documents/)
 })
 
 test('when cutting fails too, the first error is told, and what the file may hold', async (t) => {
@@ -149,7 +149,7 @@ test('when cutting fails too, the first error is told, and what the file may hol
   sink.write(new RecordedBatch(['one\n']))
   await sink.flush(1000)
   await sink.close(1000)
-  assertFailed(events, /ENOSPC.*may hold documents that were not committed/)
+  assertFailed(events, /ENOSPC.*may end with uncommitted documents/)
 })
 
 test('a disk that hangs holds up neither flush nor close beyond their time', async (t) => {

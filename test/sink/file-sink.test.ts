@@ -163,7 +163,7 @@ test('a path that cannot be appended to is refused with what to do', async (t) =
   writeFileSync(plain, '')
   assert.equal(spawnSync('mkfifo', [fifo]).status, 0)
   const cases: [file: string, message: RegExp][] = [
-    [path.join(directory, 'none', 'out'), /the directory .*none does not exist: make it first/],
+    [path.join(directory, 'none', 'out'), /the directory .*none does not exist: create it first/],
     [path.join(plain, 'out'), /cannot be opened for appending: /],
     [directory, /expected a regular file/],
     [fifo, /expected a regular file.*--output stdout/],

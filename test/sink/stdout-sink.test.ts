@@ -188,7 +188,7 @@ test('a full device is one clear error, with nothing settled', linux, async (t) 
   const [failure, ...others] = events.failures
   assert(failure instanceof LogpipeError && others.length === 0)
   assert.equal(failure.code, 'OUTPUT_WRITE')
-  assert.match(failure.message, /^stdout refused a write: ENOSPC: no space left/)
+  assert.match(failure.message, /^cannot write to stdout: ENOSPC: no space left/)
   assert.deepEqual(batch.outcomes, [null])
   assert.equal(events.endCount, 0)
 })

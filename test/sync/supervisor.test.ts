@@ -187,7 +187,7 @@ test('a crash is followed by a longer pause each time, and told with its last li
     await children.at(-1)?.exit({ code: 1 })
     assert.equal(supervisor.status().state, 'backoff')
     assert.deepEqual(supervisor.status().error, {
-      message: 'the child ended with status 1',
+      message: 'the child exited with status 1',
       lines: ['the last line'],
     })
     await pass(pauseMs - 500)

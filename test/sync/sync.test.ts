@@ -249,7 +249,7 @@ test('a revision that will not run is told with its last lines', async (t) => {
     const found = (await call('GET', '/api/pipelines/1')).status
     return found.state === 'failed' ? found : undefined
   })
-  assert.match(status.reason, /ended with status 2/)
+  assert.match(status.reason, /exited with status 2/)
   assert.deepEqual(status.workers[0].error.lines, ['expected a pattern that works'])
 })
 
@@ -261,7 +261,7 @@ test('a program that is not there is an error to be told, not a crash of sync', 
     const found = (await call('GET', '/api/pipelines/1')).status
     return found.reason !== null ? found : undefined
   })
-  assert.match(status.reason, /could not be started/)
+  assert.match(status.reason, /cannot start the program/)
 })
 
 test('a folder that cannot be made is an error to be told, not a crash of sync', async (t) => {
@@ -273,7 +273,7 @@ test('a folder that cannot be made is an error to be told, not a crash of sync',
     const found = (await call('GET', '/api/pipelines/1')).status
     return found.reason !== null ? found : undefined
   })
-  assert.match(status.reason, /could not be started: the folder .*w1\/1 cannot be used/)
+  assert.match(status.reason, /cannot start the program: cannot use the directory .*w1\/1/)
 })
 
 /** A worker's folder as a sync left it that was killed while a pipeline committed on spill. */
@@ -313,7 +313,7 @@ test('what a pipeline left that is forgotten holds nobody up', async (t) => {
   const log: string[] = []
   await startTestSync({}, { log: (_level, message) => log.push(message) })
   await until('the child', () => notes()[0] !== '')
-  assert.match(log.join('\n'), /what pipeline 99 left in its spill stays in .*w1\/99/)
+  assert.match(log.join('\n'), /cannot drain the spill of pipeline 99 in .*w1\/99/)
   assert.equal(textOf(path.join(folder, 'w1', '99', 'notes')), '')
 })
 

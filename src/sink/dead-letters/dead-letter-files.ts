@@ -66,7 +66,7 @@ export async function withLock<T>(
   let lock = locks.lock(lockFile)
   while (lock === null) {
     if (clock.monotonicMs() >= deadlineMs) {
-      throw new LogpipeError('LOCKED', `${lockFile} is held by another process; try again later`)
+      throw new LogpipeError('LOCKED', `${lockFile} is locked by another process; try again later`)
     }
     await new Promise<void>((resolve) => {
       clock.after(LOCK_RETRY_MS, resolve)

@@ -174,8 +174,8 @@ class FileDeadLetters implements OpenDeadLetters {
     if (bytes <= bytesMax) return
     throw new LogpipeError(
       'DEAD_LETTERS',
-      `the dead letters in ${file} take ${formatBytes(bytes)}, as much as they may; ` +
-        'send them again with `logpipe dlq replay`, or remove them with `logpipe dlq drop`',
+      `the dead letters in ${file} have reached their limit (${formatBytes(bytes)}); ` +
+        'resend them with `logpipe dlq replay`, or delete them with `logpipe dlq drop`',
     )
   }
 

@@ -71,7 +71,7 @@ function parseClause(clause: string): DeadLetterFilter {
     'USAGE',
     `--where: expected reason~TEXT, errorType=, index=, topic=, status=, partition=, ` +
       `offset=FROM..TO, since=TIME, until=TIME, recordSince=TIME or recordUntil=TIME ` +
-      `(a time with its zone, as 2026-09-01T00:00Z), got "${clause}"`,
+      `(a time with its zone, such as 2026-09-01T00:00Z), got "${clause}"`,
   )
 }
 

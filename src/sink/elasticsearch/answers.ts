@@ -55,13 +55,13 @@ export const ITEM_ANSWERS: readonly AnswerRow<ItemVerdict>[] = [
     name: 'written',
     status: [200, 299],
     verdict: 'indexed',
-    meaning: 'The document is in the index (or in the failure store: an outcome of its own).',
+    meaning: 'The document is in the index, or in the failure store (a separate outcome).',
   },
   {
     name: 'version_conflict',
     errorType: /^version_conflict_engine_exception$/,
     verdict: 'duplicate',
-    meaning: 'A document with this _id is there already.',
+    meaning: 'A document with this _id already exists.',
   },
   {
     name: 'index_unusable',
@@ -70,7 +70,7 @@ export const ITEM_ANSWERS: readonly AnswerRow<ItemVerdict>[] = [
         '|security)_exception$',
     ),
     verdict: 'hold',
-    meaning: 'The index is blocked, closed, missing or without its primary shard, or not for us.',
+    meaning: 'The index is blocked, closed, missing, without its primary shard, or not writable.',
   },
   {
     name: 'document_malformed',
@@ -89,13 +89,13 @@ export const ITEM_ANSWERS: readonly AnswerRow<ItemVerdict>[] = [
     name: 'processor_failed',
     errorType: /_processor_exception$/,
     verdict: 'dead_letter',
-    meaning: 'A processor of the pipeline refused the document (OpenSearch says 500 to that).',
+    meaning: 'An ingest processor rejected the document (OpenSearch answers 500).',
   },
   {
     name: 'index_made_meanwhile',
     errorType: /^resource_already_exists_exception$/,
     verdict: 'retry',
-    meaning: 'Two requests made the index at the same time.',
+    meaning: 'Two requests created the index at the same time.',
   },
   {
     name: 'busy',
@@ -119,12 +119,12 @@ export const ITEM_ANSWERS: readonly AnswerRow<ItemVerdict>[] = [
     name: 'server_fault',
     status: [500, 599],
     verdict: 'retry',
-    meaning: 'A shard or a node is away for the moment, or the server fails on this document.',
+    meaning: 'A shard or node is temporarily unavailable, or the server fails on this document.',
   },
   {
     name: 'refused',
     verdict: 'unclear',
-    meaning: 'A processor, the mapping, a setting of the index, a limit: the neighbours tell.',
+    meaning: 'A processor, the mapping, an index setting or a limit: other documents show which.',
   },
 ]
 
@@ -145,7 +145,7 @@ export const REQUEST_ANSWERS: readonly AnswerRow<RequestVerdict>[] = [
     name: 'too_large',
     status: [413, 413],
     verdict: 'too_large',
-    meaning: 'Larger than http.max_content_length, or than a proxy allows.',
+    meaning: 'The request exceeds http.max_content_length or the limit of a proxy.',
   },
   {
     name: 'request_timeout',
@@ -157,19 +157,19 @@ export const REQUEST_ANSWERS: readonly AnswerRow<RequestVerdict>[] = [
     name: 'gateway_timeout',
     status: [504, 504],
     verdict: 'slow',
-    meaning: 'A proxy got no answer in its time.',
+    meaning: 'A proxy timed out waiting for the server.',
   },
   {
     name: 'no_answer',
     status: [0, 0],
     verdict: 'down',
-    meaning: 'Not an answer of _bulk, or cut short: it does not account for every document.',
+    meaning: 'Not a _bulk response, or truncated: it does not cover every document.',
   },
   {
     name: 'unavailable',
     status: [500, 599],
     verdict: 'down',
-    meaning: 'The node, or what stands before it, cannot serve.',
+    meaning: 'The node, or a proxy in front of it, cannot serve the request.',
   },
   {
     name: 'request_refused',

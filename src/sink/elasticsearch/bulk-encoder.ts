@@ -71,7 +71,7 @@ export class BulkEncoder implements RecordEncoder {
       body.rewind(start)
     }
     const limit = `--max-record-bytes (${formatBytes(maxRecordBytes)})`
-    const reason = `the document would have ${formatBytes(bytes)} or more, above ${limit}`
+    const reason = `the document is at least ${formatBytes(bytes)}, more than ${limit}`
     writeStub(body, head.index, record, 'record_too_large', reason)
   }
 

@@ -53,7 +53,7 @@ export function readBulkAnswer(
   if (status < 200 || status > 299) return readRefusal(status, parsed, text)
   const items = readItems(isRecord(parsed) ? parsed['items'] : undefined)
   if (!isRecord(parsed) || items?.length !== documentCount) {
-    const reason = `an answer that does not account for ${documentCount} documents: ${text}`
+    const reason = `the response does not cover all ${documentCount} documents: ${text}`
     return { kind: 'refused', status: 0, errorType: '', reason: reason.slice(0, 200) }
   }
   return {

@@ -298,8 +298,8 @@ export class BulkWriter {
     this.#noticeMs = nowMs
     const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
     this.#parts.notice(
-      `documents arrive at Elasticsearch, but its answers come after ${seconds(lateMs)}: ` +
-        `waiting ${seconds(this.concurrency.timeoutMs)} for the next ones`,
+      `Elasticsearch indexes documents but responds only after ${seconds(lateMs)}: ` +
+        `raising the timeout to ${seconds(this.concurrency.timeoutMs)}`,
     )
   }
 

@@ -90,7 +90,7 @@ function refuseLinkLocal(
   })
   if (found === undefined) return
   const name = found === host ? host : `${host} (${found})`
-  throw new RefusedAddress(`${name} is link-local: list it in ES_LINK_LOCAL_HOSTS if it is meant`)
+  throw new RefusedAddress(`${name} is link-local: list it in ES_LINK_LOCAL_HOSTS to allow it`)
 }
 
 /** What is looked up just now is connected to, so a name cannot change in between. */
@@ -122,8 +122,8 @@ function plainOnly(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHand
     const encoding = String(headers['content-encoding'] ?? 'identity')
     if (encoding === 'identity') return start?.(controller, status, headers, message)
     const quoted = JSON.stringify(encoding.slice(0, 20))
-    const reason = `the answer has Content-Encoding ${quoted}, which was not asked for`
-    return controller.abort(new TypeError(`${reason}: see the proxies on the way`))
+    const reason = `the response has Content-Encoding ${quoted}, which logpipe did not request`
+    return controller.abort(new TypeError(`${reason}: check the proxies in between`))
   }
   return plain
 }
@@ -344,9 +344,9 @@ function requestFault(error: unknown): string {
   if (typeof code === 'string' && /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code)) {
     // Node goes on with advice about its own command line.
     const why = messageOf(error).split(';')[0]
-    return `the server's certificate is not trusted (${why}): set ES_CA_FILE to its authority`
+    return `the server's certificate is not trusted (${why}): set ES_CA_FILE to its CA certificate`
   }
-  return status === undefined ? connectFault(error) : `the proxy answers ${status}: see ES_PROXY`
+  return status === undefined ? connectFault(error) : `the proxy answers ${status}: check ES_PROXY`
 }
 
 async function speakTls(url: URL, options: ConnectionOptions) {

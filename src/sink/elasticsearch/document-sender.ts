@@ -178,12 +178,12 @@ export class DocumentSender {
       if (signal.aborted) stopMs ??= nowMs
       const why = this.trouble ?? 'no answer'
       if (stopMs !== null && nowMs - stopMs >= graceMs) {
-        const message = `stopped before Elasticsearch had taken what was under way (${why})`
+        const message = `stopped before Elasticsearch accepted the documents in flight (${why})`
         this.#fail(new LogpipeError('DEADLINE', message))
       } else if (nowMs - Math.max(movedMs, otherMs) >= HELD_MS) {
         this.#end()
       } else if (nowMs - movedMs >= STALL_MS) {
-        const message = `Elasticsearch took nothing in ${formatDuration(STALL_MS)}: ${why}`
+        const message = `Elasticsearch accepted no document in ${formatDuration(STALL_MS)}: ${why}`
         if (seenCount < firstCount) this.#end()
         else this.#fail(new LogpipeError('ES_UNREACHABLE', message))
       }

@@ -238,7 +238,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     if (first === undefined) return null
     const others = this.#writer.schedule.lanes.size - 1
     const more = others === 0 ? '' : `, and ${others} more`
-    return `the index ${first.index} waits${more}: ${first.reason}`
+    return `documents wait for the index ${first.index}${more}: ${first.reason}`
   }
 
   #troubles(): readonly Sighting[] {

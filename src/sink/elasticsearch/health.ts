@@ -31,7 +31,7 @@ const KINDS = {
   down: 'elasticsearch_down',
   halted: 'elasticsearch_refused',
 } as const
-const TROUBLES = { busy: 'is busy', down: 'is down', halted: 'refuses' } as const
+const TROUBLES = { busy: 'is busy', down: 'is down', halted: 'rejects requests' } as const
 
 export class Health {
   readonly #nodeCount: number
@@ -66,7 +66,7 @@ export class Health {
   /** What is wrong, in one line; null while it is up and answers. */
   get trouble(): string | null {
     if (this.#trouble !== null || this.#timeoutCount === 0) return this.#trouble
-    const times = this.#timeoutCount === 1 ? '' : `, ${this.#timeoutCount} times in a row`
+    const times = this.#timeoutCount === 1 ? '' : ` (${this.#timeoutCount} times in a row)`
     return `Elasticsearch is slow: ${this.#timeoutMessage}${times}`
   }
 

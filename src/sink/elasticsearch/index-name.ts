@@ -46,7 +46,7 @@ export function parseIndexPattern(pattern: string): IndexPattern {
     else if (inner.startsWith('+')) parts.push({ kind: 'date', format: dateFormat(pattern, inner) })
     else throw usage(pattern, `${whole} is not {topic} or {+yyyy.MM.dd}`)
     if (pattern[match.index - 1] === '%') {
-      throw usage(pattern, `the % would stay in the name: write ${whole} without it`)
+      throw usage(pattern, `the % would become part of the name: write ${whole} without it`)
     }
     at = match.index + whole.length
   }
@@ -75,7 +75,7 @@ function dateFormat(pattern: string, inner: string): string {
   if (unknown === undefined && runs.length > 0) return inner.slice(1)
   const came = unknown === undefined ? 'no letters' : `"${unknown}"`
   const known = 'yyyy (year), MM (month), dd (day) and HH (hour)'
-  throw usage(pattern, `{${inner}} has ${came}; a date is made of ${known}`)
+  throw usage(pattern, `{${inner}} has ${came}; a date consists of ${known}`)
 }
 
 /** The index for a record. @param timestampMs by which it is dated; -1: it has no timestamp. */
@@ -125,9 +125,9 @@ function nameFault(name: string): string | null {
   if (found !== null) {
     const isCapital = /\p{Lu}/u.test(found[0])
     const advice = isCapital ? `: write ${name.toLowerCase()}` : ''
-    return `an index name may not hold ${JSON.stringify(found[0])}${advice}`
+    return `an index name must not contain ${JSON.stringify(found[0])}${advice}`
   }
-  if (/^[-_+]/.test(name)) return 'an index name may not start with -, _ or +'
+  if (/^[-_+]/.test(name)) return 'an index name must not start with -, _ or +'
   if (Buffer.byteLength(name) > NAME_BYTES_MAX) return `longer than ${NAME_BYTES_MAX} bytes`
   return null
 }

@@ -104,7 +104,7 @@ export function asideName(segmentName: string): string {
 export function spillError(directory: string, action: string, cause: unknown): LogpipeError {
   if (cause instanceof LogpipeError) return cause
   const hint = ['EROFS', 'EACCES', 'EPERM'].includes(errorCode(cause))
-    ? '; ES_SPILL_PATH must lie on a disk that this user can write'
+    ? '; set ES_SPILL_PATH to a disk that this user can write to'
     : ''
   const message = `the spill in ${directory} cannot ${action}: ${messageOf(cause)}${hint}`
   return new LogpipeError('SPILL', message, { cause })
@@ -200,7 +200,7 @@ export class StoredMark {
     try {
       return new StoredMark(await disk.open(markPath(segmentPath), 'create'), events)
     } catch (error) {
-      events.trouble(`the spill cannot make ${markPath(segmentPath)}: ${messageOf(error)}`)
+      events.trouble(`the spill cannot create ${markPath(segmentPath)}: ${messageOf(error)}`)
       return null
     }
   }
@@ -213,7 +213,7 @@ export class StoredMark {
     } catch (error) {
       // Told once for a segment: a full disk would say it with every write.
       this.#hasFailed = true
-      this.#events.trouble(`the spill cannot note what it stored: ${messageOf(error)}`)
+      this.#events.trouble(`the spill cannot record what it stored: ${messageOf(error)}`)
     }
   }
 

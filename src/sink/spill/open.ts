@@ -88,8 +88,8 @@ async function open(options: SpillOptions, isOwner: boolean): Promise<DirectoryS
   if (lock === null) {
     throw new LogpipeError(
       'LOCKED',
-      `the spill in ${directory} is used by another process; ` +
-        'each needs an ES_SPILL_PATH of its own',
+      `another process uses the spill in ${directory}; ` +
+        'give each process its own ES_SPILL_PATH',
     )
   }
   const held = lock
@@ -148,17 +148,17 @@ function refuseForeign(directory: string, found: Manifest | null, ours: Manifest
   throw new LogpipeError(
     'SPILL',
     `the spill in ${directory} holds documents, and ${why}; ` +
-      'send them with `logpipe spill drain`, or give another ES_SPILL_PATH',
+      'send them with `logpipe spill drain`, or set another ES_SPILL_PATH',
   )
 }
 
 function foreignness(found: Manifest | null, ours: Manifest): string | null {
   if (found === null) return 'its manifest.json is missing or damaged'
   if (found.format !== ours.format) {
-    return `its format is version ${found.format}, this program writes version ${ours.format}`
+    return `its format is version ${found.format}, but this logpipe writes version ${ours.format}`
   }
   if (found.pipeline !== ours.pipeline) {
-    return `they are of the pipeline "${found.pipeline}", not of "${ours.pipeline}"`
+    return `they belong to the pipeline "${found.pipeline}", not to "${ours.pipeline}"`
   }
   if (found.target !== ours.target) {
     return `they are for "${found.target}", not for "${ours.target}"`

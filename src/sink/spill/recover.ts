@@ -44,7 +44,7 @@ export async function recoverSegment(
     throw new LogpipeError(
       'SPILL',
       `${store.pathOf(segment)} has format version ${scan.foreignVersion}: ` +
-        'a later logpipe wrote it; send it with `logpipe spill drain` of that version',
+        'a newer logpipe wrote it; send it with `logpipe spill drain` of that version',
     )
   }
   segment.endLeftovers(scan.ordinalEnd, scan.intactEnd)

@@ -301,7 +301,7 @@ test('a record that is too large, or whose document is, leaves a stub of its hea
   }
   const large = stubOf('x'.repeat(5001))
   assert.equal(large.errorType, 'record_too_large')
-  assert.match(large.reason, /4\.9 KiB or more, above --max-record-bytes \(4\.9 KiB\)/)
+  assert.match(large.reason, /at least 4\.9 KiB, more than --max-record-bytes \(4\.9 KiB\)/)
   assert.equal(large.bytes, 5001)
   assert.equal(Buffer.from(large.head).toString(), 'x'.repeat(1024))
   // In JSON a NUL takes six bytes.

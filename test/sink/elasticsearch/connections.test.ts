@@ -144,7 +144,7 @@ test('a proxy that refuses is named, and its password is not', async (t) => {
   const proxy = `http://u:secret-word@${await listen(t, refusing)}`
   const tunnel = await send(t, 'https://es.example.invalid', proxied(proxy))
   assert(tunnel.kind === 'unreachable')
-  assert.equal(tunnel.message, 'the proxy answers 407: see ES_PROXY')
+  assert.equal(tunnel.message, 'the proxy answers 407: check ES_PROXY')
   const forward = await send(t, 'http://es.example.invalid', proxied(proxy))
   assert.doesNotMatch(JSON.stringify(forward), /secret-word/)
 })
@@ -246,7 +246,7 @@ test('an answer in an encoding that nobody asked for is refused unread', async (
   })
   const url = `http://${await listen(t, server)}`
   const reply = await send(t, url)
-  const refusal = /^the answer has Content-Encoding "gzip", which was not asked for/
+  const refusal = /^the response has Content-Encoding "gzip", which logpipe did not request/
   assert.equal(reply.kind, 'unreachable')
   assert.match(reply.kind === 'unreachable' ? reply.message : '', refusal)
   await assert.rejects(fetchBy(DIRECT)(url, {}), { message: refusal })

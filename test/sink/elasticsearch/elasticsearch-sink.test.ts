@@ -257,7 +257,10 @@ test('the second of three refused with 401, then a restart: all documents arrive
   await first.pass(5000)
   await first.sink.close(0)
   assert.deepEqual(before.outcomes, ['indexed', undefined, 'indexed'])
-  assert.match(first.sink.gauges().trouble ?? '', /logs-filtered waits: 401 .*token expired/)
+  assert.match(
+    first.sink.gauges().trouble ?? '',
+    /wait for the index logs-filtered: 401 .*token expired/,
+  )
 
   first.fake.script = () => ({ kind: 'items' })
   const second = new SinkBench({}, {}, first.fake)
@@ -301,7 +304,7 @@ test('a blocked index waits in its lane while the other flows', async () => {
   )
   assert(asked.length <= 4, `${asked.length} requests`)
   for (const request of asked.slice(1)) assert(request.items.every(({ index }) => index === 'a'))
-  assert.match(bench.sink.gauges().trouble ?? '', /the index a waits/)
+  assert.match(bench.sink.gauges().trouble ?? '', /documents wait for the index a:/)
   isBlocked = false
   assert(await bench.until(() => batches.every((batch) => batch.unsettledCount() === 0), 30_000))
   assert.equal(bench.sink.gauges().trouble, null)
@@ -418,7 +421,7 @@ test('a server that refuses every request makes no dead letters', async () => {
     await bench.pass(60_000, 500)
   }
   assert.deepEqual(box.letters, [])
-  assert.match(bench.sink.gauges().trouble ?? '', /refuses: 400 odd/)
+  assert.match(bench.sink.gauges().trouble ?? '', /rejects requests: 400 odd/)
   assert(bench.fake.requests.length < 120, `${bench.fake.requests.length} requests in two minutes`)
   bench.fake.script = () => ({ kind: 'items' })
   assert(await bench.until(() => batches.every((batch) => batch.unsettledCount() === 0), 60_000))
@@ -432,7 +435,7 @@ test('wrong credentials stop the sending, with a look now and then', async () =>
     bench.sink.write(batch)
     await bench.pass(6000)
   }
-  assert.match(bench.sink.gauges().trouble ?? '', /refuses: 401/)
+  assert.match(bench.sink.gauges().trouble ?? '', /rejects requests: 401/)
   assert(bench.fake.requests.length < 20, `${bench.fake.requests.length} requests in a minute`)
   for (const request of bench.fake.requests.slice(1)) assert(request.items.length <= 100)
   bench.fake.script = () => ({ kind: 'items' })
@@ -541,7 +544,7 @@ test('a server that always answers late gets every document, and people hear why
   for (const batch of batches) bench.sink.write(batch)
   assert(await bench.until(() => batches.every((batch) => batch.unsettledCount() === 0), 90_000))
   assert.equal(bench.fake.documents.size, 5000)
-  assert.match(bench.notices[0] ?? '', /documents arrive .* come after 5\.0 s: waiting 10\.0 s/)
+  assert.match(bench.notices[0] ?? '', /responds only after 5\.0 s: raising the timeout to 10\.0 s/)
 })
 
 test('documents that are there at their second try make the time-out grow', async () => {

@@ -11,7 +11,7 @@ test('a server that never answers in time is told, and no longer once it has ans
   assert.equal(health.troubleKind, 'elasticsearch_slow')
   health.timedOut('no answer in 3000 ms', 0)
   health.timedOut('no answer in 3000 ms', 0)
-  assert.equal(health.trouble, 'Elasticsearch is slow: no answer in 3000 ms, 3 times in a row')
+  assert.equal(health.trouble, 'Elasticsearch is slow: no answer in 3000 ms (3 times in a row)')
   assert.equal(health.state, 'up', 'slow is not down: nothing goes to the spill for it')
   health.succeeded('a')
   assert.equal(health.trouble, null)

@@ -74,7 +74,7 @@ test('a date of letters that are not replaced is refused, with those that are', 
       code: 'USAGE',
       message:
         `ES_INDEX is "a-{+${format}}": {+${format}} has "${letters}"; ` +
-        'a date is made of yyyy (year), MM (month), dd (day) and HH (hour)',
+        'a date consists of yyyy (year), MM (month), dd (day) and HH (hour)',
     })
   }
   assert.throws(() => parseIndexPattern('a-{+2026}'), {
@@ -86,7 +86,7 @@ test('a date of letters that are not replaced is refused, with those that are', 
 test("the notation of Logstash, with its %, is refused with logpipe's", () => {
   for (const pattern of ['logs-%{+yyyy.MM.dd}', '%{topic}', 'a-%{topic}-x']) {
     assert.throws(() => parseIndexPattern(pattern), {
-      message: /the % would stay in the name: write \{\S+\} without it$/,
+      message: /the % would become part of the name: write \{\S+\} without it$/,
     })
   }
   assert.equal(indexNameOf(parseIndexPattern('50%-{topic}'), 't', NOON), '50%-t')

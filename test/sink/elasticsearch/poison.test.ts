@@ -248,7 +248,7 @@ test('a pipeline that sends one in a hundred to a blocked index holds no others'
     await bench.pass(200, 100)
     assert.equal(batch.unsettledCount(), 1)
   }
-  assert.match(bench.sink.gauges().trouble ?? '', /the index blocked waits/)
+  assert.match(bench.sink.gauges().trouble ?? '', /documents wait for the index blocked:/)
   isBlocked = false
   assert(await bench.until(() => batches.every((batch) => batch.unsettledCount() === 0), 60_000))
 })

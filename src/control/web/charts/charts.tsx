@@ -56,7 +56,7 @@ export function Charts({ pipelineId }: { readonly pipelineId: number }) {
       </div>
       {error !== undefined && <p class="fault">{error}</p>}
       {columns?.times.length === 0 && (
-        <p class="muted">Nothing ran in this span. Curves appear with the first records.</p>
+        <p class="muted">No pipeline ran in this period. Charts appear with the first records.</p>
       )}
       <div class="charts">
         {SERIES.map(([name, title, format], index) => (

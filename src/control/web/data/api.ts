@@ -85,7 +85,7 @@ function problemOf(status: number, text: string): ApiError {
     return new ApiError(status, problem.detail, problem.errors ?? [])
   } catch {
     // A proxy's own page, say.
-    return new ApiError(status, `The answer was status ${status}, and not from the control plane.`)
+    return new ApiError(status, `Got status ${status}, but not from the control plane.`)
   }
 }
 

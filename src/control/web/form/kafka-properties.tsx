@@ -39,7 +39,7 @@ export function KafkaProperties({ values, known, faults, onChange }: Props) {
     <fieldset class="properties">
       <legend>librdkafka properties</legend>
       <p class="help">
-        For TLS, SASL and tuning. What names a file or a program can be set on the worker only.
+        For TLS, SASL and tuning. Set properties that name a file or a program on the worker.
       </p>
       <datalist id="property-names">
         {known.map(({ name }) => (

@@ -17,8 +17,8 @@ interface Props {
 export function SecretField({ option, isSet, value, fault, onChange }: Props) {
   const id = fieldId(option.field)
   const stored = isSet
-    ? 'One is stored. Leave this empty to keep it.'
-    : 'None is stored. It will not be shown again.'
+    ? 'A value is stored. Leave this empty to keep it.'
+    : 'No value is stored. Once saved, it is never shown again.'
   return (
     <div class={`field ${fault === undefined ? '' : 'field-wrong'}`}>
       <label for={id}>

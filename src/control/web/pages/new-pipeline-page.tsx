@@ -47,7 +47,7 @@ function NewPipeline({ options, taken }: Props) {
         ...bodyOf(values, options.items),
         enabled,
       })
-      tell(`${made.name} is made${enabled ? ' and being started' : ''}`)
+      tell(`${made.name} created${enabled ? ', starting' : ''}`)
       await refresh()
       location.hash = pipelineHref(made.id)
     } catch (error) {

@@ -8,7 +8,7 @@ export function UnknownPage() {
     <>
       <PageHead title="Nothing is here" />
       <p>
-        This address belongs to no page. <a href="#/">See all pipelines.</a>
+        There is no page at this address. <a href="#/">See all pipelines.</a>
       </p>
     </>
   )

@@ -23,7 +23,7 @@ export function WorkersPage() {
         title="Workers"
         note={
           workers.length === 0
-            ? 'A worker is a process that runs one pipeline. More of them share its partitions.'
+            ? 'A worker is a process that runs one pipeline. Several workers share its partitions.'
             : `${counted(liveCount, 'live worker')}, ${workers.length - liveCount} lost`
         }
       />
@@ -41,7 +41,7 @@ export function WorkersPage() {
                   Polled
                 </th>
                 <th scope="col" class="only-wide">
-                  Last heard
+                  Last contact
                 </th>
                 <th scope="col" class="only-wide">
                   Version
@@ -66,8 +66,8 @@ export function WorkersPage() {
       )}
       <StartWorker>
         {workers.length === 0
-          ? 'No worker has called yet. Start the first one with this command:'
-          : 'To start another worker, on this machine or on one that reaches this address:'}
+          ? 'There is no worker yet. Start the first one with this command:'
+          : 'To start another worker, on this machine or any that reaches this address:'}
       </StartWorker>
       {assigned !== undefined && (
         <AssignDialog worker={assigned} onClose={() => setAssigned(undefined)} />

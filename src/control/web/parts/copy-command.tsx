@@ -8,10 +8,10 @@ export function CopyCommand({ command }: { readonly command: string }) {
   const copy = async (): Promise<void> => {
     try {
       await navigator.clipboard.writeText(command)
-      tell('The command is copied')
+      tell('Command copied')
     } catch {
       // Without TLS a browser lends its clipboard to pages of this very machine only.
-      tell('The browser refused to copy: select the command instead', 'bad')
+      tell('The browser refused to copy: select the command and copy it yourself', 'bad')
     }
   }
   return (

@@ -10,7 +10,7 @@ export function LostContact() {
   const age =
     pipelines === undefined
       ? ''
-      : ` What you see is from ${clockTime(new Date(failure.sinceMs).toISOString()).slice(11)}.`
+      : ` This page shows the state of ${clockTime(new Date(failure.sinceMs).toISOString()).slice(11)}.`
   return (
     <div class="banner banner-bad" role="alert" data-test="lost-contact">
       <p>

@@ -16,8 +16,7 @@ export function Unreachable({ message, onRetry }: Props) {
         <h1>No answer</h1>
         <p>{message}</p>
         <p class="muted">
-          Pipelines run on without it. Is <code>logpipe control</code> running, and is this its
-          address?
+          Pipelines keep running. Is <code>logpipe control</code> running, and is this its address?
         </p>
         <button type="button" class="button button-main" onClick={onRetry}>
           Try again

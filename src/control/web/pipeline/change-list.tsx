@@ -4,7 +4,7 @@
 import type { Change } from '../form/form-values.ts'
 
 export function ChangeList({ changes }: { readonly changes: readonly Change[] }) {
-  if (changes.length === 0) return <p class="muted">Nothing differs.</p>
+  if (changes.length === 0) return <p class="muted">No differences.</p>
   return (
     <ul class="changes">
       {changes.map(({ field, before, after }) => (

@@ -16,9 +16,9 @@ const LINES_MAX = 500
 
 const WORDS: ReadonlyMap<string, readonly [word: string, tone: Tone]> = new Map([
   ['queued', ['waiting', 'busy']],
-  ['sent', ['under way', 'busy']],
-  ['done', ['nothing wrong', 'good']],
-  ['failed', ['something is wrong', 'bad']],
+  ['sent', ['running', 'busy']],
+  ['done', ['no problems', 'good']],
+  ['failed', ['problems found', 'bad']],
   ['expired', ['no answer', 'warn']],
 ])
 

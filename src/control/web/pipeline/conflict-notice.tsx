@@ -19,18 +19,16 @@ export function ConflictNotice({ changes, onDiscard }: Props) {
         <strong>This pipeline was changed while you edited it. Nothing was saved.</strong>
       </p>
       {changes.length === 0 ? (
-        <p>It was started or stopped; its settings are as you saw them.</p>
+        <p>It was started or stopped; its settings did not change.</p>
       ) : (
         <>
-          <p>What the other change did:</p>
+          <p>The other change:</p>
           <ChangeList changes={changes} />
         </>
       )}
-      <p>
-        The form now holds the newest settings with your own changes upon them. Look, then save.
-      </p>
+      <p>The form now shows the newest settings with your changes applied. Review it, then save.</p>
       <button type="button" class="button" onClick={onDiscard}>
-        Drop my changes
+        Discard my changes
       </button>
     </div>
   )

@@ -16,7 +16,7 @@ export function DeletePipeline({ pipeline }: { readonly pipeline: Pipeline }) {
   const isStopped = now?.status.state === 'stopped'
   const remove = async (): Promise<void> => {
     await request('DELETE', `/api/pipelines/${pipeline.id}`)
-    tell(`${pipeline.name} is deleted`)
+    tell(`${pipeline.name} deleted`)
     location.hash = '#/'
     await refresh()
   }
@@ -47,7 +47,7 @@ export function DeletePipeline({ pipeline }: { readonly pipeline: Pipeline }) {
           onConfirm={remove}
           onClose={() => setAsks(false)}
         >
-          <p>Settings and revisions cannot be brought back.</p>
+          <p>Settings and revisions cannot be restored.</p>
         </ConfirmDialog>
       )}
     </section>

@@ -25,7 +25,7 @@ export function EsCard({ pipelineId }: { readonly pipelineId: number }) {
       <h2 id="es-title">Elasticsearch</h2>
       {error !== undefined && <p class="fault">{error}</p>}
       {state?.reachable === false && (
-        <p class="muted">The control plane cannot reach it; workers may all the same.</p>
+        <p class="muted">The control plane cannot reach it, but workers may.</p>
       )}
       {state?.reachable === true && <Facts state={state} />}
       {state !== undefined && state.errors.length > 0 && (

@@ -27,12 +27,17 @@ export function Figures({ entry }: { readonly entry: RuntimeEntry }) {
     ],
     ['Lag', shortNumber(now('kafka_lag')), lagNote(metrics), false],
     ['Queued', shortNumber(now('es_mem_queue_len')), 'in memory', false],
-    ['Spill', bytes(now('es_spill_queue_bytes')), 'waits on disk', now('es_spill_queue_bytes') > 0],
+    [
+      'Spill',
+      bytes(now('es_spill_queue_bytes')),
+      'waiting on disk',
+      now('es_spill_queue_bytes') > 0,
+    ],
     ['429', shortNumber(rejected), 'too busy', rejected > 0],
     [
       'Dead letters',
       shortNumber(letters),
-      isInFiles ? 'lie in files' : 'refused for good',
+      isInFiles ? 'in files' : 'rejected for good',
       letters > 0,
     ],
   ] as const

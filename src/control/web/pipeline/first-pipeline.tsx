@@ -19,11 +19,11 @@ export function FirstPipeline() {
         <ol class="way" aria-label="What a pipeline does">
           <li>
             <strong>Kafka topic</strong>
-            <span>read from where the group is</span>
+            <span>read from the group's offsets</span>
           </li>
           <li>
             <strong>Match</strong>
-            <span>keep what contains ERROR</span>
+            <span>keep records with ERROR</span>
           </li>
           <li>
             <strong>Elasticsearch</strong>
@@ -36,7 +36,7 @@ export function FirstPipeline() {
       </div>
       {!workers.some(({ live }) => live) && (
         <StartWorker>
-          Pipelines run on workers, and none is there yet. Start one now or later with this command:
+          Pipelines run on workers, and there is none yet. Start one now or later with this command:
         </StartWorker>
       )}
     </>

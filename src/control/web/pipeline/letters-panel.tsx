@@ -25,7 +25,7 @@ export function LettersPanel({ pipeline }: { readonly pipeline: Pipeline }) {
   }
   if (!hasWorker) return <NoWorker />
   const letters = listed.state === 'listed' ? listed.letters : []
-  const what = chosen.size === 0 ? 'all of them' : counted(chosen.size, 'dead letter')
+  const what = chosen.size === 0 ? 'all dead letters' : counted(chosen.size, 'dead letter')
   return (
     <section aria-label="Dead letters">
       <div class="toolbar">
@@ -35,10 +35,10 @@ export function LettersPanel({ pipeline }: { readonly pipeline: Pipeline }) {
           disabled={letters.length === 0}
           onClick={() => setAsks(true)}
         >
-          {chosen.size === 0 ? 'Replay all' : `Replay ${chosen.size} chosen`}
+          {chosen.size === 0 ? 'Replay all' : `Replay ${chosen.size} selected`}
         </button>
         <button type="button" class="button" onClick={look}>
-          Look again
+          Refresh
         </button>
         <span class="muted" role="status">
           {listed.state === 'asking' ? 'Asking the workers…' : ''}
@@ -63,7 +63,7 @@ export function LettersPanel({ pipeline }: { readonly pipeline: Pipeline }) {
           onClose={() => setAsks(false)}
         >
           <p>
-            Each keeps its id, so nothing is indexed twice. What is refused again stays a dead
+            Each keeps its _id, so nothing is indexed twice. One that is rejected again stays a dead
             letter.
           </p>
         </ConfirmDialog>
@@ -75,9 +75,9 @@ export function LettersPanel({ pipeline }: { readonly pipeline: Pipeline }) {
 function NoWorker() {
   return (
     <div class="empty">
-      <p>No worker has this pipeline now.</p>
+      <p>No worker runs this pipeline now.</p>
       <p class="muted">
-        Dead letters lie on the machine of the worker that ran it: start the pipeline to see them.
+        Dead letters are on the machine of the worker that ran it: start the pipeline to see them.
       </p>
     </div>
   )

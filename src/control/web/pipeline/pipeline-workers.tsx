@@ -10,7 +10,7 @@ export function PipelineWorkers({ pipeline }: { readonly pipeline: Pipeline }) {
   return (
     <section class="card" aria-labelledby="workers-title">
       <h2 id="workers-title">Workers</h2>
-      {workers.length === 0 && <p class="muted">No worker has it.</p>}
+      {workers.length === 0 && <p class="muted">No worker runs it.</p>}
       <ul class="plain rows">
         {workers.map((worker) => (
           <li key={worker.id}>

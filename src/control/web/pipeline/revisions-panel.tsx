@@ -28,7 +28,7 @@ export function RevisionsPanel({ pipeline }: { readonly pipeline: Pipeline }) {
       body: { revision: target?.revision },
       ifMatch: `"${pipeline.id}-${pipeline.version}"`,
     })
-    tell(`Revision ${target?.revision} is in force again, as revision ${body.revision}`)
+    tell(`Rolled back to revision ${target?.revision}, as revision ${body.revision}`)
     await refresh()
   }
   return (
@@ -42,11 +42,11 @@ export function RevisionsPanel({ pipeline }: { readonly pipeline: Pipeline }) {
               <div class="section-head">
                 <h2>
                   Revision {revision.revision}{' '}
-                  {index === 0 && <span class="badge tone-good">in force</span>}
+                  {index === 0 && <span class="badge tone-good">active</span>}
                 </h2>
                 {index > 0 && (
                   <button type="button" class="button" onClick={() => setTarget(revision)}>
-                    Go back to this
+                    Roll back to this
                     <span class="unseen"> (revision {revision.revision})</span>
                   </button>
                 )}
@@ -56,7 +56,7 @@ export function RevisionsPanel({ pipeline }: { readonly pipeline: Pipeline }) {
               </p>
               <AuditLines lines={revision.audit} />
               {before === undefined ? (
-                <p class="muted">The oldest that is kept.</p>
+                <p class="muted">The oldest revision kept.</p>
               ) : (
                 <ChangeList changes={changesBetween(before, revision, options)} />
               )}
@@ -66,12 +66,12 @@ export function RevisionsPanel({ pipeline }: { readonly pipeline: Pipeline }) {
       </ol>
       {target !== undefined && current !== undefined && (
         <ConfirmDialog
-          title={`Go back to revision ${target.revision}?`}
-          confirm="Go back"
+          title={`Roll back to revision ${target.revision}?`}
+          confirm="Roll back"
           onConfirm={rollBack}
           onClose={() => setTarget(undefined)}
         >
-          <p>It becomes a new revision, and the workers go on with it. This will change:</p>
+          <p>It becomes a new revision, and the workers restart with it. This will change:</p>
           <ChangeList changes={changesBetween(current, target, options)} />
         </ConfirmDialog>
       )}

@@ -113,7 +113,7 @@ function Editor({ options, first }: { readonly options: Options; readonly first:
           Undo changes
         </button>
         {base.pipeline.enabled && (
-          <span class="muted">The workers drain and go on with the new revision.</span>
+          <span class="muted">The workers drain and restart with the new revision.</span>
         )}
       </PipelineForm>
     </>

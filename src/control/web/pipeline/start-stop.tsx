@@ -22,7 +22,7 @@ export function StartStop({ pipeline, isMain = false }: Props) {
     setBusy(true)
     try {
       await post(`/api/pipelines/${pipeline.id}/${verb}`)
-      tell(`${pipeline.name} ${verb === 'start' ? 'is being started' : 'drains and stops'}`)
+      tell(`${pipeline.name} ${verb === 'start' ? 'is starting' : 'is draining'}`)
       await refresh()
     } catch (error) {
       tell(`${pipeline.name}: ${messageOf(error)}`, 'bad')

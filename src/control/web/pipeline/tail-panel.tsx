@@ -25,7 +25,7 @@ export function TailPanel({ pipeline }: { readonly pipeline: Pipeline }) {
     <section aria-label="Live tail">
       <div class="toolbar">
         <button type="button" class="button" onClick={() => setIsPaused(!isPaused)}>
-          {isPaused ? 'Go on' : 'Pause'}
+          {isPaused ? 'Resume' : 'Pause'}
         </button>
         <button type="button" class="button" onClick={tail.clear}>
           Clear
@@ -46,11 +46,11 @@ export function TailPanel({ pipeline }: { readonly pipeline: Pipeline }) {
         <div class="empty">
           <p>
             {pipeline.status.state === 'running'
-              ? 'Nothing has matched since this page was opened.'
-              : 'The pipeline does not run: start it to see its matches.'}
+              ? 'No matches since this page was opened.'
+              : 'The pipeline is not running: start it to see its matches.'}
           </p>
           <p class="muted">
-            Up to five matches a second of each worker are shown, as they go to Elasticsearch.
+            Shows up to five matches a second per worker, as they go to Elasticsearch.
           </p>
         </div>
       ) : (
@@ -69,7 +69,5 @@ export function TailPanel({ pipeline }: { readonly pipeline: Pipeline }) {
 
 function stateText(state: 'opening' | 'open' | 'lost', isPaused: boolean): string {
   if (isPaused) return 'Paused'
-  return { opening: 'Connecting', open: 'Live sample', lost: 'Connection lost, trying again' }[
-    state
-  ]
+  return { opening: 'Connecting', open: 'Live sample', lost: 'Connection lost, retrying' }[state]
 }

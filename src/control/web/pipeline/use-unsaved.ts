@@ -3,7 +3,7 @@
  */
 import { useEffect } from 'preact/hooks'
 
-const QUESTION = 'Leave this page? What you changed is not saved.'
+const QUESTION = 'Leave this page? Your changes are not saved.'
 
 export function useUnsaved(isUnsaved: boolean): void {
   useEffect(() => {

@@ -25,7 +25,7 @@ export function AssignDialog({ worker, onClose }: Props) {
         ? { pipeline_id: null }
         : { pipeline_id: Number(choice), desired_state: isStill ? 'stopped' : 'running' }
     await request('PUT', `/api/workers/${encodeURIComponent(worker.id)}/assignment`, { body })
-    tell(choice === '' ? `${worker.id} is the scheduler's again` : `${worker.id} is assigned`)
+    tell(choice === '' ? `${worker.id} is back with the scheduler` : `${worker.id} assigned`)
     await refresh()
   }
   return (
@@ -51,7 +51,7 @@ export function AssignDialog({ worker, onClose }: Props) {
           ))}
         </select>
         <p class="help" id="assign-help">
-          An assignment by hand wins over the scheduler's, and starts the pipeline.
+          A manual assignment overrides the scheduler's, and starts the pipeline.
         </p>
       </div>
       {choice !== '' && (
@@ -61,7 +61,7 @@ export function AssignDialog({ worker, onClose }: Props) {
             checked={isStill}
             onChange={(event) => setIsStill(event.currentTarget.checked)}
           />
-          Keep it for this pipeline, but standing still
+          Reserve it for this pipeline, but keep it idle
         </label>
       )}
     </ConfirmDialog>

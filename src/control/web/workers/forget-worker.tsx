@@ -17,7 +17,7 @@ export function ForgetWorker({ worker, onClose }: Props) {
   const { tell } = useNotices()
   const forget = async (): Promise<void> => {
     await request('DELETE', `/api/workers/${encodeURIComponent(worker.id)}`)
-    tell(`${worker.id} is forgotten`)
+    tell(`${worker.id} removed`)
     await refresh()
   }
   return (
@@ -28,7 +28,7 @@ export function ForgetWorker({ worker, onClose }: Props) {
       onConfirm={forget}
       onClose={onClose}
     >
-      <p>It has not been heard of. When it calls again, it is on the list again.</p>
+      <p>The control plane has lost contact with it. If it calls again, it returns to the list.</p>
     </ConfirmDialog>
   )
 }

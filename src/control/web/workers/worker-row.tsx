@@ -61,7 +61,7 @@ export function WorkerRow({ worker, onAssign, onForget }: Props) {
 }
 
 function assignedBy(assignment: Worker['assignment']): string {
-  if (assignment === null) return 'waits for one'
+  if (assignment === null) return 'waiting'
   if (!assignment.pinned) return 'by the scheduler'
-  return assignment.desired_state === 'running' ? 'by hand' : 'by hand, standing still'
+  return assignment.desired_state === 'running' ? 'manual' : 'manual, idle'
 }
