@@ -10,7 +10,7 @@ import { type Config, patternsOf } from '../options/config.ts'
 import { Pipeline } from '../run/pipeline.ts'
 import { replaySettings } from '../run/replay.ts'
 import { pipelineSettings } from '../run/settings-from-config.ts'
-import type { Probe } from './probes.ts'
+import type { Probe } from './index-probes.ts'
 
 const SAMPLE_RECORDS = 10_000
 /** A slow line, or records of megabytes: what came by then is told. */

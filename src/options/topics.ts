@@ -30,7 +30,7 @@ export const TOPICS: readonly Topic[] = [
       '`logpipe check` takes the same options as `logpipe run`, prints each value with where it came from, and tests whether Kafka and Elasticsearch answer. A wrong value is refused before anything is opened, with exit status 2 and one line that says what is allowed.',
       'A profile sets several options at once: aggressive for the highest rate, latency for the shortest way, balanced for the defaults.',
       'Every property of librdkafka can be set as --kafka-config NAME=VALUE or as a variable: KAFKA_CONFIG_SECURITY_PROTOCOL=SASL_SSL. Those that logpipe owns are refused, naming its own option.',
-      'For cron: --run-seconds bounds a run, --quiet leaves warnings and errors only, --lock FILE lets a second run end at once with exit status 1 while the first one holds the lock. Without a terminal the status comes as plain lines.',
+      'For cron: --run-seconds bounds a run, --quiet leaves warnings and errors only, --lock FILE lets a second run end at once with exit status 75 while the first one holds the lock. Without a terminal the status comes as plain lines.',
     ],
   },
   {

@@ -67,7 +67,7 @@ async function seen(
   )
 }
 
-test('whatever is wrong with Elasticsearch stands on the page, and goes when it is mended', async (t) => {
+test('what is wrong with Elasticsearch stands on the page until it is mended', async (t) => {
   const running = await runningFleet(t)
   const { fake, esUrl } = running.fleet
   const { script } = fake
@@ -122,7 +122,7 @@ function printedTotals(said: string): Readonly<Record<string, number>> {
   return totals
 }
 
-test('the sums on the page are the books of the workers, over revisions and a restart', async (t) => {
+test('sums on the page are the books of the workers, over revisions and a restart', async (t) => {
   const { fleet, worker, page } = await runningFleet(t)
   const shown = async (entry: string) =>
     Number((await page.getByTestId(`books-${entry}`).textContent())?.replaceAll(',', ''))

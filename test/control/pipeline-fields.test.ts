@@ -7,7 +7,7 @@ test('a pipeline may count in place of writing', () => {
   assert.deepEqual(faultsTogether({ PRODUCT_LINE: 'metrics' }), [])
 })
 
-test('what run would refuse is refused before a worker has it, all of it, each at its field', () => {
+test('what run would refuse is refused before a worker has it, each at its field', () => {
   const faults = faultsTogether({ POOL_SIZE: '2', ES_USERNAME: 'u', BATCH_BYTES: '2MiB' })
   const found = faults.map(({ field, detail }) => `${field} ${detail}`)
   assert.equal(found.length, 3)

@@ -98,6 +98,8 @@ test('the demo runs for its time, finds all, says so, and closes in order', asyn
   assert.ok(Math.abs(state.sent - 10_000) < 100, `${state.sent} lines`)
   assert.match(text, /5,000 lines a second .* ERROR in one line of 100$/m)
   assert.match(text, new RegExp(`^${state.matched} of them contained ERROR: all of them`, 'm'))
+  assert.match(text, /lines were produced, (4,9|5,0)\d\d a second, and/)
+  assert.doesNotMatch(text, /were asked for/)
   assert.match(text, /^Try next:$/m)
 })
 
