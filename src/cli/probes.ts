@@ -366,7 +366,7 @@ function askCluster(
   }
 }
 
-/** A connection is tried again within a second, and why it failed is said only when it is polled. */
+/** A connection is tried again within a second; why it failed is said to who polls. */
 const WHY_POLLS_MAX = 15
 const WHY_POLL_MS = 100
 

@@ -26,8 +26,14 @@ async function runningFleet(t: TestContext) {
   fleet.feed()
   const { page, faults } = await visit(t, `${fleet.url}/#/pipelines/1`)
   await state(page, 'running').waitFor()
+  // Its child has begun, and joins its group; on a busy machine that takes a while.
+  await until('the first record', async () => (await books(fleet)).fetched > 0)
+  await until('the first document', async () => (await books(fleet)).indexed > 0)
   return { fleet, worker, page, faults }
 }
+
+const books = async (fleet: Fleet) =>
+  (await fleet.call('GET', '/api/pipelines/1/books')).body.entries
 
 const state = (page: Page, word: string) => page.locator(`.page-title [data-state="${word}"]`)
 
