@@ -26,12 +26,15 @@ import {
 import { openLog, refuseOperands, type CommandContext } from './context.ts'
 import { fittedConfig, memoryLimit, planMemory, startNotices } from './run-plan.ts'
 import { underLock } from './file-lock.ts'
+import { statePaths } from './state-folder.ts'
 import { controlledPipeline, openParentLink } from './parent-link.ts'
 
 export async function run(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'run', args: context.args, env: context.env })
   refuseOperands(resolved)
-  const config = fittedConfig(resolved, os.availableParallelism())
+  const paths = statePaths(resolved, context.env)
+  const fitted = fittedConfig(resolved, os.availableParallelism())
+  const config = { ...fitted, esSpillPath: paths.spill }
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
   return underLock(config, async () => {
@@ -43,11 +46,12 @@ export async function run(context: CommandContext): Promise<number> {
     const parent = followParent(context, log)
     const onStart = followHangups(context, resolved, log)
     const signal = AbortSignal.any([context.stopSignal(), parent.gone])
-    if (config.kafkaEmbedded) return runEmbedded(config, log, signal, onStart)
+    const { snapshot: snapshotPath } = paths
+    if (config.kafkaEmbedded) return runEmbedded({ config, log, signal, snapshotPath }, onStart)
     return runPipeline(settings, {
       log,
       signal,
-      snapshotPath: config.runtimeMetricsPath,
+      snapshotPath,
       metricsListen: config.metricsListen,
       onMatched: parent.onMatched,
       onStart,
@@ -96,9 +100,12 @@ function followParent(
 
 /** `--embedded`: a Kafka in this process, fed while the pipeline runs. */
 async function runEmbedded(
-  config: Config,
-  log: Log,
-  signal: AbortSignal,
+  {
+    config,
+    log,
+    signal,
+    snapshotPath,
+  }: Pick<RunDeps, 'log' | 'signal' | 'snapshotPath'> & { readonly config: Config },
   started: (pipeline: Pipeline) => void,
 ): Promise<number> {
   const [topic = DEMO_DEFAULTS.topic] = config.kafkaTopic
@@ -131,7 +138,7 @@ async function runEmbedded(
     return await runPipeline(settings, {
       log,
       signal,
-      snapshotPath: config.runtimeMetricsPath,
+      snapshotPath,
       metricsListen: config.metricsListen,
       onStart,
     })

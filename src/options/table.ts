@@ -823,7 +823,7 @@ export const OPTIONS = [
     variable: 'PATH',
     default: 'data/es_spill.bin',
     short: 'Where documents wait on disk while Elasticsearch is away.',
-    long: 'Segments lie in a folder beside it. One process at a time.',
+    long: 'Segments lie in a folder beside it. One process at a time. Where data/ cannot be made, the default is in XDG_STATE_HOME/logpipe.',
   },
   {
     env: 'ES_SPILL_MAX_BYTES',
@@ -1110,7 +1110,7 @@ export const OPTIONS = [
     variable: 'FILE',
     default: 'data/runtime_metrics.json',
     short: 'Counters as JSON, written once a second.',
-    long: 'Replaced atomically: a reader never sees half a file. The folder is made if need be.',
+    long: 'Replaced atomically: a reader never sees half a file. A folder that is named is made if need be; without data/ here, matches for standard output or a file keep it in XDG_STATE_HOME/logpipe.',
   },
   {
     env: 'METRICS_LISTEN',
