@@ -64,8 +64,8 @@ function verdict(config: Config, records: number, matched: number): Probe {
   if (matched > 0) {
     return { subject, state: 'fine', detail: `${matched} ${among} match` }
   }
-  const case_ = config.matchIgnoreCase ? '' : '; capitals count (--ignore-case)'
+  const capitals = config.matchIgnoreCase ? '' : '; capitals count (--ignore-case)'
   const what = patternsOf(config).length === 0 ? 'what is asked for' : 'the pattern'
-  const detail = `none ${among} matches: is ${what} written as in the records?${case_}`
+  const detail = `none ${among} matches: is ${what} written as in the records?${capitals}`
   return { subject, state: 'warning', detail }
 }
