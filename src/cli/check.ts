@@ -39,9 +39,10 @@ import { GROUPS, type OptionSpec } from '../options/spec.ts'
 import type { OptionName } from '../options/table.ts'
 import { refuseIndexNames } from '../run/settings-from-config.ts'
 import { refuseOperands, type CommandContext } from './context.ts'
-import { memoryLimit, planMemory, startNotices } from './run-plan.ts'
+import { fittedConfig, memoryLimit, planMemory, startNotices } from './run-plan.ts'
 import { controlledPipeline } from './parent-link.ts'
-import { probeElasticsearch, probeKafka, probeOutput, type Probe } from './probes.ts'
+import type { Probe } from './index-probes.ts'
+import { probeElasticsearch, probeKafka, probeOutput } from './probes.ts'
 
 interface CheckDeps {
   /** Loads the add-on; undefined: the one that was built. */
@@ -60,9 +61,10 @@ const DEPS: CheckDeps = {
 }
 
 export async function check(context: CommandContext, deps: CheckDeps = DEPS): Promise<number> {
-  const resolved = resolve({ command: 'check', args: context.args, env: context.env })
-  refuseOperands(resolved)
-  const { config } = resolved
+  const given = resolve({ command: 'check', args: context.args, env: context.env })
+  refuseOperands(given)
+  const config = fittedConfig(given, os.availableParallelism())
+  const resolved = { ...given, config }
   const kafka = config.kafkaEmbedded
     ? EMBEDDED
     : await probeKafka(config, controlledPipeline(context.env), deps.loadBridge)

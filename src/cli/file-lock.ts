@@ -8,7 +8,7 @@ import type { Config } from '../options/config.ts'
 
 /**
  * Runs with the lock; without LOCK_FILE just runs. The file stays, as removing it would let two in.
- * @throws LogpipeError LOCKED when another process holds it, or the file cannot be made.
+ * @throws LogpipeError LOCK_HELD when another process holds it, LOCKED when there can be no file.
  */
 export async function underLock<T>(
   { lockFile, bridgeLib }: Pick<Config, 'lockFile' | 'bridgeLib'>,
@@ -26,7 +26,8 @@ export async function underLock<T>(
     throw new LogpipeError('LOCKED', `LOCK_FILE: ${messageOf(cause)}`, { cause })
   }
   if (lock === null) {
-    throw new LogpipeError('LOCKED', `${lockFile} (LOCK_FILE) is locked by another process`)
+    const held = `${lockFile} (--lock) is held by another process`
+    throw new LogpipeError('LOCK_HELD', `${held}: that run goes on, this one ends`)
   }
   try {
     return await run()

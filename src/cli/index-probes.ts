@@ -5,7 +5,23 @@
  * is no finding: the first documents tell.
  */
 import type { TargetKind } from '../sink/elasticsearch/targets.ts'
-import type { AskNode, Probe } from './probes.ts'
+
+/** One thing that was looked at. */
+export interface Probe {
+  readonly subject: string
+  readonly state: 'fine' | 'note' | 'warning' | 'wrong' | 'untested'
+  readonly detail: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: string
+  /** Where a redirect points to, or an empty string. */
+  readonly location: string
+}
+
+/** Asks a node; what is sent along is JSON. */
+export type AskNode = (method: 'GET' | 'POST', path: string, body?: object) => Promise<Answer>
 
 interface IndexQuestion {
   readonly name: string

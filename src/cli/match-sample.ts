@@ -10,7 +10,7 @@ import { type Config, patternsOf } from '../options/config.ts'
 import { Pipeline } from '../run/pipeline.ts'
 import { replaySettings } from '../run/replay.ts'
 import { pipelineSettings } from '../run/settings-from-config.ts'
-import type { Probe } from './probes.ts'
+import type { Probe } from './index-probes.ts'
 
 const SAMPLE_RECORDS = 10_000
 /** A slow line, or records of megabytes: what came by then is told. */
@@ -64,8 +64,8 @@ function verdict(config: Config, records: number, matched: number): Probe {
   if (matched > 0) {
     return { subject, state: 'fine', detail: `${matched} ${among} match` }
   }
-  const case_ = config.matchIgnoreCase ? '' : '; capitals count (--ignore-case)'
+  const capitals = config.matchIgnoreCase ? '' : '; capitals count (--ignore-case)'
   const what = patternsOf(config).length === 0 ? 'what is asked for' : 'the pattern'
-  const detail = `none ${among} matches: is ${what} written as in the records?${case_}`
+  const detail = `none ${among} matches: is ${what} written as in the records?${capitals}`
   return { subject, state: 'warning', detail }
 }

@@ -6,7 +6,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import type { Dispatcher } from 'undici'
-import type { Bridge, CommittedOffset } from '../bridge/bridge.ts'
+import type { Bridge, CommittedOffset, ConsumerEvent, LogLine } from '../bridge/bridge.ts'
 import { messageOf, connectFault } from '../core/errors.ts'
 import { keyOf } from '../core/topic-partition.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
@@ -35,14 +35,7 @@ import {
 import { indexNameOf, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { ConnectionSettings } from '../sink/elasticsearch/settings.ts'
 import { targetOf, type TargetKind } from '../sink/elasticsearch/targets.ts'
-import { probeWrites } from './index-probes.ts'
-
-/** One thing that was looked at. */
-export interface Probe {
-  readonly subject: string
-  readonly state: 'fine' | 'note' | 'warning' | 'wrong' | 'untested'
-  readonly detail: string
-}
+import { type Answer, type AskNode, type Probe, probeWrites } from './index-probes.ts'
 
 /*
  * Elasticsearch (or OpenSearch): each node's product and version, with the credentials, the ingest
@@ -62,13 +55,6 @@ type ElasticsearchConfig = ConnectionConfig &
     | 'esDocumentId'
     | 'kafkaTopic'
   >
-
-interface Answer {
-  readonly status: number
-  readonly body: string
-  /** Where a redirect points to, or an empty string. */
-  readonly location: string
-}
 
 /** The answer to GET / has a few hundred bytes; what is longer is another server's page. */
 const BODY_BYTES_MAX = 1024 * 1024
@@ -100,9 +86,6 @@ export async function probeElasticsearch(config: ElasticsearchConfig): Promise<r
     await connections.destroy()
   }
 }
-
-/** Asks a node; what is sent along is JSON. */
-export type AskNode = (method: 'GET' | 'POST', path: string, body?: object) => Promise<Answer>
 
 async function probeNode(url: string, ask: AskNode): Promise<Probe> {
   const subject = `elasticsearch ${redactUrl(url)}`
@@ -385,13 +368,28 @@ function askCluster(
       ],
     }
   } catch (error) {
-    consumer.poll(0)
-    const events = consumer.events()
-    const logs = consumer.logs()
-    const detail = whyUnreachable({ events, logs }) ?? messageOf(error)
+    const detail = whyNotAsked(consumer) ?? messageOf(error)
     const probes: Probe[] = [{ subject: 'kafka cluster', state: 'wrong', detail }]
     return { brokerCount: null, advertised: [], probes }
   }
+}
+
+/** A connection is tried again within a second; why it failed is said to who polls. */
+const WHY_POLLS_MAX = 15
+const WHY_POLL_MS = 100
+
+/** Why the cluster could not be asked, in librdkafka's words and ours; null: it has not said. */
+function whyNotAsked(consumer: Consumer): string | null {
+  const events: ConsumerEvent[] = []
+  const logs: LogLine[] = []
+  for (let poll = 0; poll < WHY_POLLS_MAX; poll++) {
+    consumer.poll(WHY_POLL_MS)
+    events.push(...consumer.events())
+    logs.push(...consumer.logs())
+    const why = whyUnreachable({ events, logs })
+    if (why !== null) return why
+  }
+  return null
 }
 
 /** Who else reads with the group, and whether there is anything to read; empty: all is well. */
@@ -461,7 +459,8 @@ function elsewhere(wanted: string, known: Topics): string {
   if (near !== undefined) return `name another with --topic (did you mean ${near}?)`
   if (names.length === 0) return 'name another with --topic; this cluster shows none'
   const shown = names.slice(0, TOPICS_SHOWN).join(', ')
-  return `name another with --topic: there are ${shown}${names.length > TOPICS_SHOWN ? ', ...' : ''}`
+  const more = names.length > TOPICS_SHOWN ? ', ...' : ''
+  return `name another with --topic: there are ${shown}${more}`
 }
 
 /** @param known every topic that the user may see */
@@ -478,7 +477,10 @@ export function probeTopic(wanted: string, known: Topics): Probe {
     return {
       subject,
       state: 'wrong',
-      detail: `does not exist, or may not be read: create it, grant READ and DESCRIBE on it, or ${elsewhere(wanted, known)}`,
+      detail: [
+        'does not exist, or may not be read: create it, grant READ and DESCRIBE on it, or',
+        elsewhere(wanted, known),
+      ].join(' '),
     }
   }
   if (found.error !== null) {

@@ -110,8 +110,26 @@ function quiet(tree: Tree): Tree {
     .helpCommand(false)
 }
 
+/** What other programs call a command. */
+const SYNONYMS: ReadonlyMap<string, string> = new Map([
+  ['validate', 'check'],
+  ['consume', 'run'],
+  ['start', 'run'],
+  ['tail', 'tap'],
+  ['status', 'top'],
+  ['server', 'control'],
+  ['worker', 'sync'],
+  ['produce', 'bench produce'],
+])
+
 /** "unknown command 'rnu' (Did you mean run?)" as one line. */
 function usageError(error: CommanderError): LogpipeError {
   const line = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  const [, typed = ''] = /^unknown command '(\S+)'/.exec(line) ?? []
+  const meant = SYNONYMS.get(typed)
+  if (meant !== undefined) {
+    const hint = `unknown command '${typed}' (did you mean ${meant}?); see logpipe --help`
+    return new LogpipeError('USAGE', hint, { cause: error })
+  }
   return new LogpipeError('USAGE', `${line}; see logpipe --help`, { cause: error })
 }

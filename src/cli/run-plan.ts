@@ -4,6 +4,7 @@
  */
 import os from 'node:os'
 import type { Config } from '../options/config.ts'
+import type { Resolved } from '../options/resolve.ts'
 import { memorySum } from '../options/memory.ts'
 import type { MemorySum } from '../options/memory.ts'
 import { slotLayout } from '../pool/layout.ts'
@@ -15,6 +16,17 @@ export function planMemory(config: Config, brokerCount: number | null): MemorySu
     recordsMax: config.batchMsgs,
   })
   return memorySum(config, config.poolSize * slotBytes, brokerCount ?? config.kafkaBrokers.length)
+}
+
+/**
+ * As many filter threads as there are cores, unless somebody has chosen a number: the default is
+ * for machines that have as many.
+ * @param coreCount cores that this process may use
+ */
+export function fittedConfig({ config, sources }: Resolved, coreCount: number): Config {
+  const isChosen = (sources.get('RUST_WORKERS') ?? { kind: 'default' }).kind !== 'default'
+  const rustWorkers = isChosen ? config.rustWorkers : Math.min(config.rustWorkers, coreCount)
+  return rustWorkers === config.rustWorkers ? config : { ...config, rustWorkers }
 }
 
 /** The cgroup's memory limit in bytes; null where there is none below the machine's memory. */
@@ -36,7 +48,7 @@ export function startNotices(config: Config, coreCount: number): readonly string
   ]
   if (config.pipelineMode === 'worker' && config.rustWorkers > coreCount) {
     const threads = `${config.rustWorkers} filter threads on ${coreCount} cores`
-    notices.push(`${threads}: more threads than cores gain nothing (RUST_WORKERS)`)
+    notices.push(`${threads}: more threads than cores gain nothing (FILTER_THREADS)`)
   }
   if (config.pipelineOutput.kind === 'elasticsearch' && config.esDocumentId === 'key') {
     notices.push('document id key: the latest timestamp of a key wins; others count as superseded')

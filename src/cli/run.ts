@@ -5,7 +5,7 @@ import os from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock, type Clock } from '../core/clock.ts'
-import { LogpipeError } from '../core/errors.ts'
+import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { DEMO_DEFAULTS } from '../demo/demo.ts'
 import { EMBEDDED_KAFKA_CONFIG, openEmbedded } from '../demo/embedded.ts'
@@ -24,14 +24,17 @@ import {
   type Surroundings,
 } from '../run/settings-from-config.ts'
 import { openLog, refuseOperands, type CommandContext } from './context.ts'
-import { memoryLimit, planMemory, startNotices } from './run-plan.ts'
+import { fittedConfig, memoryLimit, planMemory, startNotices } from './run-plan.ts'
 import { underLock } from './file-lock.ts'
+import { statePaths } from './state-folder.ts'
 import { controlledPipeline, openParentLink } from './parent-link.ts'
 
 export async function run(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'run', args: context.args, env: context.env })
   refuseOperands(resolved)
-  const { config } = resolved
+  const paths = statePaths(resolved, context.env)
+  const fitted = fittedConfig(resolved, os.availableParallelism())
+  const config = { ...fitted, esSpillPath: paths.spill }
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
   return underLock(config, async () => {
@@ -39,19 +42,34 @@ export async function run(context: CommandContext): Promise<number> {
     const settings = pipelineSettings(config, surroundings)
     for (const notice of startNotices(config, os.availableParallelism())) log.info(notice)
     if (settings.kafka.membership === 'alone' && !config.kafkaEmbedded) log.info(ALONE)
+    if (config.pipelineOutput.kind === 'elasticsearch') void askElasticsearch(config, log)
     const parent = followParent(context, log)
     const onStart = followHangups(context, resolved, log)
     const signal = AbortSignal.any([context.stopSignal(), parent.gone])
-    if (config.kafkaEmbedded) return runEmbedded(config, log, signal, onStart)
+    const { snapshot: snapshotPath } = paths
+    if (config.kafkaEmbedded) return runEmbedded({ config, log, signal, snapshotPath }, onStart)
     return runPipeline(settings, {
       log,
       signal,
-      snapshotPath: config.runtimeMetricsPath,
+      snapshotPath,
       metricsListen: config.metricsListen,
       onMatched: parent.onMatched,
       onStart,
     })
   })
+}
+
+/** Once, beside the start: what is wrong there would show with the first match only. */
+async function askElasticsearch(config: Config, log: Log): Promise<void> {
+  try {
+    const { probeElasticsearch } = await import('./probes.ts')
+    for (const { subject, state, detail } of await probeElasticsearch(config)) {
+      if (state === 'wrong') log.warn(`${subject}: ${detail}`)
+    }
+  } catch (error) {
+    // The pipeline meets it too, and says more.
+    log.debug(`Elasticsearch was not asked: ${messageOf(error)}`)
+  }
 }
 
 const ALONE = 'matches go to the terminal: joins no group, commits nothing, starts at --start'
@@ -82,9 +100,12 @@ function followParent(
 
 /** `--embedded`: a Kafka in this process, fed while the pipeline runs. */
 async function runEmbedded(
-  config: Config,
-  log: Log,
-  signal: AbortSignal,
+  {
+    config,
+    log,
+    signal,
+    snapshotPath,
+  }: Pick<RunDeps, 'log' | 'signal' | 'snapshotPath'> & { readonly config: Config },
   started: (pipeline: Pipeline) => void,
 ): Promise<number> {
   const [topic = DEMO_DEFAULTS.topic] = config.kafkaTopic
@@ -117,7 +138,7 @@ async function runEmbedded(
     return await runPipeline(settings, {
       log,
       signal,
-      snapshotPath: config.runtimeMetricsPath,
+      snapshotPath,
       metricsListen: config.metricsListen,
       onStart,
     })

@@ -4,6 +4,7 @@
  * On a terminal it paints over itself, on the screen that editors use too, so that what stood there
  * before comes back at the end.
  */
+import path from 'node:path'
 import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { readMetricsSnapshot, type MetricsSnapshot } from '../core/metrics-snapshot.ts'
@@ -13,6 +14,7 @@ import { formatBytes, formatDuration } from '../core/units.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { refuseOperands, type CommandContext } from './context.ts'
 import { ApiReader } from './api-reader.ts'
+import { stateFolder } from './state-folder.ts'
 import { textTable } from '../core/text-table.ts'
 
 /** Snapshots and heartbeats come once a second. */
@@ -35,7 +37,7 @@ export async function top(context: CommandContext, clock: Clock = systemClock): 
   const resolved = resolve({ command: 'top', args: context.args, env: context.env })
   refuseOperands(resolved)
   const { topOnce, watchJson } = resolved.config
-  const look = await lookOf(resolved, clock)
+  const look = await lookOf(resolved, context.env, clock)
   const isLive = context.rows() !== null && !topOnce && !watchJson
   if (!isLive && !(watchJson && !topOnce)) {
     const { text, data } = await look()
@@ -84,15 +86,24 @@ async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
 }
 
 /** The file that was named, the control plane that was named, or whichever of both is there. */
-async function lookOf({ config, sources }: Resolved, clock: Clock): Promise<Look> {
+async function lookOf(
+  { config, sources }: Resolved,
+  env: CommandContext['env'],
+  clock: Clock,
+): Promise<Look> {
   const isNamed = (name: 'RUNTIME_METRICS_PATH' | 'CONTROL_PLANE_URL') =>
     (sources.get(name) ?? { kind: 'default' }).kind !== 'default'
   const file = config.runtimeMetricsPath
   const api = new ApiReader(config)
   if (isNamed('RUNTIME_METRICS_PATH')) return pipelineLook(file, clock)
   if (isNamed('CONTROL_PLANE_URL')) return fleetLook(api)
-  const isThere = (await readMetricsSnapshot(file, clock.wallMs())) !== undefined
-  return isThere ? pipelineLook(file, clock) : fleetLook(api)
+  const state = stateFolder(env)
+  const files = [file, ...(state === null ? [] : [path.join(state, path.basename(file))])]
+  for (const each of files) {
+    const isThere = (await readMetricsSnapshot(each, clock.wallMs())) !== undefined
+    if (isThere) return pipelineLook(each, clock)
+  }
+  return fleetLook(api)
 }
 
 function pipelineLook(file: string, clock: Clock): Look {

@@ -30,7 +30,8 @@ export function pipelineStatus(
     : disabledState(workers, reasons)
   return {
     state,
-    reason: TELLS_CHECK.has(state) ? withCheck(reason, check) : reason,
+    // What keeps it from its work now says more than a check of before.
+    reason: TELLS_CHECK.has(state) && reasons.length === 0 ? withCheck(reason, check) : reason,
     reasons: reasons.slice(0, REASONS_MAX),
     workers: workers.map(({ id, live, heartbeat }) => ({
       id,

@@ -53,6 +53,8 @@ export const ERRORS = {
   INDEX_NAME: 2,
   /** Another process holds the lock on a directory or file. */
   LOCKED: 1,
+  /** LOCK_FILE is held: another run is under way. sysexits' EX_TEMPFAIL, for cron to tell it. */
+  LOCK_HELD: 75,
   /** The spill directory cannot be used. */
   SPILL: 1,
   /** Dead letters cannot be stored, or their files cannot be used. */
@@ -73,7 +75,7 @@ export const ERRORS = {
   DEADLINE: 1,
   /** The books do not balance, or data was lost. */
   BOOKS: 3,
-} as const satisfies Record<string, 1 | 2 | 3>
+} as const satisfies Record<string, 1 | 2 | 3 | 75>
 
 export type ErrorCode = keyof typeof ERRORS
 
@@ -95,7 +97,7 @@ export class LogpipeError extends Error {
     this.lines = lines
   }
 
-  get exitStatus(): 1 | 2 | 3 {
+  get exitStatus(): 1 | 2 | 3 | 75 {
     return ERRORS[this.code]
   }
 }

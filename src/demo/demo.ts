@@ -162,7 +162,14 @@ function conclude(
   const { fetched, matched } = pipeline.stats()
   const seconds = (elapsedMs / 1000).toFixed(1)
   say('')
-  say(`In ${seconds} s, ${group(records)} lines were produced and ${group(fetched)} read.`)
+  const rate = `${group((records * 1000) / Math.max(1, elapsedMs))} a second`
+  say(
+    `In ${seconds} s, ${group(records)} lines were produced, ${rate}, and ${group(fetched)} read.`,
+  )
+  if (isBehind(settings, records, elapsedMs)) {
+    const asked = group(settings.recordsPerSecond)
+    say(`${asked} a second were asked for: this machine made no more beside reading them.`)
+  }
   const text = settings.patternText
   // The partitions stay with their threads from start to end, so nothing may come twice.
   if (fetched > records) {
@@ -179,6 +186,12 @@ function conclude(
   }
   say('')
   for (const line of NEXT_STEPS) say(line)
+}
+
+/** A tenth below what was asked for is seen in the rates of the status lines. */
+function isBehind({ recordsPerSecond }: DemoSettings, records: number, elapsedMs: number): boolean {
+  if (!Number.isFinite(recordsPerSecond)) return false
+  return records < 0.9 * ((recordsPerSecond * elapsedMs) / 1000)
 }
 
 const NEXT_STEPS = [

@@ -20,8 +20,12 @@ export function nearest(typed: string, names: Iterable<string>): string | undefi
     }
   }
   if (best !== undefined) return best
-  // A word left out (--brokers-list for --brokers) is many letters, yet a likely slip.
-  return [...names].find((name) => typed.length > 3 && name.startsWith(typed))
+  // A word left out (--es-time for --es-timeout-ms), or one too many (--brokers-list for
+  // --brokers), is many letters, yet a likely slip.
+  const all = [...names]
+  const longer = all.find((name) => typed.length > 3 && name.startsWith(typed))
+  const shorter = all.filter((name) => name.length > 4 && typed.startsWith(`${name}-`))
+  return longer ?? shorter.toSorted((left, right) => right.length - left.length)[0]
 }
 
 /** " (did you mean NAME?)" or nothing, to end a message. */

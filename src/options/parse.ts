@@ -165,9 +165,37 @@ class ArgumentReader {
 
   #unknown(flag: string): LogpipeError {
     const flags = [...this.#names.keys()].map((name) => `--${name}`)
-    const hint = didYouMean(flag, [...flags, '--help']) || `; see logpipe ${this.#command} --help`
+    const hint =
+      synonymOf(flag, flags) ??
+      (didYouMean(flag, [...flags, '--help']) || `; see logpipe ${this.#command} --help`)
     return new LogpipeError('USAGE', `unknown option ${flag} of logpipe ${this.#command}${hint}`)
   }
+}
+
+/** What other programs call it: the first that the command has, as it would be typed here. */
+const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['--workers', ['--filter-threads']],
+  ['--threads', ['--filter-threads']],
+  ['--limit', ['--count', '--num-records', '--run-seconds']],
+  ['--max-messages', ['--count', '--run-seconds']],
+  ['--offset', ['--start', '--from']],
+  ['--from-beginning', ['--start earliest']],
+  ['--dry-run', ['logpipe check']],
+  ['--verbose', ['--log-level debug']],
+  ['--debug', ['--log-level debug']],
+  ['--bootstrap-server', ['--brokers']],
+  ['--bootstrap-servers', ['--brokers']],
+  ['--grep', ['--pattern']],
+  ['--index', ['--es-index']],
+  ['--host', ['--es-url', '--brokers']],
+])
+
+function synonymOf(flag: string, flags: readonly string[]): string | undefined {
+  const meant = SYNONYMS.get(flag)?.find((each) => {
+    const [name = ''] = each.split(' ')
+    return name === 'logpipe' || flags.includes(name)
+  })
+  return meant === undefined ? undefined : ` (did you mean ${meant}?)`
 }
 
 /** The variables that set options of the command; an empty variable is as good as none. */

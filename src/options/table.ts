@@ -834,7 +834,7 @@ export const OPTIONS = [
     variable: 'PATH',
     default: 'data/es_spill.bin',
     short: 'Where documents wait on disk while Elasticsearch is unavailable.',
-    long: 'Segments are in a directory beside this path. Only one process may use it at a time.',
+    long: 'Segments are in a directory beside this path. Only one process may use it at a time. If data/ cannot be created, the default is in XDG_STATE_HOME/logpipe.',
   },
   {
     env: 'ES_SPILL_MAX_BYTES',
@@ -1121,7 +1121,7 @@ export const OPTIONS = [
     variable: 'FILE',
     default: 'data/runtime_metrics.json',
     short: 'JSON file with all counters, rewritten once a second.',
-    long: 'It is replaced atomically, so a reader never sees a partial file. The directory is created if missing.',
+    long: 'It is replaced atomically, so a reader never sees a partial file. The directory is created if missing; without data/ here, a run that writes to standard output or a file keeps it in XDG_STATE_HOME/logpipe.',
   },
   {
     env: 'METRICS_LISTEN',

@@ -30,7 +30,7 @@ export const TOPICS: readonly Topic[] = [
       '`logpipe check` takes the options of `logpipe run`, prints each value with its source, and tests whether Kafka and Elasticsearch answer. A wrong value is refused before anything is opened, with exit status 2 and one line that says what is allowed.',
       'A profile sets several options at once: aggressive for the highest throughput, latency for the shortest delay, balanced for the defaults.',
       'Set any librdkafka property with --kafka-config NAME=VALUE or a variable such as KAFKA_CONFIG_SECURITY_PROTOCOL=SASL_SSL. Properties that logpipe sets itself are refused; the error names the option to use instead.',
-      'For cron: --run-seconds limits a run, --quiet prints warnings and errors only, and --lock FILE makes a second run exit with status 1 while the first one holds the lock. Without a terminal, the status is printed as plain lines.',
+      'For cron: --run-seconds limits a run, --quiet prints warnings and errors only, and --lock FILE makes a second run exit with status 75 while the first one holds the lock. Without a terminal, the status is printed as plain lines.',
     ],
   },
   {

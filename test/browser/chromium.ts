@@ -106,8 +106,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 /** Every rule of axe-core that it runs by itself: WCAG A and AA, and its best practices. */
 const AXE_RUN = `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
   violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ target, failureSummary }) =>
-      id + ' ' + target.join(' ') + ': ' + failureSummary)))`
+    nodes.map(({ target, failureSummary: why }) => [id, ...target, why].join(' '))))`
 
 const LOOKS = [
   ['light', 'light', DESK],

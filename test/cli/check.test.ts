@@ -131,11 +131,15 @@ test('a server that is silent, breaks off or is no Elasticsearch is told apart',
     t,
     http.createServer((_, response) => response.end('<html>')),
   )
-  const urls = [silent, rude, other].map((port) => `http://127.0.0.1:${port}`)
-  const config = configOf(['--es-url', urls.join(','), '--es-timeout-ms', '100'])
-  const details = (await probeElasticsearch(config)).map(
-    ({ state, detail }) => `${state} ${detail}`,
-  )
+  const told = async (port: number, ...more: readonly string[]) => {
+    const config = configOf(['--es-url', `http://127.0.0.1:${port}`, ...more])
+    return (await probeElasticsearch(config)).map(({ state, detail }) => `${state} ${detail}`)
+  }
+  const details = [
+    ...(await told(silent, '--es-timeout-ms', '100')),
+    ...(await told(rude)),
+    ...(await told(other)),
+  ]
   assert.match(details[0] ?? '', /^wrong no answer in 100 ms \(ES_TIMEOUT_MS\)/)
   assert.match(details[1] ?? '', /^wrong .*(closed|reset)/)
   assert.match(details[2] ?? '', /^wrong answers, but is no Elasticsearch/)

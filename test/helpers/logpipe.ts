@@ -60,7 +60,12 @@ export class Logpipe {
     this.#child = spawn(COMMAND, [...ARGUMENTS, ...args], {
       cwd: this.folder,
       // Nothing of the machine that runs the tests may set an option.
-      env: { PATH: process.env['PATH'] ?? '', ...options.env },
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        // Named: what only prints makes no folder of itself.
+        RUNTIME_METRICS_PATH: 'data/runtime_metrics.json',
+        ...options.env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const deadline = setTimeout(() => this.signal('SIGKILL'), options.runMsMax ?? RUN_MS_MAX)

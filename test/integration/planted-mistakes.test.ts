@@ -1,8 +1,8 @@
 /**
  * What people get wrong, planted one by one: `logpipe check` names each, and what to do about it.
  *
- * Kafka is the embedded broker, or, for what it does not know (groups, rights), the bridge's answers
- * as real brokers gave them; Elasticsearch answers as 9.5 does.
+ * Kafka is the embedded broker, or, for what it does not know (groups, rights), the bridge's
+ * answers as real brokers gave them; Elasticsearch answers as 9.5 does.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -246,7 +246,7 @@ const MISTAKES: readonly Mistake[] = [
     args: () => ['--output', 'stdout'],
     env: ({ esUrl }) => ({ ES_URL: esUrl }),
     state: 'warn',
-    found: /output: ES_URL is set, but the output is stdout: .*--output elasticsearch/,
+    found: /output: ES_URL.* set, but the output is stdout: .*--output elasticsearch/,
   },
   {
     name: 'options that nobody has set',
@@ -453,9 +453,10 @@ test('check finds each planted mistake, and says what to do', async (t) => {
       const lines = await checked(ground, mistake)
       const state = mistake.state ?? 'WRONG'
       const findings = lines.filter((line) => line.startsWith(`${state} `))
+      const told = lines.filter((line) => /^(WRONG|warn|note|usage|--|ok)/.test(line))
       assert.ok(
         findings.some((line) => mistake.found.test(line)),
-        `expected ${String(mistake.found)}\n${lines.filter((line) => /^(WRONG|warn|note|usage|--|ok)/.test(line)).join('\n')}`,
+        `expected ${String(mistake.found)}\n${told.join('\n')}`,
       )
     })
   }

@@ -79,8 +79,11 @@ test('a running pipeline tells its metrics and its state, and keeps others out',
     return { status, lines: stderr.trimEnd().split('\n') }
   }
   assert.deepEqual(refused({}, '127.0.0.1:0'), {
-    status: 1,
-    lines: [`logpipe: ${env.LOCK_FILE} (LOCK_FILE) is locked by another process`],
+    status: 75,
+    lines: [
+      `logpipe: ${env.LOCK_FILE} (--lock) is held by another process: that run goes on, ` +
+        'this one ends',
+    ],
   })
   const inUse = refused({ LOCK_FILE: path.join(folder, 'other') }, `127.0.0.1:${port}`)
   assert.equal(inUse.status, 1)

@@ -14,9 +14,9 @@ export function TroubleCard({ status }: { readonly status: PipelineStatus }) {
       <ul class="plain troubles">
         {reasons.map(({ worker_id: worker, kind, place, text, since }) => (
           <li key={`${worker} ${kind} ${place ?? ''}`}>
-            <strong>{stateWord(kind)}</strong> {text}
+            {text}
             <span class="sub">
-              {worker}, began {ago(since, Date.now())}
+              {stateWord(kind)} on {worker}, began {ago(since, Date.now())}
             </span>
           </li>
         ))}
