@@ -1,12 +1,11 @@
 /**
- * Where the executable puts its add-ons, since the dynamic linker loads files only.
+ * Writes the executable's add-ons to disk, because the dynamic linker loads files only.
  *
- * A folder for each set of add-ons, named by its content, below the first of several folders that
- * can be used. Nobody else may write there: folders and files are the user's alone, and in no
- * folder above can another user put something in their place. Every file is compared by its hash
- * before it is loaded, at each start; what is missing or differs is written under a name of its own
- * and renamed, so that two that start at once never see half a file, and one that has the old file
- * mapped keeps it.
+ * Each set of add-ons has a folder, named by its content, below the first usable candidate. Only
+ * the user may write there, and no other user can replace a folder above it. At each start, every
+ * file is checked by its hash before it is loaded. A missing or different file is written under a
+ * temporary name and renamed: two processes that start together never see half a file, and a
+ * process that has the old file mapped keeps it.
  *
  * Bound: SETS_KEPT sets stay; older ones go when a set is written.
  */

@@ -1,10 +1,11 @@
 /**
- * Bounds the connections of an HTTP server, so that whoever holds many keeps nobody else out.
+ * Bounds the connections of an HTTP server, so that one client with many connections blocks no
+ * other.
  *
- * Node's own maxConnections refuses the newcomer, which is the probe, while those that hold idle
- * connections stay. Here the idle one goes: where an address has its share, its oldest idle
- * connection; where the server is full, the oldest idle one of the address that has the most. Only
- * when nothing is idle is the newcomer refused.
+ * Node's own maxConnections refuses the newcomer, such as a health probe, and keeps idle
+ * connections. This closes an idle one instead: if an address exceeds its share, its oldest idle
+ * connection; if the server is full, the oldest idle one of the address that has the most. It
+ * refuses the newcomer only if none is idle.
  */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'

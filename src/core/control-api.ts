@@ -1,12 +1,12 @@
 /**
- * The control plane's API, once: the schemas by which the control plane checks and documents what
- * it takes, by which sync believes what it answers, and whose types the dashboard reads.
+ * The schemas of the control plane's API: the control plane validates and documents requests with
+ * them, sync validates answers with them, and the dashboard uses their types.
  *
- * Plain zod: the routes add what only OpenAPI knows. `meta.id` is a schema's name in the document.
- * A pipeline's own fields are no part of it: they come from the option table (pipeline-fields.ts).
+ * Plain zod; the routes add details that only OpenAPI needs. `meta.id` is a schema's name in the
+ * document. The fields of a pipeline come from the option table instead (pipeline-fields.ts).
  *
- * Two versions that meet. An object may have more members than are here: they are left out when it
- * is parsed. What a heartbeat may lack has a default.
+ * Different versions. Parsing drops members that are not listed here. Members that a heartbeat may
+ * omit have a default.
  */
 import { z } from 'zod'
 import {

@@ -1,7 +1,7 @@
 /**
- * The few things that the spill, the dead letters and the output file ask of a disk, so that a test
- * can own it: lose what was not synced, fill up, refuse. `nodeDisk` is the real one. Errors have
- * the `code` of Node's own; of a full disk they name the file, the size, and what to do.
+ * The disk operations that the spill, the dead letters and the output file need, as an interface, so
+ * that a test can lose unsynced data, fill the disk, or fail. `nodeDisk` is the real one. Errors
+ * have Node's own `code`; on a full disk they name the file, the size, and what to do.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'

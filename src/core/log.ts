@@ -1,14 +1,13 @@
 /**
- * What the program says while it runs: events, and the status lines of each second.
+ * The log: events, and two status lines a second.
  *
- * Everything goes to one stream (stderr), so that stdout is the output's alone. On a terminal the
- * status lines are refreshed in place, and an event is printed above them; elsewhere each is a line
- * of its own, so that a file or a journal holds them all. With format `json` each is one object a
- * line (pino).
+ * Everything goes to stderr, because stdout belongs to the output. On a terminal, the status lines
+ * are refreshed in place and events are printed above them; elsewhere each is a separate line, so
+ * that a file or a journal has them all. With format `json`, each is one object per line (pino).
  *
- * Events hold words of servers and records. In the plain format each is one line of printable text,
- * so that none of them can forge an event or speak to the terminal. Secrets are left out of
- * everything, whoever quotes them.
+ * Events contain text from servers and records. In the plain format each event is one line of
+ * printable text, so that such text can neither forge an event nor control the terminal. Secrets
+ * are removed from everything, whoever quotes them.
  */
 import pino from 'pino'
 import { printable } from './printable.ts'

@@ -1,17 +1,17 @@
 /**
- * The tiles of one assignment: a linked list, ascending by offset, that knows the watermark.
+ * A linked list of the tiles of one assignment, ascending by offset; it knows the watermark.
  *
  *      base           position
  *   ...|[tile ][tile ]|     hole     [tile ] hole [tile ]
  *      ^ watermark: the first pending offset of the tile at base, or base itself
  *
- * Used by the ledger only. A tile is a range of offsets that was covered, with those of its offsets
- * that are pending. Tiles come almost in order, so a place is searched from the end: as many steps
- * as there are tiles ahead of their turn, at most the slots of the pool.
+ * Used by the ledger only. A tile is a range of covered offsets, with the offsets in it that are
+ * pending. Tiles come almost in order, so insertion searches from the end: one step for each tile
+ * that came early, at most the number of slots in the pool.
  *
- * Invariant. A tile with nothing pending is neither next to another nor at base: it is joined to
- * its neighbour, or moves base. So the list grows with what is pending and with what is out of
- * order, never with time, however long a single offset is stuck.
+ * Invariant. A tile with nothing pending is neither next to another such tile nor at base: it is
+ * merged with its neighbour, or moves base. So the list grows with pending offsets and with
+ * disorder, never with time, however long a single offset is stuck.
  */
 import assert from 'node:assert/strict'
 

@@ -1,6 +1,6 @@
 /**
- * How what matched becomes the bytes of an output: the contract between the filter threads, which
- * call it, and the outputs, which implement it (sink/).
+ * The contract for turning matches into the bytes of an output: filter threads call it, the outputs
+ * implement it (sink/).
  *
  * A filter thread owns one BodyBuilder and one encoder. For each hit it asks the encoder to append
  * one document; the body of a slot then leaves the thread in one transfer.

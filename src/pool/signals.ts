@@ -1,13 +1,13 @@
 /**
- * The few words that main shares with all its threads: the phase of the pipeline, and how much the
- * output has taken but not settled.
+ * Words in shared memory between main and all its threads: the phase of the pipeline, and how much
+ * the output has accepted but not settled.
  *
- *   PHASE_RUN --> PHASE_DRAIN --> PHASE_END        main stores it; threads look at it in every turn
+ *   PHASE_RUN --> PHASE_DRAIN --> PHASE_END        main stores it; threads read it in every turn
  *        stop intake     all settled, or the deadline
  *
- * Credit. A filter thread adds what it hands to the output, main subtracts what was settled. Above
- * a limit filter threads wait; the overshoot is one slot's worth a thread. So back-pressure travels
- * from the output to the filter threads, from there to the pool, and from the pool to Kafka.
+ * Credit. A filter thread adds the bytes it passes to the output, main subtracts settled ones.
+ * Above a limit, filter threads wait; the overshoot is one slot's worth per thread. Backpressure
+ * thus travels from the output to the filter threads, then to the pool, then to Kafka.
  */
 
 const PHASE = 0
