@@ -1,11 +1,11 @@
 /**
- * What a plain output (stdout, file) has taken and not settled: batches in order, gathered into
- * groups that are written at once.
+ * The batches that a plain output (stdout, file) has accepted but not settled, in order, gathered
+ * into groups that are written at once.
  *
  *   push --> waiting --take--> in a group, the output's --settle--> gone
  *
- * Bound. None here: the pipeline stops filtering at the output's credit (run/), so this holds at
- * most the credit and one slot's worth a filter thread.
+ * Bound. None here: the pipeline stops filtering at the output's credit (run/), so the queue holds
+ * at most the credit plus one slot's worth per filter thread.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../core/clock.ts'

@@ -3,17 +3,17 @@
  *
  *   queue --append--> unsynced groups --fdatasync--> settled 'written'
  *
- * A sync happens a second after the first document that waits for one; at once when SYNC_BYTES or
- * SYNC_DOCUMENTS wait, before a rotation, and for whoever waits in flush or close. One disk
+ * A sync happens one second after the first unsynced document, at once when SYNC_BYTES or
+ * SYNC_DOCUMENTS are unsynced, before a rotation, and for flush and close. The sink does one disk
  * operation at a time, so that a group is appended, synced and settled in order.
  *
  * Rotation. Before a group that would pass `rotateBytes`, PATH is synced and moved to PATH.1 (and
  * so on, `rotateKeep` of them). A document is never split; a file passes the size only when a
  * single batch is larger.
  *
- * Failure. A full or broken disk ends the output: the file is cut back to what is settled, so it
- * ends with a whole document, and `fail` is told. Nothing unsettled is settled; the next start
- * reads it again.
+ * Failure. A full or broken disk ends the output: the file is cut back to the last settled
+ * document, so that it ends with a whole one, and `fail` is called. The rest stays unsettled; the
+ * next start reads it again.
  *
  * After a crash the file may hold documents that were not settled, which are then written a second
  * time, and a torn last one (see output-file.ts).

@@ -1,5 +1,5 @@
 /**
- * `--output none`: counts what matched, and writes nothing.
+ * `--output none`: counts matches, and writes nothing.
  *
  * For measuring and for trying patterns. It settles at once, as written; the pipeline commits
  * nothing with it.

@@ -1,16 +1,16 @@
 /**
- * One file that is only appended to: what of it is durable, how it is cut, rotated and reopened.
+ * An append-only file: knows how much is durable, and cuts, rotates and reopens the file.
  *
  *   0 ......... durableSize ......... size
  *     on the disk            written since the last sync
  *
- * Used by the file output, one call at a time. Sizes are kept here rather than asked of the disk:
- * if the file turns out to have another, someone else writes to it, and it is not cut.
+ * Used by the file output, one call at a time. It keeps sizes itself instead of asking the disk: if
+ * the file has a different size, someone else writes to it, and it is not cut.
  *
- * While it is open it is locked, so that a second logpipe does not write into it: lines of the two
- * would be lost when one of them cuts or rotates.
+ * The file is locked while it is open, so that a second logpipe does not write into it: when either
+ * cuts or rotates, lines of the other would be lost.
  *
- * A file that is made here, or renamed, is durable only when its directory is: that is synced too.
+ * A new or renamed file is durable only once its directory is synced, so that is synced too.
  */
 import assert from 'node:assert/strict'
 import path from 'node:path'

@@ -1,15 +1,13 @@
 /**
- * What an output is: the contract between the pipeline (run/), which feeds it, and the outputs
- * beside this file, which implement it.
+ * The contract between the pipeline (run/), which feeds an output, and the outputs beside this
+ * file, which implement it.
  *
- * A batch is what one slot gave: documents as bytes, built by the output's own RecordEncoder in a
- * filter thread. The output settles every document exactly once, in any order, with the outcome
- * that is true of it; only then may its offset be committed. What is not settled at close is read
- * again by the next start.
+ * A batch has the documents of one slot as bytes, built by the output's own RecordEncoder in a
+ * filter thread. The output settles every document exactly once, in any order, with its true
+ * outcome; only then may its offset be committed. The next start reads unsettled records again.
  *
  * Bound. The pipeline stops filtering while `queuedBytes` or `queuedDocuments` is above the
- * output's limits, so an output takes what it is given and never refuses; a batch is at most one
- * slot's worth.
+ * output's limits, so an output accepts every batch; a batch is at most one slot's worth.
  */
 
 /** How an output signs in, where it does. */

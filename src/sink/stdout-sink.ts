@@ -1,13 +1,13 @@
 /**
  * `--output stdout`: documents to the standard output, one group of batches after another.
  *
- * A document is settled when the write that held it returned: it is then in the pipe, the terminal
- * or the kernel's cache, and what the reader does with it is the reader's. A reader that is slow
- * slows the pipeline down. A reader that goes away (`| head -1`) ends it quietly: nothing unsettled
- * is settled, as with any other failure. Unlike a file of `--output file`, a redirected stdout may
- * be left with a partial last line then: it is not ours to cut.
+ * A document is settled when its write has returned: it is then in the pipe, the terminal or the
+ * kernel's cache, and the reader is responsible for it. A slow reader slows the pipeline down. When
+ * the reader exits (`| head -1`), the pipeline ends quietly, and unsettled documents stay
+ * unsettled, as with any other failure. Unlike a file of `--output file`, a redirected stdout may
+ * then end with a partial line, because logpipe must not cut it.
  *
- * A terminal obeys some of what it is shown, and records are not trusted: for one they are escaped.
+ * Control sequences in a record could control the terminal, so records are escaped for a terminal.
  */
 import assert from 'node:assert/strict'
 import { constants, fstatSync, openSync, write as writeDescriptor, type Stats } from 'node:fs'

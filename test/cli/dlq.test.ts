@@ -153,7 +153,9 @@ test('no letters, no folder, no target: each is said in one line', async (t) => 
   for (const args of [['replay'], ['drop', 'app-0-1'], ['stats']]) {
     assert.equal(await run(...args, '--dlq', 'file:/nonexistent/x'), 0)
   }
-  await assert.rejects(run('ls', '--dlq', 'topic:dead'), { message: /reads files, not dead: read the topic with a consumer/ })
+  await assert.rejects(run('ls', '--dlq', 'topic:dead'), {
+    message: /reads files, not dead: read the topic with a consumer/,
+  })
   await assert.rejects(run('burn'), { code: 'USAGE', message: /expected ls, show, stats/ })
   const bare = recordedHost()
   const locks = testLocks()

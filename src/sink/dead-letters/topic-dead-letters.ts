@@ -1,11 +1,12 @@
 /**
- * `--dlq topic:NAME`: dead letters as records of a Kafka topic, with what is known of them in
- * headers. `produce` comes from whoever owns the producer, and waits for acks=all.
+ * `--dlq topic:NAME`: dead letters as records of a Kafka topic, with reason and source in headers.
+ * The owner of the producer passes `produce` in, which waits for acks=all.
  *
- * A letter that fails is sent again by itself: one that is too large fails its whole batch. If it
- * fails again, it goes without its payload; only when that fails too, the topic cannot be written.
+ * A dead letter that fails is sent again alone, because one that is too large fails its whole
+ * batch. If it fails again, it is sent without its payload; if that fails too, the topic cannot be
+ * written.
  *
- * Bound. PRODUCE_MAX records under way.
+ * Bound. PRODUCE_MAX records in flight.
  */
 import { LogpipeError, messageOf } from '../../core/errors.ts'
 import { formatBytes } from '../../core/units.ts'

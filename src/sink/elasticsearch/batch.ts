@@ -1,13 +1,13 @@
 /**
- * A batch under way through the sink, and the ranges of it that travel.
+ * A batch in flight in the sink, and the slices of it that move between queues.
  *
- * An InFlightBatch belongs to one batch of the pipeline, or to one read from the spill. It knows
- * how many of its documents are unsettled, and how many still need its bytes: when none does, the
- * bytes are let go and leave the books of the memory queue. A batch's whole body counts until then,
- * for that is what the memory holds.
+ * An InFlightBatch belongs to one batch of the pipeline, or to one read from the spill. It counts
+ * its unsettled documents, and those that still need its bytes. When no document needs them, the
+ * bytes are released and leave the account of the memory queue; until then the whole body counts,
+ * because the memory holds all of it.
  *
- * A few documents that must wait do not hold the body of a whole batch: `detach` gives them a batch
- * of their own, with a copy of their bytes and their part of the batch's credit.
+ * A few waiting documents do not keep the body of a whole batch: `detach` gives them a batch of
+ * their own, with a copy of their bytes and their part of the batch's credit.
  */
 import assert from 'node:assert/strict'
 import type { TopicPartition } from '../../core/topic-partition.ts'

@@ -1,8 +1,8 @@
 /**
- * Turns records into the two lines of a _bulk document. One in each filter thread.
+ * Turns records into the two lines of a _bulk document. Each filter thread has one.
  *
- * Bound. One ActionHead for each partition and span of the index's date, at most HEADS_MAX of them:
- * above that all are made anew. A head is some hundred bytes.
+ * Bound. One ActionHead for each partition and date of the index, at most HEADS_MAX; above that,
+ * all are recreated. A head takes some hundred bytes.
  */
 import { isUtf8 } from 'node:buffer'
 import { messageOf } from '../../core/errors.ts'
@@ -70,7 +70,7 @@ export class BulkEncoder implements RecordEncoder {
   #headOf(record: MatchedRecord): ActionHead {
     const bucket = dateBucketOf(this.#pattern, record.timestampMs)
     const head = this.#heads.get(record.topic)?.[record.partition]?.get(bucket)
-    // A topic that was made anew has another prefix.
+    // A recreated topic has another prefix.
     return head?.idPrefix === record.idPrefix ? head : this.#makeHead(record, bucket)
   }
 

@@ -1,13 +1,14 @@
 /**
- * Sends bodies to _bulk, over the transport of @elastic/elasticsearch: its pools, TLS, and care for
- * dead nodes. Its retries are off, for only the writer knows what may be sent again; its product
- * check is off, for OpenSearch is no Elasticsearch; and it gets plain media types, which
- * Elasticsearch 9 and 8 and OpenSearch 3 all take (the vendored ones name one major version).
+ * Sends bodies to _bulk over the transport of @elastic/elasticsearch, which provides connection
+ * pools, TLS and handling of dead nodes. Its retries are off, because only the writer knows which
+ * documents may be sent again. Its product check is off, because OpenSearch fails it. It gets plain
+ * media types, which Elasticsearch 8 and 9 and OpenSearch 3 all accept (the vendored ones name one
+ * major version).
  *
- * Every way that a request can end is a value: nothing here rejects.
+ * Every end of a request is a value: nothing here rejects.
  *
- * Bound. One request at a time for each slot of the writer; an answer by what was asked:
- * ANSWER_BYTES, and ANSWER_DOCUMENT_BYTES for each document.
+ * Bound. One request at a time per slot of the writer. The size of a response is limited by its
+ * request: ANSWER_BYTES, plus ANSWER_DOCUMENT_BYTES per document.
  */
 import assert from 'node:assert/strict'
 import { promisify } from 'node:util'

@@ -1,5 +1,5 @@
 /**
- * Sends what waits and does what the answers say, until every document is settled.
+ * Sends waiting documents and acts on the answers, until every document is settled.
  *
  * ```
  *             +------------------- again, after a backoff -------------------+
@@ -9,13 +9,12 @@
  *                                                       +--all written----> settled
  * ```
  *
- * Requests in flight, their size and their time-out follow Concurrency; whether to send at all
- * follows Health; what becomes of documents that were not written is decided in retries.ts. One
- * timer wakes it for whatever is due first; everything else happens when a batch or an answer
- * comes.
+ * Concurrency sets the number of requests in flight, their size and their timeout; Health decides
+ * whether to send at all; retries.ts decides about documents that were not written. One timer wakes
+ * the writer for the next due event; everything else happens when a batch or an answer arrives.
  *
- * Bound. What it holds is bounded by the sink; requests in flight by ES_CONCURRENCY, and half as
- * many pieces of failed requests beside them. Tries are not bounded in number, only in rate
+ * Bound. The sink bounds the documents here; ES_CONCURRENCY the requests in flight, plus half as
+ * many for pieces of failed requests. Retries are not bounded in number, only in rate
  * (core/backoff.ts).
  */
 import type { Clock } from '../../core/clock.ts'

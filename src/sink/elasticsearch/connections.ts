@@ -1,17 +1,16 @@
 /**
- * How connections to Elasticsearch are opened: TLS, client certificate, proxy, and what it means
- * when none comes about. The one place for it: the output, `check` and the control plane all come
- * here.
+ * Opens connections to Elasticsearch (TLS, client certificate, proxy) and explains failures. The
+ * output, `check` and the control plane all use it.
  *
  *   http://ES    through http://PROXY    GET http://ES/... (forwarded)
  *   https://ES   through any proxy       CONNECT ES:443, then TLS with Elasticsearch itself
  *
- * An answer comes as it is: nobody asks for it compressed, and one that is all the same is refused
- * unread, for it unpacks without a bound.
+ * Responses are not compressed: logpipe does not ask for it, and refuses a compressed response
+ * unread, because decompression has no bound.
  *
- * Nothing is connected to at a link-local address, by its number or by a name that resolves to it,
- * unless the operator listed it: there clouds hand out credentials to whoever asks, and addresses
- * come from the control plane's API.
+ * Link-local addresses, given as a number or by a name that resolves to one, are refused unless the
+ * operator listed the host: cloud metadata services hand out credentials there, and addresses come
+ * from the control plane's API.
  *
  * Bound. One dispatcher for each owner; CONNECTIONS_MAX connections to one origin.
  */

@@ -1,14 +1,14 @@
 /**
- * Sends documents that were made before, those of the spill and of dead letters, through the
- * pipeline's own output, and waits until Elasticsearch has taken them. For `spill drain` and `dlq
- * replay`.
+ * Sends stored documents, from the spill or from dead letters, through the pipeline's own output,
+ * and waits until Elasticsearch has accepted them. For `spill drain` and `dlq replay`.
  *
- * Nothing that was taken is forgotten, and what waits holds up nothing else: a call ends when all
- * is taken, when only documents of indices that refuse all are left (HELD_MS), or when nothing
- * moves at all (STALL_MS). What is left then is let go of, with the output that holds it; the next
- * call gets a new one. An index of which a call could place nothing is not asked again.
+ * Accepted documents are always reported, and waiting ones block nothing else: a call ends when all
+ * documents are accepted, when only documents of indices that reject everything are left (HELD_MS),
+ * or when there is no progress (STALL_MS). The remaining documents are then dropped together with
+ * the output that holds them; the next call opens a new one. An index that accepted nothing in one
+ * call is not tried again.
  *
- * Bound. One call's documents at a time, and the names of the indices that wait.
+ * Bound. The documents of one call, and the names of the waiting indices.
  */
 import assert from 'node:assert/strict'
 import { systemClock, type Clock } from '../../core/clock.ts'

@@ -1,9 +1,9 @@
 /**
- * The Elasticsearch output: what the pipeline sees of it (sink.ts), and the books of its memory.
+ * The Elasticsearch output: implements sink.ts for the pipeline, and accounts for its memory.
  *
  * A batch becomes an InFlightBatch; the writer does the rest. The pipeline reads `gauges` and stops
- * filtering while the queue is above its bounds, so what is held here is at most ES_QUEUE_CAP
- * documents or ES_QUEUE_BYTES, plus the batches that were under way when the bound was reached.
+ * filtering while the queue is above its limits, so the queue holds at most ES_QUEUE_CAP documents
+ * or ES_QUEUE_BYTES, plus the batches in flight when the limit was reached.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'

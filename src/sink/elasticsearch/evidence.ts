@@ -1,16 +1,17 @@
 /**
- * How others fare, and what that says about a document that fails alone.
+ * Weighs a document that fails alone against the recent success of others.
  *
- * A document is given up only when chance is no explanation any more. Each time it fails alone, the
- * share of the others that failed lately is the chance that it failed for no fault of its own; the
- * chances multiply (here: their logarithms add up). A try counts only when another went well since
- * the last one, so a server that is down, or that refuses everything, weighs nothing, ever. Where
- * half of all fail, it takes some thirty tries; beside a server in good health, nine, or three.
+ * A document is given up only when chance no longer explains its failures. Each time it fails
+ * alone, the share of others that failed recently is the probability that it failed through no
+ * fault of its own; the probabilities multiply (here: their logarithms add up). An attempt counts
+ * only if another document succeeded since the previous one, so a server that is down, or rejects
+ * everything, adds no evidence. If half of all fail, it takes some thirty attempts; with a healthy
+ * server, nine or three.
  *
- * Others are counted in scopes: requests of the whole cluster, documents that an index has taken,
- * documents that it has answered for.
+ * Others are counted in scopes: requests of the whole cluster, documents that an index accepted,
+ * documents that it answered for.
  *
- * Bound. SCOPES_MAX indices; beyond that all is forgotten, and learnt again.
+ * Bound. SCOPES_MAX indices; beyond that, the counts start over.
  */
 
 /** What is held against a document that fails alone, since it was first alone. */

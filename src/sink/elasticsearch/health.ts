@@ -1,5 +1,5 @@
 /**
- * Whether anything goes well, and if nothing does, what is wrong.
+ * Tracks whether requests succeed at all, and if none does, why.
  *
  * ```
  * UP --three failures in a row on every node--------> DOWN ---+
@@ -7,13 +7,13 @@
  * UP --three requests in a row refused as too many--> BUSY ---+
  * ```
  *
- * Failures count only while nothing goes well beside them: what fails alone is the documents' fault
- * (retries.ts). Unless it is up, one small request at a time is sent to look, at growing intervals,
- * and with fewer documents each time, down to one: whatever some documents do to their request, the
- * others show that the cluster is there. A server that does not answer in time is up, and slow
- * (concurrency.ts); when that goes on, it is told.
+ * Failures count only while no other request succeeds: otherwise the documents are at fault
+ * (retries.ts). Unless the state is UP, the writer probes with one small request at a time, at
+ * growing intervals and with fewer documents each time, down to one: even if some documents make
+ * their request fail, others show that the cluster works. A server that does not answer in time is
+ * UP but slow (concurrency.ts); if that continues, `trouble` says so.
  *
- * A server may also say how long it wants to be left alone (Retry-After).
+ * A server may also ask for a pause (Retry-After).
  */
 import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
 import { PROBE_TIMES } from './settings.ts'

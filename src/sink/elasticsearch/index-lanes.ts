@@ -1,21 +1,21 @@
 /**
- * Indices that refuse what is written to them, each with a lane of its own in which its documents
- * wait, so that the others flow. A lane belongs to the index that its documents were going to,
- * which a pipeline may have chosen: not to the one they ask for.
+ * Gives each index that rejects its documents a lane in which they wait, so that others flow. A
+ * lane belongs to the index that the documents were going to, which an ingest pipeline may have
+ * chosen, not to the one they name.
  *
  * ```
  * (flowing) --an item of it waits--> HELD --the index takes a document--> (flowing)
  * ```
  *
- * While an index is held, a few of its documents are sent alone, at growing intervals, to look: in
- * turn the newest, and the newest with some of the oldest, so that no single document can keep the
- * lane closed. What asks for an index and would end in the lane is kept out of requests as well
- * (diverted), once it is clear that all of it would. There is no lane for an index that flows, so
- * the happy path never asks which index a document is for.
+ * While an index is held, a few of its documents are sent alone as a probe, at growing intervals:
+ * in turn the newest, and the newest with some of the oldest, so that no single document can keep
+ * the lane closed. Once it is clear that all documents that name an index would end in the lane,
+ * they go there directly (diverted). An index that flows has no lane, so the happy path never looks
+ * at a document's index.
  *
  * Bound. LANES_MAX lanes. Documents of further held indices are retried with the others, at the
- * slowest pace. What a lane holds in memory is part of the memory queue; what is above its share
- * goes to the spill, where there is one.
+ * slowest rate. A lane's documents in memory are part of the memory queue; those above its quota go
+ * to the spill, if there is one.
  */
 import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
 import { keyOf, type TopicPartition } from '../../core/topic-partition.ts'

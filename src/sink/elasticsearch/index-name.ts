@@ -4,8 +4,8 @@
  *   {topic}          the record's topic, in lower case (Elasticsearch allows no capitals)
  *   {+FORMAT}        the record's own timestamp in UTC; yyyy, MM, dd and HH are replaced, signs and
  *                    digits of FORMAT stay, other letters are refused. A record without a
- *                    timestamp gets `undated` in its place: the clock is never asked,
- *                    or a record read twice would land in two indices.
+ *                    timestamp gets `undated` instead of the current date: a record
+ *                    read twice must not land in two indices.
  *
  * Two topics that give one name after lower-casing would mix silently, so they are refused when
  * they are assigned (`indexNameFaults`). A pattern without {topic} is meant to mix them.

@@ -1,16 +1,16 @@
 /**
  * Moves documents between the memory queue and the spill.
  *
- *   out    fresh documents, and those that wait for their next try, while the cluster is down or
- *          refuses us; fresh ones also while the memory is above OUT_SHARE of its bounds; and those
- *          of a held index above its share of the memory
+ *   out    fresh documents, and those waiting for a retry, while the cluster is down or rejects
+ *          requests; fresh ones also while the memory is above OUT_SHARE of its limits; and those
+ *          of a held index above its quota of the memory
  *   back   the oldest, one request's worth ahead of the sender, except those of held indices
  *
- * Under --commit-on index a document that moved out is still unsettled: its batch waits here, found
- * again by the tag. Under --commit-on spill it is settled as `spilled` once it is on the disk.
+ * With --commit-on index, a document that moved out is still unsettled: its batch waits here, and
+ * the tag finds it. With --commit-on spill, it is settled as `spilled` once it is on disk.
  *
- * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time; what was read back and
- * has not ended: REPLAY below.
+ * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time; documents read back and
+ * still in flight: REPLAY below.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'

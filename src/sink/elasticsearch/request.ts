@@ -1,5 +1,5 @@
 /**
- * A _bulk request: which documents it holds, and their bytes in one piece.
+ * A _bulk request: its documents, and their bytes in one piece.
  */
 import assert from 'node:assert/strict'
 import { documentLineAt } from './action-line.ts'

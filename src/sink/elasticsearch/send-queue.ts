@@ -1,9 +1,9 @@
 /**
- * What is sent next: everything that waits in memory, and the order in which it goes.
+ * Chooses the next documents to send from all that wait in memory, in this order.
  *
- *   pieces    parts of what failed together; they go as they are, beside the others
- *   probes    a few documents of a held index, when it is time to look
- *   retries   refused documents whose time has come, filled up with fresh ones
+ *   pieces    parts of a failed request; sent unchanged, beside the others
+ *   probes    a few documents of a held index, when a probe is due
+ *   retries   rejected documents whose retry is due, filled up with fresh ones
  *   replay    documents from the spill, in turn with fresh ones, so that neither starves
  *   fresh     once there are ES_BULK_ACTIONS of them, ES_BULK_BYTES, or one is ES_BULK_FLUSH_MS old
  */

@@ -1,8 +1,8 @@
 /**
- * What the Elasticsearch output can be told: a plain object, so that it can be posted to threads.
+ * The settings of the Elasticsearch output: a plain object, so that it can be posted to threads.
  *
- * The options' names and defaults are in options/table.ts; run/ makes this object of them. Used by
- * the encoder (in the filter threads) and by the sink.
+ * The names and defaults of the options are in options/table.ts; run/ creates this object from
+ * them. The encoder (in the filter threads) and the sink use it.
  */
 import type { BackoffTimes } from '../../core/backoff.ts'
 import type { Auth } from '../sink.ts'

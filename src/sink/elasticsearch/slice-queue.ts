@@ -1,5 +1,5 @@
 /**
- * Where slices wait: fresh ones in a line, refused ones until their time.
+ * Queues of waiting slices: fresh ones in order, rejected ones until their retry is due.
  *
  * Bound. Both hold parts of the memory queue, which the sink bounds (ES_QUEUE_CAP, ES_QUEUE_BYTES).
  */

@@ -1,15 +1,15 @@
 /**
- * What the names that documents go to stand for: an index, or a data stream, which takes no
- * document without @timestamp. Elasticsearch is asked, once for each name.
+ * Finds out whether a target is an index or a data stream, which rejects documents without
+ * @timestamp. It asks Elasticsearch once per name.
  *
- *   GET _resolve/index/NAME                     what is there
- *   POST _index_template/_simulate_index/NAME   404: what a template would make of it
+ *   GET _resolve/index/NAME                     the existing target
+ *   POST _index_template/_simulate_index/NAME   404: the target that a template would create
  *
- * The first needs view_index_metadata, the second manage_index_templates: to credentials that may
- * only write, a name is unknown, and its documents go as they are. To a data stream, a JSON object
- * without @timestamp goes with the time of its record.
+ * The first needs view_index_metadata, the second manage_index_templates. With credentials that may
+ * only write, a name stays unknown, and its documents are sent unchanged. For a data stream, a JSON
+ * object without @timestamp gets the time of its record.
  *
- * Bound. TARGETS_MAX names, the oldest forgotten first; a question for each at a time.
+ * Bound. TARGETS_MAX names, the oldest forgotten first; one request per name at a time.
  */
 import type { Clock } from '../../core/clock.ts'
 

@@ -1,5 +1,5 @@
 /**
- * Walks the blocks of one segment file in large reads, and finds the way again behind damage.
+ * Walks the blocks of one segment file in large reads, and resynchronises after damage.
  *
  * Used by the scan (scan.ts) and the reader (reader.ts):
  *

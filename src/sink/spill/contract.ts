@@ -1,15 +1,16 @@
 /**
- * What the spill is to its callers: a queue of documents on disk, between the memory queue and the
- * requests. The bulk writer appends what does not fit in memory and reads it back when
- * Elasticsearch takes it. `openSpill` (open.ts) makes one; format.ts specifies the files.
+ * The contract of the spill: a queue of documents on disk, between the memory queue and the
+ * requests. The bulk writer appends documents that do not fit in memory, and reads them back when
+ * Elasticsearch accepts documents again. `openSpill` (open.ts) creates a spill; format.ts specifies
+ * the files.
  *
  *   append --> waiting --read--> in hand --release--> gone (its segment is deleted when all are)
  *                 ^                 |
  *                 +-----unread------+         dropPartition: waiting or in hand --> gone
  *
- * Bound. Disk: ES_SPILL_MAX_BYTES over all segments, as they lie on disk, gone entries included
- * until their segment is deleted. Memory: two staging buffers, one byte an entry for its state, and
- * what a caller has read.
+ * Bound. Disk: ES_SPILL_MAX_BYTES over all segments, including gone entries until their segment is
+ * deleted. Memory: two staging buffers, one byte per entry for its state, and the entries that a
+ * caller has read.
  */
 import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
 import type { TimestampType } from '../../pool/slot-reader.ts'

@@ -1,7 +1,6 @@
 /**
- * One spill directory, as the writer and the reader share it: the segments, oldest first, how much
- * of the disk they take, and the small files beside them. Deletes segments: the writer makes them,
- * whoever ends them calls `retire`.
+ * One spill directory, shared by the writer and the reader: the segments, oldest first, their size
+ * on disk, and the small files beside them. The writer creates segments; `retire` deletes them.
  */
 import path from 'node:path'
 import { crc32 } from 'node:zlib'

@@ -1,8 +1,8 @@
 /**
- * Reads waiting entries back, oldest segment first, in large reads; every entry's checksum is
- * checked again. Documents are views of what was read, so nothing is copied.
+ * Reads waiting entries back, oldest segment first, in large reads, and verifies every checksum
+ * again. Documents are views of the read buffer, so nothing is copied.
  *
- * Bound. What one call may return, plus one chunk.
+ * Bound. The entries that one call may return, plus one chunk.
  */
 import { keyOf } from '../../core/topic-partition.ts'
 import assert from 'node:assert/strict'

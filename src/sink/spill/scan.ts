@@ -1,9 +1,9 @@
 /**
- * Reads one whole segment, checks every checksum, and says what is there, what is missing, and from
- * where the missing can be read again.
+ * Reads one whole segment, verifies every checksum, and reports the entries present, the entries
+ * missing, and the offsets from which Kafka can supply the missing ones.
  *
- * Used at the start on what an earlier process left, by `spill ls|verify`, and by the reader when
- * it meets damage. It changes nothing.
+ * Used at startup on the segments of an earlier process, by `spill ls|verify`, and by the reader
+ * after damage. It changes nothing.
  */
 import { BlockCursor } from './block-cursor.ts'
 import type { SourceRange, SpillDamage } from './contract.ts'

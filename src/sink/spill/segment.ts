@@ -1,6 +1,6 @@
 /**
- * One segment in memory: which of its entries wait, are in hand or are gone, and how many there are
- * of each partition and index. Shared by the writer, which adds to it, and the reader.
+ * One segment in memory: the state of each entry (waiting, in hand or gone), and their counts by
+ * partition and index. Shared by the writer, which adds entries, and the reader.
  *
  *   (encoded) --publish--> WAITING --take--> IN_HAND --release--> GONE
  *        |                    ^                 |

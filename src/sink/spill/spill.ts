@@ -1,6 +1,6 @@
 /**
- * The spill of one directory: joins the writer, the reader and the store into what contract.ts
- * promises. Made by open.ts.
+ * The spill of one directory: combines the writer, the reader and the store, and implements
+ * contract.ts. Created by open.ts.
  */
 import assert from 'node:assert/strict'
 import path from 'node:path'

@@ -1,12 +1,12 @@
 /**
- * Appends entries to the newest segment. Two staging buffers: while one is written and synced, the
- * next is filled, so the disk and the checksums work at the same time, and all appends that came
+ * Appends entries to the newest segment, with two staging buffers: while one is written and synced,
+ * the next is filled. Disk and checksums thus work at the same time, and all appends that arrive
  * meanwhile share one sync.
  *
  *   append --plan--> (full?) --encode, one after another--> staging --write + fdatasync--> stored
  *
- * An append counts only when its last byte is synced: until then the reader does not see it, and
- * when a write fails, every append that is not stored fails and its segment is cut and left.
+ * An append counts only when its last byte is synced: until then the reader does not see it. If a
+ * write fails, every append that is not stored fails, and the segment is cut and closed.
  * Bound. Two staging buffers, one larger one for a group that does not fit, and the disk's bound.
  */
 import assert, { AssertionError } from 'node:assert/strict'
