@@ -1,6 +1,6 @@
 /**
- * The disk operations that the spill, the dead letters and the output file need, as an interface, so
- * that a test can lose unsynced data, fill the disk, or fail. `nodeDisk` is the real one. Errors
+ * The disk operations that the spill, the dead letters and the output file need, as an interface,
+ * so that a test can lose unsynced data, fill the disk, or fail. `nodeDisk` is the real one. Errors
  * have Node's own `code`; on a full disk they name the file, the size, and what to do.
  */
 import { constants } from 'node:fs'
