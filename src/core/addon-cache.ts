@@ -24,7 +24,7 @@ export interface AddonSet {
 
 /** This version, the one before, and one that is being tried. */
 const SETS_KEPT = 3
-/** What a writer that died left behind goes after an hour: none writes that long. */
+/** Files of a writer that died are deleted after an hour: no write takes that long. */
 const PARTIAL_MS_MAX = 3_600_000
 const OTHERS = 0o077
 
@@ -132,7 +132,7 @@ function assertExecutable(file: string): void {
   }
 }
 
-/** Removes the oldest sets and what dead writers left; whoever runs from them has them mapped. */
+/** Removes the oldest sets and files of dead writers; running processes have theirs mapped. */
 function removeOld(folder: string, home: string): void {
   const ageOf = (entry: string) => Date.now() - fs.statSync(entry).mtimeMs
   try {
@@ -151,7 +151,7 @@ function removeOld(folder: string, home: string): void {
       fs.rmSync(old, { recursive: true, force: true })
     }
   } catch {
-    // Another start tidies up at the same time; the next one does what is left.
+    // Another start tidies up at the same time; the next one removes the rest.
   }
 }
 

@@ -18,7 +18,7 @@ export interface ConnectionBounds {
   readonly isShared?: (address: string) => boolean
 }
 
-/** A connection while it is open; `requests` are under way on it. */
+/** An open connection; `requests` are in progress on it. */
 interface Held {
   readonly socket: Socket
   readonly address: string

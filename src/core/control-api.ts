@@ -25,7 +25,7 @@ export const workerSecretSchema = z
   .string()
   .regex(/^[\w-]{32,128}$/, 'expected 32 to 128 letters, digits, dashes and underscores')
 
-/** What a worker may send of each; more is refused, so sync must cut first. */
+/** Limits per item of a worker's report; more is refused, so sync must cut first. */
 export const TAIL_ENTRIES_MAX = 200
 const TAIL_CHARS_MAX = 16_384
 const ERROR_LINES_MAX = 50
@@ -37,7 +37,7 @@ const texts = z.record(z.string(), z.string())
 const numbers = z.record(z.string(), z.number())
 const faultSchema = z.object({ message: z.string(), lines: z.array(z.string()) })
 
-/** What a worker says when it calls. */
+/** The heartbeat of a worker. */
 export const heartbeatSchema = z
   .object({
     // Any word: a worker of the next version may have one more, and must be heard all the same.
@@ -151,7 +151,7 @@ export type WorkerView = z.infer<typeof workerSchema>
 export const COMMAND_KINDS = ['tail', 'dlq-list', 'dlq-replay', 'check'] as const
 export type CommandKind = (typeof COMMAND_KINDS)[number]
 
-/** A command as whoever ordered it sees it. */
+/** A command, as the client that sent it sees it. */
 export const commandSchema = z
   .object({
     id: z.string(),
@@ -179,7 +179,7 @@ export type PipelineState = (typeof PIPELINE_STATES)[number]
 
 export interface PipelineStatus {
   readonly state: PipelineState
-  /** What a person should know; null when there is nothing to say. */
+  /** A message for people; null if there is nothing to report. */
   readonly reason: string | null
   readonly workers: readonly {
     readonly id: string
@@ -196,7 +196,7 @@ export interface PipelineStatus {
     readonly created_at: string
     /** One line for each thing that is wrong. */
     readonly wrong: readonly string[]
-    /** What was found, without the configuration. */
+    /** The findings, without the configuration. */
     readonly result: unknown
   } | null
 }

@@ -15,7 +15,7 @@ export interface DiskFile {
   append(bytes: Uint8Array): Promise<number>
   /**
    * The content, and the size, survive a crash once this resolves (fdatasync).
-   * @param byteCount what may be lost where it fails, for the error
+   * @param byteCount the bytes that may be lost if it fails, for the error
    */
   datasync(byteCount?: number): Promise<void>
   /** @returns how many bytes were read; fewer than asked for only at the file's end. */
@@ -61,7 +61,7 @@ export interface Locks {
 }
 
 const FILE_MODE = 0o600
-/** Of a file that is made for others to read: what the umask allows. */
+/** For a file that others may read: the mode that the umask allows. */
 const SHARED_FILE_MODE = 0o666
 const DIRECTORY_MODE = 0o700
 
@@ -168,7 +168,7 @@ export function errorCode(error: unknown): string {
   return typeof error.code === 'string' ? error.code : ''
 }
 
-/** Runs it; an error says which file it was about, how much was to be written, and what to do. */
+/** Runs it; an error names the file, the bytes to be written, and what to do. */
 export async function naming<T>(
   file: string,
   byteCount: number,

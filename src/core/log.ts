@@ -24,7 +24,7 @@ export interface LogOptions {
   readonly level: LogLevel
   /** Nothing but warnings and errors, and no status lines: for cron. */
   readonly quiet: boolean
-  /** No status lines, all else as ever: for whoever is watched by other means. */
+  /** No status lines, everything else as usual: for processes watched by other means. */
   readonly hidesStatus?: boolean
   /** Refresh the status lines in place. */
   readonly isTerminal: boolean
@@ -44,7 +44,7 @@ export class Log {
   /** Lines of the status: they stand on the terminal now, or will again after show(). */
   #statusLines: readonly string[] = []
   #isHidden = false
-  /** By the secrets as they are, and as they were: answers to both may be under way. */
+  /** Current and former secrets: answers to requests with either may still arrive. */
   #redactors: readonly Redact[]
 
   constructor(given: LogOptions) {
@@ -63,7 +63,7 @@ export class Log {
     this.#json = options.format === 'json' ? pino(settings, destination) : null
   }
 
-  /** Leaves secrets out of what is said elsewhere, as on /ready. */
+  /** Removes secrets from text that is shown elsewhere, as on /ready. */
   readonly redact: Redact = (text) =>
     this.#redactors.reduce((rest, redactor) => redactor(rest), text)
 

@@ -80,7 +80,7 @@ export interface LostRange {
 export interface Lost {
   /** Offsets lost; an upper bound of records, for some may never have existed. */
   readonly count: number
-  /** The first LOST_RANGES_MAX of them, in the order in which they were noticed. */
+  /** The first LOST_RANGES_MAX lost ranges, in the order in which they were noticed. */
   readonly ranges: readonly LostRange[]
 }
 
@@ -145,7 +145,7 @@ export class Book {
     else if (lost.ranges.length < LOST_RANGES_MAX) lost.ranges.push({ from, to })
   }
 
-  /** Notes that so many are gone, and that nobody knows their offsets. */
+  /** Counts records that are gone and whose offsets nobody knows. */
   loseUnknown(reason: LostReason, count: number): void {
     this.#lostOf(reason).count += count
   }
@@ -189,7 +189,7 @@ export class Book {
   }
 }
 
-/** A partition's book with what the ledger says is pending. */
+/** A partition's book, with the pending count of the ledger. */
 export interface PartitionStatement {
   readonly topic: string
   readonly partition: number
@@ -232,7 +232,7 @@ export class Books {
     this.#somewhere.loseUnknown(reason, count)
   }
 
-  /** @param pendingOf what the ledger holds of a partition (`Ledger.pendingOf`). */
+  /** @param pendingOf the pending offsets of a partition (`Ledger.pendingOf`). */
   state(pendingOf: (topic: string, partition: number) => number): Statement {
     const partitions = [...this.#books.values()]
       .map((entry) => ({ ...entry, pending: pendingOf(entry.topic, entry.partition) }))

@@ -42,7 +42,7 @@ export interface Watermark {
   readonly offset: number
 }
 
-/** What the output settles, by index into the `pending` that made it. */
+/** Names a pending offset to settle, by its index in the tile's `pending`. */
 export type Tile = Readonly<Pick<Node<Assignment>, 'pendingCount'>>
 
 /**
@@ -131,7 +131,7 @@ export class Ledger {
   }
 
   /**
-   * Ends an assignment; what it has pending is fenced from now on. Idempotent.
+   * Ends an assignment; its pending offsets are fenced from now on. Idempotent.
    * @returns how many offsets were pending.
    */
   close(assignmentId: number): number {
@@ -152,7 +152,7 @@ export class Ledger {
     return assignment.pendingCount
   }
 
-  /** The log of this open assignment is gone; its partition may be opened anew. Once. */
+  /** The log of this open assignment is gone; its partition may be opened again. Once. */
   retire(assignmentId: number): void {
     const assignment = this.#get(assignmentId)
     assert(assignment.home.open === assignment)
@@ -228,7 +228,7 @@ export class Ledger {
     return this.#get(assignmentId).tiles.watermark
   }
 
-  /** The next offset to fetch: the end of what is covered without a hole. */
+  /** The next offset to fetch: the end of the covered range without a hole. */
   fetchPosition(assignmentId: number): number {
     return this.#get(assignmentId).tiles.position
   }
@@ -250,7 +250,7 @@ export class Ledger {
     return assignment.isFull
   }
 
-  /** Pending offsets of a partition over all its assignments: what the books call pending. */
+  /** Pending offsets of a partition over all its assignments, for the books. */
   pendingOf(topic: string, partition: number): number {
     return this.#homes.get(keyOf({ topic, partition }))?.pendingCount ?? 0
   }

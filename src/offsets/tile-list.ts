@@ -18,13 +18,13 @@ import assert from 'node:assert/strict'
 const NO_OFFSETS = new Float64Array(0)
 const NO_FLAGS = new Uint8Array(0)
 
-/** `Owner`: what the ledger finds a tile's assignment by. */
+/** `Owner`: the key by which the ledger finds a tile's assignment. */
 export interface Node<Owner> {
   readonly owner: Owner
   coverFrom: number
   /** Exclusive. */
   coverTo: number
-  /** What was pending when the tile was covered, ascending; dropped when all is settled. */
+  /** The pending offsets when the tile was covered, ascending; dropped when all are settled. */
   offsets: Float64Array
   /** 1 for each of `offsets` that is settled. */
   flags: Uint8Array
@@ -46,7 +46,7 @@ export class TileList<Owner> {
     this.#position = startOffset
   }
 
-  /** The end of what is covered without a hole. */
+  /** The end of the covered range without a hole. */
   get position(): number {
     return this.#position
   }
@@ -106,7 +106,7 @@ export class TileList<Owner> {
     this.#last = null
   }
 
-  /** Joins two neighbours if one of them has nothing pending. @returns what is left of both. */
+  /** Joins two neighbours if one has nothing pending. @returns the remaining tile or tiles. */
   #join(left: Node<Owner>, right: Node<Owner>): Node<Owner> | null {
     if (left.coverTo !== right.coverFrom) return null
     if (right.pendingCount === 0) {

@@ -19,7 +19,7 @@ export const NOTHING = -1
 export class EventCount {
   readonly #words: Int32Array
 
-  /** @param words EVENT_COUNT_WORDS of them, zero at first. */
+  /** @param words EVENT_COUNT_WORDS words, zero at first. */
   constructor(words: Int32Array) {
     this.#words = words
   }

@@ -90,7 +90,7 @@ export class RunReports {
     Atomics.wait(this.#words, READ, read, timeoutMs)
   }
 
-  /** Reads what is there. @returns how many entries. */
+  /** Reads all available entries. @returns how many. */
   drain(take: (report: RunReport) => void): number {
     const read = Atomics.load(this.#words, READ)
     const count = (Atomics.load(this.#words, WRITTEN) - read) | 0

@@ -18,9 +18,9 @@ const ARRIVED = 4
 const WORDS = 16
 
 export const PHASE_RUN = 0
-/** Nothing more is fetched; what was fetched is finished. */
+/** Nothing more is fetched; records already fetched are finished. */
 export const PHASE_DRAIN = 1
-/** Threads end at once; what is not finished is left to the next start. */
+/** Threads end at once; unfinished records are left to the next start. */
 export const PHASE_END = 2
 
 export interface CreditLimits {

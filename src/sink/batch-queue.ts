@@ -19,7 +19,7 @@ export interface Group {
   readonly bytes: Uint8Array
 }
 
-/** Waits until so many documents are settled. */
+/** Waits until this many documents are settled. */
 interface Waiter {
   readonly target: number
   readonly resolve: () => void
@@ -92,7 +92,7 @@ export class BatchQueue {
     this.#wake(this.#settledDocuments)
   }
 
-  /** Nothing more will be settled: whoever waits for it is let go, now and later. */
+  /** Nothing more will be settled: all waiters, now and later, are released. */
   abandon(): void {
     this.#isAbandoned = true
     this.#waiting = []

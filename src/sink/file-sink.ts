@@ -111,7 +111,7 @@ export class FileSink implements Sink {
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs
     await this.flush(timeoutMs)
     this.#end()
-    // A disk that hangs must not keep the process: the kernel closes what is left open.
+    // A disk that hangs must not keep the process alive: the kernel closes open files.
     await this.#within(deadlineMs, this.#closeFile())
   }
 
@@ -195,7 +195,7 @@ export class FileSink implements Sink {
     )
   }
 
-  /** Syncs and settles what is unsynced. @returns false after a failure. */
+  /** Syncs and settles the unsynced groups. @returns false after a failure. */
   async #sync(): Promise<boolean> {
     if (this.#unsynced.length === 0) return true
     if (!(await this.#attempt(() => this.#file.sync()))) return false

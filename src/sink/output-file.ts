@@ -52,7 +52,7 @@ export class OutputFile {
     }
   }
 
-  /** Writes all of it, in as many calls as the system wants. */
+  /** Writes all bytes, in as many calls as the system needs. */
   async append(bytes: Uint8Array): Promise<void> {
     const handle = this.#handle
     assert(handle !== null)
@@ -75,7 +75,7 @@ export class OutputFile {
     this.#durableSize = size
   }
 
-  /** Cuts off what was appended since the last sync. @returns false when that was not possible. */
+  /** Cuts off the bytes appended since the last sync. @returns false if that failed. */
   async cutBack(): Promise<boolean> {
     if (this.#handle === null || this.#size === this.#durableSize) return true
     try {

@@ -51,7 +51,7 @@ export interface SinkRun {
   readonly timestampTypes: Uint8Array
 }
 
-/** The memory of a batch's bytes, held for the output until it lets go of them. */
+/** The memory of a batch's bytes, leased to the output until it releases it. */
 export interface BodyHold {
   /**
    * The output needs the bytes no more (they lie in the spill, or were written): whoever made them
@@ -77,7 +77,7 @@ export interface SinkBatch extends BodyHold {
   readonly runs: readonly SinkRun[]
   /** Settles one document. Once for each: a second call is a programmer's error. */
   settle(documentIndex: number, outcome: Outcome): void
-  /** Settles all of them at once; none may have been settled before. */
+  /** Settles all documents at once; none may have been settled before. */
   settleAll(outcome: Outcome): void
 }
 
@@ -96,7 +96,7 @@ export interface SinkGauges {
   readonly rejected429: number
   /** True while documents are sent from the spill. */
   readonly replaying: boolean
-  /** What is wrong now, in one line; null when all is well. */
+  /** The current problem, in one line; null if there is none. */
   readonly trouble: string | null
 }
 
@@ -133,11 +133,11 @@ export interface Sink {
    */
   partitionsOverQuota?(): readonly { readonly topic: string; readonly partition: number }[]
   gauges(): SinkGauges
-  /** Settles what it can within the time, then lets go of the rest. Idempotent. */
+  /** Settles as many documents as it can within the time, then drops the rest. Idempotent. */
   close(timeoutMs: number): Promise<void>
 }
 
-/** What an output may tell the pipeline. */
+/** The events of an output. */
 export interface SinkEvents {
   /** The output cannot go on: the pipeline stops, with nothing unsettled committed. Once. */
   fail(error: Error): void

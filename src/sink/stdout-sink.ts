@@ -27,7 +27,7 @@ const WRITE_BYTES = 256 * 1024
 
 export const STDOUT_DESCRIPTOR = 1
 
-/** What stands on the terminal that stdout is, and must make way for each write. */
+/** The status lines on a terminal that stdout shares, which must make way for each write. */
 export interface Screen {
   hide(): void
   show(): void
@@ -244,7 +244,7 @@ export class CallWriter implements DescriptorWriter {
   }
 }
 
-/** A group is whole documents, so no character is cut; what is no UTF-8 becomes U+FFFD. */
+/** A group is whole documents, so no character is cut; invalid UTF-8 becomes U+FFFD. */
 function escaped(bytes: Uint8Array): Uint8Array {
   return Buffer.from(printableLines(Buffer.from(bytes).toString('utf8')))
 }

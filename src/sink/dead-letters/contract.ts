@@ -32,7 +32,7 @@ export interface DeadLetter {
 /** Larger documents than Elasticsearch takes (http.max_content_length) are never sent again. */
 export const PAYLOAD_BYTES_MAX = 100 * 1024 * 1024
 
-/** Of a letter without its payload: enough to see what it was, in any store. */
+/** Bytes kept of a letter without its payload: enough to recognise it, and small for any store. */
 const HEAD_BYTES = 1024
 const HEAD_REASON_CHARS = 500
 

@@ -51,7 +51,7 @@ class TopicDeadLetters implements OpenDeadLetters {
   async put(letters: readonly DeadLetter[]): Promise<void> {
     for (let from = 0; from < letters.length; from += PRODUCE_MAX) {
       const some = letters.slice(from, from + PRODUCE_MAX)
-      // All have ended before an error is reported, so that no record is under way unseen.
+      // All have ended before an error is reported, so that no record in flight is forgotten.
       const ends = await Promise.allSettled(some.map((letter) => this.#send(fitting(letter))))
       for (const [index, end] of ends.entries()) {
         if (end.status === 'rejected') await this.#sendAgain(some[index]!, end.reason)
@@ -68,7 +68,7 @@ class TopicDeadLetters implements OpenDeadLetters {
     const isUnconfirmed = failure instanceof LogpipeError && failure.code === 'KAFKA_UNREACHABLE'
     if (isUnconfirmed && payload.length <= BLAMELESS_BYTES) throw this.#error(letter, failure)
     try {
-      // Waiting for a broker a second time would be long, and tell nothing new.
+      // Waiting for a broker a second time would take long, and give no new information.
       if (isUnconfirmed) await this.#send(withoutPayload(letter))
       else await this.#send(letter).catch(() => this.#send(withoutPayload(letter)))
     } catch (error) {

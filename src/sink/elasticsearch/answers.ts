@@ -22,10 +22,10 @@ export type ItemVerdict =
   /** The index waits in its own lane; other indices flow. */
   | 'hold'
   | 'dead_letter'
-  /** About this document, or about its index: its neighbours tell. */
+  /** The document or its index is at fault: other documents show which. */
   | 'unclear'
 
-/** What a request that failed as a whole says of the cluster, should nothing else go well. */
+/** What a request that failed as a whole says about the cluster, if nothing else succeeds. */
 export type RequestVerdict =
   /** Its queues are full. */
   | 'busy'

@@ -17,14 +17,14 @@ import { askAt, indexAt, isVersionedAt } from './action-line.ts'
 import type { Suspicion } from './evidence.ts'
 import type { SpillEntry, StoredEntry } from '../spill/contract.ts'
 
-/** What a batch is made of: a SinkBatch, or what was read from the spill. */
+/** The source of a batch: a SinkBatch, or a batch read from the spill. */
 interface BatchSource extends BodyHold {
   readonly body: Uint8Array
   readonly ends: Uint32Array
   readonly runs: readonly SinkRun[]
   settle(documentIndex: number, outcome: Outcome): void
   settleAll(outcome: Outcome): void
-  /** Only for what was read from the spill: the document waits there again. */
+  /** Only for a batch from the spill: the document waits there again. */
   giveBack?(documentIndex: number): void
 }
 
@@ -211,7 +211,7 @@ export class InFlightBatch {
     this.#source.giveBack?.(documentIndex)
   }
 
-  /** Documents [from, to), not all of them, as a batch of their own with its own bytes. */
+  /** Documents [from, to), but not the whole batch, as a batch with its own bytes. */
   detach(from: number, to: number): InFlightBatch {
     const count = to - from
     assert(count > 0 && count < this.documentCount)
@@ -272,7 +272,7 @@ function isAt(body: Uint8Array, start: number, bytes: Uint8Array): boolean {
   return at === bytes.length
 }
 
-/** The parts of runs that hold documents [from, to), counted over all of them. */
+/** The parts of runs that hold documents [from, to), counted over all runs. */
 function runsWithin(runs: readonly SinkRun[], from: number, to: number): SinkRun[] {
   const parts: SinkRun[] = []
   let first = 0
@@ -333,7 +333,7 @@ export function partOf(slice: BatchSlice, from: number, to: number): BatchSlice 
   return from === slice.from && to === slice.to ? slice : { ...slice, from, to }
 }
 
-/** A body is held by what is at least this part of it; less is copied out. */
+/** Documents keep a body if they are at least this share; otherwise they are copied out. */
 const HOLDING_PART = 1 / 2
 
 /** The slice, in a batch of its own where it would hold much more memory than it needs. */

@@ -116,7 +116,7 @@ function reasonOf(error: Record<string, unknown>): string {
   let cause: unknown = error
   for (let depth = 0; depth < CAUSES_MAX && isRecord(cause); depth++) {
     const { type, reason } = cause
-    // The type of the error itself is told beside the reason.
+    // The type of the error itself is reported beside the reason.
     const name = depth > 0 && typeof type === 'string' ? type : ''
     const text = typeof reason === 'string' && reason !== '' ? reason : name
     if (text !== '' && !parts.some((part) => part.includes(text))) parts.push(text)

@@ -57,19 +57,19 @@ export interface WriterParts {
   readonly fail: (error: Error) => void
 }
 
-/** A request under way, and what was true when it left. */
+/** A request in flight, with the conditions when it left. */
 interface Flight extends Sent {
   readonly wasAtLimit: boolean
   readonly timeoutMs: number
 }
 
-/** A document that was written, sent once more to see whether requests go well. */
+/** A document that was written, sent again to see whether requests succeed. */
 interface Canary {
   readonly body: Buffer
   readonly writtenMs: number
 }
 
-/** Only small documents are kept for that, of so many indices. */
+/** Only small documents are kept for that, of at most this many indices. */
 const CANARY_BYTES_MAX = 4096
 const CANARIES_MAX = 64
 /** A new one is kept so often, and asked no later: its index may have been rolled over by then. */
@@ -302,7 +302,7 @@ export class BulkWriter {
     )
   }
 
-  /** Nothing is known of its documents, or all of them are to be sent again. */
+  /** The fate of its documents is unknown, or all must be sent again. */
   #failed(flight: Flight, reply: BulkReply, refusal: Refusal): void {
     const { request, startedMs, startedAt } = flight
     const nowMs = this.#clock.monotonicMs()
@@ -311,7 +311,7 @@ export class BulkWriter {
     const message =
       reply.kind === 'answer' ? `${status} ${errorType} ${reason}`.slice(0, 300) : reply.message
     const verdict = reply.kind === 'timeout' ? 'slow' : classifyRequest(refusal).verdict
-    // While others go well, it is about what is in the request.
+    // While others succeed, the documents in the request are at fault.
     const isPiece = request.isPiece && this.health.state === 'up'
     const isOurs =
       this.#evidence.isGoodSince(CLUSTER, startedAt) ||
@@ -328,7 +328,7 @@ export class BulkWriter {
     if (!isOurs) {
       if (reply.kind === 'timeout') this.concurrency.beMorePatient()
       if (waitMs > 0) this.health.pause(nowMs + waitMs)
-      // Where one document is too large, and nothing else goes well, it is about us.
+      // If one document is too large, and nothing else succeeds, the limit is ours.
       const isSplit = verdict === 'too_large' && request.documentCount > 1
       if (!isSplit) this.#blame(verdict, reply.node, message)
     }

@@ -47,7 +47,7 @@ const REQUESTS_START = 2
 const MEAN_WEIGHT = 0.02
 const SLOW_RATIO = 2
 const TIMEOUT_SHARE = 0.6
-/** What is left of a raised time-out after each answer: half after some 140. */
+/** The share of a raised timeout that remains after each answer: half after some 140. */
 const TIMEOUT_DECAY = 0.995
 /** A server's or a proxy's limit is changed by people: one request a minute finds out. */
 const LEARNT_MS = 60_000
@@ -145,12 +145,12 @@ export class Concurrency {
     this.#cut(startedMs, nowMs, 0.5)
   }
 
-  /** The connection broke: perhaps because a proxy hangs up on what is too large for it. */
+  /** The connection broke: perhaps because a proxy hangs up on large requests. */
   broken(): void {
     this.#bytes = Math.max(BYTES_MIN, this.#bytes / 2)
   }
 
-  /** A request of so many bytes was too large. */
+  /** A request of this size was too large. */
   tooLarge(byteCount: number, nowMs: number): void {
     this.#tooLargeMs = nowMs
     this.#bytesLearnt = Math.min(this.#bytesLearnt, Math.max(1, Math.floor(byteCount / 2)))

@@ -27,7 +27,7 @@ import { Agent, DecoratorHandler, Pool, ProxyAgent, type Dispatcher } from 'undi
 import { connectFault, messageOf } from '../../core/errors.ts'
 import type { ConnectionSettings, ProxySettings } from './settings.ts'
 
-/** What the client's own connection takes in place of a pool. */
+/** Options of a client's own connection instead of a pool. */
 export type NodeConnections = Pick<Dispatcher, 'close'> & {
   request(options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData>
 }
@@ -92,7 +92,7 @@ function refuseLinkLocal(
   throw new RefusedAddress(`${name} is link-local: list it in ES_LINK_LOCAL_HOSTS to allow it`)
 }
 
-/** What is looked up just now is connected to, so a name cannot change in between. */
+/** Connects to the address just looked up, so a name cannot change in between. */
 function guardedLookup(settings: ConnectionSettings): LookupFunction {
   return (host, options, callback) => {
     lookup(host, options, (error, address, family) => {
@@ -149,11 +149,11 @@ export function nodeConnections(settings: ConnectionSettings): NodeConnections {
   }
 }
 
-/** fetch through such connections, whose errors say what is wrong. */
+/** A fetch over such connections, whose errors name the problem. */
 export function fetchBy(
   settings: ConnectionSettings,
 ): (url: string, init: RequestInit) => Promise<Response> {
-  // The same class, which @types/node declares once more.
+  // The same class, which @types/node declares again.
   const dispatcher = openConnections(settings) as unknown as NonNullable<RequestInit['dispatcher']>
   const diagnosis = new Diagnosis(settings)
   return async (text, init) => {
@@ -273,7 +273,7 @@ export function redirectFault(status: number, location: string): string | undefi
 
 /** Both ends are near, or the reason is another one. */
 const LOOK_MS_MAX = 2000
-/** A server is mended in minutes, and each look is a connection of its own. */
+/** A server is repaired in minutes, and each probe costs a connection. */
 const LOOK_EVERY_MS = 30_000
 /** Origins that are remembered: a control plane looks at those of all pipelines. */
 const LOOKS_MAX = 1000

@@ -87,7 +87,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
   }
 
   /**
-   * Elasticsearch may come later: nothing is asked of it here.
+   * Elasticsearch may start later: this sends no request.
    * @throws LogpipeError USAGE for an index pattern that can give no name.
    */
   open(): Promise<void> {
@@ -154,7 +154,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
   }
 
   /**
-   * Forgets what the spill holds of a partition that was given away: its new owner reads it again.
+   * Drops the spill's documents of a revoked partition: its new owner reads them again.
    * Nothing is settled. Under `--commit-on spill` its offsets are committed: it stays, and is sent.
    * @returns how many documents that were.
    */

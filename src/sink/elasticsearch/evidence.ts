@@ -14,7 +14,7 @@
  * Bound. SCOPES_MAX indices; beyond that, the counts start over.
  */
 
-/** What is held against a document that fails alone, since it was first alone. */
+/** The evidence against a document that fails alone, since it was first alone. */
 export interface Suspicion {
   readonly scope: string
   /** Others in that scope, as counted at its last try. */
@@ -31,7 +31,7 @@ export const CLUSTER = ''
 
 /**
  * The scope of documents of an index that were answered for good, written or found there already.
- * What is found there says that the index answers, and not that it takes documents.
+ * An existing document shows that the index answers, not that it accepts documents.
  */
 export function answersOf(index: string): string {
   return `${index} answers`
@@ -47,7 +47,7 @@ const REFUSED_WEIGHT = 7
 const FAILED_WEIGHT = 20
 /** So many are taken to fail where none is seen to: a few good answers prove little. */
 const FAILED_SHARE_MIN = 0.09
-/** What is left of the share that failed after another one: some ten of them are remembered. */
+/** The weight of earlier results after a new one: some ten are remembered. */
 const MEMORY = 0.9
 const SCOPES_MAX = 1024
 /** An index that took a document so long ago is likely to take one now. */
@@ -110,7 +110,7 @@ export class Evidence {
     return { scope, good: this.#of(scope).good, weight: 0, refusedWeight: 0, tries: 0 }
   }
 
-  /** It failed alone once more. @param status of the answer; 0: there was none. */
+  /** It failed alone again. @param status of the answer; 0: there was none. */
   failedAlone(before: Suspicion | null, scope: string, status: number): Suspicion {
     const { good, failedShare } = this.#of(scope)
     if (before?.scope !== scope) return { ...this.suspicion(scope), tries: 1 }

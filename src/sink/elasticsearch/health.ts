@@ -59,7 +59,7 @@ export class Health {
     return this.#state === 'down' || this.#state === 'halted'
   }
 
-  /** What is wrong, in one line; null while it is up and answers. */
+  /** The problem, in one line; null while it is up and answers. */
   get trouble(): string | null {
     if (this.#trouble !== null || this.#timeoutCount < TIMEOUTS_TOLD) return this.#trouble
     return `Elasticsearch is slow: ${this.#timeoutMessage} (${this.#timeoutCount} times in a row)`
@@ -92,7 +92,7 @@ export class Health {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs)
   }
 
-  /** No answer in time: it may still do what it was asked. */
+  /** No answer in time: the server may still do the work. */
   timedOut(message: string, nowMs: number): void {
     this.#timeoutCount++
     this.#timeoutMessage = message
@@ -117,14 +117,14 @@ export class Health {
     if (this.#busyCount >= FAILURES_MAX || this.#state !== 'up') this.#leave('busy', message, nowMs)
   }
 
-  /** The request was refused for who we are, or for what was asked. */
+  /** The request was rejected because of the credentials, or because of the request itself. */
   refused(node: string, message: string, nowMs: number): void {
     this.#failures.delete(node)
     this.#leave('halted', message, nowMs)
   }
 
   #leave(state: Exclude<HealthState, 'up'>, message: string, nowMs: number): void {
-    // Requests that were in flight when it went down all fail now; only a look counts as one.
+    // Requests in flight when it went down all fail now; only a probe counts as one.
     const isNew = this.#state === 'up' || nowMs >= this.#nextProbeMs
     this.#state = state
     this.#trouble = `Elasticsearch ${TROUBLES[state]}: ${message}`

@@ -48,7 +48,7 @@ interface HoldCause {
 /** Documents that ask for one index and went to the lane, with none taken in between. */
 interface Asking {
   documentCount: number
-  /** When it was last refused; what was sent later counts as another request. */
+  /** When it last rejected a document; a later one counts as another request. */
   refusedMs: number
   requestCount: number
 }
@@ -62,7 +62,7 @@ export class Lane {
   /** Looks so far, and when the next one is due. */
   probes = 0
   nextProbeMs = 0
-  /** A look is in flight, with so many documents. */
+  /** A probe is in flight, with this many documents. */
   isProbing = false
   probedCount = 0
   readonly asking = new Map<string, Asking>()
@@ -77,7 +77,7 @@ export class Lane {
     this.sinceMs = sinceMs
   }
 
-  /** All that waits for the index: in the line, and in a look at it. */
+  /** All documents waiting for the index: in the line, and in a probe. */
   get documentCount(): number {
     return this.line.documentCount + (this.isProbing ? this.probedCount : 0)
   }
@@ -86,7 +86,7 @@ export class Lane {
     for (const source of slice.batch.sourcesOf(slice.from, slice.to)) {
       this.sources.set(keyOf(source), source)
     }
-    // What was refused, or comes from the spill, stands before what the index has not seen yet.
+    // Rejected documents and those from the spill go before ones the index has not seen yet.
     const isKnown = slice.tries > 0 || slice.batch.isReplay
     if (isKnown) this.line.unshift(detached(slice))
     else this.line.push(detached(slice))
@@ -187,7 +187,7 @@ export class Lanes {
     lane.nextProbeMs = nowMs + backoffMs(this.#times, lane.probes, this.#random())
   }
 
-  /** The index takes documents again. @returns what waited, for the queue. */
+  /** The index accepts documents again. @returns the waiting ones, for the queue. */
   release(where: string): BatchSlice[] {
     const slices: BatchSlice[] = []
     const lane = this.#lanes.get(where)
@@ -209,7 +209,7 @@ export class Lanes {
     return nextMs
   }
 
-  /** Takes what is needed to look at a lane that is due, or null. */
+  /** Takes documents to probe a lane that is due, or null. */
   takeProbe(nowMs: number): { readonly lane: Lane; readonly slices: BatchSlice[] } | null {
     for (const lane of this.#lanes.values()) {
       if (lane.isProbing || lane.nextProbeMs > nowMs) continue
@@ -254,12 +254,12 @@ export class Lanes {
 
 /** Of the spill, or of the memory queue's documents and bytes. */
 const QUOTA = 1 / 2
-/** Of its quota, below which its partitions are read again: pausing costs what was fetched. */
+/** Share of its quota below which its partitions resume: pausing discards fetched records. */
 const REOPEN_PART = 0.75
 
 const NOBODY: readonly TopicPartition[] = []
 
-/** Looks at every lane anew. @returns the partitions to be paused; one may come twice. */
+/** Checks every lane again. @returns the partitions to pause; one may come twice. */
 export function partitionsOverQuota(
   lanes: Lanes,
   overflow: Pick<SpillQueue, 'bytesOfIndex'> | null,

@@ -34,7 +34,7 @@ const NAME_BYTES_MAX = 255
 /** What an index name must not hold, as Elasticsearch's documentation of "create index" lists. */
 const FORBIDDEN = /[\\/*?"<>| ,#:\p{Lu}\p{Cc}]/u
 
-/** @throws LogpipeError USAGE when no topic could make a valid name of it. */
+/** @throws LogpipeError USAGE if no topic could make it a valid name. */
 export function parseIndexPattern(pattern: string): IndexPattern {
   const parts: Part[] = []
   let at = 0

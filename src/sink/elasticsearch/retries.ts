@@ -57,7 +57,7 @@ export interface RetriesParts {
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
   readonly fail: (error: Error) => void
-  /** A document of this index failed alone: have a look how others fare until its next try. */
+  /** A document of this index failed alone: watch how others do until its next attempt. */
   readonly wantsOthers: (asked: string) => void
 }
 
@@ -69,7 +69,7 @@ export interface Sent {
   readonly startedAt: number
 }
 
-/** Tries with others, for what is refused for the moment. */
+/** Attempts with others, for documents that are rejected for now. */
 const TOGETHER_TRIES = 3
 /** How long the answers of requests are read item by item after one was refused. */
 const CURIOUS_MS = 60_000
@@ -117,7 +117,7 @@ export class DocumentRetries {
       this.#schedule.lanes.postpone(lane, this.#nowMs)
       return
     }
-    // Pieces fail because of what is in them; of others it may be the cluster's fault.
+    // Pieces fail because of their documents; other requests may fail because of the cluster.
     if (!isPiece) this.#evidence.bad(CLUSTER, 1)
     if (documentCount === 1) return this.#alone(sent.request, CLUSTER, refusal, waitMs)
     const isOurs = refusal.status === 413 || this.#evidence.isGoodSince(CLUSTER, sent.startedAt)
@@ -201,7 +201,7 @@ export class DocumentRetries {
     part.batch.settle(part.from, part.to, writtenAs(item))
   }
 
-  /** Does what the table knows. @returns whether it does. */
+  /** Applies the table. @returns whether it knows the answer. */
   #isClear(sent: Sent, refused: Refused, again: Refused[]): boolean {
     const { slice, item, where } = refused
     const { verdict } = classifyItem(item, this.#parts.answerOverrides)
@@ -235,7 +235,7 @@ export class DocumentRetries {
     }
   }
 
-  /** The index took none of the same answer. @param isAll no document of it was answered else. */
+  /** The index accepted none of this answer. @param isAll all its documents got the same answer. */
   #judge(sent: Sent, where: string, unclear: readonly Refused[], isAll: boolean): void {
     const { request, startedMs, startedAt } = sent
     const evidence = this.#evidence

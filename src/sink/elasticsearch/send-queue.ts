@@ -28,12 +28,12 @@ export interface Room {
 export class Schedule {
   readonly lanes: Lanes
   readonly fresh = new SliceQueue()
-  /** What was read back from the spill. */
+  /** Documents read back from the spill. */
   readonly replay = new SliceQueue()
   /** Whether the last full request was of the spill: the two take turns. */
   #wasReplay = false
   readonly #pieces = new DueHeap<BulkRequest>()
-  /** Pieces of what was sent to look: they stay in memory. */
+  /** Pieces of a probe: they stay in memory. */
   readonly #probePieces = new DueHeap<BulkRequest>()
   /** Whether the last probe was a piece: the two take turns. */
   #wasPiece = false
@@ -49,7 +49,7 @@ export class Schedule {
     this.#retries.push(slice, dueMs)
   }
 
-  /** Takes what waits for its next try, due or not, up to so many bytes and at least one slice. */
+  /** Takes documents that wait for a retry, due or not, up to a size and at least one slice. */
   takeRetries(bytesMax: number): BatchSlice[] {
     const slices: BatchSlice[] = []
     for (let bytes = 0; bytes < bytesMax;) {
@@ -144,7 +144,7 @@ export class Schedule {
     const picker = new Picker(this.#bounds.bulkActions, room.bytesMax)
     this.#pickRetries(picker, room.nowMs)
     this.#pickLine(picker, isReplay ? this.replay : this.fresh)
-    // All of them may have been diverted to lanes.
+    // All may have been diverted to lanes.
     return picker.isEmpty ? null : requestOf(picker.slices)
   }
 

@@ -41,7 +41,7 @@ export class SliceQueue {
     return slice
   }
 
-  /** Takes what came last. */
+  /** Takes the newest. */
   takeLast(): BatchSlice | undefined {
     if (this.first === undefined) return undefined
     const slice = this.#slices.pop()!

@@ -13,7 +13,7 @@
  */
 import type { Clock } from '../../core/clock.ts'
 
-/** `none`: nothing is there yet, and no template makes a data stream of it. */
+/** `none`: no such target yet, and no template makes it a data stream. */
 export type TargetKind = 'data_stream' | 'index' | 'none' | 'unknown'
 
 /** Sends a request without a body. Rejects when there is no answer. */
@@ -24,7 +24,7 @@ export type Ask = (
 
 /** Twice the days of a year for an index a day, or the topics of a large cluster. */
 const TARGETS_MAX = 1000
-/** A data stream stays one; an index may be replaced by one, by hand; what is missing is made. */
+/** A data stream stays one; an index may be replaced by one; a missing target may be created. */
 const KEPT_MS: Readonly<Record<TargetKind, number>> = {
   data_stream: Infinity,
   index: 600_000,
@@ -33,7 +33,7 @@ const KEPT_MS: Readonly<Record<TargetKind, number>> = {
 }
 const BACKING_INDEX = /^\.ds-/
 
-/** Asks what a name stands for. Never rejects. */
+/** Finds out the kind of a target. Never rejects. */
 export async function targetOf(ask: Ask, name: string): Promise<TargetKind> {
   try {
     const found = await ask('GET', `/_resolve/index/${encodeURIComponent(name)}`)
@@ -52,7 +52,7 @@ export async function targetOf(ask: Ask, name: string): Promise<TargetKind> {
     if (made.status !== 200) return 'unknown'
     return made.body.includes('"_data_stream_timestamp"') ? 'data_stream' : 'none'
   } catch {
-    // No answer, or not of Elasticsearch: whoever sends documents finds out and says so.
+    // No answer, or not from Elasticsearch: sending documents will show and report it.
     return 'unknown'
   }
 }

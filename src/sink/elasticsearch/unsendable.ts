@@ -11,7 +11,7 @@ import { z } from 'zod'
 import type { BodyBuilder, MatchedRecord } from '../../pool/record-encoder.ts'
 
 const OPENING = '{"letter":'
-/** Of the record's value: enough to see what it is. */
+/** Bytes of the record's value: enough to recognise it. */
 const HEAD_BYTES = 1024
 
 const stubSchema = z.object({
@@ -28,7 +28,7 @@ export interface Unsendable {
   readonly index: string
   readonly errorType: string
   readonly reason: string
-  /** The bytes of the record's value, and the first of them. */
+  /** The size of the record's value, and its first bytes. */
   readonly bytes: number
   readonly head: Uint8Array
 }

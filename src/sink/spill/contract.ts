@@ -79,13 +79,13 @@ export interface SpillDamage {
 }
 
 export interface SpillEvents {
-  /** Called while reading; what was found at the start is in `Spill.damageAtOpen`. */
+  /** Called while reading; damage found at the start is in `Spill.damageAtOpen`. */
   damaged(damage: SpillDamage): void
   /** Something failed that loses nothing, for example a segment that could not be deleted. */
   trouble(message: string): void
 }
 
-/** The queue itself: what the bulk writer uses. */
+/** The queue itself, as the bulk writer uses it. */
 export interface SpillQueue {
   /** Disk used by the segments. */
   readonly bytes: number
@@ -118,7 +118,7 @@ export interface SpillQueue {
   dropPartition(topic: string, partition: number): number
 }
 
-/** The queue, and its end: what whoever opened it must do. */
+/** The queue, and the duties of its opener. */
 export interface Spill extends SpillQueue {
   /** Damage found in what an earlier process left (`spill` mode). */
   readonly damageAtOpen: readonly SpillDamage[]
@@ -131,6 +131,6 @@ export interface Spill extends SpillQueue {
    * or counted as lost. Until then the damaged segments stay, so that a crash reports them again.
    */
   resolveDamage(): Promise<void>
-  /** Waits for appends under way, saves the progress, lets go of the directory. Idempotent. */
+  /** Waits for appends in progress, saves the progress, releases the directory. Idempotent. */
   close(): Promise<void>
 }

@@ -112,7 +112,7 @@ export function segmentHeader(number: number, sync: Uint8Array): Buffer {
   return header
 }
 
-/** Whether a header is intact and says what the file name says; a version of its own otherwise. */
+/** Whether a header is intact and matches the file name; its version if it is another. */
 export function checkHeader(
   header: Uint8Array,
   number: number,
@@ -171,7 +171,7 @@ export class NameBytes {
   /** Of the last call: entries come in runs. */
   #last: EntryNames = { topic: '', index: '', topicBytes: 0, bytes: Buffer.alloc(0) }
   #pairCount = 0
-  /** More than the topics and indices of one pipeline; then it starts anew. */
+  /** More than the topics and indices of one pipeline; at the limit it is cleared. */
   static readonly NAMES_MAX = 4096
 
   of(name: string): Buffer {

@@ -135,7 +135,7 @@ export interface DrainResult {
   readonly sentCount: number
   /** Entries still there. */
   readonly leftCount: number
-  /** Entries that can be read no more, for the operator to read again from Kafka. */
+  /** Entries that cannot be read any more, for the operator to read again from Kafka. */
   readonly damage: readonly SpillDamage[]
   /** Damaged segments, out of the way of the next drain. None while not all was looked at. */
   readonly setAside: readonly string[]

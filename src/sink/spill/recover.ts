@@ -60,7 +60,7 @@ export async function recoverSegment(
   return recovered
 }
 
-/** Cuts and seals what is unfinished, and deletes what is empty. */
+/** Cuts and seals unfinished segments, and deletes empty ones. */
 export async function finishRecovery(
   store: SpillStore,
   { segment, scan }: RecoveredSegment,

@@ -42,7 +42,7 @@ export class SpillWriter {
   #nextNumber: number
   /** The last append's encoding; the next one begins behind it. */
   #encoding: Promise<void> = Promise.resolve()
-  /** The write under way; it never rejects. */
+  /** The write in progress; it never rejects. */
   #flushing: Promise<void> | null = null
   /** Appends that have not ended. */
   readonly #tickets = new Set<Ticket>()
@@ -89,7 +89,7 @@ export class SpillWriter {
     })
   }
 
-  /** Entries of appends under way that are not yet encoded will be gone when they are. */
+  /** Entries of appends in progress that are not yet encoded will be gone when they are. */
   drop(topic: string, partition: number): void {
     for (const ticket of this.#tickets) ticket.drop(topic, partition)
   }
@@ -218,7 +218,7 @@ export class SpillWriter {
     this.#store.grow(open.segment, bytes.length)
   }
 
-  /** Afterwards the current staging buffer is empty; what was in it is being written. */
+  /** Afterwards the current staging buffer is empty; its content is being written. */
   async #handOver(): Promise<void> {
     while (this.#flushing !== null && this.#current.used > 0) await this.#flushing
     if (this.#current.used > 0) this.#startFlush()
@@ -258,7 +258,7 @@ export class SpillWriter {
     if (staging.closes) await this.#letGo(open)
   }
 
-  /** Nothing that is not yet stored will be: all appends under way fail, their segments end. */
+  /** No unstored entry will be stored: all appends in progress fail, their segments end. */
   async #fail(staging: Staging, error: unknown): Promise<void> {
     const segments = new Set<OpenSegment>()
     if (staging.open !== null) segments.add(staging.open)
@@ -273,7 +273,7 @@ export class SpillWriter {
         await open.file.truncate(segment.readableBytes)
         this.#store.grow(segment, segment.readableBytes - segment.size)
       } catch {
-        // Not cut: the reader stays below readableBytes, and the next start checks what is there.
+        // Not cut: the reader stays below readableBytes, and the next start checks the rest.
       }
       await this.#letGo(open)
     }
@@ -373,7 +373,7 @@ function entryBytes(entry: SpillEntry, names: NameBytes): number {
  * Used by the writer alone.
  */
 
-/** Written and synced at a time: large enough that the sync is a small part of it. */
+/** Bytes written and synced at a time: large enough that the sync is a small share. */
 const STAGING_BYTES = 4 * 1024 * 1024
 
 /** The segment that is being written. */
@@ -385,14 +385,14 @@ interface OpenSegment {
   readonly mark: StoredMark | null
 }
 
-/** One append under way. */
+/** An append in progress. */
 class Ticket {
   readonly entries: readonly SpillEntry[]
   /** The entries as they are held, when they are copied from an older segment; null otherwise. */
   readonly held: readonly HeldEntry[] | null
   readonly plan: AppendPlan
   readonly parts: AppendPart[] = []
-  /** Of the plan, what is not yet counted in the store's bytes. */
+  /** Of the plan, the bytes not yet counted in the store. */
   reservedBytes: number
   settled = false
   readonly resolve: (outcome: 'stored' | 'full') => void
