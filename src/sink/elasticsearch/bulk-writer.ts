@@ -280,7 +280,7 @@ export class BulkWriter {
       rejectedCount,
       wasAtLimit: flight.wasAtLimit,
     })
-    this.#noteLate(flight, items.filter(({ status }) => status === 409).length, nowMs)
+    this.#recordLate(flight, items.filter(({ status }) => status === 409).length, nowMs)
     this.#keepCanary(request, answer.kind === 'items' ? items.findIndex(isThere) : 0, nowMs)
     if (answer.kind === 'items') return this.#retries.answered(flight, items)
     for (const { batch, from, to } of request.slices) batch.settle(from, to, 'indexed')
@@ -288,7 +288,7 @@ export class BulkWriter {
   }
 
   /** Documents that got no answer once, and are there: the answers are late, not the documents. */
-  #noteLate({ request, startedMs }: Flight, duplicateCount: number, nowMs: number): void {
+  #recordLate({ request, startedMs }: Flight, duplicateCount: number, nowMs: number): void {
     const areThere = duplicateCount * 2 >= request.documentCount
     const waitedMs = request.slices.reduce((most, slice) => Math.max(most, slice.lateMs), 0)
     if (areThere && waitedMs > 0) this.concurrency.arrivedLate(waitedMs)

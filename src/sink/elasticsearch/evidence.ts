@@ -97,7 +97,7 @@ export class Evidence {
   }
 
   /** A refusal stood beside documents that the index took: each document gets it for itself. */
-  noteOwn(scope: string, refusal: string): void {
+  recordOwn(scope: string, refusal: string): void {
     this.#of(scope).ownRefusal = refusal
   }
 

@@ -93,7 +93,7 @@ export class Lane {
   }
 
   /** @returns whether all that ask for the index end here. */
-  noteAsking({ where, asked, isCertain, startedMs }: HoldCause, count: number, nowMs: number) {
+  recordAsking({ where, asked, isCertain, startedMs }: HoldCause, count: number, nowMs: number) {
     if (this.asking.size >= LANES_MAX) this.asking.clear()
     const before = this.asking.get(asked)
     const asking = before ?? { documentCount: 0, refusedMs: -Infinity, requestCount: 0 }
@@ -165,7 +165,7 @@ export class Lanes {
     if (held === undefined && this.#lanes.size >= LANES_MAX) return false
     const lane = held ?? new Lane(where, reason, nowMs)
     lane.reason = reason
-    if (lane.noteAsking(cause, countOf(slice), nowMs)) this.#diverted.set(asked, lane)
+    if (lane.recordAsking(cause, countOf(slice), nowMs)) this.#diverted.set(asked, lane)
     lane.take(slice)
     if (held === undefined) {
       this.#lanes.set(where, lane)

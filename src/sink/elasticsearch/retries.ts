@@ -230,7 +230,7 @@ export class DocumentRetries {
   /** The index took others of the same answer: the refusal is each document's own. */
   #giveUp(where: string, refused: readonly Refused[]): void {
     for (const { slice, item } of refused) {
-      this.#evidence.noteOwn(where, keyOf(item))
+      this.#evidence.recordOwn(where, keyOf(item))
       this.#deadLetter(slice, item)
     }
   }

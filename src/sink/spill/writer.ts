@@ -228,7 +228,7 @@ export class SpillWriter {
     assert.equal(this.#flushing, null)
     const staging = this.#current
     this.#current = this.#spare
-    staging.noteStored(this.#names)
+    staging.recordStored(this.#names)
     this.#flushing = this.#flush(staging).then(() => {
       staging.reset()
       this.#spare = staging.bytes.length > STAGING_BYTES ? new Staging(0) : staging
@@ -456,7 +456,7 @@ class Staging {
   }
 
   /** Before it is written: what its segment will hold then. */
-  noteStored(names: NameBytes): void {
+  recordStored(names: NameBytes): void {
     const { open } = this
     if (open === null || open.mark === null) return
     const { segment, tally } = open
