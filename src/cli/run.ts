@@ -166,7 +166,7 @@ function followHangups(
       running.reload(pipelineSettings(next))
       log.setLevel(next.logLevel)
       log.setRedact(redactorOf(next))
-      tell(log, config, next)
+      logReload(log, config, next)
       config = next
     } catch (error) {
       if (!(error instanceof LogpipeError)) throw error
@@ -175,7 +175,7 @@ function followHangups(
   }
 }
 
-function tell(log: Log, old: Config, next: Config): void {
+function logReload(log: Log, old: Config, next: Config): void {
   const changed = ROWS.filter((row) => !isDeepStrictEqual(valueOf(old, row), valueOf(next, row)))
   const taken = changed.filter((row) => isTaken(row, next)).map((row) => row.env)
   const secrets = 'reloaded secrets'

@@ -132,8 +132,8 @@ class Agent {
         drainMs: settings.drainMs,
         start: (assignment, events) => programs.start(assignment, ['run'], events),
         spillOf: (assignment) => spillOf(settings, assignment),
-        drainLeftovers: async (assignment, stop, tell) =>
-          programs.drainSpill(assignment, stop, tell),
+        drainLeftovers: async (assignment, stop, report) =>
+          programs.drainSpill(assignment, stop, report),
         onReply: (reply) => this.#tail.take(reply),
       },
       saved,
