@@ -310,12 +310,12 @@ export class Diagnosis {
       return (await known.fault) || requestFault(error)
     }
     if (this.#looks.size >= LOOKS_MAX) this.#looks.clear()
-    const fault = url.protocol === 'https:' ? this.#lookAtTls(url) : this.#lookAtPlain(url)
+    const fault = url.protocol === 'https:' ? this.#probeTls(url) : this.#probePlain(url)
     this.#looks.set(url.origin, { atMs: nowMs, fault })
     return (await fault) || requestFault(error)
   }
 
-  async #lookAtTls(url: URL): Promise<string> {
+  async #probeTls(url: URL): Promise<string> {
     if (await speaksHttp(url, this.#lookup)) {
       return `the server at ${url.host} speaks plain HTTP, not TLS: use http://`
     }
@@ -326,7 +326,7 @@ export class Diagnosis {
     return `the server at ${url.host} ${word} a client certificate: set ES_CLIENT_CERT (${alert})`
   }
 
-  async #lookAtPlain(url: URL): Promise<string> {
+  async #probePlain(url: URL): Promise<string> {
     // Nothing is sent to it but the hello, so it need not be trusted.
     const { isTls } = await speakTls(url, { rejectUnauthorized: false, lookup: this.#lookup })
     return isTls ? `the server at ${url.host} speaks TLS: use https://` : ''

@@ -173,7 +173,7 @@ export class SpillReader {
     // More was published while the scan was under way: it was just written, so it is intact, and
     // the next read looks again.
     if (segment.readableBytes !== readable) {
-      segment.lookAgain()
+      segment.rescan()
       return
     }
     // The reader ends before a seal, so entries lost at the end are known only by ordinal.

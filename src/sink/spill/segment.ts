@@ -213,8 +213,8 @@ export class Segment {
     this.#knownDamage = [...this.#knownDamage, ...damaged]
   }
 
-  /** The next read begins at the start and looks at damage as if for the first time. */
-  lookAgain(): void {
+  /** The next read begins at the start and checks damage as if for the first time. */
+  rescan(): void {
     this.#knownDamage = []
     this.#readPosition = HEADER_BYTES
   }
