@@ -76,7 +76,7 @@ function followParent(
   const tail = new TailSampler(systemClock, (entries) => link?.sendTail(entries))
   return {
     gone: gone.signal,
-    onMatched: link === null ? undefined : (batch) => tail.take(batch),
+    onMatched: link === null ? undefined : (batch) => tail.accept(batch),
   }
 }
 
@@ -228,7 +228,7 @@ export class TailSampler {
   }
 
   /** Takes a batch on its way to the output: its first document stands for all. */
-  take(batch: MatchedBatch): void {
+  accept(batch: MatchedBatch): void {
     const nowMs = this.#clock.monotonicMs()
     if (!(nowMs < this.#endMs)) return
     if (nowMs - this.#secondMs >= SECOND_MS) {

@@ -61,7 +61,7 @@ export class BatchQueue {
   }
 
   /** The next batches: one, and as many more as fit into `bytesMax` with it. */
-  take(bytesMax: number): Group | null {
+  dequeue(bytesMax: number): Group | null {
     const batches: SinkBatch[] = []
     let size = 0
     let documentCount = 0

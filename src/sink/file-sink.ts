@@ -164,7 +164,7 @@ export class FileSink implements Sink {
 
   async #appendNext(): Promise<void> {
     const { rotateBytes, rotateKeep } = this.#options
-    const group = this.#queue.take(
+    const group = this.#queue.dequeue(
       rotateBytes > 0 ? Math.min(WRITE_BYTES, rotateBytes) : WRITE_BYTES,
     )
     assert(group !== null)

@@ -126,7 +126,7 @@ export class OutputFile {
     if (known === 'other') throw this.#notAFile()
     this.#handle = await this.#disk.open(this.#path, 'append')
     if (!(await this.#handle.isRegular())) throw this.#notAFile()
-    this.#takeLock()
+    this.#acquireLock()
     this.#size = await this.#handle.size()
     this.#durableSize = this.#size
     if (known === null) await this.#syncDirectory(path.dirname(path.resolve(this.#path)))
@@ -143,7 +143,7 @@ export class OutputFile {
   }
 
   /** The file's own: it moves with it when another program renames it. */
-  #takeLock(): void {
+  #acquireLock(): void {
     if (this.#locks === null) return
     this.#lock = this.#locks.lock(this.#path)
     if (this.#lock !== null) return

@@ -100,7 +100,7 @@ export class StdoutSink implements Sink {
 
   #pump(writer: DescriptorWriter): void {
     if (this.#isWriting) return
-    const group = this.#queue.take(WRITE_BYTES)
+    const group = this.#queue.dequeue(WRITE_BYTES)
     if (group === null) return
     this.#isWriting = true
     this.#screen.hide()

@@ -378,7 +378,7 @@ export class BodyBuffers {
   }
 
   /** At least this many bytes, of any content. */
-  take(byteCount: number): Buffer {
+  acquire(byteCount: number): Buffer {
     if (byteCount > this.#bytesMax) return Buffer.allocUnsafeSlow(byteCount)
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytesMax)
   }

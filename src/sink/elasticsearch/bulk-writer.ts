@@ -234,7 +234,7 @@ export class BulkWriter {
     let buffer: Buffer | null = null
     const body = bodyOf(
       request,
-      (byteCount) => (buffer = this.#buffers.take(byteCount)),
+      (byteCount) => (buffer = this.#buffers.acquire(byteCount)),
       (index) => this.#targets.isDataStream(index),
     )
     const reply = await this.#parts.transport.send(body, timeoutMs, request.documentCount)

@@ -82,7 +82,7 @@ export class Lane {
     return this.line.documentCount + (this.isProbing ? this.probedCount : 0)
   }
 
-  take(slice: BatchSlice): void {
+  enqueue(slice: BatchSlice): void {
     for (const source of slice.batch.sourcesOf(slice.from, slice.to)) {
       this.sources.set(keyOf(source), source)
     }
@@ -108,7 +108,7 @@ export class Lane {
   takeProbe(): BatchSlice[] {
     const { line } = this
     const slices: BatchSlice[] = []
-    const newest = line.takeLast()
+    const newest = line.pop()
     if (newest === undefined) return slices
     const rest = countOf(newest) === 1 ? undefined : partOf(newest, newest.from, newest.to - 1)
     if (rest !== undefined) line.push(rest)
@@ -166,7 +166,7 @@ export class Lanes {
     const lane = held ?? new Lane(where, reason, nowMs)
     lane.reason = reason
     if (lane.recordAsking(cause, countOf(slice), nowMs)) this.#diverted.set(asked, lane)
-    lane.take(slice)
+    lane.enqueue(slice)
     if (held === undefined) {
       this.#lanes.set(where, lane)
       this.postpone(lane, nowMs)
@@ -233,7 +233,7 @@ export class Lanes {
       if (next === lane) continue
       const part = partOf(slice, from, at)
       if (lane === undefined) passed.push(part)
-      else lane.take(part)
+      else lane.enqueue(part)
       from = at
       lane = next ?? undefined
     }

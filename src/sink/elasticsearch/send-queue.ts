@@ -53,8 +53,8 @@ export class Schedule {
   takeRetries(bytesMax: number): BatchSlice[] {
     const slices: BatchSlice[] = []
     for (let bytes = 0; bytes < bytesMax;) {
-      const retry = this.#retries.take(Infinity)
-      const taken = retry === undefined ? this.#pieces.take(Infinity)?.slices : [retry]
+      const retry = this.#retries.popDue(Infinity)
+      const taken = retry === undefined ? this.#pieces.popDue(Infinity)?.slices : [retry]
       if (taken === undefined) break
       slices.push(...taken)
       for (const slice of taken) bytes += bytesOf(slice)
@@ -69,7 +69,7 @@ export class Schedule {
   }
 
   nextPiece(nowMs: number): BulkRequest | null {
-    return this.#firstPieces.take(nowMs) ?? null
+    return this.#firstPieces.popDue(nowMs) ?? null
   }
 
   /** The next request that is no piece, or null when nothing is due. */
@@ -161,7 +161,7 @@ export class Schedule {
 
   #pickRetries(picker: Picker, nowMs: number): void {
     for (;;) {
-      const slice = this.#retries.take(nowMs)
+      const slice = this.#retries.popDue(nowMs)
       if (slice === undefined) return
       let isFull = false
       for (const part of this.lanes.divert(slice)) {

@@ -42,7 +42,7 @@ export class SliceQueue {
   }
 
   /** Takes the newest. */
-  takeLast(): BatchSlice | undefined {
+  pop(): BatchSlice | undefined {
     if (this.first === undefined) return undefined
     const slice = this.#slices.pop()!
     this.#count(slice, -1)
@@ -89,7 +89,7 @@ export class DueHeap<Value> {
   }
 
   /** Takes the first if it is due at `nowMs`. */
-  take(nowMs: number): Value | undefined {
+  popDue(nowMs: number): Value | undefined {
     const first = this.#entries[0]
     if (first === undefined || first.dueMs > nowMs) return undefined
     const last = this.#entries.pop()!
