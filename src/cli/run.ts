@@ -76,7 +76,7 @@ function followParent(
   const tail = new TailSampler(systemClock, (entries) => link?.sendTail(entries))
   return {
     gone: gone.signal,
-    onMatched: link === null ? undefined : (batch) => tail.take(batch),
+    onMatched: link === null ? undefined : (batch) => tail.accept(batch),
   }
 }
 
@@ -166,7 +166,7 @@ function followHangups(
       running.reload(pipelineSettings(next))
       log.setLevel(next.logLevel)
       log.setRedact(redactorOf(next))
-      tell(log, config, next)
+      logReload(log, config, next)
       config = next
     } catch (error) {
       if (!(error instanceof LogpipeError)) throw error
@@ -175,7 +175,7 @@ function followHangups(
   }
 }
 
-function tell(log: Log, old: Config, next: Config): void {
+function logReload(log: Log, old: Config, next: Config): void {
   const changed = ROWS.filter((row) => !isDeepStrictEqual(valueOf(old, row), valueOf(next, row)))
   const taken = changed.filter((row) => isTaken(row, next)).map((row) => row.env)
   const secrets = 'reloaded secrets'
@@ -228,7 +228,7 @@ export class TailSampler {
   }
 
   /** Takes a batch on its way to the output: its first document stands for all. */
-  take(batch: MatchedBatch): void {
+  accept(batch: MatchedBatch): void {
     const nowMs = this.#clock.monotonicMs()
     if (!(nowMs < this.#endMs)) return
     if (nowMs - this.#secondMs >= SECOND_MS) {
