@@ -2,8 +2,8 @@
  * The contract between the pipeline (run/), which feeds an output, and the outputs beside this
  * file, which implement it.
  *
- * A delivery has the documents of a few slots as bytes, built by the output's own RecordEncoder in a
- * filter thread. The output settles every document exactly once, in any order, with its true
+ * A delivery has the documents of a few slots as bytes, built by the output's own RecordEncoder in
+ * a filter thread. The output settles every document exactly once, in any order, with its true
  * outcome; only then may its offset be committed. The next start reads unsettled records again. The
  * output releases the bytes once, when it no longer needs them.
  *

@@ -11,7 +11,7 @@
  * (retries.ts). Unless the state is UP, the writer probes with one small request at a time, at
  * growing intervals and with fewer documents each time, down to one: even if some documents make
  * their request fail, others show that the cluster works. A server that does not answer in time is
- * UP but slow (concurrency.ts); `trouble` says so from the first such request until one is answered.
+ * UP but slow (concurrency.ts); `trouble` says so from the first such request until an answer.
  *
  * A server may also ask for a pause (Retry-After).
  */
