@@ -294,14 +294,14 @@ async function replayLetters(
   const stop = new AbortController()
   const signal = AbortSignal.any([context.stopSignal(), stop.signal])
   let toldCount = 0
-  const tell = (letter: Parameters<typeof letterId>[0], reason: string): void => {
+  const report = (letter: Parameters<typeof letterId>[0], reason: string): void => {
     if (toldCount++ < REASONS_TOLD_MAX) log.warn(printable(`${letterId(letter)}: ${reason}`))
   }
   const sender = new DocumentSender(elasticsearchSettings(config), {
     // What is refused again is where it belongs already.
     deadLetters: {
       put: (letters) => {
-        for (const letter of letters) tell(letter, `rejected again: ${letter.reason}`)
+        for (const letter of letters) report(letter, `rejected again: ${letter.reason}`)
         return Promise.resolve()
       },
     },
@@ -321,13 +321,13 @@ async function replayLetters(
     return letters.map((letter, index) => {
       const reason = reasons[index] ?? null
       if (reason !== null) {
-        tell(letter, reason)
+        report(letter, reason)
         return 'failed'
       }
       const outcome = sent[next++]
       if (outcome !== undefined) return outcome === 'dead_lettered' ? 'failed' : 'done'
       const why = sender.whyWaiting(letter.index) ?? sender.failure?.message ?? 'no answer'
-      tell(letter, `not sent: documents wait for the index ${letter.index}: ${why}`)
+      report(letter, `not sent: documents wait for the index ${letter.index}: ${why}`)
       return 'waiting'
     })
   }

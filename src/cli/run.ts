@@ -94,7 +94,7 @@ function followParent(
   const tail = new TailSampler(systemClock, (entries) => link?.sendTail(entries))
   return {
     gone: gone.signal,
-    onMatched: link === null ? undefined : (batch) => tail.take(batch),
+    onMatched: link === null ? undefined : (batch) => tail.accept(batch),
   }
 }
 
@@ -187,7 +187,7 @@ function followHangups(
       running.reload(pipelineSettings(next))
       log.setLevel(next.logLevel)
       log.setRedact(redactorOf(next))
-      tell(log, config, next)
+      logReload(log, config, next)
       config = next
     } catch (error) {
       if (!(error instanceof LogpipeError)) throw error
@@ -196,7 +196,7 @@ function followHangups(
   }
 }
 
-function tell(log: Log, old: Config, next: Config): void {
+function logReload(log: Log, old: Config, next: Config): void {
   const changed = ROWS.filter((row) => !isDeepStrictEqual(valueOf(old, row), valueOf(next, row)))
   const taken = changed.filter((row) => isTaken(row, next)).map((row) => row.env)
   const secrets = 'reloaded secrets'
@@ -249,7 +249,7 @@ export class TailSampler {
   }
 
   /** Takes a batch on its way to the output: its first document stands for all. */
-  take(batch: MatchedBatch): void {
+  accept(batch: MatchedBatch): void {
     const nowMs = this.#clock.monotonicMs()
     if (!(nowMs < this.#endMs)) return
     if (nowMs - this.#secondMs >= SECOND_MS) {

@@ -128,15 +128,15 @@ const ADDRESSES_MAX = 10_000
  */
 export class FailedTokens {
   readonly #clock: Clock
-  readonly #tell: (line: string) => void
+  readonly #log: (line: string) => void
   /** The oldest first; ADDRESSES_MAX at most. */
   readonly #byAddress = new Map<string, { count: number; endsMs: number }>()
   #toldMs = -Infinity
   #untold = 0
 
-  constructor(clock: Clock, tell: (line: string) => void) {
+  constructor(clock: Clock, log: (line: string) => void) {
     this.#clock = clock
-    this.#tell = tell
+    this.#log = log
   }
 
   /** @returns `refusal`, or a 429 in its place. */
@@ -170,7 +170,7 @@ export class FailedTokens {
     this.#untold++
     if (nowMs - this.#toldMs < FAILURES_WINDOW_MS) return
     const more = this.#untold === 1 ? '' : `; ${this.#untold} requests since the last such line`
-    this.#tell(`refused a request from ${address}: wrong or missing token${more}`)
+    this.#log(`refused a request from ${address}: wrong or missing token${more}`)
     this.#toldMs = nowMs
     this.#untold = 0
   }

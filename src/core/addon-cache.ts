@@ -1,12 +1,11 @@
 /**
- * Where the executable puts its add-ons, since the dynamic linker loads files only.
+ * Writes the executable's add-ons to disk, because the dynamic linker loads files only.
  *
- * A folder for each set of add-ons, named by its content, below the first of several folders that
- * can be used. Nobody else may write there: folders and files are the user's alone, and in no
- * folder above can another user put something in their place. Every file is compared by its hash
- * before it is loaded, at each start; what is missing or differs is written under a name of its own
- * and renamed, so that two that start at once never see half a file, and one that has the old file
- * mapped keeps it.
+ * Each set of add-ons has a folder, named by its content, below the first usable candidate. Only
+ * the user may write there, and no other user can replace a folder above it. At each start, every
+ * file is checked by its hash before it is loaded. A missing or different file is written under a
+ * temporary name and renamed: two processes that start together never see half a file, and a
+ * process that has the old file mapped keeps it.
  *
  * Bound: SETS_KEPT sets stay; older ones go when a set is written.
  */
@@ -25,7 +24,7 @@ export interface AddonSet {
 
 /** This version, the one before, and one that is being tried. */
 const SETS_KEPT = 3
-/** What a writer that died left behind goes after an hour: none writes that long. */
+/** Files of a writer that died are deleted after an hour: no write takes that long. */
 const PARTIAL_MS_MAX = 3_600_000
 const OTHERS = 0o077
 
@@ -130,7 +129,7 @@ function assertExecutable(file: string): void {
   }
 }
 
-/** Removes the oldest sets and what dead writers left; whoever runs from them has them mapped. */
+/** Removes the oldest sets and files of dead writers; running processes have theirs mapped. */
 function removeOld(folder: string, home: string): void {
   const ageOf = (entry: string) => Date.now() - fs.statSync(entry).mtimeMs
   try {
@@ -149,7 +148,7 @@ function removeOld(folder: string, home: string): void {
       fs.rmSync(old, { recursive: true, force: true })
     }
   } catch {
-    // Another start tidies up at the same time; the next one does what is left.
+    // Another start tidies up at the same time; the next one removes the rest.
   }
 }
 

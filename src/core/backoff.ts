@@ -1,8 +1,8 @@
 /**
- * How long to wait before a try is repeated: twice as long after each failure in a row, up to a
- * maximum, with jitter in the upper half, so that many failures do not come back at one moment.
+ * Computes the wait before a retry: it doubles with each failure in a row, up to a maximum, with
+ * jitter in the upper half, so that many failures do not retry at the same moment.
  *
- * Tries are bounded in rate here; who must give up counts them.
+ * This bounds the rate of retries; a caller that must give up counts them.
  */
 
 export interface BackoffTimes {

@@ -20,7 +20,7 @@ export const systemClock: Clock = {
   },
 }
 
-/** A clock that moves only when told to. */
+/** A clock that moves only when a test moves it. */
 export class ManualClock implements Clock {
   #nowMs: number
   readonly #timers = new Set<{ dueMs: number; callback: () => void }>()

@@ -1,12 +1,13 @@
 /**
- * Bounds the connections of an HTTP server, so that whoever holds many keeps nobody else out.
+ * Bounds the connections of an HTTP server, so that one client with many connections blocks no
+ * other.
  *
- * Node's own maxConnections refuses the newcomer, which is the probe, while those that hold
- * connections stay. Here one of them goes: where an address has its share, one of its own; where
- * the server is full, one of the address that has the most. First goes the one that is idle, or has
- * not sent its request yet, the longest; then the one that is at its request the longest, for who
- * reads no answer is never done. Whoever showed a token is spared while at a request. Only where
- * nobody else is left is the newcomer refused.
+ * Node's own maxConnections refuses the newcomer, such as a health probe, and keeps all others.
+ * This closes another connection instead: if an address exceeds its share, one of its own; if the
+ * server is full, one of the address that has the most. The first to go is the one that has been
+ * idle, or has not completed its request, the longest; then the one whose request has run the
+ * longest, because a client that reads no answer never finishes. A connection that showed a token
+ * is spared during a request. The newcomer is refused only if no other is left.
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
@@ -22,7 +23,7 @@ export interface ConnectionBounds {
   readonly isSpared?: (socket: Socket) => boolean
 }
 
-/** A connection while it is open. */
+/** An open connection. */
 interface Held {
   readonly socket: Socket
   readonly network: string

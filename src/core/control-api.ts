@@ -1,12 +1,12 @@
 /**
- * The control plane's API, once: the schemas by which the control plane checks and documents what
- * it takes, by which sync believes what it answers, and whose types the dashboard reads.
+ * The schemas of the control plane's API: the control plane validates and documents requests with
+ * them, sync validates answers with them, and the dashboard uses their types.
  *
- * Plain zod: the routes add what only OpenAPI knows. `meta.id` is a schema's name in the document.
- * A pipeline's own fields are no part of it: they come from the option table (pipeline-fields.ts).
+ * Plain zod; the routes add details that only OpenAPI needs. `meta.id` is a schema's name in the
+ * document. The fields of a pipeline come from the option table instead (pipeline-fields.ts).
  *
- * Two versions that meet. An object may have more members than are here: they are left out when it
- * is parsed. What a heartbeat may lack has a default.
+ * Different versions. Parsing drops members that are not listed here. Members that a heartbeat may
+ * omit have a default.
  */
 import { z } from 'zod'
 import { type Trouble, TROUBLE_CHARS_MAX, TROUBLE_KIND, TROUBLES_MAX } from './trouble.ts'
@@ -26,7 +26,7 @@ export const workerSecretSchema = z
   .string()
   .regex(/^[\w-]{32,128}$/, 'expected 32 to 128 letters, digits, dashes and underscores')
 
-/** What a worker may send of each; more is refused, so sync must cut first. */
+/** Limits per item of a worker's report; more is refused, so sync must cut first. */
 export const TAIL_ENTRIES_MAX = 200
 const TAIL_CHARS_MAX = 16_384
 const ERROR_LINES_MAX = 50
@@ -38,7 +38,7 @@ const texts = z.record(z.string(), z.string())
 const numbers = z.record(z.string(), z.number())
 const faultSchema = z.object({ message: z.string(), lines: z.array(z.string()) })
 
-/** Pipelines of which one heartbeat tells the books, and entries of each. */
+/** Pipelines whose books one heartbeat reports, and entries of each. */
 const BOOKS_MAX = 32
 const BOOK_ENTRIES_MAX = 64
 
@@ -54,7 +54,7 @@ const troubleShape = {
   since: z.string().max(40),
 }
 
-/** What a worker says when it calls. */
+/** The heartbeat of a worker. */
 export const heartbeatSchema = z
   .object({
     // Any word: a worker of the next version may have one more, and must be heard all the same.
@@ -189,7 +189,7 @@ export type WorkerView = z.infer<typeof workerSchema>
 export const COMMAND_KINDS = ['tail', 'dlq-list', 'dlq-replay', 'check'] as const
 export type CommandKind = (typeof COMMAND_KINDS)[number]
 
-/** A command as whoever ordered it sees it. */
+/** A command, as the client that sent it sees it. */
 export const commandSchema = z
   .object({
     id: z.string(),
@@ -217,7 +217,7 @@ export type PipelineState = (typeof PIPELINE_STATES)[number]
 
 export interface PipelineStatus {
   readonly state: PipelineState
-  /** What a person should know; null when there is nothing to say. */
+  /** A message for people; null if there is nothing to report. */
   readonly reason: string | null
   /** What keeps it from its work now, by worker; REASONS_MAX at most. */
   readonly reasons: readonly ({ readonly worker_id: string } & Trouble)[]
@@ -236,7 +236,7 @@ export interface PipelineStatus {
     readonly created_at: string
     /** One line for each thing that is wrong. */
     readonly wrong: readonly string[]
-    /** What was found, without the configuration. */
+    /** The findings, without the configuration. */
     readonly result: unknown
   } | null
 }

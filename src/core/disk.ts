@@ -1,7 +1,7 @@
 /**
- * The few things that the spill, the dead letters and the output file ask of a disk, so that a test
- * can own it: lose what was not synced, fill up, refuse. `nodeDisk` is the real one. Errors have
- * the `code` of Node's own; of a full disk they name the file, the size, and what to do.
+ * The disk operations that the spill, the dead letters and the output file need, as an interface,
+ * so that a test can lose unsynced data, fill the disk, or fail. `nodeDisk` is the real one. Errors
+ * have Node's own `code`; on a full disk they name the file, the size, and what to do.
  */
 import { constants } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
@@ -15,7 +15,7 @@ export interface DiskFile {
   append(bytes: Uint8Array): Promise<number>
   /**
    * The content, and the size, survive a crash once this resolves (fdatasync).
-   * @param byteCount what may be lost where it fails, for the error
+   * @param byteCount the bytes that may be lost if it fails, for the error
    */
   datasync(byteCount?: number): Promise<void>
   /** @returns how many bytes were read; fewer than asked for only at the file's end. */
@@ -61,7 +61,7 @@ export interface Locks {
 }
 
 const FILE_MODE = 0o600
-/** Of a file that is made for others to read: what the umask allows. */
+/** For a file that others may read: the mode that the umask allows. */
 const SHARED_FILE_MODE = 0o666
 const DIRECTORY_MODE = 0o700
 
@@ -168,7 +168,7 @@ export function errorCode(error: unknown): string {
   return typeof error.code === 'string' ? error.code : ''
 }
 
-/** Runs it; an error says which file it was about, how much was to be written, and what to do. */
+/** Runs it; an error names the file, the bytes to be written, and what to do. */
 export async function naming<T>(
   file: string,
   byteCount: number,

@@ -102,7 +102,7 @@ export class LogpipeError extends Error {
   }
 }
 
-/** Why an address cannot be listened on, and what to do. @param name of the option. */
+/** Why logpipe cannot listen on an address, and what to do. @param name of the option. */
 export function listenError(name: string, address: string, cause: unknown): LogpipeError {
   const code = Object(cause) as { readonly code?: unknown }
   const why =

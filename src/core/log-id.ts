@@ -1,12 +1,13 @@
 /**
- * Which log of a topic's name a record is of: what stands before topic-partition-offset in `_id`,
- * and tells documents in the spill apart.
+ * The id of the log that a record belongs to, because a topic's name may stand for several logs
+ * over time. It is the prefix of topic-partition-offset in `_id`, and distinguishes documents in
+ * the spill.
  *
  *   0a1b2c3d       Kafka's id of the topic, or what --id-prefix says; empty: nothing is known
  *   0a1b2c3d-@7    the same, and the epoch of the leader that wrote the record: its log was cut off
  *   @7             before that, so its offset may be another record's (bridge/native/log-past.h)
  *
- * No topic's name has an `@`, so the second kind is never another topic's document.
+ * Topic names contain no `@`, so the second kind never collides with another topic's document.
  */
 import assert from 'node:assert/strict'
 

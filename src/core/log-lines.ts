@@ -40,10 +40,10 @@ export interface LogLines {
   next(wallMs: number): LogLine
 }
 
-/** No natural line is longer: what the demo may have in flight is counted in lines of this size. */
+/** No natural line is longer: the demo counts the lines in flight at this size. */
 export const NATURAL_LINE_BYTES_MAX = 768
 
-/** What a line must hold at least to be a match. */
+/** The word that makes a line a match. */
 const MATCH_WORD = 'ERROR'
 
 /** Distinct lines kept: enough that compression sees no short cycle, few enough to stay small. */
@@ -184,7 +184,7 @@ function cut(variant: Variant, bytes: number): Variant {
   return { ...variant, bytes: variant.bytes.subarray(0, bytes), marks }
 }
 
-/** The two ways in which lines write the time, rendered anew only when the millisecond changes. */
+/** The two formats of a line's time, rendered again only when the millisecond changes. */
 class TimeTexts {
   readonly T = Buffer.alloc(MARK_BYTES.T)
   readonly L = Buffer.alloc(MARK_BYTES.L)

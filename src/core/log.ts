@@ -1,14 +1,13 @@
 /**
- * What the program says while it runs: events, and the status lines of each second.
+ * The log: events, and two status lines a second.
  *
- * Everything goes to one stream (stderr), so that stdout is the output's alone. On a terminal the
- * status lines are refreshed in place, and an event is printed above them; elsewhere each is a line
- * of its own, so that a file or a journal holds them all. With format `json` each is one object a
- * line (pino).
+ * Everything goes to stderr, because stdout belongs to the output. On a terminal, the status lines
+ * are refreshed in place and events are printed above them; elsewhere each is a separate line, so
+ * that a file or a journal has them all. With format `json`, each is one object per line (pino).
  *
- * Events hold words of servers and records. In the plain format each is one line of printable text,
- * so that none of them can forge an event or speak to the terminal. Secrets are left out of
- * everything, whoever quotes them.
+ * Events contain text from servers and records. In the plain format each event is one line of
+ * printable text, so that such text can neither forge an event nor control the terminal. Secrets
+ * are removed from everything, whoever quotes them.
  */
 import pino from 'pino'
 import { printable } from './printable.ts'
@@ -25,7 +24,7 @@ export interface LogOptions {
   readonly level: LogLevel
   /** Nothing but warnings and errors, and no status lines: for cron. */
   readonly quiet: boolean
-  /** No status lines, all else as ever: for whoever is watched by other means. */
+  /** No status lines, everything else as usual: for processes watched by other means. */
   readonly hidesStatus?: boolean
   /** Refresh the status lines in place. */
   readonly isTerminal: boolean
@@ -45,7 +44,7 @@ export class Log {
   /** Lines of the status: they stand on the terminal now, or will again after show(). */
   #statusLines: readonly string[] = []
   #isHidden = false
-  /** By the secrets as they are, and as they were: answers to both may be under way. */
+  /** Current and former secrets: answers to requests with either may still arrive. */
   #redactors: readonly Redact[]
 
   constructor(given: LogOptions) {
@@ -64,7 +63,7 @@ export class Log {
     this.#json = options.format === 'json' ? pino(settings, destination) : null
   }
 
-  /** Leaves secrets out of what is said elsewhere, as on /ready. */
+  /** Removes secrets from text that is shown elsewhere, as on /ready. */
   readonly redact: Redact = (text) =>
     this.#redactors.reduce((rest, redactor) => redactor(rest), text)
 

@@ -7,7 +7,7 @@ import { type RunBooks, runBooksIn } from './live-books.ts'
 import { type Trouble, troublesIn } from './trouble.ts'
 import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from './worker-wire.ts'
 
-/** Older than this, whoever wrote it has stopped. */
+/** If the snapshot is older than this, its writer has stopped. */
 const FRESH_MS = 10_000
 /** A snapshot has some kilobytes. */
 const BYTES_MAX = 262_144

@@ -1,11 +1,11 @@
 /**
- * Opens files that hold a secret or decide what runs, and that this program made: a token, a key,
+ * Opens files that this program made and that contain a secret or decide what runs: a token, a key,
  * a database, a state file, a lock, an add-on.
  *
- * Such a file is ours or it is refused: no link at its name, a plain file with one name, owned by
- * this process's user, and readable by nobody else (a mode that says otherwise is set right). A
- * foreign file there would let its owner choose our token, or read it. The folder that it lies in
- * must be one where nobody else can put another in its place.
+ * Such a file must be a regular file without links, owned by this process's user and readable by
+ * nobody else (a wrong mode is corrected); otherwise it is refused. Another user's file there would
+ * let that user choose our token, or read it. Nobody else may be able to replace files in its
+ * folder.
  */
 import fs from 'node:fs'
 import path from 'node:path'
@@ -18,7 +18,7 @@ const STICKY = 0o1000
 
 /**
  * @returns a descriptor, to be closed by the caller; null where there is no such file.
- * @throws LogpipeError STORE that names what is wrong with it.
+ * @throws LogpipeError STORE that names the problem.
  */
 export function openOwnFile(file: string, flags: number = fs.constants.O_RDONLY): number | null {
   const { O_NOFOLLOW, O_NONBLOCK } = fs.constants

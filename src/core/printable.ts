@@ -1,6 +1,6 @@
 /**
- * Text from elsewhere (records, servers, brokers, proxies), made fit for a terminal, for a log of
- * one event a line, and for an answer in plain text.
+ * Makes foreign text (from records, servers, brokers, proxies) safe for a terminal, for a log with
+ * one event per line, and for a plain-text answer.
  */
 
 /**

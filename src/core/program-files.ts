@@ -17,7 +17,7 @@ import { placeAddons, type AddonSet } from './addon-cache.ts'
 
 export type AddonName = 'bridge' | 'kafka' | 'sqlite'
 
-/** What was written into the executable when it was built. */
+/** Facts written into the executable by its build. */
 export interface BuildFacts {
   readonly version: string
   readonly commit: string
@@ -25,7 +25,7 @@ export interface BuildFacts {
   readonly sqlite: string
 }
 
-/** The files of an add-on: what it needs beside itself, then itself. */
+/** The files of an add-on: the libraries it needs, then itself. */
 const FILES: Readonly<Record<AddonName, readonly string[]>> = {
   bridge: ['librdkafka.so.1', 'bridge.node'],
   kafka: ['librdkafka.so.1', 'kafka.node'],

@@ -1,7 +1,7 @@
 /**
  * Reads the small files that options name: the config file, secrets, tokens.
  *
- * Bounded, because a path may lead to anything; pipes work, because secrets are handed on that way.
+ * Bounded, because a path may lead to anything; pipes work, because secrets are passed that way.
  */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs'
 import { LogpipeError, messageOf } from './errors.ts'

@@ -1,7 +1,7 @@
 /**
  * Quantities as people type and read them: bytes, durations, rates.
  *
- * Used by the options (parsing) and by every line that a person reads (formatting).
+ * The options parse with it, and every line for people is formatted with it.
  */
 
 const BYTE_UNITS: ReadonlyMap<string, number> = new Map([

@@ -1,5 +1,5 @@
 /**
- * What options, sync and the control plane must agree on about a worker.
+ * Limits of a worker that options, sync and the control plane share.
  */
 
 /** A folder is named after it on the worker's machine. */

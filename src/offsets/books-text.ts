@@ -1,9 +1,9 @@
 /**
- * How the books look: the summary at the end of a run, and the same as JSON.
+ * Renders the books: the summary at the end of a run, as text and as JSON.
  *
- * The text is plain and aligned, for a terminal, a mail from cron or a journal. Entries that are
- * nought everywhere are left out, but never `fetched` and `pending`, and `indexed` only where
- * Elasticsearch put nothing elsewhere.
+ * The text is plain and aligned, for a terminal, a mail from cron or a journal. It leaves out
+ * entries that are 0 in every partition, except `fetched`, `pending` and, unless Elasticsearch put
+ * documents elsewhere, `indexed`.
  *
  * Bound. At most PARTITION_LINES_MAX partitions are listed in the text; the JSON has all.
  */

@@ -1,5 +1,5 @@
 /**
- * The books: where every record went, per partition and in total.
+ * The books account for every record, per partition and in total.
  *
  *   carried_in + fetched = filtered(reason) + indexed + duplicate + superseded + failure_store
  *                        + pipeline_dropped + dead_lettered + dropped(reason) + fenced
@@ -9,13 +9,13 @@
  * slot, `filtered` by its filter, the outcomes by the output. `pending` is not counted here but
  * asked of the ledger, so that the equation checks one against the other.
  *
- * `spilled` is what lies in the spill now, its offsets committed (`--commit-on spill`): what an
- * earlier process left there comes in as carried_in, and what leaves it moves to what became of it.
- * So the spilled of one process are the carried_in of the next.
+ * `spilled` counts documents in the spill whose offsets are committed (`--commit-on spill`). A
+ * document that leaves the spill moves to its outcome. Documents that an earlier process left count
+ * as carried_in, so the spilled of one process are the carried_in of the next.
  *
- * A record that is fetched twice counts twice: a refetch is `fetched`, and what it replaces is
- * `fenced`. What Kafka or the spill no longer has was never fetched, so `lost` stands beside the
- * equation, as ranges of offsets.
+ * A record that is fetched twice counts twice: the refetch is `fetched`, and the record it replaces
+ * is `fenced`. A record that neither Kafka nor the spill has any more was never fetched, so `lost`
+ * is outside the equation, as ranges of offsets.
  *
  * Bound. One book for each topic-partition ever assigned; LOST_RANGES_MAX ranges in each.
  */
@@ -80,7 +80,7 @@ export interface LostRange {
 export interface Lost {
   /** Offsets lost; an upper bound of records, for some may never have existed. */
   readonly count: number
-  /** The first LOST_RANGES_MAX of them, in the order in which they were noticed. */
+  /** The first LOST_RANGES_MAX lost ranges, in the order in which they were noticed. */
   readonly ranges: readonly LostRange[]
 }
 
@@ -145,7 +145,7 @@ export class Book {
     else if (lost.ranges.length < LOST_RANGES_MAX) lost.ranges.push({ from, to })
   }
 
-  /** Notes that so many are gone, and that nobody knows their offsets. */
+  /** Counts records that are gone and whose offsets nobody knows. */
   loseUnknown(reason: LostReason, count: number): void {
     this.#lostOf(reason).count += count
   }
@@ -189,7 +189,7 @@ export class Book {
   }
 }
 
-/** A partition's book with what the ledger says is pending. */
+/** A partition's book, with the pending count of the ledger. */
 export interface PartitionStatement {
   readonly topic: string
   readonly partition: number
@@ -232,7 +232,7 @@ export class Books {
     this.#somewhere.loseUnknown(reason, count)
   }
 
-  /** @param pendingOf what the ledger holds of a partition (`Ledger.pendingOf`). */
+  /** @param pendingOf the pending offsets of a partition (`Ledger.pendingOf`). */
   state(pendingOf: (topic: string, partition: number) => number): Statement {
     const partitions = [...this.#books.values()]
       .map((entry) => ({ ...entry, pending: pendingOf(entry.topic, entry.partition) }))

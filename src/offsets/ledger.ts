@@ -1,22 +1,22 @@
 /**
- * Which offsets may be committed: per assignment, the lowest offset that is not resolved.
+ * The ledger knows which offsets may be committed: per assignment, the lowest unresolved offset.
  *
- * Owned by the main thread; pure, no I/O. The filter threads report tiles, the output settles what
- * they left pending, and whoever commits asks for the watermarks.
+ * Owned by the main thread; pure, no I/O. The filter threads report tiles, the output settles the
+ * offsets that are pending in them, and the committing code asks for the watermarks.
  *
- * Tiles of an assignment never overlap and leave no hole in the end, but come in any order:
- * tile-list.ts. Nothing is kept per resolved offset.
+ * Tiles of an assignment never overlap and, in the end, leave no hole, but come in any order:
+ * tile-list.ts. The ledger keeps nothing per resolved offset.
  *
- * Fencing. An assignment id is used once. After its close, tiles are refused and settles change
- * nothing but the count of what is still out: the new owner reads those offsets again.
+ * Fencing. An assignment id is used once. After its close, tiles are refused, and a settle only
+ * lowers the count of documents still out: the new owner reads those offsets again.
  *
- * A log that was truncated (the bridge's `rewind`) is a new assignment too, for offsets then come
- * twice. The old one is retired: nobody reads its offsets again, so its tiles and settles count as
- * before, until its close, but its watermarks are not given out.
+ * A truncated log (the bridge's `rewind`) is a new assignment too, because its offsets come twice.
+ * The old one is retired: nobody reads its offsets again, so its tiles and settles count until its
+ * close, but the ledger returns no watermark for it.
  *
- * Bound. An assignment is full at `unresolvedMax` pending offsets, or when tiles that are not
- * finished hold HELD_FACTOR times as many; the caller then pauses the partition. What was in slots
- * at that moment still comes, so the overshoot is at most what matched in one pool.
+ * Bound. An assignment is full at `unresolvedMax` pending offsets, or when unfinished tiles hold
+ * HELD_FACTOR times as many; the caller then pauses the partition. Records already in slots still
+ * come, so the overshoot is at most the matches of one pool.
  */
 import assert from 'node:assert/strict'
 import { dropOffsets, makeNode, TileList, type Node } from './tile-list.ts'
@@ -42,7 +42,7 @@ export interface Watermark {
   readonly offset: number
 }
 
-/** What the output settles, by index into the `pending` that made it. */
+/** Names a pending offset to settle, by its index in the tile's `pending`. */
 export type Tile = Readonly<Pick<Node<Assignment>, 'pendingCount'>>
 
 /**
@@ -131,7 +131,7 @@ export class Ledger {
   }
 
   /**
-   * Ends an assignment; what it has pending is fenced from now on. Idempotent.
+   * Ends an assignment; its pending offsets are fenced from now on. Idempotent.
    * @returns how many offsets were pending.
    */
   close(assignmentId: number): number {
@@ -152,7 +152,7 @@ export class Ledger {
     return assignment.pendingCount
   }
 
-  /** The log of this open assignment is gone; its partition may be opened anew. Once. */
+  /** The log of this open assignment is gone; its partition may be opened again. Once. */
   retire(assignmentId: number): void {
     const assignment = this.#get(assignmentId)
     assert(assignment.home.open === assignment)
@@ -228,7 +228,7 @@ export class Ledger {
     return this.#get(assignmentId).tiles.watermark
   }
 
-  /** The next offset to fetch: the end of what is covered without a hole. */
+  /** The next offset to fetch: the end of the covered range without a hole. */
   fetchPosition(assignmentId: number): number {
     return this.#get(assignmentId).tiles.position
   }
@@ -250,7 +250,7 @@ export class Ledger {
     return assignment.isFull
   }
 
-  /** Pending offsets of a partition over all its assignments: what the books call pending. */
+  /** Pending offsets of a partition over all its assignments, for the books. */
   pendingOf(topic: string, partition: number): number {
     return this.#homes.get(keyOf({ topic, partition }))?.pendingCount ?? 0
   }

@@ -1,30 +1,30 @@
 /**
- * The tiles of one assignment: a linked list, ascending by offset, that knows the watermark.
+ * A linked list of the tiles of one assignment, ascending by offset; it knows the watermark.
  *
  *      base           position
  *   ...|[tile ][tile ]|     hole     [tile ] hole [tile ]
  *      ^ watermark: the first pending offset of the tile at base, or base itself
  *
- * Used by the ledger only. A tile is a range of offsets that was covered, with those of its offsets
- * that are pending. Tiles come almost in order, so a place is searched from the end: as many steps
- * as there are tiles ahead of their turn, at most the slots of the pool.
+ * Used by the ledger only. A tile is a range of covered offsets, with the offsets in it that are
+ * pending. Tiles come almost in order, so insertion searches from the end: one step for each tile
+ * that came early, at most the number of slots in the pool.
  *
- * Invariant. A tile with nothing pending is neither next to another nor at base: it is joined to
- * its neighbour, or moves base. So the list grows with what is pending and with what is out of
- * order, never with time, however long a single offset is stuck.
+ * Invariant. A tile with nothing pending is neither next to another such tile nor at base: it is
+ * merged with its neighbour, or moves base. So the list grows with pending offsets and with
+ * disorder, never with time, however long a single offset is stuck.
  */
 import assert from 'node:assert/strict'
 
 const NO_OFFSETS = new Float64Array(0)
 const NO_FLAGS = new Uint8Array(0)
 
-/** `Owner`: what the ledger finds a tile's assignment by. */
+/** `Owner`: the key by which the ledger finds a tile's assignment. */
 export interface Node<Owner> {
   readonly owner: Owner
   coverFrom: number
   /** Exclusive. */
   coverTo: number
-  /** What was pending when the tile was covered, ascending; dropped when all is settled. */
+  /** The pending offsets when the tile was covered, ascending; dropped when all are settled. */
   offsets: Float64Array
   /** 1 for each of `offsets` that is settled. */
   flags: Uint8Array
@@ -46,7 +46,7 @@ export class TileList<Owner> {
     this.#position = startOffset
   }
 
-  /** The end of what is covered without a hole. */
+  /** The end of the covered range without a hole. */
   get position(): number {
     return this.#position
   }
@@ -106,7 +106,7 @@ export class TileList<Owner> {
     this.#last = null
   }
 
-  /** Joins two neighbours if one of them has nothing pending. @returns what is left of both. */
+  /** Joins two neighbours if one has nothing pending. @returns the remaining tile or tiles. */
   #join(left: Node<Owner>, right: Node<Owner>): Node<Owner> | null {
     if (left.coverTo !== right.coverFrom) return null
     if (right.pendingCount === 0) {

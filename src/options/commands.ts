@@ -40,7 +40,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       'Takes the options of `logpipe run` but runs no pipeline. Prints every value with its source and the maximum memory, tests whether Kafka, the topics and Elasticsearch answer, and names each problem. Exits with 1 if it finds one.',
     ],
-    examples: [['logpipe check --config pipeline.yaml', 'before starting it']],
+    examples: [['logpipe check --config pipeline.yaml', 'before you start the pipeline']],
   },
   {
     name: 'demo',
@@ -49,7 +49,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       'Starts a Kafka inside the process, generates log lines into it, and runs the pipeline on them. It needs no Kafka or Elasticsearch, and leaves nothing behind.',
     ],
-    examples: [['logpipe demo --run-seconds 10 --error-share 1%', 'ten seconds, one in a hundred']],
+    examples: [
+      ['logpipe demo --run-seconds 10 --error-share 1%', 'ten seconds, ERROR in 1% of the lines'],
+    ],
   },
   {
     name: 'replay',
@@ -109,7 +111,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       'Stores pipelines, and assigns them to workers. With ACTION it works on the database instead: backup FILE copies the database, even while it is in use.',
       'The key in the file CONTROL_DB_PATH.key encrypts the secrets of pipelines. The backup does not contain it: keep a copy elsewhere. ACTION rotate-key encrypts the secrets with a new key; forget-secrets deletes them all, for when the key is lost. Stop the control plane before either.',
-      'From this machine, the API needs no token unless CONTROL_TOKEN is set. From other machines, clients need the token in the file control-token beside the database, and workers the one in worker-token. Both files are generated at the first start.',
+      'Your own processes on this machine need no token unless CONTROL_TOKEN is set. All other clients need the token in the file control-token beside the database, and all other workers the one in worker-token. Both files are generated at the first start.',
     ],
     examples: [['logpipe control --listen 127.0.0.1:8088', 'reachable from this machine only']],
   },

@@ -87,7 +87,7 @@ export const TOPICS: readonly Topic[] = [
     paragraphs: [
       'Flags show in process lists. Give secrets in variables or, better, in files: --es-api-key-file, ES_PASSWORD_FILE, sasl.password.file=PATH. logpipe never prints them.',
       'Kafka: set TLS and SASL (PLAIN, SCRAM, OAUTHBEARER with a token file, client certificates) with --kafka-config. Kerberos is not supported. Elasticsearch: certificates are always verified; --es-ca-file names your own CA.',
-      'The control plane requires a token from everywhere but loopback. It generates one at its first start, in a file that only its owner can read. Workers have their own token, which grants access to the worker routes only. Use CONTROL_TLS_CERT and CONTROL_TLS_KEY between machines. No field of a pipeline can name a program or a local file.',
+      'The control plane requires a token from everyone but your own processes on the same machine. It generates one at its first start, in a file that only its owner can read. Workers have their own token, which grants access to the worker routes only. Use CONTROL_TLS_CERT and CONTROL_TLS_KEY between machines. No field of a pipeline can name a program or a local file.',
       'Spill, dead letters and database are readable by their owner only, and contain records as they came from Kafka: protect their disk as you protect the topic.',
     ],
   },

@@ -1,11 +1,10 @@
 /**
- * Waiting for something that other threads put into shared memory: used by the ring and the stack.
+ * Lets a thread wait until another puts something into shared memory; for the ring and the stack.
  *
  * A waiter (1) counts itself in WAITERS, (2) reads SIGNAL, (3) tries once more, (4) waits for
- * SIGNAL to change, with a time-out. Whoever puts something in (a) publishes it, (b) adds to
- * SIGNAL, (c) notifies when WAITERS is not zero. A put between (3) and (4) has changed SIGNAL, so
- * (4) returns at once; a put before (2) is found by (3). The time-out is for threads that die in
- * between.
+ * SIGNAL to change, with a timeout. A thread that puts something in (a) publishes it, (b) adds to
+ * SIGNAL, (c) notifies if WAITERS is not zero. A put between (3) and (4) has changed SIGNAL, so (4)
+ * returns at once; (3) finds a put before (2). The timeout covers threads that die in between.
  */
 
 const SIGNAL = 0
@@ -20,7 +19,7 @@ export const NOTHING = -1
 export class EventCount {
   readonly #words: Int32Array
 
-  /** @param words EVENT_COUNT_WORDS of them, zero at first. */
+  /** @param words EVENT_COUNT_WORDS words, zero at first. */
   constructor(words: Int32Array) {
     this.#words = words
   }

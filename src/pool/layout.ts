@@ -12,21 +12,21 @@
  * payload  = hits: value, key, headers              one behind the other
  * ```
  *
- * A fill leaves batches of records with the bridge, in librdkafka's own memory, and the runs here.
- * A scan copies the records that match into the payload, and says in the runs which are whose. If
- * there is no room for all, the runs end where the scan got to, and the next scan goes on there
- * (SLOT_FLAG_MORE): whoever scans takes each scan for a slot of its own.
+ * A fill leaves the record batches with the bridge, in librdkafka's own memory, and writes the runs
+ * here. A scan copies the records that match into the payload, and notes in each run which records
+ * belong to it. If the payload is too small, the runs end where the scan stopped, and the next scan
+ * continues there (SLOT_FLAG_MORE): the scanning thread treats each scan as a separate slot.
  *
- * A run says which offsets the slot speaks for: every offset of [coverFrom, coverTo) was fetched
- * into this slot or does not exist (compaction, transaction markers). Runs of one assignment tile
- * the offsets without overlap, in whatever order slots are finished: that is what the ledger stands
- * on.
+ * A run states the offsets that the slot accounts for: every offset in [coverFrom, coverTo) was
+ * fetched into this slot or does not exist (compaction, transaction markers). Runs of one
+ * assignment tile the offsets without overlap, in whatever order slots finish; the ledger relies on
+ * that.
  *
  * Headers of a record are encoded as: count u32, then for each: name length u32, name (any bytes),
  * value length i32 (-1: null), value. All numbers little endian, unaligned.
  *
  * Slot states. Each slot has one Int32 state word (HEADER_STATE); all its other bytes are plain
- * memory that belongs to whoever owns the state.
+ * memory that belongs to the owner of the state.
  *
  * ```
  * FREE --acquire--> FILLING --seal--> READY --claim--> FILTERING --release--> FREE
@@ -42,13 +42,13 @@
  * through a ring (pool/ring.ts), whose pop gives it to one thread only, so a failure is a bug and
  * asserts.
  *
- * Rule 3. Waits carry a time-out and look again; a notify is a hint, never proof.
+ * Rule 3. A wait has a timeout and checks again; a notify is a hint, never proof.
  *
  * Bound. FREE + FILLING + READY + FILTERING == slotCount at every moment.
  *
- * Race. A filter thread dies in FILTERING: (1) its slot is never released; (2) main hears 'exit'
- * and takes the process down in order; (3) the runs of that slot never reach the ledger, so the low
- * watermark stays below them and nothing of it is committed.
+ * Race. A filter thread dies in FILTERING: (1) its slot is never released; (2) main gets 'exit' and
+ * shuts the process down in order; (3) the runs of that slot never reach the ledger, so the low
+ * watermark stays below them and none of their offsets is committed.
  */
 
 export const SLOT_FREE = 0

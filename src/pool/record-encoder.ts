@@ -1,6 +1,6 @@
 /**
- * How what matched becomes the bytes of an output: the contract between the filter threads, which
- * call it, and the outputs, which implement it (sink/).
+ * The contract for turning matches into the bytes of an output: filter threads call it, the outputs
+ * implement it (sink/).
  *
  * A filter thread owns one BodyBuilder and one encoder. For each hit it asks the encoder to append
  * one document; the body of several slots then leaves the thread in one transfer.
@@ -12,7 +12,7 @@ export interface MatchedRecord {
   readonly topic: string
   readonly partition: number
   readonly offset: number
-  /** What stands before topic-partition-offset in the id of a document; empty for nothing. */
+  /** The prefix of topic-partition-offset in the id of a document; empty for none. */
   readonly idPrefix: string
   /** Milliseconds since 1970; -1 when the record has none. */
   readonly timestampMs: number
@@ -83,7 +83,7 @@ export class BodyBuilder {
     this.#size += room.write(source, this.#size, 'utf8')
   }
 
-  /** Takes back what was written behind `size`: the document did not come about. */
+  /** Discards the bytes written behind `size`: the document was abandoned. */
   rewind(size: number): void {
     assert(size >= (this.#ends.at(-1) ?? 0) && size <= this.#size)
     this.#size = size
@@ -94,7 +94,7 @@ export class BodyBuilder {
     this.#ends.push(this.#size)
   }
 
-  /** Hands over what was built and starts anew. `ends`: where each document ends in `body`. */
+  /** Passes the finished body on, and begins another. `ends`: where each document ends in it. */
   take(): { readonly body: Uint8Array<ArrayBuffer>; readonly ends: Uint32Array<ArrayBuffer> } {
     const ends = Uint32Array.from(this.#ends)
     // A copy of the exact size: it is transferred, and the builder keeps its grown buffer.

@@ -16,7 +16,7 @@
  *
  * Positions wrap at 2^32; comparisons are on the wrapped difference, so laps do not matter.
  *
- * Bound. `limit` values at most: what a pop frees, a push may take.
+ * Bound. `limit` values at most: a place that a pop frees, a push may use.
  */
 import assert from 'node:assert/strict'
 import { NOTHING, EventCount, EVENT_COUNT_WORDS } from './event-count.ts'

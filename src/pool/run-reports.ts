@@ -1,13 +1,13 @@
 /**
- * What became of runs without a match, from one thread to main: a ring of entries in shared memory.
+ * A ring in shared memory by which one thread reports runs without a match to main.
  *
- * Most slots hold no match, and a message each would cost more than the scan. So a thread writes
- * one entry a run here, and main reads them in bulk, a few dozen times a second. One writer, one
- * reader:
+ * Most slots have no match, and a message for each would cost more than the scan. So a thread
+ * writes one entry per run here, and main reads them in bulk, a few dozen times a second. One
+ * writer, one reader:
  *
  *   WRITTEN counts entries published (only the writer stores it)
  *   READ    counts entries consumed  (only main stores it)
- *   full when WRITTEN - READ == capacity: the writer waits for READ to change, with a time-out
+ *   full when WRITTEN - READ == capacity: the writer waits for READ to change, with a timeout
  *
  * The store of WRITTEN publishes the entry's plain bytes; the store of READ gives the place back.
  * Order against messages does not matter: runs tile the offsets, so the ledger takes them in any
@@ -111,7 +111,7 @@ export class RunReports {
     Atomics.wait(this.#words, READ, read, timeoutMs)
   }
 
-  /** Reads what is there. @returns how many entries. */
+  /** Reads all available entries. @returns how many. */
   drain(take: (report: RunReport) => void): number {
     const read = Atomics.load(this.#words, READ)
     const count = (Atomics.load(this.#words, WRITTEN) - read) | 0

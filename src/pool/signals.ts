@@ -1,14 +1,14 @@
 /**
- * The few words that main shares with all its threads: the phase of the pipeline, and how much the
- * output has taken but not settled.
+ * Words in shared memory between main and all its threads: the phase of the pipeline, and how much
+ * the output has accepted but not settled.
  *
- *   PHASE_RUN --> PHASE_DRAIN --> PHASE_END        main stores it; threads look at it in every turn
+ *   PHASE_RUN --> PHASE_DRAIN --> PHASE_END        main stores it; threads read it in every turn
  *        stop intake     all settled, or the deadline
  *
- * Credit. A filter thread adds what it hands to the output, main subtracts what was settled. Above
- * a limit filter threads wait; the overshoot is what each has gathered and one slot's worth. So
- * back-pressure travels from the output to the filter threads, from there to the pool, and from the
- * pool to Kafka.
+ * Credit. A filter thread adds the bytes it passes to the output, main subtracts settled ones.
+ * Above a limit, filter threads wait; the overshoot is what each has gathered plus one slot's
+ * worth. Backpressure thus travels from the output to the filter threads, then to the pool, then to
+ * Kafka.
  */
 
 import assert from 'node:assert/strict'
@@ -21,9 +21,9 @@ const ARRIVED = 4
 const WORDS = 16
 
 export const PHASE_RUN = 0
-/** Nothing more is fetched; what was fetched is finished. */
+/** Nothing more is fetched; records already fetched are finished. */
 export const PHASE_DRAIN = 1
-/** Threads end at once; what is not finished is left to the next start. */
+/** Threads end at once; unfinished records are left to the next start. */
 export const PHASE_END = 2
 
 export interface CreditLimits {

@@ -1,5 +1,5 @@
 /**
- * Reads one slot of the pool: its header, its runs, and the records that a scan has found.
+ * Reads one slot of the pool: its header, its runs, and the records that a scan found.
  *
  * One reader per thread, pointed at slot after slot, so that nothing is allocated for a slot. Legal
  * only while the thread owns the slot (layout.ts). Views that it returns die with that ownership.

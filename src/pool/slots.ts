@@ -19,7 +19,7 @@ import { Ring } from './ring.ts'
 import { Stack } from './stack.ts'
 import { NOTHING } from './event-count.ts'
 
-/** What a thread needs to attach; passed as workerData. */
+/** The data that a thread needs to attach; passed as workerData. */
 export interface SlotsMemory {
   readonly shape: SlotShape
   readonly slots: SharedArrayBuffer
@@ -76,7 +76,7 @@ export class Slots {
     return slotIndex
   }
 
-  /** FILLING -> FREE: nothing was put in it, or what was is given up. */
+  /** FILLING -> FREE: nothing was put in it, or its content is given up. */
   giveBack(slotIndex: number): void {
     this.#move(slotIndex, SLOT_FILLING, SLOT_FREE)
     this.#free.push(slotIndex)

@@ -217,8 +217,7 @@ export class Notices {
       if (this.#gone.has(topic) || this.#gone.size >= KINDS_MAX) return
       this.#gone.add(topic)
       this.#log.warn(
-        `kafka: topic ${topic} no longer exists (${code}); ` +
-          'nothing to consume until it is recreated',
+        `kafka: topic ${topic} no longer exists (${code}); waiting until it is recreated`,
       )
       return
     }

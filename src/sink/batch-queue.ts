@@ -1,11 +1,11 @@
 /**
- * What a plain output (stdout, file) has taken and not settled: batches in order, gathered into
- * groups that are written at once.
+ * The batches that a plain output (stdout, file) has accepted but not settled, in order, gathered
+ * into groups that are written at once.
  *
  *   push --> waiting --take--> in a group, the output's --settle--> gone
  *
- * Bound. None here: the pipeline stops filtering at the output's credit (run/), so this holds at
- * most the credit and one batch a filter thread.
+ * Bound. None here: the pipeline stops filtering at the output's credit (run/), so the queue holds
+ * at most the credit plus one batch per filter thread.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../core/clock.ts'
@@ -19,7 +19,7 @@ export interface Group {
   readonly bytes: Uint8Array
 }
 
-/** Waits until so many documents are settled. */
+/** Waits until this many documents are settled. */
 interface Waiter {
   readonly target: number
   readonly resolve: () => void
@@ -61,7 +61,7 @@ export class BatchQueue {
   }
 
   /** The next batches: one, and as many more as fit into `bytesMax` with it. */
-  take(bytesMax: number): Group | null {
+  dequeue(bytesMax: number): Group | null {
     const batches: Delivery[] = []
     let size = 0
     let documentCount = 0
@@ -95,7 +95,7 @@ export class BatchQueue {
     this.#wake(this.#settledDocuments)
   }
 
-  /** Nothing more will be settled: whoever waits for it is let go, now and later. */
+  /** Nothing more will be settled: all waiters, now and later, are released. */
   abandon(): void {
     this.#isAbandoned = true
     this.#waiting = []

@@ -1,21 +1,21 @@
 /**
- * The lines of stdout and files, made in the filter threads: `--format json` and `--format raw`.
+ * Encodes the lines of stdout and files in the filter threads: `--format json` and `--format raw`.
  *
- * `--format json`: one JSON object a line, from which the record can be made again.
+ * `--format json`: one JSON object per line, from which the record can be reconstructed.
  *
  *   {"topic":"logs","partition":3,"offset":42,"timestamp":1714564800000,"timestamp_type":"create",
  *    "key":"k","headers":[["trace","ab12"],["raw",{"base64":"/w=="}]],"value":"a line"}
  *
  *   timestamp       milliseconds since 1970, as Kafka has it; null when the record has none
  *   timestamp_type  "create", "append" (set by the broker) or "none"
- *   headers         pairs of name and value in the record's order, for names may repeat
+ *   headers         pairs of name and value in the record's order, because names may repeat
  *   key, value, header names and values
  *                   null                  there is none (a null value is a tombstone)
- *                   "text"                the bytes are valid UTF-8, and these are they
+ *                   "text"                the bytes are valid UTF-8
  *                   {"base64": "..."}     any other bytes
  *
- * Used by the filter threads for stdout and files. Never throws for what a record holds: a value is
- * decoded chunk by chunk, so that no string has to hold all of it.
+ * Never throws, whatever a record contains: a value is decoded chunk by chunk, so that no string
+ * has to hold the whole value.
  */
 import { isUtf8 } from 'node:buffer'
 import type { BodyBuilder, MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'

@@ -3,17 +3,17 @@
  *
  *   queue --append--> unsynced groups --fdatasync--> settled 'written'
  *
- * A sync happens a second after the first document that waits for one; at once when SYNC_BYTES or
- * SYNC_DOCUMENTS wait, before a rotation, and for whoever waits in flush or close. One disk
+ * A sync happens one second after the first unsynced document, at once when SYNC_BYTES or
+ * SYNC_DOCUMENTS are unsynced, before a rotation, and for flush and close. The sink does one disk
  * operation at a time, so that a group is appended, synced and settled in order.
  *
  * Rotation. Before a group that would pass `rotateBytes`, PATH is synced and moved to PATH.1 (and
  * so on, `rotateKeep` of them). A document is never split; a file passes the size only when a
  * single batch is larger.
  *
- * Failure. A full or broken disk ends the output: the file is cut back to what is settled, so it
- * ends with a whole document, and `fail` is told. Nothing unsettled is settled; the next start
- * reads it again.
+ * Failure. A full or broken disk ends the output: the file is cut back to the last settled
+ * document, so that it ends with a whole one, and `fail` is called. The rest stays unsettled; the
+ * next start reads it again.
  *
  * After a crash the file may hold documents that were not settled, which are then written a second
  * time, and a torn last one (see output-file.ts).
@@ -111,7 +111,7 @@ export class FileSink implements Sink {
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs
     await this.flush(timeoutMs)
     this.#end()
-    // A disk that hangs must not keep the process: the kernel closes what is left open.
+    // A disk that hangs must not keep the process alive: the kernel closes open files.
     await this.#within(deadlineMs, this.#closeFile())
   }
 
@@ -164,7 +164,7 @@ export class FileSink implements Sink {
 
   async #appendNext(): Promise<void> {
     const { rotateBytes, rotateKeep } = this.#options
-    const group = this.#queue.take(
+    const group = this.#queue.dequeue(
       rotateBytes > 0 ? Math.min(WRITE_BYTES, rotateBytes) : WRITE_BYTES,
     )
     assert(group !== null)
@@ -195,7 +195,7 @@ export class FileSink implements Sink {
     )
   }
 
-  /** Syncs and settles what is unsynced. @returns false after a failure. */
+  /** Syncs and settles the unsynced groups. @returns false after a failure. */
   async #sync(): Promise<boolean> {
     if (this.#unsynced.length === 0) return true
     if (!(await this.#attempt(() => this.#file.sync()))) return false

@@ -1,5 +1,5 @@
 /**
- * `--output none`: counts what matched, and writes nothing.
+ * `--output none`: counts matches, and writes nothing.
  *
  * For measuring and for trying patterns. It settles at once, as written; the pipeline commits
  * nothing with it.
@@ -7,7 +7,7 @@
 import type { CreditLimits } from '../pool/signals.ts'
 import { NOTHING_HELD, type Sink, type Delivery, type SinkGauges } from './sink.ts'
 
-/** Never reached but by what is on its way from the filter threads, for nothing is held. */
+/** Reached only by batches in flight from the filter threads, because nothing is queued here. */
 export const NONE_CREDIT: CreditLimits = { documents: 1_000_000, bytes: 64 * 1024 * 1024 }
 
 export class NoneSink implements Sink {

@@ -1,16 +1,16 @@
 /**
- * One file that is only appended to: what of it is durable, how it is cut, rotated and reopened.
+ * An append-only file: knows how much is durable, and cuts, rotates and reopens the file.
  *
  *   0 ......... durableSize ......... size
  *     on the disk            written since the last sync
  *
- * Used by the file output, one call at a time. Sizes are kept here rather than asked of the disk:
- * if the file turns out to have another, someone else writes to it, and it is not cut.
+ * Used by the file output, one call at a time. It keeps sizes itself instead of asking the disk: if
+ * the file has a different size, someone else writes to it, and it is not cut.
  *
- * While it is open it is locked, so that a second logpipe does not write into it: lines of the two
- * would be lost when one of them cuts or rotates.
+ * The file is locked while it is open, so that a second logpipe does not write into it: when either
+ * cuts or rotates, lines of the other would be lost.
  *
- * A file that is made here, or renamed, is durable only when its directory is: that is synced too.
+ * A new or renamed file is durable only once its directory is synced, so that is synced too.
  */
 import assert from 'node:assert/strict'
 import path from 'node:path'
@@ -52,7 +52,7 @@ export class OutputFile {
     }
   }
 
-  /** Writes all of it, in as many calls as the system wants. */
+  /** Writes all bytes, in as many calls as the system needs. */
   async append(bytes: Uint8Array): Promise<void> {
     const handle = this.#handle
     assert(handle !== null)
@@ -75,7 +75,7 @@ export class OutputFile {
     this.#durableSize = size
   }
 
-  /** Cuts off what was appended since the last sync. @returns false when that was not possible. */
+  /** Cuts off the bytes appended since the last sync. @returns false if that failed. */
   async cutBack(): Promise<boolean> {
     if (this.#handle === null || this.#size === this.#durableSize) return true
     try {
@@ -126,7 +126,7 @@ export class OutputFile {
     if (known === 'other') throw this.#notAFile()
     this.#handle = await this.#disk.open(this.#path, 'append')
     if (!(await this.#handle.isRegular())) throw this.#notAFile()
-    this.#takeLock()
+    this.#acquireLock()
     this.#size = await this.#handle.size()
     this.#durableSize = this.#size
     if (known === null) await this.#syncDirectory(path.dirname(path.resolve(this.#path)))
@@ -143,7 +143,7 @@ export class OutputFile {
   }
 
   /** The file's own: it moves with it when another program renames it. */
-  #takeLock(): void {
+  #acquireLock(): void {
     if (this.#locks === null) return
     this.#lock = this.#locks.lock(this.#path)
     if (this.#lock !== null) return

@@ -1,15 +1,15 @@
 /**
- * What an output is: the contract between the pipeline (run/), which feeds it, and the outputs
- * beside this file, which implement it.
+ * The contract between the pipeline (run/), which feeds an output, and the outputs beside this
+ * file, which implement it.
  *
- * A delivery is what a few slots gave: documents as bytes, built by the output's own RecordEncoder
- * in a filter thread. The output settles every document exactly once, in any order, with the outcome
- * that is true of it; only then may its offset be committed. What is not settled at close is read
- * again by the next start. It releases the bytes once, when it needs them no more.
+ * A delivery has the documents of a few slots as bytes, built by the output's own RecordEncoder in
+ * a filter thread. The output settles every document exactly once, in any order, with its true
+ * outcome; only then may its offset be committed. The next start reads unsettled records again. The
+ * output releases the bytes once, when it no longer needs them.
  *
  * Bound. The pipeline stops filtering while `queuedBytes` or `queuedDocuments` is above the
- * output's limits, so an output takes what it is given and never refuses; a delivery is at most
- * what a filter thread gathers and one slot's worth (filter/slot-filter.ts).
+ * output's limits, so an output accepts every delivery; a delivery is at most what a filter thread
+ * gathers plus one slot's worth (filter/slot-filter.ts).
  */
 
 import type { Sighting } from '../core/trouble.ts'
@@ -55,9 +55,9 @@ export interface SinkRun {
   readonly timestampTypes: Uint8Array
 }
 
-/** Memory that is the output's until it releases it: once, settled or not. */
+/** Memory leased to the output until it releases it: once, settled or not. */
 export interface BufferLease {
-  /** The output needs the bytes no more: they lie in the spill, or were written. */
+  /** The output no longer needs the bytes: they are in the spill, or were written. */
   release(): void
   /**
    * The output has copied so many documents and bytes out, and holds these beyond the rest: what is
@@ -96,7 +96,7 @@ export interface SinkGauges {
   readonly rejected429: number
   /** True while documents are sent from the spill. */
   readonly replaying: boolean
-  /** What is wrong now, in one line; null when all is well. */
+  /** The current problem, in one line; null if there is none. */
   readonly trouble: string | null
   /** The same one by one. */
   readonly troubles: readonly Sighting[]
@@ -136,11 +136,11 @@ export interface Sink {
    */
   partitionsOverQuota?(): readonly { readonly topic: string; readonly partition: number }[]
   gauges(): SinkGauges
-  /** Settles what it can within the time, then lets go of the rest. Idempotent. */
+  /** Settles as many documents as it can within the time, then drops the rest. Idempotent. */
   close(timeoutMs: number): Promise<void>
 }
 
-/** What an output may tell the pipeline. */
+/** The events of an output. */
 export interface SinkEvents {
   /** The output cannot go on: the pipeline stops, with nothing unsettled committed. Once. */
   fail(error: Error): void

@@ -1,13 +1,13 @@
 /**
  * `--output stdout`: documents to the standard output, one group of batches after another.
  *
- * A document is settled when the write that held it returned: it is then in the pipe, the terminal
- * or the kernel's cache, and what the reader does with it is the reader's. A reader that is slow
- * slows the pipeline down. A reader that goes away (`| head -1`) ends it quietly: nothing unsettled
- * is settled, as with any other failure. Unlike a file of `--output file`, a redirected stdout may
- * be left with a partial last line then: it is not ours to cut.
+ * A document is settled when its write has returned: it is then in the pipe, the terminal or the
+ * kernel's cache, and the reader is responsible for it. A slow reader slows the pipeline down. When
+ * the reader exits (`| head -1`), the pipeline ends quietly, and unsettled documents stay
+ * unsettled, as with any other failure. Unlike a file of `--output file`, a redirected stdout may
+ * then end with a partial line, because logpipe must not cut it.
  *
- * A terminal obeys some of what it is shown, and records are not trusted: for one they are escaped.
+ * Control sequences in a record could control the terminal, so records are escaped for a terminal.
  */
 import assert from 'node:assert/strict'
 import { constants, fstatSync, openSync, write as writeDescriptor, type Stats } from 'node:fs'
@@ -27,7 +27,7 @@ const WRITE_BYTES = 256 * 1024
 
 export const STDOUT_DESCRIPTOR = 1
 
-/** What stands on the terminal that stdout is, and must make way for each write. */
+/** The status lines on a terminal that stdout shares, which must make way for each write. */
 export interface Screen {
   hide(): void
   show(): void
@@ -100,7 +100,7 @@ export class StdoutSink implements Sink {
 
   #pump(writer: DescriptorWriter): void {
     if (this.#isWriting) return
-    const group = this.#queue.take(WRITE_BYTES)
+    const group = this.#queue.dequeue(WRITE_BYTES)
     if (group === null) return
     this.#isWriting = true
     this.#screen.hide()
@@ -244,7 +244,7 @@ export class CallWriter implements DescriptorWriter {
   }
 }
 
-/** A group is whole documents, so no character is cut; what is no UTF-8 becomes U+FFFD. */
+/** A group is whole documents, so no character is cut; invalid UTF-8 becomes U+FFFD. */
 function escaped(bytes: Uint8Array): Uint8Array {
   return Buffer.from(printableLines(Buffer.from(bytes).toString('utf8')))
 }

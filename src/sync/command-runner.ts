@@ -49,7 +49,7 @@ export class CommandRunner {
   }
 
   /** Takes orders in; those known are ignored. */
-  take(commands: readonly Command[]): void {
+  accept(commands: readonly Command[]): void {
     for (const command of commands) {
       if (this.#seen.has(command.id) || this.#waiting.length >= WAITING_MAX) continue
       this.#seen.add(command.id)

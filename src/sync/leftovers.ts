@@ -17,7 +17,7 @@ import type { Leftovers } from './home.ts'
 export type DrainSpill = (
   assignment: Assignment,
   signal: AbortSignal,
-  tell: (message: string) => void,
+  report: (message: string) => void,
 ) => Promise<boolean>
 
 export class LeftoverSpill {
@@ -83,12 +83,12 @@ export class LeftoverSpill {
   /** Sends it; nothing is held when all of it went. @returns stopped when it was told to end. */
   async send(
     signal: AbortSignal,
-    tell: (message: string) => void,
+    report: (message: string) => void,
   ): Promise<'sent' | 'failed' | 'stopped'> {
     if (this.#held === null) return 'sent'
     this.#interrupt = new AbortController()
     const stop = AbortSignal.any([signal, this.#interrupt.signal])
-    const isDone = await this.#drain(this.#held.assignment, stop, tell)
+    const isDone = await this.#drain(this.#held.assignment, stop, report)
     this.#interrupt = null
     if (isDone) {
       this.hold(null)

@@ -79,11 +79,11 @@ export class Programs {
     return exit.code === 0 ? exit : { ...exit, error: exit.error ?? why ?? null }
   }
 
-  /** Sends what lies in the spill of a pipeline, telling how far it is; false: not all. */
+  /** Sends the spill of a pipeline, reporting progress; false: not everything was sent. */
   async drainSpill(
     assignment: Assignment,
     stop: AbortSignal,
-    tell: (message: string) => void,
+    report: (message: string) => void,
   ): Promise<boolean> {
     const spill = `the spill of pipeline ${assignment.pipelineId}`
     const lines: string[] = []
@@ -91,12 +91,12 @@ export class Programs {
     const onLine = (line: string): void => {
       lines.push(line)
       if (lines.length > FAILURE_LINES_MAX) lines.shift()
-      tell(`sending ${spill} first: ${line}`)
+      report(`sending ${spill} first: ${line}`)
     }
     const call = { args: ['spill', 'drain'], onLine, timeoutMs: SPILL_DRAIN_MS, stop }
     const exit = await this.runTool(assignment, call)
     if (exit.code === 0) return true
-    tell(`cannot drain ${spill}: ${lines.join('; ') || (exit.error ?? 'it failed')}`)
+    report(`cannot drain ${spill}: ${lines.join('; ') || (exit.error ?? 'it failed')}`)
     return false
   }
 }

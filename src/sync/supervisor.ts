@@ -287,15 +287,15 @@ export class Supervisor {
 
   async #drain(): Promise<void> {
     this.#state = 'stopping'
-    const tell = (message: string): void => void (this.#error = { message, lines: [] })
+    const report = (message: string): void => void (this.#error = { message, lines: [] })
     const lacking = this.leftovers.lacksSecretsOf
     if (lacking !== null) {
-      tell(`the spill of pipeline ${lacking} waits for its passwords from the control plane`)
+      report(`the spill of pipeline ${lacking} waits for its passwords from the control plane`)
       await this.#woken()
       this.#error = null
       return
     }
-    const outcome = await this.leftovers.send(this.#closing.signal, tell)
+    const outcome = await this.leftovers.send(this.#closing.signal, report)
     if (outcome === 'failed') return this.#pause('stopping', againMs(++this.#drainFailures))
     this.#error = null
     this.#drainFailures = 0

@@ -156,9 +156,9 @@ class Agent {
           return programs.start(assignment, ['run'], events)
         },
         spillOf: (assignment) => spillOf(settings, assignment),
-        drainLeftovers: async (assignment, stop, tell) =>
-          programs.drainSpill(assignment, stop, tell),
-        onReply: (reply) => this.#tail.take(reply),
+        drainLeftovers: async (assignment, stop, report) =>
+          programs.drainSpill(assignment, stop, report),
+        onReply: (reply) => this.#tail.accept(reply),
       },
       saved,
     )
@@ -170,7 +170,7 @@ class Agent {
           : { code: null, signal: null, error: 'this worker now runs another pipeline' },
       (command) => this.#supervisor.send(command),
     )
-    if (saved.assignment !== null && !saved.hadSecrets) this.#take(saved.assignment)
+    if (saved.assignment !== null && !saved.hadSecrets) this.#accept(saved.assignment)
     this.#done = this.#poll()
   }
 
@@ -236,7 +236,7 @@ class Agent {
       this.#books.heard(body.books, body.pipeline_id)
       this.#commands.reported(results)
       this.#follow(orders)
-      this.#commands.take(orders.commands)
+      this.#commands.accept(orders.commands)
       if (this.#isAway) this.#deps.log('info', 'the control plane answers again')
       this.#isAway = false
     } catch (error) {
@@ -250,12 +250,12 @@ class Agent {
     const asked = this.#supervisor.leftovers.asksSecretsOf
     // An older version never says a word.
     if (asked !== null) this.#giveSecrets(asked, leftovers)
-    if (refusal === null) this.#take(assignment)
+    if (refusal === null) this.#accept(assignment)
     else {
       if (refusal !== this.#refusal) this.#deps.log('error', refusal)
       // What runs is not wanted here any more, though its successor cannot be taken.
       const runs = this.#assignment?.pipelineId
-      if (refusedPipelineId !== null && refusedPipelineId !== runs) this.#take(null)
+      if (refusedPipelineId !== null && refusedPipelineId !== runs) this.#accept(null)
     }
     this.#refusal = refusal
   }
@@ -273,7 +273,7 @@ class Agent {
     this.#supervisor.giveSecrets(isKnown ? given.secrets : null)
   }
 
-  #take(assignment: Assignment | null): void {
+  #accept(assignment: Assignment | null): void {
     this.#assignment = assignment
     this.#supervisor.want(assignment)
   }
@@ -369,7 +369,7 @@ export class TailBuffer {
   #entries: string[] = []
 
   /** Takes a reply of the child: {"kind": "tail", "entries": [text, ...]}. */
-  take(reply: unknown): void {
+  accept(reply: unknown): void {
     if (typeof reply !== 'object' || reply === null) return
     const { kind, entries } = reply as { readonly kind?: unknown; readonly entries?: unknown }
     if (kind !== 'tail' || !Array.isArray(entries)) return

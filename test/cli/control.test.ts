@@ -24,11 +24,8 @@ test('wrong words and half a TLS pair are refused', async () => {
   await refused(['backup'], 'USAGE', /"backup FILE".*, got "backup"$/)
   await refused(['backup', 'a', 'b'], 'USAGE', /got "backup a b"$/)
   await refused(['start'], 'USAGE', /got "start"$/)
-  await refused(
-    ['--control-tls-cert', 'x.pem'],
-    'USAGE',
-    /set CONTROL_TLS_CERT and CONTROL_TLS_KEY together/,
-  )
+  const pair = /set CONTROL_TLS_CERT and CONTROL_TLS_KEY together/
+  await refused(['--control-tls-cert', 'x.pem'], 'USAGE', pair)
 })
 
 test('a key is exchanged, and secrets are forgotten, by an action of their own', async (t) => {

@@ -19,18 +19,18 @@ function sampler() {
 
 test('nothing is shown unless asked for, and no longer than that', () => {
   const { clock, sent, tail } = sampler()
-  tail.take(batchOf('a\n'))
+  tail.accept(batchOf('a\n'))
   tail.show(2)
-  tail.take(batchOf('b\n'))
+  tail.accept(batchOf('b\n'))
   clock.advance(2000)
-  tail.take(batchOf('c\n'))
+  tail.accept(batchOf('c\n'))
   assert.deepEqual(sent, ['b'])
   tail.show(1e9)
   clock.advance(60_000)
-  tail.take(batchOf('d\n'))
+  tail.accept(batchOf('d\n'))
   for (const seconds of [-1, NaN, 0]) {
     tail.show(seconds)
-    tail.take(batchOf('e\n'))
+    tail.accept(batchOf('e\n'))
   }
   assert.deepEqual(sent, ['b'], 'an order has an end, whatever it says')
 })
@@ -39,7 +39,7 @@ test('a second has five samples at most', () => {
   const { clock, sent, tail } = sampler()
   tail.show(10)
   for (let second = 0; second < 3; second++) {
-    for (let count = 0; count < 100; count++) tail.take(batchOf('x\n'))
+    for (let count = 0; count < 100; count++) tail.accept(batchOf('x\n'))
     clock.advance(1000)
   }
   assert.equal(sent.length, 15)
@@ -48,10 +48,10 @@ test('a second has five samples at most', () => {
 test('a sample is the document, without what says where it goes', () => {
   const { sent, tail } = sampler()
   tail.show(10)
-  tail.take(batchOf('{"create":{}}\n{"message":"é ERROR"}\n', '{"create":{}}\n{}\n'))
-  tail.take(batchOf('no line end'))
-  tail.take(batchOf('\n'))
-  tail.take(batchOf(`${'x'.repeat(20_000)}\n`))
+  tail.accept(batchOf('{"create":{}}\n{"message":"é ERROR"}\n', '{"create":{}}\n{}\n'))
+  tail.accept(batchOf('no line end'))
+  tail.accept(batchOf('\n'))
+  tail.accept(batchOf(`${'x'.repeat(20_000)}\n`))
   assert.deepEqual(sent.slice(0, 3), ['{"message":"é ERROR"}', 'no line end', ''])
   assert.equal(sent[3]?.length, 16_000)
 })

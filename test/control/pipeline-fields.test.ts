@@ -12,7 +12,7 @@ test('what run would refuse is refused before a worker has it, each fault at its
   const found = faults.map(({ field, detail }) => `${field} ${detail}`)
   assert.equal(found.length, 3)
   assert.match(found[0] ?? '', /^pool_size expected at least \d+ slots, got 2/)
-  assert.match(found[1] ?? '', /^batch_bytes BATCH_BYTES \(2097152\) is more than BUFFER_BYTES/)
+  assert.match(found[1] ?? '', /^batch_bytes BATCH_BYTES \(2097152\) must not exceed BUFFER_BYTES/)
   assert.match(found[2] ?? '', /^es_username needs ES_PASSWORD/)
   const [answer] = faultsTogether({ ES_ANSWER: 'a=b' })
   assert.equal(answer?.field, 'es_answer')

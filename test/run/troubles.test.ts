@@ -56,7 +56,8 @@ test('two indices are two troubles, and a stuck partition names its place', () =
 test('a start that joins its group is no trouble, one that does not join is', () => {
   const clock = new ManualClock()
   const troubles = new Troubles(clock, (text) => text)
-  const joining = { ...WELL, groupFault: 'the group has not assigned partitions to this process yet' }
+  const groupFault = 'the group has not assigned partitions to this process yet'
+  const joining = { ...WELL, groupFault }
   assert.deepEqual(troubles.look(joining), [])
   clock.advance(15_000)
   assert.equal(troubles.look(joining)[0]?.kind, 'kafka_group')

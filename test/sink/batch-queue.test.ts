@@ -15,15 +15,15 @@ function queueOf(...texts: string[]) {
 test('batches are gathered up to the size, and a larger one goes alone', () => {
   const { queue } = queueOf('aa', 'bb', 'cc', 'dddddd', 'e')
   const taken: string[] = []
-  while (queue.hasWaiting) taken.push(String(Buffer.from(queue.take(5)?.bytes ?? [])))
+  while (queue.hasWaiting) taken.push(String(Buffer.from(queue.dequeue(5)?.bytes ?? [])))
   assert.deepEqual(taken, ['aabb', 'cc', 'dddddd', 'e'])
-  assert.equal(queue.take(5), null)
+  assert.equal(queue.dequeue(5), null)
 })
 
 test('thousands of batches keep their order', () => {
   const { queue } = queueOf(...Array.from({ length: 5000 }, (_, index) => `${index},`))
   let all = ''
-  while (queue.hasWaiting) all += String(Buffer.from(queue.take(20)?.bytes ?? []))
+  while (queue.hasWaiting) all += String(Buffer.from(queue.dequeue(20)?.bytes ?? []))
   assert.equal(all, Array.from({ length: 5000 }, (_, index) => `${index},`).join(''))
 })
 
@@ -32,7 +32,7 @@ test('who waits is let go when what was pushed before is settled, not later', as
   const waited = queue.whenSettled(1000)
   queue.push(new RecordedBatch(['b']))
   assert.equal(queue.isAwaited, false)
-  const group = queue.take(1)
+  const group = queue.dequeue(1)
   assert(group !== null)
   assert.equal(queue.isAwaited, true)
   queue.settle(group, 'written')

@@ -139,9 +139,9 @@ test('a call that fails says where and why', async () => {
 test('the tail keeps the newest samples within its bounds, and gives each once', () => {
   const tail = new TailBuffer()
   const entries = Array.from({ length: 300 }, (_, index) => `${index}`)
-  tail.take({ kind: 'tail', entries: [...entries, 5, 'x'.repeat(20_000)] })
-  tail.take({ kind: 'other', entries: ['y'] })
-  tail.take('nonsense')
+  tail.accept({ kind: 'tail', entries: [...entries, 5, 'x'.repeat(20_000)] })
+  tail.accept({ kind: 'other', entries: ['y'] })
+  tail.accept('nonsense')
   const drained = tail.drain()
   assert.equal(drained.length, 200)
   assert.equal(drained.at(-1)?.length, 16_000)

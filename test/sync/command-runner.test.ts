@@ -30,9 +30,9 @@ function runnerFixture(tool: RunTool = async () => done) {
 
 test('each order is done once, though it comes with every heartbeat', async () => {
   const { runner, ran } = runnerFixture()
-  for (let index = 0; index < 3; index++) runner.take([order('a', 'check')])
+  for (let index = 0; index < 3; index++) runner.accept([order('a', 'check')])
   await settle()
-  runner.take([order('a', 'check')])
+  runner.accept([order('a', 'check')])
   await settle()
   assert.deepEqual(ran, [['check']])
   const results = runner.results()
@@ -50,14 +50,14 @@ test('what a tool prints is the result, as JSON where it is, and cut if long', a
     onLine('true}')
     return done
   })
-  json.runner.take([order('a', 'check')])
+  json.runner.accept([order('a', 'check')])
   await settle()
   assert.deepEqual(json.runner.results()[0]?.result, { status: 0, output: { ok: true } })
   const long = runnerFixture(async (_id, _args, onLine) => {
     for (let index = 0; index < 1000; index++) onLine('x'.repeat(100))
     return { code: 1, signal: null, error: null }
   })
-  long.runner.take([order('a', 'check')])
+  long.runner.accept([order('a', 'check')])
   await settle()
   const [result] = long.runner.results()
   assert.equal(result?.ok, false)
@@ -66,7 +66,7 @@ test('what a tool prints is the result, as JSON where it is, and cut if long', a
 
 test('names of dead letters cannot be flags', async () => {
   const { runner, ran } = runnerFixture()
-  runner.take([
+  runner.accept([
     order('a', 'dlq-replay', { ids: ['--output=file:/etc/passwd'] }),
     order('b', 'dlq-replay', { ids: ['app-0-17', 'app-0-18'], limit: 5 }),
     order('c', 'dlq-list', { limit: '--evil' }),
@@ -86,14 +86,14 @@ test('names of dead letters cannot be flags', async () => {
 test('an order whose time is over is not begun', async () => {
   const { runner, ran, clock } = runnerFixture()
   clock.advance(60_000)
-  runner.take([order('a', 'check'), { ...order('b', 'check'), expiresMs: Number.NaN }])
+  runner.accept([order('a', 'check'), { ...order('b', 'check'), expiresMs: Number.NaN }])
   await settle()
   assert.deepEqual(ran, [])
 })
 
 test('the tail goes to the child', async () => {
   const { runner, sent } = runnerFixture()
-  runner.take([order('a', 'tail', { seconds: 10 })])
+  runner.accept([order('a', 'tail', { seconds: 10 })])
   await settle()
   assert.deepEqual(sent, [{ id: 'a', kind: 'tail', seconds: 10 }])
 })

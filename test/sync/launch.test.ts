@@ -159,8 +159,8 @@ test('which secrets stay behind, and why, is said in one line', () => {
   assert.equal(
     launchOf(settings, { ...assignment, variables }, '/home', ['run']).withheld,
     "pipeline 7 runs without this worker's own ES_API_KEY: https://es.example:443 is neither in " +
-      'its ES_URL nor in its WORKER_SECRET_HOSTS. Store the secret with the pipeline, or list the ' +
-      'address in WORKER_SECRET_HOSTS',
+      'its ES_URL nor in its WORKER_SECRET_HOSTS. Store the secret with the pipeline, or list ' +
+      'the address in WORKER_SECRET_HOSTS',
   )
   assert.equal(
     launchOf(settings, { ...assignment, variables: {} }, '/home', ['run']).withheld,

@@ -1,9 +1,10 @@
 /**
- * What the dead letters are to their callers: the durable end of documents that Elasticsearch will
- * never take. `put` resolves when they are safe, and only then may their offsets be committed.
+ * The contract of the dead letters: durable storage for documents that Elasticsearch will never
+ * accept. `put` resolves when they are safe; only then may their offsets be committed.
  *
- * A letter that does not fit its store is stored without its payload (`withoutPayload`), so that
- * one document never ends the pipeline: its place says where Kafka has the record.
+ * A dead letter that is too large for its store is stored without its payload (`withoutPayload`),
+ * so that one document never ends the pipeline; its topic, partition and offset lead to the record
+ * in Kafka.
  */
 import type { TimestampType } from '../../pool/slot-reader.ts'
 
@@ -31,7 +32,7 @@ export interface DeadLetter {
 /** Larger documents than Elasticsearch takes (http.max_content_length) are never sent again. */
 export const PAYLOAD_BYTES_MAX = 100 * 1024 * 1024
 
-/** Of a letter without its payload: enough to see what it was, in any store. */
+/** Bytes kept of a letter without its payload: enough to recognise it, and small for any store. */
 const HEAD_BYTES = 1024
 const HEAD_REASON_CHARS = 500
 

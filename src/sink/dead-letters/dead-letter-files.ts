@@ -1,5 +1,5 @@
 /**
- * The files of `--dlq file:PATH`, and who may touch them.
+ * The files of `--dlq file:PATH`, and the locks that guard them.
  *
  *   PATH            the newest letters; only appended to, under PATH.lock
  *   PATH.NNNNNN     full ones, ascending with age; never appended to again

@@ -64,7 +64,7 @@ const GROUPS_MAX = 1000
 /** Failed: it was refused again. Waiting: it was not taken, and may be later. Both stay. */
 export type ReplayOutcome = 'done' | 'failed' | 'waiting'
 
-/** Sends documents; one outcome for each. What is not done stays: do not put it again. */
+/** Sends documents; one outcome for each. Unsent ones stay: do not put them again. */
 export type ReplaySend = (letters: readonly StoredDeadLetter[]) => Promise<readonly ReplayOutcome[]>
 
 export interface ReplayResult {
@@ -131,7 +131,7 @@ export class DeadLetterStore {
 
   /**
    * Sends the letters that `filter` lets pass, oldest first, and removes those that were taken.
-   * @throws what `send` rejects with; what was taken before that is removed all the same.
+   * @throws the error that `send` rejects with; documents accepted before it are removed anyway.
    */
   async replay(
     filter: DeadLetterFilter,
@@ -161,7 +161,7 @@ export class DeadLetterStore {
       result.doneCount += done.size
       return failure === null && signal?.aborted !== true
     })
-    // Cast: TypeScript does not see what the callback assigned.
+    // Cast: TypeScript does not see the value that the callback assigned.
     const failed = failure as { readonly error: unknown } | null
     if (failed !== null) throw failed.error
     return result

@@ -56,7 +56,7 @@ class FileDeadLetters implements OpenDeadLetters {
   readonly #disk: Disk
   readonly #fileBytesMax: number
   #pending: PendingPut[] = []
-  /** The writes under way; it never rejects. */
+  /** The writes in progress; it never rejects. */
   #writing: Promise<void> | null = null
 
   constructor(options: FileDeadLettersOptions) {
@@ -106,7 +106,7 @@ class FileDeadLetters implements OpenDeadLetters {
         for (const put of puts) put.reject(failure)
       }
     }
-    // At once, with no await since the last look: a put that comes now starts anew.
+    // At once, with no await since the last check: a put that comes now starts a new write.
     this.#writing = null
   }
 

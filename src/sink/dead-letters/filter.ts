@@ -29,7 +29,7 @@ const NUMBERS = {
   offset: (letter: StoredDeadLetter) => letter.offset,
 } as const
 
-/** The time that a letter has to have, and which side of it. */
+/** The time that a letter is compared with, and in which direction. */
 const TIMES = {
   since: (letter: StoredDeadLetter, timeMs: number) => letter.atMs >= timeMs,
   until: (letter: StoredDeadLetter, timeMs: number) => letter.atMs < timeMs,

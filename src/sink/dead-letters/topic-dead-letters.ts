@@ -1,11 +1,12 @@
 /**
- * `--dlq topic:NAME`: dead letters as records of a Kafka topic, with what is known of them in
- * headers. `produce` comes from whoever owns the producer, and waits for acks=all.
+ * `--dlq topic:NAME`: dead letters as records of a Kafka topic, with reason and source in headers.
+ * The owner of the producer passes `produce` in, which waits for acks=all.
  *
- * A letter that fails is sent again by itself: one that is too large fails its whole batch. If it
- * fails again, it goes without its payload; only when that fails too, the topic cannot be written.
+ * A dead letter that fails is sent again alone, because one that is too large fails its whole
+ * batch. If it fails again, it is sent without its payload; if that fails too, the topic cannot be
+ * written.
  *
- * Bound. PRODUCE_MAX records under way.
+ * Bound. PRODUCE_MAX records in flight.
  */
 import { LogpipeError, messageOf } from '../../core/errors.ts'
 import { formatBytes } from '../../core/units.ts'
@@ -50,7 +51,7 @@ class TopicDeadLetters implements OpenDeadLetters {
   async put(letters: readonly DeadLetter[]): Promise<void> {
     for (let from = 0; from < letters.length; from += PRODUCE_MAX) {
       const some = letters.slice(from, from + PRODUCE_MAX)
-      // All have ended before an error is reported, so that no record is under way unseen.
+      // All have ended before an error is reported, so that no record in flight is forgotten.
       const ends = await Promise.allSettled(some.map((letter) => this.#send(fitting(letter))))
       for (const [index, end] of ends.entries()) {
         if (end.status === 'rejected') await this.#sendAgain(some[index]!, end.reason)
@@ -67,7 +68,7 @@ class TopicDeadLetters implements OpenDeadLetters {
     const isUnconfirmed = failure instanceof LogpipeError && failure.code === 'KAFKA_UNREACHABLE'
     if (isUnconfirmed && payload.length <= BLAMELESS_BYTES) throw this.#error(letter, failure)
     try {
-      // Waiting for a broker a second time would be long, and tell nothing new.
+      // Waiting for a broker a second time would take long, and give no new information.
       if (isUnconfirmed) await this.#send(withoutPayload(letter))
       else await this.#send(letter).catch(() => this.#send(withoutPayload(letter)))
     } catch (error) {

@@ -1,14 +1,14 @@
 /**
- * The first line of a document: the action, as written here and read back here.
+ * Writes and reads the first line of a document: the action.
  *
  *   {"create":{"_index":"logs","_id":"0a1b2c3d-orders-3-42"}}       --document-id offset
  *   {"index":{"_index":"logs","_id":"KEY","version":1764500000000000042,
  *    "version_type":"external_gte"}}                                key
  *   {"create":{"_index":"logs"}}                                    none
  *
- * `create` is what data streams allow, and what makes a second try of the same document harmless:
- * it is answered 409. A record without a key gets the `_id` of `offset`; a key that is not UTF-8
- * becomes `base64:...`.
+ * Data streams allow only `create`, and `create` makes a retry of the same document harmless:
+ * Elasticsearch answers 409. A record without a key gets the `_id` of `offset`; a key that is not
+ * UTF-8 becomes `base64:...`.
  *
  * With `key` the record with the latest timestamp stays, and among records of one partition and
  * millisecond the one with the highest offset: the version is the timestamp, followed by the last
@@ -16,8 +16,7 @@
  * topic that was deleted and created again. A record without a timestamp (message format v0) has
  * its offset as version, so any record with one replaces it.
  *
- * The index is not kept beside a document: it is read from this line where an answer makes it
- * matter.
+ * The index is not stored beside a document: it is read from this line when an answer requires it.
  */
 import assert from 'node:assert/strict'
 import { isUtf8 } from 'node:buffer'

@@ -1,14 +1,14 @@
 /**
- * What an answer from Elasticsearch means, as far as it says so itself: a table.
+ * A table of the answers from Elasticsearch, and what each means on its own.
  *
- * A row matches when all it names match: the error's type, the reason, the status. Rows are asked
- * in order and the first that matches wins. Overrides (an option) come before all of them. Both
- * tables are total: their last row takes everything.
+ * A row matches if everything it names matches: error type, reason, status. Rows are tried in
+ * order, and the first match wins. Overrides (an option) come first. Both tables are total: their
+ * last row matches everything.
  *
- * An item's type and status come from the server alone. Its reason may quote the record, so a
- * reason is matched whole, from its first letter, and only to give up the very document that it is
- * about: no record can write itself a reason that holds others. An answer that no row knows is
- * `unclear`: the neighbours then show whether the document or its index is to blame (retries.ts).
+ * Only the server chooses an item's type and status. Its reason may quote the record, so a reason
+ * is matched as a whole, from its first letter, and only to give up on its own document: a record
+ * cannot forge a reason that blocks others. An answer that no row matches is `unclear`: other
+ * documents then show whether the document or its index is at fault (retries.ts).
  */
 import { answerText, type AnswerAction, type AnswerOverride } from '../../options/notations.ts'
 
@@ -22,10 +22,10 @@ export type ItemVerdict =
   /** The index waits in its own lane; other indices flow. */
   | 'hold'
   | 'dead_letter'
-  /** About this document, or about its index: its neighbours tell. */
+  /** The document or its index is at fault: other documents show which. */
   | 'unclear'
 
-/** What a request that failed as a whole says of the cluster, should nothing else go well. */
+/** What a request that failed as a whole says about the cluster, if nothing else succeeds. */
 export type RequestVerdict =
   /** Its queues are full. */
   | 'busy'

@@ -1,13 +1,13 @@
 /**
- * A batch under way through the sink, and the ranges of it that travel.
+ * A batch in flight in the sink, and the slices of it that move between queues.
  *
- * An InFlightBatch belongs to one batch of the pipeline, or to one read from the spill. It knows
- * how many of its documents are unsettled, and how many still need its bytes: when none does, the
- * bytes are let go and leave the books of the memory queue. A batch's whole body counts until then,
- * for that is what the memory holds.
+ * An InFlightBatch belongs to one batch of the pipeline, or to one read from the spill. It counts
+ * its unsettled documents, and those that still need its bytes. When no document needs them, the
+ * bytes are released and leave the account of the memory queue; until then the whole body counts,
+ * because the memory holds all of it.
  *
- * A few documents that must wait do not hold the body of a whole batch: `detach` gives them a batch
- * of their own, with a copy of their bytes and their part of the batch's credit.
+ * A few waiting documents do not keep the body of a whole batch: `detach` gives them a batch of
+ * their own, with a copy of their bytes and their part of the batch's credit.
  */
 import assert from 'node:assert/strict'
 import type { TopicPartition } from '../../core/topic-partition.ts'
@@ -17,9 +17,9 @@ import { askAt, indexAt, isVersionedAt } from './action-line.ts'
 import type { Suspicion } from './evidence.ts'
 import type { SpillEntry, StoredEntry } from '../spill/contract.ts'
 
-/** What a batch is made of: a delivery, or what was read from the spill. */
+/** The source of a batch: a delivery, or a batch read from the spill. */
 interface BatchSource extends Delivery {
-  /** Only for what was read from the spill: the document waits there again. */
+  /** Only for a batch from the spill: the document waits there again. */
   giveBack?(documentIndex: number): void
 }
 
@@ -206,7 +206,7 @@ export class InFlightBatch {
     this.#source.giveBack?.(documentIndex)
   }
 
-  /** Documents [from, to), not all of them, as a batch of their own with its own bytes. */
+  /** Documents [from, to), but not the whole batch, as a batch with its own bytes. */
   detach(from: number, to: number): InFlightBatch {
     const count = to - from
     assert(count > 0 && count < this.documentCount)
@@ -264,7 +264,7 @@ function isAt(body: Uint8Array, start: number, bytes: Uint8Array): boolean {
   return at === bytes.length
 }
 
-/** The parts of runs that hold documents [from, to), counted over all of them. */
+/** The parts of runs that hold documents [from, to), counted over all runs. */
 function runsWithin(runs: readonly SinkRun[], from: number, to: number): SinkRun[] {
   const parts: SinkRun[] = []
   let first = 0
@@ -325,7 +325,7 @@ export function partOf(slice: BatchSlice, from: number, to: number): BatchSlice 
   return from === slice.from && to === slice.to ? slice : { ...slice, from, to }
 }
 
-/** A body is held by what is at least this part of it; less is copied out. */
+/** Documents keep a body if they are at least this share; otherwise they are copied out. */
 const HOLDING_PART = 1 / 2
 
 /** The slice, in a batch of its own where it would hold much more memory than it needs. */

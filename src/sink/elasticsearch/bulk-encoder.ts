@@ -1,8 +1,8 @@
 /**
- * Turns records into the two lines of a _bulk document. One in each filter thread.
+ * Turns records into the two lines of a _bulk document. Each filter thread has one.
  *
- * Bound. One ActionHead for each partition and span of the index's date, at most HEADS_MAX of them:
- * above that all are made anew. A head is some hundred bytes.
+ * Bound. One ActionHead for each partition and date of the index, at most HEADS_MAX; above that,
+ * all are recreated. A head takes some hundred bytes.
  */
 import { isUtf8 } from 'node:buffer'
 import { messageOf } from '../../core/errors.ts'
@@ -79,11 +79,11 @@ export class BulkEncoder implements RecordEncoder {
     const dateMs = this.#indexDate(record.timestampMs)
     const bucket = dateBucketOf(this.#pattern, dateMs)
     const head = this.#heads.get(record.topic)?.[record.partition]?.get(bucket)
-    // A topic that was made anew has another prefix.
+    // A recreated topic has another prefix.
     return head?.idPrefix === record.idPrefix ? head : this.#makeHead(record, dateMs, bucket)
   }
 
-  /** Its own, where that is near enough; whoever made the record said it. */
+  /** The date of the record, set by its producer, if it is near enough; otherwise now. */
   #indexDate(timestampMs: number): number {
     const { indexDateSpan: span } = this.#settings
     if (span === null || this.#pattern.bucketMs === Infinity || timestampMs === -1) {

@@ -1,10 +1,9 @@
 /**
- * Reads the text of a _bulk answer.
+ * Reads the text of a _bulk response.
  *
- * The usual answer, all documents written, is recognised without parsing: at 300,000 documents a
- * second JSON.parse would make as many objects, and there is nothing in them. Whatever looks
- * different in any way is parsed and checked: an answer that does not account for every document
- * is no answer.
+ * The usual response, all documents written, is recognised without parsing: at 300,000 documents a
+ * second, JSON.parse would create as many objects for nothing. Any other response is parsed and
+ * checked; one that does not cover every document is invalid.
  */
 
 export interface BulkItem {
@@ -117,7 +116,7 @@ function reasonOf(error: Record<string, unknown>): string {
   let cause: unknown = error
   for (let depth = 0; depth < CAUSES_MAX && isRecord(cause); depth++) {
     const { type, reason } = cause
-    // The type of the error itself is told beside the reason.
+    // The type of the error itself is reported beside the reason.
     const name = depth > 0 && typeof type === 'string' ? type : ''
     const text = typeof reason === 'string' && reason !== '' ? reason : name
     if (text !== '' && !parts.some((part) => part.includes(text))) parts.push(text)

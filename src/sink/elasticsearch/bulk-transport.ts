@@ -1,13 +1,14 @@
 /**
- * Sends bodies to _bulk, over the transport of @elastic/elasticsearch: its pools, TLS, and care for
- * dead nodes. Its retries are off, for only the writer knows what may be sent again; its product
- * check is off, for OpenSearch is no Elasticsearch; and it gets plain media types, which
- * Elasticsearch 9 and 8 and OpenSearch 3 all take (the vendored ones name one major version).
+ * Sends bodies to _bulk over the transport of @elastic/elasticsearch, which provides connection
+ * pools, TLS and handling of dead nodes. Its retries are off, because only the writer knows which
+ * documents may be sent again. Its product check is off, because OpenSearch fails it. It gets plain
+ * media types, which Elasticsearch 8 and 9 and OpenSearch 3 all accept (the vendored ones name one
+ * major version).
  *
- * Every way that a request can end is a value: nothing here rejects.
+ * Every end of a request is a value: nothing here rejects.
  *
- * Bound. One request at a time for each slot of the writer; an answer by what was asked:
- * ANSWER_BYTES, and ANSWER_DOCUMENT_BYTES for each document.
+ * Bound. One request at a time per slot of the writer. The size of a response is limited by its
+ * request: ANSWER_BYTES, plus ANSWER_DOCUMENT_BYTES per document.
  */
 import assert from 'node:assert/strict'
 import { promisify } from 'node:util'
@@ -54,14 +55,14 @@ export interface BulkTransport {
   readonly nodeCount: number
   /**
    * Never rejects. `body` must not change until this resolves.
-   * @param documentCount how many it holds: what the answer may be as long as
+   * @param documentCount documents in the request, which limits the length of the response
    */
   send(body: Buffer, timeoutMs: number, documentCount: number): Promise<BulkReply>
   /** Asks about the cluster. Rejects when there is no answer; absent: nothing can be asked. */
   readonly ask?: Ask
   /** From the next request on. */
   setAuth(auth: Auth): void
-  /** Gives up what is under way; its `send` resolves. Idempotent. */
+  /** Aborts the request in flight; its `send` resolves. Idempotent. */
   close(): Promise<void>
 }
 
@@ -75,10 +76,10 @@ const ANSWER_BYTES = 1024 * 1024
 /** A document that is refused takes some 300 bytes, with the reasons of its causes a few more. */
 const ANSWER_DOCUMENT_BYTES = 4096
 
-/** The first wait before a dead node is asked again; doubled up to 2^5 of it by the pool. */
+/** The first wait before a dead node is tried again; the pool doubles it, up to 2^5 times. */
 const RESURRECT_MS = 1000
 
-/** What is shorter could not be told from the text around it (a user ":" gives "Og=="). */
+/** A shorter one could not be distinguished from the text around it (a user ":" gives "Og=="). */
 const SECRET_LENGTH_MIN = 4
 
 const gzipAsync = promisify(gzip)
@@ -97,7 +98,7 @@ export class ElasticTransport implements BulkTransport {
   readonly #clock: Clock
   readonly #underWay = new Set<AbortController>()
   #authorization: string | null
-  /** What may not be told; old ones too, for requests with them may be under way. */
+  /** Secrets to redact; former ones too, because requests with them may be in flight. */
   readonly #secrets = new Set<string>()
   #isClosed = false
 
@@ -267,7 +268,7 @@ export class ElasticTransport implements BulkTransport {
   #answerOf(result: DiagnosticResult, status: number): BulkReply {
     const redirect = redirectFault(status, result.headers?.['location'] ?? '')
     const body = redirect ?? (typeof result.body === 'string' ? result.body : '')
-    // What is not written is told to people, and some proxies answer with the request's headers.
+    // People read the errors, and some proxies answer with the request's headers.
     const text = status < 300 ? body : this.#redacted(body)
     const waitMs = waitOf(result.headers?.['retry-after'], this.#clock.wallMs())
     return { kind: 'answer', node: nodeOf(result), status, text, waitMs }
@@ -287,7 +288,7 @@ export class ElasticTransport implements BulkTransport {
   }
 }
 
-/** How long connections are not used twice after one of them gave no answer. */
+/** How long no connection is reused after one gave no answer. */
 const DISTRUST_MS = 60_000
 
 type ConnectionOptions = ConstructorParameters<typeof UndiciConnection>[0]
@@ -310,7 +311,7 @@ class NodeConnection extends UndiciConnection {
     this.#distrustUntilMs = -Infinity
   }
 
-  /** Drops idle connections, and uses none twice for a while; requests under way keep theirs. */
+  /** Drops idle connections, and reuses none for a while; requests in flight keep theirs. */
   distrust(): void {
     const isNew = this.#distrustUntilMs === -Infinity
     this.#distrustUntilMs = performance.now() + DISTRUST_MS
@@ -325,7 +326,7 @@ class NodeConnection extends UndiciConnection {
   }
 }
 
-/** Longer is not believed: whoever asks for a day may change his mind. */
+/** A longer Retry-After is shortened to this: a server that asks for a day may recover earlier. */
 const WAIT_MAX_MS = 5 * 60_000
 
 /** Retry-After: seconds, or a date. */
@@ -376,8 +377,8 @@ export class BodyBuffers {
     this.#countMax = countMax
   }
 
-  /** At least so many bytes, of any content. */
-  take(byteCount: number): Buffer {
+  /** At least this many bytes, of any content. */
+  acquire(byteCount: number): Buffer {
     if (byteCount > this.#bytesMax) return Buffer.allocUnsafeSlow(byteCount)
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytesMax)
   }

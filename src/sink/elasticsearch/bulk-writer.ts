@@ -1,5 +1,5 @@
 /**
- * Sends what waits and does what the answers say, until every document is settled.
+ * Sends waiting documents and acts on the answers, until every document is settled.
  *
  * ```
  *             +------------------- again, after a backoff -------------------+
@@ -9,13 +9,12 @@
  *                                                       +--all written----> settled
  * ```
  *
- * Requests in flight, their size and their time-out follow Concurrency; whether to send at all
- * follows Health; what becomes of documents that were not written is decided in retries.ts. One
- * timer wakes it for whatever is due first; everything else happens when a batch or an answer
- * comes.
+ * Concurrency sets the number of requests in flight, their size and their timeout; Health decides
+ * whether to send at all; retries.ts decides about documents that were not written. One timer wakes
+ * the writer for the next due event; everything else happens when a batch or an answer arrives.
  *
- * Bound. What it holds is bounded by the sink; requests in flight by ES_CONCURRENCY, and half as
- * many pieces of failed requests beside them. Tries are not bounded in number, only in rate
+ * Bound. The sink bounds the documents here; ES_CONCURRENCY the requests in flight, plus half as
+ * many for pieces of failed requests. Retries are not bounded in number, only in rate
  * (core/backoff.ts).
  */
 import type { Clock } from '../../core/clock.ts'
@@ -58,19 +57,19 @@ export interface WriterParts {
   readonly fail: (error: Error) => void
 }
 
-/** A request under way, and what was true when it left. */
+/** A request in flight, with the conditions when it left. */
 interface Flight extends Sent {
   readonly wasAtLimit: boolean
   readonly timeoutMs: number
 }
 
-/** A document that was written, sent once more to see whether requests go well. */
+/** A document that was written, sent again to see whether requests succeed. */
 interface Canary {
   readonly body: Buffer
   readonly writtenMs: number
 }
 
-/** Only small documents are kept for that, of so many indices. */
+/** Only small documents are kept for that, of at most this many indices. */
 const CANARY_BYTES_MAX = 4096
 const CANARIES_MAX = 64
 /** A new one is kept so often, and asked no later: its index may have been rolled over by then. */
@@ -235,7 +234,7 @@ export class BulkWriter {
     let buffer: Buffer | null = null
     const body = bodyOf(
       request,
-      (byteCount) => (buffer = this.#buffers.take(byteCount)),
+      (byteCount) => (buffer = this.#buffers.acquire(byteCount)),
       (index) => this.#targets.isDataStream(index),
     )
     const reply = await this.#parts.transport.send(body, timeoutMs, request.documentCount)
@@ -281,7 +280,7 @@ export class BulkWriter {
       rejectedCount,
       wasAtLimit: flight.wasAtLimit,
     })
-    this.#noteLate(flight, items.filter(({ status }) => status === 409).length, nowMs)
+    this.#recordLate(flight, items.filter(({ status }) => status === 409).length, nowMs)
     this.#keepCanary(request, answer.kind === 'items' ? items.findIndex(isThere) : 0, nowMs)
     if (answer.kind === 'items') return this.#retries.answered(flight, items)
     for (const { batch, from, to } of request.slices) batch.settle(from, to, 'indexed')
@@ -289,7 +288,7 @@ export class BulkWriter {
   }
 
   /** Documents that got no answer once, and are there: the answers are late, not the documents. */
-  #noteLate({ request, startedMs }: Flight, duplicateCount: number, nowMs: number): void {
+  #recordLate({ request, startedMs }: Flight, duplicateCount: number, nowMs: number): void {
     const areThere = duplicateCount * 2 >= request.documentCount
     const waitedMs = request.slices.reduce((most, slice) => Math.max(most, slice.lateMs), 0)
     if (areThere && waitedMs > 0) this.concurrency.arrivedLate(waitedMs)
@@ -303,7 +302,7 @@ export class BulkWriter {
     )
   }
 
-  /** Nothing is known of its documents, or all of them are to be sent again. */
+  /** The fate of its documents is unknown, or all must be sent again. */
   #failed(flight: Flight, reply: BulkReply, refusal: Refusal): void {
     const { request, startedMs, startedAt } = flight
     const nowMs = this.#clock.monotonicMs()
@@ -312,7 +311,7 @@ export class BulkWriter {
     const message =
       reply.kind === 'answer' ? `${status} ${errorType} ${reason}`.slice(0, 300) : reply.message
     const verdict = reply.kind === 'timeout' ? 'slow' : classifyRequest(refusal).verdict
-    // While others go well, it is about what is in the request.
+    // While others succeed, the documents in the request are at fault.
     const isPiece = request.isPiece && this.health.state === 'up'
     const isOurs =
       this.#evidence.isGoodSince(CLUSTER, startedAt) ||
@@ -329,7 +328,7 @@ export class BulkWriter {
     if (!isOurs) {
       if (reply.kind === 'timeout') this.concurrency.beMorePatient()
       if (waitMs > 0) this.health.pause(nowMs + waitMs)
-      // Where one document is too large, and nothing else goes well, it is about us.
+      // If one document is too large, and nothing else succeeds, the limit is ours.
       const isSplit = verdict === 'too_large' && request.documentCount > 1
       if (!isSplit) this.#blame(verdict, reply.node, message)
     }

@@ -1,22 +1,21 @@
 /**
- * How many requests may be in flight, and how large they may be: additive increase, multiplicative
- * decrease.
+ * Limits the number and size of requests in flight: additive increase, multiplicative decrease.
  *
- *   up      one more for each full round of answers that were neither refused nor slow, and only
- *           while the limit was in use: idleness proves nothing
- *   down    refused documents (429): to 3/4, or to half when most were refused;
+ *   up      one more after each full round of answers that were neither rejected nor slow, and only
+ *           if the limit was in use: idleness proves nothing
+ *   down    rejected documents (429): to 3/4, or to half if most were rejected;
  *           no answer in time: half, and half the bytes;
  *           slow (the round trip, or the server's own time in it, above twice its long-term mean):
- *           no increase. Above 60 % of the time-out: to 3/4, before it becomes one
+ *           no increase. Above 60 % of the timeout: to 3/4, before it becomes a timeout
  *
- * The time-out grows, up to ES_TIMEOUT_MAX_MS: to twice the time that an answer took, and to twice
- * itself when documents that got no answer in it are found written at their second try. It shrinks
- * again slowly. While no request at all is answered in time, it doubles as well, to see whether
- * patience helps; the first answer ends that.
+ * The timeout grows, up to ES_TIMEOUT_MAX_MS: to twice the time of an answer, and to twice itself
+ * if documents of a timed-out request turn out to be written when they are sent again. It shrinks
+ * slowly. While no request at all is answered in time, it doubles as well, in case patience helps;
+ * the first answer ends that.
  *
- * A cut is made once for the requests of one round: those in flight at the cut tell of the state
- * before it. Bytes come back by a sixteenth of ES_BULK_BYTES for each good answer, up to the limit
- * that a 413 taught; that limit doubles in each LEARNT_MS without another 413.
+ * A round of requests causes only one decrease, because the requests in flight at a decrease
+ * reflect the state before it. The size recovers by a sixteenth of ES_BULK_BYTES per good answer,
+ * up to the limit learnt from a 413; that limit doubles after each LEARNT_MS without another 413.
  */
 import assert from 'node:assert/strict'
 
@@ -48,7 +47,7 @@ const REQUESTS_START = 2
 const MEAN_WEIGHT = 0.02
 const SLOW_RATIO = 2
 const TIMEOUT_SHARE = 0.6
-/** What is left of a raised time-out after each answer: half after some 140. */
+/** The share of a raised timeout that remains after each answer: half after some 140. */
 const TIMEOUT_DECAY = 0.995
 /** A server's or a proxy's limit is changed by people: one request a minute finds out. */
 const LEARNT_MS = 60_000
@@ -146,12 +145,12 @@ export class Concurrency {
     this.#cut(startedMs, nowMs, 0.5)
   }
 
-  /** The connection broke: perhaps because a proxy hangs up on what is too large for it. */
+  /** The connection broke: perhaps because a proxy hangs up on large requests. */
   broken(): void {
     this.#bytes = Math.max(BYTES_MIN, this.#bytes / 2)
   }
 
-  /** A request of so many bytes was too large. */
+  /** A request of this size was too large. */
   tooLarge(byteCount: number, nowMs: number): void {
     this.#tooLargeMs = nowMs
     this.#bytesLearnt = Math.min(this.#bytesLearnt, Math.max(1, Math.floor(byteCount / 2)))

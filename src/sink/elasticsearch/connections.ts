@@ -1,17 +1,16 @@
 /**
- * How connections to Elasticsearch are opened: TLS, client certificate, proxy, and what it means
- * when none comes about. The one place for it: the output, `check` and the control plane all come
- * here.
+ * Opens connections to Elasticsearch (TLS, client certificate, proxy) and explains failures. The
+ * output, `check` and the control plane all use it.
  *
  *   http://ES    through http://PROXY    GET http://ES/... (forwarded)
  *   https://ES   through any proxy       CONNECT ES:443, then TLS with Elasticsearch itself
  *
- * An answer comes as it is: nobody asks for it compressed, and one that is all the same is refused
- * unread, for it unpacks without a bound.
+ * Responses are not compressed: logpipe does not ask for it, and refuses a compressed response
+ * unread, because decompression has no bound.
  *
- * Nothing is connected to at a link-local address, by its number or by a name that resolves to it,
- * unless the operator listed it: there clouds hand out credentials to whoever asks, and addresses
- * come from the control plane's API.
+ * Link-local addresses, given as a number or by a name that resolves to one, are refused unless the
+ * operator listed the host: cloud metadata services hand out credentials there, and addresses come
+ * from the control plane's API.
  *
  * Bound. One dispatcher for each owner; CONNECTIONS_MAX connections to one origin.
  */
@@ -28,7 +27,7 @@ import { Agent, DecoratorHandler, Pool, ProxyAgent, type Dispatcher } from 'undi
 import { connectFault, messageOf } from '../../core/errors.ts'
 import type { ConnectionSettings, ProxySettings } from './settings.ts'
 
-/** What the client's own connection takes in place of a pool. */
+/** Options of a client's own connection instead of a pool. */
 export type NodeConnections = Pick<Dispatcher, 'close'> & {
   request(options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData>
 }
@@ -93,7 +92,7 @@ function refuseLinkLocal(
   throw new RefusedAddress(`${name} is link-local: list it in ES_LINK_LOCAL_HOSTS to allow it`)
 }
 
-/** What is looked up just now is connected to, so a name cannot change in between. */
+/** Connects to the address just looked up, so a name cannot change in between. */
 function guardedLookup(settings: ConnectionSettings): LookupFunction {
   return (host, options, callback) => {
     lookup(host, options, (error, address, family) => {
@@ -150,11 +149,11 @@ export function nodeConnections(settings: ConnectionSettings): NodeConnections {
   }
 }
 
-/** fetch through such connections, whose errors say what is wrong. */
+/** A fetch over such connections, whose errors name the problem. */
 export function fetchBy(
   settings: ConnectionSettings,
 ): (url: string, init: RequestInit) => Promise<Response> {
-  // The same class, which @types/node declares once more.
+  // The same class, which @types/node declares again.
   const dispatcher = openConnections(settings) as unknown as NonNullable<RequestInit['dispatcher']>
   const diagnosis = new Diagnosis(settings)
   return async (text, init) => {
@@ -274,7 +273,7 @@ export function redirectFault(status: number, location: string): string | undefi
 
 /** Both ends are near, or the reason is another one. */
 const LOOK_MS_MAX = 2000
-/** A server is mended in minutes, and each look is a connection of its own. */
+/** A server is repaired in minutes, and each probe costs a connection. */
 const LOOK_EVERY_MS = 30_000
 /** Origins that are remembered: a control plane looks at those of all pipelines. */
 const LOOKS_MAX = 1000
@@ -311,12 +310,12 @@ export class Diagnosis {
       return (await known.fault) || requestFault(error)
     }
     if (this.#looks.size >= LOOKS_MAX) this.#looks.clear()
-    const fault = url.protocol === 'https:' ? this.#lookAtTls(url) : this.#lookAtPlain(url)
+    const fault = url.protocol === 'https:' ? this.#probeTls(url) : this.#probePlain(url)
     this.#looks.set(url.origin, { atMs: nowMs, fault })
     return (await fault) || requestFault(error)
   }
 
-  async #lookAtTls(url: URL): Promise<string> {
+  async #probeTls(url: URL): Promise<string> {
     if (await speaksHttp(url, this.#lookup)) {
       return `the server at ${url.host} speaks plain HTTP, not TLS: use http://`
     }
@@ -327,7 +326,7 @@ export class Diagnosis {
     return `the server at ${url.host} ${word} a client certificate: set ES_CLIENT_CERT (${alert})`
   }
 
-  async #lookAtPlain(url: URL): Promise<string> {
+  async #probePlain(url: URL): Promise<string> {
     // Nothing is sent to it but the hello, so it need not be trusted.
     const { isTls } = await speakTls(url, { rejectUnauthorized: false, lookup: this.#lookup })
     return isTls ? `the server at ${url.host} speaks TLS: use https://` : ''

@@ -1,14 +1,14 @@
 /**
- * Sends documents that were made before, those of the spill and of dead letters, through the
- * pipeline's own output, and waits until Elasticsearch has taken them. For `spill drain` and `dlq
- * replay`.
+ * Sends stored documents, from the spill or from dead letters, through the pipeline's own output,
+ * and waits until Elasticsearch has accepted them. For `spill drain` and `dlq replay`.
  *
- * Nothing that was taken is forgotten, and what waits holds up nothing else: a call ends when all
- * is taken, when only documents of indices that refuse all are left (HELD_MS), or when nothing
- * moves at all (STALL_MS). What is left then is let go of, with the output that holds it; the next
- * call gets a new one. An index of which a call could place nothing is not asked again.
+ * Accepted documents are always reported, and waiting ones block nothing else: a call ends when all
+ * documents are accepted, when only documents of indices that reject everything are left (HELD_MS),
+ * or when there is no progress (STALL_MS). The remaining documents are then dropped together with
+ * the output that holds them; the next call opens a new one. An index that accepted nothing in one
+ * call is not tried again.
  *
- * Bound. One call's documents at a time, and the names of the indices that wait.
+ * Bound. The documents of one call, and the names of the waiting indices.
  */
 import assert from 'node:assert/strict'
 import { systemClock, type Clock } from '../../core/clock.ts'
@@ -25,7 +25,7 @@ import type { ElasticsearchSettings } from './settings.ts'
 export interface SenderParts {
   /** Null: a document that is refused for good ends the sending. */
   readonly deadLetters: DeadLetters | null
-  /** Aborted: what is under way gets `graceMs`, then the sending ends. */
+  /** Aborted: documents in flight get `graceMs`, then the sending ends. */
   readonly signal: AbortSignal
   readonly graceMs: number
   readonly clock?: Clock
@@ -33,12 +33,12 @@ export interface SenderParts {
   readonly openTransport?: () => BulkTransport
 }
 
-/** A restart of Elasticsearch fits in; whoever waits for the command wants an end some time. */
+/** Long enough for a restart of Elasticsearch, short enough for a person who waits. */
 const STALL_MS = 60_000
 /** Some looks at an index that waits (PROBE_TIMES). */
 const HELD_MS = 5000
 const LOOK_EVERY_MS = 500
-/** What is under way at the end was settled, or is given up. */
+/** At the end, documents in flight are settled or given up. */
 const CLOSE_MS = 1
 
 /** Of a document: how it ended; undefined: it was not taken, and may be sent again. */
@@ -52,17 +52,17 @@ export class DocumentSender {
   /** Why each index waits. */
   readonly #waiting = new Map<string, string>()
   #failure: Error | null = null
-  /** Ends the call under way. */
+  /** Ends the current call. */
   #end: () => void = () => undefined
 
   constructor(settings: ElasticsearchSettings, parts: SenderParts) {
     this.#parts = parts
     this.#clock = parts.clock ?? systemClock
-    // One batch at a time is bounded already, and nothing of it may be dropped.
+    // One batch at a time is bounded already, and no document may be dropped.
     this.#settings = { ...settings, dropWhenFull: false }
   }
 
-  /** What is wrong now, in one line; null when all is well. */
+  /** The current problem, in one line; null if there is none. */
   get trouble(): string | null {
     return this.#sink?.gauges().trouble ?? null
   }
@@ -80,7 +80,7 @@ export class DocumentSender {
     return this.#waiting.get(index) ?? null
   }
 
-  /** Never rejects: what was taken before something failed is among the answers. */
+  /** Never rejects: documents accepted before a failure are among the results. */
   async send(documents: readonly PlacedDocument[]): Promise<readonly Sent[]> {
     assert(this.#failure === null, 'no call after a failure')
     const sent: Sent[] = documents.map(() => undefined)

@@ -1,9 +1,9 @@
 /**
- * The Elasticsearch output: what the pipeline sees of it (sink.ts), and the books of its memory.
+ * The Elasticsearch output: implements sink.ts for the pipeline, and accounts for its memory.
  *
  * A batch becomes an InFlightBatch; the writer does the rest. The pipeline reads `gauges` and stops
- * filtering while the queue is above its bounds, so what is held here is at most ES_QUEUE_CAP
- * documents or ES_QUEUE_BYTES, plus the batches that were under way when the bound was reached.
+ * filtering while the queue is above its limits, so the queue holds at most ES_QUEUE_CAP documents
+ * or ES_QUEUE_BYTES, plus the batches in flight when the limit was reached.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
@@ -89,7 +89,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
   }
 
   /**
-   * Elasticsearch may come later: nothing is asked of it here.
+   * Elasticsearch may start later: this sends no request.
    * @throws LogpipeError USAGE for an index pattern that can give no name.
    */
   open(): Promise<void> {
@@ -156,7 +156,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
   }
 
   /**
-   * Forgets what the spill holds of a partition that was given away: its new owner reads it again.
+   * Drops the spill's documents of a revoked partition: its new owner reads them again.
    * Nothing is settled. Under `--commit-on spill` its offsets are committed: it stays, and is sent.
    * @returns how many documents that were.
    */

@@ -1,19 +1,20 @@
 /**
- * How others fare, and what that says about a document that fails alone.
+ * Weighs a document that fails alone against the recent success of others.
  *
- * A document is given up only when chance is no explanation any more. Each time it fails alone, the
- * share of the others that failed lately is the chance that it failed for no fault of its own; the
- * chances multiply (here: their logarithms add up). A try counts only when another went well since
- * the last one, so a server that is down, or that refuses everything, weighs nothing, ever. Where
- * half of all fail, it takes some thirty tries; beside a server in good health, nine, or three.
+ * A document is given up only when chance no longer explains its failures. Each time it fails
+ * alone, the share of others that failed recently is the probability that it failed through no
+ * fault of its own; the probabilities multiply (here: their logarithms add up). An attempt counts
+ * only if another document succeeded since the previous one, so a server that is down, or rejects
+ * everything, adds no evidence. If half of all fail, it takes some thirty attempts; with a healthy
+ * server, nine or three.
  *
- * Others are counted in scopes: requests of the whole cluster, documents that an index has taken,
- * documents that it has answered for.
+ * Others are counted in scopes: requests of the whole cluster, documents that an index accepted,
+ * documents that it answered for.
  *
- * Bound. SCOPES_MAX indices; beyond that all is forgotten, and learnt again.
+ * Bound. SCOPES_MAX indices; beyond that, the counts start over.
  */
 
-/** What is held against a document that fails alone, since it was first alone. */
+/** The evidence against a document that fails alone, since it was first alone. */
 export interface Suspicion {
   readonly scope: string
   /** Others in that scope, as counted at its last try. */
@@ -30,7 +31,7 @@ export const CLUSTER = ''
 
 /**
  * The scope of documents of an index that were answered for good, written or found there already.
- * What is found there says that the index answers, and not that it takes documents.
+ * An existing document shows that the index answers, not that it accepts documents.
  */
 export function answersOf(index: string): string {
   return `${index} answers`
@@ -46,7 +47,7 @@ const REFUSED_WEIGHT = 7
 const FAILED_WEIGHT = 20
 /** So many are taken to fail where none is seen to: a few good answers prove little. */
 const FAILED_SHARE_MIN = 0.09
-/** What is left of the share that failed after another one: some ten of them are remembered. */
+/** The weight of earlier results after a new one: some ten are remembered. */
 const MEMORY = 0.9
 const SCOPES_MAX = 1024
 /** An index that took a document so long ago is likely to take one now. */
@@ -96,7 +97,7 @@ export class Evidence {
   }
 
   /** A refusal stood beside documents that the index took: each document gets it for itself. */
-  noteOwn(scope: string, refusal: string): void {
+  recordOwn(scope: string, refusal: string): void {
     this.#of(scope).ownRefusal = refusal
   }
 
@@ -109,7 +110,7 @@ export class Evidence {
     return { scope, good: this.#of(scope).good, weight: 0, refusedWeight: 0, tries: 0 }
   }
 
-  /** It failed alone once more. @param status of the answer; 0: there was none. */
+  /** It failed alone again. @param status of the answer; 0: there was none. */
   failedAlone(before: Suspicion | null, scope: string, status: number): Suspicion {
     const { good, failedShare } = this.#of(scope)
     if (before?.scope !== scope) return { ...this.suspicion(scope), tries: 1 }

@@ -1,5 +1,5 @@
 /**
- * Whether anything goes well, and if nothing does, what is wrong.
+ * Tracks whether requests succeed at all, and if none does, why.
  *
  * ```
  * UP --three failures in a row on every node--------> DOWN ---+
@@ -7,13 +7,13 @@
  * UP --three requests in a row refused as too many--> BUSY ---+
  * ```
  *
- * Failures count only while nothing goes well beside them: what fails alone is the documents' fault
- * (retries.ts). Unless it is up, one small request at a time is sent to look, at growing intervals,
- * and with fewer documents each time, down to one: whatever some documents do to their request, the
- * others show that the cluster is there. A server that does not answer in time is up, and slow
- * (concurrency.ts): told from the first such request until one is answered.
+ * Failures count only while no other request succeeds: otherwise the documents are at fault
+ * (retries.ts). Unless the state is UP, the writer probes with one small request at a time, at
+ * growing intervals and with fewer documents each time, down to one: even if some documents make
+ * their request fail, others show that the cluster works. A server that does not answer in time is
+ * UP but slow (concurrency.ts); `trouble` says so from the first such request until an answer.
  *
- * A server may also say how long it wants to be left alone (Retry-After).
+ * A server may also ask for a pause (Retry-After).
  */
 import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
 import type { TroubleKind } from '../../core/trouble.ts'
@@ -63,7 +63,7 @@ export class Health {
     return this.#state === 'down' || this.#state === 'halted'
   }
 
-  /** What is wrong, in one line; null while it is up and answers. */
+  /** The problem, in one line; null while it is up and answers. */
   get trouble(): string | null {
     if (this.#trouble !== null || this.#timeoutCount === 0) return this.#trouble
     const times = this.#timeoutCount === 1 ? '' : ` (${this.#timeoutCount} times in a row)`
@@ -102,7 +102,7 @@ export class Health {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs)
   }
 
-  /** No answer in time: it may still do what it was asked. */
+  /** No answer in time: the server may still do the work. */
   timedOut(message: string, nowMs: number): void {
     this.#timeoutCount++
     this.#timeoutMessage = message
@@ -127,14 +127,14 @@ export class Health {
     if (this.#busyCount >= FAILURES_MAX || this.#state !== 'up') this.#leave('busy', message, nowMs)
   }
 
-  /** The request was refused for who we are, or for what was asked. */
+  /** The request was rejected because of the credentials, or because of the request itself. */
   refused(node: string, message: string, nowMs: number): void {
     this.#failures.delete(node)
     this.#leave('halted', message, nowMs)
   }
 
   #leave(state: Exclude<HealthState, 'up'>, message: string, nowMs: number): void {
-    // Requests that were in flight when it went down all fail now; only a look counts as one.
+    // Requests in flight when it went down all fail now; only a probe counts as one.
     const isNew = this.#state === 'up' || nowMs >= this.#nextProbeMs
     this.#state = state
     this.#trouble = `Elasticsearch ${TROUBLES[state]}: ${message}`

@@ -1,21 +1,21 @@
 /**
- * Indices that refuse what is written to them, each with a lane of its own in which its documents
- * wait, so that the others flow. A lane belongs to the index that its documents were going to,
- * which a pipeline may have chosen: not to the one they ask for.
+ * Gives each index that rejects its documents a lane in which they wait, so that others flow. A
+ * lane belongs to the index that the documents were going to, which an ingest pipeline may have
+ * chosen, not to the one they name.
  *
  * ```
  * (flowing) --an item of it waits--> HELD --the index takes a document--> (flowing)
  * ```
  *
- * While an index is held, a few of its documents are sent alone, at growing intervals, to look: in
- * turn the newest, and the newest with some of the oldest, so that no single document can keep the
- * lane closed. What asks for an index and would end in the lane is kept out of requests as well
- * (diverted), once it is clear that all of it would. There is no lane for an index that flows, so
- * the happy path never asks which index a document is for.
+ * While an index is held, a few of its documents are sent alone as a probe, at growing intervals:
+ * in turn the newest, and the newest with some of the oldest, so that no single document can keep
+ * the lane closed. Once it is clear that all documents that name an index would end in the lane,
+ * they go there directly (diverted). An index that flows has no lane, so the happy path never looks
+ * at a document's index.
  *
  * Bound. LANES_MAX lanes. Documents of further held indices are retried with the others, at the
- * slowest pace. What a lane holds in memory is part of the memory queue; what is above its share
- * goes to the spill, where there is one.
+ * slowest rate. A lane's documents in memory are part of the memory queue; those above its quota go
+ * to the spill, if there is one.
  */
 import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
 import { keyOf, type TopicPartition } from '../../core/topic-partition.ts'
@@ -48,7 +48,7 @@ interface HoldCause {
 /** Documents that ask for one index and went to the lane, with none taken in between. */
 interface Asking {
   documentCount: number
-  /** When it was last refused; what was sent later counts as another request. */
+  /** When it last rejected a document; a later one counts as another request. */
   refusedMs: number
   requestCount: number
 }
@@ -62,7 +62,7 @@ export class Lane {
   /** Looks so far, and when the next one is due. */
   probes = 0
   nextProbeMs = 0
-  /** A look is in flight, with so many documents. */
+  /** A probe is in flight, with this many documents. */
   isProbing = false
   probedCount = 0
   readonly asking = new Map<string, Asking>()
@@ -77,23 +77,23 @@ export class Lane {
     this.sinceMs = sinceMs
   }
 
-  /** All that waits for the index: in the line, and in a look at it. */
+  /** All documents waiting for the index: in the line, and in a probe. */
   get documentCount(): number {
     return this.line.documentCount + (this.isProbing ? this.probedCount : 0)
   }
 
-  take(slice: BatchSlice): void {
+  enqueue(slice: BatchSlice): void {
     for (const source of slice.batch.sourcesOf(slice.from, slice.to)) {
       this.sources.set(keyOf(source), source)
     }
-    // What was refused, or comes from the spill, stands before what the index has not seen yet.
+    // Rejected documents and those from the spill go before ones the index has not seen yet.
     const isKnown = slice.tries > 0 || slice.batch.isReplay
     if (isKnown) this.line.unshift(detached(slice))
     else this.line.push(detached(slice))
   }
 
   /** @returns whether all that ask for the index end here. */
-  noteAsking({ where, asked, isCertain, startedMs }: HoldCause, count: number, nowMs: number) {
+  recordAsking({ where, asked, isCertain, startedMs }: HoldCause, count: number, nowMs: number) {
     if (this.asking.size >= LANES_MAX) this.asking.clear()
     const before = this.asking.get(asked)
     const asking = before ?? { documentCount: 0, refusedMs: -Infinity, requestCount: 0 }
@@ -108,7 +108,7 @@ export class Lane {
   takeProbe(): BatchSlice[] {
     const { line } = this
     const slices: BatchSlice[] = []
-    const newest = line.takeLast()
+    const newest = line.pop()
     if (newest === undefined) return slices
     const rest = countOf(newest) === 1 ? undefined : partOf(newest, newest.from, newest.to - 1)
     if (rest !== undefined) line.push(rest)
@@ -165,8 +165,8 @@ export class Lanes {
     if (held === undefined && this.#lanes.size >= LANES_MAX) return false
     const lane = held ?? new Lane(where, reason, nowMs)
     lane.reason = reason
-    if (lane.noteAsking(cause, countOf(slice), nowMs)) this.#diverted.set(asked, lane)
-    lane.take(slice)
+    if (lane.recordAsking(cause, countOf(slice), nowMs)) this.#diverted.set(asked, lane)
+    lane.enqueue(slice)
     if (held === undefined) {
       this.#lanes.set(where, lane)
       this.postpone(lane, nowMs)
@@ -187,7 +187,7 @@ export class Lanes {
     lane.nextProbeMs = nowMs + backoffMs(this.#times, lane.probes, this.#random())
   }
 
-  /** The index takes documents again. @returns what waited, for the queue. */
+  /** The index accepts documents again. @returns the waiting ones, for the queue. */
   release(where: string): BatchSlice[] {
     const slices: BatchSlice[] = []
     const lane = this.#lanes.get(where)
@@ -209,7 +209,7 @@ export class Lanes {
     return nextMs
   }
 
-  /** Takes what is needed to look at a lane that is due, or null. */
+  /** Takes documents to probe a lane that is due, or null. */
   takeProbe(nowMs: number): { readonly lane: Lane; readonly slices: BatchSlice[] } | null {
     for (const lane of this.#lanes.values()) {
       if (lane.isProbing || lane.nextProbeMs > nowMs) continue
@@ -233,7 +233,7 @@ export class Lanes {
       if (next === lane) continue
       const part = partOf(slice, from, at)
       if (lane === undefined) passed.push(part)
-      else lane.take(part)
+      else lane.enqueue(part)
       from = at
       lane = next ?? undefined
     }
@@ -254,12 +254,12 @@ export class Lanes {
 
 /** Of the spill, or of the memory queue's documents and bytes. */
 const QUOTA = 1 / 2
-/** Of its quota, below which its partitions are read again: pausing costs what was fetched. */
+/** Share of its quota below which its partitions resume: pausing discards fetched records. */
 const REOPEN_PART = 0.75
 
 const NOBODY: readonly TopicPartition[] = []
 
-/** Looks at every lane anew. @returns the partitions to be paused; one may come twice. */
+/** Checks every lane again. @returns the partitions to pause; one may come twice. */
 export function partitionsOverQuota(
   lanes: Lanes,
   overflow: Pick<SpillQueue, 'bytesOfIndex'> | null,

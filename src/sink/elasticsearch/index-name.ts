@@ -4,9 +4,9 @@
  *   {topic}          the record's topic, in lower case (Elasticsearch allows no capitals)
  *   {+FORMAT}        the record's own timestamp in UTC; yyyy, MM, dd and HH are replaced, signs and
  *                    digits of FORMAT stay, other letters are refused. A record without a
- *                    timestamp gets `undated` in its place, not a time of the clock: read twice,
- *                    it would land in two indices. One that is dated far from now is bounded by
- *                    who encodes it (bulk-encoder.ts).
+ *                    timestamp gets `undated` instead of the current date: a record
+ *                    read twice must not land in two indices. bulk-encoder.ts bounds
+ *                    dates that are far from now.
  *
  * Two topics that give one name after lower-casing would mix silently, so they are refused when
  * they are assigned (`indexNameFaults`). A pattern without {topic} is meant to mix them.
@@ -35,7 +35,7 @@ const NAME_BYTES_MAX = 255
 /** What an index name must not hold, as Elasticsearch's documentation of "create index" lists. */
 const FORBIDDEN = /[\\/*?"<>| ,#:\p{Lu}\p{Cc}]/u
 
-/** @throws LogpipeError USAGE when no topic could make a valid name of it. */
+/** @throws LogpipeError USAGE if no topic could make it a valid name. */
 export function parseIndexPattern(pattern: string): IndexPattern {
   const parts: Part[] = []
   let at = 0

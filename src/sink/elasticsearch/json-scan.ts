@@ -1,16 +1,16 @@
 /**
- * Says whether bytes are one JSON object, as RFC 8259 has it, without making anything of it.
+ * Checks whether bytes are one JSON object (RFC 8259), without creating objects.
  *
- * It decides what may enter a _bulk body as it is, so it is strict: what it accepts is one object
- * that no reader can take for more than one line. JSON.parse would do, but it makes objects, needs
- * a string first, and cannot say whether there are line ends between the tokens.
+ * It decides which records may enter a _bulk body unchanged, so it is strict: it accepts only an
+ * object that every reader takes for one line. JSON.parse would do, but it creates objects, needs a
+ * string first, and cannot report line ends between tokens.
  *
  * Speed. Most bytes of a log record lie inside strings, so those are skipped four at a time where
  * the address is aligned (the tests for a quote, a backslash and a control character are the
  * well-known "has a byte less than n" on a 32-bit word); everything else goes byte by byte.
  * bench/json-scan.ts compares it with JSON.parse.
  *
- * UTF-8 is not looked at: the caller asks node:buffer's isUtf8, which is native.
+ * It does not check UTF-8: the caller uses node:buffer's isUtf8, which is native.
  */
 
 export const JSON_OTHER = 0

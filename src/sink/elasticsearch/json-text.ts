@@ -1,5 +1,5 @@
 /**
- * Writes bytes and numbers as JSON into a body, without making a string of them.
+ * Writes bytes and numbers as JSON into a body, without creating strings.
  *
  * Used by the encoder, once or more for each document.
  */

@@ -1,16 +1,16 @@
 /**
  * Moves documents between the memory queue and the spill.
  *
- *   out    fresh documents, and those that wait for their next try, while the cluster is down or
- *          refuses us; fresh ones also while the memory is above OUT_SHARE of its bounds; and those
- *          of a held index above its share of the memory
+ *   out    fresh documents, and those waiting for a retry, while the cluster is down or rejects
+ *          requests; fresh ones also while the memory is above OUT_SHARE of its limits; and those
+ *          of a held index above its quota of the memory
  *   back   the oldest, one request's worth ahead of the sender, except those of held indices
  *
- * Under --commit-on index a document that moved out is still unsettled: its batch waits here, found
- * again by the tag. Under --commit-on spill it is settled as `spilled` once it is on the disk.
+ * With --commit-on index, a document that moved out is still unsettled: its batch waits here, and
+ * the tag finds it. With --commit-on spill, it is settled as `spilled` once it is on disk.
  *
- * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time; what was read back and
- * has not ended: REPLAY below.
+ * Bound. One append of OUT_BYTES and one read of ES_BULK_BYTES at a time; documents read back and
+ * still in flight: REPLAY below.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
@@ -59,7 +59,7 @@ const OUT_BYTES = 4 * 1024 * 1024
 /** Documents of a held index that stay in memory, to look at the index with; and their bytes. */
 const LANE_DOCUMENTS = 1000
 const LANE_BYTES = 1024 * 1024
-/** What is read back to look with whether the cluster takes it again. */
+/** Documents read back to probe whether the cluster accepts them again. */
 const LOOK_BYTES = 16 * 1024
 /** How long a full spill, or one that has nothing to give, is left alone. */
 const PAUSE_MS = 1000
@@ -190,7 +190,7 @@ export class SpillOverflow {
     if (answer instanceof Error) return fail(answer)
     if (isCache) {
       this.#spilled.end(slices, answer === 'stored')
-      // What was given away meanwhile may have been all that was unsettled: who waits looks again.
+      // Perhaps only documents of revoked partitions were unsettled: waiters check again.
       books.held(0, 0)
     }
     if (answer === 'full') {
@@ -208,7 +208,7 @@ export class SpillOverflow {
     this.#isReading = true
     const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
     const bytesMax = health.isAway ? LOOK_BYTES : settings.bulkBytes
-    // By when the entries are there, documents of a batch that was refused may count once more.
+    // By the time the entries arrive, rejected documents of a batch may count again.
     assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')
     const entries = await spill.read(bytesMax, isFlowing).catch(asError)
     this.#isReading = false
@@ -262,7 +262,7 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : assert.fail(String(thrown))
 }
 
-/** Takes slices from a line, up to OUT_BYTES and so many documents; at least one document. */
+/** Takes slices from a line, up to OUT_BYTES and a number of documents; at least one document. */
 function takeBytes(line: SliceQueue, documentsMax: number): BatchSlice[] {
   const slices: BatchSlice[] = []
   let bytesLeft = OUT_BYTES
@@ -296,9 +296,9 @@ class SpilledIndex {
   readonly #batches = new Map<number, InFlightBatch>()
   readonly #numbers = new Map<InFlightBatch, number>()
   #lastNumber = 0
-  /** Batches of the append under way: their number must stay. */
+  /** Batches of the append in progress: their number must stay. */
   readonly #underWay = new Set<InFlightBatch>()
-  /** Partitions given away while it is: what it stores of them is forgotten as soon as it has. */
+  /** Partitions revoked meanwhile: their documents are dropped as soon as the append ends. */
   #droppedMeanwhile: { readonly topic: string; readonly partition: number }[] = []
 
   get isEmpty(): boolean {
@@ -327,7 +327,7 @@ class SpilledIndex {
 
   settle(tag: number, outcome: Outcome): void {
     const batch = this.#batches.get(Math.floor(tag / TAG_BATCH))
-    // Its partition was given away while it was under way.
+    // Its partition was revoked during the append.
     if (batch === undefined) return
     batch.settleElsewhere(tag % TAG_BATCH, outcome)
     this.#forgetIfBack(batch)

@@ -1,5 +1,5 @@
 /**
- * A _bulk request: which documents it holds, and their bytes in one piece.
+ * A _bulk request: its documents, and their bytes in one piece.
  */
 import assert from 'node:assert/strict'
 import { documentLineAt } from './action-line.ts'
@@ -46,7 +46,7 @@ export function indicesOf({ slices }: BulkRequest): ReadonlySet<string> {
 
 /**
  * The request's body. A view where the documents lie in one piece already, a copy otherwise.
- * @param room for the copy: at least so many bytes.
+ * @param room for the copy: at least this many bytes.
  * @param stamped documents to such an index get the time of their record, where they say none.
  */
 export function bodyOf(

@@ -1,38 +1,38 @@
 /**
- * What becomes of documents that were not written. Every answer that is not "all written" ends
- * here, and nowhere else is it decided that a document is given up.
+ * Decides about documents that were not written. Every answer other than "all written" ends here,
+ * and only here is a document given up.
  *
- * One rule: what fails while others go well is halved until it is alone; alone, and failing still
- * while others go well, it is dead-lettered with its last answer; where nothing goes well, all
- * wait.
+ * One rule: a request that fails while others succeed is halved until each document is alone; a
+ * document that still fails alone while others succeed becomes a dead letter with its last answer;
+ * while nothing succeeds, all wait.
  *
  * ```
- * A request fails as a whole: any status, reset, time-out, page of a proxy, an item too few.
+ * A request fails as a whole: any status, reset, timeout, page of a proxy, a missing item.
  *
- *     several documents ---> its halves, each sent by itself (pieces)
- *     one document --------> sent alone again, later each time; what others do meanwhile is weighed
- *                            against it (evidence.ts), until it is a dead letter
+ *     several documents ---> its halves, each sent separately (pieces)
+ *     one document --------> sent alone again, later each time; the success of others meanwhile is
+ *                            weighed against it (evidence.ts), until it is a dead letter
  *
- *   Nothing is asked of the cluster's health here: while nothing goes well the writer sends one
- *   small piece now and then, and nothing weighs.
+ *   This does not depend on the cluster's health: while nothing succeeds, the writer sends one
+ *   small piece now and then, and no evidence adds up.
  *
- * An item is refused for no reason that the table knows (unclear). W: the index it was going to.
+ * An item is rejected for a reason that the table does not know (unclear). W: its index.
  *
- *     W took documents of the same answer --------------------------> dead letter
- *     W took documents since it was first refused; refused again, and
- *       not one of several of W that were all refused alike --------> dead letter
- *     W took a document lately; all of W alike, several of them ---> halves, as above: one document
+ *     W accepted documents of the same answer ----------------------> dead letter
+ *     W accepted documents since its first rejection; rejected again,
+ *       and not together with all other documents for W ------------> dead letter
+ *     W accepted one lately; several for W, all rejected alike -----> halves, as above: a document
  *                                        may spoil the others (OpenSearch with a pipeline)
- *     W took a document lately, else --------------------------------> again, with others
+ *     W accepted one lately, else -----------------------------------> again, with others
  *     else ----------------------------------------------------------> waits in the lane of W
  *
- * An item is refused for the moment (retry).
+ * An item is rejected for now (retry).
  *
  *     again, with others, later each time
  *     from the fourth time on, while W answers for others: halves, then alone, and weighed as above
  * ```
  *
- * Bound. What it holds is part of the memory queue. Tries are not bounded in number, only in rate.
+ * Bound. Its documents are part of the memory queue. Retries are bounded in rate, not in number.
  */
 import assert from 'node:assert/strict'
 import { backoffMs } from '../../core/backoff.ts'
@@ -57,7 +57,7 @@ export interface RetriesParts {
   /** Null: a document that is refused for good ends the run. */
   readonly deadLetters: DeadLetters | null
   readonly fail: (error: Error) => void
-  /** A document of this index failed alone: have a look how others fare until its next try. */
+  /** A document of this index failed alone: watch how others do until its next attempt. */
   readonly wantsOthers: (asked: string) => void
 }
 
@@ -69,7 +69,7 @@ export interface Sent {
   readonly startedAt: number
 }
 
-/** Tries with others, for what is refused for the moment. */
+/** Attempts with others, for documents that are rejected for now. */
 const TOGETHER_TRIES = 3
 /** How long the answers of requests are read item by item after one was refused. */
 const CURIOUS_MS = 60_000
@@ -117,7 +117,7 @@ export class DocumentRetries {
       this.#schedule.lanes.postpone(lane, this.#nowMs)
       return
     }
-    // Pieces fail because of what is in them; of others it may be the cluster's fault.
+    // Pieces fail because of their documents; other requests may fail because of the cluster.
     if (!isPiece) this.#evidence.bad(CLUSTER, 1)
     if (documentCount === 1) return this.#alone(sent.request, CLUSTER, refusal, waitMs)
     const isOurs = refusal.status === 413 || this.#evidence.isGoodSince(CLUSTER, sent.startedAt)
@@ -201,7 +201,7 @@ export class DocumentRetries {
     part.batch.settle(part.from, part.to, writtenAs(item))
   }
 
-  /** Does what the table knows. @returns whether it does. */
+  /** Applies the table. @returns whether it knows the answer. */
   #isClear(sent: Sent, refused: Refused, again: Refused[]): boolean {
     const { slice, item, where } = refused
     const { verdict } = classifyItem(item, this.#parts.answerOverrides)
@@ -230,12 +230,12 @@ export class DocumentRetries {
   /** The index took others of the same answer: the refusal is each document's own. */
   #giveUp(where: string, refused: readonly Refused[]): void {
     for (const { slice, item } of refused) {
-      this.#evidence.noteOwn(where, keyOf(item))
+      this.#evidence.recordOwn(where, keyOf(item))
       this.#deadLetter(slice, item)
     }
   }
 
-  /** The index took none of the same answer. @param isAll no document of it was answered else. */
+  /** The index accepted none of this answer. @param isAll all its documents got the same answer. */
   #judge(sent: Sent, where: string, unclear: readonly Refused[], isAll: boolean): void {
     const { request, startedMs, startedAt } = sent
     const evidence = this.#evidence

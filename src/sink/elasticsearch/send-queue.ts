@@ -1,9 +1,9 @@
 /**
- * What is sent next: everything that waits in memory, and the order in which it goes.
+ * Chooses the next documents to send from all that wait in memory, in this order.
  *
- *   pieces    parts of what failed together; they go as they are, beside the others
- *   probes    a few documents of a held index, when it is time to look
- *   retries   refused documents whose time has come, filled up with fresh ones
+ *   pieces    parts of a failed request; sent unchanged, beside the others
+ *   probes    a few documents of a held index, when a probe is due
+ *   retries   rejected documents whose retry is due, filled up with fresh ones
  *   replay    documents from the spill, in turn with fresh ones, so that neither starves
  *   fresh     once there are ES_BULK_ACTIONS of them, ES_BULK_BYTES, or one is ES_BULK_FLUSH_MS old
  */
@@ -28,12 +28,12 @@ export interface Room {
 export class Schedule {
   readonly lanes: Lanes
   readonly fresh = new SliceQueue()
-  /** What was read back from the spill. */
+  /** Documents read back from the spill. */
   readonly replay = new SliceQueue()
   /** Whether the last full request was of the spill: the two take turns. */
   #wasReplay = false
   readonly #pieces = new DueHeap<BulkRequest>()
-  /** Pieces of what was sent to look: they stay in memory. */
+  /** Pieces of a probe: they stay in memory. */
   readonly #probePieces = new DueHeap<BulkRequest>()
   /** Whether the last probe was a piece: the two take turns. */
   #wasPiece = false
@@ -49,12 +49,12 @@ export class Schedule {
     this.#retries.push(slice, dueMs)
   }
 
-  /** Takes what waits for its next try, due or not, up to so many bytes and at least one slice. */
+  /** Takes documents that wait for a retry, due or not, up to a size and at least one slice. */
   takeRetries(bytesMax: number): BatchSlice[] {
     const slices: BatchSlice[] = []
     for (let bytes = 0; bytes < bytesMax;) {
-      const retry = this.#retries.take(Infinity)
-      const taken = retry === undefined ? this.#pieces.take(Infinity)?.slices : [retry]
+      const retry = this.#retries.popDue(Infinity)
+      const taken = retry === undefined ? this.#pieces.popDue(Infinity)?.slices : [retry]
       if (taken === undefined) break
       slices.push(...taken)
       for (const slice of taken) bytes += bytesOf(slice)
@@ -69,7 +69,7 @@ export class Schedule {
   }
 
   nextPiece(nowMs: number): BulkRequest | null {
-    return this.#firstPieces.take(nowMs) ?? null
+    return this.#firstPieces.popDue(nowMs) ?? null
   }
 
   /** The next request that is no piece, or null when nothing is due. */
@@ -144,7 +144,7 @@ export class Schedule {
     const picker = new Picker(this.#bounds.bulkActions, room.bytesMax)
     this.#pickRetries(picker, room.nowMs)
     this.#pickLine(picker, isReplay ? this.replay : this.fresh)
-    // All of them may have been diverted to lanes.
+    // All may have been diverted to lanes.
     return picker.isEmpty ? null : requestOf(picker.slices)
   }
 
@@ -161,7 +161,7 @@ export class Schedule {
 
   #pickRetries(picker: Picker, nowMs: number): void {
     for (;;) {
-      const slice = this.#retries.take(nowMs)
+      const slice = this.#retries.popDue(nowMs)
       if (slice === undefined) return
       let isFull = false
       for (const part of this.lanes.divert(slice)) {

@@ -1,8 +1,8 @@
 /**
- * What the Elasticsearch output can be told: a plain object, so that it can be posted to threads.
+ * The settings of the Elasticsearch output: a plain object, so that it can be posted to threads.
  *
- * The options' names and defaults are in options/table.ts; run/ makes this object of them. Used by
- * the encoder (in the filter threads) and by the sink.
+ * The names and defaults of the options are in options/table.ts; run/ creates this object from
+ * them. The encoder (in the filter threads) and the sink use it.
  */
 import type { BackoffTimes } from '../../core/backoff.ts'
 import type { Auth } from '../sink.ts'
@@ -19,7 +19,7 @@ export const PROBE_TIMES: BackoffTimes = { firstMs: 500, maxMs: 6000 }
 export type DocumentMode = 'raw' | 'wrap' | 'auto'
 export type DocumentId = 'offset' | 'key' | 'none'
 
-/** What the encoder needs: a part of the whole, for the filter threads. */
+/** The settings that the encoder needs, for the filter threads. */
 export interface DocumentSettings {
   /** A name or a pattern: `app-{topic}-{+yyyy.MM.dd}` (index-name.ts). */
   readonly index: string
@@ -34,7 +34,7 @@ export interface DocumentSettings {
 export interface ConnectionSettings {
   /** The CA's certificates as PEM, or null for the well-known ones. */
   readonly caPem: string | null
-  /** What the program shows a server that asks who it is, or null. */
+  /** The client certificate for a server that asks for one, or null. */
   readonly client: { readonly certificatePem: string; readonly keyPem: string } | null
   readonly proxies: ProxySettings
   /** Hosts of URLs, in lower case, that may be link-local addresses. */
@@ -68,11 +68,11 @@ export interface ElasticsearchSettings extends DocumentSettings {
   /** Bounds of the memory queue, whichever comes first. */
   readonly queueCap: number
   readonly queueBytes: number
-  /** Bound of the spill; an index that is held gets half of it. */
+  /** Limit of the spill; a held index gets half. */
   readonly spillBytesMax: number
-  /** Drop what comes while the queue, and the spill if there is one, is full. */
+  /** Drop new documents while the queue, and the spill if there is one, is full. */
   readonly dropWhenFull: boolean
-  /** A request is given up after this; the server is told to give up at 80 % of it. */
+  /** A request times out after this; the server gets a timeout of 80 %. */
   readonly timeoutMs: number
   /** How far that may grow where answers come late. */
   readonly timeoutMaxMs: number

@@ -1,5 +1,5 @@
 /**
- * Where slices wait: fresh ones in a line, refused ones until their time.
+ * Queues of waiting slices: fresh ones in order, rejected ones until their retry is due.
  *
  * Bound. Both hold parts of the memory queue, which the sink bounds (ES_QUEUE_CAP, ES_QUEUE_BYTES).
  */
@@ -41,8 +41,8 @@ export class SliceQueue {
     return slice
   }
 
-  /** Takes what came last. */
-  takeLast(): BatchSlice | undefined {
+  /** Takes the newest. */
+  pop(): BatchSlice | undefined {
     if (this.first === undefined) return undefined
     const slice = this.#slices.pop()!
     this.#count(slice, -1)
@@ -89,7 +89,7 @@ export class DueHeap<Value> {
   }
 
   /** Takes the first if it is due at `nowMs`. */
-  take(nowMs: number): Value | undefined {
+  popDue(nowMs: number): Value | undefined {
     const first = this.#entries[0]
     if (first === undefined || first.dueMs > nowMs) return undefined
     const last = this.#entries.pop()!

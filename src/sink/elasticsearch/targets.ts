@@ -1,19 +1,19 @@
 /**
- * What the names that documents go to stand for: an index, or a data stream, which takes no
- * document without @timestamp. Elasticsearch is asked, once for each name.
+ * Finds out whether a target is an index or a data stream, which rejects documents without
+ * @timestamp. It asks Elasticsearch once per name.
  *
- *   GET _resolve/index/NAME                     what is there
- *   POST _index_template/_simulate_index/NAME   404: what a template would make of it
+ *   GET _resolve/index/NAME                     the existing target
+ *   POST _index_template/_simulate_index/NAME   404: the target that a template would create
  *
- * The first needs view_index_metadata, the second manage_index_templates: to credentials that may
- * only write, a name is unknown, and its documents go as they are. To a data stream, a JSON object
- * without @timestamp goes with the time of its record.
+ * The first needs view_index_metadata, the second manage_index_templates. With credentials that may
+ * only write, a name stays unknown, and its documents are sent unchanged. For a data stream, a JSON
+ * object without @timestamp gets the time of its record.
  *
- * Bound. TARGETS_MAX names, the oldest forgotten first; a question for each at a time.
+ * Bound. TARGETS_MAX names, the oldest forgotten first; one request per name at a time.
  */
 import type { Clock } from '../../core/clock.ts'
 
-/** `none`: nothing is there yet, and no template makes a data stream of it. */
+/** `none`: no such target yet, and no template makes it a data stream. */
 export type TargetKind = 'data_stream' | 'index' | 'none' | 'unknown'
 
 /** Sends a request without a body. Rejects when there is no answer. */
@@ -24,7 +24,7 @@ export type Ask = (
 
 /** Twice the days of a year for an index a day, or the topics of a large cluster. */
 const TARGETS_MAX = 1000
-/** A data stream stays one; an index may be replaced by one, by hand; what is missing is made. */
+/** A data stream stays one; an index may be replaced by one; a missing target may be created. */
 const KEPT_MS: Readonly<Record<TargetKind, number>> = {
   data_stream: Infinity,
   index: 600_000,
@@ -33,7 +33,7 @@ const KEPT_MS: Readonly<Record<TargetKind, number>> = {
 }
 const BACKING_INDEX = /^\.ds-/
 
-/** Asks what a name stands for. Never rejects. */
+/** Finds out the kind of a target. Never rejects. */
 export async function targetOf(ask: Ask, name: string): Promise<TargetKind> {
   try {
     const found = await ask('GET', `/_resolve/index/${encodeURIComponent(name)}`)
@@ -52,7 +52,7 @@ export async function targetOf(ask: Ask, name: string): Promise<TargetKind> {
     if (made.status !== 200) return 'unknown'
     return made.body.includes('"_data_stream_timestamp"') ? 'data_stream' : 'none'
   } catch {
-    // No answer, or not of Elasticsearch: whoever sends documents finds out and says so.
+    // No answer, or not from Elasticsearch: sending documents will show and report it.
     return 'unknown'
   }
 }

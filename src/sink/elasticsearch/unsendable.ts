@@ -1,17 +1,17 @@
 /**
- * Records of which no document is made: too large, or the encoder fails on them. In place of the
- * document stands a stub, which the output never sends: it becomes a dead letter at once.
+ * Stubs for records that cannot become documents: too large, or the encoder fails on them. The
+ * output never sends a stub: it becomes a dead letter at once.
  *
  *   {"letter":{"_index":"logs","bytes":123,"errorType":"...","reason":"...","head":"base64"}}
  *   {}
  *
- * The encoder writes stubs in the filter threads; the output finds them by one byte a document.
+ * The encoder writes stubs in the filter threads; the output recognises them by one byte.
  */
 import { z } from 'zod'
 import type { BodyBuilder, MatchedRecord } from '../../pool/record-encoder.ts'
 
 const OPENING = '{"letter":'
-/** Of the record's value: enough to see what it is. */
+/** Bytes of the record's value: enough to recognise it. */
 const HEAD_BYTES = 1024
 
 const stubSchema = z.object({
@@ -28,7 +28,7 @@ export interface Unsendable {
   readonly index: string
   readonly errorType: string
   readonly reason: string
-  /** The bytes of the record's value, and the first of them. */
+  /** The size of the record's value, and its first bytes. */
   readonly bytes: number
   readonly head: Uint8Array
 }

@@ -1,5 +1,5 @@
 /**
- * Walks the blocks of one segment file in large reads, and finds the way again behind damage.
+ * Walks the blocks of one segment file in large reads, and resynchronises after damage.
  *
  * Used by the scan (scan.ts) and the reader (reader.ts):
  *
@@ -44,7 +44,7 @@ export class BlockCursor {
   /** Damage that lies behind us, in order. */
   readonly damaged: DamagedBytes[] = []
 
-  /** @param reuse one buffer for all chunks: nobody keeps a view of them. */
+  /** @param reuse one buffer for all chunks: nobody keeps a view into it. */
   constructor(
     file: DiskFile,
     sync: Buffer,
@@ -107,7 +107,7 @@ export class BlockCursor {
     this.#base = base
     this.#next = 0
     this.#neededBytes = 0
-    // Somebody cut the file: what is not there cannot be walked.
+    // Somebody cut the file: the missing bytes cannot be walked.
     if (this.#filled < wanted) this.#end = base + this.#filled
   }
 

@@ -1,15 +1,16 @@
 /**
- * What the spill is to its callers: a queue of documents on disk, between the memory queue and the
- * requests. The bulk writer appends what does not fit in memory and reads it back when
- * Elasticsearch takes it. `openSpill` (open.ts) makes one; format.ts specifies the files.
+ * The contract of the spill: a queue of documents on disk, between the memory queue and the
+ * requests. The bulk writer appends documents that do not fit in memory, and reads them back when
+ * Elasticsearch accepts documents again. `openSpill` (open.ts) creates a spill; format.ts specifies
+ * the files.
  *
  *   append --> waiting --read--> in hand --release--> gone (its segment is deleted when all are)
  *                 ^                 |
  *                 +-----unread------+         dropPartition: waiting or in hand --> gone
  *
- * Bound. Disk: ES_SPILL_MAX_BYTES over all segments, as they lie on disk, gone entries included
- * until their segment is deleted. Memory: two staging buffers, one byte an entry for its state, and
- * what a caller has read.
+ * Bound. Disk: ES_SPILL_MAX_BYTES over all segments, including gone entries until their segment is
+ * deleted. Memory: two staging buffers, one byte per entry for its state, and the entries that a
+ * caller has read.
  */
 import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
 import type { TimestampType } from '../../pool/slot-reader.ts'
@@ -78,13 +79,13 @@ export interface SpillDamage {
 }
 
 export interface SpillEvents {
-  /** Called while reading; what was found at the start is in `Spill.damageAtOpen`. */
+  /** Called while reading; damage found at the start is in `Spill.damageAtOpen`. */
   damaged(damage: SpillDamage): void
   /** Something failed that loses nothing, for example a segment that could not be deleted. */
   trouble(message: string): void
 }
 
-/** The queue itself: what the bulk writer uses. */
+/** The queue itself, as the bulk writer uses it. */
 export interface SpillQueue {
   /** Disk used by the segments. */
   readonly bytes: number
@@ -117,7 +118,7 @@ export interface SpillQueue {
   dropPartition(topic: string, partition: number): number
 }
 
-/** The queue, and its end: what whoever opened it must do. */
+/** The queue, and the duties of its opener. */
 export interface Spill extends SpillQueue {
   /** Damage found in what an earlier process left (`spill` mode). */
   readonly damageAtOpen: readonly SpillDamage[]
@@ -130,6 +131,6 @@ export interface Spill extends SpillQueue {
    * or counted as lost. Until then the damaged segments stay, so that a crash reports them again.
    */
   resolveDamage(): Promise<void>
-  /** Waits for appends under way, saves the progress, lets go of the directory. Idempotent. */
+  /** Waits for appends in progress, saves the progress, releases the directory. Idempotent. */
   close(): Promise<void>
 }

@@ -1,7 +1,6 @@
 /**
- * One spill directory, as the writer and the reader share it: the segments, oldest first, how much
- * of the disk they take, and the small files beside them. Deletes segments: the writer makes them,
- * whoever ends them calls `retire`.
+ * One spill directory, shared by the writer and the reader: the segments, oldest first, their size
+ * on disk, and the small files beside them. The writer creates segments; `retire` deletes them.
  */
 import path from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -24,9 +23,9 @@ export class SpillStore {
   readonly isCache: boolean
   /** Oldest first. */
   readonly segments: Segment[] = []
-  /** What the segments take of the disk, or will once all that is encoded is written. */
+  /** Bytes of the segments on disk, including entries that are encoded but not yet written. */
   bytes = 0
-  /** Deletions under way. */
+  /** Deletions in progress. */
   readonly #removals = new Set<Promise<void>>()
 
   constructor(directory: string, disk: Disk, events: SpillEvents, isCache: boolean) {
@@ -55,7 +54,7 @@ export class SpillStore {
     this.bytes += bytes
   }
 
-  /** Deletes a segment when nothing can come of it any more; does nothing otherwise. */
+  /** Deletes a segment when nothing needs it any more; does nothing otherwise. */
   retire(segment: Segment): void {
     if (!segment.isDone || segment.isRemoved) return
     segment.remove()
@@ -65,7 +64,7 @@ export class SpillStore {
     void removal.finally(() => this.#removals.delete(removal))
   }
 
-  /** Resolves when the deletions under way have ended. */
+  /** Resolves when the deletions in progress have ended. */
   async settled(): Promise<void> {
     while (this.#removals.size > 0) await Promise.all(this.#removals)
   }
@@ -226,7 +225,7 @@ export class StoredMark {
   }
 }
 
-/** What the mark of a segment says; null when there is none, or none that is intact. */
+/** The content of a segment's mark; null if there is none, or none that is intact. */
 export async function loadStoredMark(
   disk: Disk,
   segmentPath: string,

@@ -1,6 +1,6 @@
 /**
- * Counts of a segment's entries by partition and index: what `dropPartition` takes away, and how
- * `read` knows without looking at the disk that a segment holds nothing for it.
+ * Counts a segment's entries by partition and index, for `dropPartition`, and so that `read` can
+ * skip a segment without reading the disk.
  */
 
 /** The entries of one partition for one index, in one segment. */

@@ -2,9 +2,9 @@
  * The spill's file format, version 1, and the functions that write, read and check its blocks. This
  * comment is the specification: a second reader needs nothing else (test/helpers has one).
  *
- * What it must do. A crash at any byte loses nothing that was reported as stored. Damage at any
- * byte costs only the entries it lies in, and says how many they are and where Kafka has them. What
- * a record holds can never pass for structure. Whatever is read was checked by a checksum.
+ * Requirements. A crash at any byte loses no entry that was reported as stored. Damage at any byte
+ * costs only the entries that contain it; their number and their offsets in Kafka stay known. A
+ * record's content can never be mistaken for structure. Everything read is verified by a checksum.
  *
  * ```
  * Directory: ES_SPILL_PATH with `.d` behind it, or ES_SPILL_PATH itself when it ends in a slash
@@ -40,13 +40,13 @@
  *              24 u32 entries       28 topic
  * ```
  *
- * Reading. Entries of a segment are numbered 0, 1, 2 ... by their ordinal, so a gap says how many
- * are lost. Ranges blocks announce at most RANGES_BYTES_MAX of entries, and only these; they are
- * checksummed apart from the entries, so what is lost can be fetched again from its source. At
- * bytes that are not an intact block, search on for SYNC until an intact one is found. SYNC is
- * random, so nothing that a record holds can pass for a block. A seal ends a finished segment: its
- * count of entries is the truth (ordinals announced beyond it were never stored). Without a seal
- * the writer crashed: what follows the last intact block was being written, and is cut.
+ * Reading. Entries of a segment are numbered 0, 1, 2 ... by their ordinal, so a gap gives the
+ * number of lost entries. Ranges blocks announce at most RANGES_BYTES_MAX of entries, and only
+ * these; they have their own checksum, so lost entries can be fetched again from Kafka. At bytes
+ * that are not an intact block, search for the next SYNC that begins one. SYNC is random, so no
+ * record can be mistaken for a block. A seal ends a finished segment, and its count of entries is
+ * authoritative (ordinals announced beyond it were never stored). Without a seal, the writer
+ * crashed: the bytes after the last intact block are an interrupted write, and are cut.
  * Unknown kinds are skipped.
  */
 import { crc32 } from 'node:zlib'
@@ -112,7 +112,7 @@ export function segmentHeader(number: number, sync: Uint8Array): Buffer {
   return header
 }
 
-/** Whether a header is intact and says what the file name says; a version of its own otherwise. */
+/** Whether a header is intact and matches the file name; its version if it is another. */
 export function checkHeader(
   header: Uint8Array,
   number: number,
@@ -171,7 +171,7 @@ export class NameBytes {
   /** Of the last call: entries come in runs. */
   #last: EntryNames = { topic: '', index: '', topicBytes: 0, bytes: Buffer.alloc(0) }
   #pairCount = 0
-  /** More than the topics and indices of one pipeline; then it starts anew. */
+  /** More than the topics and indices of one pipeline; at the limit it is cleared. */
   static readonly NAMES_MAX = 4096
 
   of(name: string): Buffer {

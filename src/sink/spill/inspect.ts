@@ -1,8 +1,9 @@
 /**
- * `logpipe spill ls | verify | drain` as functions: what an operator asks of a spill directory.
+ * The functions behind `logpipe spill ls | verify | drain`.
  *
- * `inspectSpill` only reads and takes no lock, so it works beside a running process: what that one
- * is writing looks torn, so damage counts only where `inUse` is false or it is not at the end.
+ * `inspectSpill` only reads and takes no lock, so it works beside a running process. A block that
+ * the process is writing looks torn, so damage counts only if `inUse` is false or it is not at the
+ * end.
  */
 import path from 'node:path'
 import type { SourceRange, SpillDamage, SpillEvents, StoredEntry } from './contract.ts'
@@ -134,7 +135,7 @@ export interface DrainResult {
   readonly sentCount: number
   /** Entries still there. */
   readonly leftCount: number
-  /** Entries that can be read no more, for the operator to read again from Kafka. */
+  /** Entries that cannot be read any more, for the operator to read again from Kafka. */
   readonly damage: readonly SpillDamage[]
   /** Damaged segments, out of the way of the next drain. None while not all was looked at. */
   readonly setAside: readonly string[]

@@ -1,9 +1,9 @@
 /**
- * Opens a spill directory: takes its lock, checks whose it is, and deals with what an earlier
- * process left there.
+ * Opens a spill directory: takes its lock, checks which pipeline it belongs to, and handles the
+ * documents of an earlier process.
  *
  *   --commit-on index   the spill is a cache: leftovers are deleted, at the start and at the end;
- *                       Kafka still has them, because only Elasticsearch's word was committed
+ *                       Kafka still has them, because only indexed documents were committed
  *   --commit-on spill   leftovers are checked and sent first, whoever owns their partition
  *
  * A directory whose entries belong to another pipeline or target, or whose offsets are committed

@@ -1,8 +1,8 @@
 /**
- * Reads waiting entries back, oldest segment first, in large reads; every entry's checksum is
- * checked again. Documents are views of what was read, so nothing is copied.
+ * Reads waiting entries back, oldest segment first, in large reads, and verifies every checksum
+ * again. Documents are views of the read buffer, so nothing is copied.
  *
- * Bound. What one call may return, plus one chunk.
+ * Bound. The entries that one call may return, plus one chunk.
  */
 import { keyOf } from '../../core/topic-partition.ts'
 import assert from 'node:assert/strict'
@@ -69,7 +69,7 @@ export class SpillReader {
       try {
         const start = segment.readPosition
         await this.#readBlocks(segment, file, start, segment.readableBytes, take)
-        // What was passed over earlier, of an index that is accepted now, lies before the start.
+        // Skipped entries of an index that is accepted now lie before the start.
         if (!isFilled(take) && start > HEADER_BYTES && segment.hasWaiting(take.accepts)) {
           await this.#readBlocks(segment, file, HEADER_BYTES, start, take)
         }
@@ -155,7 +155,7 @@ export class SpillReader {
     take.entries.length = 0
   }
 
-  /** Looks at the whole segment to say what is lost, and counts anew what is left. */
+  /** Scans the whole segment to report lost entries, and counts the remaining ones again. */
   async #reportDamage(
     segment: Segment,
     file: DiskFile,
@@ -173,10 +173,10 @@ export class SpillReader {
     // More was published while the scan was under way: it was just written, so it is intact, and
     // the next read looks again.
     if (segment.readableBytes !== readable) {
-      segment.lookAgain()
+      segment.rescan()
       return
     }
-    // The reader ends before a seal, so what is lost at the end is known by its ordinals alone.
+    // The reader ends before a seal, so entries lost at the end are known only by ordinal.
     const missing = [...scan.lostOrdinals, [scan.ordinalEnd, segment.readableCount] as const]
     const lost = segment.keepIntact(intact, missing)
     if (lost.counts.length === 0) return
@@ -207,7 +207,7 @@ function compact(entries: HeldEntry[], first: number, chunkBytes: number): void 
  * before it was damaged, nor of what was reported before.
  */
 
-/** @param ranges that speak for what a scan did not find; those of other ordinals are left out. */
+/** @param ranges of entries that a scan did not find; those of other ordinals are left out. */
 function damageOf(
   file: string,
   damaged: readonly DamagedBytes[],
@@ -225,7 +225,7 @@ function damageOf(
     const key = keyOf(range)
     const leftCount = left.get(key)
     if (leftCount === undefined || !ordinals.some((ordinal) => isWithin(ordinal, span))) continue
-    // What was sent counts in the range too, so others may name what this one seems to: all stay.
+    // Sent entries count in the range too, so other ranges may overlap this one: all stay.
     const count = Math.min(range.count, leftCount)
     left.set(key, leftCount - count)
     named.push({ ...range, count })

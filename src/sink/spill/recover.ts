@@ -1,8 +1,8 @@
 /**
- * Takes in a segment that an earlier process left: checks it, cuts its torn end, seals it.
+ * Recovers a segment of an earlier process: checks it, cuts its torn end, seals it.
  *
- * A segment with lost entries stays as it is until `finishRecovery`, so that a crash before the
- * damage was dealt with only means that it is reported again.
+ * A segment with lost entries stays unchanged until `finishRecovery`, so that a crash before the
+ * damage is handled only means that it is reported again.
  */
 import type { SpillDamage } from './contract.ts'
 import { NameBytes, sealBlock } from './format.ts'
@@ -60,7 +60,7 @@ export async function recoverSegment(
   return recovered
 }
 
-/** Cuts and seals what is unfinished, and deletes what is empty. */
+/** Cuts and seals unfinished segments, and deletes empty ones. */
 export async function finishRecovery(
   store: SpillStore,
   { segment, scan }: RecoveredSegment,

@@ -1,9 +1,9 @@
 /**
- * Reads one whole segment, checks every checksum, and says what is there, what is missing, and from
- * where the missing can be read again.
+ * Reads one whole segment, verifies every checksum, and reports the entries present, the entries
+ * missing, and the offsets from which Kafka can supply the missing ones.
  *
- * Used at the start on what an earlier process left, by `spill ls|verify`, and by the reader when
- * it meets damage. It changes nothing.
+ * Used at startup on the segments of an earlier process, by `spill ls|verify`, and by the reader
+ * after damage. It changes nothing.
  */
 import { BlockCursor } from './block-cursor.ts'
 import type { SourceRange, SpillDamage } from './contract.ts'
@@ -38,7 +38,7 @@ export interface ScannedSegment {
   readonly intactEnd: number
   /** The intact entries, by partition. */
   readonly ranges: readonly SourceRange[]
-  /** All entries stored, lost ones too, by partition: what a seal says. */
+  /** All entries stored, lost ones too, by partition, as a seal lists them. */
   readonly storedRanges: readonly SourceRange[]
   readonly damage: readonly SpillDamage[]
   /** Ordinals [from, to) that are lost. */
@@ -56,7 +56,7 @@ export interface LostRange {
   readonly ordinals: OrdinalSpan
 }
 
-/** What is wanted of a segment to scan it. */
+/** The data needed to scan a segment. */
 export interface SegmentFile {
   readonly name: string
   readonly number: number
@@ -65,7 +65,7 @@ export interface SegmentFile {
 
 /**
  * Scans up to `end` (the file's size, or less where a writer is at work).
- * @param stored what the mark beside the segment says (StoredMark), or null.
+ * @param stored the mark beside the segment (StoredMark), or null.
  * @param visit called for each intact entry, in order; `bytes` is the length of its block.
  */
 export async function scanSegment(
@@ -115,14 +115,14 @@ export async function scanSegment(
   return { ...result, sealed: false, ordinalEnd, storedRanges }
 }
 
-/** Adds up what a segment holds against what its ranges and its seal say it should. */
+/** Compares the entries of a segment with those that its ranges and its seal announce. */
 class SegmentAccount {
   intactEnd = HEADER_BYTES
   #entryCount = 0
   /** The next ordinal. */
   #expected = 0
   #seal: Ranges | null = null
-  /** What the entries up to the last intact one were, where no seal says it. */
+  /** The entries up to the last intact one, where no seal lists them. */
   #stored: Ranges | null = null
   #announced: Ranges | null = null
   /** Of the entries announced last. */
@@ -136,7 +136,7 @@ class SegmentAccount {
     return this.#expected
   }
 
-  /** What was seen, and what is known to be lost, by partition. */
+  /** Entries seen, and entries known to be lost, by partition. */
   get storedRanges(): readonly SourceRange[] {
     const stored = new RangeTally()
     stored.addAll(this.#seen.ranges)
@@ -172,7 +172,7 @@ class SegmentAccount {
     this.#seal = content
   }
 
-  /** Names what is lost together with its ranges block; says nothing of what lies behind. */
+  /** Reports entries lost together with their ranges block, but none behind them. */
   nameStored(content: Ranges): void {
     this.#stored = content
   }
@@ -240,7 +240,7 @@ class SegmentAccount {
     this.#expected = Math.max(this.#expected, ordinal)
   }
 
-  /** What was announced and did not come is lost. */
+  /** Entries that were announced and did not come are lost. */
   #endAnnounced(): void {
     if (this.#announced !== null) this.#lost.push(...this.#missingOf(this.#announced))
     this.#announced = null

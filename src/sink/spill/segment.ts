@@ -1,6 +1,6 @@
 /**
- * One segment in memory: which of its entries wait, are in hand or are gone, and how many there are
- * of each partition and index. Shared by the writer, which adds to it, and the reader.
+ * One segment in memory: the state of each entry (waiting, in hand or gone), and their counts by
+ * partition and index. Shared by the writer, which adds entries, and the reader.
  *
  *   (encoded) --publish--> WAITING --take--> IN_HAND --release--> GONE
  *        |                    ^                 |
@@ -119,17 +119,17 @@ export class Segment {
     return this.#isSetAside
   }
 
-  /** Entries were written, and none of them is left to be sent. */
+  /** Entries were written, and none is left to be sent. */
   get isDrained(): boolean {
     return this.#entryCount > 0 && this.#liveCount === 0 && this.#unpublishedCount === 0
   }
 
-  /** Nothing can come of it any more: its file may go. */
+  /** Nothing needs it any more: its file may go. */
   get isDone(): boolean {
     return this.#isIdle && this.#liveCount === 0
   }
 
-  /** At most half of it is live, and a copy of that could take its place. */
+  /** At most half its entries are live, and a copy of those could replace it. */
   get isSparse(): boolean {
     return (
       this.#isIdle &&
@@ -200,7 +200,7 @@ export class Segment {
     this.#readPosition = position
   }
 
-  /** The file was cut or sealed: all of it is readable. */
+  /** The file was cut or sealed: the whole file is readable. */
   readableToEnd(): void {
     this.#readableBytes = this.#size
   }
@@ -213,8 +213,8 @@ export class Segment {
     this.#knownDamage = [...this.#knownDamage, ...damaged]
   }
 
-  /** The next read begins at the start and looks at damage as if for the first time. */
-  lookAgain(): void {
+  /** The next read begins at the start and checks damage as if for the first time. */
+  rescan(): void {
     this.#knownDamage = []
     this.#readPosition = HEADER_BYTES
   }
@@ -295,7 +295,7 @@ export class Segment {
     this.#addWaiting(group, 1, bytes)
   }
 
-  /** All leftovers are in: what is behind the last one, up to `end`, is gone. */
+  /** All leftovers are in: entries behind the last one, up to `end`, are gone. */
   endLeftovers(end: number, readableBytes: number): void {
     this.#reserveStates(end)
     this.#states.fill(GONE, this.#entryCount, end)
@@ -333,7 +333,7 @@ export class Segment {
     if (group.dropped) return false
     this.#addWaiting(group, 1, bytes)
     this.#readPosition = Math.min(this.#readPosition, position)
-    // It may have been damaged while it was in hand, and then it was not among what was lost.
+    // It may have been damaged while it was in hand, and then it was not reported as lost.
     this.#knownDamage = []
     return true
   }
@@ -352,8 +352,8 @@ export class Segment {
   }
 
   /**
-   * After damage: of what waits, only the intact entries are left. What is in hand was read before.
-   * @param missing ordinals that are not there, whatever became of them.
+   * After damage: only intact waiting entries stay. Entries in hand were read before.
+   * @param missing ordinals that are not there, whatever their state.
    */
   keepIntact(intact: readonly IntactEntry[], missing: readonly OrdinalSpan[]): LostEntries {
     const left = new Map<Group, { count: number; bytes: number }>()

@@ -1,6 +1,6 @@
 /**
- * The spill of one directory: joins the writer, the reader and the store into what contract.ts
- * promises. Made by open.ts.
+ * The spill of one directory: combines the writer, the reader and the store, and implements
+ * contract.ts. Created by open.ts.
  */
 import assert from 'node:assert/strict'
 import path from 'node:path'
@@ -14,10 +14,10 @@ import { SpillWriter } from './writer.ts'
 
 /** A segment's size: large for the disk's sake; small enough that deleting one makes room soon. */
 const SEGMENT_BYTES_MAX = 64 * 1024 * 1024
-/** With a small bound, so many segments share it. */
+/** With a small limit, this many segments share it. */
 const SEGMENTS_MIN = 8
 
-/** Released between two saves of the progress: what a crash sends again, at least. */
+/** Entries released between two saves of the progress: a crash sends at least these again. */
 const PROGRESS_BYTES = 4 * 1024 * 1024
 
 interface SpillParts {
@@ -26,7 +26,7 @@ interface SpillParts {
   /** Number of the first segment that will be made. */
   readonly nextNumber: number
   readonly recovered: readonly RecoveredSegment[]
-  /** What is left at the end is deleted, and no progress is kept. */
+  /** Leftovers at the end are deleted, and no progress is kept. */
   readonly isCache: boolean
   readonly unlock: () => void
 }
@@ -41,7 +41,7 @@ export class DirectorySpill implements Spill {
   readonly leftovers: readonly SpillCount[]
   #unfinished: readonly RecoveredSegment[]
   #releasedBytes = 0
-  /** The save under way; it never rejects. */
+  /** The save in progress; it never rejects. */
   #saving: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
@@ -121,7 +121,7 @@ export class DirectorySpill implements Spill {
   async resolveDamage(): Promise<void> {
     const unfinished = this.#unfinished
     this.#unfinished = []
-    // At once: what is reported from here on is not dealt with yet.
+    // At once: damage reported from here on is not handled yet.
     for (const segment of this.#store.segments.slice()) {
       segment.unpin()
       this.#store.retire(segment)
@@ -223,9 +223,9 @@ class Compactor {
   readonly #store: SpillStore
   readonly #writer: SpillWriter
   readonly #segmentBytes: number
-  /** Its own: the caller's read may be under way. */
+  /** Its own: the caller's read may be in progress. */
   readonly #reader: SpillReader
-  /** The copy under way; it never rejects. */
+  /** The copy in progress; it never rejects. */
   #working: Promise<void> | null = null
 
   constructor(store: SpillStore, writer: SpillWriter, segmentBytes: number) {
@@ -239,7 +239,7 @@ class Compactor {
   start(): void {
     const { freeBytes } = this.#writer
     if (this.#working !== null || freeBytes > 2 * this.#segmentBytes) return
-    // Half of what is free: the copy brings ranges, a header and a seal of its own.
+    // Half of the free space: the copy adds ranges, a header and a seal of its own.
     const segment = this.#store.segments.find(
       (one) => one.isSparse && one.liveBytes * 2 <= freeBytes,
     )

@@ -1,12 +1,12 @@
 /**
- * Appends entries to the newest segment. Two staging buffers: while one is written and synced, the
- * next is filled, so the disk and the checksums work at the same time, and all appends that came
+ * Appends entries to the newest segment, with two staging buffers: while one is written and synced,
+ * the next is filled. Disk and checksums thus work at the same time, and all appends that arrive
  * meanwhile share one sync.
  *
  *   append --plan--> (full?) --encode, one after another--> staging --write + fdatasync--> stored
  *
- * An append counts only when its last byte is synced: until then the reader does not see it, and
- * when a write fails, every append that is not stored fails and its segment is cut and left.
+ * An append counts only when its last byte is synced: until then the reader does not see it. If a
+ * write fails, every append that is not stored fails, and the segment is cut and closed.
  * Bound. Two staging buffers, one larger one for a group that does not fit, and the disk's bound.
  */
 import assert, { AssertionError } from 'node:assert/strict'
@@ -42,7 +42,7 @@ export class SpillWriter {
   #nextNumber: number
   /** The last append's encoding; the next one begins behind it. */
   #encoding: Promise<void> = Promise.resolve()
-  /** The write under way; it never rejects. */
+  /** The write in progress; it never rejects. */
   #flushing: Promise<void> | null = null
   /** Appends that have not ended. */
   readonly #tickets = new Set<Ticket>()
@@ -89,7 +89,7 @@ export class SpillWriter {
     })
   }
 
-  /** Entries of appends under way that are not yet encoded will be gone when they are. */
+  /** Entries of appends in progress that are not yet encoded will be gone when they are. */
   drop(topic: string, partition: number): void {
     for (const ticket of this.#tickets) ticket.drop(topic, partition)
   }
@@ -218,7 +218,7 @@ export class SpillWriter {
     this.#store.grow(open.segment, bytes.length)
   }
 
-  /** Afterwards the current staging buffer is empty; what was in it is being written. */
+  /** Afterwards the current staging buffer is empty; its content is being written. */
   async #handOver(): Promise<void> {
     while (this.#flushing !== null && this.#current.used > 0) await this.#flushing
     if (this.#current.used > 0) this.#startFlush()
@@ -228,7 +228,7 @@ export class SpillWriter {
     assert.equal(this.#flushing, null)
     const staging = this.#current
     this.#current = this.#spare
-    staging.noteStored(this.#names)
+    staging.recordStored(this.#names)
     this.#flushing = this.#flush(staging).then(() => {
       staging.reset()
       this.#spare = staging.bytes.length > STAGING_BYTES ? new Staging(0) : staging
@@ -258,7 +258,7 @@ export class SpillWriter {
     if (staging.closes) await this.#letGo(open)
   }
 
-  /** Nothing that is not yet stored will be: all appends under way fail, their segments end. */
+  /** No unstored entry will be stored: all appends in progress fail, their segments end. */
   async #fail(staging: Staging, error: unknown): Promise<void> {
     const segments = new Set<OpenSegment>()
     if (staging.open !== null) segments.add(staging.open)
@@ -273,7 +273,7 @@ export class SpillWriter {
         await open.file.truncate(segment.readableBytes)
         this.#store.grow(segment, segment.readableBytes - segment.size)
       } catch {
-        // Not cut: the reader stays below readableBytes, and the next start checks what is there.
+        // Not cut: the reader stays below readableBytes, and the next start checks the rest.
       }
       await this.#letGo(open)
     }
@@ -373,7 +373,7 @@ function entryBytes(entry: SpillEntry, names: NameBytes): number {
  * Used by the writer alone.
  */
 
-/** Written and synced at a time: large enough that the sync is a small part of it. */
+/** Bytes written and synced at a time: large enough that the sync is a small share. */
 const STAGING_BYTES = 4 * 1024 * 1024
 
 /** The segment that is being written. */
@@ -385,14 +385,14 @@ interface OpenSegment {
   readonly mark: StoredMark | null
 }
 
-/** One append under way. */
+/** An append in progress. */
 class Ticket {
   readonly entries: readonly SpillEntry[]
   /** The entries as they are held, when they are copied from an older segment; null otherwise. */
   readonly held: readonly HeldEntry[] | null
   readonly plan: AppendPlan
   readonly parts: AppendPart[] = []
-  /** Of the plan, what is not yet counted in the store's bytes. */
+  /** Of the plan, the bytes not yet counted in the store. */
   reservedBytes: number
   settled = false
   readonly resolve: (outcome: 'stored' | 'full') => void
@@ -456,7 +456,7 @@ class Staging {
   }
 
   /** Before it is written: what its segment will hold then. */
-  noteStored(names: NameBytes): void {
+  recordStored(names: NameBytes): void {
     const { open } = this
     if (open === null || open.mark === null) return
     const { segment, tally } = open

@@ -10,12 +10,12 @@ export function LostContact() {
   const age =
     pipelines === undefined
       ? ''
-      : ` This page shows the state of ${clockTime(new Date(failure.sinceMs).toISOString()).slice(11)}.`
+      : ` This page is as of ${clockTime(new Date(failure.sinceMs).toISOString()).slice(11)}.`
   return (
     <div class="banner banner-bad" role="alert" data-test="lost-contact">
       <p>
         <strong>{failure.message}</strong>
-        {age} Pipelines run on without it. Trying again every two seconds.
+        {age} Pipelines keep running. Retrying every two seconds.
       </p>
       <button type="button" class="button" onClick={() => void refresh()}>
         Try now
