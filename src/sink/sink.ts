@@ -2,8 +2,8 @@
  * What an output is: the contract between the pipeline (run/), which feeds it, and the outputs
  * beside this file, which implement it.
  *
- * A batch is what a few slots gave: documents as bytes, built by the output's own RecordEncoder in a
- * filter thread. The output settles every document exactly once, in any order, with the outcome
+ * A batch is what a few slots gave: documents as bytes, built by the output's own RecordEncoder in
+ * a filter thread. The output settles every document exactly once, in any order, with the outcome
  * that is true of it; only then may its offset be committed. What is not settled at close is read
  * again by the next start.
  *
