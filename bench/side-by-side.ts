@@ -9,7 +9,7 @@
  *   counts.
  * Method: ROUNDS rounds (5), all contestants in each, in a shuffled order; medians, as a ratio to the
  *   baseline of the same run. Time and CPU count from the first record to the last.
- * Run: build/node bench/side-by-side.ts SCENARIO > table.md
+ * Run: build/node bench/side-by-side.ts SCENARIO...
  *   A scenario is a table of bench/README.md and takes less than four minutes on two idle cores;
  *   without one, they are listed. Builds nothing: bash bench/native/build.sh first.
  */
@@ -348,32 +348,25 @@ function headText(name: string, about: string): string {
   )
 }
 
-const [name = ''] = process.argv.slice(2)
-const scenario = SCENARIOS[name]
-if (scenario === undefined) {
+const COLUMNS = ['load', 'who', 'records', 'bytes', 'rate', 'CPU', 'CPU ratio', 'spread', 'memory']
+
+const names = process.argv.slice(2)
+if (names.length === 0 || names.some((name) => SCENARIOS[name] === undefined)) {
   const list = Object.entries(SCENARIOS).map(([each, { about }]) => `  ${each.padEnd(16)} ${about}`)
-  say(`usage: build/node bench/side-by-side.ts SCENARIO\n${list.join('\n')}`)
+  say(`usage: build/node bench/side-by-side.ts SCENARIO...\n${list.join('\n')}`)
   process.exit(2)
 }
-const head = headText(name, scenario.about)
 const kafka = await startKafka()
 const brokers = kafka.bootstrapServers
 try {
-  const rows: string[] = []
-  for (const load of scenario.loads) rows.push(...(await measure(load, scenario)))
-  const columns = [
-    'load',
-    'who',
-    'records',
-    'bytes',
-    'rate',
-    'CPU',
-    'CPU ratio',
-    'spread',
-    'memory',
-  ]
-  process.stdout.write(`${head}| ${[...columns, 'goal'].join(' | ')} |\n`)
-  process.stdout.write(`|${'---|'.repeat(columns.length + 1)}\n${rows.join('\n')}\n`)
+  for (const name of names) {
+    const scenario = SCENARIOS[name]!
+    const head = headText(name, scenario.about)
+    const rows: string[] = []
+    for (const load of scenario.loads) rows.push(...(await measure(load, scenario)))
+    process.stdout.write(`${head}| ${[...COLUMNS, 'goal'].join(' | ')} |\n`)
+    process.stdout.write(`|${'---|'.repeat(COLUMNS.length + 1)}\n${rows.join('\n')}\n\n`)
+  }
 } finally {
   await kafka.stop()
 }

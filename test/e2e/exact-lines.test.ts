@@ -5,6 +5,8 @@
  * A topic for each codec holds records of all kinds (test/helpers/known-records.ts), a committed
  * and an aborted transaction among them. Each is read a few times, with other options and by a
  * group of its own; the order of lines over partitions is free, so sorted checksums are compared.
+ * A group may stand in the middle of a batch, as a process that was killed leaves it; and a topic
+ * is compacted, so that most of what stood between its matches is gone.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -20,7 +22,8 @@ import {
   type SentRecord,
 } from '../helpers/known-records.ts'
 import { flags, Logpipe } from '../helpers/logpipe.ts'
-import type { KafkaClient } from '../servers/kafka.ts'
+import { bridge, openConsumer } from '../integration/bridge/rig.ts'
+import { COMPACTED, type KafkaClient } from '../servers/kafka.ts'
 import { sharedKafka, uniqueName } from '../servers/shared.ts'
 import { serversMissing } from '../servers/stack.ts'
 
@@ -85,6 +88,21 @@ test('what is written is exactly what matches', together, async (t) => {
     runs.push(run)
   }
 
+  for (const [index, codec] of CODECS.entries()) {
+    const mode = index % 2 === 0 ? 'worker' : 'direct'
+    const run = t.test(`${codec} from the middle of a batch, in ${mode} mode`, async (t) => {
+      const topic = topics.get(codec)!
+      const group = uniqueName('exact')
+      const starts = topic.lastOffsets.map((last) => Math.floor(last / 3) + index)
+      commit(t, kafka, { group, topic: topic.name, starts })
+      const visible = topic.visible.filter(({ partition, offset }) => offset >= starts[partition]!)
+      const rest = topicOf(topic.name, visible)
+      const args = ['--pattern', 'ERROR', '--mode', mode]
+      assertSame(await written(t, kafka, rest, args, group), valuesThat(rest, has('ERROR')))
+    })
+    runs.push(run)
+  }
+
   const asJson = t.test('JSON lines give each record back, whatever its bytes', async (t) => {
     const topic = topics.get('zstd')!
     const text = await written(t, kafka, topic, ['--pattern', '', '--format', 'json'])
@@ -121,6 +139,50 @@ test('what is written is exactly what matches', together, async (t) => {
     },
   )
   await Promise.all([...runs, asJson, bounded])
+})
+
+/** A new segment lets the cleaner have the one before; it looks every 15 s. */
+const COMPACTION_MS_MAX = 120_000
+
+test('of a compacted topic exactly the matches', { skip: missing ?? false }, async (t) => {
+  const kafka = await sharedKafka(t)
+  const name = uniqueName('exact-compacted')
+  await kafka.createTopic(name, PARTITIONS, { ...KEPT, ...COMPACTED })
+  const sent: SentRecord[] = []
+  for (const [index, codec] of CODECS.entries()) {
+    const records = makeRecords({
+      seed: 40 + index,
+      count: 2000,
+      partitions: PARTITIONS,
+      largeBytes: [],
+    })
+    // Every match has a key of its own, and stays; of the others the last of each key does.
+    const keyed = records.map((record, at) => {
+      const key = has('ERROR')(record.value) ? `${codec}-${at}` : `other-${at % 7}`
+      return { ...record, key: Buffer.from(key) }
+    })
+    const to = { bootstrapServers: kafka.bootstrapServers, topic: name, codec }
+    sent.push(...(await sendRecords(keyed, to)))
+  }
+  const expected = sent.map(({ value }) => value).filter(has('ERROR'))
+  const endMs = performance.now() + COMPACTION_MS_MAX
+  for (let mode = 'worker'; ; mode = mode === 'worker' ? 'direct' : 'worker') {
+    const group = uniqueName('exact')
+    const run = startRun(t, kafka, name, ['--pattern', 'ERROR', '--mode', mode], group)
+    await run.until('the matches are read', () => run.metric('matched_total') >= expected.length)
+    await run.until('nothing is left to read', () => lagOf(run) === '0')
+    const { stderr } = await run.stop()
+    assertSame(readFileSync(path.join(run.folder, 'out')), expected)
+    const read = Number(/read (\d+) records/.exec(stderr)?.[1])
+    assert.ok(read >= expected.length, stderr)
+    if (mode === 'direct' && read < sent.length / 2) break
+    assert.ok(performance.now() < endMs, `not compacted: ${read} of ${sent.length} are there`)
+    // The end of a segment, in each partition.
+    const ends = sent.slice(0, PARTITIONS).map((one, partition) => {
+      return { ...one, partition, key: Buffer.from('end'), value: Buffer.from('end') }
+    })
+    await sendRecords(ends, { bootstrapServers: kafka.bootstrapServers, topic: name, codec: 'lz4' })
+  }
 })
 
 /** Minutes and gigabytes: asked for by LOGPIPE_TEST_FULL=1. */
@@ -206,24 +268,48 @@ async function fillTopic(kafka: KafkaClient, codec: string, seed: number): Promi
   return topicOf(name, [...first, ...within, ...last])
 }
 
+/** As the group of a process that was killed: these are the next offsets, by partition. */
+function commit(
+  t: TestContext,
+  { bootstrapServers }: KafkaClient,
+  { group, topic, starts }: { group: string; topic: string; starts: readonly number[] },
+): void {
+  const consumer = openConsumer(t, { id: 0, bootstrapServers }, [], [['group.id', group]])
+  const rows = starts.map((offset, partition) => ({ topic, partition, offset }))
+  const answers = bridge.consumerCommit(consumer, rows, 30_000)
+  assert.ok(answers.every(({ error }) => error === null))
+  bridge.consumerClose(consumer, 10_000)
+}
+
+function startRun(
+  t: TestContext,
+  kafka: KafkaClient,
+  topic: string,
+  args: readonly string[],
+  group: string,
+): Logpipe {
+  return new Logpipe(t, [
+    'run',
+    ...flags({ brokers: kafka.bootstrapServers, topic, group }),
+    ...flags({ 'run-seconds': 0, output: 'file:out', 'pool-size': 64, 'filter-threads': 2 }),
+    ...args,
+  ])
+}
+
+/** Also where the last thing in a partition is the end of a transaction. */
+const lagOf = (run: Logpipe) => /\| lag=(\d+)[^|]*$/.exec(run.stderr)?.[1]
+
 /** Runs until everything was read, stops it in order. @returns what it wrote. */
 async function written(
   t: TestContext,
   kafka: KafkaClient,
   topic: Topic,
   args: readonly string[],
+  group = uniqueName('exact'),
 ): Promise<Buffer> {
-  const group = uniqueName('exact')
-  const run = new Logpipe(t, [
-    'run',
-    ...flags({ brokers: kafka.bootstrapServers, topic: topic.name, group }),
-    ...flags({ 'run-seconds': 0, output: 'file:out', 'pool-size': 64, 'filter-threads': 2 }),
-    ...args,
-  ])
+  const run = startRun(t, kafka, topic.name, args, group)
   await run.until('all is read', () => run.metric('polled_total') >= topic.visibleCount)
-  // Also where the last thing in a partition is the end of a transaction.
-  const lag = () => /\| lag=(\d+)[^|]*$/.exec(run.stderr)?.[1]
-  await run.until('nothing is left to read', () => lag() === '0')
+  await run.until('nothing is left to read', () => lagOf(run) === '0')
   const { stderr } = await run.stop()
   const read = `read ${topic.visibleCount} records`
   assert.ok(stderr.includes(read), `${read}:\n${stderr}`)
