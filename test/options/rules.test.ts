@@ -61,6 +61,11 @@ const BROKEN: Readonly<
   ],
   'worker-id-is-a-folder': ['sync', '--worker-id=../x', /^--worker-id: expected up to 100/],
   'tls-pair': ['control', '--control-tls-cert=x', /^--control-tls-cert: .*needed together/],
+  'own-worker-without-tls': [
+    'control',
+    '--with-worker --control-tls-cert=x --control-tls-key=y',
+    /^--with-worker: start the worker by itself/,
+  ],
 }
 
 test('each rule is broken by a case of its own', () => {
