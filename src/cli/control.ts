@@ -2,6 +2,7 @@
  * `logpipe control`, what it does with the database (backup FILE, rotate-key, forget-secrets), and
  * the dashboard's files that it serves.
  */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -20,7 +21,8 @@ import { connectionSettings } from '../run/elasticsearch-connection.ts'
 import { fetchBy } from '../sink/elasticsearch/connections.ts'
 import { fileLocks } from '../bridge/locks.ts'
 import { type CommandContext, openLog } from './context.ts'
-import { programName, programVersion } from './this-program.ts'
+import type { Log } from '../core/log.ts'
+import { programName, programVersion, thisProgram } from './this-program.ts'
 
 export async function control(context: CommandContext): Promise<number> {
   const resolved = () => resolve({ command: 'control', args: context.args, env: context.env })
@@ -40,6 +42,9 @@ export async function control(context: CommandContext): Promise<number> {
     log: (level, message) => log[level](message),
   })
   log.info(startLine(settings, running.address.port))
+  const worker = config.controlWithWorker
+    ? startWorker(settings, running.address.port, context.env, log)
+    : null
   const reload = (): void => {
     try {
       running.reload(controlSettings(resolved().config))
@@ -51,8 +56,51 @@ export async function control(context: CommandContext): Promise<number> {
   context.onHangup(reload)
   if (!signal.aborted) await once(signal, 'abort')
   log.info(`${String(signal.reason)}: stopping the control plane`)
+  // It drains what it has read, and signs off.
+  await worker?.stop()
   await running.close()
   return 0
+}
+
+/** A worker on this machine, for `--with-worker`; its log is ours. */
+function startWorker(
+  settings: ControlSettings,
+  port: number,
+  env: CommandContext['env'],
+  log: Log,
+): { readonly stop: () => Promise<void> } {
+  const [program = '', ...args] = thisProgram()
+  const id = (env['WORKER_ID'] ?? '') === '' ? 'worker-1' : env['WORKER_ID']
+  // Whoever set a token needs it here, too: of two, the first is in force.
+  const token =
+    settings.workerToken?.split(',')[0] ?? readFileSync(tokenFiles(settings).worker, 'utf8')
+  const child = spawn(program, [...args, 'sync'], {
+    env: {
+      ...env,
+      WORKER_ID: id,
+      WORKER_TOKEN: token.trim(),
+      CONTROL_PLANE_URL: `http://127.0.0.1:${port}`,
+      // It ends when this process does, however that ends.
+      LOGPIPE_PARENT_STDIN: '1',
+    },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  const ended = new Promise<void>((done) => {
+    child.once('error', (error) => {
+      log.error(`the worker cannot be started: ${error.message}`)
+      done()
+    })
+    child.once('exit', (status, reason) => {
+      log.warn(`worker ${id} has ended (${reason ?? `status ${status}`})`)
+      done()
+    })
+  })
+  return {
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
 }
 
 /** One action on the database, then the end. */

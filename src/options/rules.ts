@@ -235,6 +235,15 @@ export const RULES: readonly Rule[] = [
         ? undefined
         : 'set CONTROL_TLS_CERT and CONTROL_TLS_KEY together',
   },
+  {
+    name: 'own-worker-without-tls',
+    reason: 'its certificate names no loopback address',
+    options: ['CONTROL_WITH_WORKER', 'CONTROL_TLS_CERT'],
+    broken: ({ config }) =>
+      config.controlWithWorker && config.controlTlsCert !== null
+        ? 'start the worker by itself: logpipe sync with the name of the certificate'
+        : undefined,
+  },
 ]
 
 function tokenFault(hasFile: boolean, properties: readonly KafkaProperty[]): string | undefined {

@@ -1447,6 +1447,17 @@ export const OPTIONS = [
     short: 'Private key of CONTROL_TLS_CERT (PEM).',
     long: 'Requires CONTROL_TLS_CERT. Make the file readable by its owner only.',
   },
+  {
+    env: 'CONTROL_WITH_WORKER',
+    aliases: ['with-worker'],
+    scope: 'local',
+    group: 'control',
+    commands: ['control'],
+    kind: 'switch',
+    default: '0',
+    short: 'Start a worker on this machine as well, for a first try.',
+    long: 'It is a logpipe sync of its own, worker-1 unless WORKER_ID is set, and ends with the control plane. For service start workers by themselves, so that they go on while the control plane is away. Not together with TLS.',
+  },
 
   // Sync worker
   {

@@ -14,10 +14,11 @@ const CONFIG = { lockFile: '/run/logpipe.lock', bridgeLib: null }
 test('one at a time gets in; the next one after it has ended, also with an error', async () => {
   const locks = testLocks()
   const load = () => locks
-  const message = '/run/logpipe.lock (LOCK_FILE) is locked by another process'
+  const message =
+    '/run/logpipe.lock (--lock) is held by another process: that run goes on, this one ends'
   await underLock(
     CONFIG,
-    () => assert.rejects(underLock(CONFIG, assert.fail, load), { code: 'LOCKED', message }),
+    () => assert.rejects(underLock(CONFIG, assert.fail, load), { code: 'LOCK_HELD', message }),
     load,
   )
   const failure = new LogpipeError('THREAD', 'died')

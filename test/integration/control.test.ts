@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { startControlProgram, startProgram, temporaryFolder } from '../helpers/program.ts'
+import { startControlProgram, startProgram, temporaryFolder, until } from '../helpers/program.ts'
 
 const pipeline = { name: 'x', kafka_topic: 'logs', match_pattern: 'ERROR', enabled: true }
 
@@ -53,4 +53,17 @@ test('a port or a database in use ends the second with one line and status 1', a
   assert.equal(await control.ended, 'SIGKILL')
   // The lock goes with the process, however that ended.
   await startControlProgram(t, folder)
+})
+
+test('a control plane with a worker runs what it is given, and ends with it', async (t) => {
+  const folder = temporaryFolder(t)
+  const { control, call } = await startControlProgram(t, folder, { CONTROL_WITH_WORKER: '1' })
+  const isThere = await until('the worker', async () => {
+    const [worker] = (await call('GET', '/api/workers')).body.items
+    return worker?.id === 'worker-1' && worker.live === true
+  })
+  assert.ok(isThere)
+  process.kill(control.pid, 'SIGTERM')
+  assert.equal(await control.ended, 0)
+  assert.match(control.said(), /worker worker-1 of http.*worker worker-1 has ended \(status 0\)/s)
 })

@@ -69,6 +69,11 @@ const BROKEN: Readonly<
     '--control-tls-cert=x',
     /^--control-tls-cert: .*set CONTROL_TLS_CERT and CONTROL_TLS_KEY together/,
   ],
+  'own-worker-without-tls': [
+    'control',
+    '--with-worker --control-tls-cert=x --control-tls-key=y',
+    /^--with-worker: start the worker by itself/,
+  ],
 }
 
 test('each rule is broken by a case of its own', () => {
