@@ -92,7 +92,7 @@ export class BodyBuilder {
     this.#ends.push(this.#size)
   }
 
-  /** Hands over the finished body and begins another. `ends`: where each document ends in `body`. */
+  /** Hands over the finished body and begins another. `ends`: each document's end in `body`. */
   take(): { readonly body: Uint8Array<ArrayBuffer>; readonly ends: Uint32Array<ArrayBuffer> } {
     const ends = Uint32Array.from(this.#ends)
     // A copy of the exact size: it is transferred, and the builder keeps its grown buffer.
