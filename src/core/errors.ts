@@ -59,7 +59,7 @@ export const ERRORS = {
   DEAD_LETTERS: 1,
   /** The memory sum exceeds what this machine or container has. */
   MEMORY: 2,
-  /** An address cannot be listened on. */
+  /** logpipe cannot listen on an address. */
   LISTEN: 1,
   /** The database cannot be used. */
   STORE: 1,

@@ -13,7 +13,7 @@
 import { runsTheSame, type Assignment } from './assignment.ts'
 import type { Leftovers } from './home.ts'
 
-/** Sends what lies in the spill of a pipeline, telling how far it is; false: not all. */
+/** Drains the spill of a pipeline, reporting progress; false: not everything was sent. */
 export type DrainSpill = (
   assignment: Assignment,
   signal: AbortSignal,
@@ -80,7 +80,7 @@ export class LeftoverSpill {
     this.#interrupt?.abort()
   }
 
-  /** Sends it; nothing is held when all of it went. @returns stopped when it was told to end. */
+  /** Sends it; nothing is held once everything is sent. @returns stopped when it was stopped. */
   async send(
     signal: AbortSignal,
     report: (message: string) => void,

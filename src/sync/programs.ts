@@ -79,7 +79,7 @@ export class Programs {
     return exit.code === 0 ? exit : { ...exit, error: exit.error ?? why ?? null }
   }
 
-  /** Sends the spill of a pipeline, reporting progress; false: not everything was sent. */
+  /** Drains the spill of a pipeline, reporting progress; false: not everything was sent. */
   async drainSpill(
     assignment: Assignment,
     stop: AbortSignal,

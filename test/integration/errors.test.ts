@@ -39,7 +39,7 @@ const MISTAKES: readonly (readonly [args: string, status: number, line: RegExp])
   ],
   ['bench --html no/out.html', 1, /^--html: cannot write no\/out.html: ENOENT/],
   ['bench consume --reader plain -t a,b', 2, /^--reader plain reads one topic for one pattern: /],
-  [`${EMBEDDED} --output file:no/out`, 1, /^the output file no\/out cannot .*: make it first$/],
+  [`${EMBEDDED} --output file:no/out`, 1, /^the output file no\/out cannot .*: create it first$/],
   [`${EMBEDDED} --output file:folder`, 1, /^the output file folder: expected a regular file; /],
   [
     `${EMBEDDED} --output none --bridge-lib none.node`,
