@@ -13,7 +13,7 @@ test('what run would refuse is refused before a worker has it, each fault at its
   assert.equal(found.length, 3)
   assert.match(found[0] ?? '', /^pool_size expected at least \d+ slots, got 2/)
   assert.match(found[1] ?? '', /^batch_bytes BATCH_BYTES \(2097152\) must not exceed BUFFER_BYTES/)
-  assert.match(found[2] ?? '', /^es_username needs ES_PASSWORD/)
+  assert.match(found[2] ?? '', /^es_username requires ES_PASSWORD as well/)
   const [answer] = faultsTogether({ ES_ANSWER: 'a=b' })
   assert.equal(answer?.field, 'es_answer')
   assert.match(answer.detail, /^expected an error type/)
