@@ -6,6 +6,9 @@ import { until } from '../helpers/program.ts'
 import { keepsRules, visit } from './chromium.ts'
 import { startFleet, type Fleet } from './fleet.ts'
 
+/** Far more than it takes: the diagnostics say how long it took. */
+const PATIENCE_MS = 60_000
+
 const pipelineOf = (fleet: Fleet) => ({
   name: 'app-errors',
   kafka_brokers: fleet.brokers,
@@ -25,6 +28,7 @@ async function runningFleet(t: TestContext) {
   const worker = fleet.startWorker('worker-1')
   fleet.feed()
   const { page, faults } = await visit(t, `${fleet.url}/#/pipelines/1`)
+  page.setDefaultTimeout(PATIENCE_MS)
   await state(page, 'running').waitFor()
   // Its child has begun, and joins its group; on a busy machine that takes a while.
   await until('the first record', async () => (await books(fleet)).fetched > 0)
