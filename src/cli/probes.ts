@@ -366,9 +366,9 @@ function askCluster(
   }
 }
 
-/** A connection is tried again within a second; why it failed is said to who polls. */
-const WHY_POLLS_MAX = 15
-const WHY_POLL_MS = 100
+/** A connection is tried again within a second; why it failed is said to who polls, 50 ms long. */
+const WHY_POLLS_MAX = 30
+const WHY_POLL_MS = 50
 
 /** Why the cluster could not be asked, in librdkafka's words and ours; null: it has not said. */
 function whyNotAsked(bridge: Bridge, consumer: BridgeId): string | null {

@@ -162,7 +162,11 @@ test('sums on the page are the books of the workers, over revisions and a restar
   await keepsRules(page, 'books')
   await fleet.call('POST', '/api/pipelines/1/stop')
   await state(page, 'stopped').waitFor()
+  // A page of a busy machine takes a silent worker for gone; its goodbye has its last books.
+  process.kill(second.pid, 'SIGTERM')
+  await second.ended
   const printed = printedTotals(worker.said() + second.said())
+  await until('the last books', async () => (await books(fleet)).fetched === printed['fetched'])
   assert.ok((printed['fetched'] ?? 0) > 0)
   const { body } = await fleet.call('GET', '/api/pipelines/1/books')
   for (const [column, entry] of [
