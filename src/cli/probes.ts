@@ -358,13 +358,18 @@ function askCluster(
       ],
     }
   } catch (error) {
-    const detail = whyNotAsked(bridge, consumer) ?? messageOf(error)
+    const detail = whyNotAsked(bridge, consumer) ?? `${messageOf(error)}; ${NO_BROKER}`
     const probes: Probe[] = [{ subject: 'kafka cluster', state: 'wrong', detail }]
     return { brokerCount: null, advertised: [], probes }
   } finally {
     bridge.consumerClose(consumer, METADATA_MS_MAX)
   }
 }
+
+/** Of what accepts a connection and is then closed without a word of why. */
+const NO_BROKER =
+  'what listens there is no broker for this security.protocol: check it, sasl.* and ssl.* ' +
+  '(--kafka-config)'
 
 /** A connection is tried again within a second; why it failed is said to who polls, 50 ms long. */
 const WHY_POLLS_MAX = 30
