@@ -368,15 +368,20 @@ function askCluster(
       ],
     }
   } catch (error) {
-    const detail = whyNotAsked(consumer) ?? messageOf(error)
+    const detail = whyNotAsked(consumer) ?? `${messageOf(error)}; ${NO_BROKER}`
     const probes: Probe[] = [{ subject: 'kafka cluster', state: 'wrong', detail }]
     return { brokerCount: null, advertised: [], probes }
   }
 }
 
-/** A connection is tried again within a second; why it failed is said to who polls. */
-const WHY_POLLS_MAX = 15
-const WHY_POLL_MS = 100
+/** Of what accepts a connection and is then closed without a word of why. */
+const NO_BROKER =
+  'the address does not answer as a broker with this security.protocol: check it, sasl.* ' +
+  'and ssl.* (--kafka-config)'
+
+/** A connection is tried again within a second; why it failed is said to who polls, 50 ms long. */
+const WHY_POLLS_MAX = 30
+const WHY_POLL_MS = 50
 
 /** Why the cluster could not be asked, in librdkafka's words and ours; null: it has not said. */
 function whyNotAsked(consumer: Consumer): string | null {

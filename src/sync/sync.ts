@@ -333,12 +333,13 @@ class Agent {
     pipelineId: number | null,
   ): Promise<Pick<MetricsSnapshot, 'metrics' | 'troubles'>> {
     const folder = pipelineId === null ? null : this.#home.pathOf(pipelineId)
+    const take = pipelineId === null ? null : this.#books.reading(pipelineId)
     const found =
       folder === null
         ? undefined
         : await readMetricsSnapshot(path.join(folder, SNAPSHOT_NAME), this.#deps.clock.wallMs())
     if (found !== undefined) this.#supervisor.noteSnapshot(found)
-    if (pipelineId !== null) this.#books.observe(pipelineId, found?.books ?? null)
+    take?.(found?.books ?? null)
     const letters = folder === null ? {} : await this.#countLetters(pipelineId, folder)
     const metrics = { ...found?.metrics, ...letters }
     const { crashedMs } = this.#supervisor

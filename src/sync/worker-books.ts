@@ -49,6 +49,8 @@ export class WorkerBooks {
   readonly #sums = new Map<number, Sum>()
   /** Ended, or saved by an earlier sync, and not heard by the control plane since. */
   readonly #unheard = new Set<number>()
+  /** How many children have begun, by pipeline. */
+  readonly #begun = new Map<number, number>()
 
   constructor(pathOf: (pipelineId: number) => string) {
     this.#pathOf = pathOf
@@ -56,6 +58,7 @@ export class WorkerBooks {
 
   /** To be called before a child begins, and for what an earlier sync was running. */
   begin(pipelineId: number): void {
+    this.#begun.set(pipelineId, (this.#begun.get(pipelineId) ?? 0) + 1)
     const folder = this.#pathOf(pipelineId)
     this.observe(pipelineId, runBooksIn(readJson(path.join(folder, SNAPSHOT_NAME), 'books')))
     writeOwnFile(path.join(folder, FILE_NAME), JSON.stringify(this.#sumOf(pipelineId)))
@@ -65,7 +68,19 @@ export class WorkerBooks {
     if (this.#unheard.size > ENDED_MAX && oldest !== undefined) this.#unheard.delete(oldest)
   }
 
-  /** Takes in what a snapshot says. */
+  /**
+   * To be asked before a snapshot is read.
+   * @returns takes in what it said, unless a child has begun meanwhile: then it was of the one
+   * before, whose last word is known, and this is an earlier one.
+   */
+  reading(pipelineId: number): (books: RunBooks | null) => void {
+    const begun = this.#begun.get(pipelineId)
+    return (books) => {
+      if (this.#begun.get(pipelineId) === begun) this.observe(pipelineId, books)
+    }
+  }
+
+  /** Takes in what a snapshot says now. */
   observe(pipelineId: number, books: RunBooks | null): void {
     if (books === null) return
     const sum = this.#sumOf(pipelineId)

@@ -6,6 +6,9 @@ import { until } from '../helpers/program.ts'
 import { keepsRules, visit } from './chromium.ts'
 import { startFleet, type Fleet } from './fleet.ts'
 
+/** Far more than it takes: the diagnostics say how long it took. */
+const PATIENCE_MS = 60_000
+
 const pipelineOf = (fleet: Fleet) => ({
   name: 'app-errors',
   kafka_brokers: fleet.brokers,
@@ -25,6 +28,7 @@ async function runningFleet(t: TestContext) {
   const worker = fleet.startWorker('worker-1')
   fleet.feed()
   const { page, faults } = await visit(t, `${fleet.url}/#/pipelines/1`)
+  page.setDefaultTimeout(PATIENCE_MS)
   await state(page, 'running').waitFor()
   // Its child has begun, and joins its group; on a busy machine that takes a while.
   await until('the first record', async () => (await books(fleet)).fetched > 0)
@@ -158,7 +162,11 @@ test('sums on the page are the books of the workers, over revisions and a restar
   await keepsRules(page, 'books')
   await fleet.call('POST', '/api/pipelines/1/stop')
   await state(page, 'stopped').waitFor()
+  // A page of a busy machine takes a silent worker for gone; its goodbye has its last books.
+  process.kill(second.pid, 'SIGTERM')
+  await second.ended
   const printed = printedTotals(worker.said() + second.said())
+  await until('the last books', async () => (await books(fleet)).fetched === printed['fetched'])
   assert.ok((printed['fetched'] ?? 0) > 0)
   const { body } = await fleet.call('GET', '/api/pipelines/1/books')
   for (const [column, entry] of [

@@ -38,6 +38,20 @@ test('children add up, and what one left is handed on to the next', (t) => {
   assert.equal(sources, ends)
 })
 
+test('a snapshot that was read before a child began does not undo its last word', (t) => {
+  const { newBooks, leave } = fixture(t)
+  const books = newBooks()
+  books.begin(1)
+  const stale = leave('a', { fetched: 5, pending: 5 })
+  const take = books.reading(1)
+  leave('a', { fetched: 30, indexed: 30 })
+  books.begin(1)
+  take(stale)
+  books.observe(1, leave('b', { fetched: 1, indexed: 1 }))
+  take(stale)
+  assert.equal(books.reports(1)[0]?.entries.fetched, 31)
+})
+
 test('a restart of sync counts nothing twice and leaves nothing out', (t) => {
   const { newBooks, leave } = fixture(t)
   const first = newBooks()
