@@ -94,7 +94,7 @@ export class BodyBuilder {
     this.#ends.push(this.#size)
   }
 
-  /** Passes the finished body on, and begins another. `ends`: where each document ends in it. */
+  /** Hands over the finished body and begins another. `ends`: each document's end in `body`. */
   take(): { readonly body: Uint8Array<ArrayBuffer>; readonly ends: Uint32Array<ArrayBuffer> } {
     const ends = Uint32Array.from(this.#ends)
     // A copy of the exact size: it is transferred, and the builder keeps its grown buffer.

@@ -13,7 +13,7 @@ export const IS_PACKED = executable !== ''
 export const ADD_ON = IS_PACKED ? 'build/release/addons/bridge.node' : 'build/bridge.node'
 
 /** What to do about a BRIDGE_LIB that is no add-on: the executable has one inside. */
-export const ADD_ON_ADVICE = IS_PACKED ? 'Without BRIDGE_LIB' : 'npm run setup'
+export const ADD_ON_ADVICE = IS_PACKED ? 'Unset BRIDGE_LIB' : 'npm run setup'
 
 /** The program, and what stands before its arguments. */
 export const [COMMAND, ...ARGUMENTS]: readonly [string, ...string[]] = IS_PACKED
