@@ -69,7 +69,7 @@ function addSignIn(
           content: { 'application/json': { schema: z.object({ token: z.string().max(4096) }) } },
         },
       },
-      responses: { 204: { description: 'Signed in.' }, ...problems() },
+      responses: { 204: { description: 'Signed in.' }, ...problems(413) },
     }),
     (c) => {
       const { token } = c.req.valid('json')

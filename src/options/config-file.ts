@@ -48,7 +48,7 @@ export function parseConfigFile(
 /** The parser's faults that people make, in our words; it says the others itself. */
 const YAML_FAULTS: ReadonlyMap<string, string> = new Map([
   ['TAB_AS_INDENT', 'a tab indents this line: use spaces'],
-  ['BAD_INDENT', 'this line is indented in another way than those it belongs to'],
+  ['BAD_INDENT', 'this line is indented differently, or a list above it does not end with a ]'],
   ['DUPLICATE_KEY', 'this option is set twice: keep one'],
   ['MISSING_CHAR', 'something is missing here: a closing quote, bracket, or the ":" behind a name'],
   ['MULTILINE_IMPLICIT_KEY', 'a name and its ":" must stand on one line'],

@@ -11,10 +11,10 @@ const BUILT = readFileSync('build/bridge.node')
 
 const ADD_ONS: readonly (readonly [what: string, bytes: Buffer | null, says: RegExp])[] = [
   ['missing', null, /the file does not exist/],
-  ['empty', Buffer.alloc(0), /file too short|cut off/],
+  ['empty', Buffer.alloc(0), /file too short|truncated/],
   ['text', Buffer.from('garbage\n'.repeat(1000)), /invalid ELF header/],
-  ['cut in the header', BUILT.subarray(0, 40), /file too short|cut off/],
-  ['cut in the table of segments', BUILT.subarray(0, 200), /cut off/],
+  ['cut in the header', BUILT.subarray(0, 40), /file too short|truncated/],
+  ['cut in the table of segments', BUILT.subarray(0, 200), /truncated/],
   ['cut in a segment', BUILT.subarray(0, 100_000), /the file is truncated/],
 ]
 

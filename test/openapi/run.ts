@@ -7,6 +7,7 @@
  * what Schemathesis says, and 1 when the control plane reported an error in its log.
  */
 import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import os from 'node:os'
@@ -40,12 +41,15 @@ function schemathesis(): string {
   return program
 }
 
+/** Headers of its own make every call a stranger's, who needs one. */
+const TOKEN = randomBytes(16).toString('hex')
+
 const program = schemathesis()
 const folder = mkdtempSync(path.join(os.tmpdir(), 'logpipe-openapi-'))
 const args = [path.join(ROOT, 'src/cli/main.ts'), 'control', '--listen', '127.0.0.1:0']
 const control = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
   cwd: folder,
-  env: { PATH: process.env['PATH'] ?? '' },
+  env: { PATH: process.env['PATH'] ?? '', CONTROL_TOKEN: TOKEN, WORKER_TOKEN: TOKEN },
   stdio: ['ignore', 'ignore', 'pipe'],
 })
 process.once('exit', () => {
@@ -71,6 +75,7 @@ const options = flags({
   seed: process.env['LOGPIPE_TEST_SEED'] ?? '1',
   'exclude-path': NEVER_ENDS,
   'request-timeout': 20,
+  header: `Authorization: Bearer ${TOKEN}`,
 })
 const words = ['--config-file', path.join(HERE, 'schemathesis.toml'), 'run', `${url}/openapi.json`]
 const run = spawn(program, [...words, ...options, '--continue-on-failure'], {
