@@ -122,13 +122,22 @@ function adviceElsewhere(missing) {
   return `Run this, then try again:\n  ${sudo}${install} ${packages.join(' ')}`
 }
 
+const INSTALL = ['apt-get', 'install', '-y', '--no-install-recommends']
+
+/** Before Debian 12 there is Hyperscan instead, of which Vectorscan is a fork with the same API. */
+function olderName(name) {
+  if (name !== 'libvectorscan-dev') return name
+  const isKnown = spawnSync('apt-cache', ['show', name], { stdio: 'ignore' }).status === 0
+  return isKnown ? name : 'libhyperscan-dev'
+}
+
 /** Installs Debian's packages where it may; says the exact command where it may not. */
 function installSystemPackages(packages) {
   if (process.platform !== 'linux') return // macOS: the compiler and the libraries come with its own tools.
   const missing = packages.filter(([, proof]) => !isPresent(proof)).map(([name]) => name)
   if (missing.length === 0) return
   const isRoot = process.getuid?.() === 0
-  const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  const command = [...INSTALL, ...missing].join(' ')
   if (!fs.existsSync('/usr/bin/apt-get')) {
     fail(`this is not Debian or Ubuntu. ${adviceElsewhere(missing)}`)
   }
@@ -143,7 +152,8 @@ function installSystemPackages(packages) {
     run(title, program, rest, { env })
   }
   call('Debian package lists', ['apt-get', 'update', '-q'])
-  call(`Debian packages ${missing.join(' ')}`, command.split(' '))
+  const names = missing.map(olderName)
+  call(`Debian packages ${names.join(' ')}`, [...INSTALL, ...names])
 }
 
 /** The Node 24 that came from npm for this platform, or the one that runs this, when it is new enough. */

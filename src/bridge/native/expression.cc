@@ -131,6 +131,7 @@ struct Program::Node {
   Kind kind = Kind::All;
   std::vector<std::unique_ptr<Node>> of;
   std::unique_ptr<Matcher> bytes;   // Null: any value holds no bytes.
+  std::unique_ptr<Database> many;   // The same, where there are many.
   std::vector<Literal> literals;    // The same, for the prefilter.
   uint32_t index = 0;               // Of a regular expression, or of a field's slot.
   Expression regex;
@@ -248,7 +249,13 @@ class Program::Builder {
       if (one.bytes.empty()) return;  // Any value holds it.
       bytes.push_back(one.bytes);
     }
-    node.bytes = std::make_unique<Matcher>(std::move(bytes), node.literals[0].ignoreCase, false);
+    const bool ignoreCase = node.literals[0].ignoreCase;
+    if (bytes.size() > Matcher::FEW_MAX && vectorscanFault() == nullptr) {
+      std::vector<Expression> expressions;
+      for (const std::string& one : bytes) expressions.push_back(Expression{one, ignoreCase, true});
+      node.many = std::make_unique<Database>(expressions, Database::Report::Once);
+    }
+    node.bytes = std::make_unique<Matcher>(std::move(bytes), ignoreCase);
   }
 
   void setTarget(Node& node, Json json) {
@@ -371,8 +378,10 @@ class Program::Evaluation {
  private:
   bool holdsBytes(const Node& node) const {
     if (node.bytes == nullptr) return true;
-    if (record_.value.size == 0) return false;
-    return node.bytes->find(record_.value.data, record_.value.data + record_.value.size).at != nullptr;
+    const RecordView::Text& value = record_.value;
+    if (value.size == 0) return false;
+    if (node.many != nullptr) return node.many->holds(value.data, value.size);
+    return node.bytes->find(value.data, value.data + value.size).at != nullptr;
   }
 
   bool matches(uint32_t index) {
@@ -463,9 +472,11 @@ std::optional<Prefilter> requiredBy(const Node& node) {
       if (node.bytes == nullptr) return std::nullopt;
       return Prefilter{node.literals, {}};
     case Kind::Regex: {
-      std::optional<std::string> weaker = weakerRegex(node.regex.source);
+      std::optional<WeakerRegex> weaker = weakerRegex(node.regex.source);
       if (!weaker.has_value()) return std::nullopt;
-      return Prefilter{{}, {Expression{std::move(*weaker), node.regex.ignoreCase, false}}};
+      const bool ignoreCase = node.regex.ignoreCase;
+      if (weaker->isLiteral) return Prefilter{{Literal{std::move(weaker->source), ignoreCase}}, {}};
+      return Prefilter{{}, {Expression{std::move(weaker->source), ignoreCase, false}}};
     }
     case Kind::Any: {
       Prefilter all;

@@ -7,8 +7,6 @@
 namespace logpipe {
 namespace {
 
-// With more literals than this Vectorscan is faster: bench/README.md.
-constexpr size_t MATCHER_LITERALS_MAX = 8;
 // Of what is fixed in a weaker regular expression: escapes of any byte.
 std::string escaped(const std::string& bytes) {
   static const char DIGITS[] = "0123456789abcdef";
@@ -33,7 +31,7 @@ struct Filter::Plan {
 
   // Looks for any of the literals.
   void searchFor(const std::vector<Literal>& literals) {
-    if (literals.size() > MATCHER_LITERALS_MAX && vectorscanFault() == nullptr) {
+    if (literals.size() > Matcher::FEW_MAX && vectorscanFault() == nullptr) {
       std::vector<Expression> expressions;
       for (const Literal& one : literals) {
         expressions.push_back(Expression{one.bytes, one.ignoreCase, true});
@@ -48,7 +46,7 @@ struct Filter::Plan {
       bytes.push_back(one.bytes);
       isFolded = isFolded || one.ignoreCase;
     }
-    matcher = std::make_unique<Matcher>(std::move(bytes), isFolded, false);
+    matcher = std::make_unique<Matcher>(std::move(bytes), isFolded);
   }
 
   // Whether there is anything to search for.

@@ -2,8 +2,10 @@
 #include "regex-shape.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace logpipe {
@@ -19,14 +21,15 @@ size_t plus(size_t a, size_t b) { return a > ENDLESS - b ? ENDLESS : a + b; }
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 bool isHex(char c) { return isDigit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
 
-// A part of an expression. `inner` is it without assertions; `tail` besides without what may be
-// missing at its end. Widths: the bytes that a match of it has at least.
+// A part of an expression. `whole` is it without assertions; it may stand beside others unless the
+// part is endless. `best` is what every match of it holds. Widths: bytes that a match has at least.
 struct Shape {
   size_t positions = 0;
-  std::string inner;
-  std::string tail;
+  bool isEndless = false;
+  std::string whole;
   size_t width = 0;
-  size_t tailWidth = 0;
+  std::string best;
+  size_t bestWidth = 0;
 };
 
 struct Item {
@@ -35,6 +38,37 @@ struct Item {
   size_t least = 1;
   size_t most = 1;
   std::string quantifier;
+};
+
+// Items that stand beside each other, without an endless one.
+class Segment {
+ public:
+  void add(const std::string& text, size_t width) { parts_.push_back({text, width}); }
+
+  // Keeps it where it is wider than the best one so far, and begins another.
+  void finish(Shape& all) {
+    // What may be missing at an end says nothing.
+    while (!parts_.empty() && parts_.back().width == 0) parts_.pop_back();
+    std::string text;
+    size_t width = 0;
+    for (const Part& part : parts_) {
+      if (width == 0 && part.width == 0) continue;
+      text += part.text;
+      width = plus(width, part.width);
+    }
+    parts_.clear();
+    if (width > all.bestWidth) {
+      all.best = text;
+      all.bestWidth = width;
+    }
+  }
+
+ private:
+  struct Part {
+    std::string text;
+    size_t width;
+  };
+  std::vector<Part> parts_;
 };
 
 class Reader {
@@ -47,6 +81,7 @@ class Reader {
     return shape;
   }
   bool isUnderstood() const { return isUnderstood_; }
+  const std::string& flags() const { return flags_; }
 
  private:
   bool isEnd() const { return at_ >= source_.size(); }
@@ -58,56 +93,60 @@ class Reader {
       at_++;
       const Shape branch = sequence(depth);
       all.positions = plus(all.positions, branch.positions);
-      all.inner += "|" + branch.inner;
-      all.tail += "|" + branch.tail;
+      all.isEndless = all.isEndless || branch.isEndless;
+      all.whole += "|" + branch.whole;
       all.width = std::min(all.width, branch.width);
-      all.tailWidth = std::min(all.tailWidth, branch.tailWidth);
+      all.best += "|" + branch.best;
+      all.bestWidth = std::min(all.bestWidth, branch.bestWidth);
     }
     return all;
   }
 
   Shape sequence(int depth) {
-    std::vector<Item> items;
     Shape all;
+    Segment segment;
     while (!isEnd() && source_[at_] != '|' && source_[at_] != ')') {
       Item item = atom(depth);
       quantify(item);
       all.positions = plus(all.positions, times(item.shape.positions, mostCounted(item)));
-      if (!item.isAssertion) items.push_back(std::move(item));
+      if (!item.isAssertion) append(item, segment, all);
     }
-    for (const Item& item : items) {
-      all.inner += item.shape.inner + item.quantifier;
-      all.width = plus(all.width, times(item.shape.width, item.least));
-    }
-    stripEnd(items, all);
+    segment.finish(all);
     return all;
+  }
+
+  static void append(const Item& item, Segment& segment, Shape& all) {
+    const Shape& shape = item.shape;
+    all.width = plus(all.width, times(shape.width, item.least));
+    all.whole += shape.whole + item.quantifier;
+    if (!shape.isEndless && item.most != ENDLESS) {
+      segment.add(shape.whole + item.quantifier, times(shape.width, item.least));
+      return;
+    }
+    all.isEndless = true;
+    const bool isRepeated = !shape.isEndless && item.least > 0;
+    // x+y is x, and xy.
+    if (isRepeated) segment.add(repeated(shape.whole, item.least), times(shape.width, item.least));
+    segment.finish(all);
+    if (isRepeated) segment.add(shape.whole, shape.width);
+    if (shape.isEndless && item.least > 0 && shape.bestWidth > all.bestWidth) {
+      all.best = shape.best;
+      all.bestWidth = shape.bestWidth;
+    }
+  }
+
+  static std::string repeated(const std::string& text, size_t least) {
+    return least == 1 ? text : text + "{" + std::to_string(least) + "}";
   }
 
   static size_t mostCounted(const Item& item) {
     return item.most == ENDLESS ? std::max<size_t>(item.least, 1) : std::max<size_t>(item.most, 1);
   }
 
-  static void stripEnd(std::vector<Item>& items, Shape& all) {
-    while (!items.empty() && (items.back().least == 0 || items.back().shape.tailWidth == 0)) {
-      items.pop_back();
-    }
-    for (size_t index = 0; index < items.size(); index++) {
-      const Item& item = items[index];
-      const bool isLast = index + 1 == items.size();
-      if (isLast && item.least == 1) {
-        all.tail += item.shape.tail;
-        all.tailWidth = plus(all.tailWidth, item.shape.tailWidth);
-        continue;
-      }
-      all.tail += item.shape.inner;
-      all.tail += isLast ? "{" + std::to_string(item.least) + "}" : item.quantifier;
-      all.tailWidth = plus(all.tailWidth, times(item.shape.width, item.least));
-    }
-  }
-
   static Item byteOf(std::string text) {
     Item item;
-    item.shape = Shape{1, text, text, 1, 1};
+    item.shape.positions = item.shape.width = 1;
+    item.shape.whole = std::move(text);
     return item;
   }
 
@@ -131,7 +170,13 @@ class Reader {
         break;
       default: break;
     }
-    return byteOf(source_.substr(begin, at_ - begin));
+    std::string text = source_.substr(begin, at_ - begin);
+    // Left out, what stands between could join: \x4\b1, a{\b2}.
+    if (first == '{') text = "\\{";
+    if (text.size() > 1 && first == '\\' && (isDigit(text[1]) || text[1] == 'x')) {
+      text = "(?:" + text + ")";
+    }
+    return byteOf(std::move(text));
   }
 
   // The opening parenthesis is behind us.
@@ -165,18 +210,17 @@ class Reader {
     item.shape = alternation(depth + 1);
     if (!isNext(")")) isUnderstood_ = false;
     at_ = std::min(at_ + 1, source_.size());
-    item.shape.inner = open + item.shape.inner + ")";
-    item.shape.tail = open + item.shape.tail + ")";
+    item.shape.whole = open + item.shape.whole + ")";
+    item.shape.best = open + item.shape.best + ")";
     return item;
   }
 
-  // (?i): as it is, for what follows. Elsewhere than at the front it reaches into later branches.
+  // (?i): for what follows. Elsewhere than at the front it reaches into later branches.
   Item flags(size_t begin) {
     if (begin != 1) isUnderstood_ = false;
     at_++;
-    Item item;
-    item.shape.inner = item.shape.tail = "(" + source_.substr(begin, at_ - begin);
-    return item;
+    flags_ = "(" + source_.substr(begin, at_ - begin);
+    return assertion();
   }
 
   void skipClass() {
@@ -261,18 +305,38 @@ class Reader {
 
   const std::string& source_;
   size_t at_ = 0;
+  std::string flags_;
   bool isUnderstood_ = true;
 };
+
+// Bytes that stand for themselves, and signs behind a backslash; empty: there is something else.
+std::string literalOf(const std::string& source) {
+  std::string bytes;
+  for (size_t at = 0; at < source.size(); at++) {
+    const char* const signs = "\\^$.|?*+()[]{}";
+    if (source[at] == '\\' && at + 1 < source.size()) {
+      if (std::isalnum(static_cast<unsigned char>(source[++at])) != 0) return "";
+    } else if (std::strchr(signs, source[at]) != nullptr) {
+      return "";
+    }
+    bytes += source[at];
+  }
+  return bytes;
+}
 
 }  // namespace
 
 size_t regexPositions(const std::string& source) { return Reader(source).read().positions; }
 
-std::optional<std::string> weakerRegex(const std::string& source) {
+std::optional<WeakerRegex> weakerRegex(const std::string& source) {
   Reader reader(source);
   const Shape shape = reader.read();
-  if (!reader.isUnderstood() || shape.tailWidth == 0) return std::nullopt;
-  return shape.tail;
+  if (!reader.isUnderstood() || shape.bestWidth == 0) return std::nullopt;
+  if (reader.flags().empty()) {
+    std::string bytes = literalOf(shape.best);
+    if (!bytes.empty()) return WeakerRegex{std::move(bytes), true};
+  }
+  return WeakerRegex{reader.flags() + shape.best, false};
 }
 
 }  // namespace logpipe

@@ -15,10 +15,14 @@ namespace logpipe {
 // Positions when repeats are written out: (ab{10}){3} has 33. SIZE_MAX: beyond counting.
 size_t regexPositions(const std::string& source);
 
-// Matches whatever the source matches, within any bytes around it, at the same place or an earlier
-// end: without ^, $, \b and their kind, which look at what is beside the match, and without what
-// may be missing at the end (x.* is x: otherwise each byte behind x would end a match).
+// What every match of the source holds, whatever stands beside it: the part between two endless
+// repeats (x*, x+, x{2,}) that has the most bytes, without ^, $, \b and their kind, which look at
+// what is beside the match. So it reaches over few bytes, and finds few places of its own.
+struct WeakerRegex {
+  std::string source;   // Or the bytes themselves:
+  bool isLiteral = false;
+};
 // Nullopt: there is none that has a byte.
-std::optional<std::string> weakerRegex(const std::string& source);
+std::optional<WeakerRegex> weakerRegex(const std::string& source);
 
 }  // namespace logpipe
