@@ -13,7 +13,7 @@ import type { Document, Node } from 'yaml'
 import { LogpipeError } from '../core/errors.ts'
 import { allOptionNames, give, giveFile, optionNames } from './parse.ts'
 import type { Given, NamedOption, Source } from './parse.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../core/nearest.ts'
 import type { CommandName } from './spec.ts'
 
 /** @throws LogpipeError CONFIG_FILE for bad YAML, USAGE for an unknown key or a wrong value */

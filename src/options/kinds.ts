@@ -5,7 +5,7 @@
  * it answers with undefined; `expected` says in words what would have been right. The kinds that
  * are small languages of their own (addresses, topics, times ...) are in notations.ts.
  */
-import { parseBytes, parseDurationMs } from '../core/units.ts'
+import { parseBytes, parseDurationMs, parseTime } from '../core/units.ts'
 import {
   ANSWER_ACTIONS,
   parseAddress,
@@ -20,7 +20,6 @@ import {
   parsePartitions,
   parseProxy,
   parseStart,
-  parseTime,
   parseTopics,
   parseUrl,
   topicsFault,

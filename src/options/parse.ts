@@ -9,7 +9,7 @@
 import { LogpipeError } from '../core/errors.ts'
 import { propertyOfEnv } from './kafka-properties.ts'
 import { expected, faultOf, parseValue, type OptionValue } from './kinds.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../core/nearest.ts'
 import { type CommandName, type OptionSpec, flagOf, namesOf } from './spec.ts'
 import { ROWS } from './table.ts'
 

@@ -26,8 +26,10 @@
 
 /** Nodes of a program, keep and drop together: 1,000 rules of ten terms each. */
 export const EXPRESSION_NODES_MAX = 10_000
-/** Parentheses and nots within one another: what recursion in the add-on takes of a stack. */
+/** Of a tree: what recursion in the add-on takes of a stack. */
 export const EXPRESSION_DEPTH_MAX = 64
+/** Parentheses and nots within one another: each is at most two levels of the tree. */
+export const EXPRESSION_NESTING_MAX = 30
 /** Characters of one expression: above it, a list belongs into several --keep. */
 export const EXPRESSION_CHARS_MAX = 65_536
 /** Bytes of one literal, regular expression, field or header name. */
