@@ -203,7 +203,10 @@ export interface PoolShape {
   readonly recordsMax: number
 }
 
-export interface MatcherOptions {
+/** Patterns, or an expression: a Program (core/expression/ast.ts) as JSON. */
+export type MatcherOptions = PatternOptions | { readonly expression: string }
+
+export interface PatternOptions {
   /** Any of these; each one byte or more. None: every record matches. */
   readonly patterns: readonly Uint8Array[]
   /** Fold ASCII letters. */
@@ -434,6 +437,22 @@ export interface Bridge {
 
   matcherOpen(options: MatcherOptions): BridgeId
   matcherClose(matcher: BridgeId): void
+  /** Whether one record is kept, outside of a pool. @param headers encoded as in a slot */
+  matcherTest(
+    matcher: BridgeId,
+    value: Uint8Array | null,
+    key: Uint8Array | null,
+    headers: Uint8Array,
+    topic: string,
+    partition: number,
+    offset: number,
+    timestampMs: number,
+  ): boolean
+  /** What is wrong with a regular expression, and where in its bytes; null: it compiles. */
+  regexCheck(
+    source: string,
+    ignoreCase: boolean,
+  ): { readonly message: string; readonly at: number | null } | null
   /**
    * Scans a slot that the caller owns (state FILTERING, or FILLING in direct mode), and leaves in
    * it the hits, by runs, and the runs as far as the scan came. With SLOT_FLAG_MORE it has to be

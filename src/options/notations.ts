@@ -6,7 +6,7 @@
  */
 import { isIP } from 'node:net'
 
-import { parseTime } from '../core/units.ts'
+import { parseDurationMs, parseTime } from '../core/units.ts'
 import { isTopicExpression, topicExpressionFault } from './topic-expression.ts'
 
 /** Where to listen; an empty host is every address. */
@@ -42,6 +42,9 @@ export type StartPosition =
   | { readonly kind: 'earliest' }
   | { readonly kind: 'latest' }
   | { readonly kind: 'time'; readonly timeMs: number }
+
+/** The same as it is typed: some time ago, counted from when the pipeline starts. */
+export type TypedStart = StartPosition | { readonly kind: 'ago'; readonly ms: number }
 
 /** Longest topic name that Kafka accepts. */
 const TOPIC_LENGTH_MAX = 249
@@ -227,8 +230,27 @@ function afterPrefix(text: string, prefix: string): string | undefined {
     : undefined
 }
 
-export function parseStart(text: string): StartPosition | undefined {
-  if (text === 'earliest' || text === 'latest') return { kind: text }
-  const timeMs = parseTime(text)
+/** The words of Kafka's other tools mean the same. */
+const STARTS: ReadonlyMap<string, StartPosition> = new Map([
+  ['earliest', { kind: 'earliest' }],
+  ['beginning', { kind: 'earliest' }],
+  ['latest', { kind: 'latest' }],
+  ['end', { kind: 'latest' }],
+])
+
+/** A word, a time, a date, which begins at midnight UTC, or -1h: so long before the start. */
+export function parseStart(text: string): TypedStart | undefined {
+  const start = STARTS.get(text)
+  if (start !== undefined) return start
+  if (text.startsWith('-')) {
+    const ms = parseDurationMs(text.slice(1))
+    return ms === undefined || !Number.isSafeInteger(ms) ? undefined : { kind: 'ago', ms }
+  }
+  const timeMs = parseTime(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}Z` : text)
   return timeMs === undefined ? undefined : { kind: 'time', timeMs }
+}
+
+/** @param nowMs since 1970 */
+export function startAt(start: TypedStart, nowMs: number): StartPosition {
+  return start.kind === 'ago' ? { kind: 'time', timeMs: Math.max(0, nowMs - start.ms) } : start
 }

@@ -6,6 +6,7 @@
 import type { FillLimits } from '../bridge/bridge.ts'
 import type { PipelineIdentity } from '../kafka/pipeline-identity.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
+import type { RecordFilter } from '../options/filter.ts'
 import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { MarkedRange } from '../kafka/offset-ranges.ts'
@@ -75,13 +76,7 @@ export interface KafkaSettings {
   readonly connectTimeoutMs: number
 }
 
-export interface FilterSettings {
-  readonly threadCount: number
-  /** Any of these; none: every record matches. */
-  readonly patterns: readonly Uint8Array[]
-  readonly ignoreCase: boolean
-  readonly invertMatch: boolean
-}
+export type FilterSettings = RecordFilter & { readonly threadCount: number }
 
 export interface PoolSettings {
   readonly slotCount: number

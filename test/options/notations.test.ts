@@ -1,7 +1,6 @@
 /** The small languages of option values: what they take and what they refuse. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import {
   answerText,
   parseAddress,

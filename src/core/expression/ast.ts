@@ -2,15 +2,15 @@
  * The tree of an expression, as the parser makes it and as the add-on evaluates it.
  *
  * There is one evaluator, in the add-on: run, replay, tap, try, test and dlq --where all hand it
- * this tree as JSON text (see `Program`). The planner reads the tree to find what a kept record must
- * hold; the printer turns it back into text.
+ * this tree as JSON text (see `Program`). The planner reads the tree to find what a kept record
+ * must hold; the printer turns it back into text.
  *
  * What a test means, for whoever evaluates:
  *
  * ```
- *   field      the parts of a dotted path. {"a.b":1} and {"a":{"b":1}} both have a.b. Any element of
- *              an array may meet the test, in arrays within arrays too, and so may any object within
- *              an array on the way. Of a key that stands twice in an object the last one counts.
+ *   field      the parts of a dotted path. {"a.b":1} and {"a":{"b":1}} both have a.b. Any element
+ *              of an array may meet the test, in arrays within arrays too, and so may any object
+ *              within an array on the way. Of a key that stands twice the last one counts
  *   scalar     the text of a string is what it decodes to; a number, true and false are their JSON.
  *              null, objects and arrays have no text
  *   exists     something other than null is there; of an array, at least one element
@@ -20,8 +20,8 @@
  *              strings: byte by byte. Anything else is false
  * ```
  *
- * A test is false, and never an error, where the value is null, empty, or not one valid JSON object;
- * so `not` of it is true. A header that has no value exists, and meets no other test.
+ * A test is false, and never an error, where the value is null, empty, or not one valid JSON
+ * object; so `not` of it is true. A header that has no value exists, and meets no other test.
  */
 
 /** Nodes of a program, keep and drop together: 1,000 rules of ten terms each. */
@@ -104,7 +104,7 @@ export interface Literal {
  */
 export type Prefilter = { readonly literals: readonly Literal[] } | null
 
-/** What the add-on is given, as JSON text: a record is kept when `keep` is true and `drop` is not. */
+/** What the add-on is given, as JSON: a record is kept when `keep` is true and `drop` is not. */
 export interface Program {
   readonly keep: ExpressionNode
   readonly drop: ExpressionNode | null

@@ -17,8 +17,8 @@
  * ```
  *
  * The face is that of KQL: `and` binds tighter than `or`, the case of and, or, not does not matter,
- * a backslash makes any sign a part of a word, and "text" knows \" \\ \/ \n \r \t \b \f \uXXXX and, as
- * bytes, \xHH. A word behind a colon may hold what elsewhere ends one (2026-09-01T00:00Z).
+ * a backslash makes any sign a part of a word, and "text" knows \" \\ \/ \n \r \t \b \f \uXXXX and,
+ * as bytes, \xHH. A word behind a colon may hold what elsewhere ends one (2026-09-01T00:00Z).
  *
  * Nothing is guessed: what could be meant in two ways is refused, with the column and the two ways
  * to write it. Bounds: those of ast.ts.
@@ -46,7 +46,7 @@ export class ExpressionError extends Error {
 
   /** @param at index in `source`. */
   constructor(source: string, at: number, what: string) {
-    const column = [...source.slice(0, at)].length + 1
+    const column = Array.from(source.slice(0, at)).length + 1
     super(`column ${column}: ${what}\n${pointAt(source, column)}`)
     this.name = 'ExpressionError'
     this.column = column
@@ -59,7 +59,7 @@ const SHOWN_BEHIND = 30
 
 /** The part of the expression around a column, with a caret below. */
 function pointAt(source: string, column: number): string {
-  const characters = [...source].map((one) => (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(one) ? ' ' : one))
+  const characters = Array.from(source, (one) => (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(one) ? ' ' : one))
   const from = Math.max(0, column - 1 - SHOWN_BEFORE)
   const end = Math.min(characters.length, column - 1 + SHOWN_BEHIND)
   const before = from > 0 ? '...' : ''

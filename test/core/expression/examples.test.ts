@@ -21,10 +21,13 @@ const RECORD: NaiveRecord = {
   timestampMs: Date.UTC(2026, 8, 1, 12),
 }
 
-const JSON_LINE = String.raw`{"level":"ERROR","status":500,"took":1.50,"message":"0 ERRORs, time out after 30 s",
+const JSON_LINE = String.raw`{"level":"ERROR","status":500,"took":1.50,
+  "message":"0 ERRORs, time out after 30 s",
   "path":"\/var\/log\/app.log","http":{"method":"GET","status":"404"},"user.name":"ada",
-  "tags":["blue",["green",7],null],"items":[{"id":1},{"id":2}],"none":null,"empty":[],"nulls":[null],
-  "ok":true,"esc":"\u0045RROR \ud83d\ude00","twice":"first","twice":"last","":"x","@timestamp":"2026-09-01"}`
+  "tags":["blue",["green",7],null],"items":[{"id":1},{"id":2}],
+  "none":null,"empty":[],"nulls":[null],
+  "ok":true,"esc":"\u0045RROR \ud83d\ude00","twice":"first","twice":"last","":"x",
+  "@timestamp":"2026-09-01"}`
 
 /** [expression, value, kept] */
 const EXAMPLES: readonly (readonly [expression: string, value: string | null, kept: boolean])[] = [

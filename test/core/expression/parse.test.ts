@@ -184,7 +184,8 @@ test('the deepest text gives no deeper tree than the add-on takes', () => {
       : node.kind === 'all' || node.kind === 'any'
         ? 1 + Math.max(...node.of.map(depthOf))
         : 1
-  const deep = `${'x or y and ('.repeat(EXPRESSION_NESTING_MAX)}a or b and c${')'.repeat(EXPRESSION_NESTING_MAX)}`
+  const [open, close] = ['x or y and (', ')'].map((one) => one.repeat(EXPRESSION_NESTING_MAX))
+  const deep = `${open}a or b and c${close}`
   assert.ok(depthOf(nodeOf(deep)) < EXPRESSION_DEPTH_MAX)
 })
 
