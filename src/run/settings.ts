@@ -23,6 +23,8 @@ export interface PipelineSettings {
   readonly runSeconds: number
   /** Stop after so many records were fetched; 0: no such limit. */
   readonly recordsMax: number
+  /** Hand so many matches to the output, and stop; 0: no such limit. */
+  readonly matchesMax: number
   /** Commits nothing (`--no-commit`, `--output none`). */
   readonly commits: boolean
   /** Unresolved offsets of one partition at which it is paused. */
@@ -67,6 +69,8 @@ export interface KafkaSettings {
   /** OAUTHBEARER's token; null: none. */
   readonly tokenFile: string | null
   readonly start: StartPosition
+  /** Read each partition up to the end that it has when it is given, and stop then. */
+  readonly untilEnd: boolean
   readonly revokeDrainMs: number
   /** Time without a free slot after which partitions are paused. */
   readonly stallPauseMs: number
