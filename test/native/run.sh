@@ -13,6 +13,7 @@ if [ ! -e "$deps/librdkafka.so.1" ]; then
   exit 1
 fi
 mkdir -p "$out"
+simdjson=node_modules/@nozbe/simdjson/src
 
 core=()
 for file in src/bridge/native/*.cc; do
@@ -37,8 +38,9 @@ for sanitizers in ${SANITIZERS:-address,undefined thread}; do
   done
   printf '%s\n' "${compile[@]}" | xargs -n2 -P "$(getconf _NPROCESSORS_ONLN)" bash -c '
     exec "${CXX:-g++}" -std=c++20 -O1 -g -fno-omit-frame-pointer "-fsanitize=$1" \
-      -Wall -Wextra -Wconversion -Werror -pthread -Isrc/bridge/native -isystem "$2" -c "$3" -o "$4"
-  ' compile "$sanitizers" "$deps/include/librdkafka"
+      -Wall -Wextra -Wconversion -Werror -pthread -Isrc/bridge/native -isystem "$2" -isystem "$3" \
+      -c "$4" -o "$5"
+  ' compile "$sanitizers" "$deps/include/librdkafka" "$simdjson"
   for main in batch-test bridge-test; do
     other=batch-test
     if [ "$main" = batch-test ]; then other=bridge-test; fi
@@ -46,8 +48,8 @@ for sanitizers in ${SANITIZERS:-address,undefined thread}; do
     for object in "${objects[@]}"; do
       case $object in *-"$other".o) ;; *) linked+=("$object") ;; esac
     done
-    "${CXX:-g++}" "-fsanitize=$sanitizers" "${linked[@]}" -pthread -L"$deps" -lrdkafka \
-      -Wl,-rpath,"$PWD/$deps" -o "$out/$main-${sanitizers//,/-}"
+    "${CXX:-g++}" "-fsanitize=$sanitizers" "${linked[@]}" build/simdjson.o -pthread \
+      -L"$deps" -lrdkafka -lhs -Wl,-rpath,"$PWD/$deps" -o "$out/$main-${sanitizers//,/-}"
   done
   "$out/batch-test-${sanitizers//,/-}" "${1:-1}" "${FUZZ_SECONDS:-5}"
   "$out/bridge-test-${sanitizers//,/-}" "$@"
