@@ -102,6 +102,8 @@ interface Ready {
   readonly isFresh: boolean
   readonly note: PartitionNote
   readonly lost: OffsetRange | null
+  /** Nothing from here on is read; Infinity: there is no end. */
+  readonly stopOffset: number
 }
 
 export class Membership {
@@ -145,7 +147,7 @@ export class Membership {
       .map(([id]) => id)
   }
 
-  /** Of a replay: the assignments that have come to their end since the last call. */
+  /** The assignments that have come to the end of what is read of them since the last call. */
   takeFinished(): number[] {
     const ids: number[] = []
     for (const [id, held] of this.#assignments) {
@@ -156,7 +158,7 @@ export class Membership {
     return ids
   }
 
-  /** Of a replay: whether everything was read. */
+  /** Whether everything was read up to where it ends. */
   get isFinished(): boolean {
     return (
       this.#waiting.size === 0 && [...this.#assignments.values()].every((held) => held.finished)
@@ -188,7 +190,9 @@ export class Membership {
   }
 
   noteEnd(assignmentId: number, endOffset: number): void {
-    this.#set(assignmentId, { metEnd: endOffset })
+    // Behind its stop lie records that are left to the next reader: they must not be committed.
+    const stopOffset = this.#assignments.get(assignmentId)?.stopOffset ?? Infinity
+    this.#set(assignmentId, { metEnd: Math.min(endOffset, stopOffset) })
   }
 
   /** With the partitions' ends as the last fetch told them. */
@@ -355,11 +359,12 @@ export class Membership {
     const { purpose, takenMs } = waiting
     const topicId = facts.topicId ?? null
     const note = { ...NO_NOTE, topicId }
-    const known = { waiting, isFresh: false, note, lost: null }
+    const known = { waiting, isFresh: false, note, lost: null, stopOffset: Infinity }
     if (purpose.kind === 'range') {
-      const { from, markFrom = NO_PAST.markFrom } = purpose.range
+      const { from, to, markFrom = NO_PAST.markFrom } = purpose.range
+      const at = { offset: from, leaderEpoch: -1 }
       const past = { ...NO_PAST, markFrom }
-      this.#ready.push({ ...known, at: { offset: from, leaderEpoch: -1 }, note: { ...note, past } })
+      this.#ready.push({ ...known, at, note: { ...note, past }, stopOffset: to })
       return
     }
     if (purpose.kind === 'rewind') {
@@ -367,7 +372,7 @@ export class Membership {
       this.#ready.push({ ...known, at: { offset, leaderEpoch: -1 } })
       return
     }
-    const { subscription, start, wallMs } = this.#options
+    const { subscription, start, untilEnd, wallMs } = this.#options
     const topics = subscription?.topics ?? []
     const isLate = waiting.attempt > 0
     const question = { partition: waiting, topics, start, takenMs, nowMs: wallMs(), isLate }
@@ -383,7 +388,8 @@ export class Membership {
       return
     }
     const { at, isFresh, group, past, lost, isAnew } = answer
-    this.#ready.push({ waiting, at, isFresh, note: { topicId, group, past }, lost })
+    const stopOffset = untilEnd ? Math.max(at.offset, facts.end?.offset ?? 0) : Infinity
+    this.#ready.push({ waiting, at, isFresh, note: { topicId, group, past }, lost, stopOffset })
     if (isAnew) this.#tellAnew(waiting, at.offset)
   }
 
@@ -439,10 +445,10 @@ export class Membership {
     const byKey = new Map(ready.map((one) => [keyOf(one.waiting), one]))
     const begun = answer.assignments.map((one) => {
       const of = byKey.get(keyOf(one))
-      const { note = NO_NOTE } = of ?? {}
+      const { note = NO_NOTE, stopOffset = Infinity } = of ?? {}
       this.#forget(one)
       const purpose = of?.waiting.purpose
-      const stop = purpose?.kind === 'range' ? { stopOffset: purpose.range.to } : {}
+      const stop = stopOffset === Infinity ? {} : { stopOffset }
       const isCommitted = purpose?.kind === 'start'
       this.#assignments.set(one.assignmentId, heldFrom({ ...one, ...stop, isCommitted, note }))
       // What this process remembers of an earlier assignment may lie behind what was found.

@@ -23,12 +23,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     operandsMax: 0,
     summary: 'Read from Kafka, keep what matches, write it out.',
     description: [
-      'Reads records from Kafka, keeps those whose value contains a pattern, and writes them to stdout, a file or Elasticsearch. An offset is committed only when everything below it is written or filtered out, so that a crash loses nothing.',
-      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drain what was read and end; a second one ends at once. SIGHUP reads patterns, secrets and the log level again, and opens an output file anew (logrotate).',
+      'Reads records from Kafka, keeps those that the filter keeps (patterns, regular expressions, expressions over fields, key and headers: `logpipe help filters`), and writes them to stdout, a file or Elasticsearch. An offset is committed only when everything below it is written or filtered out, so that a crash loses nothing.',
+      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drain what was read and end; a second one ends at once. SIGHUP reads the filter, secrets and the log level again, and opens an output file anew (logrotate).',
     ],
     examples: [
       ['logpipe run --embedded', 'try it without a Kafka'],
       ['logpipe run -t app-logs --pattern ERROR --run-seconds 0', 'until it is stopped'],
+      ['logpipe run -t app-logs --keep \'level:ERROR and not "health"\' --until end', 'for cron'],
       ['logpipe run -p ERROR -p FATAL --output file:errors.log', 'to a file'],
       ['logpipe run --es-enabled --es-url https://es:9200 --es-index app', 'to Elasticsearch'],
     ],
@@ -66,6 +67,47 @@ export const COMMANDS: readonly CommandSpec[] = [
         'some partitions, to their end',
       ],
     ],
+  },
+  {
+    name: 'try',
+    operandsMax: 1,
+    operands: '[-]',
+    summary: 'What a filter would keep of a topic; writes nothing.',
+    description: [
+      'Reads the last records of a topic, without a group and without committing, and writes nothing. Prints how many the filter keeps and drops and which term said no, what the search rejects before a record is looked at, how many records and bytes a second and GiB a day to expect, how many records are no JSON, and examples of both kinds.',
+      'With --es-url it also asks for the mapping of ES_INDEX, and names fields of kept records that Elasticsearch would refuse. The language is in `logpipe help filters`.',
+    ],
+    examples: [
+      ['logpipe try -t app-logs --keep level:ERROR', 'of the last 10,000 records'],
+      [
+        "logpipe try -t app-logs --from -1h --keep 'status >= 500' --drop '\"health\"'",
+        'of an hour',
+      ],
+      ['logpipe try --keep level:ERROR --file app.log', 'of the lines of a file; - is stdin'],
+    ],
+  },
+  {
+    name: 'explain',
+    operandsMax: 1,
+    operands: '[EXPR]',
+    summary: 'How an expression is searched for, and what cannot be.',
+    description: [
+      'Prints the expression as it is understood, the bytes that every kept record must hold, which are searched for before a record is looked at, and the terms that give none.',
+    ],
+    examples: [
+      ['logpipe explain \'level:ERROR and not "health"\'', 'an expression'],
+      ['logpipe explain -c pipeline.yaml', 'the filter of a config file'],
+    ],
+  },
+  {
+    name: 'test',
+    operandsMax: 100,
+    operands: 'FILE...',
+    summary: 'Check the filter of a config file against records.',
+    description: [
+      'FILE is a config file, whose filter is tested, with records and their verdicts under the key tests. Prints a line for each verdict that differs, with the term that decided, and exits with 1 when one does; `logpipe help tests` shows how to write them.',
+    ],
+    examples: [['logpipe test pipeline.yaml', 'in CI, before it is deployed']],
   },
   {
     name: 'bench compare',

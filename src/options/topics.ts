@@ -8,6 +8,8 @@ export interface Topic {
   readonly name: string
   readonly summary: string
   readonly paragraphs: readonly string[]
+  /** Lines to copy from, each with what it means; below the paragraphs. */
+  readonly examples?: readonly (readonly [line: string, what: string])[]
 }
 
 export const TOPICS: readonly Topic[] = [
@@ -30,15 +32,57 @@ export const TOPICS: readonly Topic[] = [
       '`logpipe check` takes the same options as `logpipe run`, prints each value with where it came from, and tests whether Kafka and Elasticsearch answer. A wrong value is refused before anything is opened, with exit status 2 and one line that says what is allowed.',
       'A profile sets several options at once: aggressive for the highest rate, latency for the shortest way, balanced for the defaults.',
       'Every property of librdkafka can be set as --kafka-config NAME=VALUE or as a variable: KAFKA_CONFIG_SECURITY_PROTOCOL=SASL_SSL. Those that logpipe owns are refused, naming its own option.',
-      'For cron: --run-seconds bounds a run, --quiet leaves warnings and errors only, --lock FILE lets a second run end at once with exit status 1 while the first one holds the lock. Without a terminal the status comes as plain lines.',
+      'For cron: --until end reads what is there and stops, -n COUNT stops after so many matches, --run-seconds bounds a run; --quiet leaves warnings and errors only, --lock FILE lets a second run end at once with exit status 1 while the first one holds the lock. Without a terminal the status comes as plain lines.',
+    ],
+  },
+  {
+    name: 'filters',
+    summary: 'Which records are kept: the language of --keep and --drop.',
+    paragraphs: [
+      '--keep EXPR keeps the records that meet an expression, --drop EXPR drops those that meet one. Both may be repeated: any --keep keeps, and any --drop drops, whatever keeps. The same in run, replay, try and explain, in the config file (keep: and drop:, a text or a list), in the API (match_keep, match_drop) and in `logpipe dlq --where`. SIGHUP reads them again.',
+      'The language has the face of KQL. Terms are joined by and, or, not and parentheses, in any case; and binds tighter than or. A word is quoted where it holds blanks or signs; in quotes there are \\" \\\\ \\n \\t \\uXXXX and, for any byte, \\xHH.',
+      'Text alone is searched as bytes, anywhere in the value: ERROR, "disk full", "error"i without regard to case (A to Z). /regex/ and /regex/i search a regular expression there, in time linear in the bytes; back references and looking around are not supported. * is every record.',
+      'FIELD:VALUE compares a field of a value that is one JSON object: a dotted path; in arrays, any element. FIELD:(A or B) compares several, FIELD:pre* with a wildcard, FIELD:* asks whether it is there (null is not). FIELD >= 500, > < <= compare as numbers where both are numbers, and else as text; status:500 meets 500, 500.0 and "500". FIELD ~ "part" and FIELD ~ /regex/ look into the text of a field. A field whose name has blanks or begins with @ is quoted: "@timestamp":*.',
+      'A record itself has @topic, @key, @partition, @offset, @time (as 2026-09-01 or 2026-09-01T08:30Z) and @header.NAME.',
+      'A field that is not there, and a value that is no JSON object, make a comparison false and never an error; so not FIELD:VALUE keeps such records. Of a key that stands twice in an object the last one counts, as for Elasticsearch, whose parser reads objects into maps.',
+      'An error points at its column. `logpipe try` shows what an expression keeps of a real topic, `logpipe explain` how it is searched for, `logpipe test FILE` checks verdicts.',
+    ],
+    examples: [
+      ['ERROR', 'the bytes, anywhere in the value; the same as --pattern ERROR'],
+      ['ERROR and not "0 ERRORs"', 'with another text ruled out'],
+      ['/timeout=99\\d\\d/ or "timed out"i', 'a regular expression, or a text in any case'],
+      ['level:(ERROR or FATAL)', 'a field with one of two values'],
+      ['http.status >= 500 and not path:/health*', 'a number, and a wildcard ruled out'],
+      ['message ~ "disk full" and host:web-*', 'a part of the text of a field'],
+      ['error.code:* or status:(500 or 503)', 'a field that is there at all'],
+      ['@topic:app-* and @header.env:prod', 'the topic and a header of the record'],
+      ['@key ~ /^user-\\d+$/ and @time >= 2026-09-01', 'its key and its timestamp'],
+    ],
+  },
+  {
+    name: 'tests',
+    summary: 'Verdicts that a filter must give: logpipe test FILE.',
+    paragraphs: [
+      'FILE is a config file: its keep, drop, pattern, regex and their kin are the filter, so that the file of a pipeline can be tested as it is. Under tests, which the other commands pass over, it lists records with their verdicts.',
+      'Each has keep: VALUE or drop: VALUE, what is to become of a record with this value: a text, or a map, which stands for its JSON; null is a record without a value. Beside it may stand key, headers (a map), topic, partition, offset and time (a time, or ms since 1970).',
+      'Exit status 0: every verdict is as it should be; 1: one is not, and is printed with the term that decided; 2: a file is wrong.',
+    ],
+    examples: [
+      ['keep: level:ERROR', 'the filter, as in any config file'],
+      ["drop: ['\"health\"', '@topic:test-*']", 'two expressions'],
+      ['tests:', ''],
+      ['  - keep: {level: ERROR, message: disk full}', 'JSON that must be kept'],
+      ["  - drop: 'ERROR, but no JSON'", 'a text that must be dropped'],
+      ['  - drop: {level: ERROR}', 'the same level ...'],
+      ['    topic: test-1', '... in a topic that is dropped'],
     ],
   },
   {
     name: 'patterns',
-    summary: 'Which records are kept.',
+    summary: 'Records by the bytes in their value.',
     paragraphs: [
-      'A record is kept when its value contains the pattern (--pattern, ERROR by default), byte for byte. There are no wildcards. Keys and headers are not searched, and a match never spans two records.',
-      '--pattern may be repeated: a record is kept when it contains any of them. --pattern-hex names bytes that are no text. --ignore-case lets the letters A to Z match a to z. --invert-match keeps what does not match, records without a value among them. An empty pattern keeps everything.',
+      'A record is kept when its value contains the pattern (--pattern, ERROR by default), byte for byte. There are no wildcards. Keys and headers are not searched, and a match never spans two records. Fields, regular expressions, and, or and not are in `logpipe help filters`.',
+      '--pattern may be repeated: a record is kept when it contains any of them. --pattern-hex names bytes that are no text, -e REGEX a regular expression. --ignore-case lets the letters A to Z match a to z. --invert-match keeps what does not match, records without a value among them; it is for patterns and -e, and refused beside --keep. An empty pattern keeps everything.',
       'A pattern that is rare costs least: the search runs at several gigabytes a second over a whole batch, and only what matched is looked at again.',
     ],
   },

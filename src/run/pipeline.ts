@@ -15,13 +15,13 @@ import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { MatchedBatch } from '../filter/slot-filter.ts'
+import { firstDocuments, type MatchedBatch } from '../filter/slot-filter.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
 import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import type { RunReport } from '../pool/run-reports.ts'
-import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
+import { CREDIT_BYTES, PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { type Screen, STDOUT_DESCRIPTOR } from '../sink/stdout-sink.ts'
 import { Coordinator } from './coordinator.ts'
 import { Matchers } from '../filter/matchers.ts'
@@ -73,6 +73,8 @@ export class Pipeline {
   readonly #ingress: IngressStates
   /** What its end waits for. */
   readonly #awaited = new Set<() => void>()
+  /** Matches that the output may still be given (-n). */
+  #matchesLeft: number
   #isStopping = false
   #error: LogpipeError | null = null
   readonly #finish: (result: PipelineResult) => void
@@ -80,7 +82,10 @@ export class Pipeline {
   private constructor(settings: PipelineSettings, deps: PipelineDeps, parts: PipelineParts) {
     const { bridge, output } = parts
     this.#settings = settings
-    this.#ingress = new IngressStates(settings.kafka.properties.length, () => performance.now())
+    this.#matchesLeft = settings.matchesMax === 0 ? Infinity : settings.matchesMax
+    const isGroup = settings.kafka.membership === 'group'
+    const nowMs = () => performance.now()
+    this.#ingress = new IngressStates(settings.kafka.properties.length, nowMs, isGroup)
     this.#log = deps.log
     this.#topics = new TopicWatch(settings.output, (notice) => deps.log.info(notice))
     this.#notices = new Notices(deps.log, settings.kafka, () => performance.now())
@@ -193,13 +198,29 @@ export class Pipeline {
   }
 
   #onMessage(message: FromThread): void {
-    if (message.kind === 'matched') this.#coordinator.handleMatched(message.batch)
+    if (message.kind === 'matched') this.#onMatched(message.batch)
     else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
     else {
       this.#onIngress(message) // First: no record of a topic that is refused is read.
       this.#coordinator.handleIngress(message)
     }
     this.#changed()
+  }
+
+  /**
+   * What is above the limit goes nowhere: its runs end before it, so that its offsets stay
+   * unresolved, and the next start reads them again.
+   */
+  #onMatched(batch: MatchedBatch): void {
+    const wanted = Math.min(this.#matchesLeft, batch.ends.length)
+    this.#matchesLeft -= wanted
+    const taken = wanted === batch.ends.length ? batch : firstDocuments(batch, wanted)
+    if (wanted > 0) this.#coordinator.handleMatched(taken)
+    // Credit was taken for the whole in one piece, and comes back in whole CREDIT_BYTES.
+    const kept = Math.ceil(taken.body.length / CREDIT_BYTES) * CREDIT_BYTES
+    const left = [batch.ends.length - wanted, Math.max(0, batch.body.length - kept)] as const
+    if (left[0] > 0) this.#shared.signals.settle(...left)
+    if (this.#matchesLeft === 0) this.stop()
   }
 
   #onIngress(message: FromIngress): void {
@@ -218,7 +239,7 @@ export class Pipeline {
     this.#times.look(lastNs)
     const { recordsMax } = this.#settings
     if (recordsMax > 0 && records >= recordsMax) this.stop()
-    // A replay ends by itself once all of it is written, however long the output takes for that.
+    // It ends by itself once all there was is written, however long the output takes for that.
     if (this.#ingress.haveFinished && this.#coordinator.isDrained()) this.stop()
     this.#changed()
   }
@@ -238,7 +259,7 @@ export class Pipeline {
     await this.#until(() => this.#ingress.haveStopped, left(drainEndMs))
     if (this.#error === null) {
       void this.#output.sink.flush(left(drainEndMs))
-      const isDone = () => this.#coordinator.isDrained() && this.#output.isBusy?.() !== true
+      const isDone = () => this.#isDrained() && this.#output.isBusy?.() !== true
       await this.#until(isDone, left(drainEndMs))
     }
     const timeoutMs = Math.round(Math.min(FINISH_TIMEOUT_MS, left(deadlineMs)))
@@ -271,6 +292,11 @@ export class Pipeline {
     this.#finish(this.#result())
   }
 
+  /** Whether all that was read is settled; of what lies above the limit nothing ever is. */
+  #isDrained(): boolean {
+    return this.#matchesLeft === 0 ? this.#statement().pending === 0 : this.#coordinator.isDrained()
+  }
+
   #toFilters(message: ToFilter): void {
     for (const row of this.#rows.filters) this.#threads.send(row, message)
   }
@@ -282,8 +308,10 @@ export class Pipeline {
   #result(): PipelineResult {
     const stats = this.stats()
     const statement = this.#statement()
-    // What was still in slots when the time was up never reached the books.
-    const inSlots = stats.counters.records - statement.total.fetchedOnce
+    // What was still in slots when the time was up never reached the books; above the limit it is
+    // not meant to.
+    const inSlots =
+      this.#matchesLeft === 0 ? 0 : stats.counters.records - statement.total.fetchedOnce
     return {
       error: this.#error,
       statement,

@@ -66,8 +66,10 @@ export class FakeBrokers {
   }
 
   /** A process of the group, new to it. */
-  member(more: { start?: StartPosition; commits?: boolean; alone?: boolean } = {}): Membership {
-    const { start = { kind: 'earliest' }, commits = true, alone = false } = more
+  member(
+    more: { start?: StartPosition; commits?: boolean; alone?: boolean; untilEnd?: boolean } = {},
+  ): Membership {
+    const { start = { kind: 'earliest' }, commits = true, alone = false, untilEnd = false } = more
     const { topicIds } = this
     const subscription: Pick<Subscription, 'topics'> = {
       get topics() {
@@ -79,6 +81,7 @@ export class FakeBrokers {
       bridge: this.#bridge() as Bridge,
       consumer: 1,
       start,
+      untilEnd,
       commits,
       asksGroup: !alone,
       identity: { fingerprint: '0123456789ab', label: 'test' },

@@ -100,6 +100,23 @@ test('a range of a replay begins where it was asked to, and the group is not ask
   assert.equal(member.isFinished, false)
 })
 
+test('up to the end, a partition is read to where it ended when it was given, and no further', () => {
+  const brokers = new FakeBrokers().add('app', { end: 9 }, { end: 4 }, { end: 0 })
+  brokers.committed.set('app/1', { offset: 4, metadata: null })
+  const member = brokers.member({ untilEnd: true })
+  assign(member, 'app', 0, 1, 2)
+  const finished = () =>
+    member.takeFinished().map((id) => member.assignments.get(id)?.partition ?? -1)
+  assert.deepEqual(finished().sort(), [1, 2], 'of these there was nothing to read')
+  assert.equal(member.isFinished, false)
+  // A fetch meets an end that is later than that: what lies between is left to the next reader.
+  const [first, held] = [...member.assignments].find(([, one]) => one.partition === 0) ?? []
+  member.noteEnd(first ?? -1, 12)
+  assert.equal(held?.metEnd, 9)
+  assert.deepEqual(finished(), [0])
+  assert.equal(member.isFinished, true)
+})
+
 test('a topic that was made anew while it is read is read from its beginning', () => {
   const brokers = new FakeBrokers().add('app', { end: 50 })
   const member = brokers.member()

@@ -19,7 +19,7 @@ const said = (kind: 'finished' | 'stopped', ingressIndex: number) =>
   ({ kind, ingressIndex, positions: [] }) as const
 
 test('all of them count, and the dead have stopped', () => {
-  const states = new IngressStates(2, () => 0)
+  const states = new IngressStates(2, () => 0, false)
   states.note(said('finished', 0))
   states.note(said('finished', 0))
   assert.equal(states.haveFinished, false)
@@ -32,8 +32,24 @@ test('all of them count, and the dead have stopped', () => {
   assert.equal(states.haveClosed, true)
 })
 
+test('what a group takes from one member and gives to another is not taken for read', () => {
+  const clock = { nowMs: 0 }
+  const states = new IngressStates(2, () => clock.nowMs, true)
+  states.note({ kind: 'standby', ingressIndex: 1 })
+  states.note(said('finished', 1))
+  states.note({ kind: 'revoke', ingressIndex: 0, positions: [], lost: false })
+  states.note(said('finished', 0))
+  assert.equal(states.haveFinished, false, 'the group has just taken something')
+  clock.nowMs = 999
+  states.note({ kind: 'assign', ingressIndex: 1, partitions: [], lost: [], topicIds: {} })
+  clock.nowMs = 5000
+  assert.equal(states.haveFinished, false, 'what was given to the second is not read yet')
+  states.note(said('finished', 1))
+  assert.equal(states.haveFinished, true)
+})
+
 test('Kafka can be reached while no thread says otherwise', () => {
-  const states = new IngressStates(2, () => 0)
+  const states = new IngressStates(2, () => 0, false)
   assert.equal(states.kafka().canReachKafka, true)
   states.note({ kind: 'awaitingBroker', ingressIndex: 0, message: 'no broker answered' })
   assert.equal(states.kafka().canReachKafka, false)
@@ -49,7 +65,7 @@ test('Kafka can be reached while no thread says otherwise', () => {
 
 test('a thread whose partitions are lost, or that is refused, is no member until an assign', () => {
   const clock = { nowMs: 0 }
-  const states = new IngressStates(2, () => clock.nowMs)
+  const states = new IngressStates(2, () => clock.nowMs, true)
   const fault = () => states.kafka().groupFault
   const refusal = {
     ...errorMessage(1, { ...ERROR, code: 'GROUP_MAX_SIZE_REACHED', message: 'JoinGroup failed' }),
@@ -82,7 +98,7 @@ test('only a broker that names no topic speaks for the group', () => {
 })
 
 test('partitions that wait are named once their brokers have not answered, of all threads', () => {
-  const states = new IngressStates(2, () => 0)
+  const states = new IngressStates(2, () => 0, false)
   const [asked, stuck] = [null, 'end offset: _TIMED_OUT'].map((problem, partition) => ({
     topic: 'app',
     partition,

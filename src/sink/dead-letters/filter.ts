@@ -9,7 +9,7 @@
  * case.
  */
 import { LogpipeError } from '../../core/errors.ts'
-import { parseTime } from '../../options/notations.ts'
+import { parseTime } from '../../core/units.ts'
 import type { StoredDeadLetter } from './dead-letter-files.ts'
 
 export type DeadLetterFilter = (letter: StoredDeadLetter) => boolean
