@@ -37,7 +37,9 @@ function withOperand({ config, sources, operands }: Resolved): FilterConfig {
   const [text] = operands
   if (text === undefined) return config
   const fault = expressionFault(text)
-  if (fault !== undefined) throw new LogpipeError('USAGE', `logpipe explain: ${fault}`)
+  if (fault !== undefined) {
+    throw new LogpipeError('USAGE', `logpipe explain: ${fault.message}`, { below: fault.below })
+  }
   const isDefault = sources.get('MATCH_PATTERN')?.kind === 'default'
   return {
     ...config,

@@ -64,7 +64,11 @@ export async function tryFilter(context: CommandContext): Promise<number> {
       const warn = (notice: string) => log.warn(notice)
       await tryTopics(kafka, spanOf(config), { bridge, clock: systemClock, signal, warn, take })
     }
-    const report = { what: file ?? config.kafkaTopic.join(', '), plan, conflicts: mappings.list() }
+    const report = {
+      what: file === '-' ? 'standard input' : (file ?? config.kafkaTopic.join(', ')),
+      plan,
+      conflicts: mappings.list(),
+    }
     const result = trial.result()
     context.print(
       config.tryJson

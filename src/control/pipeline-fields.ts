@@ -462,7 +462,9 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
   row,
   parse: (text) => parseValue(row, text),
   expected: expected(row),
-  ...(row.kind === 'expression' ? { faultOf: expressionFault } : {}),
+  ...(row.kind === 'expression'
+    ? { faultOf: (text: string) => expressionFault(text)?.message }
+    : {}),
 }))
 
 /**

@@ -80,11 +80,15 @@ export type ErrorCode = keyof typeof ERRORS
 /** An operating error: what a user can cause, meet and mend. */
 export class LogpipeError extends Error {
   readonly code: ErrorCode
+  /** Lines for a terminal, below the message: where in a text the fault is. Empty: none. */
+  readonly below: string
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  /** @param message one line */
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; below?: string }) {
     super(message, options)
     this.name = 'LogpipeError'
     this.code = code
+    this.below = options?.below ?? ''
   }
 
   get exitStatus(): 1 | 2 | 3 {

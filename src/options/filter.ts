@@ -137,7 +137,8 @@ function refuse(
   compiler: RegexCompiler,
 ): void {
   const fault = regexFault(text, regexes, compiler)
-  if (fault !== null) throw new LogpipeError('USAGE', `${option}: ${fault.message}`)
+  if (fault === null) return
+  throw new LogpipeError('USAGE', `${option}: ${fault.message}`, { below: fault.below })
 }
 
 /** The first regular expression of a text that does not compile. */

@@ -159,13 +159,13 @@ export function faultOf(spec: OptionSpec, text: string): string | undefined {
   return spec.kind === 'topics' ? topicsFault(text) : undefined
 }
 
-/** Where an expression is wrong, with a caret below it: all there is to say. */
-export function expressionFault(text: string): string | undefined {
+/** Where an expression is wrong: all there is to say. */
+export function expressionFault(text: string): ExpressionError | undefined {
   try {
     parseExpression(text)
     return undefined
   } catch (error) {
-    if (error instanceof ExpressionError) return error.message
+    if (error instanceof ExpressionError) return error
     throw error
   }
 }

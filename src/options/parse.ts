@@ -205,8 +205,10 @@ const SHOWN_MAX = 80
 /** Validates one value. @throws LogpipeError USAGE */
 export function give(spec: OptionSpec, text: string, source: Source): Given {
   const value = parseValue(spec, text)
-  if (value === undefined && spec.kind === 'expression') {
-    throw new LogpipeError('USAGE', `${nameOf(source)}: ${expressionFault(text)}`)
+  const place =
+    value === undefined && spec.kind === 'expression' ? expressionFault(text) : undefined
+  if (place !== undefined) {
+    throw new LogpipeError('USAGE', `${nameOf(source)}: ${place.message}`, { below: place.below })
   }
   if (value === undefined) {
     const fault = faultOf(spec, text)

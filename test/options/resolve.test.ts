@@ -79,7 +79,7 @@ test('any mix of sources is won by the highest of them', () => {
   )
 })
 
-test('whatever is typed is taken, or refused by a message that names it', () => {
+test('whatever is typed is taken or refused in one line that names it', () => {
   const typed = fc.oneof(
     fc.string({ maxLength: 30 }),
     fc.constantFrom('-1', '1e9', '1MiB', ':0', ''),
@@ -98,9 +98,7 @@ test('whatever is typed is taken, or refused by a message that names it', () => 
       } catch (error) {
         assert.ok(error instanceof LogpipeError, inspect(error))
         assert.equal(error.exitStatus, 2)
-        // An expression is shown below, with a caret at the column.
-        const lines = row.kind === 'expression' ? 3 : 1
-        assert.equal(error.message.split('\n').length, lines)
+        assert.doesNotMatch(error.message, /\n/)
         assert.ok(error.message.includes(flag), error.message)
       }
     }),

@@ -39,15 +39,18 @@ import {
   type Test,
 } from './ast.ts'
 
-/** Where an expression is wrong, and what was expected there. The message has three lines. */
+/** Where an expression is wrong, and what was expected there. */
 export class ExpressionError extends Error {
   /** From 1, in characters. */
   readonly column: number
+  /** The expression, and a caret below the column: two lines. */
+  readonly below: string
 
   /** @param at index in `source`. */
   constructor(source: string, at: number, what: string) {
     const column = Array.from(source.slice(0, at)).length + 1
-    super(`column ${column}: ${what}\n${pointAt(source, column)}`)
+    super(`column ${column}: ${what}`)
+    this.below = pointAt(source, column)
     this.name = 'ExpressionError'
     this.column = column
   }

@@ -4,7 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { loadBridge } from '../../../src/bridge/load.ts'
 import { parseExpression } from '../../../src/core/expression/parse.ts'
+import { planProgram } from '../../../src/core/expression/plan.ts'
+import { encodeHeaders } from '../../../src/pool/slot-reader.ts'
+import { FilterJudge } from '../../../src/run/try.ts'
 import { evaluate, type NaiveRecord } from '../../helpers/naive-expression.ts'
 
 const RECORD: NaiveRecord = {
@@ -128,5 +132,28 @@ test(`the language in ${EXAMPLES.length} examples`, () => {
     const record = { ...RECORD, value: value === null ? null : Buffer.from(value) }
     const { node } = parseExpression(expression)
     assert.equal(evaluate(node, record), kept, `${expression} on ${value}`)
+  }
+})
+
+test('the add-on gives the same verdicts, as the expressions are planned', () => {
+  const bridge = loadBridge(undefined)
+  const headers = encodeHeaders(RECORD.headers)
+  for (const [expression, value, kept] of EXAMPLES) {
+    const plan = planProgram(parseExpression(expression).node, null)
+    const judge = new FilterJudge(bridge, plan)
+    const { key, topic, partition, offset, timestampMs } = RECORD
+    const record = {
+      value: value === null ? null : Buffer.from(value),
+      key: key === null ? null : Buffer.from(key),
+      headers,
+      topic,
+      partition,
+      offset,
+      timestampMs,
+    }
+    assert.equal(judge.keeps(record), kept, `${expression} on ${value}`)
+    if (kept) assert.ok(!judge.isRejectedUnread(record), `${expression} on ${value}`)
+    else assert.match(judge.whyDropped(record), /is not met$/, expression)
+    judge.close()
   }
 })

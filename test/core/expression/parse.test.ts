@@ -152,7 +152,7 @@ test('an error points at the column, and says what was expected', () => {
     const fault = faultOf(text)
     assert.match(fault.message, said, text)
     assert.equal(fault.column, column, `${text}: ${fault.message}`)
-    const [, shown = '', caret = ''] = fault.message.split('\n')
+    const [shown = '', caret = ''] = fault.below.split('\n')
     assert.equal(shown.trimStart(), text.trimStart(), text)
     assert.equal(caret.indexOf('^'), 2 + column - 1, text)
   }
@@ -160,8 +160,8 @@ test('an error points at the column, and says what was expected', () => {
 
 test('a long expression is shown around the fault, and counts in characters', () => {
   const fault = faultOf(`${'"\u{1f600}" or '.repeat(50)}= and ${'x or '.repeat(50)}y`)
-  const [first = '', shown = '', caret = ''] = fault.message.split('\n')
-  assert.match(first, /^column 351: /)
+  const [shown = '', caret = ''] = fault.below.split('\n')
+  assert.match(fault.message, /^column 351: /)
   assert.equal(Array.from(shown)[caret.indexOf('^')], '=')
   assert.ok(shown.length < 140)
 })
