@@ -200,7 +200,7 @@ class Parser {
     const join = rest.startsWith('&&') ? 'and' : rest.startsWith('||') ? 'or' : null
     if (join !== null) return this.#error(`expected ${JOINS}, got ${got}: write ${join}`)
     return this.#error(
-      `expected ${JOINS}, got ${got}: join terms by and or or; text with blanks needs quotes`,
+      `expected ${JOINS}, got ${got} (terms are joined by and, or; text with blanks is quoted)`,
     )
   }
 
