@@ -8,7 +8,8 @@ import os from 'node:os'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
-import { formatBytes } from '../core/units.ts'
+import { formatBytes, formatDuration } from '../core/units.ts'
+import { filterText, hasExpressions, refuseRegexes } from '../options/filter.ts'
 import { nameOf, type Source } from '../options/parse.ts'
 import { isHiddenProperty } from '../options/kafka-properties.ts'
 import type { OptionValue } from '../options/kinds.ts'
@@ -19,7 +20,7 @@ import {
   type DeadLetterTarget,
   type ListenAddress,
   type OutputTarget,
-  type StartPosition,
+  type TypedStart,
 } from '../options/notations.ts'
 import { defaultText, groupedOptions } from '../options/render-help.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
@@ -64,6 +65,7 @@ export async function check(context: CommandContext, deps: CheckDeps = DEPS): Pr
   const probes: readonly Probe[] = [
     ...probeOf('memory', () => checkMemory(sum, limit)),
     ...probeOf('index names', () => refuseIndexNames(config)),
+    ...filterProbe(config, deps),
     ...kafka.probes,
     ...(await outputProbes(config)),
   ]
@@ -86,6 +88,14 @@ function probeOf(subject: string, verify: () => void): readonly Probe[] {
     if (!(error instanceof LogpipeError)) throw error
     return [{ subject, state: 'wrong', detail: messageOf(error) }]
   }
+}
+
+/** Regular expressions are the add-on's to judge. */
+function filterProbe(config: Config, { loadBridge: load }: CheckDeps): readonly Probe[] {
+  if (!hasExpressions(config)) return []
+  const detail = filterText(config)
+  const faults = probeOf('filter', () => refuseRegexes(config, load(config.bridgeLib ?? undefined)))
+  return faults.length > 0 ? faults : [{ subject: 'filter', state: 'fine', detail }]
 }
 
 function outputProbes(config: Config): Promise<readonly Probe[]> | readonly Probe[] {
@@ -144,7 +154,7 @@ function itemText(value: unknown): string {
     : String(value)
 }
 
-type Structured = AnswerOverride | ListenAddress | OutputTarget | DeadLetterTarget | StartPosition
+type Structured = AnswerOverride | ListenAddress | OutputTarget | DeadLetterTarget | TypedStart
 
 /** The structured values as they are typed: file:PATH, HOST:PORT, a time. */
 function objectText(value: Structured): string {
@@ -157,6 +167,8 @@ function objectText(value: Structured): string {
       return `topic:${value.topic}`
     case 'time':
       return new Date(value.timeMs).toISOString()
+    case 'ago':
+      return `${formatDuration(value.ms)} before the start`
     case 'stdout':
     case 'none':
     case 'elasticsearch':
