@@ -102,7 +102,6 @@ interface Ready {
   readonly isFresh: boolean
   readonly note: PartitionNote
   readonly lost: OffsetRange | null
-  /** Nothing from here on is read; Infinity: there is no end. */
   readonly stopOffset: number
 }
 
@@ -190,9 +189,7 @@ export class Membership {
   }
 
   noteEnd(assignmentId: number, endOffset: number): void {
-    // Behind its stop lie records that are left to the next reader: they must not be committed.
-    const stopOffset = this.#assignments.get(assignmentId)?.stopOffset ?? Infinity
-    this.#set(assignmentId, { metEnd: Math.min(endOffset, stopOffset) })
+    this.#set(assignmentId, { metEnd: endOffset })
   }
 
   /** With the partitions' ends as the last fetch told them. */
@@ -361,10 +358,9 @@ export class Membership {
     const note = { ...NO_NOTE, topicId }
     const known = { waiting, isFresh: false, note, lost: null, stopOffset: Infinity }
     if (purpose.kind === 'range') {
-      const { from, to, markFrom = NO_PAST.markFrom } = purpose.range
-      const at = { offset: from, leaderEpoch: -1 }
-      const past = { ...NO_PAST, markFrom }
-      this.#ready.push({ ...known, at, note: { ...note, past }, stopOffset: to })
+      const { from, to: stopOffset, markFrom = NO_PAST.markFrom } = purpose.range
+      const own = { ...note, past: { ...NO_PAST, markFrom } }
+      this.#ready.push({ ...known, at: { offset: from, leaderEpoch: -1 }, note: own, stopOffset })
       return
     }
     if (purpose.kind === 'rewind') {
@@ -447,9 +443,8 @@ export class Membership {
       const of = byKey.get(keyOf(one))
       const { note = NO_NOTE, stopOffset = Infinity } = of ?? {}
       this.#forget(one)
-      const purpose = of?.waiting.purpose
       const stop = stopOffset === Infinity ? {} : { stopOffset }
-      const isCommitted = purpose?.kind === 'start'
+      const isCommitted = of?.waiting.purpose.kind === 'start'
       this.#assignments.set(one.assignmentId, heldFrom({ ...one, ...stop, isCommitted, note }))
       // What this process remembers of an earlier assignment may lie behind what was found.
       const isFound = of?.at.offset === one.offset

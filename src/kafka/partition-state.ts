@@ -74,10 +74,12 @@ export function heldFrom(start: HeldStart): Held {
 
 /**
  * What is to be committed. Behind the last record may lie transaction markers, or what compaction
- * left: once a read has met the end behind them, and all records are settled, so are they.
+ * left: once a read has met the end behind them, and all records are settled, so are they. What lies
+ * behind its stop was not read.
  */
-export function toCommit({ wanted, offset, metEnd }: Held): number {
-  return wanted >= 0 && wanted >= offset ? Math.max(wanted, metEnd) : wanted
+export function toCommit({ wanted, offset, metEnd, stopOffset }: Held): number {
+  const isAll = wanted >= 0 && wanted >= offset
+  return isAll ? Math.max(wanted, Math.min(metEnd, stopOffset)) : wanted
 }
 
 /** A broker answered where the partition ends. */

@@ -267,7 +267,8 @@ class Parser {
 
   #unknownMeta(word: string, at: number): ExpressionError {
     const known = [...META_NAMES.map((one) => `@${one}`), '@header.NAME']
-    const near = nearest(word, known.slice(0, -1)) ?? (/^@h/.test(word) ? '@header.NAME' : null)
+    const near =
+      nearest(word, known.slice(0, -1)) ?? (word.startsWith('@h') ? '@header.NAME' : null)
     const hint = near === null ? '' : `: did you mean ${near}?`
     const all = `there are ${known.join(', ')}; a field of that name is written "${word}"`
     return this.#error(`unknown ${word}${hint} (${all})`, at)
