@@ -3,6 +3,7 @@
  * laid out, against the limit, and the notices on what it will do.
  */
 import os from 'node:os'
+import { counted } from '../core/text-table.ts'
 import type { Config } from '../options/config.ts'
 import { memorySum } from '../options/memory.ts'
 import type { MemorySum } from '../options/memory.ts'
@@ -29,12 +30,9 @@ export function memoryLimit(): number | null {
  * @param coreCount cores that this process may use
  */
 export function startNotices(config: Config, coreCount: number): readonly string[] {
-  const notices: string[] = [
-    config.runSeconds === 0
-      ? 'runs until it is stopped'
-      : `stops after ${config.runSeconds} s (RUN_SECONDS; 0 runs until it is stopped)`,
-  ]
-  if (config.pipelineMode === 'worker' && config.rustWorkers > coreCount) {
+  const notices: string[] = [endNotice(config)]
+  const isParallel = config.pipelineMode === 'worker' && config.runMatches === 0
+  if (isParallel && config.rustWorkers > coreCount) {
     const threads = `${config.rustWorkers} filter threads on ${coreCount} cores`
     notices.push(`${threads}: more than there are cores gain nothing (RUST_WORKERS)`)
   }
@@ -43,4 +41,13 @@ export function startNotices(config: Config, coreCount: number): readonly string
   }
   if (config.pipelineOutput.kind === 'none') notices.push('output none: commits nothing')
   return notices
+}
+
+function endNotice({ runSeconds, runUntil, runMatches }: Config): string {
+  const ends = [
+    ...(runUntil === null ? [] : ['at the end of what is there now (RUN_UNTIL)']),
+    ...(runMatches === 0 ? [] : [`after ${counted(runMatches, 'match', 'matches')} (RUN_MATCHES)`]),
+    ...(runSeconds === 0 ? [] : [`after ${runSeconds} s (RUN_SECONDS; 0 has no limit)`]),
+  ]
+  return ends.length === 0 ? 'runs until it is stopped' : `stops ${ends.join(', or ')}`
 }

@@ -74,8 +74,8 @@ export function heldFrom(start: HeldStart): Held {
 
 /**
  * What is to be committed. Behind the last record may lie transaction markers, or what compaction
- * left: once a read has met the end behind them, and all records are settled, so are they. What lies
- * behind its stop was not read.
+ * left: once a read has met the end behind them, and all records are settled, so are they. What
+ * lies behind its stop was not read.
  */
 export function toCommit({ wanted, offset, metEnd, stopOffset }: Held): number {
   const isAll = wanted >= 0 && wanted >= offset

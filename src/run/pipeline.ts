@@ -262,6 +262,7 @@ export class Pipeline {
       const isDone = () => this.#isDrained() && this.#output.isBusy?.() !== true
       await this.#until(isDone, left(drainEndMs))
     }
+    this.#tick() // What was filtered out before the last match is resolved, too.
     const timeoutMs = Math.round(Math.min(FINISH_TIMEOUT_MS, left(deadlineMs)))
     for (let index = 0; index < this.#rows.ingressCount; index++) {
       const commits = this.#coordinator.finalCommits(index)

@@ -72,7 +72,12 @@ export function pipelineSettings(
       skipUnreadable: config.skipUnreadable,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     },
-    filter: { threadCount: config.rustWorkers, ...filterOf(config) },
+    filter: {
+      // Of several, the second slot of a partition may come first: what lies before it would not be
+      // written, and the next run would write the rest twice.
+      threadCount: config.runMatches > 0 ? 1 : config.rustWorkers,
+      ...filterOf(config),
+    },
     pool: {
       slotCount: config.poolSize,
       bufferBytes: config.bufferBytes,
