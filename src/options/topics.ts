@@ -44,7 +44,7 @@ export const TOPICS: readonly Topic[] = [
       'Text alone is searched as bytes, anywhere in the value: ERROR, "disk full", "error"i without regard to case (A to Z). /regex/ and /regex/i search a regular expression there, in time linear in the bytes; back references and looking around are not supported. * is every record.',
       'FIELD:VALUE compares a field of a value that is one JSON object: a dotted path; in arrays, any element. FIELD:(A or B) compares several, FIELD:pre* with a wildcard, FIELD:* asks whether it is there (null is not). FIELD >= 500, > < <= compare as numbers where both are numbers, and else as text; status:500 meets 500, 500.0 and "500". FIELD ~ "part" and FIELD ~ /regex/ look into the text of a field. A field whose name has blanks or begins with @ is quoted: "@timestamp":*.',
       'A record itself has @topic, @key, @partition, @offset, @time (as 2026-09-01 or 2026-09-01T08:30Z) and @header.NAME.',
-      'A field that is not there, and a value that is no JSON object, make a comparison false and never an error; so not FIELD:VALUE keeps such records. Of a key that stands twice in an object the last one counts, as for Elasticsearch, whose parser reads objects into maps.',
+      'A field that is not there, and a value that is no JSON object, make a comparison false and never an error; so not FIELD:VALUE keeps such records. Of a key that stands twice in an object the last one counts; Elasticsearch itself refuses such a document.',
       'An error points at its column. `logpipe try` shows what an expression keeps of a real topic, `logpipe explain` how it is searched for, `logpipe test FILE` checks verdicts.',
     ],
     examples: [
