@@ -3,7 +3,8 @@
 //   bash bench/native/build.sh && build/bench/filter-bench [SECONDS] [ROUNDS]
 //
 // Question: how much slower than one literal are many, regular expressions, and fields?
-// Load: record batches of 1 MB as Kafka sends them, lines as produce.cc writes them (100 B, 1 KB),
+// Load: 64 record batches of 1 MB as Kafka sends them, one after the other, since what comes from a
+// socket does not lie in a processor's nearest cache; lines as produce.cc writes them (100 B, 1 KB),
 // and JSON of 1 KB; one record in 1000 is kept. Each filter scans whole batches for SECONDS (0.1) of
 // its thread's CPU time, in ROUNDS (5) interleaved rounds; medians, and the ratio to the one literal
 // on the same lines.
@@ -23,6 +24,7 @@ namespace {
 
 using namespace logpipe;
 
+constexpr size_t BATCHES = 64;
 constexpr size_t BATCH_BYTES = 1 << 20;
 constexpr uint64_t MATCH_EVERY = 1000;
 
@@ -32,33 +34,42 @@ void putVarint(std::string& out, int64_t value) {
   out += static_cast<char>(bits);
 }
 
-// A batch of format 2: records without key and headers.
+// Batches of format 2: records without key and headers.
 struct Load {
   std::string name;
-  std::string memory;
-  Batch batch;
+  std::vector<std::string> memory;
+  std::vector<Batch> batches;
 };
 
 template <typename Line>
 std::unique_ptr<Load> makeLoad(std::string name, const Line& lineAt) {
   auto load = std::make_unique<Load>();
   load->name = std::move(name);
-  int32_t count = 0;
-  while (load->memory.size() < BATCH_BYTES) {
-    std::string body(1, '\0');
-    const std::string value = lineAt(static_cast<uint64_t>(count));
-    putVarint(body, count / 8);
-    putVarint(body, count++);
-    putVarint(body, -1);
-    putVarint(body, static_cast<int64_t>(value.size()));
-    body += value;
-    putVarint(body, 0);
-    putVarint(load->memory, static_cast<int64_t>(body.size()));
-    load->memory += body;
+  uint64_t index = 0;
+  while (load->memory.size() < BATCHES) {
+    std::string& memory = load->memory.emplace_back();
+    int32_t count = 0;
+    while (memory.size() < BATCH_BYTES) {
+      std::string body(1, '\0');
+      const std::string value = lineAt(index++);
+      putVarint(body, count / 8);
+      putVarint(body, count++);
+      putVarint(body, -1);
+      putVarint(body, static_cast<int64_t>(value.size()));
+      body += value;
+      putVarint(body, 0);
+      putVarint(memory, static_cast<int64_t>(body.size()));
+      memory += body;
+    }
+    Batch batch;
+    batch.to = count;
+    batch.records = count;
+    load->batches.push_back(batch);
   }
-  load->batch.bytes = {reinterpret_cast<const uint8_t*>(load->memory.data()), load->memory.size()};
-  load->batch.to = count;
-  load->batch.records = count;
+  for (size_t at = 0; at < BATCHES; at++) {
+    const std::string& memory = load->memory[at];
+    load->batches[at].bytes = {reinterpret_cast<const uint8_t*>(memory.data()), memory.size()};
+  }
   return load;
 }
 
@@ -168,22 +179,24 @@ double cpuSeconds() {
 }
 
 void runOnce(Case& one, double seconds) {
+  one.hits = 0;
   const double started = cpuSeconds();
   double taken = 0;
-  size_t turns = 0;
+  size_t bytes = 0;
+  size_t at = 0;
   do {
-    one.hits = 0;
-    BatchScan scan(one.load->batch, one.filter);
+    const Batch& batch = one.load->batches[at++ % BATCHES];
+    BatchScan scan(batch, one.filter);
     while (scan.next()) one.hits++;
-    turns++;
+    bytes += batch.bytes.size;
     taken = cpuSeconds() - started;
   } while (taken < seconds);
-  one.rates.push_back(static_cast<double>(one.load->memory.size() * turns) / taken / 1e9);
+  one.rates.push_back(static_cast<double>(bytes) / taken / 1e9);
 }
 
 void addLiterals(std::vector<Case>& cases, const Load& load) {
   cases.push_back({"ERROR", &load, Filter({"ERROR"}, false, false), true});
-  for (const size_t count : {2, 3, 4, 8, 10, 32, 100, 1000, 5000}) {
+  for (const size_t count : {2, 3, 4, 10, 100, 1000, 5000}) {
     std::vector<std::string> texts = words(count - 1);
     texts.emplace_back("ERROR");
     cases.push_back({std::to_string(count) + " literals", &load, Filter(texts, false, false), false});

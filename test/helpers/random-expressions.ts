@@ -65,7 +65,7 @@ export const REGEXES: Readonly<Record<string, string>> = Object.fromEntries(
     ['(?:ab)+'],
     ['\\bE'],
     ['[]a]b', '[\\]a]b'],
-    ['a{0}b'],
+    ['a{0,2}b'],
     ['é+'],
     ['.'],
     ['\\.'],

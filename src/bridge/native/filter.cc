@@ -5,22 +5,6 @@
 #include <utility>
 
 namespace logpipe {
-namespace {
-
-// Of what is fixed in a weaker regular expression: escapes of any byte.
-std::string escaped(const std::string& bytes) {
-  static const char DIGITS[] = "0123456789abcdef";
-  std::string source;
-  for (const char c : bytes) {
-    const auto byte = static_cast<uint8_t>(c);
-    source += "\\x";
-    source += DIGITS[byte >> 4];
-    source += DIGITS[byte & 15];
-  }
-  return source;
-}
-
-}  // namespace
 
 struct Filter::Plan {
   Way way = Way::Every;
@@ -58,7 +42,7 @@ struct Filter::Plan {
     }
     std::vector<Expression> expressions = prefilter.weaker;
     for (const Literal& one : prefilter.literals) {
-      expressions.push_back(Expression{escaped(one.bytes), one.ignoreCase, false});
+      expressions.push_back(Expression{one.bytes, one.ignoreCase, true});
     }
     sizes.assign(expressions.size(), 1);
     try {

@@ -207,6 +207,9 @@ struct JsonReader::Structure {
   }
 };
 
+// One function out of all: what is known of the place then lies in registers.
+#define INLINE __attribute__((always_inline)) inline
+
 // One pass over the tokens.
 class JsonReader::Walk {
  public:
@@ -224,7 +227,14 @@ class JsonReader::Walk {
     if (!open(0, nullptr)) return false;
     while (depth_ > 0) {
       if (token_ == end_) return false;
-      if (!(frame().isObject ? member() : element())) return false;
+      const Frame& in = frame();
+      if (sign() == (in.isObject ? '}' : ']')) {
+        close();
+        continue;
+      }
+      uint32_t node = in.node;
+      const FieldPaths::Edge* edge = nullptr;
+      if (!separator() || (in.isObject && !key(node, edge)) || !value(node, edge)) return false;
     }
     return token_ == end_;
   }
@@ -243,10 +253,10 @@ class JsonReader::Walk {
   Frame& frame() { return frames_[depth_ - 1]; }
   uint8_t sign() const { return data_[*token_]; }
   const uint8_t* at() const { return data_ + *token_; }
-  // Where the next token begins.
-  const uint8_t* next() const { return token_ + 1 == end_ ? data_ + reader_.size_ : data_ + token_[1]; }
+  // Where the next token begins; behind the last one simdjson puts the size of the document.
+  const uint8_t* next() const { return data_ + token_[1]; }
 
-  bool open(uint32_t node, const FieldPaths::Edge* edge) {
+  INLINE bool open(uint32_t node, const FieldPaths::Edge* edge) {
     if (depth_ == DEPTH_MAX) return false;
     const bool isObject = sign() == '{';
     frames_[depth_++] = Frame{isObject ? ++reader_.objects_ : 0, edge, node, isObject, true};
@@ -254,7 +264,7 @@ class JsonReader::Walk {
     return true;
   }
 
-  void close() {
+  INLINE void close() {
     const Frame& closed = frame();
     if (closed.edge != nullptr) reader_.marks_[closed.edge->index].to = count();
     depth_--;
@@ -263,8 +273,8 @@ class JsonReader::Walk {
 
   uint32_t count() const { return static_cast<uint32_t>(reader_.values_.size()); }
 
-  // The comma before what follows the first; false: it is not there.
-  bool separator() {
+  // The comma before what is not the first; false: it is not there, or nothing is behind it.
+  INLINE bool separator() {
     if (frame().isFirst) {
       frame().isFirst = false;
       return true;
@@ -274,30 +284,27 @@ class JsonReader::Walk {
     return token_ != end_;
   }
 
-  bool member() {
-    if (sign() == '}') {
-      close();
-      return true;
-    }
-    if (!separator() || sign() != '"') return false;
-    const uint8_t* key = at() + 1;
+  // The key and its colon: to which node it leads, if to any.
+  INLINE bool key(uint32_t& node, const FieldPaths::Edge*& edge) {
+    if (sign() != '"') return false;
+    const uint8_t* begin = at() + 1;
     bool isEscaped = false;
-    const uint8_t* keyEnd = stringEnd(isEscaped);
-    if (keyEnd == nullptr) return false;
+    const uint8_t* end = stringEnd(isEscaped);
+    if (end == nullptr) return false;
     token_++;
     if (token_ == end_ || sign() != ':') return false;
     token_++;
     if (token_ == end_) return false;
-    if (frame().node == NOWHERE || paths_.node(frame().node).edges.empty()) return value(NOWHERE, nullptr);
-    std::string_view name(reinterpret_cast<const char*>(key), static_cast<size_t>(keyEnd - key));
+    if (node == NOWHERE) return true;
+    std::string_view name(reinterpret_cast<const char*>(begin), static_cast<size_t>(end - begin));
     if (isEscaped) {
-      decode(key, keyEnd, reader_.decoded_);
+      decode(begin, end, reader_.decoded_);
       name = reader_.decoded_;
     }
-    const FieldPaths::Edge* edge = paths_.find(frame().node, name);
-    if (edge == nullptr) return value(NOWHERE, nullptr);
-    take(*edge);
-    return value(edge->node, edge);
+    edge = paths_.find(node, name);
+    node = edge == nullptr ? NOWHERE : edge->node;
+    if (edge != nullptr) take(*edge);
+    return true;
   }
 
   // Of a key that stands twice in an object the last one counts.
@@ -311,17 +318,8 @@ class JsonReader::Walk {
     mark = Mark{frame().object, count(), count()};
   }
 
-  bool element() {
-    if (sign() == ']') {
-      close();
-      return true;
-    }
-    if (!separator()) return false;
-    return value(frame().node, nullptr);
-  }
-
   // A value for the paths that end or go on at the node.
-  bool value(uint32_t node, const FieldPaths::Edge* edge) {
+  INLINE bool value(uint32_t node, const FieldPaths::Edge* edge) {
     const int32_t slot = node == NOWHERE ? -1 : paths_.node(node).slot;
     switch (sign()) {
       case '{':
@@ -345,7 +343,7 @@ class JsonReader::Walk {
     }
   }
 
-  bool word(int32_t slot, const FieldPaths::Edge* edge, std::string_view text, JsonValue::Kind kind) {
+  INLINE bool word(int32_t slot, const FieldPaths::Edge* edge, std::string_view text, JsonValue::Kind kind) {
     const uint8_t* end = next();
     if (static_cast<size_t>(end - at()) < text.size()) return false;
     if (std::memcmp(at(), text.data(), text.size()) != 0) return false;
@@ -353,7 +351,7 @@ class JsonReader::Walk {
     return scalar(slot, edge, kind, false, at(), at() + text.size());
   }
 
-  bool scalar(int32_t slot, const FieldPaths::Edge* edge, JsonValue::Kind kind, bool isEscaped,
+  INLINE bool scalar(int32_t slot, const FieldPaths::Edge* edge, JsonValue::Kind kind, bool isEscaped,
               const uint8_t* begin, const uint8_t* end) {
     if (slot >= 0 && !note(slot, kind, isEscaped, begin, end)) return false;
     if (edge != nullptr) reader_.marks_[edge->index].to = count();
@@ -361,7 +359,7 @@ class JsonReader::Walk {
     return true;
   }
 
-  bool note(int32_t slot, JsonValue::Kind kind, bool isEscaped, const uint8_t* begin,
+  INLINE bool note(int32_t slot, JsonValue::Kind kind, bool isEscaped, const uint8_t* begin,
             const uint8_t* end) {
     if (count() == VALUES_MAX) return true;
     uint32_t& head = reader_.heads_[static_cast<size_t>(slot)];
@@ -374,7 +372,7 @@ class JsonReader::Walk {
 
   // The closing quote of the string that begins here; nullptr: an escape in it is none, or
   // something stands behind it that belongs to nothing.
-  const uint8_t* stringEnd(bool& isEscaped) {
+  INLINE const uint8_t* stringEnd(bool& isEscaped) {
     const uint8_t* const behind = next();
     if (!mayEscape_) {
       const uint8_t* last = behind - 1;
@@ -411,6 +409,8 @@ class JsonReader::Walk {
   size_t depth_ = 0;
   std::array<Frame, DEPTH_MAX> frames_;
 };
+
+#undef INLINE
 
 JsonReader::JsonReader() : structure_(std::make_unique<Structure>()) {}
 JsonReader::~JsonReader() = default;

@@ -175,8 +175,7 @@ struct Kernel {
 #define FINDS(isa)                                                \
   {{isa::find<isa::One<false>>, isa::find<isa::One<true>>},       \
    {isa::find<isa::Few<false, 2>>, isa::find<isa::Few<true, 2>>}, \
-   {isa::find<isa::Few<false, 3>>, isa::find<isa::Few<true, 3>>}, \
-   {isa::find<isa::Few<false, 4>>, isa::find<isa::Few<true, 4>>}}
+   {isa::find<isa::Few<false, 3>>, isa::find<isa::Few<true, 3>>}}
 
 #if defined(__x86_64__)
 // Asked of the processor itself: __builtin_cpu_supports is always 0 with Zig's run-time library,

@@ -106,6 +106,19 @@ void requireBounded(const std::vector<Expression>& expressions) {
   }
 }
 
+// A literal as a regular expression.
+Expression escaped(const Expression& literal) {
+  static const char DIGITS[] = "0123456789abcdef";
+  Expression made{"", literal.ignoreCase, false};
+  for (const char c : literal.source) {
+    const auto byte = static_cast<uint8_t>(c);
+    made.source += "\\x";
+    made.source += DIGITS[byte >> 4];
+    made.source += DIGITS[byte & 15];
+  }
+  return made;
+}
+
 struct Call {
   Database::Take take;
   void* context;
@@ -134,10 +147,18 @@ std::string vectorscanVersion() {
   return version.substr(0, version.find(' '));
 }
 
-Database::Database(const std::vector<Expression>& expressions, Report report)
+Database::Database(const std::vector<Expression>& wanted, Report report)
     : serial_(++lastSerial) {
   if (vectorscanFault() != nullptr) throw RegexFault(vectorscanFault(), std::nullopt);
-  requireBounded(expressions);
+  requireBounded(wanted);
+  // Vectorscan takes a literal that begins with a zero byte for an empty one.
+  const bool areLiteral = std::all_of(wanted.begin(), wanted.end(), [](const Expression& one) {
+    return one.isLiteral && one.source[0] != '\0';
+  });
+  std::vector<Expression> expressions;
+  for (const Expression& one : wanted) {
+    expressions.push_back(areLiteral || !one.isLiteral ? one : escaped(one));
+  }
   std::vector<const char*> sources;
   std::vector<size_t> sizes;
   std::vector<unsigned> flags;
@@ -151,7 +172,7 @@ Database::Database(const std::vector<Expression>& expressions, Report report)
   const auto count = static_cast<unsigned>(expressions.size());
   hs_compile_error_t* error = nullptr;
   const hs_error_t result =
-      expressions.front().isLiteral
+      areLiteral
           ? hs_compile_lit_multi(sources.data(), flags.data(), ids.data(), sizes.data(), count,
                                  HS_MODE_BLOCK, nullptr, &database_, &error)
           : hs_compile_multi(sources.data(), flags.data(), ids.data(), count, HS_MODE_BLOCK,

@@ -37,7 +37,7 @@ std::string vectorscanVersion();
 struct Expression {
   std::string source;
   bool ignoreCase = false;
-  bool isLiteral = false;  // The bytes themselves; all of a database or none.
+  bool isLiteral = false;  // The bytes themselves, at least one.
 };
 
 class Database {
