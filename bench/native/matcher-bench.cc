@@ -107,22 +107,21 @@ int main(int argc, char** argv) {
     std::vector<std::string> patterns;
     bool ignoreCase;
   };
-  const std::vector<std::string> several = {"ERROR",   "FATAL",    "PANIC",  "Exception",
-                                            "refused", "oom-kill", "denied", "segfault"};
+  const std::vector<std::string> several = {"ERROR", "FATAL", "PANIC", "Exception"};
   const std::vector<Case> cases = {
       {"ERROR", {"ERROR"}, false},
       {"error, -i", {"error"}, true},
       {"timeout=", {"status=timeout"}, false},
       {"2 patterns", {"ERROR", "FATAL"}, false},
-      {"8 patterns", several, false},
-      {"8, -i", several, true},
+      {"4 patterns", several, false},
+      {"4, -i", several, true},
   };
   std::printf("%-12s %8s %10s %10s %10s %10s %10s  GB/s\n", "pattern", "bytes", "memmem", "each",
-              "batch", "ssse3", "portable");
+              "batch", "sse2", "portable");
   for (const Case& one : cases) {
     for (const size_t size : {size_t{100}, size_t{1000}, size_t{10000}}) {
       const Load load = makeLoad(size);
-      const Matcher matcher(one.patterns, one.ignoreCase, false);
+      const Matcher matcher(one.patterns, one.ignoreCase);
       const auto run = [&](const Matcher& with, bool isWhole) {
         return gigabytesPerSecond(load, seconds, [&] { return places(load, with, isWhole); });
       };
@@ -131,7 +130,7 @@ int main(int argc, char** argv) {
       });
       std::printf("%-12s %8zu %10.2f %10.2f %10.2f", one.name, size, plain, run(matcher, false),
                   run(matcher, true));
-      for (const char* kernel : {"ssse3", "portable"}) {
+      for (const char* kernel : {"sse2", "portable"}) {
         try {
           std::printf(" %10.2f", run(matcher.withKernel(kernel), true));
         } catch (const std::invalid_argument&) {

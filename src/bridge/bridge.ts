@@ -203,7 +203,18 @@ export interface PoolShape {
   readonly recordsMax: number
 }
 
-export interface MatcherOptions {
+/** What is kept: by an expression, or by patterns alone. */
+export type MatcherOptions = PatternOptions | { readonly expression: string }
+
+/** Why a regular expression cannot be used. */
+export interface RegexFault {
+  /** A sentence without a full stop. */
+  readonly message: string
+  /** The byte of the source that it is about. */
+  readonly at: number | null
+}
+
+export interface PatternOptions {
   /** Any of these; each one byte or more. None: every record matches. */
   readonly patterns: readonly Uint8Array[]
   /** Fold ASCII letters. */
@@ -427,8 +438,34 @@ export interface Bridge {
    */
   plainLoop(options: PlainLoopOptions): PlainLoopTotals
 
+  /**
+   * `expression`: the JSON text of a Program (core/expression/ast.ts). Throws a RangeError where it
+   * is none, or a regular expression in it cannot be used.
+   */
   matcherOpen(options: MatcherOptions): BridgeId
   matcherClose(matcher: BridgeId): void
+  /**
+   * Whether one record is kept, outside of any pool.
+   * @param headers as a slot has them (pool/layout.ts).
+   * @param timestampMs -1: none.
+   */
+  matcherTest(
+    matcher: BridgeId,
+    value: Uint8Array | null,
+    key: Uint8Array | null,
+    headers: Uint8Array,
+    topic: string,
+    partition: number,
+    offset: number,
+    timestampMs: number,
+  ): boolean
+  /** How batches are searched, for people: "candidates by Vectorscan 5.4.9". */
+  matcherDescribe(matcher: BridgeId): string
+  /**
+   * What Vectorscan says of a regular expression; null: it can be used. On a processor that it
+   * cannot run on, none can.
+   */
+  regexCheck(source: string, ignoreCase: boolean): RegexFault | null
   /**
    * Scans a slot that the caller owns (state FILTERING, or FILLING in direct mode), and leaves in
    * it the hits, by runs, and the runs as far as the scan came. With SLOT_FLAG_MORE it has to be

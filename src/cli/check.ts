@@ -10,7 +10,8 @@ import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { counted } from '../core/text-table.ts'
-import { formatBytes } from '../core/units.ts'
+import { formatBytes, formatDuration } from '../core/units.ts'
+import { filterText, hasExpressions, refuseRegexes } from '../options/filter.ts'
 import { nameOf, type Source } from '../options/parse.ts'
 import { isHiddenProperty } from '../options/kafka-properties.ts'
 import type { OptionValue } from '../options/kinds.ts'
@@ -23,7 +24,7 @@ import {
   type DeadLetterTarget,
   type ListenAddress,
   type OutputTarget,
-  type StartPosition,
+  type TypedStart,
 } from '../options/notations.ts'
 import { defaultText, groupedOptions } from '../options/render-help.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
@@ -70,12 +71,14 @@ export async function check(context: CommandContext, deps: CheckDeps = DEPS): Pr
     : await probeKafka(config, controlledPipeline(context.env), deps.loadBridge)
   const sum = planMemory(config, kafka.brokerCount)
   const limit = deps.memoryLimit()
+  const filter = filterProbe(config, deps)
   const probes: readonly Probe[] = [
     ...optionProbes(resolved),
     ...probeOf('memory', () => checkMemory(sum, limit)),
     ...probeOf('index names', () => refuseIndexNames(config)),
+    ...filter,
     ...kafka.probes,
-    ...(await matchProbes(config, kafka.probes, deps)),
+    ...(await matchProbes(config, [...filter, ...kafka.probes], deps)),
     ...(await outputProbes(config)),
   ]
   const found = { resolved, probes, memory: describeMemory(sum, limit) }
@@ -158,7 +161,7 @@ function optionProbes({ config, sources, command }: Resolved): readonly Probe[] 
   }
   const asked = isElsewhere ? FIRST_OPTIONS : [...FIRST_OPTIONS, ...FIRST_ELASTICSEARCH]
   const defaults = asked
-    .filter((env) => !isSet(env))
+    .filter((env) => !isSet(env) && !(env === 'MATCH_PATTERN' && config.matchPattern.length === 0))
     .flatMap((env) => rows.filter((row) => row.env === env))
   if (defaults.length > 0 && !config.kafkaEmbedded) {
     const said = defaults.map((row) => `${row.env} (${row.default ?? 'none'})`)
@@ -172,15 +175,16 @@ function optionProbes({ config, sources, command }: Resolved): readonly Probe[] 
 const FIRST_OPTIONS = ['KAFKA_BROKERS', 'KAFKA_TOPIC', 'KAFKA_GROUP_ID', 'MATCH_PATTERN'] as const
 const FIRST_ELASTICSEARCH = ['ES_URL', 'ES_INDEX'] as const
 
-/** Only where a topic is there: else nothing can be looked into. */
+/** Only where a topic is there, and a filter for it: else nothing can be looked into. */
 async function matchProbes(
   config: Config,
-  kafka: readonly Probe[],
+  found: readonly Probe[],
   { loadBridge: load, probeMatches }: CheckDeps,
 ): Promise<readonly Probe[]> {
-  const topics = kafka.filter(({ subject }) => subject.startsWith('kafka topic '))
+  const topics = found.filter(({ subject }) => subject.startsWith('kafka topic '))
   const isReadable = topics.length > 0 && topics.every(({ state }) => state === 'fine')
-  if (!isReadable || config.kafkaEmbedded || probeMatches === undefined) return []
+  const isWrong = found.some(({ subject, state }) => subject === 'filter' && state === 'wrong')
+  if (!isReadable || isWrong || config.kafkaEmbedded || probeMatches === undefined) return []
   try {
     return await probeMatches(config, load(config.bridgeLib ?? undefined))
   } catch (error) {
@@ -203,6 +207,14 @@ function probeOf(subject: string, verify: () => void): readonly Probe[] {
     if (!(error instanceof LogpipeError)) throw error
     return [{ subject, state: 'wrong', detail: messageOf(error) }]
   }
+}
+
+/** Regular expressions are the add-on's to judge. */
+function filterProbe(config: Config, { loadBridge: load }: CheckDeps): readonly Probe[] {
+  if (!hasExpressions(config)) return []
+  const detail = filterText(config)
+  const faults = probeOf('filter', () => refuseRegexes(config, load(config.bridgeLib ?? undefined)))
+  return faults.length > 0 ? faults : [{ subject: 'filter', state: 'fine', detail }]
 }
 
 function outputProbes(config: Config): Promise<readonly Probe[]> | readonly Probe[] {
@@ -268,7 +280,7 @@ function itemText(value: unknown): string {
 }
 
 type Structured =
-  AnswerOverride | DateSpan | ListenAddress | OutputTarget | DeadLetterTarget | StartPosition
+  AnswerOverride | DateSpan | ListenAddress | OutputTarget | DeadLetterTarget | TypedStart
 
 /** The structured values as they are typed: file:PATH, HOST:PORT, a time. */
 function objectText(value: Structured): string {
@@ -282,6 +294,8 @@ function objectText(value: Structured): string {
       return `topic:${value.topic}`
     case 'time':
       return new Date(value.timeMs).toISOString()
+    case 'ago':
+      return `${formatDuration(value.ms)} before the start`
     case 'stdout':
     case 'none':
     case 'elasticsearch':

@@ -5,7 +5,8 @@ import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { DEMO_DEFAULTS, runDemo, type DemoPipeline } from '../demo/demo.ts'
 import { openBulkProducer } from '../kafka/producer.ts'
-import { type Config, patternsOf } from '../options/config.ts'
+import type { Config } from '../options/config.ts'
+import { filterText, hasExpressions, patternsOf } from '../options/filter.ts'
 import { resolve } from '../options/resolve.ts'
 import type { Pipeline } from '../run/pipeline.ts'
 import { runPipeline } from '../run/run-pipeline.ts'
@@ -25,8 +26,8 @@ export async function demo(context: CommandContext): Promise<number> {
     errorShare: config.demoErrorShare,
     runSeconds: config.runSeconds,
     patterns: patternsOf(config),
-    patternText: config.matchPattern.join(' or '),
-    isExact: !config.matchIgnoreCase && !config.matchInvert,
+    patternText: hasExpressions(config) ? filterText(config) : config.matchPattern.join(' or '),
+    isExact: !hasExpressions(config) && !config.matchIgnoreCase && !config.matchInvert,
   }
   await runDemo(settings, {
     bridge: loadBridge(config.bridgeLib ?? undefined),

@@ -30,9 +30,14 @@ import { type CommandContext, openLog } from './context.ts'
 import { counted, textTable } from '../core/text-table.ts'
 import { progressLog } from './progress-log.ts'
 
+type DlqBridge = Pick<
+  Bridge,
+  'fileLock' | 'fileUnlock' | 'matcherOpen' | 'matcherTest' | 'regexCheck'
+>
+
 interface DlqDeps {
   /** Loads the add-on; undefined: the one that was built. */
-  readonly loadBridge: (file: string | undefined) => Pick<Bridge, 'fileLock' | 'fileUnlock'>
+  readonly loadBridge: (file: string | undefined) => DlqBridge
 }
 
 /** What an action works with. */
@@ -73,9 +78,10 @@ export async function dlq(
     throw new LogpipeError('USAGE', `logpipe dlq: ${expected}, got ${got}`)
   }
   const file = fileOf(config)
-  const where = parseWhere(config.dlqWhere)
+  const bridge = deps.loadBridge(config.bridgeLib ?? undefined)
+  const where = parseWhere(config.dlqWhere, bridge)
   const wanted = new Set(ids)
-  const locks = bridgeLocks(deps.loadBridge(config.bridgeLib ?? undefined))
+  const locks = bridgeLocks(bridge)
   return run({
     config,
     context,

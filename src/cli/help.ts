@@ -3,7 +3,7 @@
  */
 import { LogpipeError } from '../core/errors.ts'
 import { COMMANDS, PLAIN_COMMANDS, plainHelp } from '../options/commands.ts'
-import { didYouMean } from '../options/nearest.ts'
+import { didYouMean } from '../core/nearest.ts'
 import { renderHelp, renderOverview, renderTopic } from '../options/render-help.ts'
 import { renderMan } from '../options/render-man.ts'
 import { COMMAND_NAMES } from '../options/spec.ts'

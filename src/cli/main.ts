@@ -23,7 +23,7 @@ function wantsStacks(): boolean {
   return args.includes('--log-level=debug') || level === 'debug'
 }
 
-/** Tells what went wrong in one line. @returns the exit status */
+/** Tells what went wrong in one line, and where in an expression. @returns the exit status */
 function report(thrown: unknown): number {
   const isExpected = thrown instanceof LogpipeError
   // The reader of the output has gone: whoever ran `logpipe ... | head` knows.
@@ -32,6 +32,9 @@ function report(thrown: unknown): number {
   for (const text of isExpected ? thrown.lines : [messageOf(thrown)]) {
     const line = printable(text.replaceAll(/\s*\n\s*/g, ' '))
     process.stderr.write(`logpipe: ${isExpected ? line : `internal error: ${line}${advice}`}\n`)
+  }
+  if (isExpected && thrown.below !== '') {
+    process.stderr.write(`${thrown.below.split('\n').map(printable).join('\n')}\n`)
   }
   if (wantsStacks() && thrown instanceof Error) {
     const lines = stackOf(thrown).split('\n').map(printable)

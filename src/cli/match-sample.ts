@@ -6,7 +6,8 @@
  */
 import type { Bridge } from '../bridge/bridge.ts'
 import { Log } from '../core/log.ts'
-import { type Config, patternsOf } from '../options/config.ts'
+import type { Config } from '../options/config.ts'
+import { hasExpressions, patternsOf } from '../options/filter.ts'
 import { Pipeline } from '../run/pipeline.ts'
 import { replaySettings } from '../run/replay.ts'
 import { pipelineSettings } from '../run/settings-from-config.ts'
@@ -37,6 +38,7 @@ export async function probeMatches(config: Config, bridge: Bridge): Promise<read
     ingressThreads: 1,
     rustWorkers: 1,
     waitForKafka: false,
+    runMatches: 0,
   })
   const span = { fromMs: EARLIEST, toMs: null, partitions: null }
   const whole = replaySettings(base, span, bridge, (message) => SILENT.warn(message))
@@ -63,6 +65,10 @@ function verdict(config: Config, records: number, matched: number): Probe {
   }
   if (matched > 0) {
     return { subject, state: 'fine', detail: `${matched} ${among} match` }
+  }
+  if (hasExpressions(config)) {
+    const detail = `none ${among} matches; logpipe try says which term drops them`
+    return { subject, state: 'warning', detail }
   }
   const capitals = config.matchIgnoreCase ? '' : '; capitals count (--ignore-case)'
   const what = patternsOf(config).length === 0 ? 'what is asked for' : 'the pattern'

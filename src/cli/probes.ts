@@ -8,6 +8,7 @@ import path from 'node:path'
 import type { Dispatcher } from 'undici'
 import type { Bridge, CommittedOffset, ConsumerEvent, LogLine } from '../bridge/bridge.ts'
 import { messageOf, connectFault } from '../core/errors.ts'
+import { nearest } from '../core/nearest.ts'
 import { keyOf } from '../core/topic-partition.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import {
@@ -22,8 +23,8 @@ import { identityOf, type ControlledPipeline } from '../kafka/pipeline-identity.
 import { topicProblem, whyUnreachable } from '../kafka/preflight.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { isTopic, parseAddress, type OutputTarget } from '../options/notations.ts'
-import { nearest } from '../options/nearest.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
+import type { FieldMapping } from '../run/mapping-conflicts.ts'
 import { connectionSettings, type ConnectionConfig } from '../run/elasticsearch-connection.ts'
 import {
   authorizationOf,
@@ -87,6 +88,53 @@ export async function probeElasticsearch(config: ElasticsearchConfig): Promise<r
   }
 }
 
+/** What an index would do with a document's fields, or why nobody says. */
+export type FoundMapping =
+  { readonly mapping: FieldMapping; readonly from: string } | { readonly problem: string }
+
+/** Mappings of indices with a thousand fields have half a megabyte. */
+const MAPPING_BYTES_MAX = 16 * 1024 * 1024
+
+/** The mapping of an index, or that which a template would give it. Never rejects. */
+export async function askMapping(
+  config: ElasticsearchConfig,
+  index: string,
+): Promise<FoundMapping> {
+  const settings = connectionSettings(config)
+  const connections = openConnections(settings)
+  const diagnosis = new Diagnosis(settings)
+  try {
+    const [node = ''] = config.esUrl
+    const ask = (method: 'GET' | 'POST', path_: string) =>
+      send(
+        { connections, diagnosis, config },
+        { method, url: new URL(`${node}${path_}`), bytesMax: MAPPING_BYTES_MAX },
+      )
+    const name = encodeURIComponent(index)
+    const found = await ask('GET', `/${name}/_mapping`)
+    if (found.status === 200) {
+      // Of a data stream, the newest backing index.
+      const all = Object.entries(JSON.parse(found.body) as Record<string, { mappings?: unknown }>)
+      const [, newest] = all.toSorted(([left], [right]) => (left < right ? -1 : 1)).at(-1) ?? []
+      return { mapping: (newest?.mappings ?? {}) as FieldMapping, from: `index ${index}` }
+    }
+    if (found.status !== 404) return { problem: statusFault(found) ?? 'no answer' }
+    const made = await ask('POST', `/_index_template/_simulate_index/${name}`)
+    const body = made.status === 200 ? (JSON.parse(made.body) as SimulatedIndex) : {}
+    const mapping = body.template?.mappings
+    return mapping === undefined
+      ? { problem: `there is no index ${index} yet, and no template with a mapping for it` }
+      : { mapping, from: `the template for ${index}` }
+  } catch (error) {
+    return { problem: messageOf(error) }
+  } finally {
+    await connections.destroy()
+  }
+}
+
+interface SimulatedIndex {
+  readonly template?: { readonly mappings?: FieldMapping }
+}
 async function probeNode(url: string, ask: AskNode): Promise<Probe> {
   const subject = `elasticsearch ${redactUrl(url)}`
   try {
@@ -208,13 +256,14 @@ interface Sender {
 interface Question {
   readonly method: 'GET' | 'POST'
   readonly url: URL
-  readonly body: object | undefined
+  readonly body?: object | undefined
+  readonly bytesMax?: number
 }
 
 /** One request; its answer is bounded in time and in size. */
 async function send(
   { connections, diagnosis, config }: Sender,
-  { method, url, body: sent }: Question,
+  { method, url, body: sent, bytesMax = BODY_BYTES_MAX }: Question,
 ): Promise<Answer> {
   const signal = AbortSignal.timeout(config.esTimeoutMs)
   try {
@@ -235,7 +284,7 @@ async function send(
     for await (const chunk of body) {
       const bytes = chunk as Buffer
       size += bytes.length
-      if (size > BODY_BYTES_MAX) break
+      if (size > bytesMax) break
       chunks.push(bytes)
     }
     const location = String(headers['location'] ?? '')

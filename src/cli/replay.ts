@@ -6,6 +6,7 @@
  */
 import { loadBridge } from '../bridge/load.ts'
 import type { Config } from '../options/config.ts'
+import { refuseRegexes } from '../options/filter.ts'
 import { checkMemory } from '../options/memory.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { replaySettings } from '../run/replay.ts'
@@ -22,6 +23,8 @@ export async function replay(context: CommandContext): Promise<number> {
   const resolved = resolve({ command: 'replay', args: context.args, env: context.env })
   refuseOperands(resolved)
   const config = withOwnFiles(resolved)
+  const bridge = loadBridge(config.bridgeLib ?? undefined)
+  refuseRegexes(config, bridge)
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
   return underLock(config, async () => {
@@ -30,7 +33,6 @@ export async function replay(context: CommandContext): Promise<number> {
       fromMs: config.replayFrom ?? 0,
       toMs: config.replayTo,
     }
-    const bridge = loadBridge(config.bridgeLib ?? undefined)
     const settings = replaySettings(pipelineSettings(config), span, bridge, (message) => {
       log.warn(message)
     })

@@ -3,6 +3,7 @@
  * laid out, against the limit, and the notices on what it will do.
  */
 import os from 'node:os'
+import { counted } from '../core/text-table.ts'
 import type { Config } from '../options/config.ts'
 import type { Resolved } from '../options/resolve.ts'
 import { memorySum } from '../options/memory.ts'
@@ -41,12 +42,9 @@ export function memoryLimit(): number | null {
  * @param coreCount cores that this process may use
  */
 export function startNotices(config: Config, coreCount: number): readonly string[] {
-  const notices: string[] = [
-    config.runSeconds === 0
-      ? 'runs until stopped'
-      : `stops after ${config.runSeconds} s (RUN_SECONDS; 0 runs until stopped)`,
-  ]
-  if (config.pipelineMode === 'worker' && config.rustWorkers > coreCount) {
+  const notices: string[] = [endNotice(config)]
+  const isParallel = config.pipelineMode === 'worker' && config.runMatches === 0
+  if (isParallel && config.rustWorkers > coreCount) {
     const threads = `${config.rustWorkers} filter threads on ${coreCount} cores`
     notices.push(`${threads}: more threads than cores gain nothing (FILTER_THREADS)`)
   }
@@ -55,4 +53,13 @@ export function startNotices(config: Config, coreCount: number): readonly string
   }
   if (config.pipelineOutput.kind === 'none') notices.push('output none: commits nothing')
   return notices
+}
+
+function endNotice({ runSeconds, runUntil, runMatches }: Config): string {
+  const ends = [
+    ...(runUntil === null ? [] : ['at the end of what is there now (RUN_UNTIL)']),
+    ...(runMatches === 0 ? [] : [`after ${counted(runMatches, 'match', 'matches')} (RUN_MATCHES)`]),
+    ...(runSeconds === 0 ? [] : [`after ${runSeconds} s (RUN_SECONDS; 0 runs until stopped)`]),
+  ]
+  return ends.length === 0 ? 'runs until stopped' : `stops ${ends.join(', or ')}`
 }

@@ -11,7 +11,8 @@ import { DEMO_DEFAULTS } from '../demo/demo.ts'
 import { EMBEDDED_KAFKA_CONFIG, openEmbedded } from '../demo/embedded.ts'
 import type { MatchedBatch } from '../filter/matches.ts'
 import { openBulkProducer } from '../kafka/producer.ts'
-import { type Config, fieldOf, patternsOf, redactorOf } from '../options/config.ts'
+import { type Config, fieldOf, redactorOf } from '../options/config.ts'
+import { patternsOf, refuseRegexes } from '../options/filter.ts'
 import { checkMemory } from '../options/memory.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import type { OptionSpec } from '../options/spec.ts'
@@ -35,6 +36,7 @@ export async function run(context: CommandContext): Promise<number> {
   const paths = statePaths(resolved, context.env)
   const fitted = fittedConfig(resolved, os.availableParallelism())
   const config = { ...fitted, esSpillPath: paths.spill }
+  refuseRegexes(config, loadBridge(config.bridgeLib ?? undefined))
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
   return underLock(config, async () => {
@@ -184,6 +186,7 @@ function followHangups(
     if (running === null) return
     try {
       const next = resolve({ command: 'run', args: context.args, env: context.env }).config
+      refuseRegexes(next, loadBridge(next.bridgeLib ?? undefined))
       running.reload(pipelineSettings(next))
       log.setLevel(next.logLevel)
       log.setRedact(redactorOf(next))

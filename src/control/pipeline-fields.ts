@@ -9,7 +9,7 @@
  */
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'
-import { expected, parseValue } from '../options/kinds.ts'
+import { expected, expressionFault, parseValue } from '../options/kinds.ts'
 import { isHiddenProperty } from '../options/kafka-properties.ts'
 import { isTopic, parseTopics } from '../options/notations.ts'
 import {
@@ -378,6 +378,8 @@ export interface FieldOption {
   readonly parse: (text: string) => unknown
   /** What the option takes, to follow "expected". */
   readonly expected: string
+  /** What is wrong with a text that does not parse, where there is more to say. */
+  readonly faultOf?: (text: string) => string | undefined
 }
 
 export type FieldValue = string | number | boolean | readonly string[]
@@ -429,7 +431,7 @@ function checkOne(option: FieldOption, given: unknown): Checked {
   if (/[\0\r\n]/.test(text)) return fault('expected no line break and no NUL character')
   if (text === '' && NOT_EMPTY.has(row.env)) return fault('expected at least one character')
   const parsed = parse(text)
-  if (parsed === undefined) return fault(`expected ${expected}`)
+  if (parsed === undefined) return fault(option.faultOf?.(text) ?? `expected ${expected}`)
   if (/^urls?$/.test(row.kind) && holdsCredentials(text)) {
     return fault('expected no user or password in the address; use the fields for them')
   }
@@ -460,6 +462,9 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
   row,
   parse: (text) => parseValue(row, text),
   expected: expected(row),
+  ...(row.kind === 'expression'
+    ? { faultOf: (text: string) => expressionFault(text)?.message }
+    : {}),
 }))
 
 /**

@@ -84,17 +84,21 @@ export class LogpipeError extends Error {
   readonly code: ErrorCode
   /** Several faults that were found at once, one a line; the message has them in one. */
   readonly lines: readonly string[]
+  /** Lines for a terminal, below the message: where in a text the fault is. Empty: none. */
+  readonly below: string
 
+  /** @param message one line, or one for each fault */
   constructor(
     code: ErrorCode,
     message: string | readonly string[],
-    options?: { readonly cause?: unknown },
+    options?: { readonly cause?: unknown; readonly below?: string },
   ) {
     const lines = typeof message === 'string' ? [message] : message
     super(lines.join('; '), options)
     this.name = 'LogpipeError'
     this.code = code
     this.lines = lines
+    this.below = options?.below ?? ''
   }
 
   get exitStatus(): 1 | 2 | 3 | 75 {

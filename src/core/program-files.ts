@@ -5,7 +5,7 @@
  * Assets of the executable (build.mjs makes them):
  *   build.json        BuildFacts
  *   addons.json       the id of the set, and the SHA-256 of each file
- *   addons/NAME       the add-ons, and the library that two of them share
+ *   addons/NAME       the add-ons, and the libraries beside them
  *   js/loader.cjs     what runs the scripts, in main and in every thread
  *   js/*.js           the scripts
  *   web/PATH          the dashboard
@@ -27,7 +27,7 @@ export interface BuildFacts {
 
 /** The files of an add-on: the libraries it needs, then itself. */
 const FILES: Readonly<Record<AddonName, readonly string[]>> = {
-  bridge: ['librdkafka.so.1', 'bridge.node'],
+  bridge: ['librdkafka.so.1', 'libhs.so.5', 'bridge.node'],
   kafka: ['librdkafka.so.1', 'kafka.node'],
   sqlite: ['sqlite.node'],
 }

@@ -1,5 +1,5 @@
 /**
- * Quantities as people type and read them: bytes, durations, rates.
+ * Quantities as people type and read them: bytes, durations, rates, times.
  *
  * The options parse with it, and every line for people is formatted with it.
  */
@@ -90,4 +90,33 @@ export function formatDuration(durationMs: number): string {
     if (count > 0) parts.push(`${count}${name}`)
   }
   return parts.slice(0, 2).join(' ')
+}
+
+const TIME = new RegExp(
+  String.raw`^(\d{4})-(\d{2})-(\d{2})` +
+    String.raw`(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3})\d*)?)?(Z|[+-]\d{2}:?\d{2})|Z)$`,
+)
+
+/**
+ * Milliseconds since 1970 of an ISO 8601 time. The zone is required: a time without one means
+ * another moment on another machine. 2026-02-30 is refused rather than taken for the 2nd of March.
+ */
+export function parseTime(text: string): number | undefined {
+  const match = TIME.exec(text.trim())
+  if (match === null) return undefined
+  const field = (index: number) => Number(match[index] ?? '0')
+  const ms = Number((match[7] ?? '').padEnd(3, '0'))
+  const local = Date.UTC(field(1), field(2) - 1, field(3), field(4), field(5), field(6), ms)
+  const back = new Date(local)
+  const real =
+    back.getUTCMonth() === field(2) - 1 &&
+    back.getUTCDate() === field(3) &&
+    field(4) < 24 &&
+    field(5) < 60 &&
+    field(6) < 60
+  if (!real) return undefined
+  const zone = /^([+-])(\d{2}):?(\d{2})$/.exec(match[8] ?? 'Z')
+  if (zone === null) return local
+  const minutes = Number(zone[2]) * 60 + Number(zone[3])
+  return local - (zone[1] === '-' ? -1 : 1) * minutes * 60_000
 }

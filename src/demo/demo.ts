@@ -144,7 +144,7 @@ function introduce(settings: DemoSettings, embedded: Embedded, say: DemoDeps['sa
   const topic = `topic ${settings.topic} of ${settings.partitionCount} partitions`
   say(`  broker     ${embedded.brokers}, ${topic}`)
   say(`  generator  ${rate} from five services, ERROR in ${shareText(errorShare)}`)
-  say(`  pipeline   keeps the lines that contain ${settings.patternText}, ${end}`)
+  say(`  pipeline   keeps the lines that match ${settings.patternText}, ${end}`)
   say(
     'Matches go to standard output. This text and two status lines a second go to standard error:',
   )

@@ -95,6 +95,38 @@ export function unpackMatches({ body, about }: PackedBatch): MatchedBatch {
   return { body, ends, runs }
 }
 
+/**
+ * A batch with its first documents alone. The run with the last of them ends before the next match:
+ * what of it lies behind is not said to be anything.
+ * @param count 0 to all; with none, there is no run.
+ */
+export function firstDocuments(batch: MatchedBatch, count: number): MatchedBatch {
+  const runs: MatchedRun[] = []
+  let left = count
+  for (const run of batch.runs) {
+    if (left === 0) break
+    const taken = Math.min(left, run.offsets.length)
+    left -= taken
+    const end = run.offsets[taken]
+    runs.push(end === undefined ? run : shortened(run, taken, end))
+  }
+  const ends = batch.ends.slice(0, count)
+  return { body: batch.body.subarray(0, ends.at(-1) ?? 0), ends, runs }
+}
+
+function shortened(run: MatchedRun, count: number, coverTo: number): MatchedRun {
+  return {
+    ...run,
+    coverTo,
+    // Where offsets have gaps, as many as there can be.
+    recordCount: Math.min(run.recordCount, coverTo - run.coverFrom),
+    outsideTime: 0,
+    offsets: run.offsets.slice(0, count),
+    timestampsMs: run.timestampsMs.slice(0, count),
+    timestampTypes: run.timestampTypes.slice(0, count),
+  }
+}
+
 interface PendingRun {
   readonly report: RunReport
   readonly markEpoch: number

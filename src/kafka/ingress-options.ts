@@ -33,6 +33,8 @@ export interface IngressOptions {
   readonly signals: Signals
   readonly limits: FillLimits
   readonly start: StartPosition
+  /** Read each partition up to the end that it has when it is given, and say when all are read. */
+  readonly untilEnd: boolean
   /** Whether anything is committed. */
   readonly commits: boolean
   readonly revokeDrainMs: number

@@ -5,7 +5,8 @@
  *   stall:  no slot came free: wait, and pause only if that lasts (backpressure.ts)
  *   drain:  no more filling; serve the group until main says finish
  *   finish: commit, leave the group, end
- *   replay: each partition is paused at the end of its range; with the last one main is told
+ *   replay, or up to the end: each partition is paused at the end of what is read of it; with the
+ *           last one main is told
  *
  * Rebalance. The bridge reports what the group wants; the thread takes the partitions, asks brokers
  * where each begins, and main for assignment ids (main opens the ledgers and tells the filter
@@ -45,7 +46,9 @@ export class IngressThread {
   #isShutOut = false
   #sawRecord = false
   #hasJoined = false
-  /** Main was told that the ranges of a replay were read. */
+  /** The group's last word was what this thread has, not what it is to give away. */
+  #isGiven = false
+  /** Main was told that all there is to read was read. */
   #toldFinished = false
   #housekeptMs = 0
   readonly #limitsAtOnce: FillLimits
@@ -136,7 +139,7 @@ export class IngressThread {
       this.#flush()
     }
     this.#handleEvents()
-    if (this.#options.ranges !== null) this.#pauseFinished()
+    this.#pauseFinished()
   }
 
   #handOn(slotIndex: number): void {
@@ -202,12 +205,15 @@ export class IngressThread {
     const { send } = this.#options
     switch (event.kind) {
       case 'assign':
+        this.#isGiven = true
+        this.#toldFinished = false
         this.#assign(event.partitions)
         if (!this.#hasJoined)
           this.#options.onJoined((question, done) => this.#membership.askReaders(question, done))
         this.#hasJoined = true
         break
       case 'revoke':
+        this.#isGiven = false
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
         break
       case 'error':
@@ -255,7 +261,6 @@ export class IngressThread {
 
   #assignRanges(ranges: readonly MarkedRange[]): void {
     this.#begun(this.#membership.assignRanges(ranges, (message) => this.#handleMessage(message)))
-    this.#pauseFinished()
   }
 
   #lookAtMembership(): void {
@@ -266,6 +271,7 @@ export class IngressThread {
   #begun(isAny: boolean): void {
     const isReading = !this.#stall.paused && this.#options.signals.phase === PHASE_RUN
     if (isAny && !isReading) this.#pauseAll()
+    this.#pauseFinished()
   }
 
   #lookAtTopics(): void {
@@ -278,11 +284,15 @@ export class IngressThread {
     this.#options.consumer.pause(this.#membership.assignmentIds())
   }
 
+  /** Of a replay, or a run up to the end: pauses what is read as far as it is to be. */
   #pauseFinished(): void {
-    const { consumer, send } = this.#options
+    const { consumer, send, ranges, untilEnd, subscription } = this.#options
+    if (ranges === null && !untilEnd) return
     const ids = this.#membership.takeFinished()
     if (ids.length > 0) consumer.pause(ids)
-    if (this.#toldFinished || !this.#membership.isFinished) return
+    // Without partitions there is nothing to read only once it is known that there are none.
+    const isGiven = ranges !== null || this.#isGiven || subscription?.isGiven === true
+    if (this.#toldFinished || !isGiven || !this.#membership.isFinished) return
     this.#toldFinished = true
     send({ kind: 'finished', positions: this.#membership.positions() })
   }

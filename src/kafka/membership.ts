@@ -103,6 +103,7 @@ interface Ready {
   readonly isFresh: boolean
   readonly note: PartitionNote
   readonly lost: OffsetRange | null
+  readonly stopOffset: number
 }
 
 export class Membership {
@@ -146,7 +147,7 @@ export class Membership {
       .map(([id]) => id)
   }
 
-  /** Of a replay: the assignments that have come to their end since the last call. */
+  /** The assignments that have come to the end of what is read of them since the last call. */
   takeFinished(): number[] {
     const ids: number[] = []
     for (const [id, held] of this.#assignments) {
@@ -157,7 +158,7 @@ export class Membership {
     return ids
   }
 
-  /** Of a replay: whether everything was read. */
+  /** Whether everything was read up to where it ends. */
   get isFinished(): boolean {
     return (
       this.#waiting.size === 0 && [...this.#assignments.values()].every((held) => held.finished)
@@ -355,11 +356,11 @@ export class Membership {
     const { purpose, takenMs } = waiting
     const topicId = facts.topicId ?? null
     const note = { ...NO_NOTE, topicId }
-    const known = { waiting, isFresh: false, note, lost: null }
+    const known = { waiting, isFresh: false, note, lost: null, stopOffset: Infinity }
     if (purpose.kind === 'range') {
-      const { from, markFrom = NO_PAST.markFrom } = purpose.range
-      const past = { ...NO_PAST, markFrom }
-      this.#ready.push({ ...known, at: { offset: from, leaderEpoch: -1 }, note: { ...note, past } })
+      const { from, to: stopOffset, markFrom = NO_PAST.markFrom } = purpose.range
+      const own = { ...note, past: { ...NO_PAST, markFrom } }
+      this.#ready.push({ ...known, at: { offset: from, leaderEpoch: -1 }, note: own, stopOffset })
       return
     }
     if (purpose.kind === 'rewind') {
@@ -367,7 +368,7 @@ export class Membership {
       this.#ready.push({ ...known, at: { offset, leaderEpoch: -1 } })
       return
     }
-    const { subscription, start, wallMs } = this.#options
+    const { subscription, start, untilEnd, wallMs } = this.#options
     const topics = subscription?.topics ?? []
     const isLate = waiting.attempt > 0
     const question = { partition: waiting, topics, start, takenMs, nowMs: wallMs(), isLate }
@@ -383,7 +384,8 @@ export class Membership {
       return
     }
     const { at, isFresh, group, past, lost, isAnew } = answer
-    this.#ready.push({ waiting, at, isFresh, note: { topicId, group, past }, lost })
+    const stopOffset = untilEnd ? Math.max(at.offset, facts.end?.offset ?? 0) : Infinity
+    this.#ready.push({ waiting, at, isFresh, note: { topicId, group, past }, lost, stopOffset })
     if (isAnew) this.#tellAnew(waiting, at.offset)
   }
 
@@ -440,11 +442,10 @@ export class Membership {
     const begun = answer.assignments.map((one) => {
       const of = byKey.get(keyOf(one))
       assert(of !== undefined, 'an assignment that was asked for')
-      const { note, at, waiting } = of
-      const { purpose } = waiting
+      const { note, at, waiting, stopOffset } = of
       this.#forget(one)
-      const stop = purpose.kind === 'range' ? { stopOffset: purpose.range.to } : {}
-      const isCommitted = purpose.kind === 'start'
+      const stop = stopOffset === Infinity ? {} : { stopOffset }
+      const isCommitted = waiting.purpose.kind === 'start'
       this.#assignments.set(one.assignmentId, heldFrom({ ...one, ...stop, isCommitted, note }))
       // What this process remembers of an earlier assignment may lie behind what was found.
       const leaderEpoch = at.offset === one.offset ? at.leaderEpoch : -1

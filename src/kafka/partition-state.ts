@@ -16,7 +16,7 @@ export interface Held {
   askedEnd: number
   askedMs: number
   metEnd: number
-  /** Of a replay: nothing from here on is read; Infinity otherwise. */
+  /** Of a replay, or a run up to the end: nothing from here on is read; Infinity otherwise. */
   readonly stopOffset: number
   /** Its topic was deleted. */
   isGone: boolean
@@ -76,10 +76,12 @@ export function heldFrom(start: HeldStart): Held {
 
 /**
  * What is to be committed. Behind the last record may lie transaction markers, or what compaction
- * left: once a read has met the end behind them, and all records are settled, so are they.
+ * left: once a read has met the end behind them, and all records are settled, so are they. What
+ * lies behind its stop was not read.
  */
-export function toCommit({ wanted, offset, metEnd }: Held): number {
-  return wanted >= 0 && wanted >= offset ? Math.max(wanted, metEnd) : wanted
+export function toCommit({ wanted, offset, metEnd, stopOffset }: Held): number {
+  const isAll = wanted >= 0 && wanted >= offset
+  return isAll ? Math.max(wanted, Math.min(metEnd, stopOffset)) : wanted
 }
 
 /** A broker answered where the partition ends. */
@@ -93,7 +95,7 @@ export function positionOf(assignmentId: number, held: Held): Position {
   return { assignmentId, topic, partition, offset, endOffset }
 }
 
-/** It has just come to the end of what a replay reads of it. */
+/** It has just come to the end of what is to be read of it. */
 export function reachedStop(held: Held): boolean {
   return !held.finished && Math.max(held.offset, held.metEnd) >= held.stopOffset
 }
@@ -101,7 +103,7 @@ export function reachedStop(held: Held): boolean {
 /** The end that its lag is counted to. @param high the partition's end as the last fetch said. */
 export function endOf(held: Held, high: number): number {
   if (held.isGone) return -1
-  // A replay ends where it was told to; of a compacted tail there is nothing to read.
+  // It ends where it was told to; of a compacted tail there is nothing to read.
   if (held.finished) return held.offset
   if (held.stopOffset < Infinity) return held.stopOffset
   // What lies between the last record and an end that a read has met is no record: the marker of a

@@ -11,7 +11,16 @@
  * itself.
  */
 import { createHash } from 'node:crypto'
-import { type Config, patternsOf } from '../options/config.ts'
+import type { ExpressionNode } from '../core/expression/ast.ts'
+import { printExpression } from '../core/expression/print.ts'
+import type { Config } from '../options/config.ts'
+import {
+  type FilterConfig,
+  filterPlan,
+  filterText,
+  hasExpressions,
+  patternsOf,
+} from '../options/filter.ts'
 
 export interface PipelineIdentity {
   /** 12 hex digits: among a thousand pipelines two are the same once in 500 million times. */
@@ -21,18 +30,8 @@ export interface PipelineIdentity {
 }
 
 /** The fields that decide. */
-export type IdentityConfig = Pick<
-  Config,
-  | 'matchPattern'
-  | 'matchPatternHex'
-  | 'matchIgnoreCase'
-  | 'matchInvert'
-  | 'productLine'
-  | 'pipelineOutput'
-  | 'esUrl'
-  | 'esIndex'
-  | 'esPipeline'
->
+export type IdentityConfig = FilterConfig &
+  Pick<Config, 'productLine' | 'pipelineOutput' | 'esUrl' | 'esIndex' | 'esPipeline'>
 
 /** A pipeline of a control plane. */
 export interface ControlledPipeline {
@@ -53,14 +52,27 @@ export function identityOf(
     const label = cut(`pipeline ${controlled.id} ${JSON.stringify(controlled.name)}`)
     return { fingerprint: hashOf(['pipeline', controlled.id]), label }
   }
-  const patterns = patternsOf(config).map((pattern) => Buffer.from(pattern))
   const target = targetOf(config)
+  if (hasExpressions(config)) {
+    const { keep, drop } = filterPlan(config).program
+    return {
+      fingerprint: hashOf([sorted(keep), drop === null ? null : sorted(drop), target]),
+      label: cut(`${filterText(config)} to ${target.join(' ')}`),
+    }
+  }
+  const patterns = patternsOf(config).map((pattern) => Buffer.from(pattern))
   const { matchIgnoreCase, matchInvert } = config
   const kept = patterns.map((pattern) => pattern.toString('hex')).toSorted()
   return {
     fingerprint: hashOf([kept, matchIgnoreCase, matchInvert, target]),
     label: cut(`${keptText(patterns, config)} to ${target.join(' ')}`),
   }
+}
+
+/** The alternatives in one order: which was given first means nothing. */
+function sorted(node: ExpressionNode): string[] {
+  const parts = node.kind === 'any' ? node.of : [node]
+  return parts.map(printExpression).toSorted()
 }
 
 function keptText(patterns: readonly Buffer[], { matchInvert }: IdentityConfig): string {

@@ -70,6 +70,11 @@ export class Subscription {
     return this.#given.size === 0 && this.#subscribed.length === 0
   }
 
+  /** Whether the partitions are known without a group's word, or that there are none. */
+  get isGiven(): boolean {
+    return this.#isListed && (!this.#options.isGroup || this.isIdle)
+  }
+
   /** The names of those that are read. */
   get topics(): readonly string[] {
     return this.#options.isGroup ? this.#subscribed : this.#names

@@ -17,6 +17,8 @@ export interface CountedPatterns {
   readonly patterns: readonly Uint8Array[]
   readonly ignoreCase: boolean
   readonly invertMatch: boolean
+  /** What all that matches is counted under; null: each pattern by itself. */
+  readonly label: string | null
 }
 
 /** Sums since the process started, as counters are. */
@@ -111,7 +113,8 @@ export function totalsOf(counts: readonly PatternCount[]): Record<string, number
 }
 
 /** Patterns as people wrote them; bytes that are no text as hex:00ff. */
-function labelsOf({ patterns, invertMatch }: CountedPatterns): string[] {
+function labelsOf({ patterns, invertMatch, label }: CountedPatterns): string[] {
+  if (label !== null) return [label]
   const texts = patterns.map((pattern) => {
     const bytes = Buffer.from(pattern)
     const text = bytes.toString('utf8')

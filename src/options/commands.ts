@@ -23,12 +23,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     operandsMax: 0,
     summary: 'Read from Kafka, keep records that match, write them out.',
     description: [
-      'Reads records from Kafka, keeps those whose value contains a pattern, and writes them to stdout, a file or Elasticsearch. It commits an offset only when every record below it is written or filtered out, so a crash loses nothing.',
-      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drains the records already read and exits; a second signal exits at once. SIGHUP reloads patterns, secrets and the log level, and reopens the output file (for logrotate).',
+      'Reads records from Kafka, keeps those that meet the filter, and writes them to stdout, a file or Elasticsearch. A filter has patterns, regular expressions, and expressions over fields, key and headers: see `logpipe help filters`. run commits an offset only when every record below it is written or filtered out, so a crash loses nothing.',
+      'Matches go to stdout, status lines and logs to stderr. SIGINT or SIGTERM drains the records already read and exits; a second signal exits at once. SIGHUP reloads the filter, secrets and the log level, and reopens the output file (for logrotate).',
     ],
     examples: [
       ['logpipe run --embedded', 'try it without a Kafka'],
       ['logpipe run -t app-logs --pattern ERROR --run-seconds 0', 'run until stopped'],
+      ['logpipe run -t app-logs --keep \'level:ERROR and not "health"\' --until end', 'for cron'],
       ['logpipe run -p ERROR -p FATAL --output file:errors.log', 'to a file'],
       ['logpipe run --es-enabled --es-url https://es:9200 --es-index app', 'to Elasticsearch'],
     ],
@@ -68,6 +69,44 @@ export const COMMANDS: readonly CommandSpec[] = [
         'some partitions, up to their end',
       ],
     ],
+  },
+  {
+    name: 'try',
+    operandsMax: 1,
+    operands: '[-]',
+    summary: 'Show what a filter would keep of a topic; write nothing.',
+    description: [
+      'Reads the last records of a topic, without a group and without committing, and writes nothing. Prints how many records the filter keeps and drops, which term decided, how many records the search rejects undecoded, the expected records and bytes per second and GiB per day, how many records are not JSON, and examples of both kinds.',
+      'With --es-url, it also requests the mapping of ES_INDEX, and names fields of kept records that Elasticsearch would refuse. `logpipe help filters` describes the language.',
+    ],
+    examples: [
+      ['logpipe try -t app-logs --keep level:ERROR', 'the last 10,000 records'],
+      ["logpipe try -t app-logs --from -1h --keep 'status >= 500' --drop '\"health\"'", 'one hour'],
+      ['logpipe try --keep level:ERROR --file app.log', 'the lines of a file; - is stdin'],
+    ],
+  },
+  {
+    name: 'explain',
+    operandsMax: 1,
+    operands: '[EXPR]',
+    summary: 'Show how logpipe searches for an expression.',
+    description: [
+      'Prints the expression as logpipe reads it, the bytes that every kept record contains (logpipe searches for these before it decodes a record), and the terms that need every record decoded.',
+    ],
+    examples: [
+      ['logpipe explain \'level:ERROR and not "health"\'', 'an expression'],
+      ['logpipe explain -c pipeline.yaml', 'the filter of a config file'],
+    ],
+  },
+  {
+    name: 'test',
+    operandsMax: 100,
+    operands: 'FILE...',
+    summary: 'Check the filter of a config file against records.',
+    description: [
+      'FILE is a config file with a filter, and with records and their expected verdicts under the key tests. Prints a line for each verdict that differs, with the term that decided, and exits with 1 if there is one. `logpipe help tests` shows how to write tests.',
+    ],
+    examples: [['logpipe test pipeline.yaml', 'in CI, before it is deployed']],
   },
   {
     name: 'bench compare',

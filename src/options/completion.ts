@@ -24,6 +24,7 @@ interface Flag extends Suggestion {
 /** The words behind a command that are no options. */
 const OPERANDS: Readonly<Partial<Record<CommandName, readonly string[]>>> = {
   control: ['backup', 'rotate-key', 'forget-secrets'],
+  try: ['-'],
   spill: ['ls', 'verify', 'drain'],
   dlq: ['ls', 'show', 'stats', 'replay', 'drop'],
 }
@@ -125,7 +126,7 @@ function valueOf({ kind, choices }: OptionSpec): Flag['value'] {
     case 'letters':
       return ['file:', 'topic:']
     case 'start':
-      return ['earliest', 'latest']
+      return ['earliest', 'latest', 'beginning', 'end', '-1h']
     default:
       return 'text'
   }

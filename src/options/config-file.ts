@@ -3,6 +3,7 @@
  *
  *   kafka-brokers: broker-1:9092,broker-2:9092      a list of texts works where commas do
  *   pattern: [ERROR, FATAL]                         options that may be repeated take a list
+ *   tests: [{ keep: an ERROR }]                     records for `logpipe test`
  *   kafka-config: { security.protocol: ssl }        pairs may also be a map
  *
  * Every key must be known to some command; those of other commands are validated and otherwise left
@@ -13,8 +14,11 @@ import type { Document, Node, YAMLParseError } from 'yaml'
 import { LogpipeError } from '../core/errors.ts'
 import { allOptionNames, Faults, give, giveFile, optionNames } from './parse.ts'
 import type { Given, NamedOption, Source } from './parse.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../core/nearest.ts'
 import type { CommandName } from './spec.ts'
+
+/** What `logpipe test` checks the filter of the file against; everybody else passes over it. */
+export const TESTS_KEY = 'tests'
 
 /** @throws LogpipeError CONFIG_FILE for bad YAML, USAGE for an unknown key or a wrong value */
 export function parseConfigFile(
@@ -99,6 +103,7 @@ class FileReader {
 
   #readPair(keyNode: Node, valueNode: Node | null): readonly Given[] {
     const key = isScalar(keyNode) ? String(keyNode.value) : ''
+    if (key === TESTS_KEY) return []
     const option = this.#own.get(key) ?? this.#all.get(key)
     if (option === undefined) {
       const hint = didYouMean(key, [...this.#own.keys()])

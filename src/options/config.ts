@@ -91,20 +91,6 @@ export function redactUrl(url: string): string {
   return url.replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^/@:\s]*):[^/\s]*@/gi, `$1:${REDACTED}@`)
 }
 
-/**
- * The patterns of the filter as bytes. Any of these keeps a record; an empty list keeps every
- * record, and so does an empty pattern.
- */
-export function patternsOf(
-  config: Pick<Config, 'matchPattern' | 'matchPatternHex'>,
-): readonly Uint8Array[] {
-  const patterns = [
-    ...config.matchPattern.map((text) => Buffer.from(text, 'utf8')),
-    ...config.matchPatternHex.map((digits) => Buffer.from(digits, 'hex')),
-  ]
-  return patterns.some((pattern) => pattern.length === 0) ? [] : patterns
-}
-
 /** What is shorter could not be told from the text around it. */
 const SECRET_CHARS_MIN = 6
 

@@ -14,7 +14,7 @@ import {
   secretOfFile,
 } from './kafka-properties.ts'
 import { oneOf } from './kinds.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../core/nearest.ts'
 import { PROFILES } from './profiles.ts'
 import type { ProfileName } from './profiles.ts'
 import type { ReadText } from '../core/small-file.ts'

@@ -5,7 +5,9 @@
  * it answers with undefined; `expected` says in words what would have been right. The kinds that
  * are small languages of their own (addresses, topics, times ...) are in notations.ts.
  */
-import { parseBytes, parseDurationMs } from '../core/units.ts'
+import { EXPRESSION_TEXT_MAX } from '../core/expression/ast.ts'
+import { ExpressionError, parseExpression } from '../core/expression/parse.ts'
+import { parseBytes, parseDurationMs, parseTime } from '../core/units.ts'
 import {
   ANSWER_ACTIONS,
   parseAddress,
@@ -21,7 +23,6 @@ import {
   parsePartitions,
   parseProxy,
   parseStart,
-  parseTime,
   parseTopics,
   parseUrl,
   topicsFault,
@@ -33,7 +34,7 @@ import type {
   DeadLetterTarget,
   ListenAddress,
   OutputTarget,
-  StartPosition,
+  TypedStart,
 } from './notations.ts'
 import type { Kind, OptionSpec } from './spec.ts'
 
@@ -58,11 +59,13 @@ export interface KindValues {
   partitions: readonly number[]
   literal: string
   hex: string
+  regex: string
+  expression: string
   pair: readonly [name: string, value: string]
   answer: AnswerOverride
   output: OutputTarget
   letters: DeadLetterTarget
-  start: StartPosition
+  start: TypedStart
   time: number
   dateSpan: DateSpan | 'off'
 }
@@ -105,6 +108,8 @@ const PARSERS: Parsers = {
   // A replacement character is what is left of bytes that were not UTF-8: they cannot be matched.
   literal: (text) => (text.includes('\uFFFD') ? undefined : text),
   hex: parseHex,
+  regex: (text) => (isRegexText(text) ? text : undefined),
+  expression: (text) => (expressionFault(text) === undefined ? text : undefined),
   pair: parsePair,
   answer: parseAnswer,
   output: parseOutput,
@@ -141,12 +146,14 @@ export function expected(spec: OptionSpec): string {
     partitions: 'partition numbers, such as 0,3,7-9',
     literal: 'valid UTF-8 (give other bytes with --pattern-hex)',
     hex: 'pairs of hexadecimal digits, such as 0a00ff',
+    regex: `a regular expression of 1 to ${EXPRESSION_TEXT_MAX} bytes of UTF-8`,
+    expression: 'an expression, such as level:ERROR and not "health"',
     pair: spec.variable ?? 'NAME=VALUE',
     answer: `an error type or a status, "=", and ${oneOf(ANSWER_ACTIONS)}`,
     output: 'stdout, file:PATH, none or elasticsearch',
     letters: 'file:PATH or topic:NAME',
     dateSpan: 'two durations up to 36500d, as 30d,1d, or off',
-    start: 'earliest, latest or a time with its zone, such as 2026-09-01T00:00Z',
+    start: 'earliest, latest, -1h, a date, or a time with its zone, such as 2026-09-01T00:00Z',
     time: 'a time with its zone, such as 2026-09-01T00:00Z',
   }
   return words[spec.kind]
@@ -155,6 +162,22 @@ export function expected(spec: OptionSpec): string {
 /** What is wrong with the text beyond not being `expected`, where that can be said. */
 export function faultOf(spec: OptionSpec, text: string): string | undefined {
   return spec.kind === 'topics' ? topicsFault(text) : undefined
+}
+
+/** Where an expression is wrong: all there is to say. */
+export function expressionFault(text: string): ExpressionError | undefined {
+  try {
+    parseExpression(text)
+    return undefined
+  } catch (error) {
+    if (error instanceof ExpressionError) return error
+    throw error
+  }
+}
+
+function isRegexText(text: string): boolean {
+  const bytes = Buffer.byteLength(text)
+  return bytes > 0 && bytes <= EXPRESSION_TEXT_MAX && !text.includes('\uFFFD')
 }
 
 /** The unit of a duration's plain number: the end of the variable's name says it. */

@@ -5,8 +5,7 @@
  * opens, resolves or guesses anything.
  */
 import { isIP } from 'node:net'
-import { parseDurationMs } from '../core/units.ts'
-
+import { parseDurationMs, parseTime } from '../core/units.ts'
 import { isTopicExpression, topicExpressionFault } from './topic-expression.ts'
 
 /** Where to listen; an empty host is every address. */
@@ -42,6 +41,9 @@ export type StartPosition =
   | { readonly kind: 'earliest' }
   | { readonly kind: 'latest' }
   | { readonly kind: 'time'; readonly timeMs: number }
+
+/** The same as it is typed: some time ago, counted from when the pipeline starts. */
+export type TypedStart = StartPosition | { readonly kind: 'ago'; readonly ms: number }
 
 /** Longest topic name that Kafka accepts. */
 const TOPIC_LENGTH_MAX = 249
@@ -259,37 +261,27 @@ function afterPrefix(text: string, prefix: string): string | undefined {
     : undefined
 }
 
-export function parseStart(text: string): StartPosition | undefined {
-  if (text === 'earliest' || text === 'latest') return { kind: text }
-  const timeMs = parseTime(text)
+/** The words of Kafka's other tools mean the same. */
+const STARTS: ReadonlyMap<string, StartPosition> = new Map([
+  ['earliest', { kind: 'earliest' }],
+  ['beginning', { kind: 'earliest' }],
+  ['latest', { kind: 'latest' }],
+  ['end', { kind: 'latest' }],
+])
+
+/** A word, a time, a date, which begins at midnight UTC, or -1h: so long before the start. */
+export function parseStart(text: string): TypedStart | undefined {
+  const start = STARTS.get(text)
+  if (start !== undefined) return start
+  if (text.startsWith('-')) {
+    const ms = parseDurationMs(text.slice(1))
+    return ms === undefined || !Number.isSafeInteger(ms) ? undefined : { kind: 'ago', ms }
+  }
+  const timeMs = parseTime(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}Z` : text)
   return timeMs === undefined ? undefined : { kind: 'time', timeMs }
 }
 
-const TIME = new RegExp(
-  String.raw`^(\d{4})-(\d{2})-(\d{2})` +
-    String.raw`(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3})\d*)?)?(Z|[+-]\d{2}:?\d{2})|Z)$`,
-)
-
-/**
- * Milliseconds since 1970 of an ISO 8601 time. The zone is required: a time without one means
- * another moment on another machine. 2026-02-30 is refused rather than taken for the 2nd of March.
- */
-export function parseTime(text: string): number | undefined {
-  const match = TIME.exec(text.trim())
-  if (match === null) return undefined
-  const field = (index: number) => Number(match[index] ?? '0')
-  const ms = Number((match[7] ?? '').padEnd(3, '0'))
-  const local = Date.UTC(field(1), field(2) - 1, field(3), field(4), field(5), field(6), ms)
-  const back = new Date(local)
-  const real =
-    back.getUTCMonth() === field(2) - 1 &&
-    back.getUTCDate() === field(3) &&
-    field(4) < 24 &&
-    field(5) < 60 &&
-    field(6) < 60
-  if (!real) return undefined
-  const zone = /^([+-])(\d{2}):?(\d{2})$/.exec(match[8] ?? 'Z')
-  if (zone === null) return local
-  const minutes = Number(zone[2]) * 60 + Number(zone[3])
-  return local - (zone[1] === '-' ? -1 : 1) * minutes * 60_000
+/** @param nowMs since 1970 */
+export function startAt(start: TypedStart, nowMs: number): StartPosition {
+  return start.kind === 'ago' ? { kind: 'time', timeMs: Math.max(0, nowMs - start.ms) } : start
 }

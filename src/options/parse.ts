@@ -8,8 +8,8 @@
  */
 import { LogpipeError } from '../core/errors.ts'
 import { propertyOfEnv } from './kafka-properties.ts'
-import { expected, faultOf, parseValue, type OptionValue } from './kinds.ts'
-import { didYouMean } from './nearest.ts'
+import { expected, expressionFault, faultOf, parseValue, type OptionValue } from './kinds.ts'
+import { didYouMean } from '../core/nearest.ts'
 import { type CommandName, type OptionSpec, flagOf, namesOf } from './spec.ts'
 import { ROWS } from './table.ts'
 
@@ -290,6 +290,11 @@ const SHOWN_MAX = 80
 /** Validates one value. @throws LogpipeError USAGE */
 export function give(spec: OptionSpec, text: string, source: Source): Given {
   const value = parseValue(spec, text)
+  const place =
+    value === undefined && spec.kind === 'expression' ? expressionFault(text) : undefined
+  if (place !== undefined) {
+    throw new LogpipeError('USAGE', `${nameOf(source)}: ${place.message}`, { below: place.below })
+  }
   if (value === undefined) {
     const fault = faultOf(spec, text)
     const came = fault === undefined ? shown(spec, text) : `${shown(spec, text)} (${fault})`

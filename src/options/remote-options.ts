@@ -11,6 +11,9 @@ import { ROWS } from './table.ts'
 /** Decided by sync: it runs until stopped, into Elasticsearch, in a home of its own. */
 const OWNED_BY_SYNC: ReadonlySet<string> = new Set([
   'RUN_SECONDS',
+  'RUN_UNTIL',
+  'RUN_MATCHES',
+  'KAFKA_FROM_BEGINNING',
   'ES_ENABLED',
   'PIPELINE_OUTPUT',
   'WAIT_FOR_KAFKA',

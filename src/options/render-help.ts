@@ -124,11 +124,21 @@ export const FOOTER: readonly (readonly [heading: string, paragraphs: readonly s
 ]
 
 /** A topic as paragraphs: `logpipe help delivery`. */
-export function renderTopic({ name, summary, paragraphs }: Topic, width: number): string {
+export function renderTopic(topic: Topic, width: number): string {
+  const { name, summary, paragraphs, examples = [] } = topic
   const columns = Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, width))
   const lines = [name.toUpperCase(), ...wrap(summary, 0, columns), '']
   for (const paragraph of paragraphs) lines.push(...wrap(paragraph, 0, columns), '')
-  return `${lines.join('\n').trimEnd()}\n`
+  if (examples.length > 0) lines.push('EXAMPLES')
+  // Beside the line where there is room, and else below it.
+  for (const [line, what] of examples) {
+    if (columns >= 80) lines.push(...fieldColumns(`  ${line}`, what, 50, columns))
+    else lines.push(`  ${line}`, ...wrap(what, 6, columns))
+  }
+  return `${lines
+    .map((line) => line.trimEnd())
+    .join('\n')
+    .trimEnd()}\n`
 }
 
 /** The list of commands: `logpipe help`. */

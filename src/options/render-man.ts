@@ -19,9 +19,10 @@ export function renderMan(version: string): string {
     '.SH DESCRIPTION',
     paragraph(INTRODUCTION),
     ...COMMANDS.flatMap(({ name }) => commandSection(name)),
-    ...TOPICS.flatMap(({ name, paragraphs }) => [
+    ...TOPICS.flatMap(({ name, paragraphs, examples = [] }) => [
       `.SH ${quoted(name.toUpperCase())}`,
       ...paragraphs.flatMap((each) => ['.PP', paragraph(each)]).slice(1),
+      ...examples.flatMap(exampleLines),
     ]),
     ...FOOTER.flatMap(([heading, paragraphs]) => [
       `.SH ${quoted(heading)}`,
@@ -36,16 +37,16 @@ function commandSection(name: CommandName): readonly string[] {
   return [
     `.SH ${quoted(`LOGPIPE ${name.toUpperCase()}`)}`,
     ...(spec?.description ?? []).flatMap((each) => ['.PP', paragraph(each)]).slice(1),
-    ...(spec?.examples ?? []).flatMap(([line, what]) => [
-      '.TP',
-      `.B ${quoted(line)}`,
-      paragraph(what),
-    ]),
+    ...(spec?.examples ?? []).flatMap(exampleLines),
     ...groupedOptions(name).flatMap(([group, rows]) => [
       `.SS ${quoted(GROUPS[group])}`,
       ...rows.flatMap((row) => optionLines(row)),
     ]),
   ]
+}
+
+function exampleLines([line, what]: readonly [line: string, what: string]): readonly string[] {
+  return ['.TP', `.B ${quoted(line)}`, paragraph(what)]
 }
 
 function optionLines(row: OptionSpec): readonly string[] {

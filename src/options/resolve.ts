@@ -93,6 +93,8 @@ export function resolve(input: ResolveInput): Resolved {
   values['kafkaConfig'] = properties.map(({ name, value }) => [name, value] as const)
   settleOutput(values, sources)
   settlePatterns(values, sources)
+  settleEnd(values, sources)
+  settleStart(values, sources)
   const config = freezeConfig(values)
   checkRules({ command, config, sources, properties })
   return { command, config, sources, properties, operands: flags.operands }
@@ -205,9 +207,30 @@ function settleOutput(values: Record<string, unknown>, sources: Map<OptionName, 
   }
 }
 
-/** Patterns in hex take the place of the default pattern; those given as text stay beside them. */
+/** Whatever else says what is kept takes the place of the default pattern. */
 function settlePatterns(values: Record<string, unknown>, sources: Map<OptionName, Source>): void {
-  const hex = values['matchPatternHex'] as Config['matchPatternHex']
-  if (hex.length > 0 && sources.get('MATCH_PATTERN')?.kind === 'default')
+  if (sources.get('MATCH_PATTERN')?.kind !== 'default') return
+  const others = ['matchPatternHex', 'matchRegex', 'matchKeep', 'matchDrop'] as const
+  if (others.some((name) => (values[name] as Config[typeof name]).length > 0)) {
     values['matchPattern'] = []
+  }
+}
+
+/** What ends a run by itself needs no time limit, unless one was asked for. */
+function settleEnd(values: Record<string, unknown>, sources: Map<OptionName, Source>): void {
+  const ends = values['runUntil'] !== null || values['runMatches'] !== 0
+  if (ends && sources.get('RUN_SECONDS')?.kind === 'default') values['runSeconds'] = 0
+}
+
+/** --from-beginning is one more name of a start. */
+function settleStart(values: Record<string, unknown>, sources: Map<OptionName, Source>): void {
+  const source = sources.get('KAFKA_FROM_BEGINNING') ?? DEFAULT
+  if (values['kafkaFromBeginning'] !== true) return
+  const start = values['kafkaStart'] as Config['kafkaStart']
+  const startSource = sources.get('KAFKA_START') ?? DEFAULT
+  if (startSource.kind !== 'default' && start.kind !== 'earliest') {
+    const names = `${nameOf(source)} and ${nameOf(startSource)}`
+    throw new LogpipeError('USAGE', `${names} contradict one another: give one of them`)
+  }
+  values['kafkaStart'] = { kind: 'earliest' }
 }

@@ -145,6 +145,24 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'patterns-are-inverted-alone',
+    reason: 'of an expression it could mean all of it, or the patterns beside it',
+    options: ['MATCH_INVERT', 'MATCH_KEEP'],
+    broken: ({ config }) =>
+      config.matchInvert && config.matchKeep.length > 0
+        ? 'inverts patterns, and does not go with --keep: write not (...) in the expression'
+        : undefined,
+  },
+  {
+    name: 'patterns-are-folded-alone',
+    reason: 'of an expression it could mean all of it, or the patterns beside it',
+    options: ['MATCH_IGNORE_CASE', 'MATCH_KEEP'],
+    broken: ({ config }) =>
+      config.matchIgnoreCase && config.matchKeep.length > 0
+        ? 'is for patterns, and does not go with --keep: write "text"i, /regex/i or FIELD ~ /text/i'
+        : undefined,
+  },
+  {
     name: 'metrics-write-nothing',
     reason: 'a user who names an output expects documents there',
     options: ['PRODUCT_LINE', 'PIPELINE_OUTPUT', 'ES_ENABLED'],

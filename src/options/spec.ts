@@ -11,6 +11,9 @@ export const COMMAND_NAMES = [
   'check',
   'demo',
   'replay',
+  'try',
+  'explain',
+  'test',
   'bench compare',
   'bench consume',
   'bench produce',
@@ -34,6 +37,7 @@ export const GROUPS = {
   spill: 'Spill and dead letters',
   pool: 'Threads and memory',
   replay: 'Replay',
+  try: 'Try',
   metrics: 'Status and logs',
   demo: 'Demo',
   bench: 'Bench',
@@ -64,10 +68,12 @@ export type GroupName = keyof typeof GROUPS
  *   partitions  0,3,7-9                           numbers
  *   literal     UTF-8 text                        string
  *   hex         de ad be ef                       string of hex digits
+ *   regex       a regular expression              string
+ *   expression  level:ERROR and not health        string, as core/expression reads it
  *   pair        NAME=VALUE                        [name, value]
  *   output      stdout|none|elasticsearch|file:PATH   OutputTarget
  *   letters     file:PATH|topic:NAME              DeadLetterTarget
- *   start       earliest|latest|TIME              StartPosition
+ *   start       earliest|latest|TIME|-1h          TypedStart
  *   time        ISO 8601 with a zone              number, ms since 1970
  *   dateSpan    DURATION,DURATION or off          DateSpan, or off
  */
@@ -91,6 +97,8 @@ export type Kind =
   | 'partitions'
   | 'literal'
   | 'hex'
+  | 'regex'
+  | 'expression'
   | 'pair'
   | 'answer'
   | 'output'

@@ -8,6 +8,8 @@ export interface Topic {
   readonly name: string
   readonly summary: string
   readonly paragraphs: readonly string[]
+  /** Lines to copy from, each with what it means; below the paragraphs. */
+  readonly examples?: readonly (readonly [line: string, what: string])[]
 }
 
 export const TOPICS: readonly Topic[] = [
@@ -30,15 +32,57 @@ export const TOPICS: readonly Topic[] = [
       '`logpipe check` takes the options of `logpipe run`, prints each value with its source, and tests whether Kafka and Elasticsearch answer. A wrong value is refused before anything is opened, with exit status 2 and one line that says what is allowed.',
       'A profile sets several options at once: aggressive for the highest throughput, latency for the shortest delay, balanced for the defaults.',
       'Set any librdkafka property with --kafka-config NAME=VALUE or a variable such as KAFKA_CONFIG_SECURITY_PROTOCOL=SASL_SSL. Properties that logpipe sets itself are refused; the error names the option to use instead.',
-      'For cron: --run-seconds limits a run, --quiet prints warnings and errors only, and --lock FILE makes a second run exit with status 75 while the first one holds the lock. Without a terminal, the status is printed as plain lines.',
+      'For cron: --until end reads what is there and stops, -n COUNT stops after COUNT matches, and --run-seconds limits a run. --quiet prints warnings and errors only, and --lock FILE makes a second run exit with status 75 while the first one holds the lock. Without a terminal, the status is printed as plain lines.',
+    ],
+  },
+  {
+    name: 'filters',
+    summary: 'The language of --keep and --drop.',
+    paragraphs: [
+      '--keep EXPR keeps the records that meet an expression, --drop EXPR drops those that meet one. Both may be repeated: a record is kept when it meets at least one --keep and no --drop. run, replay, try and explain take them, and so do the config file (keep: and drop:, a text or a list), the API (match_keep, match_drop) and `logpipe dlq --where`. SIGHUP reloads them.',
+      'The language looks like KQL. Join terms with and, or, not (in either case) and parentheses; and binds tighter than or. Quote a word that contains spaces or punctuation; quotes take the escapes \\" \\\\ \\n \\t \\uXXXX, and \\xHH for any byte.',
+      'A text by itself is searched as bytes, anywhere in the value: ERROR, "disk full", "error"i in either case (A to Z). /regex/ and /regex/i search for a regular expression there, in linear time; back references, lookahead and lookbehind are not supported. * means every record.',
+      'FIELD:VALUE compares a field of a value that is one JSON object: a dotted path; in arrays, any element. FIELD:(A or B) compares with several values, FIELD:pre* with a wildcard, FIELD:* tests whether the field exists (null does not). FIELD >= 500, > < <= compare as numbers if both are numbers, otherwise as text; status:500 matches 500, 500.0 and "500". FIELD ~ "part" and FIELD ~ /regex/ search in the text of a field. Quote a field name that contains spaces or begins with @: "@timestamp":*.',
+      'The record itself has @topic, @key, @partition, @offset, @time (such as 2026-09-01 or 2026-09-01T08:30Z) and @header.NAME.',
+      'If a field is missing, or the value is not a JSON object, a comparison is false and never an error; so not FIELD:VALUE keeps such records. If a key occurs twice in an object, the last one counts; Elasticsearch itself refuses such a document.',
+      'An error names its column. `logpipe try` shows what an expression keeps of a real topic, `logpipe explain` how logpipe searches for it, and `logpipe test FILE` checks verdicts.',
+    ],
+    examples: [
+      ['ERROR', 'the bytes, anywhere in the value; the same as --pattern ERROR'],
+      ['ERROR and not "0 ERRORs"', 'but not this other text'],
+      ['/timeout=99\\d\\d/ or "timed out"i', 'a regular expression, or a text in either case'],
+      ['level:(ERROR or FATAL)', 'a field with one of two values'],
+      ['http.status >= 500 and not path:/health*', 'a number, and not a wildcard'],
+      ['message ~ "disk full" and host:web-*', 'part of the text of a field'],
+      ['error.code:* or status:(500 or 503)', 'a field that exists, or a value'],
+      ['@topic:app-* and @header.env:prod', 'the topic and a header of the record'],
+      ['@key ~ /^user-\\d+$/ and @time >= 2026-09-01', 'its key and its timestamp'],
+    ],
+  },
+  {
+    name: 'tests',
+    summary: 'Test a filter against records: logpipe test FILE.',
+    paragraphs: [
+      'FILE is a config file. Its keep, drop, pattern, regex and similar keys are the filter, so you can test the file of a pipeline as it is. The key tests, which other commands ignore, lists records with their verdicts.',
+      'Each test has keep: VALUE or drop: VALUE, the verdict on a record with this value: a text, or a map, which means its JSON; null means a record without a value. A test may also set key, headers (a map), topic, partition, offset and time (a time, or ms since 1970).',
+      'Exit status 0: every verdict is as expected; 1: a verdict differs, and is printed with the term that decided; 2: a file is wrong.',
+    ],
+    examples: [
+      ['keep: level:ERROR', 'the filter, as in any config file'],
+      ["drop: ['\"health\"', '@topic:test-*']", 'two expressions'],
+      ['tests:', ''],
+      ['  - keep: {level: ERROR, message: disk full}', 'JSON that must be kept'],
+      ["  - drop: 'ERROR, but no JSON'", 'a text that must be dropped'],
+      ['  - drop: {level: ERROR}', 'the same level ...'],
+      ['    topic: test-1', '... in a topic that is dropped'],
     ],
   },
   {
     name: 'patterns',
-    summary: 'Which records are kept.',
+    summary: 'Records by the bytes in their value.',
     paragraphs: [
-      'A record is kept when its value contains the pattern (--pattern, ERROR by default), byte for byte. There are no wildcards. Keys and headers are not searched, and a match never spans two records.',
-      '--pattern may be repeated: a record is kept when it contains at least one pattern. --pattern-hex takes bytes that are not text. --ignore-case matches the letters A to Z in either case. --invert-match keeps the records that do not match, including those without a value. An empty pattern keeps everything.',
+      'A record is kept when its value contains the pattern (--pattern, ERROR by default), byte for byte. There are no wildcards. Keys and headers are not searched, and a match never spans two records. `logpipe help filters` has fields, regular expressions, and, or and not.',
+      '--pattern may be repeated: a record is kept when it contains at least one pattern. --pattern-hex takes bytes that are not text, -e REGEX a regular expression. --ignore-case matches the letters A to Z in either case. --invert-match keeps the records that do not match, including those without a value; it applies to patterns and -e, and is refused with --keep. An empty pattern keeps everything.',
       'Rare patterns cost least: logpipe searches a whole batch at several gigabytes a second, and looks at single records only where the pattern occurs.',
     ],
   },

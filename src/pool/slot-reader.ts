@@ -186,6 +186,28 @@ export class SlotReader {
   }
 }
 
+/** The headers of a record as a slot has them (layout.ts); of none: nothing. */
+export function encodeHeaders(
+  headers: readonly (readonly [name: string, value: Uint8Array | null])[],
+): Buffer {
+  if (headers.length === 0) return Buffer.alloc(0)
+  const number = (write: (buffer: Buffer) => void) => {
+    const buffer = Buffer.alloc(4)
+    write(buffer)
+    return buffer
+  }
+  const parts = headers.flatMap(([name, value]) => {
+    const bytes = Buffer.from(name, 'utf8')
+    return [
+      number((buffer) => buffer.writeUInt32LE(bytes.length)),
+      bytes,
+      number((buffer) => buffer.writeInt32LE(value === null ? -1 : value.length)),
+      value ?? Buffer.alloc(0),
+    ]
+  })
+  return Buffer.concat([number((buffer) => buffer.writeUInt32LE(headers.length)), ...parts])
+}
+
 /**
  * Decodes a record's headers. @returns name and value, in order; names may repeat, and are bytes:
  * Kafka does not see to it that they are text.

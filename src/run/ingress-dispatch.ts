@@ -44,17 +44,20 @@ export function dispatch(message: FromIngress, hearers: Hearers): void {
     case 'reachable':
       return ingress.reachable(ingressIndex, message.isReachable)
     case 'standby':
+      ingress.regrouped(ingressIndex)
       return ingress.joined(ingressIndex)
     case 'waiting':
       ingress.waiting(message)
       return notices.waiting(message)
     case 'assign':
+      ingress.regrouped(ingressIndex)
       ingress.joined(ingressIndex)
       notices.assign(message)
       // First: no record of a topic that is refused is read.
       failFor(hearers, topics.assign(message))
       return coordinator.assign(message)
     case 'revoke':
+      ingress.regrouped(ingressIndex)
       if (message.lost) ingress.lost(ingressIndex)
       notices.revoke(message)
       return coordinator.revoke(message)
@@ -62,6 +65,7 @@ export function dispatch(message: FromIngress, hearers: Hearers): void {
       notices.restart(message)
       return coordinator.restart(message)
     case 'unassigned':
+      ingress.regrouped(ingressIndex)
       return coordinator.unassigned(message)
     case 'skipped':
       return coordinator.skipped(message)

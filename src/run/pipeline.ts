@@ -16,12 +16,12 @@ import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
+import { firstDocuments, type MatchedBatch, unpackMatches } from '../filter/matches.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
 import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import type { RunReport } from '../pool/run-reports.ts'
-import { PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
+import { CREDIT_BYTES, PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import { type Screen, STDOUT_DESCRIPTOR } from '../sink/stdout-sink.ts'
 import { Coordinator } from './coordinator.ts'
 import { Matchers } from '../filter/matchers.ts'
@@ -75,6 +75,8 @@ export class Pipeline {
   readonly #troubles: Troubles
   /** What its end waits for. */
   readonly #awaited = new Set<() => void>()
+  /** Matches that the output may still be given (-n). */
+  #matchesLeft: number
   #isStopping = false
   #error: LogpipeError | null = null
   readonly #finish: (result: PipelineResult) => void
@@ -82,7 +84,10 @@ export class Pipeline {
   private constructor(settings: PipelineSettings, deps: PipelineDeps, parts: PipelineParts) {
     const { bridge, output } = parts
     this.#settings = settings
-    this.#ingress = new IngressStates(settings.kafka.properties.length, () => performance.now())
+    this.#matchesLeft = settings.matchesMax === 0 ? Infinity : settings.matchesMax
+    const isGroup = settings.kafka.membership === 'group'
+    const nowMs = () => performance.now()
+    this.#ingress = new IngressStates(settings.kafka.properties.length, nowMs, isGroup)
     this.#log = deps.log
     this.#troubles = new Troubles(systemClock, deps.log.redact)
     this.#bridge = bridge
@@ -206,10 +211,26 @@ export class Pipeline {
   }
 
   #onMessage(message: FromThread): void {
-    if (message.kind === 'matched') this.#coordinator.handleMatched(unpackMatches(message.batch))
+    if (message.kind === 'matched') this.#onMatched(unpackMatches(message.batch))
     else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
     else dispatch(message, this.#hearers)
     this.#changed()
+  }
+
+  /**
+   * What is above the limit goes nowhere: its runs end before it, so that its offsets stay
+   * unresolved, and the next start reads them again.
+   */
+  #onMatched(batch: MatchedBatch): void {
+    const wanted = Math.min(this.#matchesLeft, batch.ends.length)
+    this.#matchesLeft -= wanted
+    const taken = wanted === batch.ends.length ? batch : firstDocuments(batch, wanted)
+    if (wanted > 0) this.#coordinator.handleMatched(taken)
+    // Credit was taken for the whole in one piece, and comes back in whole CREDIT_BYTES.
+    const kept = Math.ceil(taken.body.length / CREDIT_BYTES) * CREDIT_BYTES
+    const left = [batch.ends.length - wanted, Math.max(0, batch.body.length - kept)] as const
+    if (left[0] > 0) this.#shared.signals.settle(...left)
+    if (this.#matchesLeft === 0) this.stop()
   }
 
   #tick(): void {
@@ -220,7 +241,7 @@ export class Pipeline {
     this.#times.look(lastNs)
     const { recordsMax } = this.#settings
     if (recordsMax > 0 && records >= recordsMax) this.stop()
-    // A replay ends by itself once all of it is written, however long the output takes for that.
+    // It ends by itself once all there was is written, however long the output takes for that.
     if (this.#ingress.haveFinished && this.#coordinator.isDrained()) this.stop()
     this.#changed()
   }
@@ -240,9 +261,10 @@ export class Pipeline {
     await this.#until(() => this.#ingress.haveStopped, left(drainEndMs))
     if (this.#error === null) {
       void this.#output.sink.flush(left(drainEndMs))
-      const isDone = () => this.#coordinator.isDrained() && this.#output.isBusy?.() !== true
+      const isDone = () => this.#isDrained() && this.#output.isBusy?.() !== true
       await this.#until(isDone, left(drainEndMs))
     }
+    this.#tick() // What was filtered out before the last match is resolved, too.
     const timeoutMs = Math.round(Math.min(FINISH_TIMEOUT_MS, left(deadlineMs)))
     for (let index = 0; index < this.#rows.ingressCount; index++) {
       const commits = this.#coordinator.finalCommits(index)
@@ -285,10 +307,15 @@ export class Pipeline {
     assert.equal(counts.filtering, 0, 'no thread has a slot')
     const unread = runReports.map((reports) => reports.drain(() => undefined))
     assert(Math.max(...unread) === 0, 'run reports are read')
-    if (pendingRecords > 0) return
+    if (pendingRecords > 0 || this.#matchesLeft === 0) return
     assert.deepEqual([counts.free, slots.freeCount], [slots.slotCount, slots.slotCount], 'slots')
     assert.equal(this.#bridge.poolBytes(this.#pool), 0, 'record batches')
     assert(signals.isAllSettled, 'credit')
+  }
+
+  /** Whether all that was read is settled; of what lies above the limit nothing ever is. */
+  #isDrained(): boolean {
+    return this.#matchesLeft === 0 ? this.#statement().pending === 0 : this.#coordinator.isDrained()
   }
 
   #toFilters(message: ToFilter): void {
@@ -302,8 +329,10 @@ export class Pipeline {
   #result(): PipelineResult {
     const stats = this.stats()
     const statement = this.#statement()
-    // What was still in slots when the time was up never reached the books.
-    const inSlots = stats.counters.records - statement.total.fetchedOnce
+    // What was still in slots when the time was up never reached the books; above the limit it is
+    // not meant to.
+    const inSlots =
+      this.#matchesLeft === 0 ? 0 : stats.counters.records - statement.total.fetchedOnce
     return {
       error: this.#error,
       statement,

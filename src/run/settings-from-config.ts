@@ -3,9 +3,11 @@
  */
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { type ControlledPipeline, identityOf, withFingerprint } from '../kafka/pipeline-identity.ts'
-import { type Config, patternsOf } from '../options/config.ts'
+import type { Config } from '../options/config.ts'
+import { filterOf, filterText, hasExpressions, patternsOf } from '../options/filter.ts'
+import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
-import { isTopic } from '../options/notations.ts'
+import { isTopic, startAt } from '../options/notations.ts'
 import { overrideRow } from '../sink/elasticsearch/answers.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
@@ -63,13 +65,19 @@ export function pipelineSettings(
       }),
       clientProperties: clientProperties(config),
       tokenFile: config.kafkaTokenFile,
-      start: config.kafkaStart,
+      start: startAt(config.kafkaStart, Date.now()),
+      untilEnd: config.runUntil === 'end',
       revokeDrainMs: config.revokeDrainMs,
       stallPauseMs: Math.min(STALL_PAUSE_MS, maxPollMs / 4),
       skipUnreadable: config.skipUnreadable,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     },
-    filter: { threadCount: config.rustWorkers, ...filterOf(config) },
+    filter: {
+      // Of several, the second slot of a partition may come first: what lies before it would not be
+      // written, and the next run would write the rest twice.
+      threadCount: config.runMatches > 0 ? 1 : config.rustWorkers,
+      ...filterOf(config),
+    },
     pool: {
       slotCount: config.poolSize,
       bufferBytes: config.bufferBytes,
@@ -88,6 +96,7 @@ export function pipelineSettings(
     replay: null,
     runSeconds: config.runSeconds,
     recordsMax: 0,
+    matchesMax: config.runMatches,
     commits: !config.noCommit && output.kind !== 'none' && !isAlone,
     unresolvedMax: config.maxUnresolved,
     waits: config.waitForKafka,
@@ -134,17 +143,17 @@ export function embeddedSettings(
   return { ...settings, kafka: { ...settings.kafka, membership: 'static' } }
 }
 
-function filterOf(config: Config): Omit<PipelineSettings['filter'], 'threadCount'> {
-  return {
-    patterns: patternsOf(config),
-    ignoreCase: config.matchIgnoreCase,
-    invertMatch: config.matchInvert,
-  }
+/** What is counted: each pattern by itself, an expression as a whole. */
+function countedOf(config: Config): CountedPatterns {
+  const { matchIgnoreCase: ignoreCase, matchInvert: invertMatch } = config
+  return hasExpressions(config)
+    ? { patterns: [], ignoreCase, invertMatch, label: filterText(config) }
+    : { patterns: patternsOf(config), ignoreCase, invertMatch, label: null }
 }
 
 function outputSettings(config: Config): OutputSettings {
   const { pipelineOutput: target, pipelineFormat: format } = config
-  if (config.productLine === 'metrics') return { kind: 'count', ...filterOf(config) }
+  if (config.productLine === 'metrics') return { kind: 'count', ...countedOf(config) }
   switch (target.kind) {
     case 'none':
       return { kind: 'none' }

@@ -6,6 +6,7 @@
 import type { FillLimits } from '../bridge/bridge.ts'
 import type { PipelineIdentity } from '../kafka/pipeline-identity.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
+import type { RecordFilter } from '../options/filter.ts'
 import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { MarkedRange } from '../kafka/offset-ranges.ts'
@@ -22,6 +23,8 @@ export interface PipelineSettings {
   readonly runSeconds: number
   /** Stop after so many records were fetched; 0: no such limit. */
   readonly recordsMax: number
+  /** Hand so many matches to the output, and stop; 0: no such limit. */
+  readonly matchesMax: number
   /** Commits nothing (`--no-commit`, `--output none`). */
   readonly commits: boolean
   /** Unresolved offsets of one partition at which it is paused. */
@@ -66,6 +69,8 @@ export interface KafkaSettings {
   /** OAUTHBEARER's token; null: none. */
   readonly tokenFile: string | null
   readonly start: StartPosition
+  /** Read each partition up to the end that it has when it is given, and stop then. */
+  readonly untilEnd: boolean
   readonly revokeDrainMs: number
   /** Time without a free slot after which partitions are paused. */
   readonly stallPauseMs: number
@@ -75,13 +80,7 @@ export interface KafkaSettings {
   readonly connectTimeoutMs: number
 }
 
-export interface FilterSettings {
-  readonly threadCount: number
-  /** Any of these; none: every record matches. */
-  readonly patterns: readonly Uint8Array[]
-  readonly ignoreCase: boolean
-  readonly invertMatch: boolean
-}
+export type FilterSettings = RecordFilter & { readonly threadCount: number }
 
 export interface PoolSettings {
   readonly slotCount: number

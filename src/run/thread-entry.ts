@@ -149,6 +149,7 @@ function runIngress(): void {
     signals,
     limits: pool.limits,
     start: kafka.start,
+    untilEnd: kafka.untilEnd,
     commits: settings.commits,
     revokeDrainMs: kafka.revokeDrainMs,
     stallPauseMs: kafka.stallPauseMs,

@@ -177,8 +177,8 @@ async function within(promise: Promise<void>, timeoutMs: number): Promise<boolea
 /*
  * How far each ingress thread has come on its way to the end, from what it says to main.
  *
- *   reading --all of a replay was read--> finished --phase DRAIN--> stopped --finish--> closed
- *      '-------------------------- phase DRAIN -----------------------^
+ *   reading --all there is was read--> finished --phase DRAIN--> stopped --finish--> closed
+ *      '------------------------- phase DRAIN ---------------------^
  *
  * Used by pipeline.ts, which waits until all of them have come so far.
  */
@@ -189,6 +189,12 @@ async function within(promise: Promise<void>, timeoutMs: number): Promise<boolea
  */
 const REFUSAL_MS = 60_000
 
+/**
+ * What one member gives away another one has a moment later: between the two, everybody may have
+ * read all there is. All members of a generation hear of it together; this is a hundred times that.
+ */
+const GROUP_QUIET_MS = 1000
+
 /** Why a thread reads nothing of its group, or not for long. */
 interface GroupFault {
   readonly text: string
@@ -198,6 +204,9 @@ interface GroupFault {
 export class IngressStates {
   readonly #count: number
   readonly #nowMs: () => number
+  readonly #quietMs: number
+  /** When the group last gave a thread partitions, or took some. */
+  #givenMs = -Infinity
   readonly #finished = new Set<number>()
   readonly #stopped = new Set<number>()
   readonly #closed = new Set<number>()
@@ -207,14 +216,22 @@ export class IngressStates {
   readonly #waiting = new Map<number, readonly WaitingPartition[]>()
   #hasJoined = false
 
-  constructor(count: number, nowMs: () => number) {
+  /** @param isGroup whether partitions are the group's to give and to take. */
+  constructor(count: number, nowMs: () => number, isGroup: boolean) {
     this.#count = count
     this.#nowMs = nowMs
+    this.#quietMs = isGroup ? GROUP_QUIET_MS : 0
   }
 
   reachable(ingressIndex: number, isReachable: boolean): void {
     if (isReachable) this.#unreachable.delete(ingressIndex)
     else this.#unreachable.add(ingressIndex)
+  }
+
+  /** The group gives it partitions or takes some: what it has to read is not known to be read. */
+  regrouped(ingressIndex: number): void {
+    this.#finished.delete(ingressIndex)
+    this.#givenMs = this.#nowMs()
   }
 
   /** The group has given it partitions, or said that there are none for it. */
@@ -260,9 +277,10 @@ export class IngressStates {
     this.#closed.add(ingressIndex)
   }
 
-  /** Of a replay: everything that was asked for went into slots. */
+  /** Of a replay, or a run up to the end: everything that was asked for went into slots. */
   get haveFinished(): boolean {
-    return this.#finished.size === this.#count
+    const isQuiet = this.#nowMs() - this.#givenMs >= this.#quietMs
+    return isQuiet && this.#finished.size === this.#count
   }
 
   /**

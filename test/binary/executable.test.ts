@@ -86,7 +86,7 @@ test('the add-ons lie in the cache of the user, for the user alone', (t) => {
   assert.deepEqual(more, [])
   assert.match(set, /^[0-9a-f]{32}$/)
   const files = fs.readdirSync(path.join(cache, set))
-  assert.deepEqual(files.sort(), ['bridge.node', 'kafka.node', 'librdkafka.so.1'])
+  assert.deepEqual(files.sort(), ['bridge.node', 'kafka.node', 'libhs.so.5', 'librdkafka.so.1'])
   for (const each of [
     cache,
     path.join(cache, set),

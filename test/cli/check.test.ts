@@ -194,6 +194,24 @@ test('what librdkafka said is passed on, and the consumer is closed', async (t) 
   assert.equal(status, 1)
 })
 
+test('an expression is shown, and a regular expression that does not compile is wrong', async (t) => {
+  const port = await listen(t, net.createServer())
+  const checked = async (expression: string, fault: { message: string; at: number } | null) => {
+    const printed: string[] = []
+    const args = ['--brokers', `127.0.0.1:${port}`, '--output', 'none', '--keep', expression]
+    const context = { ...QUIET_HOST, args, print: (text: string) => printed.push(text) }
+    const bridge = { ...bridgeOf(port), regexCheck: () => fault }
+    const status = await check(context, { loadBridge: () => bridge, memoryLimit: () => null })
+    return { status, text: printed.join('') }
+  }
+  const fine = await checked('level:ERROR and /a+/', null)
+  assert.match(fine.text, /^ok +filter: level:ERROR and \/a\+\/$/m)
+  assert.equal(fine.status, 0)
+  const wrong = await checked('/a(/', { message: 'no )', at: 1 })
+  assert.match(wrong.text, /^WRONG +filter: --keep: column 3: .* does not compile: no \)$/m)
+  assert.equal(wrong.status, 1)
+})
+
 test('a container that is too small is named with the largest part', async (t) => {
   const port = await listen(t, net.createServer())
   const printed: string[] = []

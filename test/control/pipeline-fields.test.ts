@@ -1,7 +1,7 @@
 /** What the control plane says of a pipeline's variables together. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { faultsTogether } from '../../src/control/pipeline-fields.ts'
+import { faultsTogether, OPTION_FIELDS, PipelineFields } from '../../src/control/pipeline-fields.ts'
 
 test('a pipeline may count in place of writing', () => {
   assert.deepEqual(faultsTogether({ PRODUCT_LINE: 'metrics' }), [])
@@ -17,4 +17,21 @@ test('what run would refuse is refused before a worker has it, each fault at its
   const [answer] = faultsTogether({ ES_ANSWER: 'a=b' })
   assert.equal(answer?.field, 'es_answer')
   assert.match(answer.detail, /^expected an error type/)
+})
+
+test('a filter is kept as it is given, and one that is wrong is refused with its column', () => {
+  const fields = new PipelineFields(OPTION_FIELDS)
+  const match_keep = ['level:ERROR and not "health"', '@topic:app-*']
+  const checked = fields.check({ name: 'a', match_keep, match_regex: 'a+' })
+  assert.ok('draft' in checked)
+  const { settings } = checked.draft
+  assert.deepEqual(settings.fields['match_keep'], match_keep)
+  const variables = fields.variables(settings)
+  assert.equal(variables['MATCH_KEEP'], match_keep.join('\n'))
+  assert.deepEqual(faultsTogether(variables), [])
+  assert.deepEqual(fields.check({ name: 'a', match_drop: 'level:' }), {
+    faults: [{ field: 'match_drop', detail: 'column 7: expected a value, got the end' }],
+  })
+  const [fault] = faultsTogether({ MATCH_KEEP: 'a', MATCH_INVERT: '1' })
+  assert.match(fault?.detail ?? '', /inverts patterns, and does not go with --keep/)
 })

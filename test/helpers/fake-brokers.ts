@@ -67,8 +67,10 @@ export class FakeBrokers {
   }
 
   /** A process of the group, new to it. */
-  member(more: { start?: StartPosition; commits?: boolean; alone?: boolean } = {}): Membership {
-    const { start = { kind: 'earliest' }, commits = true, alone = false } = more
+  member(
+    more: { start?: StartPosition; commits?: boolean; alone?: boolean; untilEnd?: boolean } = {},
+  ): Membership {
+    const { start = { kind: 'earliest' }, commits = true, alone = false, untilEnd = false } = more
     const { topicIds } = this
     const subscription: Pick<Subscription, 'topics'> = {
       get topics() {
@@ -78,6 +80,7 @@ export class FakeBrokers {
     const options: Partial<IngressOptions> = {
       consumer: consumerOn(this.#bridge()),
       start,
+      untilEnd,
       commits,
       asksGroup: !alone,
       identity: { fingerprint: '0123456789ab', label: 'test' },

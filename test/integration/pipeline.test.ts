@@ -288,7 +288,7 @@ test('a reader that goes away ends it quietly, with status 0', async (t) => {
   assert.equal(ended.status, 0)
 })
 
-test('SIGHUP takes patterns over within the group, and wrong ones change nothing', async (t) => {
+test('SIGHUP takes filters over within the group, and wrong ones change nothing', async (t) => {
   const kafka = new MockKafka(t, 2)
   const folder = testFolder(t)
   const file = path.join(folder, 'pipeline.yaml')
@@ -313,10 +313,22 @@ test('SIGHUP takes patterns over within the group, and wrong ones change nothing
   assert.match(run.stderr, /SIGHUP: ES_INDEX changed: needs a restart/)
   await kafka.produce(['ERROR 7', 'FATAL 8'])
   await run.until('it read all', () => run.metric('polled_total') === 8)
+
+  writeFileSync(file, "keep: '/(/'\nes-index: other\n")
+  run.signal('SIGHUP')
+  await run.until('it refuses', () =>
+    /SIGHUP: --keep: column 2: .*not compile.*; the old configuration stays/.test(run.stderr),
+  )
+  writeFileSync(file, "keep: 'n >= 10'\ndrop: '@partition:1'\nes-index: other\n")
+  run.signal('SIGHUP')
+  await run.until('it says so', () => /SIGHUP: .*MATCH_KEEP, MATCH_DROP changed/.test(run.stderr))
+  await kafka.produce(['{"n":10}', '{"n":11}', 'FATAL 9', '{"n":12}', '{"n":1.3e1}', '{}'])
+  await run.until('it read all', () => run.metric('polled_total') === 14)
   const { stderr } = await run.stop()
-  assert.deepEqual(written(run).sort(), ['ERROR 1', 'ERROR 3', 'ERROR 5', 'FATAL 8'])
+  const kept = ['ERROR 1', 'ERROR 3', 'ERROR 5', 'FATAL 8', '{"n":1.3e1}', '{"n":10}']
+  assert.deepEqual(written(run).sort(), kept)
   assert.equal(stderr.match(/assigned \d partitions/g)?.length, 1)
-  assert.deepEqual(kafka.committed(GROUP), [4, 4])
+  assert.deepEqual(kafka.committed(GROUP), [7, 7])
   assert.deepEqual(kafka.committers(GROUP), before, 'it is the same pipeline still')
 })
 

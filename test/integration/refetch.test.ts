@@ -70,6 +70,7 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
         clientProperties: [],
         tokenFile: null,
         start: { kind: 'earliest' },
+        untilEnd: false,
         revokeDrainMs: 0,
         stallPauseMs: 1000,
         skipUnreadable: false,

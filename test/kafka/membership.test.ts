@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OFFSET_BEGINNING, type PartitionOffset } from '../../src/bridge/bridge.ts'
 import { NO_PAST } from '../../src/kafka/commit-note.ts'
+import { toCommit } from '../../src/kafka/partition-state.ts'
 import type { Membership } from '../../src/kafka/membership.ts'
 import { FakeBrokers } from '../helpers/fake-brokers.ts'
 
@@ -98,6 +99,24 @@ test('a range of a replay begins where it was asked to, and the group is not ask
   member.assignRanges([{ topic: 'app', partition: 0, from: 2, to: 4 }], noMessage)
   assert.deepEqual(brokers.did(), ['hold app/0', 'begin app/0 at 2 epoch -1'])
   assert.equal(member.isFinished, false)
+})
+
+test('up to the end, a partition is read to where it ended when it was given, and no further', () => {
+  const brokers = new FakeBrokers().add('app', { end: 9 }, { end: 4 }, { end: 0 })
+  brokers.committed.set('app/1', { offset: 4, metadata: null })
+  const member = brokers.member({ untilEnd: true })
+  assign(member, 'app', 0, 1, 2)
+  const finished = () =>
+    member.takeFinished().map((id) => member.assignments.get(id)?.partition ?? -1)
+  assert.deepEqual(new Set(finished()), new Set([1, 2]), 'of these there was nothing to read')
+  assert.equal(member.isFinished, false)
+  // A fetch meets an end that is later than that: what lies between is left to the next reader.
+  const [first, held] = [...member.assignments].find(([, one]) => one.partition === 0) ?? []
+  member.noteEnd(first ?? -1, 12)
+  assert.ok(held !== undefined)
+  assert.equal(toCommit({ ...held, offset: 9, wanted: 9 }), 9)
+  assert.deepEqual(finished(), [0])
+  assert.equal(member.isFinished, true)
 })
 
 test('a topic that was made anew while it is read is read from its beginning', () => {

@@ -26,7 +26,7 @@ function countsOf(counted: CountedPatterns, values: readonly (Buffer | null)[]) 
 }
 
 const patternsOf = (...texts: string[]) => texts.map((text) => Buffer.from(text, 'latin1'))
-const EXACT = { ignoreCase: false, invertMatch: false }
+const EXACT = { ignoreCase: false, invertMatch: false, label: null }
 
 test('a record counts under each pattern that it holds, as a naive search says', () => {
   // Few letters, so that patterns overlap and occur.
@@ -64,7 +64,12 @@ test('counts are named by pattern, topic and partition, those of zero too', () =
 
 test('what holds no pattern, and what holds any, is counted as one', () => {
   const values = [null, Buffer.from('x')]
-  const inverted = { patterns: patternsOf('a', 'b'), ignoreCase: false, invertMatch: true }
+  const inverted = {
+    patterns: patternsOf('a', 'b'),
+    ignoreCase: false,
+    invertMatch: true,
+    label: null,
+  }
   assert.deepEqual(totalsOf(countsOf(inverted, values).list()), { 'none of a, b': 2 })
   assert.deepEqual(totalsOf(countsOf({ ...EXACT, patterns: [] }, values).list()), { any: 2 })
 })

@@ -1,5 +1,6 @@
 // Record batches made by chance, whole and damaged: what a scan finds in them, alone and in a slot,
-// and that it never reads beside them.
+// and that it never reads beside them. And expressions made by chance on values that are JSON,
+// nearly JSON, or none: a search for candidates finds the records that evaluating each one finds.
 //
 //   batch-test [SEED] [SECONDS]       bash test/native/run.sh builds and runs it
 //
@@ -201,8 +202,8 @@ void wholeBatch(Random& random) {
   CHECK(batch.records == static_cast<int32_t>(wanted.size()));
   const auto patterns = anyPatterns(random);
   const bool invert = below(random, 2) == 0;
-  const Matcher matcher(patterns, false, invert);
-  BatchScan scan(batch, matcher);
+  const Filter filter(patterns, false, invert);
+  BatchScan scan(batch, filter);
   for (size_t index = 0; index < wanted.size(); index++) {
     if (!matches(*wanted[index], patterns, invert)) continue;
     CHECK(scan.next());
@@ -240,8 +241,8 @@ void damagedBatch(Random& random) {
   }
   const auto patterns = anyPatterns(random);
   const bool invert = below(random, 2) == 0;
-  const Matcher matcher(patterns, false, invert);
-  BatchScan scan(batch, matcher);
+  const Filter filter(patterns, false, invert);
+  BatchScan scan(batch, filter);
   int64_t next = batch.from;
   int32_t index = -1;
   while (scan.next()) {
@@ -501,6 +502,125 @@ void slotOfBatches(Random& random, const std::shared_ptr<Client>& client, rd_kaf
   }
 }
 
+template <size_t N>
+std::string oneOf(Random& random, const char* const (&texts)[N]) {
+  return texts[below(random, N)];
+}
+
+const char* const JSON_TEXTS[] = {"\"a\"", "\"b\"", "\"a.b\"", "\"ERROR\"", "\"\\u0045RROR\"",
+                                  "\"5\"", "\"\"", "\"\\ud83d\\ude00\"", "\"\\ud83d\""};
+const char* const JSON_SCALARS[] = {"1", "-0.5e3", "500", "5e2", "true", "false", "null",
+                                    "12345678901234567890", "1e999"};
+const char* const SCRAPS[] = {"{", "}", "[", "]", ":", ",", "\"", "\\", "\\u00", "\xff", "\xc3",
+                              " ", "\n", "ERROR", "tru", "-", "1.", "\x01", "\"a\":", "e5"};
+
+std::string anyJson(Random& random, int depth) {
+  if (depth > 3 || below(random, 3) == 0) {
+    return below(random, 2) == 0 ? oneOf(random, JSON_TEXTS) : oneOf(random, JSON_SCALARS);
+  }
+  const bool isObject = depth == 0 || below(random, 2) == 0;
+  std::string out = isObject ? "{" : "[";
+  for (size_t left = below(random, 5); left > 0; left--) {
+    if (isObject) out += oneOf(random, JSON_TEXTS) + ":";
+    out += anyJson(random, depth + 1);
+    if (left > 1) out += below(random, 4) == 0 ? " , " : ",";
+  }
+  return out + (isObject ? "}" : "]");
+}
+
+std::string anyValue(Random& random) {
+  std::string text = anyJson(random, 0);
+  if (below(random, 30) == 0) text = std::string(600, '[') + text;
+  for (size_t times = below(random, 2) * below(random, 4); times > 0; times--) {
+    text.insert(below(random, text.size() + 1), oneOf(random, SCRAPS));
+  }
+  if (below(random, 10) == 0) text.resize(below(random, text.size() + 1));
+  return text;
+}
+
+const char* const REGEXES[] = {"ERR", "E.*R", "^\\\\{", "a|b", "(a+)+$", "\\\\d{3}", "\\\\bERROR\\\\b",
+                               "[^a]", "", "(?i)error", "R(OR)*", "x?", "\\\\x00", "(?:a.*|b.+c*)"};
+const char* const TESTS[] = {
+    R"({"op":"exists"})",
+    R"({"op":"equals","text":"ERROR"})",
+    R"({"op":"equals","text":"500"})",
+    R"({"op":"equals","text":"true"})",
+    R"({"op":"wildcard","parts":["E","R",""]})",
+    R"({"op":"<","text":"500"})",
+    R"({"op":">=","text":"ERR"})",
+    R"({"op":"contains","text":"RO"})",
+    R"({"op":"regex","source":"^E.*R$","ignoreCase":true})",
+};
+const char* const TARGETS[] = {
+    R"({"of":"field","path":["a"]})",      R"({"of":"field","path":["a","b"]})",
+    R"({"of":"field","path":["ERROR"]})",  R"({"of":"field","path":["a","b","5"]})",
+    R"({"of":"key"})",                     R"({"of":"partition"})",
+    R"({"of":"offset"})",                  R"({"of":"time"})",
+    R"({"of":"header","name":"a"})",       R"({"of":"topic"})",
+};
+const char* const LITERALS[] = {"4552524f52", "5c75", "61", "22", "", "7b", "ff", "3530"};
+
+std::string anyNode(Random& random, int depth) {
+  const std::string fold = below(random, 2) == 0 ? "true" : "false";
+  switch (below(random, depth > 3 ? 4 : 7)) {
+    case 0:
+    case 1:
+      return R"({"kind":"compare","target":)" + oneOf(random, TARGETS) + R"(,"test":)" +
+             oneOf(random, TESTS) + "}";
+    case 2:
+      return R"({"kind":"bytes","hex":")" + oneOf(random, LITERALS) + R"(","ignoreCase":)" + fold + "}";
+    case 3:
+      return R"({"kind":"regex","source":")" + oneOf(random, REGEXES) + R"(","ignoreCase":)" + fold + "}";
+    case 4: return R"({"kind":"not","of":)" + anyNode(random, depth + 1) + "}";
+    default: break;
+  }
+  std::string of;
+  for (size_t left = below(random, below(random, 8) == 0 ? 14 : 4); left > 0; left--) {
+    of += anyNode(random, depth + 1) + (left > 1 ? "," : "");
+  }
+  return std::string(R"({"kind":")") + (below(random, 2) == 0 ? "all" : "any") + R"(","of":[)" + of + "]}";
+}
+
+std::string programOf(const std::string& keep, const std::string& drop) {
+  return R"({"keep":)" + keep + R"(,"drop":)" + drop + R"(,"prefilter":null})";
+}
+
+std::vector<int64_t> hitsOf(const Batch& batch, const Filter& filter) {
+  std::vector<int64_t> hits;
+  BatchScan scan(batch, filter);
+  while (scan.next()) hits.push_back(scan.record().offset);
+  CHECK(!scan.isBroken());
+  return hits;
+}
+
+// A part that is false keeps the planner from finding anything to search for.
+std::string eachRecord(const std::string& node) {
+  return R"({"kind":"any","of":[)" + node + R"(,{"kind":"not","of":{"kind":"all","of":[]}}]})";
+}
+
+void expressionOnBatches(Random& random) {
+  const std::string keep = anyNode(random, 0);
+  const std::string drop = below(random, 2) == 0 ? "null" : anyNode(random, 1);
+  const Filter searching(programOf(keep, drop));
+  const Filter each(programOf(eachRecord(keep), drop));
+  for (int turn = 0; turn < 8; turn++) {
+    auto records = anyRecords(random, 0, BASE_TIMESTAMP);
+    std::string text;
+    for (Record& record : records) {
+      if (below(random, 10) != 0) record.value = anyValue(random);
+      putRecord(text, record, 0, BASE_TIMESTAMP);
+    }
+    const Block block(text);
+    const int64_t to = records.back().offset + 1;
+    const Batch batch = batchOf(block, 0, to, BASE_TIMESTAMP, records.size());
+    const auto hits = hitsOf(batch, each);
+    if (hitsOf(batch, searching) != hits) {
+      std::fprintf(stderr, "keep %s drop %s\n", keep.c_str(), drop.c_str());
+      CHECK(false);
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -520,6 +640,7 @@ int main(int argc, char** argv) {
     wholeBatch(random);
     damagedBatch(random);
     slotOfBatches(random, client, topic);
+    if (round % 8 == 0) expressionOnBatches(random);
   }
   rd_kafka_topic_destroy(topic);
   std::printf("  %llu rounds of batches, alone and in slots, whole and damaged: ok\n", static_cast<unsigned long long>(round));

@@ -201,7 +201,7 @@ void closeWithHeldSlots() {
       consumer->fill(line.pool(), slot, {200, BUFFER_BYTES, 50, 20, 1 << 20});
     }
     CHECK(!Consumer::close(std::move(consumer), 300));
-    const Matcher all({}, false, false);
+    const Filter all({}, false, false);
     while (scans && line.pool().bytes() > 0) line.pool().scan(slot, [&] { return all; });
     if (!scans) line.pool().discard(slot);
     CHECK(line.pool().bytes() == 0);

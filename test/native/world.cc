@@ -211,8 +211,8 @@ void Line::giveBack(int index) {
 
 void Line::scanLoop(unsigned seed) {
   std::minstd_rand random(seed);
-  const Matcher errors({"ERROR"}, false, false);
-  const Matcher all({}, false, false);
+  const Filter errors({"ERROR"}, false, false);
+  const Filter all({}, false, false);
   for (;;) {
     int index;
     {

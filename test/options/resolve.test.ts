@@ -4,7 +4,8 @@ import { inspect } from 'node:util'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { LogpipeError } from '../../src/core/errors.ts'
-import { fieldOf, REDACTED, redactorOf, patternsOf } from '../../src/options/config.ts'
+import { fieldOf, REDACTED, redactorOf } from '../../src/options/config.ts'
+import { patternsOf } from '../../src/options/filter.ts'
 import { nameOf } from '../../src/options/parse.ts'
 import { parseValue } from '../../src/options/kinds.ts'
 import { defaultOf, resolve } from '../../src/options/resolve.ts'
@@ -142,8 +143,8 @@ test('the error line names the option as it was typed, what came and what is all
       {},
     ],
     [
-      '--start: expected earliest, latest or a time with its zone, such as 2026-09-01T00:00Z, ' +
-        'got "2026-09-01T00:00"',
+      '--start: expected earliest, latest, -1h, a date, or a time with its zone, ' +
+        'such as 2026-09-01T00:00Z, got "2026-09-01T00:00"',
       ['--start', '2026-09-01T00:00'],
       {},
     ],

@@ -33,6 +33,16 @@ const BROKEN: Readonly<
     '--es-client-cert=c.pem',
     /^--es-client-cert: requires ES_CLIENT_KEY as well$/,
   ],
+  'patterns-are-inverted-alone': [
+    'run',
+    '-v --keep a',
+    /^-v: inverts patterns, and does not go with --keep/,
+  ],
+  'patterns-are-folded-alone': [
+    'run',
+    '-i --keep a',
+    /^-i: is for patterns, and does not go with --keep/,
+  ],
   'drain-within-poll-interval': [
     'run',
     '--kafka-config max.poll.interval.ms=10000',

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
-import { COMMANDS } from '../../src/options/commands.ts'
+import { COMMANDS, PLAIN_COMMANDS } from '../../src/options/commands.ts'
 import { optionNames } from '../../src/options/parse.ts'
 import { renderTopic } from '../../src/options/render-help.ts'
 import { renderMan } from '../../src/options/render-man.ts'
@@ -33,7 +33,7 @@ test('topics name options and commands that there are', () => {
   const variables = new Set(
     ROWS.flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env])),
   )
-  const heads = new Set(COMMANDS.map(({ name }) => name.split(' ')[0]))
+  const heads = new Set([...COMMANDS, ...PLAIN_COMMANDS].map(({ name }) => name.split(' ')[0]))
   for (const { name, paragraphs } of TOPICS) {
     const text = paragraphs.join('\n')
     for (const [, flag = ''] of text.matchAll(/--([a-z][a-z-]+)/g)) {

@@ -25,7 +25,7 @@ function rig() {
   const kafka = { membership: 'group', groupId: 'g', properties: [[]] } as const
   const settings = { ...ELASTICSEARCH_DEFAULTS, index: '{topic}' }
   const output = { settings, idPrefix: 'none', spillPath: 'spill', letters: null }
-  const ingress = new IngressStates(1, () => 0)
+  const ingress = new IngressStates(1, () => 0, false)
   const coordinator = {
     assign: hear('assign'),
     revoke: hear('revoke'),

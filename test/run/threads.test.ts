@@ -16,7 +16,7 @@ const ERROR: Extract<ConsumerEvent, { kind: 'error' }> = {
 }
 
 test('all of them count, and the dead have stopped', () => {
-  const states = new IngressStates(2, () => 0)
+  const states = new IngressStates(2, () => 0, false)
   states.finished(0)
   states.finished(0)
   assert.equal(states.haveFinished, false)
@@ -29,8 +29,24 @@ test('all of them count, and the dead have stopped', () => {
   assert.equal(states.haveClosed, true)
 })
 
+test('what a group takes from one member and gives to another is not taken for read', () => {
+  const clock = { nowMs: 0 }
+  const states = new IngressStates(2, () => clock.nowMs, true)
+  states.regrouped(1)
+  states.finished(1)
+  states.regrouped(0)
+  states.finished(0)
+  assert.equal(states.haveFinished, false, 'the group has just taken something')
+  clock.nowMs = 999
+  states.regrouped(1)
+  clock.nowMs = 5000
+  assert.equal(states.haveFinished, false, 'what was given to the second is not read yet')
+  states.finished(1)
+  assert.equal(states.haveFinished, true)
+})
+
 test('Kafka can be reached while no thread says otherwise', () => {
-  const states = new IngressStates(2, () => 0)
+  const states = new IngressStates(2, () => 0, false)
   assert.equal(states.kafka().canReachKafka, true)
   states.reachable(0, false)
   assert.equal(states.kafka().canReachKafka, false)
@@ -46,7 +62,7 @@ test('Kafka can be reached while no thread says otherwise', () => {
 
 test('a thread whose partitions are lost, or that is refused, is no member until an assign', () => {
   const clock = { nowMs: 0 }
-  const states = new IngressStates(2, () => clock.nowMs)
+  const states = new IngressStates(2, () => clock.nowMs, true)
   const fault = () => states.kafka().groupFault
   const refusal = {
     ...errorMessage({ ...ERROR, code: 'GROUP_MAX_SIZE_REACHED', message: 'JoinGroup failed' }),
@@ -78,7 +94,7 @@ test('only a broker that names no topic speaks for the group', () => {
 })
 
 test('partitions that wait are named once their brokers have not answered, of all threads', () => {
-  const states = new IngressStates(2, () => 0)
+  const states = new IngressStates(2, () => 0, false)
   const [asked, stuck] = [null, 'end offset: _TIMED_OUT'].map((problem, partition) => ({
     topic: 'app',
     partition,

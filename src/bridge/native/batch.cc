@@ -89,7 +89,7 @@ Bytes bytesOf(const void* data, size_t size) { return {static_cast<const uint8_t
 size_t BatchRecord::headerBytes(bool& isWellFormed) const {
   size_t size = 4;
   int64_t count = 0;
-  isWellFormed = eachHeader(headers, count, [&](const Bytes& name, const Bytes& value) {
+  isWellFormed = logpipe::eachHeader(headers, count, [&](const Bytes& name, const Bytes& value) {
     size += 8 + name.size + value.size;
   });
   return isWellFormed && count > 0 ? size : 0;
@@ -99,10 +99,21 @@ void BatchRecord::encodeHeaders(uint8_t* out) const {
   uint8_t* const begin = out;
   out += 4;
   int64_t count = 0;
-  eachHeader(headers, count, [&](const Bytes& name, const Bytes& value) {
+  logpipe::eachHeader(headers, count, [&](const Bytes& name, const Bytes& value) {
     out = putSized(putSized(out, name), value);
   });
   if (count > 0) putU32(begin, static_cast<uint32_t>(count));
+}
+
+void BatchRecord::eachHeader(
+    const std::function<bool(const Bytes& name, const Bytes& value)>& take) const {
+  bool isWanted = false;
+  headerBytes(isWanted);
+  if (!isWanted) return;
+  int64_t count = 0;
+  logpipe::eachHeader(headers, count, [&](const Bytes& name, const Bytes& value) {
+    if (isWanted) isWanted = take(name, value);
+  });
 }
 
 Batch Batch::of(rd_kafka_message_t* message) {

@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace logpipe {
@@ -65,6 +66,8 @@ struct BatchRecord {
   size_t headerBytes(bool& isWellFormed) const;
   // Writes as many, which must have been well formed.
   void encodeHeaders(uint8_t* out) const;
+  // Offers name and value of each, until `take` returns false; none where they cannot be read.
+  void eachHeader(const std::function<bool(const Bytes& name, const Bytes& value)>& take) const;
 };
 
 // Goes through a batch. After isBroken() nothing more of it can be read.

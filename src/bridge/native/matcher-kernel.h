@@ -2,55 +2,25 @@
 // several times, each time in another namespace that offers
 //   TARGET           the function attribute that permits the instructions
 //   Vec, WIDTH       a vector, and its bytes
-//   load loadTable store splat bitAnd bitOr bitsEqual shuffle lowHalf highHalf
+//   load splat bitAnd bitOr bitsEqual
 //   bits(Vec)        a mask with one bit set for each byte that is 0xff (bytes are that or 0),
-//   BIT_STRIDE       how many bits of the mask a byte takes,
-//   ALL_BITS         and the mask of a vector full of 0xff
+//   BIT_STRIDE       and how many bits of the mask a byte takes
 //   narrow::         the namespace that searches what is shorter than a vector
 // No include guard, by intent. Nothing outside [at, end) is loaded.
 
-// The one pattern: compares two of its bytes, the rarest, at WIDTH places at once.
+// Where a pattern's two rarest bytes are, at WIDTH places at once.
 template <bool FOLD>
-class One {
+class Rare {
  public:
-  TARGET explicit One(const MatcherPlan& plan)
-      : pattern_(plan.patterns[0]),
-        size_(pattern_.bytes.size()),
-        firstAt_(plan.rareFirst),
-        secondAt_(plan.rareSecond),
-        first_(splat(pattern_.bytes[firstAt_])),
-        second_(splat(pattern_.bytes[secondAt_])),
-        foldFirst_(splat(pattern_.fold[firstAt_])),
-        foldSecond_(splat(pattern_.fold[secondAt_])),
-        narrow_(plan) {}
+  TARGET explicit Rare(const Pattern& pattern)
+      : firstAt_(pattern.rareFirst),
+        secondAt_(pattern.rareSecond),
+        first_(splat(pattern.bytes[firstAt_])),
+        second_(splat(pattern.bytes[secondAt_])),
+        foldFirst_(splat(pattern.fold[firstAt_])),
+        foldSecond_(splat(pattern.fold[secondAt_])) {}
 
-  TARGET Place find(const uint8_t* at, const uint8_t* end) const {
-    const size_t left = static_cast<size_t>(end - at);
-    if (left < size_ + WIDTH - 1) return narrow_.find(at, end);
-    const uint8_t* const last = end - size_ + 1 - WIDTH;  // where the last vector begins
-    // Two vectors a turn: one test for both.
-    for (; at + WIDTH <= last; at += 2 * WIDTH) {
-      const Vec near = places(at);
-      const Vec far = places(at + WIDTH);
-      if (bits(bitOr(near, far)) == 0) continue;
-      const uint8_t* found = confirm<FOLD, BIT_STRIDE>(pattern_, at, bits(near));
-      if (found == nullptr) found = confirm<FOLD, BIT_STRIDE>(pattern_, at + WIDTH, bits(far));
-      if (found != nullptr) return {found, size_};
-    }
-    // At most a vector and a part are left; the last one goes back over places already seen
-    // rather than past the end.
-    for (; at < last + WIDTH; at += WIDTH) {
-      if (at > last) at = last;
-      const auto mask = bits(places(at));
-      if (mask == 0) continue;
-      const uint8_t* found = confirm<FOLD, BIT_STRIDE>(pattern_, at, mask);
-      if (found != nullptr) return {found, size_};
-    }
-    return {nullptr, 0};
-  }
-
- private:
-  // 0xff where both rare bytes are.
+  // 0xff where both are.
   TARGET inline Vec places(const uint8_t* at) const {
     Vec a = load(at + firstAt_);
     Vec b = load(at + secondAt_);
@@ -61,59 +31,86 @@ class One {
     return bitAnd(bitsEqual(a, first_), bitsEqual(b, second_));
   }
 
-  const Pattern& pattern_;
-  const size_t size_, firstAt_, secondAt_;
+ private:
+  const size_t firstAt_, secondAt_;
   const Vec first_, second_, foldFirst_, foldSecond_;
-  const narrow::One<FOLD> narrow_;
 };
 
-// Several patterns at once, as Hyperscan's "Teddy" does it: a place stays in a bucket when each of
-// its first three bytes allows it, by its low half and by its high half.
+// The one pattern.
 template <bool FOLD>
-class Any {
+class One {
  public:
-  TARGET explicit Any(const MatcherPlan& plan)
-      : plan_(plan),
-        shortest_(plan.shortest()),
-        secondAt_(plan.fingerprint > 1 ? 1 : 0),
-        thirdAt_(plan.fingerprint > 2 ? 2 : secondAt_),
-        low_{loadTable(plan.low[0]), loadTable(plan.low[1]), loadTable(plan.low[2])},
-        high_{loadTable(plan.high[0]), loadTable(plan.high[1]), loadTable(plan.high[2])},
-        narrow_(plan) {}
+  TARGET explicit One(const MatcherPlan& plan)
+      : pattern_(plan.patterns[0]), size_(pattern_.bytes.size()), rare_(pattern_), narrow_(plan) {}
 
   TARGET Place find(const uint8_t* at, const uint8_t* end) const {
     const size_t left = static_cast<size_t>(end - at);
-    if (left < shortest_ + WIDTH - 1) return narrow_.find(at, end);
-    const uint8_t* const last = end - shortest_ + 1 - WIDTH;
-    const Vec none = splat(0);
+    if (left < size_ + WIDTH - 1) return narrow_.find(at, end);
+    const uint8_t* const last = end - size_ + 1 - WIDTH;  // where the last vector begins
+    // Two vectors a turn: one test for both.
+    for (; at + WIDTH <= last; at += 2 * WIDTH) {
+      const Vec near = rare_.places(at);
+      const Vec far = rare_.places(at + WIDTH);
+      if (bits(bitOr(near, far)) == 0) continue;
+      const uint8_t* found = confirm<FOLD, BIT_STRIDE>(pattern_, at, bits(near));
+      if (found == nullptr) found = confirm<FOLD, BIT_STRIDE>(pattern_, at + WIDTH, bits(far));
+      if (found != nullptr) return {found, size_};
+    }
+    // At most a vector and a part are left; the last one goes back over places already seen
+    // rather than past the end.
     for (; at < last + WIDTH; at += WIDTH) {
       if (at > last) at = last;
-      const Vec buckets = bucketsAt(at);
-      const auto mask = ALL_BITS ^ bits(bitsEqual(buckets, none));
+      const auto mask = bits(rare_.places(at));
       if (mask == 0) continue;
-      uint8_t each[WIDTH];
-      store(each, buckets);
-      const Place found = confirmAny<FOLD, BIT_STRIDE>(plan_, at, end, mask, each);
-      if (found.at != nullptr) return found;
+      const uint8_t* found = confirm<FOLD, BIT_STRIDE>(pattern_, at, mask);
+      if (found != nullptr) return {found, size_};
     }
     return {nullptr, 0};
   }
 
  private:
-  TARGET inline Vec bucketsAt(const uint8_t* at) const {
-    const Vec first = bucketsOf(0, load(at));
-    const Vec second = bucketsOf(1, load(at + secondAt_));
-    const Vec third = bucketsOf(2, load(at + thirdAt_));
-    return bitAnd(first, bitAnd(second, third));
+  const Pattern& pattern_;
+  const size_t size_;
+  const Rare<FOLD> rare_;
+  const narrow::One<FOLD> narrow_;
+};
+
+// A few patterns, each by its own two bytes.
+template <bool FOLD, size_t COUNT>
+class Few {
+ public:
+  TARGET explicit Few(const MatcherPlan& plan)
+      : Few(plan, std::make_index_sequence<COUNT>()) {}
+
+  TARGET Place find(const uint8_t* at, const uint8_t* end) const {
+    const size_t reach = plan_.reach + 2 * WIDTH;
+    for (; static_cast<size_t>(end - at) >= reach; at += 2 * WIDTH) {
+      const Vec near = places(at);
+      const Vec far = places(at + WIDTH);
+      if (bits(bitOr(near, far)) == 0) continue;
+      Place found = confirmAny<FOLD, BIT_STRIDE>(plan_, at, end, bits(near));
+      if (found.at == nullptr) {
+        found = confirmAny<FOLD, BIT_STRIDE>(plan_, at + WIDTH, end, bits(far));
+      }
+      if (found.at != nullptr) return found;
+    }
+    return narrow_.find(at, end);
   }
-  TARGET inline Vec bucketsOf(size_t i, Vec bytes) const {
-    return bitAnd(shuffle(low_[i], lowHalf(bytes)), shuffle(high_[i], highHalf(bytes)));
+
+ private:
+  template <size_t... I>
+  TARGET Few(const MatcherPlan& plan, std::index_sequence<I...>)
+      : plan_(plan), rare_{Rare<FOLD>(plan.patterns[I])...}, narrow_(plan) {}
+
+  TARGET inline Vec places(const uint8_t* at) const {
+    Vec any = rare_[0].places(at);
+    for (size_t i = 1; i < COUNT; i++) any = bitOr(any, rare_[i].places(at));
+    return any;
   }
 
   const MatcherPlan& plan_;
-  const size_t shortest_, secondAt_, thirdAt_;
-  const Vec low_[FINGERPRINT_MAX], high_[FINGERPRINT_MAX];
-  const narrow::Any<FOLD> narrow_;
+  const Rare<FOLD> rare_[COUNT];
+  const narrow::Few<FOLD, COUNT> narrow_;
 };
 
 template <typename Search>

@@ -16,31 +16,17 @@ namespace logpipe {
 struct Pattern {
   std::vector<uint8_t> bytes;
   std::vector<uint8_t> fold;
-};
-
-// Places are grouped into eight buckets of patterns: one bit each in a byte.
-constexpr size_t BUCKETS = 8;
-constexpr size_t FINGERPRINT_MAX = 3;
-// For each value of half a byte, a bit for each bucket.
-using Table = std::array<uint8_t, 16>;
-
-struct MatcherPlan {
-  std::vector<Pattern> patterns;  // by length, shortest first
-  bool fold = false;
-  bool invert = false;
-
-  // One pattern: the two places of it whose bytes are rarest in logs, first < second unless the
-  // pattern has one byte.
+  // The two places of it whose bytes are rarest in logs, first < second unless it has one byte.
   size_t rareFirst = 0;
   size_t rareSecond = 0;
+};
 
-  // Several: for each of the first bytes (three, or as many as the shortest has), the buckets that
-  // the low half, and the high half, of a byte may stand for.
-  size_t fingerprint = 0;
-  std::array<Table, FINGERPRINT_MAX> low{};
-  std::array<Table, FINGERPRINT_MAX> high{};
-  // Indexes into patterns; of patterns that begin alike the shorter first.
-  std::array<std::vector<uint32_t>, BUCKETS> buckets;
+struct MatcherPlan {
+  std::vector<Pattern> patterns;  // By length, shortest first.
+  bool fold = false;
+  size_t reach = 0;  // Bytes from a place to behind the last rare one.
+  // For each byte, the patterns that begin with it, shortest first.
+  std::array<std::vector<uint32_t>, 256> byFirst;
 
   std::string_view kernel;
   Place (*find)(const MatcherPlan&, const uint8_t* at, const uint8_t* end) = nullptr;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -29,28 +30,24 @@ const uint8_t* confirm(const Pattern& pattern, const uint8_t* at, uint64_t mask)
   return nullptr;
 }
 
-// The size of the shortest pattern of these buckets at `at`, or 0. The first found is the shortest:
-// patterns that begin alike stand in neighbouring buckets by length (fillBuckets).
+// The size of the shortest pattern at `at`, or 0.
 template <bool FOLD>
-size_t sizeAt(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end, uint8_t buckets) {
+size_t sizeAt(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end) {
   const size_t left = static_cast<size_t>(end - at);
-  for (unsigned rest = buckets; rest != 0; rest &= rest - 1) {
-    for (const uint32_t index : plan.buckets[static_cast<size_t>(std::countr_zero(rest))]) {
-      const Pattern& pattern = plan.patterns[index];
-      if (pattern.bytes.size() > left) continue;
-      if (isAt<FOLD>(pattern, at)) return pattern.bytes.size();
-    }
+  for (const uint32_t index : plan.byFirst[*at]) {
+    const Pattern& pattern = plan.patterns[index];
+    if (pattern.bytes.size() > left) return 0;
+    if (isAt<FOLD>(pattern, at)) return pattern.bytes.size();
   }
   return 0;
 }
 
 template <bool FOLD, int BIT_STRIDE>
-Place confirmAny(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end, uint64_t mask,
-                 const uint8_t* buckets) {
+Place confirmAny(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end, uint64_t mask) {
   for (; mask != 0; mask &= mask - 1) {
-    const int place = std::countr_zero(mask) / BIT_STRIDE;
-    const size_t size = sizeAt<FOLD>(plan, at + place, end, buckets[place]);
-    if (size != 0) return {at + place, size};
+    const uint8_t* place = at + std::countr_zero(mask) / BIT_STRIDE;
+    const size_t size = sizeAt<FOLD>(plan, place, end);
+    if (size != 0) return {place, size};
   }
   return {nullptr, 0};
 }
@@ -64,7 +61,7 @@ class One {
   explicit One(const MatcherPlan& plan)
       : pattern_(plan.patterns[0]),
         size_(pattern_.bytes.size()),
-        rareAt_(plan.rareFirst),
+        rareAt_(pattern_.rareFirst),
         rare_(pattern_.bytes[rareAt_]),
         fold_(pattern_.fold[rareAt_]) {}
 
@@ -81,15 +78,14 @@ class One {
   const uint8_t rare_, fold_;
 };
 
-template <bool FOLD>
-class Any {
+template <bool FOLD, size_t COUNT>
+class Few {
  public:
-  explicit Any(const MatcherPlan& plan) : plan_(plan), shortest_(plan.shortest()) {}
+  explicit Few(const MatcherPlan& plan) : plan_(plan) {}
 
   Place find(const uint8_t* at, const uint8_t* end) const {
-    for (; static_cast<size_t>(end - at) >= shortest_; at++) {
-      const uint8_t buckets = plan_.low[0][*at & 15] & plan_.high[0][*at >> 4];
-      const size_t size = buckets == 0 ? 0 : sizeAt<FOLD>(plan_, at, end, buckets);
+    for (; at < end; at++) {
+      const size_t size = sizeAt<FOLD>(plan_, at, end);
       if (size != 0) return {at, size};
     }
     return {nullptr, 0};
@@ -97,7 +93,6 @@ class Any {
 
  private:
   const MatcherPlan& plan_;
-  const size_t shortest_;
 };
 
 template <typename Search>
@@ -109,53 +104,37 @@ Place find(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end) {
 
 #if defined(__x86_64__)
 
-namespace ssse3 {
+namespace sse2 {
 namespace narrow = portable;
-#define TARGET __attribute__((target("ssse3")))
+#define TARGET
 using Vec = __m128i;
 constexpr size_t WIDTH = 16;
 constexpr int BIT_STRIDE = 1;
-constexpr uint64_t ALL_BITS = 0xffff;
 TARGET inline Vec load(const uint8_t* at) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
 }
-TARGET inline void store(uint8_t* at, Vec a) { _mm_storeu_si128(reinterpret_cast<Vec*>(at), a); }
 TARGET inline Vec splat(uint8_t byte) { return _mm_set1_epi8(static_cast<char>(byte)); }
 TARGET inline Vec bitAnd(Vec a, Vec b) { return _mm_and_si128(a, b); }
 TARGET inline Vec bitOr(Vec a, Vec b) { return _mm_or_si128(a, b); }
 TARGET inline Vec bitsEqual(Vec a, Vec b) { return _mm_cmpeq_epi8(a, b); }
-TARGET inline Vec lowHalf(Vec a) { return bitAnd(a, splat(15)); }
-TARGET inline Vec highHalf(Vec a) { return lowHalf(_mm_srli_epi16(a, 4)); }
-TARGET inline Vec loadTable(const Table& table) { return load(table.data()); }
-TARGET inline Vec shuffle(Vec table, Vec i) { return _mm_shuffle_epi8(table, i); }
 TARGET inline uint64_t bits(Vec a) { return static_cast<uint32_t>(_mm_movemask_epi8(a)); }
 #include "matcher-kernel.h"
 #undef TARGET
-}  // namespace ssse3
+}  // namespace sse2
 
 namespace avx2 {
-namespace narrow = ssse3;
+namespace narrow = sse2;
 #define TARGET __attribute__((target("avx2,bmi")))
 using Vec = __m256i;
 constexpr size_t WIDTH = 32;
 constexpr int BIT_STRIDE = 1;
-constexpr uint64_t ALL_BITS = 0xffffffff;
 TARGET inline Vec load(const uint8_t* at) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-}
-TARGET inline void store(uint8_t* at, Vec a) {
-  _mm256_storeu_si256(reinterpret_cast<Vec*>(at), a);
 }
 TARGET inline Vec splat(uint8_t byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
 TARGET inline Vec bitAnd(Vec a, Vec b) { return _mm256_and_si256(a, b); }
 TARGET inline Vec bitOr(Vec a, Vec b) { return _mm256_or_si256(a, b); }
 TARGET inline Vec bitsEqual(Vec a, Vec b) { return _mm256_cmpeq_epi8(a, b); }
-TARGET inline Vec lowHalf(Vec a) { return bitAnd(a, splat(15)); }
-TARGET inline Vec highHalf(Vec a) { return lowHalf(_mm256_srli_epi16(a, 4)); }
-TARGET inline Vec loadTable(const Table& table) {
-  return _mm256_broadcastsi128_si256(ssse3::loadTable(table));
-}
-TARGET inline Vec shuffle(Vec table, Vec i) { return _mm256_shuffle_epi8(table, i); }
 TARGET inline uint64_t bits(Vec a) { return static_cast<uint32_t>(_mm256_movemask_epi8(a)); }
 #include "matcher-kernel.h"
 #undef TARGET
@@ -170,20 +149,14 @@ using Vec = uint8x16_t;
 constexpr size_t WIDTH = 16;
 // NEON has no movemask. A narrowing shift keeps four bits of each byte; one of them stays.
 constexpr int BIT_STRIDE = 4;
-constexpr uint64_t ALL_BITS = 0x8888888888888888;
 TARGET inline Vec load(const uint8_t* at) { return vld1q_u8(at); }
-TARGET inline void store(uint8_t* at, Vec a) { vst1q_u8(at, a); }
 TARGET inline Vec splat(uint8_t byte) { return vdupq_n_u8(byte); }
 TARGET inline Vec bitAnd(Vec a, Vec b) { return vandq_u8(a, b); }
 TARGET inline Vec bitOr(Vec a, Vec b) { return vorrq_u8(a, b); }
 TARGET inline Vec bitsEqual(Vec a, Vec b) { return vceqq_u8(a, b); }
-TARGET inline Vec lowHalf(Vec a) { return vandq_u8(a, vdupq_n_u8(15)); }
-TARGET inline Vec highHalf(Vec a) { return vshrq_n_u8(a, 4); }
-TARGET inline Vec loadTable(const Table& table) { return load(table.data()); }
-TARGET inline Vec shuffle(Vec table, Vec i) { return vqtbl1q_u8(table, i); }
 TARGET inline uint64_t bits(Vec a) {
   const uint8x8_t halves = vshrn_n_u16(vreinterpretq_u16_u8(a), 4);
-  return vget_lane_u64(vreinterpret_u64_u8(halves), 0) & ALL_BITS;
+  return vget_lane_u64(vreinterpret_u64_u8(halves), 0) & 0x8888888888888888;
 }
 #include "matcher-kernel.h"
 #undef TARGET
@@ -196,20 +169,17 @@ using Find = decltype(MatcherPlan::find);
 struct Kernel {
   std::string_view name;
   bool (*isHere)();
-  Find finds[2][2];  // [several][fold]
+  Find finds[Matcher::FEW_MAX][2];  // By the number of patterns, and whether they fold.
 };
 
-#define FINDS(isa)                                          \
-  {{isa::find<isa::One<false>>, isa::find<isa::One<true>>}, \
-   {isa::find<isa::Any<false>>, isa::find<isa::Any<true>>}}
+#define FINDS(isa)                                                \
+  {{isa::find<isa::One<false>>, isa::find<isa::One<true>>},       \
+   {isa::find<isa::Few<false, 2>>, isa::find<isa::Few<true, 2>>}, \
+   {isa::find<isa::Few<false, 3>>, isa::find<isa::Few<true, 3>>}}
 
 #if defined(__x86_64__)
 // Asked of the processor itself: __builtin_cpu_supports is always 0 with Zig's run-time library,
 // which the released add-on is built with. Bits as in Intel's manual, volume 2, CPUID.
-bool hasSsse3() {
-  unsigned a, b, c, d;
-  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_SSSE3) != 0;
-}
 bool hasAvx2() {
   unsigned a, b, c, d;
   constexpr unsigned saved = bit_OSXSAVE | bit_AVX;
@@ -227,16 +197,19 @@ bool hasAvx2() {
 const Kernel KERNELS[] = {
 #if defined(__x86_64__)
     {"avx2", hasAvx2, FINDS(avx2)},
-    {"ssse3", hasSsse3, FINDS(ssse3)},
+    {"sse2", [] { return true; }, FINDS(sse2)},
 #elif defined(__aarch64__)
     {"neon", [] { return true; }, FINDS(neon)},
 #endif
     {"portable", [] { return true; }, FINDS(portable)},
 };
 
-void useKernel(MatcherPlan& plan, const Kernel& kernel) {
+void useKernel(MatcherPlan& plan, const Kernel& wanted) {
+  const size_t count = plan.patterns.size();
+  const bool areFew = count <= Matcher::FEW_MAX;
+  const Kernel& kernel = areFew ? wanted : *(std::end(KERNELS) - 1);
   plan.kernel = kernel.name;
-  plan.find = kernel.finds[plan.patterns.size() > 1][plan.fold];
+  plan.find = kernel.finds[areFew ? count - 1 : 1][plan.fold];
 }
 
 Pattern patternOf(const std::string& text, bool ignoreCase) {
@@ -260,8 +233,7 @@ int rankOf(const Pattern& pattern, size_t i) {
 }
 
 // The two rarest places, of equals the ones farthest apart: neighbours tell little of one another.
-void chooseRare(MatcherPlan& plan) {
-  const Pattern& pattern = plan.patterns[0];
+void chooseRare(Pattern& pattern) {
   const size_t size = pattern.bytes.size();
   // The first and the last of the rarest: one of them is an end of the widest pair.
   size_t first = 0;
@@ -287,46 +259,16 @@ void chooseRare(MatcherPlan& plan) {
       second = i;
     }
   }
-  plan.rareFirst = std::min(rarest, second);
-  plan.rareSecond = std::max(rarest, second);
-}
-
-// Fills the tables of the search for several patterns. Patterns that begin alike come to lie in one
-// bucket or in neighbouring ones, the shorter ones first.
-void fillBuckets(MatcherPlan& plan) {
-  plan.fingerprint = std::min(plan.shortest(), FINGERPRINT_MAX);
-  std::vector<std::pair<std::vector<uint8_t>, size_t>> heads;
-  for (size_t index = 0; index < plan.patterns.size(); index++) {
-    const auto& bytes = plan.patterns[index].bytes;
-    const auto length = static_cast<std::ptrdiff_t>(plan.fingerprint);
-    heads.push_back({{bytes.begin(), bytes.begin() + length}, index});
-  }
-  std::sort(heads.begin(), heads.end());
-  for (size_t place = 0; place < heads.size(); place++) {
-    const size_t bucket = place * BUCKETS / heads.size();
-    const Pattern& pattern = plan.patterns[heads[place].second];
-    plan.buckets[bucket].push_back(static_cast<uint32_t>(heads[place].second));
-    const auto bit = static_cast<uint8_t>(1U << bucket);
-    for (size_t i = 0; i < plan.fingerprint; i++) {
-      for (const uint8_t byte : {pattern.bytes[i], uint8_t(pattern.bytes[i] & ~pattern.fold[i])}) {
-        plan.low[i][byte & 15] |= bit;
-        plan.high[i][byte >> 4] |= bit;
-      }
-    }
-  }
-  // Bytes that are not looked at say nothing.
-  for (size_t i = plan.fingerprint; i < FINGERPRINT_MAX; i++) {
-    plan.low[i].fill(0xff);
-    plan.high[i].fill(0xff);
-  }
+  pattern.rareFirst = std::min(rarest, second);
+  pattern.rareSecond = std::max(rarest, second);
 }
 
 }  // namespace
 
-Matcher::Matcher(std::vector<std::string> patterns, bool ignoreCase, bool invertMatch) {
+Matcher::Matcher(std::vector<std::string> patterns, bool ignoreCase) {
+  if (patterns.empty()) throw std::invalid_argument("there is no pattern");
   auto plan = std::make_shared<MatcherPlan>();
   plan->fold = ignoreCase;
-  plan->invert = invertMatch;
   for (const std::string& text : patterns) {
     if (text.empty()) throw std::invalid_argument("a pattern has no bytes");
     plan->patterns.push_back(patternOf(text, ignoreCase));
@@ -338,8 +280,14 @@ Matcher::Matcher(std::vector<std::string> patterns, bool ignoreCase, bool invert
   std::sort(plan->patterns.begin(), plan->patterns.end(), before);
   plan->patterns.erase(std::unique(plan->patterns.begin(), plan->patterns.end(), same),
                        plan->patterns.end());
-  if (plan->patterns.size() == 1) chooseRare(*plan);
-  if (plan->patterns.size() > 1) fillBuckets(*plan);
+  for (uint32_t index = 0; index < plan->patterns.size(); index++) {
+    Pattern& pattern = plan->patterns[index];
+    chooseRare(pattern);
+    plan->reach = std::max(plan->reach, pattern.rareSecond + 1);
+    const uint8_t first = pattern.bytes[0];
+    plan->byFirst[first].push_back(index);
+    if (pattern.fold[0] != 0) plan->byFirst[first & ~0x20].push_back(index);
+  }
   for (const Kernel& kernel : KERNELS) {
     if (plan->find == nullptr && kernel.isHere()) useKernel(*plan, kernel);
   }
@@ -351,10 +299,6 @@ Matcher::Matcher(std::shared_ptr<const MatcherPlan> plan) : plan_(std::move(plan
 Place Matcher::find(const uint8_t* at, const uint8_t* end) const {
   return plan_->find(*plan_, at, end);
 }
-
-bool Matcher::isInverted() const { return plan_->invert; }
-
-bool Matcher::hasPatterns() const { return !plan_->patterns.empty(); }
 
 std::string_view Matcher::kernel() const { return plan_->kernel; }
 

@@ -4,7 +4,7 @@
 // A Matcher is made once for each set of patterns and never changes, so any number of threads may
 // search with one at the same time. Nothing is allocated in a search.
 //
-// Bound: one pass over the bytes, for one pattern or for many. A place that might hold the pattern
+// Bound: one pass over the bytes, for one pattern or for several. A place that might hold the pattern
 // is compared in full, so n bytes made to look like a pattern of m bytes cost n * m at worst
 // ("aaaa...ab" in "aaaa..." does not: the rare byte is looked at first). The caller bounds m.
 #pragma once
@@ -29,18 +29,17 @@ struct MatcherPlan;
 
 class Matcher {
  public:
-  // Patterns are any bytes, 0x00 too. A record matches when its value holds any of them; without
-  // patterns every record matches. ignoreCase folds A-Z. invertMatch keeps what does not match:
-  // null and empty values are kept then, and without patterns none is.
-  // Throws std::invalid_argument on an empty pattern.
-  Matcher(std::vector<std::string> patterns, bool ignoreCase, bool invertMatch);
+  // With more patterns the search goes byte by byte: Vectorscan is for them, where it runs.
+  static constexpr size_t FEW_MAX = 3;
 
-  // The first place in [at, end) that holds a pattern; only with patterns.
+  // Patterns are any bytes, 0x00 too. ignoreCase folds A-Z. Throws std::invalid_argument when there
+  // is none, or an empty one.
+  Matcher(std::vector<std::string> patterns, bool ignoreCase);
+
+  // The first place in [at, end) that holds a pattern.
   Place find(const uint8_t* at, const uint8_t* end) const;
-  bool hasPatterns() const;
-  bool isInverted() const;
 
-  // The search in use: avx2, ssse3, neon or portable.
+  // The search in use: avx2, sse2, neon or portable.
   std::string_view kernel() const;
 
   // For tests and benchmarks: the same matcher with another kernel; throws std::invalid_argument

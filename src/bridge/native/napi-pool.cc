@@ -1,4 +1,6 @@
 // The face of pools, slots and matchers.
+#include <cstring>
+
 #include "napi-values.h"
 #include "registries.h"
 
@@ -41,6 +43,11 @@ Value poolBytes(Call& call) {
 Value matcherOpen(Call& call) {
   call.expect(1);
   Value options = call.object(call.at(0), "options");
+  Value expression = call.field(options, "expression");
+  if (!call.isUndefined(expression)) {
+    return call.of(
+        matchers().add(std::make_unique<Filter>(call.text(expression, "options.expression"))));
+  }
   std::vector<std::string> patterns;
   for (Value pattern : call.array(call.field(options, "patterns"), "options.patterns")) {
     if (patterns.size() == PATTERNS_MAX) throw Misuse("too many patterns");
@@ -51,13 +58,92 @@ Value matcherOpen(Call& call) {
   const bool ignoreCase = call.boolean(call.field(options, "ignoreCase"), "options.ignoreCase");
   const bool invertMatch = call.boolean(call.field(options, "invertMatch"), "options.invertMatch");
   return call.of(
-      matchers().add(std::make_unique<Matcher>(std::move(patterns), ignoreCase, invertMatch)));
+      matchers().add(std::make_unique<Filter>(std::move(patterns), ignoreCase, invertMatch)));
 }
 
 Value matcherClose(Call& call) {
   call.expect(1);
   matchers().remove(call.id(0, "matcher"));
   return call.undefined();
+}
+
+// Headers as a slot has them (src/pool/layout.ts): count; each: size, name, size or -1, value.
+struct SlotHeaders {
+  const uint8_t* at;
+  const uint8_t* end;
+
+  bool number(uint32_t& value) {
+    if (end - at < 4) return false;
+    std::memcpy(&value, at, 4);
+    at += 4;
+    return true;
+  }
+  bool text(RecordView::Text& text) {
+    uint32_t size = 0;
+    if (!number(size)) return false;
+    text = RecordView::Text{};
+    if (size == UINT32_MAX) return true;
+    if (size > static_cast<size_t>(end - at)) return false;
+    text = RecordView::Text{at, size};
+    at += size;
+    return true;
+  }
+};
+
+void eachSlotHeader(const void* headers, RecordView::TakeHeader take, void* context) {
+  SlotHeaders rest = *static_cast<const SlotHeaders*>(headers);
+  uint32_t count = 0;
+  if (!rest.number(count)) return;
+  for (; count > 0; count--) {
+    RecordView::Text name;
+    RecordView::Text value;
+    if (!rest.text(name) || !rest.text(value)) throw Misuse("headers are not as a slot has them");
+    if (!take(context, {reinterpret_cast<const char*>(name.data), name.size}, value)) return;
+  }
+}
+
+RecordView::Text textOrNull(const Call& call, size_t index, const char* what) {
+  if (call.isNull(call.at(index))) return {};
+  const Call::Memory memory = call.typedArray(call.at(index), what, napi_uint8_array);
+  // An empty array may have no memory, and is not null for that.
+  static const uint8_t NOTHING = 0;
+  return {memory.count == 0 ? &NOTHING : static_cast<const uint8_t*>(memory.data), memory.count};
+}
+
+Value matcherTest(Call& call) {
+  call.expect(8);
+  const auto filter = matchers().lease(call.id(0, "matcher"));
+  RecordView record;
+  record.value = textOrNull(call, 1, "value");
+  record.key = textOrNull(call, 2, "key");
+  const Call::Memory headers = call.typedArray(call.at(3), "headers", napi_uint8_array);
+  const auto* begin = static_cast<const uint8_t*>(headers.data);
+  const SlotHeaders all{begin, headers.count == 0 ? begin : begin + headers.count};
+  record.headers = &all;
+  record.eachHeader = eachSlotHeader;
+  const std::string topic = call.text(call.at(4), "topic");
+  record.topic = topic;
+  record.partition = call.int32(call.at(5), "partition", 0, INT32_MAX);
+  record.offset = static_cast<int64_t>(call.number(call.at(6), "offset", 0, OFFSET_MAX));
+  record.timestamp = static_cast<int64_t>(call.number(call.at(7), "timestampMs", -1, OFFSET_MAX));
+  return call.of(filter->keeps(record));
+}
+
+Value matcherDescribe(Call& call) {
+  call.expect(1);
+  return call.of(matchers().lease(call.id(0, "matcher"))->describe());
+}
+
+Value regexCheck(Call& call) {
+  call.expect(2);
+  const std::string source = call.text(call.at(0), "source");
+  if (source.size() > Program::TEXT_MAX) throw Misuse("source is too long");
+  const auto fault = checkRegex(source, call.boolean(call.at(1), "ignoreCase"));
+  if (!fault.has_value()) return call.null();
+  Value result = call.newObject();
+  call.set(result, "message", call.of(fault->what()));
+  call.set(result, "at", fault->at.has_value() ? call.of(static_cast<double>(*fault->at)) : call.null());
+  return result;
 }
 
 double slotIndex(const Call& call) { return call.number(call.at(1), "slotIndex", 0, SLOTS_MAX); }
@@ -67,7 +153,7 @@ Value slotScan(Call& call) {
   const auto pool = pools().lease(call.id(0, "pool"));
   const double slot = slotIndex(call);
   const double id = call.id(2, "matcher");
-  const size_t hits = pool->scan(slot, [id]() -> Matcher { return *matchers().lease(id); });
+  const size_t hits = pool->scan(slot, [id]() -> Filter { return *matchers().lease(id); });
   return call.of(static_cast<double>(hits));
 }
 
@@ -91,8 +177,9 @@ Value slotDiscard(Call& call) {
 
 constexpr Row ROWS[] = {
     {"poolOpen", poolOpen},         {"poolClose", poolClose},       {"poolBytes", poolBytes},
-    {"matcherOpen", matcherOpen},   {"matcherClose", matcherClose}, {"slotScan", slotScan},
-    {"slotOversize", slotOversize}, {"slotDiscard", slotDiscard},
+    {"matcherOpen", matcherOpen},   {"matcherClose", matcherClose}, {"matcherTest", matcherTest},
+    {"matcherDescribe", matcherDescribe},                           {"regexCheck", regexCheck},
+    {"slotScan", slotScan},         {"slotOversize", slotOversize}, {"slotDiscard", slotDiscard},
 };
 
 }  // namespace

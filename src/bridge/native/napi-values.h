@@ -35,7 +35,7 @@ constexpr double OFFSET_MAX = 9007199254740991.0;
 
 class Call {
  public:
-  static constexpr size_t ARGUMENTS_MAX = 6;
+  static constexpr size_t ARGUMENTS_MAX = 8;
 
   Call(napi_env env, napi_callback_info info);
 

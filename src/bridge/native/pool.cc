@@ -79,7 +79,7 @@ class RunScan {
     const size_t end = held_.runEnds[scan_.run];
     for (; scan_.batch < end; scan_.batch++) {
       const Batch& batch = held_.batches[scan_.batch];
-      if (!scan_.hits.has_value()) scan_.hits.emplace(batch, scan_.matcher);
+      if (!scan_.hits.has_value()) scan_.hits.emplace(batch, scan_.filter);
       BatchScan& hits = *scan_.hits;
       while (scan_.isHitLeft || hits.next()) {
         const int64_t offset = hits.record().offset;
@@ -237,12 +237,12 @@ void Pool::release(Held& held) {
   changed_.notify_all();
 }
 
-size_t Pool::scan(double slotIndex, const std::function<Matcher()>& matcher) {
+size_t Pool::scan(double slotIndex, const std::function<Filter()>& filter) {
   const Use use(*this, slotIndex);
   use.require(layout::SLOT_FILTERING, layout::SLOT_FILLING);
   Held& held = use.held();
   if (held.isScanned) throw Misuse("the slot was scanned already");
-  if (!held.scan.has_value()) held.scan.emplace(matcher());
+  if (!held.scan.has_value()) held.scan.emplace(filter());
   Scan& scan = *held.scan;
   scan.isOversize = false;
   const layout::Slot slot = use.slot();

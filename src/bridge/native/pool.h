@@ -27,8 +27,8 @@
 
 #include "batch.h"
 #include "client.h"
+#include "filter.h"
 #include "layout.h"
-#include "matcher.h"
 #include "scan.h"
 
 namespace logpipe {
@@ -37,8 +37,8 @@ class Pool {
  public:
   // What a scan needs to go on.
   struct Scan {
-    explicit Scan(const Matcher& with) : matcher(with) {}
-    Matcher matcher;
+    explicit Scan(const Filter& with) : filter(with) {}
+    Filter filter;
     size_t run = 0;
     size_t batch = 0;
     std::optional<BatchScan> hits;  // Of the batch.
@@ -100,8 +100,8 @@ class Pool {
   // Writes the runs and the header.
   void finish(const Use& use) const;
 
-  // Hits, now in the slot's index. `matcher` is asked for by the first scan of a slot.
-  size_t scan(double slotIndex, const std::function<Matcher()>& matcher);
+  // Hits, now in the slot's index. `filter` is asked for by the first scan of a slot.
+  size_t scan(double slotIndex, const std::function<Filter()>& filter);
 
   struct Oversize {
     bool hasValue = false;

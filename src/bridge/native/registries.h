@@ -3,7 +3,7 @@
 
 #include "consumer.h"
 #include "file-lock.h"
-#include "matcher.h"
+#include "filter.h"
 #include "mock.h"
 #include "pool.h"
 #include "registry.h"
@@ -12,7 +12,7 @@ namespace logpipe::face {
 
 inline Registry<Pool>& pools() { return forever<Registry<Pool>>("pool", false); }
 inline Registry<Consumer>& consumers() { return forever<Registry<Consumer>>("consumer", true); }
-inline Registry<Matcher>& matchers() { return forever<Registry<Matcher>>("matcher", false); }
+inline Registry<Filter>& matchers() { return forever<Registry<Filter>>("matcher", false); }
 inline Registry<Mock>& mocks() { return forever<Registry<Mock>>("mock", false); }
 inline Registry<FileLock>& fileLocks() { return forever<Registry<FileLock>>("lock", true); }
 

@@ -1,20 +1,55 @@
-// The hits of one batch: which of its records the matcher keeps. Plain C++20 but for batch.h.
+// The hits of one batch: which of its records the filter keeps. Plain C++20 but for batch.h.
 //
 // The bytes of the batch are searched as they lie: keys, headers and framing hold what looks like a
-// pattern too, so a place counts only within one record's value. A batch in which the pattern is
-// nowhere is not walked at all; to a place that was found, the records before it are skipped by
-// their lengths. Where every record must be decided (an inverted match, no pattern) each is read.
+// pattern too, so a place counts only within one record's value. A batch in which nothing is found
+// is not walked at all; to a place that was found, the records before it are skipped by their
+// lengths. Where every record must be decided (an inverted match, nothing to search for) each is
+// read.
+//
+// Vectorscan searches the whole batch at once and tells the places in no promised order: they are
+// noted and sorted. Where there are more than one for DENSE_BYTES bytes the search stops, and each
+// record is evaluated: that is the bound of the memory, and costs less than going from place to
+// place.
 #pragma once
 
+#include <vector>
+
 #include "batch.h"
-#include "matcher.h"
+#include "filter.h"
 
 namespace logpipe {
+
+// The places of a batch that the filter's search finds, from the front to the end.
+class Places {
+ public:
+  static constexpr size_t DENSE_BYTES = 64;
+
+  Places(const Filter& filter, const Bytes& bytes);
+
+  // The first place at or behind `from`; at == nullptr: there is none.
+  Place next(const uint8_t* from);
+  // There are too many to be of use, and `next` tells none.
+  bool isDense() const { return isDense_; }
+
+ private:
+  struct Found {
+    uint32_t at;
+    uint32_t size;
+  };
+  struct Search;
+
+  const Matcher* matcher_;
+  const uint8_t* begin_;
+  const uint8_t* end_;
+  std::vector<Found> found_;
+  size_t nextFound_ = 0;
+  bool isDense_ = false;
+};
 
 class BatchScan {
  public:
   // Both must outlive it.
-  BatchScan(const Batch& batch, const Matcher& matcher);
+  BatchScan(const Batch& batch, const Filter& filter);
 
   // Moves to the next hit; false when there is none, or when the batch is broken before it.
   bool next();
@@ -24,12 +59,15 @@ class BatchScan {
   bool isBroken() const { return reader_.isBroken(); }
 
  private:
-  bool holdsPattern(const Bytes& value);
+  bool holdsPlace(const Bytes& value);
+  bool isKept() const;
   void search(const uint8_t* from);
 
-  const Matcher* matcher_;
-  const uint8_t* end_;
+  const Batch* batch_;
+  const Filter* filter_;
+  Filter::Way way_;
   BatchReader reader_;
+  Places places_;
   Place place_{nullptr, 0};  // The first one at or behind where was searched last.
 };
 

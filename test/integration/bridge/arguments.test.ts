@@ -14,6 +14,8 @@ test('every function refuses wrong arguments and closed ids', (t) => {
   const place = { topic: 't', partition: 0, offset: 0 }
   const shape = { slotCount: 1, bufferBytes: 64, recordsMax: 1 }
   const literal = { patterns: [], ignoreCase: false, invertMatch: false }
+  const headers = new Uint8Array(0)
+  const record = [null, null, headers, 't', 0, 0, 0]
   const loop = {
     config: [],
     topic: 't',
@@ -194,8 +196,26 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [{ ...literal, patterns: [new Int32Array(1)] }],
       [{ ...literal, ignoreCase: 1 }],
       [{ ...literal, invertMatch: null }],
+      [{ expression: 1 }],
+      [{ expression: '' }],
+      [{ expression: '{}' }],
+      [{ expression: '{"keep":{"kind":"none"},"drop":null,"prefilter":null}' }],
+      [{ expression: '{"keep":{"kind":"all","of":[]},"drop":null}' }],
     ],
     matcherClose: [[], [gone], ['1']],
+    matcherDescribe: [[], [gone], ['1']],
+    matcherTest: [
+      [],
+      [gone, ...record],
+      [matcher, 'x', ...record.slice(1)],
+      [matcher, null, 1, ...record.slice(2)],
+      [matcher, null, null, null, ...record.slice(3)],
+      [matcher, null, null, headers, 1, ...record.slice(4)],
+      [matcher, null, null, headers, 't', -1, 0, 0],
+      [matcher, null, null, headers, 't', 0, 0.5, 0],
+      [matcher, null, null, headers, 't', 0, 0, -2],
+    ],
+    regexCheck: [[], [1, false], ['a'], ['a', 1], ['a\0b', false], ['a'.repeat(5000), false]],
     slotScan: [
       [],
       [gone, 0, matcher],

@@ -12,11 +12,14 @@ import {
   type StoredDeadLetter,
 } from '../../../src/sink/dead-letters/dead-letter-files.ts'
 import { openTopicDeadLetters } from '../../../src/sink/dead-letters/topic-dead-letters.ts'
-import { parseWhere } from '../../../src/sink/dead-letters/filter.ts'
+import { loadBridge } from '../../../src/bridge/load.ts'
+import { parseWhere as parseConditions } from '../../../src/sink/dead-letters/filter.ts'
 import { diskError, MemoryDisk } from '../../helpers/memory-disk.ts'
 import { randomOf, TestLocks } from '../../helpers/spills.ts'
 
 const FILE = '/data/dead.jsonl'
+const bridge = loadBridge(undefined)
+const parseWhere = (conditions: readonly string[]) => parseConditions(conditions, bridge)
 const ALL = parseWhere([])
 
 function letterOf(offset: number, changes: Partial<DeadLetter> = {}): DeadLetter {
@@ -182,15 +185,19 @@ test('letters are found by each field', async () => {
     ['offset=1..2', [1, 2]],
     ['since=2026-09-01T00:01:00Z', [30]],
     ['until=2026-09-01T00:01:00Z', [1, 2]],
+    // As expressions.
+    ['status:413', [30]],
+    ['index:(other or x) and partition >= 3', [2]],
+    ['reason ~ /DOCUMENT 2/i or @topic:b', [2, 30]],
+    ['not index:logs*', [2]],
+    ['errorType:too_* and stored >= 0', [30]],
   ]
   for (const [clause, wanted] of cases) assert.deepEqual(await offsetsIn(box, [clause]), wanted)
   assert.deepEqual(await offsetsIn(box, ['topic=app', 'partition=3']), [2])
   for (const wrong of [
     '',
     'offset=x',
-    'offset~1',
     'color=red',
-    'topic',
     'since=yesterday',
     // What Date.parse takes for a year, for another day, and for a time of this machine's zone.
     'since=1',

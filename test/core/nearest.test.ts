@@ -1,7 +1,7 @@
 /** Did you mean. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { didYouMean, nearest } from '../../src/options/nearest.ts'
+import { didYouMean, nearest } from '../../src/core/nearest.ts'
 
 const NAMES = ['pattern', 'pattern-hex', 'partitions', 'brokers', 'kafka-brokers']
 

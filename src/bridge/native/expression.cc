@@ -1,0 +1,554 @@
+// Expressions: see expression.h.
+#include "expression.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <unordered_set>
+#include <utility>
+
+#include "regex-shape.h"
+
+namespace logpipe {
+namespace {
+
+using Json = simdjson::dom::element;
+
+std::string_view viewOf(const RecordView::Text& text) {
+  return {reinterpret_cast<const char*>(text.data), text.size};
+}
+const uint8_t* bytesOf(std::string_view text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
+
+size_t findIn(std::string_view text, std::string_view part, size_t from) {
+  if (part.size() > text.size() - from) return std::string_view::npos;
+  if (part.empty()) return from;
+  const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  return found == nullptr ? std::string_view::npos
+                          : static_cast<size_t>(static_cast<const char*>(found) - text.data());
+}
+
+enum class Op : uint8_t { Exists, Equals, Wildcard, Below, BelowOrAt, Above, AboveOrAt, Contains, Regex };
+
+enum class ScalarKind : uint8_t { String, Number, Boolean };
+
+// One test of a scalar. `Equals` may have many texts: any of them.
+struct Test {
+  Op op = Op::Exists;
+  std::string text;
+  std::vector<std::string> parts;
+  bool isNumber = false;
+  JsonNumber number;
+  std::unique_ptr<Database> regex;
+  // More texts of Equals, and those of them that are numbers.
+  std::unordered_set<std::string> texts;
+  std::vector<JsonNumber> numbers;
+
+  void setText(std::string_view wanted) {
+    text = wanted;
+    isNumber = parseJsonNumber(text, number);
+  }
+
+  bool meets(ScalarKind kind, std::string_view scalar) const {
+    switch (op) {
+      case Op::Exists: return true;
+      case Op::Equals: return equals(kind, scalar);
+      case Op::Wildcard: return matchesParts(scalar);
+      case Op::Contains: return findIn(scalar, text, 0) != std::string_view::npos;
+      case Op::Regex: return regex->holds(bytesOf(scalar), scalar.size());
+      default: return isOrdered(kind, scalar);
+    }
+  }
+
+ private:
+  bool equals(ScalarKind kind, std::string_view scalar) const {
+    if (kind != ScalarKind::Number) {
+      if (scalar == text) return true;
+      if (!texts.empty() && texts.contains(std::string(scalar))) return true;
+    }
+    if (kind == ScalarKind::Boolean || (!isNumber && numbers.empty())) return false;
+    JsonNumber other;
+    if (!parseJsonNumber(scalar, other)) return false;
+    if (isNumber && compareNumbers(other, number) == 0) return true;
+    return std::any_of(numbers.begin(), numbers.end(), [&](const JsonNumber& one) {
+      return compareNumbers(other, one) == 0;
+    });
+  }
+
+  bool isOrdered(ScalarKind kind, std::string_view scalar) const {
+    JsonNumber other;
+    int order = 0;
+    if (kind != ScalarKind::Boolean && isNumber && parseJsonNumber(scalar, other)) {
+      order = compareNumbers(other, number);
+    } else if (kind == ScalarKind::String) {
+      order = scalar.compare(text);
+    } else {
+      return false;
+    }
+    switch (op) {
+      case Op::Below: return order < 0;
+      case Op::BelowOrAt: return order <= 0;
+      case Op::Above: return order > 0;
+      default: return order >= 0;
+    }
+  }
+
+  bool matchesParts(std::string_view scalar) const {
+    const std::string& first = parts.front();
+    const std::string& last = parts.back();
+    if (scalar.size() < first.size() + last.size()) return false;
+    if (!scalar.starts_with(first) || !scalar.ends_with(last)) return false;
+    const std::string_view middle = scalar.substr(0, scalar.size() - last.size());
+    size_t at = first.size();
+    for (size_t index = 1; index + 1 < parts.size(); index++) {
+      at = findIn(middle, parts[index], at);
+      if (at == std::string_view::npos) return false;
+      at += parts[index].size();
+    }
+    return true;
+  }
+};
+
+// What a thread needs to evaluate; grows with the largest program and document it has seen.
+struct Workspace {
+  JsonReader json;
+  std::vector<uint8_t> regexHits;
+};
+
+Workspace& workspace() {
+  thread_local Workspace ofThread;
+  return ofThread;
+}
+
+}  // namespace
+
+// By what it costs to ask, the cheapest first.
+struct Program::Node {
+  enum class Kind : uint8_t { Topic, Key, Partition, Offset, Time, Header, Bytes, Regex, Field, All, Any, Not };
+  Kind kind = Kind::All;
+  std::vector<std::unique_ptr<Node>> of;
+  std::unique_ptr<Matcher> bytes;   // Null: any value holds no bytes.
+  std::unique_ptr<Database> many;   // The same, where there are many.
+  std::vector<Literal> literals;    // The same, for the prefilter.
+  uint32_t index = 0;               // Of a regular expression, or of a field's slot.
+  Expression regex;
+  std::string name;                 // Of a header.
+  Test test;
+
+  int cost() const {
+    switch (kind) {
+      case Kind::Bytes: return 1;
+      case Kind::Regex: return 2;
+      case Kind::Field: return 3;
+      case Kind::All:
+      case Kind::Any:
+      case Kind::Not: {
+        int most = 0;
+        for (const auto& node : of) most = std::max(most, node->cost());
+        return most;
+      }
+      default: return 0;
+    }
+  }
+};
+
+// Makes the tree.
+class Program::Builder {
+ public:
+  explicit Builder(Program& program) : program_(program) {}
+
+  std::unique_ptr<Node> node(Json json, size_t depth) {
+    if (++nodes_ > NODES_MAX) refuse("there are more than " + std::to_string(NODES_MAX) + " nodes");
+    if (depth > DEPTH_MAX) refuse("it is deeper than " + std::to_string(DEPTH_MAX));
+    auto made = std::make_unique<Node>();
+    const std::string kind = text(json, "kind");
+    if (kind == "all" || kind == "any") {
+      made->kind = kind == "all" ? Node::Kind::All : Node::Kind::Any;
+      for (Json child : array(json, "of")) made->of.push_back(node(child, depth + 1));
+      if (kind == "any") mergeAlternatives(*made);
+      std::stable_sort(made->of.begin(), made->of.end(),
+                       [](const auto& a, const auto& b) { return a->cost() < b->cost(); });
+    } else if (kind == "not") {
+      made->kind = Node::Kind::Not;
+      made->of.push_back(node(field(json, "of"), depth + 1));
+    } else if (kind == "bytes") {
+      made->kind = Node::Kind::Bytes;
+      setLiterals(*made, {literal(json)});
+    } else if (kind == "regex") {
+      made->kind = Node::Kind::Regex;
+      made->regex = regex(json);
+      made->index = static_cast<uint32_t>(regexes_.size());
+      regexes_.push_back(made->regex);
+    } else if (kind == "compare") {
+      setTarget(*made, field(json, "target"));
+      setTest(made->test, field(json, "test"));
+    } else {
+      refuse("there is no kind " + kind);
+    }
+    return made;
+  }
+
+  Literal literal(Json json) {
+    const std::string hex = text(json, "hex");
+    if (hex.size() % 2 != 0 || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
+      refuse("hex has two digits a byte");
+    }
+    Literal made;
+    made.ignoreCase = boolean(json, "ignoreCase");
+    for (size_t at = 0; at < hex.size(); at += 2) {
+      made.bytes += static_cast<char>(std::stoi(hex.substr(at, 2), nullptr, 16));
+    }
+    return made;
+  }
+
+  const std::vector<Expression>& regexes() const { return regexes_; }
+
+  [[noreturn]] static void refuse(const std::string& why) {
+    throw std::invalid_argument("this is no expression: " + why);
+  }
+  static Json field(Json json, const char* name) {
+    Json found;
+    if (json[name].get(found) != simdjson::SUCCESS) refuse(std::string(name) + " is missing");
+    return found;
+  }
+  static simdjson::dom::array array(Json json, const char* name) {
+    simdjson::dom::array found;
+    if (json[name].get(found) != simdjson::SUCCESS) refuse(std::string(name) + " must be an array");
+    return found;
+  }
+
+ private:
+  static std::string textOf(Json json, const char* name) {
+    std::string_view found;
+    if (json.get(found) != simdjson::SUCCESS) refuse(std::string(name) + " must be a string");
+    if (found.size() > TEXT_MAX) refuse(std::string(name) + " is too long");
+    return std::string(found);
+  }
+  static std::string text(Json json, const char* name) { return textOf(field(json, name), name); }
+  static bool boolean(Json json, const char* name) {
+    bool found = false;
+    if (json[name].get(found) != simdjson::SUCCESS) refuse(std::string(name) + " must be a boolean");
+    return found;
+  }
+  static std::vector<std::string> texts(Json json, const char* name) {
+    std::vector<std::string> found;
+    for (Json one : array(json, name)) found.push_back(textOf(one, name));
+    return found;
+  }
+  static Expression regex(Json json) {
+    return Expression{text(json, "source"), boolean(json, "ignoreCase"), false};
+  }
+
+  static void setLiterals(Node& node, std::vector<Literal> literals) {
+    node.literals = std::move(literals);
+    std::vector<std::string> bytes;
+    for (const Literal& one : node.literals) {
+      if (one.bytes.empty()) return;  // Any value holds it.
+      bytes.push_back(one.bytes);
+    }
+    const bool ignoreCase = node.literals[0].ignoreCase;
+    if (bytes.size() > Matcher::FEW_MAX && vectorscanFault() == nullptr) {
+      std::vector<Expression> expressions;
+      for (const std::string& one : bytes) expressions.push_back(Expression{one, ignoreCase, true});
+      node.many = std::make_unique<Database>(expressions, Database::Report::Once);
+    }
+    node.bytes = std::make_unique<Matcher>(std::move(bytes), ignoreCase);
+  }
+
+  void setTarget(Node& node, Json json) {
+    const std::string of = text(json, "of");
+    if (of == "field") {
+      const std::vector<std::string> path = texts(json, "path");
+      if (path.empty()) refuse("a path has one part or more");
+      node.kind = Node::Kind::Field;
+      node.index = program_.paths_.add(path);
+    } else if (of == "header") {
+      node.kind = Node::Kind::Header;
+      node.name = text(json, "name");
+    } else if (of == "topic") {
+      node.kind = Node::Kind::Topic;
+      program_.asksForTopic_ = true;
+    } else if (of == "key") {
+      node.kind = Node::Kind::Key;
+    } else if (of == "partition") {
+      node.kind = Node::Kind::Partition;
+    } else if (of == "offset") {
+      node.kind = Node::Kind::Offset;
+    } else if (of == "time") {
+      node.kind = Node::Kind::Time;
+    } else {
+      refuse("there is no target " + of);
+    }
+  }
+
+  static void setTest(Test& test, Json json) {
+    static const std::pair<const char*, Op> OPS[] = {
+        {"exists", Op::Exists}, {"equals", Op::Equals},   {"wildcard", Op::Wildcard},
+        {"<", Op::Below},       {"<=", Op::BelowOrAt},    {">", Op::Above},
+        {">=", Op::AboveOrAt},  {"contains", Op::Contains}, {"regex", Op::Regex},
+    };
+    const std::string op = text(json, "op");
+    const auto* found = std::find_if(std::begin(OPS), std::end(OPS),
+                                     [&](const auto& one) { return op == one.first; });
+    if (found == std::end(OPS)) refuse("there is no test " + op);
+    test.op = found->second;
+    if (test.op == Op::Wildcard) {
+      test.parts = texts(json, "parts");
+      if (test.parts.size() < 2) refuse("a wildcard has two parts or more");
+    } else if (test.op == Op::Regex) {
+      test.regex = std::make_unique<Database>(std::vector<Expression>{regex(json)},
+                                              Database::Report::Once);
+    } else if (test.op != Op::Exists) {
+      test.setText(text(json, "text"));
+    }
+  }
+
+  // Any of a thousand literals is one search, any of a thousand texts one look-up.
+  static void mergeAlternatives(Node& any) {
+    std::vector<std::unique_ptr<Node>> merged;
+    for (auto& one : any.of) {
+      const auto alike = std::find_if(merged.begin(), merged.end(), [&](const auto& other) {
+        return areAlike(*one, *other);
+      });
+      if (alike == merged.end()) {
+        merged.push_back(std::move(one));
+      } else if (one->kind == Node::Kind::Bytes) {
+        (*alike)->literals.push_back(one->literals[0]);
+      } else {
+        Test& test = (*alike)->test;
+        test.texts.insert(one->test.text);
+        if (one->test.isNumber) test.numbers.push_back(one->test.number);
+      }
+    }
+    for (auto& one : merged) {
+      if (one->kind == Node::Kind::Bytes && one->literals.size() > 1) {
+        setLiterals(*one, std::move(one->literals));
+      }
+    }
+    any.of = std::move(merged);
+  }
+
+  // Of the literals and texts that come one by one; what was merged already stands by itself.
+  static bool areAlike(const Node& one, const Node& other) {
+    if (one.kind != other.kind) return false;
+    if (one.kind == Node::Kind::Bytes) {
+      return one.literals.size() == 1 && !one.literals[0].bytes.empty() &&
+             !other.literals[0].bytes.empty() &&
+             one.literals[0].ignoreCase == other.literals[0].ignoreCase;
+    }
+    return one.kind == Node::Kind::Field && one.index == other.index &&
+           one.test.op == Op::Equals && other.test.op == Op::Equals;
+  }
+
+  Program& program_;
+  size_t nodes_ = 0;
+  std::vector<Expression> regexes_;
+};
+
+// One record's way through the tree.
+class Program::Evaluation {
+ public:
+  Evaluation(const Program& program, const RecordView& record)
+      : program_(program), record_(record), work_(workspace()) {}
+
+  bool isTrue(const Node& node) {
+    switch (node.kind) {
+      case Node::Kind::All:
+        return std::all_of(node.of.begin(), node.of.end(), [&](const auto& one) { return isTrue(*one); });
+      case Node::Kind::Any:
+        return std::any_of(node.of.begin(), node.of.end(), [&](const auto& one) { return isTrue(*one); });
+      case Node::Kind::Not: return !isTrue(*node.of[0]);
+      case Node::Kind::Bytes: return holdsBytes(node);
+      case Node::Kind::Regex: return matches(node.index);
+      case Node::Kind::Field: return fieldMeets(node);
+      case Node::Kind::Topic: return node.test.meets(ScalarKind::String, record_.topic);
+      case Node::Kind::Key:
+        return record_.key.data != nullptr && node.test.meets(ScalarKind::String, viewOf(record_.key));
+      case Node::Kind::Partition: return numberMeets(node, record_.partition);
+      case Node::Kind::Offset: return numberMeets(node, record_.offset);
+      case Node::Kind::Time: return record_.timestamp != -1 && numberMeets(node, record_.timestamp);
+      case Node::Kind::Header: return headerMeets(node);
+    }
+    return false;
+  }
+
+ private:
+  bool holdsBytes(const Node& node) const {
+    if (node.bytes == nullptr) return true;
+    const RecordView::Text& value = record_.value;
+    if (value.size == 0) return false;
+    if (node.many != nullptr) return node.many->holds(value.data, value.size);
+    return node.bytes->find(value.data, value.data + value.size).at != nullptr;
+  }
+
+  bool matches(uint32_t index) {
+    if (record_.value.data == nullptr) return false;
+    if (program_.regexCount_ == 1) {
+      return program_.regexes_->holds(record_.value.data, record_.value.size);
+    }
+    if (!areRegexesKnown_) {
+      areRegexesKnown_ = true;
+      work_.regexHits.assign(program_.regexCount_, 0);
+      program_.regexes_->scan(record_.value.data, record_.value.size,
+                              [](void* hits, uint32_t id, size_t) {
+                                static_cast<uint8_t*>(hits)[id] = 1;
+                                return true;
+                              },
+                              work_.regexHits.data());
+    }
+    return work_.regexHits[index] != 0;
+  }
+
+  bool fieldMeets(const Node& node) {
+    if (!isParsed_) {
+      isParsed_ = true;
+      isObject_ = record_.value.data != nullptr &&
+                  work_.json.read(program_.paths_, record_.value.data, record_.value.size);
+    }
+    if (!isObject_) return false;
+    for (uint32_t at = work_.json.first(node.index); at != JsonReader::NONE;) {
+      const JsonValue& value = work_.json.value(at);
+      if (valueMeets(node.test, value)) return true;
+      at = value.next;
+    }
+    return false;
+  }
+
+  bool valueMeets(const Test& test, const JsonValue& value) {
+    switch (value.kind) {
+      case JsonValue::Kind::Replaced:
+      case JsonValue::Kind::Null: return false;
+      case JsonValue::Kind::Object: return test.op == Op::Exists;
+      default: break;
+    }
+    if (test.op == Op::Exists) return true;
+    const ScalarKind kind = value.kind == JsonValue::Kind::String   ? ScalarKind::String
+                            : value.kind == JsonValue::Kind::Number ? ScalarKind::Number
+                                                                    : ScalarKind::Boolean;
+    return test.meets(kind, work_.json.text(value));
+  }
+
+  static bool numberMeets(const Node& node, int64_t number) {
+    return node.test.meets(ScalarKind::Number, std::to_string(number));
+  }
+
+  bool headerMeets(const Node& node) const {
+    if (record_.eachHeader == nullptr) return false;
+    struct Asked {
+      const Node& node;
+      bool isMet;
+    } asked{node, false};
+    record_.eachHeader(record_.headers, [](void* context, std::string_view name, const RecordView::Text& value) {
+      auto& about = *static_cast<Asked*>(context);
+      if (name != about.node.name) return true;
+      const Test& test = about.node.test;
+      about.isMet = value.data == nullptr ? test.op == Op::Exists
+                                          : test.meets(ScalarKind::String, viewOf(value));
+      return !about.isMet;
+    }, &asked);
+    return asked.isMet;
+  }
+
+  const Program& program_;
+  const RecordView& record_;
+  Workspace& work_;
+  bool areRegexesKnown_ = false;
+  bool isParsed_ = false;
+  bool isObject_ = false;
+};
+
+namespace {
+
+// What the value must hold one of, so that the node can be true; nullopt: nothing is known. As few
+// as possible, for of the parts of an `all` one is enough.
+template <typename Node>
+std::optional<Prefilter> requiredBy(const Node& node) {
+  using Kind = typename Node::Kind;
+  switch (node.kind) {
+    case Kind::Bytes:
+      if (node.bytes == nullptr) return std::nullopt;
+      return Prefilter{node.literals, {}};
+    case Kind::Regex: {
+      std::optional<WeakerRegex> weaker = weakerRegex(node.regex.source);
+      if (!weaker.has_value()) return std::nullopt;
+      const bool ignoreCase = node.regex.ignoreCase;
+      if (weaker->isLiteral) return Prefilter{{Literal{std::move(weaker->source), ignoreCase}}, {}};
+      return Prefilter{{}, {Expression{std::move(weaker->source), ignoreCase, false}}};
+    }
+    case Kind::Any: {
+      Prefilter all;
+      for (const auto& one : node.of) {
+        std::optional<Prefilter> part = requiredBy(*one);
+        if (!part.has_value()) return std::nullopt;
+        std::move(part->literals.begin(), part->literals.end(), std::back_inserter(all.literals));
+        std::move(part->weaker.begin(), part->weaker.end(), std::back_inserter(all.weaker));
+      }
+      return all;
+    }
+    case Kind::All: {
+      std::optional<Prefilter> best;
+      for (const auto& one : node.of) {
+        std::optional<Prefilter> part = requiredBy(*one);
+        if (!part.has_value()) continue;
+        const auto size = [](const Prefilter& of) { return of.literals.size() + 4 * of.weaker.size(); };
+        if (!best.has_value() || size(*part) < size(*best)) best = std::move(part);
+      }
+      return best;
+    }
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+Program::Program(const std::string& json) {
+  simdjson::dom::parser parser;
+  Json root;
+  if (parser.parse(json).get(root) != simdjson::SUCCESS) Builder::refuse("it is no JSON");
+  Builder builder(*this);
+  keep_ = builder.node(Builder::field(root, "keep"), 0);
+  const Json drop = Builder::field(root, "drop");
+  if (!drop.is_null()) drop_ = builder.node(drop, 0);
+  regexCount_ = static_cast<uint32_t>(builder.regexes().size());
+  if (regexCount_ > 0) {
+    regexes_ = std::make_unique<Database>(builder.regexes(), Database::Report::Once);
+  }
+  const Json given = Builder::field(root, "prefilter");
+  if (given.is_null()) {
+    prefilter_ = requiredBy(*keep_);
+  } else {
+    prefilter_.emplace();
+    for (Json one : Builder::array(given, "literals")) {
+      prefilter_->literals.push_back(builder.literal(one));
+      if (prefilter_->literals.back().bytes.empty()) Builder::refuse("a literal has one byte or more");
+    }
+  }
+  findPlain();
+}
+
+void Program::findPlain() {
+  const bool keepsAll = keep_->kind == Node::Kind::All && keep_->of.empty();
+  const Node* node = drop_ == nullptr ? keep_.get() : keepsAll ? drop_.get() : nullptr;
+  bool isInverted = node != nullptr && node == drop_.get();
+  while (node != nullptr && node->of.size() == 1) {
+    if (node->kind == Node::Kind::Not) isInverted = !isInverted;
+    node = node->of[0].get();
+  }
+  if (node == nullptr || node->kind != Node::Kind::Bytes || node->bytes == nullptr) return;
+  plain_.emplace();
+  for (const Literal& one : node->literals) plain_->literals.push_back(one.bytes);
+  plain_->ignoreCase = node->literals[0].ignoreCase;
+  plain_->isInverted = isInverted;
+}
+
+Program::~Program() = default;
+
+bool Program::keeps(const RecordView& record) const {
+  Evaluation evaluation(*this, record);
+  return evaluation.isTrue(*keep_) && (drop_ == nullptr || !evaluation.isTrue(*drop_));
+}
+
+}  // namespace logpipe

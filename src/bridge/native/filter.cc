@@ -1,0 +1,121 @@
+// Filters: see filter.h.
+#include "filter.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace logpipe {
+
+struct Filter::Plan {
+  Way way = Way::Every;
+  std::unique_ptr<Program> program;    // Null: `way` and the search decide.
+  std::unique_ptr<Matcher> matcher;
+  std::unique_ptr<Database> database;
+  std::vector<size_t> sizes;           // Of the database's matches.
+
+  // Looks for any of the literals.
+  void searchFor(const std::vector<Literal>& literals) {
+    if (literals.size() > Matcher::FEW_MAX && vectorscanFault() == nullptr) {
+      std::vector<Expression> expressions;
+      for (const Literal& one : literals) {
+        expressions.push_back(Expression{one.bytes, one.ignoreCase, true});
+        sizes.push_back(one.bytes.size());
+      }
+      database = std::make_unique<Database>(expressions, Database::Report::EachEnd);
+      return;
+    }
+    std::vector<std::string> bytes;
+    bool isFolded = false;  // What one folds, all may: it only finds more.
+    for (const Literal& one : literals) {
+      bytes.push_back(one.bytes);
+      isFolded = isFolded || one.ignoreCase;
+    }
+    matcher = std::make_unique<Matcher>(std::move(bytes), isFolded);
+  }
+
+  // Whether there is anything to search for.
+  bool searchFor(const Prefilter& prefilter) {
+    if (prefilter.weaker.empty()) {
+      if (prefilter.literals.empty()) return false;
+      searchFor(prefilter.literals);
+      return true;
+    }
+    std::vector<Expression> expressions = prefilter.weaker;
+    for (const Literal& one : prefilter.literals) {
+      expressions.push_back(Expression{one.bytes, one.ignoreCase, true});
+    }
+    sizes.assign(expressions.size(), 1);
+    try {
+      database = std::make_unique<Database>(expressions, Database::Report::EachEnd);
+    } catch (const RegexFault&) {
+      return false;  // Too large together, or not understood: records are evaluated one by one.
+    }
+    return true;
+  }
+};
+
+Filter::Filter(std::vector<std::string> patterns, bool ignoreCase, bool invertMatch) {
+  auto plan = std::make_shared<Plan>();
+  if (patterns.empty()) {
+    plan->way = invertMatch ? Way::None : Way::Every;
+  } else {
+    plan->way = invertMatch ? Way::Inverted : Way::Places;
+    std::vector<Literal> literals;
+    for (std::string& pattern : patterns) {
+      if (pattern.empty()) throw std::invalid_argument("a pattern has no bytes");
+      literals.push_back(Literal{std::move(pattern), ignoreCase});
+    }
+    plan->searchFor(literals);
+  }
+  plan_ = std::move(plan);
+}
+
+Filter::Filter(const std::string& json) {
+  auto program = std::make_unique<Program>(json);
+  if (program->plain().has_value()) {
+    const Program::Plain& plain = *program->plain();
+    *this = Filter(plain.literals, plain.ignoreCase, plain.isInverted);
+    return;
+  }
+  auto plan = std::make_shared<Plan>();
+  const bool isFound = program->prefilter().has_value() && plan->searchFor(*program->prefilter());
+  plan->way = isFound ? Way::Candidates : Way::Each;
+  plan->program = std::move(program);
+  plan_ = std::move(plan);
+}
+
+Filter::Way Filter::way() const { return plan_->way; }
+const Matcher* Filter::matcher() const { return plan_->matcher.get(); }
+const Database* Filter::database() const { return plan_->database.get(); }
+size_t Filter::sizeOf(uint32_t id) const { return plan_->sizes[id]; }
+bool Filter::asksForTopic() const {
+  return plan_->program != nullptr && plan_->program->asksForTopic();
+}
+
+bool Filter::keeps(const RecordView& record) const {
+  if (plan_->program != nullptr) return plan_->program->keeps(record);
+  if (plan_->way == Way::Every || plan_->way == Way::None) return plan_->way == Way::Every;
+  bool isFound = false;
+  if (record.value.size > 0) {
+    const uint8_t* const begin = record.value.data;
+    isFound = plan_->database != nullptr
+                  ? plan_->database->holds(begin, record.value.size)
+                  : plan_->matcher->find(begin, begin + record.value.size).at != nullptr;
+  }
+  return isFound == (plan_->way == Way::Places);
+}
+
+std::string Filter::describe() const {
+  switch (plan_->way) {
+    case Way::Every: return "every record";
+    case Way::None: return "no record";
+    case Way::Each: return "each record is evaluated";
+    default: break;
+  }
+  const std::string by = plan_->database == nullptr
+                             ? "matcher (" + std::string(plan_->matcher->kernel()) + ")"
+                             : "Vectorscan " + vectorscanVersion();
+  return (plan_->way == Way::Candidates ? "candidates by " : "decided by ") + by;
+}
+
+}  // namespace logpipe

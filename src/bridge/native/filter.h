@@ -1,0 +1,55 @@
+// The filter: which records are kept, and how to find them in a batch. It joins the searches
+// (matcher.h, vectorscan.h) and the expression (expression.h); scan.h applies it to batches.
+//
+// A Filter never changes; copies share what it holds.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "expression.h"
+#include "matcher.h"
+#include "vectorscan.h"
+
+namespace logpipe {
+
+class Filter {
+ public:
+  enum class Way {
+    Every,       // Each record is kept.
+    None,        // None is.
+    Places,      // A place that the search finds within a value is a hit.
+    Inverted,    // A value without such a place is.
+    Candidates,  // The record of a place is evaluated.
+    Each,        // Nothing can be searched for: each record is evaluated.
+  };
+
+  // Patterns are any bytes. A record is kept when its value holds any of them; without patterns
+  // each one is. invertMatch keeps the others. Throws std::invalid_argument on an empty pattern.
+  Filter(std::vector<std::string> patterns, bool ignoreCase, bool invertMatch);
+  // The JSON text of a Program (src/core/expression/ast.ts); throws as expression.h says.
+  explicit Filter(const std::string& program);
+
+  Way way() const;
+  bool keeps(const RecordView& record) const;
+  bool asksForTopic() const;
+
+  // What is searched for in the bytes of a batch, by Places, Inverted and Candidates: by one of
+  // the two.
+  const Matcher* matcher() const;
+  const Database* database() const;
+  // Of a match of the database that ends there: the bytes that it surely has, for a regular
+  // expression its last one.
+  size_t sizeOf(uint32_t id) const;
+
+  // "each", or what is searched for and by what: for people.
+  std::string describe() const;
+
+ private:
+  struct Plan;
+  std::shared_ptr<const Plan> plan_;
+};
+
+}  // namespace logpipe

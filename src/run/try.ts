@@ -1,0 +1,481 @@
+/**
+ * What a filter does to records, before anything is written: `logpipe try`, `test` and `dlq`.
+ *
+ *   FilterJudge   the verdict on one record, and the term that decided
+ *   Trial         the sums over many: shares, reasons, rates, examples
+ *   tryTopics     the records of topics, read without a group; nothing is committed or written
+ *
+ * The verdict is the add-on's, by the program that a pipeline is given; the terms are asked one by
+ * one only where a record is dropped. Bound. TERMS_MAX matchers; the examples of each kind; one
+ * consumer and one slot.
+ */
+import { isUtf8 } from 'node:buffer'
+import assert from 'node:assert/strict'
+import { type Bridge, type BridgeId, OFFSET_BEGINNING } from '../bridge/bridge.ts'
+import type { Clock } from '../core/clock.ts'
+import { LogpipeError } from '../core/errors.ts'
+import type { ExpressionNode } from '../core/expression/ast.ts'
+import type { Plan } from '../core/expression/plan.ts'
+import { printExpression } from '../core/expression/print.ts'
+import type { OffsetRange } from '../core/topic-partition.ts'
+import { SlotFilter } from '../filter/slot-filter.ts'
+import { outsideOfGroup } from '../kafka/consumer-settings.ts'
+import { Consumer } from '../kafka/consumer.ts'
+import { rangesOf } from '../kafka/offset-ranges.ts'
+import type { StartPosition } from '../options/notations.ts'
+import type { MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'
+import { SlotReader } from '../pool/slot-reader.ts'
+import { Slots } from '../pool/slots.ts'
+import { JSON_OTHER, scanJson } from '../sink/elasticsearch/json-scan.ts'
+import type { KafkaSettings } from './settings.ts'
+
+/** A record, wherever its bytes lie. */
+export type TriedRecord = Pick<
+  MatchedRecord,
+  'topic' | 'partition' | 'offset' | 'timestampMs' | 'value' | 'key' | 'headers'
+>
+
+type MatcherBridge = Pick<Bridge, 'matcherOpen' | 'matcherClose' | 'matcherTest'>
+
+/** Terms that are told apart; what lies behind them counts as one. */
+const TERMS_MAX = 64
+
+interface Term {
+  readonly matcher: BridgeId
+  readonly text: string
+}
+
+export class FilterJudge {
+  readonly #bridge: MatcherBridge
+  readonly #matchers: BridgeId[] = []
+  readonly #whole: BridgeId
+  /** All must be met. */
+  readonly #keeps: readonly Term[]
+  /** None must be. */
+  readonly #drops: readonly Term[]
+  readonly #prefilter: BridgeId | null
+
+  /** @throws Error of the add-on when it refuses the program. */
+  constructor(bridge: MatcherBridge, { program }: Plan) {
+    this.#bridge = bridge
+    const { keep, drop, prefilter } = program
+    this.#whole = this.#open(JSON.stringify(program))
+    this.#keeps = this.#terms(keep.kind === 'all' && keep.of.length > 0 ? keep.of : [keep])
+    this.#drops = drop === null ? [] : this.#terms(drop.kind === 'any' ? drop.of : [drop])
+    this.#prefilter =
+      prefilter === null
+        ? null
+        : this.#openNode({
+            kind: 'any',
+            of: prefilter.literals.map((literal) => ({ kind: 'bytes', ...literal })),
+          })
+  }
+
+  keeps(record: TriedRecord): boolean {
+    return this.#test(this.#whole, record)
+  }
+
+  /** Whether the search finds nothing in it, so that it is never looked at. */
+  isRejectedUnread(record: TriedRecord): boolean {
+    return this.#prefilter !== null && !this.#test(this.#prefilter, record)
+  }
+
+  /** Why a record is dropped: the first term that says so. */
+  whyDropped(record: TriedRecord): string {
+    const keep = this.#keeps.find(({ matcher }) => !this.#test(matcher, record))
+    if (keep !== undefined) return `${keep.text} is not met`
+    const drop = this.#drops.find(({ matcher }) => this.#test(matcher, record))
+    return drop === undefined ? 'a further term' : `dropped by ${drop.text}`
+  }
+
+  close(): void {
+    for (const matcher of this.#matchers) this.#bridge.matcherClose(matcher)
+    this.#matchers.length = 0
+  }
+
+  #terms(nodes: readonly ExpressionNode[]): Term[] {
+    return nodes
+      .slice(0, TERMS_MAX)
+      .map((node) => ({ matcher: this.#openNode(node), text: printExpression(node) }))
+  }
+
+  #openNode(keep: ExpressionNode): BridgeId {
+    return this.#open(JSON.stringify({ keep, drop: null, prefilter: null }))
+  }
+
+  #open(expression: string): BridgeId {
+    const matcher = this.#bridge.matcherOpen({ expression })
+    this.#matchers.push(matcher)
+    return matcher
+  }
+
+  #test(matcher: BridgeId, record: TriedRecord): boolean {
+    const { value, key, headers, topic, partition, offset, timestampMs } = record
+    return this.#bridge.matcherTest(
+      matcher,
+      value,
+      key,
+      headers,
+      topic,
+      partition,
+      offset,
+      timestampMs,
+    )
+  }
+}
+
+/** A record that is shown. */
+export interface Example {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** A copy; null: the record has none. */
+  readonly value: Uint8Array | null
+  /** Null: it is kept. */
+  readonly reason: string | null
+}
+
+interface Sum {
+  records: number
+  bytes: number
+}
+
+/** The first and the last timestamp of a partition, and what was seen between. */
+interface Span {
+  fromMs: number
+  toMs: number
+  readonly seen: Sum
+  readonly kept: Sum
+}
+
+export interface TrialResult {
+  readonly seen: Readonly<Sum>
+  readonly kept: Readonly<Sum>
+  readonly dropped: Readonly<Sum>
+  /** Dropped records by reason, the most frequent first. */
+  readonly reasons: readonly { readonly reason: string; readonly records: number }[]
+  /** What the search rejects before a record is looked at; null: the filter has no search. */
+  readonly rejectedUnread: number | null
+  /** Records whose value is no JSON object, and those of them that are kept. */
+  readonly noJson: { readonly seen: number; readonly kept: number }
+  /** ms since 1970; null where no record has a timestamp. */
+  readonly fromMs: number | null
+  readonly toMs: number | null
+  /** Expected of kept records, by the timestamps; null where they say nothing. */
+  readonly perSecond: Readonly<Sum> | null
+  readonly partitions: number
+  readonly keptExamples: readonly Example[]
+  readonly droppedExamples: readonly Example[]
+}
+
+/** Reasons told apart; a filter has TERMS_MAX on either side. */
+const REASONS_MAX = 2 * TERMS_MAX + 1
+
+export class Trial {
+  readonly #judge: FilterJudge
+  readonly #hasSearch: boolean
+  readonly #examplesMax: number
+  readonly #onKept: (topic: string, value: Buffer) => void
+  readonly #kept: Sum = { records: 0, bytes: 0 }
+  readonly #dropped: Sum = { records: 0, bytes: 0 }
+  readonly #reasons = new Map<string, number>()
+  readonly #spans = new Map<string, Span>()
+  readonly #keptExamples: Example[] = []
+  readonly #droppedExamples: Example[] = []
+  #rejectedUnread = 0
+  readonly #noJson = { seen: 0, kept: 0 }
+
+  /** @param onKept is given the value of each kept record that is a JSON object. */
+  constructor(
+    judge: FilterJudge,
+    { program }: Plan,
+    examplesMax: number,
+    onKept: (topic: string, value: Buffer) => void,
+  ) {
+    this.#judge = judge
+    this.#hasSearch = program.prefilter !== null
+    this.#examplesMax = examplesMax
+    this.#onKept = onKept
+  }
+
+  get count(): number {
+    return this.#kept.records + this.#dropped.records
+  }
+
+  add(record: TriedRecord): void {
+    const { value } = record
+    const bytes = value?.length ?? 0
+    const reason = this.#judge.keeps(record) ? null : this.#judge.whyDropped(record)
+    const sum = reason === null ? this.#kept : this.#dropped
+    sum.records++
+    sum.bytes += bytes
+    const span = this.#spanOf(record)
+    span.seen.records++
+    span.seen.bytes += bytes
+    if (this.#judge.isRejectedUnread(record)) this.#rejectedUnread++
+    const isJson = value !== null && isJsonObject(value)
+    if (!isJson) this.#noJson.seen++
+    if (reason === null) {
+      span.kept.records++
+      span.kept.bytes += bytes
+      if (isJson) this.#onKept(record.topic, value)
+      else this.#noJson.kept++
+    } else {
+      this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1)
+      assert(this.#reasons.size <= REASONS_MAX)
+    }
+    this.#show(record, reason)
+  }
+
+  result(): TrialResult {
+    const spans = [...this.#spans.values()].filter(({ fromMs }) => fromMs !== Infinity)
+    const timed = spans.filter(({ fromMs, toMs }) => toMs > fromMs)
+    const perSecond = (of: (span: Span) => number) =>
+      timed.reduce((sum, span) => sum + (of(span) * 1000) / (span.toMs - span.fromMs), 0)
+    return {
+      seen: {
+        records: this.count,
+        bytes: this.#kept.bytes + this.#dropped.bytes,
+      },
+      kept: this.#kept,
+      dropped: this.#dropped,
+      reasons: [...this.#reasons]
+        .map(([reason, records]) => ({ reason, records }))
+        .toSorted((left, right) => right.records - left.records),
+      rejectedUnread: this.#hasSearch ? this.#rejectedUnread : null,
+      noJson: this.#noJson,
+      fromMs: spans.length === 0 ? null : Math.min(...spans.map(({ fromMs }) => fromMs)),
+      toMs: spans.length === 0 ? null : Math.max(...spans.map(({ toMs }) => toMs)),
+      perSecond:
+        timed.length === 0
+          ? null
+          : {
+              records: perSecond(({ kept }) => kept.records),
+              bytes: perSecond(({ kept }) => kept.bytes),
+            },
+      partitions: this.#spans.size,
+      keptExamples: this.#keptExamples,
+      droppedExamples: this.#droppedExamples,
+    }
+  }
+
+  #spanOf({ topic, partition, timestampMs }: TriedRecord): Span {
+    const key = `${topic}/${partition}`
+    let span = this.#spans.get(key)
+    if (span === undefined) {
+      const none = () => ({ records: 0, bytes: 0 })
+      span = { fromMs: Infinity, toMs: -Infinity, seen: none(), kept: none() }
+      this.#spans.set(key, span)
+    }
+    if (timestampMs >= 0) {
+      span.fromMs = Math.min(span.fromMs, timestampMs)
+      span.toMs = Math.max(span.toMs, timestampMs)
+    }
+    return span
+  }
+
+  /** The latest of each kind. */
+  #show({ topic, partition, offset, value }: TriedRecord, reason: string | null): void {
+    if (this.#examplesMax === 0) return
+    const examples = reason === null ? this.#keptExamples : this.#droppedExamples
+    if (examples.length === this.#examplesMax) examples.shift()
+    const copy = value === null ? null : Buffer.from(value)
+    examples.push({ topic, partition, offset, value: copy, reason })
+  }
+}
+
+/** One JSON object, as the sink has it: what is none is wrapped, and has no fields. */
+export function isJsonObject(value: Buffer): boolean {
+  return isUtf8(value) && scanJson(value, 0, value.length) !== JSON_OTHER
+}
+
+/** Which records of the topics. */
+export type TrySpan =
+  /** So many, divided among the partitions by what each holds. */
+  { readonly last: number } | { readonly from: StartPosition }
+
+interface TopicDeps {
+  readonly bridge: Bridge
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly warn: (message: string) => void
+  readonly take: (record: TriedRecord) => void
+}
+
+const ASK_MS_MAX = 30_000
+const FILL_MS = 50
+/** Nothing comes: a broker is away, or a batch cannot be read. */
+const STALL_MS = 20_000
+const CLOSE_MS = 5000
+const SLOT_RECORDS_MAX = 4096
+const SLOT_BYTES = 1024 * 1024
+
+/**
+ * Reads records of topics up to the ends that they have now. Blocks the thread, but for a turn of
+ * the event loop after each slot.
+ * @throws LogpipeError KAFKA_UNREACHABLE, KAFKA_TOPIC, KAFKA_AUTH or KAFKA_CONFIG.
+ */
+export async function tryTopics(
+  kafka: Pick<KafkaSettings, 'properties' | 'topics' | 'tokenFile'>,
+  span: TrySpan,
+  deps: TopicDeps,
+): Promise<void> {
+  const { bridge, clock, warn } = deps
+  const properties = outsideOfGroup(kafka.properties[0] ?? [])
+  const consumer = new Consumer(bridge, { properties, tokenFile: kafka.tokenFile, warn })
+  try {
+    const deadline = { nowMs: () => clock.monotonicMs(), atMs: clock.monotonicMs() + ASK_MS_MAX }
+    const query = { topics: kafka.topics, partitions: null, fromMs: fromOf(span) }
+    const ranges = rangesOf(consumer, query, deadline)
+    const wanted = ('last' in span ? lastOf(ranges, span.last) : ranges).filter(
+      ({ from, to }) => from < to,
+    )
+    if (wanted.length > 0) await new RangeReader(consumer, wanted, deps).read()
+  } finally {
+    consumer.close(CLOSE_MS)
+  }
+}
+
+function fromOf(span: TrySpan): number {
+  if ('last' in span || span.from.kind === 'earliest') return OFFSET_BEGINNING
+  // What comes from now on is never there yet.
+  return span.from.kind === 'time' ? span.from.timeMs : Number.MAX_SAFE_INTEGER
+}
+
+/** The last `count` offsets, from each partition its share; no partition gives more than it has. */
+export function lastOf(ranges: readonly OffsetRange[], count: number): OffsetRange[] {
+  const total = ranges.reduce((sum, { from, to }) => sum + to - from, 0)
+  if (total <= count) return [...ranges]
+  let [sizeBefore, takenBefore] = [0, 0]
+  return ranges.map((range) => {
+    // Sums are rounded, not shares, so that all of them together are the count.
+    sizeBefore += range.to - range.from
+    const takenNow = Math.round((count * sizeBefore) / total)
+    const taken = takenNow - takenBefore
+    takenBefore = takenNow
+    return { ...range, from: range.to - taken }
+  })
+}
+
+class RangeReader {
+  readonly #deps: TopicDeps
+  readonly #consumer: Consumer
+  readonly #ranges: readonly OffsetRange[]
+  readonly #left = new Set<number>()
+  readonly #slots: Slots
+  readonly #reader: SlotReader
+  readonly #pool: BridgeId
+  readonly #matcher: BridgeId
+  readonly #filter: SlotFilter
+  #lastFault: string | null = null
+
+  constructor(consumer: Consumer, ranges: readonly OffsetRange[], deps: TopicDeps) {
+    const { bridge } = deps
+    this.#deps = deps
+    this.#consumer = consumer
+    this.#ranges = ranges
+    const shape = { slotCount: 1, bufferBytes: SLOT_BYTES, recordsMax: SLOT_RECORDS_MAX }
+    this.#slots = new Slots(Slots.allocate(shape, 1))
+    const { slots } = this.#slots.memory
+    this.#reader = new SlotReader(slots, shape)
+    this.#pool = bridge.poolOpen(slots, shape)
+    this.#matcher = bridge.matcherOpen({ patterns: [], ignoreCase: false, invertMatch: false })
+    this.#filter = new SlotFilter({
+      bridge,
+      pool: this.#pool,
+      reader: this.#reader,
+      recordsMax: SLOT_RECORDS_MAX,
+      encoder: this.#encoder(),
+      span: null,
+      // An assignment's id is the place of its range.
+      nameOf: (id) => ({ ...ranges[id]!, idPrefix: '' }),
+      report: () => undefined,
+      deliver: () => undefined,
+    })
+  }
+
+  async read(): Promise<void> {
+    const { bridge, clock, signal } = this.#deps
+    const past = { epoch: -1, readTo: 0, markFrom: -1 }
+    this.#consumer.assign(
+      this.#ranges.map(({ topic, partition, from }, assignmentId) => {
+        this.#left.add(assignmentId)
+        return { topic, partition, offset: from, assignmentId, past }
+      }),
+    )
+    try {
+      let movedMs = clock.monotonicMs()
+      while (this.#left.size > 0 && !signal.aborted) {
+        if (this.#fill()) movedMs = clock.monotonicMs()
+        if (clock.monotonicMs() - movedMs > STALL_MS) throw this.#stalled()
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    } finally {
+      this.#consumer.unassign([])
+      bridge.poolClose(this.#pool)
+      bridge.matcherClose(this.#matcher)
+    }
+  }
+
+  #encoder(): RecordEncoder {
+    return {
+      encode: (record) => {
+        const { topic, partition, offset } = record
+        const range = this.#ranges.find((one) => one.topic === topic && one.partition === partition)
+        // A batch may begin before the range, or end behind it.
+        if (range !== undefined && offset >= range.from && offset < range.to) {
+          this.#deps.take(record)
+        }
+      },
+    }
+  }
+
+  /** @returns whether anything came. */
+  #fill(): boolean {
+    const slotIndex = this.#slots.acquire(0)
+    assert(slotIndex !== undefined, 'its only slot')
+    const limits = {
+      recordsMax: SLOT_RECORDS_MAX,
+      bytesMax: SLOT_BYTES,
+      pullMax: 1024,
+      timeoutMs: FILL_MS,
+      heldMax: SLOT_BYTES,
+    }
+    const hasRecords = this.#consumer.fill(this.#pool, slotIndex, limits) > 0
+    if (hasRecords) {
+      this.#slots.claimOwn(slotIndex)
+      this.#reader.open(slotIndex)
+      const covered = Array.from({ length: this.#reader.runCount }, (_, index) =>
+        this.#reader.run(index),
+      )
+      this.#filter.process(slotIndex, this.#matcher, () => this.#slots.release(slotIndex))
+      this.#filter.flush()
+      for (const { assignmentId, coverTo } of covered) this.#noteRead(assignmentId, coverTo)
+    } else this.#slots.giveBack(slotIndex)
+    this.#readEvents()
+    return hasRecords
+  }
+
+  #readEvents(): void {
+    for (const event of this.#consumer.events()) {
+      if (event.kind === 'error' || event.kind === 'unreadable') this.#lastFault = event.message
+      if (event.kind === 'end') this.#noteRead(event.assignmentId, event.offset)
+    }
+  }
+
+  #noteRead(assignmentId: number, position: number): void {
+    if (position < (this.#ranges[assignmentId]?.to ?? 0)) return
+    if (!this.#left.delete(assignmentId)) return
+    this.#consumer.pause([assignmentId])
+  }
+
+  #stalled(): LogpipeError {
+    const names = [...this.#left].slice(0, 3).map((id) => {
+      const { topic, partition } = this.#ranges[id]!
+      return `${topic} [${partition}]`
+    })
+    const why = this.#lastFault === null ? '' : `: ${this.#lastFault}`
+    const message = `nothing came of ${names.join(', ')} in ${STALL_MS / 1000} s${why}`
+    return new LogpipeError('KAFKA_UNREACHABLE', message)
+  }
+}
