@@ -4,9 +4,9 @@
 // memory that a search needs is the thread's own, grows to what the largest database asks for, and
 // is freed with the thread.
 //
-// Bounds: a regular expression has at most POSITIONS_MAX positions when its repeats are written out,
-// and all of a database POSITIONS_TOTAL_MAX, which bounds the time it takes to compile; the compiled
-// one has at most DATABASE_BYTES_MAX.
+// Bounds: a regular expression has at most POSITIONS_MAX positions when its repeats are written
+// out, and all of a database POSITIONS_TOTAL_MAX, which bounds the time it takes to compile; the
+// compiled one has at most DATABASE_BYTES_MAX.
 #pragma once
 
 #include <cstddef>
