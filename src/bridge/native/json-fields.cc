@@ -423,6 +423,9 @@ bool JsonReader::read(const FieldPaths& paths, const uint8_t* data, size_t size)
   data_ = data;
   size_ = size;
   values_.clear();
+  // What one large document took is not kept for the small ones behind it.
+  if (values_.capacity() > KEPT_VALUES) std::vector<JsonValue>().swap(values_);
+  if (decoded_.capacity() > KEPT_BYTES) std::string().swap(decoded_);
   heads_.assign(paths.slots(), NONE);
   if (marks_.size() < paths.edges()) marks_.resize(paths.edges());
   if (size < 2 || size >= UINT32_MAX / 2) return false;

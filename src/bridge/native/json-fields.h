@@ -69,6 +69,7 @@ class JsonReader {
   static constexpr size_t DEPTH_MAX = 512;
   static constexpr uint32_t VALUES_MAX = 1 << 20;
   static constexpr size_t KEPT_BYTES = size_t{1} << 20;
+  static constexpr size_t KEPT_VALUES = 1 << 16;
   static constexpr uint32_t NONE = UINT32_MAX;
 
   JsonReader();
