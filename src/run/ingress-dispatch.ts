@@ -30,9 +30,18 @@ export interface Hearers {
   readonly fail: (error: LogpipeError) => void
 }
 
+/** The group gives partitions, or takes some. */
+const REGROUPS: ReadonlySet<FromIngress['kind']> = new Set([
+  'assign',
+  'standby',
+  'revoke',
+  'unassigned',
+])
+
 export function dispatch(message: FromIngress, hearers: Hearers): void {
   const { coordinator, notices, ingress, topics, times, kafka, fail } = hearers
   const { kind, ingressIndex } = message
+  if (REGROUPS.has(kind)) ingress.regrouped(ingressIndex)
   switch (kind) {
     case 'opened':
       ingress.reachable(ingressIndex, true)
@@ -44,20 +53,17 @@ export function dispatch(message: FromIngress, hearers: Hearers): void {
     case 'reachable':
       return ingress.reachable(ingressIndex, message.isReachable)
     case 'standby':
-      ingress.regrouped(ingressIndex)
       return ingress.joined(ingressIndex)
     case 'waiting':
       ingress.waiting(message)
       return notices.waiting(message)
     case 'assign':
-      ingress.regrouped(ingressIndex)
       ingress.joined(ingressIndex)
       notices.assign(message)
       // First: no record of a topic that is refused is read.
       failFor(hearers, topics.assign(message))
       return coordinator.assign(message)
     case 'revoke':
-      ingress.regrouped(ingressIndex)
       if (message.lost) ingress.lost(ingressIndex)
       notices.revoke(message)
       return coordinator.revoke(message)
@@ -65,7 +71,6 @@ export function dispatch(message: FromIngress, hearers: Hearers): void {
       notices.restart(message)
       return coordinator.restart(message)
     case 'unassigned':
-      ingress.regrouped(ingressIndex)
       return coordinator.unassigned(message)
     case 'skipped':
       return coordinator.skipped(message)

@@ -194,7 +194,7 @@ test('what librdkafka said is passed on, and the consumer is closed', async (t) 
   assert.equal(status, 1)
 })
 
-test('an expression is shown, and a regular expression that does not compile is wrong', async (t) => {
+test('an expression is shown, and a regex that does not compile is wrong', async (t) => {
   const port = await listen(t, net.createServer())
   const checked = async (expression: string, fault: { message: string; at: number } | null) => {
     const printed: string[] = []

@@ -101,7 +101,7 @@ test('a range of a replay begins where it was asked to, and the group is not ask
   assert.equal(member.isFinished, false)
 })
 
-test('up to the end, a partition is read to where it ended when it was given, and no further', () => {
+test('up to the end, a partition is read to the end it had when it was given', () => {
   const brokers = new FakeBrokers().add('app', { end: 9 }, { end: 4 }, { end: 0 })
   brokers.committed.set('app/1', { offset: 4, metadata: null })
   const member = brokers.member({ untilEnd: true })

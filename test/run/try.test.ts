@@ -80,7 +80,7 @@ test('a filter that keeps by an or names it whole, and one without a search says
   assert.equal(rejectedUnread, null)
 })
 
-test('the last so many are divided among the partitions, and all of them together are so many', () => {
+test('the last so many are divided among the partitions, and add up to so many', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(1000), fc.nat(1000)), { minLength: 1, maxLength: 20 }),
