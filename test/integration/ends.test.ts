@@ -15,7 +15,13 @@ function start(
   kafka: MockKafka,
   options: Readonly<Record<string, string | number>>,
 ): Logpipe {
-  const place = { brokers: kafka.brokers, topic: kafka.topic, group: GROUP, output: 'file:out', 'ingress-threads': 1 }
+  const place = {
+    brokers: kafka.brokers,
+    topic: kafka.topic,
+    group: GROUP,
+    output: 'file:out',
+    'ingress-threads': 1,
+  }
   const env = {
     KAFKA_CONFIG_SESSION_TIMEOUT_MS: '3000',
     KAFKA_CONFIG_HEARTBEAT_INTERVAL_MS: '500',
