@@ -26,9 +26,17 @@ export function explain(context: CommandContext): number {
   const { config, operands } = resolved
   if (operands.length > 1) throw quoteTogether(operands)
   const filter = withOperand(resolved)
-  refuseRegexes(filter, loadBridge(config.bridgeLib ?? undefined))
+  const bridge = loadBridge(config.bridgeLib ?? undefined)
+  refuseRegexes(filter, bridge)
   const plan = filterPlan(filter)
-  context.print(config.tryJson ? `${JSON.stringify(planJson(plan))}\n` : describePlan(plan))
+  const matcher = bridge.matcherOpen({ expression: JSON.stringify(plan.program) })
+  const batches = bridge.matcherDescribe(matcher)
+  bridge.matcherClose(matcher)
+  context.print(
+    config.tryJson
+      ? `${JSON.stringify({ ...planJson(plan), batches })}\n`
+      : `${describePlan(plan)}batches        ${batches}\n`,
+  )
   return 0
 }
 

@@ -21,6 +21,10 @@ test('explain prints what is searched for, as text and as JSON', () => {
   assert.equal(explain(host.context(['level:ERROR and not "x"'])), 0)
   const text = host.printed()
   assert.match(text, /^keeps +level:ERROR and not "x"\nsearched for +"ERROR"\n +or "\\\\u" \(JSON/)
+  // How the add-on searches batches depends on the processor.
+  assert.match(text, /\nbatches +candidates by \w/)
+  assert.equal(explain(host.context(['@topic:a'])), 0)
+  assert.match(host.printed(), /@topic:a: @topic is not in the value\nbatches +each record is/)
   assert.equal(explain(host.context(['--json', '--keep', 'a:b', '--drop', '@topic:t'])), 0)
   const json = JSON.parse(host.printed()) as Record<string, unknown>
   assert.deepEqual([json['keep'], json['drop']], ['a:b', '@topic:t'])

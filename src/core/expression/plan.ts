@@ -343,7 +343,7 @@ export function describePlan({ program, unsearchable, isByNameOnly }: Plan): str
   const lines = [`keeps          ${printExpression(keep)}`]
   if (drop !== null) lines.push(`drops          ${printExpression(drop)}`)
   if (prefilter === null) {
-    lines.push('searched for   nothing: each record is evaluated')
+    lines.push('searched for   nothing: there is no text that every kept record holds')
     for (const { term, reason } of unsearchable) lines.push(`               ${term}: ${reason}`)
     return lines.map((line) => `${line}\n`).join('')
   }
