@@ -13,8 +13,9 @@ compile() { "${CXX:-g++}" "${flags[@]}" "${@:2}" -o "build/bench/$1"; }
 
 compile produce bench/native/produce.cc "${kafka[@]}"
 compile consume bench/native/consume.cc src/bridge/native/plain-loop.cc "${kafka[@]}"
-compile matcher-bench bench/native/matcher-bench.cc src/bridge/native/matcher.cc
 native=src/bridge/native
+compile matcher-bench bench/native/matcher-bench.cc \
+  "$native"/{matcher,regex-shape,vectorscan}.cc -lhs
 compile filter-bench bench/native/filter-bench.cc \
   "$native"/{batch,expression,filter,json-fields,matcher,regex-shape,scan,vectorscan}.cc \
   -isystem node_modules/@nozbe/simdjson/src build/simdjson.o -lhs "${kafka[@]}"

@@ -4,10 +4,10 @@
 //
 // Question: how much slower than one literal are many, regular expressions, and fields?
 // Load: 64 record batches of 1 MB as Kafka sends them, one after the other, since what comes from a
-// socket does not lie in a processor's nearest cache; lines as produce.cc writes them (100 B, 1 KB),
-// and JSON of 1 KB; one record in 1000 is kept. Each filter scans whole batches for SECONDS (0.1) of
-// its thread's CPU time, in ROUNDS (5) interleaved rounds; medians, and the ratio to the one literal
-// on the same lines.
+// socket does not lie in a processor's nearest cache; lines as produce.cc writes them (100 B, 1
+// KB), and JSON of 1 KB; one record in 1000 is kept. Each filter scans whole batches for SECONDS
+// (0.1) of its thread's CPU time, in ROUNDS (5) interleaved rounds; medians, and the ratio to the
+// one literal on the same lines.
 #include <time.h>
 
 #include <algorithm>
@@ -199,17 +199,21 @@ void addLiterals(std::vector<Case>& cases, const Load& load) {
   for (const size_t count : {2, 3, 4, 10, 100, 1000, 5000}) {
     std::vector<std::string> texts = words(count - 1);
     texts.emplace_back("ERROR");
-    cases.push_back({std::to_string(count) + " literals", &load, Filter(texts, false, false), false});
+    cases.push_back(
+        {std::to_string(count) + " literals", &load, Filter(texts, false, false), false});
   }
 }
 
 void addRegexes(std::vector<Case>& cases, const Load& load) {
-  cases.push_back({"/ERROR host-\\d+/", &load, Filter(program(regexNode(R"(ERROR host-\\d+)"))), false});
-  cases.push_back({"/timeout=99\\d\\d/", &load, Filter(program(regexNode(R"(timeout=99\\d\\d)"))), false});
+  cases.push_back(
+      {"/ERROR host-\\d+/", &load, Filter(program(regexNode(R"(ERROR host-\\d+)"))), false});
+  cases.push_back(
+      {"/timeout=99\\d\\d/", &load, Filter(program(regexNode(R"(timeout=99\\d\\d)"))), false});
   std::vector<std::string> nodes{regexNode(R"(ERROR host-\\d+ .*svc)")};
   const std::vector<std::string> some = words(99);
   for (size_t index = 0; index < some.size(); index++) {
-    static const char* const ENDS[] = {R"(=[45]\\d\\d)", R"( .*failed$)", R"(\\[\\d+\\]: (denied|refused))"};
+    static const char* const ENDS[] = {R"(=[45]\\d\\d)", R"( .*failed$)",
+                                       R"(\\[\\d+\\]: (denied|refused))"};
     nodes.push_back(regexNode((index % 4 == 0 ? R"(\\b)" : "") + some[index] + ENDS[index % 3]));
   }
   cases.push_back({"100 regexes", &load, Filter(program(join("any", nodes))), false});
@@ -220,10 +224,13 @@ void addFields(std::vector<Case>& cases, const Load& load) {
   const std::string level = fieldNode("level", "equals", "ERROR");
   const std::string notHealth = R"({"kind":"not","of":)" + bytesNode("health") + "}";
   const std::string both = join("all", {level, notHealth});
-  cases.push_back({"level:ERROR and not \"health\"", &load, Filter(program(both, literalsOf({"ERROR", "\\u"}))), false});
-  cases.push_back({"status >= 500", &load, Filter(program(fieldNode("status", ">=", "500"))), false});
-  const std::string many = join("any", {fieldNode("status", ">=", "500"), fieldNode("latency_ms", ">", "1000"),
-                                        fieldNode("service.name", "equals", "billing"), fieldNode("retries", ">", "3")});
+  cases.push_back({"level:ERROR and not \"health\"", &load,
+                   Filter(program(both, literalsOf({"ERROR", "\\u"}))), false});
+  cases.push_back(
+      {"status >= 500", &load, Filter(program(fieldNode("status", ">=", "500"))), false});
+  const std::string many =
+      join("any", {fieldNode("status", ">=", "500"), fieldNode("latency_ms", ">", "1000"),
+                   fieldNode("service.name", "equals", "billing"), fieldNode("retries", ">", "3")});
   cases.push_back({"four fields", &load, Filter(program(many)), false});
 }
 

@@ -149,7 +149,8 @@ std::string encoded(const std::vector<std::pair<std::string, Text>>& headers) {
 }
 
 std::vector<std::string> anyPatterns(Random& random) {
-  std::vector<std::string> patterns(below(random, 4));
+  // More than a few are searched for by Vectorscan.
+  std::vector<std::string> patterns(below(random, below(random, 6) == 0 ? 12 : 4));
   for (std::string& pattern : patterns) {
     do {
       pattern = *anyText(random, false);
@@ -507,12 +508,14 @@ std::string oneOf(Random& random, const char* const (&texts)[N]) {
   return texts[below(random, N)];
 }
 
-const char* const JSON_TEXTS[] = {"\"a\"", "\"b\"", "\"a.b\"", "\"ERROR\"", "\"\\u0045RROR\"",
-                                  "\"5\"", "\"\"", "\"\\ud83d\\ude00\"", "\"\\ud83d\""};
-const char* const JSON_SCALARS[] = {"1", "-0.5e3", "500", "5e2", "true", "false", "null",
-                                    "12345678901234567890", "1e999"};
-const char* const SCRAPS[] = {"{", "}", "[", "]", ":", ",", "\"", "\\", "\\u00", "\xff", "\xc3",
-                              " ", "\n", "ERROR", "tru", "-", "1.", "\x01", "\"a\":", "e5"};
+const char* const JSON_TEXTS[] = {"\"a\"",           "\"b\"", "\"a.b\"", "\"ERROR\"",
+                                  "\"\\u0045RROR\"", "\"5\"", "\"\"",    "\"\\ud83d\\ude00\"",
+                                  "\"\\ud83d\""};
+const char* const JSON_SCALARS[] = {
+    "1", "-0.5e3", "500", "5e2", "true", "false", "null", "12345678901234567890", "1e999"};
+const char* const SCRAPS[] = {"{",   "}",     "[",    "]",    ":",      ",",  "\"",
+                              "\\",  "\\u00", "\xff", "\xc3", " ",      "\n", "ERROR",
+                              "tru", "-",     "1.",   "\x01", "\"a\":", "e5"};
 
 std::string anyJson(Random& random, int depth) {
   if (depth > 3 || below(random, 3) == 0) {
@@ -538,8 +541,9 @@ std::string anyValue(Random& random) {
   return text;
 }
 
-const char* const REGEXES[] = {"ERR", "E.*R", "^\\\\{", "a|b", "(a+)+$", "\\\\d{3}", "\\\\bERROR\\\\b",
-                               "[^a]", "", "(?i)error", "R(OR)*", "x?", "\\\\x00", "(?:a.*|b.+c*)"};
+const char* const REGEXES[] = {
+    "ERR",  "E.*R", "^\\\\{",    "a|b",    "(a+)+$", "\\\\d{3}", "\\\\bERROR\\\\b",
+    "[^a]", "",     "(?i)error", "R(OR)*", "x?",     "\\\\x00",  "(?:a.*|b.+c*)"};
 const char* const TESTS[] = {
     R"({"op":"exists"})",
     R"({"op":"equals","text":"ERROR"})",
@@ -552,11 +556,16 @@ const char* const TESTS[] = {
     R"({"op":"regex","source":"^E.*R$","ignoreCase":true})",
 };
 const char* const TARGETS[] = {
-    R"({"of":"field","path":["a"]})",      R"({"of":"field","path":["a","b"]})",
-    R"({"of":"field","path":["ERROR"]})",  R"({"of":"field","path":["a","b","5"]})",
-    R"({"of":"key"})",                     R"({"of":"partition"})",
-    R"({"of":"offset"})",                  R"({"of":"time"})",
-    R"({"of":"header","name":"a"})",       R"({"of":"topic"})",
+    R"({"of":"field","path":["a"]})",
+    R"({"of":"field","path":["a","b"]})",
+    R"({"of":"field","path":["ERROR"]})",
+    R"({"of":"field","path":["a","b","5"]})",
+    R"({"of":"key"})",
+    R"({"of":"partition"})",
+    R"({"of":"offset"})",
+    R"({"of":"time"})",
+    R"({"of":"header","name":"a"})",
+    R"({"of":"topic"})",
 };
 const char* const LITERALS[] = {"4552524f52", "5c75", "61", "22", "", "7b", "ff", "3530"};
 
@@ -568,9 +577,11 @@ std::string anyNode(Random& random, int depth) {
       return R"({"kind":"compare","target":)" + oneOf(random, TARGETS) + R"(,"test":)" +
              oneOf(random, TESTS) + "}";
     case 2:
-      return R"({"kind":"bytes","hex":")" + oneOf(random, LITERALS) + R"(","ignoreCase":)" + fold + "}";
+      return R"({"kind":"bytes","hex":")" + oneOf(random, LITERALS) + R"(","ignoreCase":)" + fold +
+             "}";
     case 3:
-      return R"({"kind":"regex","source":")" + oneOf(random, REGEXES) + R"(","ignoreCase":)" + fold + "}";
+      return R"({"kind":"regex","source":")" + oneOf(random, REGEXES) + R"(","ignoreCase":)" +
+             fold + "}";
     case 4: return R"({"kind":"not","of":)" + anyNode(random, depth + 1) + "}";
     default: break;
   }
@@ -578,7 +589,8 @@ std::string anyNode(Random& random, int depth) {
   for (size_t left = below(random, below(random, 8) == 0 ? 14 : 4); left > 0; left--) {
     of += anyNode(random, depth + 1) + (left > 1 ? "," : "");
   }
-  return std::string(R"({"kind":")") + (below(random, 2) == 0 ? "all" : "any") + R"(","of":[)" + of + "]}";
+  return std::string(R"({"kind":")") + (below(random, 2) == 0 ? "all" : "any") + R"(","of":[)" +
+         of + "]}";
 }
 
 std::string programOf(const std::string& keep, const std::string& drop) {

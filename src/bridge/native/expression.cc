@@ -31,7 +31,17 @@ size_t findIn(std::string_view text, std::string_view part, size_t from) {
                           : static_cast<size_t>(static_cast<const char*>(found) - text.data());
 }
 
-enum class Op : uint8_t { Exists, Equals, Wildcard, Below, BelowOrAt, Above, AboveOrAt, Contains, Regex };
+enum class Op : uint8_t {
+  Exists,
+  Equals,
+  Wildcard,
+  Below,
+  BelowOrAt,
+  Above,
+  AboveOrAt,
+  Contains,
+  Regex
+};
 
 enum class ScalarKind : uint8_t { String, Number, Boolean };
 
@@ -73,9 +83,8 @@ struct Test {
     JsonNumber other;
     if (!parseJsonNumber(scalar, other)) return false;
     if (isNumber && compareNumbers(other, number) == 0) return true;
-    return std::any_of(numbers.begin(), numbers.end(), [&](const JsonNumber& one) {
-      return compareNumbers(other, one) == 0;
-    });
+    return std::any_of(numbers.begin(), numbers.end(),
+                       [&](const JsonNumber& one) { return compareNumbers(other, one) == 0; });
   }
 
   bool isOrdered(ScalarKind kind, std::string_view scalar) const {
@@ -127,15 +136,28 @@ Workspace& workspace() {
 
 // By what it costs to ask, the cheapest first.
 struct Program::Node {
-  enum class Kind : uint8_t { Topic, Key, Partition, Offset, Time, Header, Bytes, Regex, Field, All, Any, Not };
+  enum class Kind : uint8_t {
+    Topic,
+    Key,
+    Partition,
+    Offset,
+    Time,
+    Header,
+    Bytes,
+    Regex,
+    Field,
+    All,
+    Any,
+    Not
+  };
   Kind kind = Kind::All;
   std::vector<std::unique_ptr<Node>> of;
-  std::unique_ptr<Matcher> bytes;   // Null: any value holds no bytes.
-  std::unique_ptr<Database> many;   // The same, where there are many.
-  std::vector<Literal> literals;    // The same, for the prefilter.
-  uint32_t index = 0;               // Of a regular expression, or of a field's slot.
+  std::unique_ptr<Matcher> bytes;  // Null: any value holds no bytes.
+  std::unique_ptr<Database> many;  // The same, where there are many.
+  std::vector<Literal> literals;   // The same, for the prefilter.
+  uint32_t index = 0;              // Of a regular expression, or of a field's slot.
   Expression regex;
-  std::string name;                 // Of a header.
+  std::string name;  // Of a header.
   Test test;
 
   int cost() const {
@@ -193,7 +215,8 @@ class Program::Builder {
 
   Literal literal(Json json) {
     const std::string hex = text(json, "hex");
-    if (hex.size() % 2 != 0 || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
+    if (hex.size() % 2 != 0 ||
+        hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
       refuse("hex has two digits a byte");
     }
     Literal made;
@@ -230,7 +253,8 @@ class Program::Builder {
   static std::string text(Json json, const char* name) { return textOf(field(json, name), name); }
   static bool boolean(Json json, const char* name) {
     bool found = false;
-    if (json[name].get(found) != simdjson::SUCCESS) refuse(std::string(name) + " must be a boolean");
+    if (json[name].get(found) != simdjson::SUCCESS)
+      refuse(std::string(name) + " must be a boolean");
     return found;
   }
   static std::vector<std::string> texts(Json json, const char* name) {
@@ -286,8 +310,8 @@ class Program::Builder {
 
   static void setTest(Test& test, Json json) {
     static const std::pair<const char*, Op> OPS[] = {
-        {"exists", Op::Exists}, {"equals", Op::Equals},   {"wildcard", Op::Wildcard},
-        {"<", Op::Below},       {"<=", Op::BelowOrAt},    {">", Op::Above},
+        {"exists", Op::Exists}, {"equals", Op::Equals},     {"wildcard", Op::Wildcard},
+        {"<", Op::Below},       {"<=", Op::BelowOrAt},      {">", Op::Above},
         {">=", Op::AboveOrAt},  {"contains", Op::Contains}, {"regex", Op::Regex},
     };
     const std::string op = text(json, "op");
@@ -299,8 +323,8 @@ class Program::Builder {
       test.parts = texts(json, "parts");
       if (test.parts.size() < 2) refuse("a wildcard has two parts or more");
     } else if (test.op == Op::Regex) {
-      test.regex = std::make_unique<Database>(std::vector<Expression>{regex(json)},
-                                              Database::Report::Once);
+      test.regex =
+          std::make_unique<Database>(std::vector<Expression>{regex(json)}, Database::Report::Once);
     } else if (test.op != Op::Exists) {
       test.setText(text(json, "text"));
     }
@@ -310,9 +334,8 @@ class Program::Builder {
   static void mergeAlternatives(Node& any) {
     std::vector<std::unique_ptr<Node>> merged;
     for (auto& one : any.of) {
-      const auto alike = std::find_if(merged.begin(), merged.end(), [&](const auto& other) {
-        return areAlike(*one, *other);
-      });
+      const auto alike = std::find_if(merged.begin(), merged.end(),
+                                      [&](const auto& other) { return areAlike(*one, *other); });
       if (alike == merged.end()) {
         merged.push_back(std::move(one));
       } else if (one->kind == Node::Kind::Bytes) {
@@ -339,8 +362,8 @@ class Program::Builder {
              !other.literals[0].bytes.empty() &&
              one.literals[0].ignoreCase == other.literals[0].ignoreCase;
     }
-    return one.kind == Node::Kind::Field && one.index == other.index &&
-           one.test.op == Op::Equals && other.test.op == Op::Equals;
+    return one.kind == Node::Kind::Field && one.index == other.index && one.test.op == Op::Equals &&
+           other.test.op == Op::Equals;
   }
 
   Program& program_;
@@ -357,16 +380,19 @@ class Program::Evaluation {
   bool isTrue(const Node& node) {
     switch (node.kind) {
       case Node::Kind::All:
-        return std::all_of(node.of.begin(), node.of.end(), [&](const auto& one) { return isTrue(*one); });
+        return std::all_of(node.of.begin(), node.of.end(),
+                           [&](const auto& one) { return isTrue(*one); });
       case Node::Kind::Any:
-        return std::any_of(node.of.begin(), node.of.end(), [&](const auto& one) { return isTrue(*one); });
+        return std::any_of(node.of.begin(), node.of.end(),
+                           [&](const auto& one) { return isTrue(*one); });
       case Node::Kind::Not: return !isTrue(*node.of[0]);
       case Node::Kind::Bytes: return holdsBytes(node);
       case Node::Kind::Regex: return matches(node.index);
       case Node::Kind::Field: return fieldMeets(node);
       case Node::Kind::Topic: return node.test.meets(ScalarKind::String, record_.topic);
       case Node::Kind::Key:
-        return record_.key.data != nullptr && node.test.meets(ScalarKind::String, viewOf(record_.key));
+        return record_.key.data != nullptr &&
+               node.test.meets(ScalarKind::String, viewOf(record_.key));
       case Node::Kind::Partition: return numberMeets(node, record_.partition);
       case Node::Kind::Offset: return numberMeets(node, record_.offset);
       case Node::Kind::Time: return record_.timestamp != -1 && numberMeets(node, record_.timestamp);
@@ -392,12 +418,13 @@ class Program::Evaluation {
     if (!areRegexesKnown_) {
       areRegexesKnown_ = true;
       work_.regexHits.assign(program_.regexCount_, 0);
-      program_.regexes_->scan(record_.value.data, record_.value.size,
-                              [](void* hits, uint32_t id, size_t) {
-                                static_cast<uint8_t*>(hits)[id] = 1;
-                                return true;
-                              },
-                              work_.regexHits.data());
+      program_.regexes_->scan(
+          record_.value.data, record_.value.size,
+          [](void* hits, uint32_t id, size_t) {
+            static_cast<uint8_t*>(hits)[id] = 1;
+            return true;
+          },
+          work_.regexHits.data());
     }
     return work_.regexHits[index] != 0;
   }
@@ -441,14 +468,17 @@ class Program::Evaluation {
       const Node& node;
       bool isMet;
     } asked{node, false};
-    record_.eachHeader(record_.headers, [](void* context, std::string_view name, const RecordView::Text& value) {
-      auto& about = *static_cast<Asked*>(context);
-      if (name != about.node.name) return true;
-      const Test& test = about.node.test;
-      about.isMet = value.data == nullptr ? test.op == Op::Exists
-                                          : test.meets(ScalarKind::String, viewOf(value));
-      return !about.isMet;
-    }, &asked);
+    record_.eachHeader(
+        record_.headers,
+        [](void* context, std::string_view name, const RecordView::Text& value) {
+          auto& about = *static_cast<Asked*>(context);
+          if (name != about.node.name) return true;
+          const Test& test = about.node.test;
+          about.isMet = value.data == nullptr ? test.op == Op::Exists
+                                              : test.meets(ScalarKind::String, viewOf(value));
+          return !about.isMet;
+        },
+        &asked);
     return asked.isMet;
   }
 
@@ -493,7 +523,9 @@ std::optional<Prefilter> requiredBy(const Node& node) {
       for (const auto& one : node.of) {
         std::optional<Prefilter> part = requiredBy(*one);
         if (!part.has_value()) continue;
-        const auto size = [](const Prefilter& of) { return of.literals.size() + 4 * of.weaker.size(); };
+        const auto size = [](const Prefilter& of) {
+          return of.literals.size() + 4 * of.weaker.size();
+        };
         if (!best.has_value() || size(*part) < size(*best)) best = std::move(part);
       }
       return best;
@@ -523,7 +555,8 @@ Program::Program(const std::string& json) {
     prefilter_.emplace();
     for (Json one : Builder::array(given, "literals")) {
       prefilter_->literals.push_back(builder.literal(one));
-      if (prefilter_->literals.back().bytes.empty()) Builder::refuse("a literal has one byte or more");
+      if (prefilter_->literals.back().bytes.empty())
+        Builder::refuse("a literal has one byte or more");
     }
   }
   findPlain();

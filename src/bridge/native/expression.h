@@ -3,8 +3,8 @@
 // means. Plain C++20 but for Vectorscan and simdjson.
 //
 // An Expression never changes once it is made, so any number of threads may evaluate it at the same
-// time. What is cheap is asked first; the value is parsed, and searched for all regular expressions,
-// once for a record, when the first node asks.
+// time. What is cheap is asked first; the value is parsed, and searched for all regular
+// expressions, once for a record, when the first node asks.
 //
 // Bounds: NODES_MAX nodes, DEPTH_MAX deep, TEXT_MAX bytes in one text; see vectorscan.h for regular
 // expressions and json-fields.h for documents.
@@ -24,7 +24,8 @@
 
 namespace logpipe {
 
-// What an expression may ask a record for. Null data: there is none, which is not the same as empty.
+// What an expression may ask a record for. Null data: there is none, which is not the same as
+// empty.
 struct RecordView {
   struct Text {
     const uint8_t* data = nullptr;

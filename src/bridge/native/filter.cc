@@ -8,10 +8,10 @@ namespace logpipe {
 
 struct Filter::Plan {
   Way way = Way::Every;
-  std::unique_ptr<Program> program;    // Null: `way` and the search decide.
+  std::unique_ptr<Program> program;  // Null: `way` and the search decide.
   std::unique_ptr<Matcher> matcher;
   std::unique_ptr<Database> database;
-  std::vector<size_t> sizes;           // Of the database's matches.
+  std::vector<size_t> sizes;  // Of the database's matches.
 
   // Looks for any of the literals.
   void searchFor(const std::vector<Literal>& literals) {

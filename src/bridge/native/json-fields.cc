@@ -78,8 +78,8 @@ void putUtf8(std::string& out, uint32_t point) {
 void decode(const uint8_t* at, const uint8_t* end, std::string& out) {
   out.clear();
   while (at < end) {
-    const auto* slash = static_cast<const uint8_t*>(
-        std::memchr(at, '\\', static_cast<size_t>(end - at)));
+    const auto* slash =
+        static_cast<const uint8_t*>(std::memchr(at, '\\', static_cast<size_t>(end - at)));
     const uint8_t* plainEnd = slash == nullptr ? end : slash;
     out.append(reinterpret_cast<const char*>(at), static_cast<size_t>(plainEnd - at));
     if (slash == nullptr) return;
@@ -135,7 +135,10 @@ uint32_t FieldPaths::add(const std::vector<std::string>& parts) {
   for (size_t index = 0; index < parts.size(); index++) {
     if (index > 0) keys.emplace_back();
     for (const char c : parts[index]) {
-      if (c == '.') keys.emplace_back(); else keys.back() += c;
+      if (c == '.')
+        keys.emplace_back();
+      else
+        keys.back() += c;
     }
   }
   std::vector<uint32_t> way{0};
@@ -343,7 +346,8 @@ class JsonReader::Walk {
     }
   }
 
-  INLINE bool word(int32_t slot, const FieldPaths::Edge* edge, std::string_view text, JsonValue::Kind kind) {
+  INLINE bool word(int32_t slot, const FieldPaths::Edge* edge, std::string_view text,
+                   JsonValue::Kind kind) {
     const uint8_t* end = next();
     if (static_cast<size_t>(end - at()) < text.size()) return false;
     if (std::memcmp(at(), text.data(), text.size()) != 0) return false;
@@ -351,8 +355,8 @@ class JsonReader::Walk {
     return scalar(slot, edge, kind, false, at(), at() + text.size());
   }
 
-  INLINE bool scalar(int32_t slot, const FieldPaths::Edge* edge, JsonValue::Kind kind, bool isEscaped,
-              const uint8_t* begin, const uint8_t* end) {
+  INLINE bool scalar(int32_t slot, const FieldPaths::Edge* edge, JsonValue::Kind kind,
+                     bool isEscaped, const uint8_t* begin, const uint8_t* end) {
     if (slot >= 0 && !note(slot, kind, isEscaped, begin, end)) return false;
     if (edge != nullptr) reader_.marks_[edge->index].to = count();
     token_++;
@@ -360,7 +364,7 @@ class JsonReader::Walk {
   }
 
   INLINE bool note(int32_t slot, JsonValue::Kind kind, bool isEscaped, const uint8_t* begin,
-            const uint8_t* end) {
+                   const uint8_t* end) {
     if (count() == VALUES_MAX) return true;
     uint32_t& head = reader_.heads_[static_cast<size_t>(slot)];
     reader_.values_.push_back(JsonValue{kind, isEscaped, static_cast<uint32_t>(slot), head,
@@ -419,6 +423,9 @@ bool JsonReader::read(const FieldPaths& paths, const uint8_t* data, size_t size)
   data_ = data;
   size_ = size;
   values_.clear();
+  // What one large document took is not kept for the small ones behind it.
+  if (values_.capacity() > KEPT_VALUES) std::vector<JsonValue>().swap(values_);
+  if (decoded_.capacity() > KEPT_BYTES) std::string().swap(decoded_);
   heads_.assign(paths.slots(), NONE);
   if (marks_.size() < paths.edges()) marks_.resize(paths.edges());
   if (size < 2 || size >= UINT32_MAX / 2) return false;

@@ -1,13 +1,15 @@
 // Fields of JSON objects: which values lie at a set of paths, found in one pass over a document.
 //
 // simdjson finds the structure of the bytes (and that they are UTF-8); what lies there is walked
-// once, checked in full, and only what lies at one of the paths is noted, as it stands in the bytes.
-// So a document costs the same however many paths are asked for, and nothing is decoded that no test
-// looks at. simdjson's first stage reads within the bytes it is given: no padding is needed.
+// once, checked in full, and only what lies at one of the paths is noted, as it stands in the
+// bytes. So a document costs the same however many paths are asked for, and nothing is decoded that
+// no test looks at. simdjson's first stage reads within the bytes it is given: no padding is
+// needed.
 //
 // Bounds: documents nest DEPTH_MAX deep, as in src/sink/elasticsearch/json-scan.ts; VALUES_MAX
-// values are noted. The memory of a reader is four bytes for each byte of the largest document up to
-// KEPT_BYTES; a larger one is read while no other thread reads such a one, and its memory given back.
+// values are noted. The memory of a reader is four bytes for each byte of the largest document up
+// to KEPT_BYTES; a larger one is read while no other thread reads such a one, and its memory given
+// back.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +31,7 @@ class FieldPaths {
     uint32_t node;
   };
   struct Node {
-    int32_t slot = -1;  // Of the path that ends here.
+    int32_t slot = -1;        // Of the path that ends here.
     std::vector<Edge> edges;  // By size, then by bytes.
   };
 
@@ -67,6 +69,7 @@ class JsonReader {
   static constexpr size_t DEPTH_MAX = 512;
   static constexpr uint32_t VALUES_MAX = 1 << 20;
   static constexpr size_t KEPT_BYTES = size_t{1} << 20;
+  static constexpr size_t KEPT_VALUES = 1 << 16;
   static constexpr uint32_t NONE = UINT32_MAX;
 
   JsonReader();

@@ -25,7 +25,8 @@ struct MatcherPlan {
   std::vector<Pattern> patterns;  // By length, shortest first.
   bool fold = false;
   size_t reach = 0;  // Bytes from a place to behind the last rare one.
-  // For each byte, the patterns that begin with it, shortest first.
+  // For each byte, whether any begins with it, and which ones, shortest first.
+  std::array<bool, 256> isFirst{};
   std::array<std::vector<uint32_t>, 256> byFirst;
 
   std::string_view kernel;

@@ -85,6 +85,7 @@ class Few {
 
   Place find(const uint8_t* at, const uint8_t* end) const {
     for (; at < end; at++) {
+      if (!plan_.isFirst[*at]) continue;
       const size_t size = sizeAt<FOLD>(plan_, at, end);
       if (size != 0) return {at, size};
     }
@@ -174,8 +175,7 @@ struct Kernel {
 
 #define FINDS(isa)                                                \
   {{isa::find<isa::One<false>>, isa::find<isa::One<true>>},       \
-   {isa::find<isa::Few<false, 2>>, isa::find<isa::Few<true, 2>>}, \
-   {isa::find<isa::Few<false, 3>>, isa::find<isa::Few<true, 3>>}}
+   {isa::find<isa::Few<false, 2>>, isa::find<isa::Few<true, 2>>}}
 
 #if defined(__x86_64__)
 // Asked of the processor itself: __builtin_cpu_supports is always 0 with Zig's run-time library,
@@ -287,6 +287,7 @@ Matcher::Matcher(std::vector<std::string> patterns, bool ignoreCase) {
     const uint8_t first = pattern.bytes[0];
     plan->byFirst[first].push_back(index);
     if (pattern.fold[0] != 0) plan->byFirst[first & ~0x20].push_back(index);
+    plan->isFirst[first] = plan->isFirst[first & ~pattern.fold[0]] = true;
   }
   for (const Kernel& kernel : KERNELS) {
     if (plan->find == nullptr && kernel.isHere()) useKernel(*plan, kernel);

@@ -4,8 +4,9 @@
 // A Matcher is made once for each set of patterns and never changes, so any number of threads may
 // search with one at the same time. Nothing is allocated in a search.
 //
-// Bound: one pass over the bytes, for one pattern or for several. A place that might hold the pattern
-// is compared in full, so n bytes made to look like a pattern of m bytes cost n * m at worst
+// Bound: one pass over the bytes, for one pattern or for several. A place that might hold the
+// pattern is compared in full, so n bytes made to look like a pattern of m bytes cost n * m at
+// worst
 // ("aaaa...ab" in "aaaa..." does not: the rare byte is looked at first). The caller bounds m.
 #pragma once
 
@@ -29,8 +30,9 @@ struct MatcherPlan;
 
 class Matcher {
  public:
-  // With more patterns the search goes byte by byte: Vectorscan is for them, where it runs.
-  static constexpr size_t FEW_MAX = 3;
+  // With more patterns the search goes byte by byte: Vectorscan is for them, where it runs. With
+  // three it is as fast (bench/native/matcher-bench.cc).
+  static constexpr size_t FEW_MAX = 2;
 
   // Patterns are any bytes, 0x00 too. ignoreCase folds A-Z. Throws std::invalid_argument when there
   // is none, or an empty one.

@@ -142,7 +142,8 @@ Value regexCheck(Call& call) {
   if (!fault.has_value()) return call.null();
   Value result = call.newObject();
   call.set(result, "message", call.of(fault->what()));
-  call.set(result, "at", fault->at.has_value() ? call.of(static_cast<double>(*fault->at)) : call.null());
+  call.set(result, "at",
+           fault->at.has_value() ? call.of(static_cast<double>(*fault->at)) : call.null());
   return result;
 }
 

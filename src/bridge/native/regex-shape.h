@@ -19,7 +19,7 @@ size_t regexPositions(const std::string& source);
 // repeats (x*, x+, x{2,}) that has the most bytes, without ^, $, \b and their kind, which look at
 // what is beside the match. So it reaches over few bytes, and finds few places of its own.
 struct WeakerRegex {
-  std::string source;   // Or the bytes themselves:
+  std::string source;  // Or the bytes themselves:
   bool isLiteral = false;
 };
 // Nullopt: there is none that has a byte.

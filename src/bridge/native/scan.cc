@@ -17,19 +17,22 @@ Places::Places(const Filter& filter, const Bytes& bytes)
   if (filter.database() == nullptr || bytes.size == 0) return;
   constexpr size_t SOME = 64;
   Search search{*this, filter, bytes.size / DENSE_BYTES + SOME};
-  filter.database()->scan(begin_, bytes.size, [](void* context, uint32_t id, size_t end) {
-    auto& search = *static_cast<Search*>(context);
-    auto& found = search.places.found_;
-    if (found.size() == search.most) {
-      search.places.isDense_ = true;
-      return false;
-    }
-    const size_t size = search.filter.sizeOf(id);
-    const Found one{static_cast<uint32_t>(end - size), static_cast<uint32_t>(size)};
-    if (!found.empty() && found.back().at >= one.at) search.isSorted = false;
-    found.push_back(one);
-    return true;
-  }, &search);
+  filter.database()->scan(
+      begin_, bytes.size,
+      [](void* context, uint32_t id, size_t end) {
+        auto& search = *static_cast<Search*>(context);
+        auto& found = search.places.found_;
+        if (found.size() == search.most) {
+          search.places.isDense_ = true;
+          return false;
+        }
+        const size_t size = search.filter.sizeOf(id);
+        const Found one{static_cast<uint32_t>(end - size), static_cast<uint32_t>(size)};
+        if (!found.empty() && found.back().at >= one.at) search.isSorted = false;
+        found.push_back(one);
+        return true;
+      },
+      &search);
   if (isDense_) found_.clear();
   if (search.isSorted) return;
   // Of several at one place the shortest comes first: see Place.
@@ -108,7 +111,8 @@ bool BatchScan::isKept() const {
   view.value = textOf(record.value);
   view.key = textOf(record.key);
   view.offset = record.offset;
-  view.timestamp = batch_->timestampType == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : record.timestamp;
+  view.timestamp =
+      batch_->timestampType == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : record.timestamp;
   view.headers = &record;
   view.eachHeader = eachHeaderOf;
   if (batch_->message != nullptr) {

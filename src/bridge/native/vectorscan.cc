@@ -72,7 +72,8 @@ RegexFault faultOf(const std::string& said) {
   const size_t found = said.rfind(mark);
   std::optional<size_t> at;
   std::string message = said;
-  if (found != std::string::npos && std::isdigit(static_cast<unsigned char>(said[found + mark.size()]))) {
+  if (found != std::string::npos &&
+      std::isdigit(static_cast<unsigned char>(said[found + mark.size()]))) {
     at = std::strtoull(said.c_str() + found + mark.size(), nullptr, 10);
     message = said.substr(0, found);
   }
@@ -147,8 +148,7 @@ std::string vectorscanVersion() {
   return version.substr(0, version.find(' '));
 }
 
-Database::Database(const std::vector<Expression>& wanted, Report report)
-    : serial_(++lastSerial) {
+Database::Database(const std::vector<Expression>& wanted, Report report) : serial_(++lastSerial) {
   if (vectorscanFault() != nullptr) throw RegexFault(vectorscanFault(), std::nullopt);
   requireBounded(wanted);
   // Vectorscan takes a literal that begins with a zero byte for an empty one.
@@ -172,11 +172,10 @@ Database::Database(const std::vector<Expression>& wanted, Report report)
   const auto count = static_cast<unsigned>(expressions.size());
   hs_compile_error_t* error = nullptr;
   const hs_error_t result =
-      areLiteral
-          ? hs_compile_lit_multi(sources.data(), flags.data(), ids.data(), sizes.data(), count,
-                                 HS_MODE_BLOCK, nullptr, &database_, &error)
-          : hs_compile_multi(sources.data(), flags.data(), ids.data(), count, HS_MODE_BLOCK,
-                             nullptr, &database_, &error);
+      areLiteral ? hs_compile_lit_multi(sources.data(), flags.data(), ids.data(), sizes.data(),
+                                        count, HS_MODE_BLOCK, nullptr, &database_, &error)
+                 : hs_compile_multi(sources.data(), flags.data(), ids.data(), count, HS_MODE_BLOCK,
+                                    nullptr, &database_, &error);
   if (result != HS_SUCCESS) {
     const RegexFault fault = faultOf(error->message);
     hs_free_compile_error(error);
@@ -185,9 +184,9 @@ Database::Database(const std::vector<Expression>& wanted, Report report)
   size_t bytes = 0;
   if (hs_database_size(database_, &bytes) != HS_SUCCESS || bytes > DATABASE_BYTES_MAX) {
     hs_free_database(database_);
-    throw RegexFault("compiled it takes more than " +
-                         std::to_string(DATABASE_BYTES_MAX >> 20) + " MiB",
-                     std::nullopt);
+    throw RegexFault(
+        "compiled it takes more than " + std::to_string(DATABASE_BYTES_MAX >> 20) + " MiB",
+        std::nullopt);
   }
 }
 
@@ -206,10 +205,13 @@ void Database::scan(const uint8_t* data, size_t size, Take take, void* context) 
 
 bool Database::holds(const uint8_t* data, size_t size) const {
   bool found = false;
-  scan(data, size, [](void* context, uint32_t, size_t) {
-    *static_cast<bool*>(context) = true;
-    return false;
-  }, &found);
+  scan(
+      data, size,
+      [](void* context, uint32_t, size_t) {
+        *static_cast<bool*>(context) = true;
+        return false;
+      },
+      &found);
   return found;
 }
 

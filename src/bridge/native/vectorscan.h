@@ -4,9 +4,9 @@
 // memory that a search needs is the thread's own, grows to what the largest database asks for, and
 // is freed with the thread.
 //
-// Bounds: a regular expression has at most POSITIONS_MAX positions when its repeats are written out,
-// and all of a database POSITIONS_TOTAL_MAX, which bounds the time it takes to compile; the compiled
-// one has at most DATABASE_BYTES_MAX.
+// Bounds: a regular expression has at most POSITIONS_MAX positions when its repeats are written
+// out, and all of a database POSITIONS_TOTAL_MAX, which bounds the time it takes to compile; the
+// compiled one has at most DATABASE_BYTES_MAX.
 #pragma once
 
 #include <cstddef>
@@ -44,8 +44,8 @@ class Database {
  public:
   // Of each: a few hundred microseconds to compile, at worst some hundred milliseconds.
   static constexpr size_t POSITIONS_MAX = 2000;
-  // Some seconds.
-  static constexpr size_t POSITIONS_TOTAL_MAX = 200000;
+  // Ten seconds at worst; a thousand expressions as people write them take one.
+  static constexpr size_t POSITIONS_TOTAL_MAX = 50000;
   static constexpr size_t DATABASE_BYTES_MAX = size_t{64} << 20;
 
   // What is looked for: the end of each match, or of each expression whether it matches at all.
