@@ -165,7 +165,7 @@ test('what lies beyond the end of the partition, or in no topic, is gone', async
   assert.equal(warnings.length, 1, 'told once, and the next range is not waited for')
   const elsewhere = { topic: 'deleted', partition: 0, from: 3, to: 5 }
   assert.deepEqual(await refetcher.read(elsewhere, nothing), [elsewhere])
-  assert.match(warnings[1] ?? '', /deleted \[0\]: Kafka tells of no offsets, but 4 was read before/)
+  assert.match(warnings[1] ?? '', /deleted \[0\]: brokers report end offset 0, but offset 4 was/)
 })
 
 test('records at the offsets of those that were cut off do not stand in for them', async (t) => {

@@ -389,12 +389,12 @@ class FullSlot {
   // Until there is nothing more. Of what is whole each hit is compared.
   void scan(bool isDamaged) {
     if (held_ == 0) return;
-    const Matcher matcher(patterns_, false, invert_);
+    const Filter filter(patterns_, false, invert_);
     auto due = wanted_.begin();
     double covered = 0;
     int64_t records = 0;
     for (bool hasMore = true; hasMore;) {
-      const size_t hits = pool_.scan(0, [&] { return matcher; });
+      const size_t hits = pool_.scan(0, [&] { return filter; });
       const layout::Slot slot(reinterpret_cast<uint8_t*>(memory_.get()), shape_);
       const int32_t flags = slot.word(layout::HEADER_FLAGS);
       hasMore = (flags & layout::SLOT_FLAG_MORE) != 0;
