@@ -104,7 +104,7 @@ const MISTAKES: readonly Mistake[] = [
     name: 'a number where a word is meant',
     args: () => ['--start', 'soon'],
     state: 'usage',
-    found: /--start: expected earliest, latest or a time.*, got "soon"/,
+    found: /--start: expected earliest, latest, -1h, a date.*, got "soon"/,
   },
   {
     name: 'a pool smaller than its threads',
@@ -116,19 +116,19 @@ const MISTAKES: readonly Mistake[] = [
     name: 'two ways to sign in',
     args: () => ['--es-api-key', 'k', '--es-username', 'u', '--es-password', 'p'],
     state: 'usage',
-    found: /ES_API_KEY and ES_USERNAME are both set: give one/,
+    found: /ES_API_KEY and ES_USERNAME are both set: set only one/,
   },
   {
     name: 'a user without a password',
     args: () => ['--es-username', 'u'],
     state: 'usage',
-    found: /--es-username: needs ES_PASSWORD beside it/,
+    found: /--es-username: requires ES_PASSWORD as well/,
   },
   {
     name: 'Elasticsearch off and on at once',
     args: () => ['--no-es-enabled', '--output', 'elasticsearch'],
     state: 'usage',
-    found: /--no-es-enabled and --output contradict one another/,
+    found: /--no-es-enabled and --output contradict each other/,
   },
   {
     name: 'a tab in the config file',
@@ -163,7 +163,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     name: 'a web server in place of a broker',
     args: ({ webPort }) => ['--brokers', `127.0.0.1:${webPort}`],
-    found: /kafka cluster: .*does not speak this security\.protocol: check security\.protocol/,
+    found: /kafka cluster: .*does not answer as a broker with this security\.protocol: check it/,
   },
   {
     name: 'TLS to a plain port',
@@ -199,7 +199,7 @@ const MISTAKES: readonly Mistake[] = [
         topics: [{ topic: TOPIC, partitions: 0, error: 'TOPIC_AUTHORIZATION_FAILED' }],
       }),
     }),
-    found: /kafka topic app-logs: topic app-logs may not be read.*: grant READ on it/,
+    found: /kafka topic app-logs: no permission to read topic app-logs.*; grant READ on it/,
   },
   {
     name: 'a broker that advertises an address of its own network',
@@ -390,6 +390,7 @@ async function groundOf(t: TestContext, answers: { now: Answers }): Promise<Grou
     const text = `${count % 5 === 0 ? 'ERROR' : 'INFO'} line ${count}`
     assert.ok(producer.send(TOPIC, count % 2, null, Buffer.from(text)))
   }
+  await producer.flush(20_000)
   await producer.close()
   const es = http.createServer((request, response) => {
     const found = (request.url ?? '').split('?')[0] ?? ''
