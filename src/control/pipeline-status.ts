@@ -25,13 +25,14 @@ export function pipelineStatus(
   const workers = pipeline.enabled ? fleet.assignedTo(pipeline.id) : fleet.running(pipeline.id)
   const check = commands.latest(pipeline.id, 'check')
   const reasons = reasonsOf(pipeline.id, workers)
+  // A child that works says more than an earlier check; one that crashed says only that it did.
+  const isExplained = reasons.some(({ kind }) => kind !== 'child_crashed')
   const { state, reason } = pipeline.enabled
     ? enabledState(pipeline, workers, fleet.shortage(pipeline.id), reasons)
     : disabledState(workers, reasons)
   return {
     state,
-    // What keeps it from its work now says more than a check of before.
-    reason: TELLS_CHECK.has(state) && reasons.length === 0 ? withCheck(reason, check) : reason,
+    reason: TELLS_CHECK.has(state) && !isExplained ? withCheck(reason, check) : reason,
     reasons: reasons.slice(0, REASONS_MAX),
     workers: workers.map(({ id, live, heartbeat }) => ({
       id,
