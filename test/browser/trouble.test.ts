@@ -108,7 +108,7 @@ test('what is wrong with Elasticsearch stands on the page until it is mended', a
   })
   await seen(t, running, {
     name: 'refused',
-    words: /Elasticsearch refuses: 401/,
+    words: /Elasticsearch rejects requests: 401/,
     breakIt: answering({ kind: 'status', status: 401 }),
     mendIt,
   })
