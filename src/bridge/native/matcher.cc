@@ -9,9 +9,9 @@
 
 #include "matcher-plan.h"
 #include "matcher-ranks.h"
+#include "processor.h"
 
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -178,19 +178,7 @@ struct Kernel {
    {isa::find<isa::Few<false, 2>>, isa::find<isa::Few<true, 2>>}}
 
 #if defined(__x86_64__)
-// Asked of the processor itself: __builtin_cpu_supports is always 0 with Zig's run-time library,
-// which the released add-on is built with. Bits as in Intel's manual, volume 2, CPUID.
-bool hasAvx2() {
-  unsigned a, b, c, d;
-  constexpr unsigned saved = bit_OSXSAVE | bit_AVX;
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & saved) != saved) return false;
-  // Does the kernel keep the wide registers, both halves, when it changes threads?
-  unsigned kept, high;
-  __asm__("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
-  if ((kept & 6) != 6) return false;
-  constexpr unsigned wanted = bit_AVX2 | bit_BMI;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & wanted) == wanted;
-}
+bool hasAvx2() { return hasAvx2And(bit_BMI); }
 #endif
 
 // The fastest first.

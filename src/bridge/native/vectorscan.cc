@@ -10,11 +10,8 @@
 #include <new>
 #include <utility>
 
+#include "processor.h"
 #include "regex-shape.h"
-
-#if defined(LOGPIPE_VECTORSCAN_AVX2)
-#include <cpuid.h>
-#endif
 
 namespace logpipe {
 namespace {
@@ -44,20 +41,6 @@ class Scratch {
 
 thread_local Scratch scratchOfThread;
 std::atomic<uint64_t> lastSerial{0};
-
-#if defined(LOGPIPE_VECTORSCAN_AVX2)
-// Asked of the processor itself, as in matcher.cc: the library is compiled for AVX2 throughout.
-bool hasAvx2() {
-  unsigned a, b, c, d;
-  constexpr unsigned saved = bit_OSXSAVE | bit_AVX;
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & saved) != saved) return false;
-  unsigned kept, high;
-  __asm__("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
-  if ((kept & 6) != 6) return false;
-  constexpr unsigned wanted = bit_AVX2 | bit_BMI | bit_BMI2;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & wanted) == wanted;
-}
-#endif
 
 unsigned flagsOf(const Expression& expression, Database::Report report) {
   unsigned flags = expression.ignoreCase ? HS_FLAG_CASELESS : 0;
@@ -134,7 +117,7 @@ int onMatch(unsigned id, unsigned long long, unsigned long long end, unsigned, v
 
 const char* vectorscanFault() {
 #if defined(LOGPIPE_VECTORSCAN_AVX2)
-  static const bool canRun = hasAvx2();
+  static const bool canRun = hasAvx2And(bit_BMI | bit_BMI2);
   return canRun ? nullptr : "this processor has no AVX2";
 #else
   static const bool canRun = hs_valid_platform() == HS_SUCCESS;
