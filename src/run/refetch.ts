@@ -10,21 +10,20 @@
  * to start than most ranges take to read. Bound. One consumer, one slot, and what matches in it.
  */
 import assert from 'node:assert/strict'
-import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import type { Bridge } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { parseLogId } from '../core/log-id.ts'
 import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
-import { SlotFilter } from '../filter/slot-filter.ts'
 import { BrokerQueries, type Facts, markFromOf, type Want } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import { besideGroup } from '../kafka/consumer-settings.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
-import { SlotReader, TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
-import { Slots } from '../pool/slots.ts'
+import { TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { keyOf, type OffsetRange, type TopicPartition } from '../core/topic-partition.ts'
 import type { PlacedDocument } from '../sink/elasticsearch/batch.ts'
 import type { PipelineSettings } from './settings.ts'
+import { SlotFeed } from './slot-feed.ts'
 import { idPrefixOf } from './topic-identity.ts'
 
 interface RefetchParts {
@@ -57,19 +56,12 @@ const IDLE_MS = 50
 /** Nothing comes: a broker is away. The caller tries again later. */
 const STALL_MS = 20_000
 const CLOSE_MS = 1000
-const RECORDS_MAX = 4096
 /** Far from the ids of the group's assignments, which count from 0. */
 const FIRST_ASSIGNMENT_ID = 1 << 30
 
 export class Refetcher {
   readonly #parts: RefetchParts
-  readonly #slots: Slots
-  readonly #reader: SlotReader
-  readonly #filter: SlotFilter
-  readonly #ids: {
-    readonly pool: BridgeId
-    readonly matcher: BridgeId
-  }
+  readonly #feed: SlotFeed
   readonly #consumer: Consumer
   readonly #watermarks: BrokerWatermarks
   #nextAssignmentId = FIRST_ASSIGNMENT_ID
@@ -81,8 +73,6 @@ export class Refetcher {
   #documents: PlacedDocument[] = []
   #filteredCount = 0
   #behindCount = 0
-  /** The last error that librdkafka gave. */
-  #lastFault: string | null = null
   #isClosed = false
 
   /** @throws LogpipeError KAFKA_CONFIG, KAFKA_AUTH. */
@@ -93,23 +83,14 @@ export class Refetcher {
     const [first = []] = kafka.properties
     const properties = besideGroup(first)
     this.#consumer = new Consumer(bridge, { ...parts, properties, tokenFile: kafka.tokenFile })
-    const { bufferBytes } = settings.pool
-    const shape = { slotCount: 1, bufferBytes, recordsMax: RECORDS_MAX }
-    this.#slots = new Slots(Slots.allocate(shape, 1))
-    const { slots } = this.#slots.memory
-    this.#reader = new SlotReader(slots, shape)
-    const pool = bridge.poolOpen(slots, shape)
-    const matcher = bridge.matcherOpen(settings.filter)
-    this.#ids = { pool, matcher }
     this.#watermarks = new BrokerWatermarks({ ...parts, consumer: this.#consumer })
-    this.#filter = new SlotFilter({
+    this.#feed = new SlotFeed({
       bridge,
-      pool,
-      reader: this.#reader,
-      recordsMax: RECORDS_MAX,
+      consumer: this.#consumer,
+      filter: settings.filter,
+      bufferBytes: settings.pool.bufferBytes,
+      fillMs: FILL_MS,
       encoder,
-      // Whoever asks for a range has seen in the spill that its records were wanted.
-      span: null,
       nameOf: () => ({ ...this.#range, idPrefix: this.#idPrefix }),
       report: ({ recordCount }) => (this.#filteredCount += recordCount),
       deliver: (batch) => this.#collect(unpackMatches(batch)),
@@ -169,10 +150,8 @@ export class Refetcher {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#watermarks.close()
-    const { bridge } = this.#parts
     this.#consumer.close(CLOSE_MS)
-    bridge.poolClose(this.#ids.pool)
-    bridge.matcherClose(this.#ids.matcher)
+    this.#feed.close()
   }
 
   async #readTo(
@@ -195,7 +174,8 @@ export class Refetcher {
       }
       if (position >= to) return
       if (clock.monotonicMs() - movedMs > STALL_MS) {
-        const why = this.#lastFault === null ? '' : `: ${this.#lastFault}`
+        const { lastFault } = this.#feed
+        const why = lastFault === null ? '' : `: ${lastFault}`
         const message = `no broker returned the spill's offsets in ${STALL_MS / 1000} s${why}`
         throw new LogpipeError('KAFKA_UNREACHABLE', message)
       }
@@ -206,41 +186,13 @@ export class Refetcher {
 
   /** @returns below which offset all was read; 0: nothing came. */
   #fill(assignmentId: number): number {
-    const { settings } = this.#parts
-    const { pool, matcher } = this.#ids
-    const consumer = this.#consumer
-    const slotIndex = this.#slots.acquire(0)
-    assert(slotIndex !== undefined, 'its only slot')
-    const bytesMax = settings.pool.bufferBytes
-    const limits = {
-      recordsMax: RECORDS_MAX,
-      bytesMax,
-      pullMax: 1024,
-      timeoutMs: FILL_MS,
-      heldMax: bytesMax,
+    const { runs, ends } = this.#feed.fill()
+    for (const { markEpoch, coverFrom } of runs) {
+      if (markEpoch !== this.#markEpoch) this.#otherFrom = Math.min(this.#otherFrom, coverFrom)
     }
-    const recordCount = consumer.fill(pool, slotIndex, limits)
-    let position = 0
-    if (recordCount > 0) {
-      this.#slots.claimOwn(slotIndex)
-      this.#reader.open(slotIndex)
-      for (let index = 0; index < this.#reader.runCount; index++) {
-        const run = this.#reader.run(index)
-        position = Math.max(position, run.coverTo)
-        const isOther = run.markEpoch !== this.#markEpoch
-        if (isOther) this.#otherFrom = Math.min(this.#otherFrom, run.coverFrom)
-      }
-      this.#filter.process(slotIndex, matcher, () => this.#slots.release(slotIndex))
-      this.#filter.flush()
-    } else this.#slots.giveBack(slotIndex)
-    for (const event of consumer.events()) {
-      if (event.kind === 'error' || event.kind === 'unreadable') this.#lastFault = event.message
-      if (event.kind === 'rewind') this.#lastFault = event.damage
-      // The end as the leader knows it: one that leads no more knows too little.
-      const isEnd = event.kind === 'end' && event.assignmentId === assignmentId
-      if (isEnd) position = Math.max(position, event.offset)
-    }
-    return position
+    // The end as the leader knows it: one that leads no more knows too little.
+    const ours = ends.filter((end) => end.assignmentId === assignmentId)
+    return Math.max(0, ...runs.map(({ coverTo }) => coverTo), ...ours.map(({ offset }) => offset))
   }
 
   #collect({ body, ends, runs }: MatchedBatch): void {

@@ -17,17 +17,15 @@ import { LogpipeError } from '../core/errors.ts'
 import type { ExpressionNode } from '../core/expression/ast.ts'
 import type { Plan } from '../core/expression/plan.ts'
 import { printExpression } from '../core/expression/print.ts'
-import type { OffsetRange } from '../core/topic-partition.ts'
-import { SlotFilter } from '../filter/slot-filter.ts'
+import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
 import { outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import { rangesOf } from '../kafka/offset-ranges.ts'
 import type { StartPosition } from '../options/notations.ts'
 import type { MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'
-import { SlotReader } from '../pool/slot-reader.ts'
-import { Slots } from '../pool/slots.ts'
 import { JSON_OTHER, scanJson } from '../sink/elasticsearch/json-scan.ts'
 import type { KafkaSettings } from './settings.ts'
+import { SlotFeed } from './slot-feed.ts'
 
 /** A record, wherever its bytes lie. */
 export type TriedRecord = Pick<
@@ -140,11 +138,10 @@ interface Sum {
   bytes: number
 }
 
-/** The first and the last timestamp of a partition, and what was seen between. */
+/** The first and the last timestamp of a partition, and what was kept between. */
 interface Span {
   fromMs: number
   toMs: number
-  readonly seen: Sum
   readonly kept: Sum
 }
 
@@ -210,8 +207,6 @@ export class Trial {
     sum.records++
     sum.bytes += bytes
     const span = this.#spanOf(record)
-    span.seen.records++
-    span.seen.bytes += bytes
     if (this.#judge.isRejectedUnread(record)) this.#rejectedUnread++
     const isJson = value !== null && isJsonObject(value)
     if (!isJson) this.#noJson.seen++
@@ -260,11 +255,10 @@ export class Trial {
   }
 
   #spanOf({ topic, partition, timestampMs }: TriedRecord): Span {
-    const key = `${topic}/${partition}`
+    const key = keyOf({ topic, partition })
     let span = this.#spans.get(key)
     if (span === undefined) {
-      const none = () => ({ records: 0, bytes: 0 })
-      span = { fromMs: Infinity, toMs: -Infinity, seen: none(), kept: none() }
+      span = { fromMs: Infinity, toMs: -Infinity, kept: { records: 0, bytes: 0 } }
       this.#spans.set(key, span)
     }
     if (timestampMs >= 0) {
@@ -307,7 +301,6 @@ const FILL_MS = 50
 /** Nothing comes: a broker is away, or a batch cannot be read. */
 const STALL_MS = 20_000
 const CLOSE_MS = 5000
-const SLOT_RECORDS_MAX = 4096
 const SLOT_BYTES = 1024 * 1024
 
 /**
@@ -343,7 +336,10 @@ function fromOf(span: TrySpan): number {
 }
 
 /** The last `count` offsets, from each partition its share; no partition gives more than it has. */
-export function lastOf(ranges: readonly OffsetRange[], count: number): OffsetRange[] {
+export function lastOf<Range extends OffsetRange>(
+  ranges: readonly Range[],
+  count: number,
+): Range[] {
   const total = ranges.reduce((sum, { from, to }) => sum + to - from, 0)
   if (total <= count) return [...ranges]
   let [sizeBefore, takenBefore] = [0, 0]
@@ -362,31 +358,20 @@ class RangeReader {
   readonly #consumer: Consumer
   readonly #ranges: readonly OffsetRange[]
   readonly #left = new Set<number>()
-  readonly #slots: Slots
-  readonly #reader: SlotReader
-  readonly #pool: BridgeId
-  readonly #matcher: BridgeId
-  readonly #filter: SlotFilter
-  #lastFault: string | null = null
+  readonly #feed: SlotFeed
 
   constructor(consumer: Consumer, ranges: readonly OffsetRange[], deps: TopicDeps) {
     const { bridge } = deps
     this.#deps = deps
     this.#consumer = consumer
     this.#ranges = ranges
-    const shape = { slotCount: 1, bufferBytes: SLOT_BYTES, recordsMax: SLOT_RECORDS_MAX }
-    this.#slots = new Slots(Slots.allocate(shape, 1))
-    const { slots } = this.#slots.memory
-    this.#reader = new SlotReader(slots, shape)
-    this.#pool = bridge.poolOpen(slots, shape)
-    this.#matcher = bridge.matcherOpen({ patterns: [], ignoreCase: false, invertMatch: false })
-    this.#filter = new SlotFilter({
+    this.#feed = new SlotFeed({
       bridge,
-      pool: this.#pool,
-      reader: this.#reader,
-      recordsMax: SLOT_RECORDS_MAX,
+      consumer,
+      filter: { patterns: [], ignoreCase: false, invertMatch: false },
+      bufferBytes: SLOT_BYTES,
+      fillMs: FILL_MS,
       encoder: this.#encoder(),
-      span: null,
       // An assignment's id is the place of its range.
       nameOf: (id) => ({ ...ranges[id]!, idPrefix: '' }),
       report: () => undefined,
@@ -395,7 +380,7 @@ class RangeReader {
   }
 
   async read(): Promise<void> {
-    const { bridge, clock, signal } = this.#deps
+    const { clock, signal } = this.#deps
     const past = { epoch: -1, readTo: 0, markFrom: -1 }
     this.#consumer.assign(
       this.#ranges.map(({ topic, partition, from }, assignmentId) => {
@@ -412,8 +397,7 @@ class RangeReader {
       }
     } finally {
       this.#consumer.unassign([])
-      bridge.poolClose(this.#pool)
-      bridge.matcherClose(this.#matcher)
+      this.#feed.close()
     }
   }
 
@@ -432,35 +416,10 @@ class RangeReader {
 
   /** @returns whether anything came. */
   #fill(): boolean {
-    const slotIndex = this.#slots.acquire(0)
-    assert(slotIndex !== undefined, 'its only slot')
-    const limits = {
-      recordsMax: SLOT_RECORDS_MAX,
-      bytesMax: SLOT_BYTES,
-      pullMax: 1024,
-      timeoutMs: FILL_MS,
-      heldMax: SLOT_BYTES,
-    }
-    const hasRecords = this.#consumer.fill(this.#pool, slotIndex, limits) > 0
-    if (hasRecords) {
-      this.#slots.claimOwn(slotIndex)
-      this.#reader.open(slotIndex)
-      const covered = Array.from({ length: this.#reader.runCount }, (_, index) =>
-        this.#reader.run(index),
-      )
-      this.#filter.process(slotIndex, this.#matcher, () => this.#slots.release(slotIndex))
-      this.#filter.flush()
-      for (const { assignmentId, coverTo } of covered) this.#noteRead(assignmentId, coverTo)
-    } else this.#slots.giveBack(slotIndex)
-    this.#readEvents()
-    return hasRecords
-  }
-
-  #readEvents(): void {
-    for (const event of this.#consumer.events()) {
-      if (event.kind === 'error' || event.kind === 'unreadable') this.#lastFault = event.message
-      if (event.kind === 'end') this.#noteRead(event.assignmentId, event.offset)
-    }
+    const { runs, ends } = this.#feed.fill()
+    for (const { assignmentId, coverTo } of runs) this.#noteRead(assignmentId, coverTo)
+    for (const { assignmentId, offset } of ends) this.#noteRead(assignmentId, offset)
+    return runs.length > 0
   }
 
   #noteRead(assignmentId: number, position: number): void {
@@ -474,7 +433,8 @@ class RangeReader {
       const { topic, partition } = this.#ranges[id]!
       return `${topic} [${partition}]`
     })
-    const why = this.#lastFault === null ? '' : `: ${this.#lastFault}`
+    const { lastFault } = this.#feed
+    const why = lastFault === null ? '' : `: ${lastFault}`
     const message = `nothing came of ${names.join(', ')} in ${STALL_MS / 1000} s${why}`
     return new LogpipeError('KAFKA_UNREACHABLE', message)
   }
