@@ -4,21 +4,19 @@
  *
  * Bound. SAMPLE_RECORDS of all partitions together, and SAMPLE_SECONDS.
  */
-import type { Bridge } from '../bridge/bridge.ts'
+import { type Bridge, OFFSET_BEGINNING } from '../bridge/bridge.ts'
 import { Log } from '../core/log.ts'
 import type { Config } from '../options/config.ts'
 import { hasExpressions, patternsOf } from '../options/filter.ts'
 import { Pipeline } from '../run/pipeline.ts'
 import { replaySettings } from '../run/replay.ts'
 import { pipelineSettings } from '../run/settings-from-config.ts'
+import { lastOf } from '../run/try.ts'
 import type { Probe } from './index-probes.ts'
 
 const SAMPLE_RECORDS = 10_000
 /** A slow line, or records of megabytes: what came by then is told. */
 const SAMPLE_SECONDS = 5
-/** To Kafka, the beginning of a log; to the filter, earlier than a record without a time (-1). */
-const EARLIEST = -2
-
 const SILENT = new Log({
   format: 'plain',
   level: 'error',
@@ -40,14 +38,13 @@ export async function probeMatches(config: Config, bridge: Bridge): Promise<read
     waitForKafka: false,
     runMatches: 0,
   })
-  const span = { fromMs: EARLIEST, toMs: null, partitions: null }
+  // To the filter, earlier than a record without a time (-1).
+  const span = { fromMs: OFFSET_BEGINNING, toMs: null, partitions: null }
   const whole = replaySettings(base, span, bridge, (message) => SILENT.warn(message))
   if (whole === null || whole.replay === null) {
     return [{ subject, state: 'untested', detail: 'the topics hold no record to look at' }]
   }
-  const all = whole.replay.ranges
-  const each = Math.max(1, Math.floor(SAMPLE_RECORDS / all.length))
-  const ranges = all.map((range) => ({ ...range, from: Math.max(range.from, range.to - each) }))
+  const ranges = lastOf(whole.replay.ranges, SAMPLE_RECORDS).filter(({ from, to }) => from < to)
   const settings = { ...whole, replay: { ...whole.replay, ranges }, runSeconds: SAMPLE_SECONDS }
   const pipeline = await Pipeline.start(settings, { log: SILENT })
   const { stats, error } = await pipeline.done
