@@ -51,14 +51,7 @@ export interface Position {
 }
 
 /** An error, as people are told of it. */
-interface Trouble {
-  readonly code: string
-  readonly message: string
-  readonly fatal: boolean
-  readonly topic: string | null
-  readonly partition: number
-  readonly offset: number
-}
+type Trouble = Omit<Extract<ConsumerEvent, { kind: 'error' }>, 'kind'>
 
 export type IngressMessage =
   /** A broker has answered, and the topics are there. Once, from the first thread. */
