@@ -101,12 +101,9 @@ export async function startFleet(
   return fleet
 }
 
-/**
- * Three pipelines: one that runs and has dead letters, one that waits, one that is stopped.
- * @param secondsSeen until so many seconds with records in them are kept
- */
-export async function fillFleet(fleet: Fleet, secondsSeen: number): Promise<void> {
-  const running = {
+/** A small pipeline that reads what is fed, as the API takes it. */
+export function pipelineOf(fleet: Fleet): Readonly<Record<string, string | number>> {
+  return {
     name: 'app-errors',
     kafka_brokers: fleet.brokers,
     kafka_topic: fleet.topic,
@@ -117,6 +114,14 @@ export async function fillFleet(fleet: Fleet, secondsSeen: number): Promise<void
     rust_workers: 1,
     pool_size: 8,
   }
+}
+
+/**
+ * Three pipelines: one that runs and has dead letters, one that waits, one that is stopped.
+ * @param secondsSeen until so many seconds with records in them are kept
+ */
+export async function fillFleet(fleet: Fleet, secondsSeen: number): Promise<void> {
+  const running = pipelineOf(fleet)
   const changed = { match_pattern: ['ERROR', 'FATAL'], kafka_config: { 'client.id': 'dashboard' } }
   const nginx = { name: 'nginx-5xx', kafka_topic: 'nginx', es_index: 'nginx-5xx', enabled: true }
   const audit = { name: 'audit-trail', kafka_topic: 'audit', es_index: 'audit' }

@@ -4,27 +4,17 @@ import { test, type TestContext } from 'node:test'
 import type { Page } from 'playwright-core'
 import { until } from '../helpers/program.ts'
 import { keepsRules, visit } from './chromium.ts'
-import { startFleet, type Fleet } from './fleet.ts'
+import { pipelineOf, startFleet, type Fleet } from './fleet.ts'
 
 /** Far more than it takes: the diagnostics say how long it took. */
 const PATIENCE_MS = 60_000
 
-const pipelineOf = (fleet: Fleet) => ({
-  name: 'app-errors',
-  kafka_brokers: fleet.brokers,
-  kafka_topic: fleet.topic,
-  kafka_group_id: 'app-errors',
-  es_url: fleet.esUrl,
-  es_index: 'app-errors',
-  es_timeout_ms: 1000,
-  ingress_threads: 1,
-  rust_workers: 1,
-  pool_size: 8,
-})
+/** Slow is what takes longer than a second. */
+const quickOf = (fleet: Fleet) => ({ ...pipelineOf(fleet), es_timeout_ms: 1000 })
 
 async function runningFleet(t: TestContext) {
   const fleet = await startFleet(t)
-  await fleet.call('POST', '/api/pipelines', { ...pipelineOf(fleet), enabled: true })
+  await fleet.call('POST', '/api/pipelines', { ...quickOf(fleet), enabled: true })
   const worker = fleet.startWorker('worker-1')
   fleet.feed()
   const { page, faults } = await visit(t, `${fleet.url}/#/pipelines/1`)

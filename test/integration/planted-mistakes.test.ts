@@ -157,8 +157,9 @@ const MISTAKES: readonly Mistake[] = [
   },
   {
     name: 'a host name that is misspelt',
-    args: () => ['--brokers', 'kafka.invalid:9092'],
-    found: /kafka broker kafka\.invalid:9092: .*name.*; .*--brokers/,
+    // No resolver is asked for such a name, so the answer is the same on a machine without one.
+    args: () => ['--brokers', 'kafka..invalid:9092'],
+    found: /kafka broker kafka\.\.invalid:9092: unknown host name; .*--brokers/,
   },
   {
     name: 'a web server in place of a broker',
