@@ -96,7 +96,11 @@ export class Consumer {
     this.#hasEvents = (result & FILL_EVENTS) !== 0
   }
 
-  /** Of the last fill or poll. */
+  /** Of the last fill or poll, not read yet. */
+  get hasEvents(): boolean {
+    return this.#hasEvents
+  }
+
   events(): readonly ConsumerEvent[] {
     if (!this.#hasEvents) return []
     this.#hasEvents = false

@@ -197,8 +197,10 @@ export class IngressThread {
   }
 
   #handleEvents(): void {
+    const { consumer } = this.#options
+    if (!consumer.hasEvents) return
     this.#flush()
-    for (const event of this.#options.consumer.events()) this.#handleEvent(event)
+    for (const event of consumer.events()) this.#handleEvent(event)
   }
 
   #handleEvent(event: ConsumerEvent): void {

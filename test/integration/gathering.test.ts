@@ -1,17 +1,36 @@
 /** What matched in several slots is handed on together, and none of it is kept or sent twice. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { OFFSET_BEGINNING } from '../../src/bridge/bridge.ts'
+import { Log } from '../../src/core/log.ts'
 import { type PackedBatch, unpackMatches } from '../../src/filter/matches.ts'
 import { SlotFilter } from '../../src/filter/slot-filter.ts'
 import { NO_PAST } from '../../src/kafka/commit-note.ts'
+import { openBulkProducer } from '../../src/kafka/producer.ts'
+import { resolve } from '../../src/options/resolve.ts'
 import { SLOT_FILTERING } from '../../src/pool/layout.ts'
 import { SlotReader } from '../../src/pool/slot-reader.ts'
+import { Pipeline } from '../../src/run/pipeline.ts'
+import { replaySettings } from '../../src/run/replay.ts'
+import { pipelineSettings } from '../../src/run/settings-from-config.ts'
+import { flags } from '../helpers/logpipe.ts'
 import { bridge, openConsumer, openMock, produce, Rig, until } from './bridge/rig.ts'
 
 const SHAPE = { slotCount: 1, bufferBytes: 128 * 1024, recordsMax: 16 }
 const RECORDS = 24
 /** More than the filter gathers. */
 const LARGE = 300 * 1024
+/** Few of them are read while others come, however slow the machine is. */
+const SLOTS = 2000
+
+const SILENT = new Log({
+  format: 'plain',
+  level: 'error',
+  quiet: true,
+  isTerminal: false,
+  columns: () => 80,
+  write: () => undefined,
+})
 
 /** Filters what the partition holds, slot by slot, and sees what is handed on. */
 async function filtered(t: TestContext, values: readonly string[]) {
@@ -81,3 +100,39 @@ test('what is large does not wait for a flush', async (t) => {
   filter.flush()
   assert.deepEqual(batches.flatMap(textsOf), ['0 a', '1 bbbbbbbb', '2 c'])
 })
+
+for (const mode of ['worker', 'direct']) {
+  test(`a pipeline hands on what matched in several slots at once (${mode})`, async (t) => {
+    const { bootstrapServers: brokers } = openMock(t)
+    const producer = await openBulkProducer({
+      brokers,
+      // A batch for each record, and so a slot.
+      config: [['batch.num.messages', '1']],
+      timeoutMs: 20_000,
+    })
+    for (let index = 0; index < SLOTS; index++) {
+      assert(producer.send('t', 0, null, Buffer.from(`ERROR ${index}`)))
+    }
+    await producer.flush(20_000)
+    await producer.close()
+    const options = { brokers, topic: 't', mode, output: 'none', 'batch-msgs': 1 }
+    const threads = { 'ingress-threads': 1, 'filter-threads': 1 }
+    const args = flags({ ...options, ...threads })
+    const { config } = resolve({ command: 'run', args, env: {} })
+    const span = { fromMs: OFFSET_BEGINNING, toMs: null, partitions: null }
+    const settings = replaySettings(pipelineSettings(config), span, bridge, assert.fail)
+    assert(settings !== null)
+    const counts: number[] = []
+    const pipeline = await Pipeline.start(settings, {
+      log: SILENT,
+      onMatched: ({ ends }) => counts.push(ends.length),
+    })
+    const { error } = await pipeline.done
+    assert.equal(error, null)
+    assert.equal(
+      counts.reduce((sum, count) => sum + count, 0),
+      SLOTS,
+    )
+    assert(counts.length < SLOTS / 2, `${counts.length} messages for ${SLOTS} slots`)
+  })
+}
