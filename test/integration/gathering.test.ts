@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { OFFSET_BEGINNING } from '../../src/bridge/bridge.ts'
-import { Log } from '../../src/core/log.ts'
 import { type PackedBatch, unpackMatches } from '../../src/filter/matches.ts'
 import { SlotFilter } from '../../src/filter/slot-filter.ts'
 import { NO_PAST } from '../../src/kafka/commit-note.ts'
@@ -13,6 +12,7 @@ import { SlotReader } from '../../src/pool/slot-reader.ts'
 import { Pipeline } from '../../src/run/pipeline.ts'
 import { replaySettings } from '../../src/run/replay.ts'
 import { pipelineSettings } from '../../src/run/settings-from-config.ts'
+import { logInto } from '../helpers/log-into.ts'
 import { flags } from '../helpers/logpipe.ts'
 import { bridge, openConsumer, openMock, produce, Rig, until } from './bridge/rig.ts'
 
@@ -22,15 +22,6 @@ const RECORDS = 24
 const LARGE = 300 * 1024
 /** Few of them are read while others come, however slow the machine is. */
 const SLOTS = 2000
-
-const SILENT = new Log({
-  format: 'plain',
-  level: 'error',
-  quiet: true,
-  isTerminal: false,
-  columns: () => 80,
-  write: () => undefined,
-})
 
 /** Filters what the partition holds, slot by slot, and sees what is handed on. */
 async function filtered(t: TestContext, values: readonly string[]) {
@@ -124,7 +115,7 @@ for (const mode of ['worker', 'direct']) {
     assert(settings !== null)
     const counts: number[] = []
     const pipeline = await Pipeline.start(settings, {
-      log: SILENT,
+      log: logInto(() => undefined),
       onMatched: ({ ends }) => counts.push(ends.length),
     })
     const { error } = await pipeline.done

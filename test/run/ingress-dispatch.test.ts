@@ -1,27 +1,20 @@
 /** What a message of an ingress thread means to those who hear of it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Log } from '../../src/core/log.ts'
 import type { FromIngress } from '../../src/kafka/ingress-messages.ts'
 import { dispatch, type Hearers } from '../../src/run/ingress-dispatch.ts'
 import { Notices } from '../../src/run/notices.ts'
 import { IngressStates } from '../../src/run/threads.ts'
 import { TopicWatch } from '../../src/run/topic-identity.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
+import { logInto } from '../helpers/log-into.ts'
 
 const ERROR = { code: 'X', message: 'broken', topic: null, partition: -1, offset: -1001 } as const
 
 function rig() {
   const heard: string[] = []
   const hear = (what: string) => () => void heard.push(what)
-  const log = new Log({
-    format: 'plain',
-    level: 'info',
-    quiet: false,
-    isTerminal: false,
-    columns: () => 80,
-    write: (text) => heard.push(text.trimEnd().replace(/^\S+ +/, '')),
-  })
+  const log = logInto((text) => heard.push(text.trimEnd().replace(/^\S+ +/, '')))
   const kafka = { membership: 'group', groupId: 'g', properties: [[]] } as const
   const settings = { ...ELASTICSEARCH_DEFAULTS, index: '{topic}' }
   const output = { settings, idPrefix: 'none', spillPath: 'spill', letters: null }

@@ -1,10 +1,10 @@
 /** What people are told of the ingress threads. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Log } from '../../src/core/log.ts'
 import type { Of } from '../../src/kafka/ingress-messages.ts'
 import { fatalErrorOf, Notices, RedatedNotice } from '../../src/run/notices.ts'
 import type { KafkaSettings } from '../../src/run/settings.ts'
+import { logInto } from '../helpers/log-into.ts'
 
 const TROUBLE = {
   kind: 'trouble',
@@ -17,21 +17,10 @@ const TROUBLE = {
   offset: -1001,
 } as const satisfies Of<'trouble'>
 
-function newLog(written: string[]): Log {
-  return new Log({
-    format: 'plain',
-    level: 'info',
-    quiet: false,
-    isTerminal: false,
-    columns: () => 80,
-    write: (text) => written.push(text),
-  })
-}
-
 function newNotices(membership: KafkaSettings['membership'] = 'group', threadCount = 2) {
   const written: string[] = []
   const clock = { nowMs: 0 }
-  const log = newLog(written)
+  const log = logInto((text) => written.push(text))
   return {
     notices: new Notices(
       log,
@@ -188,7 +177,7 @@ test('an empty topic, and a start at the end, are no matter of the group', () =>
 
 test('records of another time are told once a minute, with their number', () => {
   const written: string[] = []
-  const notice = new RedatedNotice(newLog(written))
+  const notice = new RedatedNotice(logInto((text) => written.push(text)))
   for (const [count, nowMs] of [
     [0, 0],
     [5, 1000],
