@@ -20,7 +20,7 @@ export const TROUBLE_KINDS = {
   elasticsearch_busy: 'Elasticsearch refuses requests as too many.',
   elasticsearch_refused: 'Elasticsearch refuses the requests: credentials or rights.',
   index_waits: 'An index takes nothing: read-only, full, closed, or wrongly set up.',
-  spill_full: 'The spill is full, so reading waits.',
+  spill_full: 'The spill is full: reading waits, or new documents are dropped.',
   output_failed: 'The output cannot be written.',
   child_crashed: 'The process of the pipeline ended by itself, and has read nothing since.',
 } as const

@@ -26,7 +26,7 @@ import { Concurrency } from './concurrency.ts'
 import { answersOf, CLUSTER, Evidence } from './evidence.ts'
 import { Health } from './health.ts'
 import { Lanes } from './index-lanes.ts'
-import { type InFlightBooks, countOf, type BatchSlice } from './batch.ts'
+import { type InFlightBooks, countOf, partOf, type BatchSlice } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { SpillQueue } from '../spill/contract.ts'
 import { SpillOverflow } from './overflow.ts'
@@ -49,8 +49,11 @@ export interface WriterParts {
   readonly books: InFlightBooks
   /** How a document ended that was settled when it went to the spill. */
   readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
-  /** Whether the memory holds more than this share of its bounds. */
-  readonly isAbove: (share: number) => boolean
+  /**
+   * How many documents the memory holds above this share of its bounds; Infinity: above that of
+   * bytes.
+   */
+  readonly excess: (share: number) => number
   /** Something that an operator should know, in one line. */
   readonly notice: (message: string) => void
   /** The writer cannot go on. Called once. */
@@ -168,7 +171,26 @@ export class BulkWriter {
     for (let request = this.#nextRequest(); request !== null; request = this.#nextRequest()) {
       void this.#send(request)
     }
+    if (this.#parts.settings.dropWhenFull) this.#dropExcess()
     this.#setTimer()
+  }
+
+  /**
+   * Drops the newest of what waits where the spill has no room for it. Each time that anything
+   * changes, not only when a batch comes: at the bound the filter threads wait, and none comes.
+   */
+  #dropExcess(): void {
+    const { fresh } = this.schedule
+    while (this.overflow?.isFull !== false) {
+      const excess = this.#parts.excess(1)
+      const slice = excess > 0 ? fresh.pop() : undefined
+      if (slice === undefined) return
+      const { batch, from, to } = slice
+      const keptTo = Math.max(from, to - excess)
+      if (keptTo > from) fresh.push(partOf(slice, from, keptTo))
+      if (batch.isReplay) batch.giveBack(keptTo, to)
+      else batch.settle(keptTo, to, 'dropped')
+    }
   }
 
   #nextRequest(): BulkRequest | null {

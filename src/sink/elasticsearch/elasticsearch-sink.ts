@@ -82,7 +82,7 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
       spill: parts.overflow,
       leftSpill: parts.leftSpill ?? (() => undefined),
       books: this,
-      isAbove: (share) => this.#isAbove(share),
+      excess: (share) => this.#excess(share),
       notice: parts.notice ?? (() => undefined),
       fail: (error) => this.#fail(error),
     })
@@ -101,12 +101,6 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
 
   write(batch: Delivery): void {
     if (batch.ends.length === 0) return
-    const { dropWhenFull } = this.#settings
-    if (dropWhenFull && this.#isAbove(1) && this.#writer.overflow?.isFull !== false) {
-      batch.settle(0, batch.ends.length, 'dropped')
-      batch.release()
-      return
-    }
     const inFlight = new InFlightBatch(batch, this)
     const { body, documentCount: end } = inFlight
     for (let from = 0; from < end;) {
@@ -246,8 +240,11 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     const text = health.trouble
     const whole: Sighting[] = text === null ? [] : [{ kind: health.troubleKind, place: null, text }]
     if (this.#writer.overflow?.isFull === true) {
-      const full = `the spill is full (${formatBytes(this.#settings.spillBytesMax)})`
-      whole.push({ kind: 'spill_full', place: null, text: `${full}: reading waits` })
+      const { spillBytesMax, dropWhenFull } = this.#settings
+      const text =
+        `the spill is full (${formatBytes(spillBytesMax)}): ` +
+        (dropWhenFull ? 'what comes is dropped' : 'reading waits')
+      whole.push({ kind: 'spill_full', place: null, text })
     }
     const lanes = [...schedule.lanes.all].map(({ index, reason }): Sighting => {
       return { kind: 'index_waits', place: index, text: `the index ${index} waits: ${reason}` }
@@ -260,9 +257,10 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     return this.#queuedDocuments === 0 && (this.#writer.overflow?.isSettled ?? true)
   }
 
-  #isAbove(share: number): boolean {
+  #excess(share: number): number {
     const { queueCap, queueBytes } = this.#settings
-    return this.#queuedDocuments > queueCap * share || this.#queuedBytes > queueBytes * share
+    if (this.#queuedBytes > queueBytes * share) return Infinity
+    return Math.max(0, Math.ceil(this.#queuedDocuments - queueCap * share))
   }
 
   #fail(error: Error): void {

@@ -43,7 +43,7 @@ interface OverflowParts {
   readonly books: InFlightBooks
   /** How a document ended that was settled when it went to the spill, in whichever process. */
   readonly leftSpill: (topic: string, partition: number, outcome: Outcome) => void
-  readonly isAbove: (share: number) => boolean
+  readonly excess: (share: number) => number
   /** Something changed: look again what can be sent. */
   readonly wake: () => void
   readonly fail: (error: Error) => void
@@ -157,7 +157,7 @@ export class SpillOverflow {
 
   /** What should move out next, and the index it was going to; null: the one it asks for. */
   #pick(): { readonly slices: readonly BatchSlice[]; readonly where: string | null } {
-    const { schedule, health, isAbove } = this.#parts
+    const { schedule, health, excess } = this.#parts
     for (const lane of schedule.lanes.all) {
       const { documentCount, byteCount } = lane.line
       const fitting = Math.floor((documentCount * this.#laneBytesMax) / byteCount)
@@ -168,7 +168,7 @@ export class SpillOverflow {
       for (const { batch, from, to } of slices) if (batch.isReplay) batch.giveBack(from, to)
       if (own.length > 0) return { slices: own, where: lane.index }
     }
-    if (!health.isAway && !isAbove(OUT_SHARE)) return { slices: [], where: null }
+    if (!health.isAway && excess(OUT_SHARE) === 0) return { slices: [], where: null }
     const fresh = takeBytes(schedule.fresh, Infinity)
     if (fresh.length > 0 || !health.isAway) return { slices: fresh, where: null }
     const waiting = schedule.takeRetries(OUT_BYTES)
