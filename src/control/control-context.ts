@@ -59,11 +59,14 @@ export function newRouter(): OpenAPIHono {
 /** Row ids, revisions and the like: SQLite's are 64 bits, JavaScript's whole numbers 53. */
 export const NUMBER_MAX = Number.MAX_SAFE_INTEGER
 
-/** A whole number in a path or a query: digits alone, where Number() would take "" and "1e1". */
+/**
+ * A whole number in a path or a query: digits, where Number() would take "" and "1e1". `7.0` is the
+ * whole number 7 to JSON Schema, and so it is here.
+ */
 export function digits(min: number, max: number) {
   return z
     .string()
-    .regex(/^(0|[1-9][0-9]{0,15})$/, `expected a whole number from ${min} to ${max}`)
+    .regex(/^(0|[1-9][0-9]{0,15})(\.0+)?$/, `expected a whole number from ${min} to ${max}`)
     .transform(Number)
     .pipe(z.number().int().min(min).max(max))
     .openapi({ type: 'integer', minimum: min, maximum: max })
