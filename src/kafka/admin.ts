@@ -23,7 +23,7 @@ import {
 export interface TopicDescription {
   readonly topic: string
   /**
-   * Kafka's id of the topic, base64; a recreated topic has another. Null where the broker tells
+   * Kafka's id of the topic, base64; a recreated topic has another. Null where the broker gives
    * none.
    */
   readonly topicId: string | null
@@ -258,7 +258,7 @@ interface Found {
   readonly error?: LibrdKafkaError
 }
 
-/** Brokers before 2.8 tell an id of zeros. */
+/** Brokers before 2.8 answer with an id of zeros. */
 function topicIdOf(description: NativeDescription): string | null {
   // The binding's types call it base64str, its code base64.
   const { base64 } = description.topicId as { readonly base64?: unknown }

@@ -31,7 +31,7 @@ export class Stall {
   /**
    * There was no slot. @returns whether the partitions are paused: polling then takes no records.
    */
-  look(): boolean {
+  check(): boolean {
     const { consumer, stallPauseMs, nowMs, send } = this.#options
     this.#sinceMs ??= nowMs()
     if (!this.#paused && nowMs() - this.#sinceMs >= stallPauseMs) {
@@ -83,23 +83,23 @@ export class Reachability {
   }
 
   /** Once a second. */
-  look(): void {
+  check(): void {
     const before = this.#unanswered
     if (before === null) return
     try {
       this.#options.consumer.metadata(null, PROBE_MS_MAX)
       this.#unanswered = null
     } catch {
-      // None answers yet; what is wrong with them is told as events of the client.
+      // None answers yet; the client's events say what is wrong with them.
       this.#unanswered = before + 1
     }
     const isDown = (this.#unanswered ?? 0) >= UNANSWERED_MAX
     if (isDown === this.#isDown) return
     this.#isDown = isDown
-    this.#tell()
+    this.#report()
   }
 
-  #tell(): void {
+  #report(): void {
     const { send } = this.#options
     send({ kind: 'reachable', isReachable: !this.#isDown })
   }

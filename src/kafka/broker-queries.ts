@@ -27,7 +27,7 @@ import { keyOf, type TopicPartition } from '../core/topic-partition.ts'
 import { decodeNote, NO_PAST } from './commit-note.ts'
 import type { Consumer } from './consumer.ts'
 
-/** An offset and the epoch of the leader that told it; offset below 0: there is none. */
+/** An offset and the epoch of the leader that gave it; offset below 0: there is none. */
 export interface FoundOffset {
   readonly offset: number
   /** -1: unknown. */

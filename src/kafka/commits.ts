@@ -1,5 +1,5 @@
 /**
- * What an ingress thread commits: the watermarks that main tells, until the group has acknowledged
+ * What an ingress thread commits: the watermarks that main sends, until the group has acknowledged
  * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
  */
 import { isDeepStrictEqual } from 'node:util'
@@ -76,15 +76,15 @@ export class Commits {
       if (error === METADATA_TOO_LARGE) this.#hasNotes = false
       const held = this.#heldOf(topic, partition)
       if (error !== null) {
-        // An older commit's answer may have taken this one's note for told.
-        if (held !== undefined) held.toldPast = held.sentPast = null
+        // An older commit's answer may have taken this one's note for acknowledged.
+        if (held !== undefined) held.reportedPast = held.sentPast = null
         continue
       }
       // What was not wanted was asked by an assignment before this one, of the log before a rewind:
       // taken for our own, it would keep this log's lower offsets from being committed.
       if (held === undefined || offset > held.wanted) continue
       held.committed = Math.max(held.committed, offset)
-      held.toldPast = held.sentPast
+      held.reportedPast = held.sentPast
     }
   }
 
@@ -102,7 +102,7 @@ export class Commits {
       held.wanted = toCommit(held)
       const past = consumer.past(assignmentId)
       if (held.wanted < 0) continue
-      if (held.wanted <= held.committed && !this.#isUntold(held, past)) continue
+      if (held.wanted <= held.committed && !this.#isUnreported(held, past)) continue
       held.sentPast = past
       const { topic, partition, wanted: offset } = held
       const note = { ...held.note, past }
@@ -171,8 +171,8 @@ export class Commits {
     if (error !== null) this.#options.send({ kind: 'commitFailed', error })
   }
 
-  #isUntold({ toldPast }: Held, past: LogPast): boolean {
-    return this.#hasNotes && (toldPast === null || !isDeepStrictEqual(toldPast, past))
+  #isUnreported({ reportedPast }: Held, past: LogPast): boolean {
+    return this.#hasNotes && (reportedPast === null || !isDeepStrictEqual(reportedPast, past))
   }
 
   #heldOf(topic: string, partition: number): Held | undefined {

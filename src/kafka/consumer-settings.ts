@@ -1,5 +1,5 @@
 /**
- * What an ingress thread tells librdkafka: from the Config to the list of properties.
+ * The properties of an ingress thread's librdkafka client, made from the Config.
  *
  * In this order, a later mention overriding an earlier one: logpipe's defaults, then the profile's
  * and the user's (config.kafkaConfig), then what logpipe must own. The resolver has refused the
@@ -39,12 +39,12 @@ const DEFAULTS: ConsumerProperties = [
   ['socket.keepalive.enable', 'true'],
 ]
 
-/** Properties that name files or folders; ssl.ca.location=probe looks for one by itself. */
+/** Properties that name files or folders; ssl.ca.location=probe searches for one by itself. */
 const FILE_PROPERTY = /\.(location|file)$/
 
 /**
  * Why librdkafka refuses these properties, for people. It names the property at fault, but says of
- * a file only that it failed: whether that can be read is looked up here.
+ * a file only that it failed: this file checks that it can be read.
  * @param said librdkafka's text.
  */
 export function configRefusal(

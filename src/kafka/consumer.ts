@@ -2,7 +2,7 @@
  * A consumer of librdkafka's: open and signed in from its birth until it is closed.
  *
  * The only way to open one, so that none lacks its token or lets it run out: each call that may
- * need a connection first looks whether the token file is due to be read (sign-in.ts).
+ * need a connection first checks whether the token file is due to be read (sign-in.ts).
  *
  * Whether it is a member of the group is for its properties to say (consumer-settings.ts) and for
  * `subscribe`. It belongs to one thread, and every call is legal until `close`. What the calls mean
@@ -171,7 +171,7 @@ export class Consumer {
     return this.#bridge.consumerOffsetsForTimes(this.#online, partitions, timeoutMs)
   }
 
-  /** The partition's end, as the last fetch told it; below 0: unknown. */
+  /** The partition's end, as the last fetch reported it; below 0: unknown. */
   fetchedEnd(partition: PartitionOffset): number {
     return this.#bridge.consumerWatermarks(this.#consumer, partition, 0).high
   }
@@ -216,7 +216,7 @@ export class Consumer {
   /** For a call that may need a connection. */
   get #online(): BridgeId {
     assert(!this.#isClosed, 'a consumer that is open')
-    this.#signIn.look()
+    this.#signIn.refresh()
     return this.#consumer
   }
 }

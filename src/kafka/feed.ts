@@ -1,5 +1,5 @@
 /**
- * Feeds records to a topic at a settable rate, and never further ahead of a reader than it is told.
+ * Feeds records to a topic at a settable rate, and never further ahead of a reader than its limit.
  *
  * The demo (which must wait for its consumer) and `bench produce` run it. Memory is bounded by the
  * producer's queue; the loop yields to the event loop after every slice.

@@ -16,7 +16,7 @@ import {
 } from '../bridge/bridge.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
 
-/** 32 hex digits by topic; null: the broker tells none. */
+/** 32 hex digits by topic; null: the broker gives none. */
 export type TopicIds = Readonly<Record<string, string | null>>
 
 /** A partition that this process has and does not read yet: brokers have not said enough of it. */
@@ -36,7 +36,7 @@ export interface StuckPartition {
   readonly reason: string
   /** Whether --skip-unreadable helps. */
   readonly canSkip: boolean
-  /** Whether people are to be told now: not each time that another partition is. */
+  /** Whether to log it now: not each time that another partition is. */
   readonly isDue: boolean
 }
 
@@ -50,7 +50,7 @@ export interface Position {
   readonly endOffset: number
 }
 
-/** An error, as people are told of it. */
+/** An error, as the log states it. */
 type Trouble = Omit<Extract<ConsumerEvent, { kind: 'error' }>, 'kind'>
 
 export type IngressMessage =
@@ -198,7 +198,7 @@ export function errorMessage(error: Extract<ConsumerEvent, { kind: 'error' }>): 
   return { ...error, kind: isRefusal ? 'refused' : 'trouble' }
 }
 
-/** librdkafka told more than the bridge could keep until it was asked. */
+/** librdkafka had more events than the bridge could keep until it was asked. */
 export function droppedEvents(count: number): IngressMessage {
   const message = `${count} events of librdkafka were dropped`
   const where = { topic: null, partition: -1, offset: OFFSET_NONE } as const

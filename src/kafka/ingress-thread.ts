@@ -6,11 +6,11 @@
  *   drain:  no more filling; serve the group until main says finish
  *   finish: commit, leave the group, end
  *   replay, or up to the end: each partition is paused at the end of what is read of it; with the
- *           last one main is told
+ *           last one main receives
  *
  * Rebalance. The bridge reports what the group wants; the thread takes the partitions, asks brokers
- * where each begins, and main for assignment ids (main opens the ledgers and tells the filter
- * threads first), and only then reads (membership.ts). On revoke it tells main how far it has read,
+ * where each begins, and main for assignment ids (main opens the ledgers and informs the filter
+ * threads first), and only then reads (membership.ts). On revoke it reports to main how far it has read,
  * waits at most `revokeDrainMs` for the watermarks, commits them synchronously, and gives the
  * partitions back. A lost assignment commits nothing.
  *
@@ -27,11 +27,11 @@ import { EndsDue } from './partition-state.ts'
 import { UnreadablePartitions } from './unreadable.ts'
 import type { MarkedRange } from './offset-ranges.ts'
 
-/** One wait for a slot or for room in the queue; then everything is looked at again. */
+/** One wait for a slot or for room in the queue; then everything is checked again. */
 const WAIT_MS = 20
-/** How often positions are told, and commits sent. */
+/** How often positions are reported, and commits sent. */
 const HOUSEKEEPING_EVERY_MS = 1000
-/** Time to leave the group when the process is told to end at once. */
+/** Time to leave the group when the process must end at once. */
 const FORCED_CLOSE_MS = 1000
 
 export class IngressThread {
@@ -48,8 +48,8 @@ export class IngressThread {
   #hasJoined = false
   /** The group's last word was what this thread has, not what it is to give away. */
   #isGiven = false
-  /** Main was told that all there is to read was read. */
-  #toldFinished = false
+  /** Main knows that all there is to read was read. */
+  #reportedFinished = false
   #housekeptMs = 0
   readonly #limitsAtOnce: FillLimits
   /** The slot that is kept to fetch into while the pool is empty (dropNewest only). */
@@ -72,9 +72,9 @@ export class IngressThread {
   run(events: readonly ConsumerEvent[] = []): void {
     const { signals, send, ranges, subscription } = this.#options
     for (const event of events) this.#handleEvent(event)
-    assert(ranges === null || subscription === null, 'a replay looks for no topics')
+    assert(ranges === null || subscription === null, 'a replay has no subscription')
     if (ranges !== null) this.#assignRanges(ranges)
-    else this.#lookAtTopics()
+    else this.#pollTopics()
     if (subscription?.isIdle === true) send({ kind: 'standby' })
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     this.#flush()
@@ -93,7 +93,7 @@ export class IngressThread {
       this.#fill(slotIndex)
       this.#readMessages()
     }
-    this.#lookAtMembership()
+    this.#checkMembership()
     this.#everySecond()
   }
 
@@ -179,11 +179,11 @@ export class IngressThread {
     this.#options.filterHere?.flush(() => this.#stalled())
   }
 
-  /** One look at a pool that has no slot to give. */
+  /** One attempt on a pool that has no slot to give. */
   #stalled(): void {
     this.#flush()
     this.#options.counters.add('stalledMs', WAIT_MS)
-    if (this.#stall.look()) this.#serve()
+    if (this.#stall.check()) this.#serve()
     else this.#readMessages()
   }
 
@@ -192,7 +192,7 @@ export class IngressThread {
     this.#options.consumer.poll(WAIT_MS)
     this.#handleEvents()
     this.#readMessages()
-    this.#lookAtMembership()
+    this.#checkMembership()
     this.#everySecond()
   }
 
@@ -208,7 +208,7 @@ export class IngressThread {
     switch (event.kind) {
       case 'assign':
         this.#isGiven = true
-        this.#toldFinished = false
+        this.#reportedFinished = false
         this.#assign(event.partitions)
         if (!this.#hasJoined)
           this.#options.onJoined((question, done) => this.#membership.askReaders(question, done))
@@ -232,7 +232,7 @@ export class IngressThread {
         if (event.error !== null) send({ kind: 'commitFailed', error: event.error })
         break
       case 'unreadable':
-        if (this.#unreadable.noteUnreadable(event)) this.#tellUnreadable(event)
+        if (this.#unreadable.noteUnreadable(event)) this.#reportUnreadable(event)
         break
       case 'readable':
         this.#unreadable.noteReadable(event.assignmentId)
@@ -246,7 +246,7 @@ export class IngressThread {
     }
   }
 
-  #tellUnreadable({
+  #reportUnreadable({
     assignmentId,
     ...error
   }: Extract<ConsumerEvent, { kind: 'unreadable' }>): void {
@@ -265,7 +265,7 @@ export class IngressThread {
     this.#begun(this.#membership.assignRanges(ranges, (message) => this.#handleMessage(message)))
   }
 
-  #lookAtMembership(): void {
+  #checkMembership(): void {
     if (this.#options.signals.phase !== PHASE_RUN) return
     this.#begun(this.#membership.turn((message) => this.#handleMessage(message)))
   }
@@ -276,9 +276,9 @@ export class IngressThread {
     this.#pauseFinished()
   }
 
-  #lookAtTopics(): void {
+  #pollTopics(): void {
     const { subscription, nowMs } = this.#options
-    const partitions = subscription?.look(nowMs()) ?? []
+    const partitions = subscription?.poll(nowMs()) ?? []
     if (partitions.length > 0) this.#assign(partitions)
   }
 
@@ -294,8 +294,8 @@ export class IngressThread {
     if (ids.length > 0) consumer.pause(ids)
     // Without partitions there is nothing to read only once it is known that there are none.
     const isGiven = ranges !== null || this.#isGiven || subscription?.isGiven === true
-    if (this.#toldFinished || !isGiven || !this.#membership.isFinished) return
-    this.#toldFinished = true
+    if (this.#reportedFinished || !isGiven || !this.#membership.isFinished) return
+    this.#reportedFinished = true
     send({ kind: 'finished', positions: this.#membership.positions() })
   }
 
@@ -351,19 +351,19 @@ export class IngressThread {
     if (nowMs - this.#housekeptMs < HOUSEKEEPING_EVERY_MS) return
     this.#housekeptMs = nowMs
     const { consumer, send } = this.#options
-    this.#reachability.look()
-    this.#lookAtTopics()
+    this.#reachability.check()
+    this.#pollTopics()
     const hasStill = this.#membership.hasHeld || this.#unreadable.hasStill
-    if (this.#endsDue.look(nowMs, hasStill)) this.#membership.askEnds()
+    if (this.#endsDue.isDue(nowMs, hasStill)) this.#membership.askEnds()
     this.#membership.commits.send(0)
     send({ kind: 'positions', positions: this.#membership.positions() })
-    this.#unreadable.look(!this.#stall.paused && this.#options.signals.phase === PHASE_RUN)
+    this.#unreadable.check(!this.#stall.paused && this.#options.signals.phase === PHASE_RUN)
     for (const line of consumer.logs()) send({ ...line, kind: 'log' })
   }
 
   #close(): void {
     const { consumer, send } = this.#options
-    // Told to end at once, it may have been told what to commit just before.
+    // When it must end at once, what to commit may have come just before.
     this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
     const deadlineMs = this.#options.nowMs() + timeoutMs

@@ -9,8 +9,8 @@
  *               ^  |                                                  -> consumerBegin
  *               '--' asked again beside reading, and named until then
  *
- *   revoke   main is told the positions -> it settles what it can -> commit -> consumerUnassign
- *   rewind   the log is gone: waiting, for what identifies the new one -> main is told, and gives a
+ *   revoke   main gets the positions -> it settles what it can -> commit -> consumerUnassign
+ *   rewind   the log is gone: waiting, for what identifies the new one -> main is informed, and gives a
  *            new id -> consumerRestart
  *
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
@@ -55,7 +55,7 @@ const ASK_AGAIN_MS_MAX = 30_000
 const FIRST_ANSWERS_MS = 300
 /** One wait for answers: bridge.ts. */
 const SERVE_MS = 20
-/** How often the ids of the topics that are read are looked at, and how long that may take. */
+/** How often the ids of the topics that are read are asked for, and how long that may take. */
 const IDS_EVERY_MS = 10_000
 const IDS_TIMEOUT_MS = 3000
 const TOPIC_IS_GONE = /UNKNOWN_TOPIC/
@@ -115,8 +115,8 @@ export class Membership {
   readonly #waiting = new Map<string, Waiting>()
   /** Answered since the last turn. */
   #ready: Ready[] = []
-  /** Something of the waiting has changed since main was told. */
-  #isUntold = false
+  /** Something of the waiting has changed since main was informed. */
+  #isUnreported = false
   /** Nobody is to be asked before. */
   #askAtMs = Infinity
   #askedIdsMs: number
@@ -196,7 +196,7 @@ export class Membership {
     this.#set(assignmentId, { metEnd: endOffset })
   }
 
-  /** With the partitions' ends as the last fetch told them. */
+  /** With the partitions' ends as the last fetch reported them. */
   positions(): Position[] {
     const { consumer } = this.#options
     return [...this.#assignments].map(([id, held]) => {
@@ -268,7 +268,7 @@ export class Membership {
     this.#queries.serve(waitMs)
     this.#askWaiting() // What the answers have shown to be needed besides.
     const began = this.#ready.length > 0 && this.#beginReady(meanwhile)
-    this.#tellWaiting()
+    this.#reportWaiting()
     return began
   }
 
@@ -286,12 +286,12 @@ export class Membership {
     const assignmentIds = positions.map((one) => one.assignmentId)
     for (const id of assignmentIds) this.#assignments.delete(id)
     send({ kind: 'unassigned', assignmentIds })
-    this.#tellWaiting()
+    this.#reportWaiting()
   }
 
   #wait({ topic, partition }: TopicPartition, purpose: Waiting['purpose']): void {
     const key = keyOf({ topic, partition })
-    // Told twice of the same log: the first answer is on its way.
+    // Reported twice for the same log: the first answer is on its way.
     if (purpose.kind === 'rewind' && this.#waiting.has(key)) return
     const asked = {
       attempt: 0,
@@ -303,12 +303,12 @@ export class Membership {
     }
     const takenMs = this.#options.wallMs()
     this.#waiting.set(key, { topic, partition, takenMs, purpose, ...asked })
-    this.#isUntold = true
+    this.#isUnreported = true
     this.#askAtMs = 0
   }
 
   #forget(one: TopicPartition): void {
-    if (this.#waiting.delete(keyOf(one))) this.#isUntold = true
+    if (this.#waiting.delete(keyOf(one))) this.#isUnreported = true
   }
 
   /** Answers come within milliseconds, and there is nothing else to read yet. */
@@ -386,10 +386,10 @@ export class Membership {
     const { at, isFresh, group, past, lost, isAnew } = answer
     const stopOffset = untilEnd ? Math.max(at.offset, facts.end?.offset ?? 0) : Infinity
     this.#ready.push({ waiting, at, isFresh, note: { topicId, group, past }, lost, stopOffset })
-    if (isAnew) this.#tellAnew(waiting, at.offset)
+    if (isAnew) this.#reportAnew(waiting, at.offset)
   }
 
-  #tellAnew({ topic, partition }: TopicPartition, offset: number): void {
+  #reportAnew({ topic, partition }: TopicPartition, offset: number): void {
     const { send } = this.#options
     const message = `topic recreated since the group committed: reading from offset ${offset}`
     const what = { code: 'TOPIC_RECREATED', message, fatal: false } as const
@@ -398,7 +398,7 @@ export class Membership {
 
   /** @param problem null: nobody need know. @param tookMs how long it took to hear so. */
   #askAgain(waiting: Waiting, problem: string | null, tookMs: number): void {
-    this.#isUntold ||= waiting.problem !== problem
+    this.#isUnreported ||= waiting.problem !== problem
     waiting.problem = problem
     waiting.attempt++
     const nowMs = this.#options.nowMs()
@@ -525,9 +525,9 @@ export class Membership {
     })
   }
 
-  #tellWaiting(): void {
-    if (!this.#isUntold) return
-    this.#isUntold = false
+  #reportWaiting(): void {
+    if (!this.#isUnreported) return
+    this.#isUnreported = false
     const { send } = this.#options
     const partitions = [...this.#waiting.values()].map(({ topic, partition, problem }) => ({
       topic,

@@ -27,14 +27,14 @@ export interface Held {
   /** Set aside for a time: it cannot be read on (unreadable.ts). */
   aside: boolean
   /**
-   * The watermark that main told last, and the highest that the group has acknowledged; -1: none.
+   * The watermark that main sent last, and the highest that the group has acknowledged; -1: none.
    */
   wanted: number
   committed: number
   /** Kept beside each committed offset; its past is as it was when the partition began. */
   readonly note: PartitionNote
   /** The past of the log as the group has it, and as it was sent last; null: neither is known. */
-  toldPast: LogPast | null
+  reportedPast: LogPast | null
   sentPast: LogPast | null
 }
 
@@ -69,7 +69,7 @@ export function heldFrom(start: HeldStart): Held {
     wanted: committed,
     committed,
     note,
-    toldPast: start.isCommitted === true ? note.past : null,
+    reportedPast: start.isCommitted === true ? note.past : null,
     sentPast: null,
   }
 }
@@ -103,7 +103,7 @@ export function reachedStop(held: Held): boolean {
 /** The end that its lag is counted to. @param high the partition's end as the last fetch said. */
 export function endOf(held: Held, high: number): number {
   if (held.isGone) return -1
-  // It ends where it was told to; of a compacted tail there is nothing to read.
+  // It ends where it was asked to; of a compacted tail there is nothing to read.
   if (held.finished) return held.offset
   if (held.stopOffset < Infinity) return held.stopOffset
   // What lies between the last record and an end that a read has met is no record: the marker of a
@@ -113,7 +113,7 @@ export function endOf(held: Held, high: number): number {
 }
 
 /*
- * Where partitions end, while nothing comes of them: a fetch tells the end of its partition, but a
+ * Where partitions end, while nothing comes of them: a fetch reports the end of its partition, but a
  * stalled thread and a held partition fetch nothing, a response that is too large never arrives,
  * and their lag would seem to stand still.
  *
@@ -134,7 +134,7 @@ export class EndsDue {
   }
 
   /** Once a second. @param hasStill whether a partition is paused by itself, or does not move. */
-  look(nowMs: number, hasStill: boolean): boolean {
+  isDue(nowMs: number, hasStill: boolean): boolean {
     const isStill = hasStill || !this.#hasFetched
     this.#hasFetched = false
     if (!isStill || nowMs - this.#askedMs < ENDS_EVERY_MS) return false

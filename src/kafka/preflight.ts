@@ -37,7 +37,7 @@ interface Said {
 }
 
 /**
- * The first questions are short, so that a refusal is told at once; what is left of the time is for
+ * The first questions are short, so that a refusal is reported at once; what is left of the time is for
  * the last one, since a far or busy broker may need it for its answer.
  */
 const FIRST_ATTEMPTS_MS: readonly number[] = [1000, 2000]
@@ -71,7 +71,7 @@ export interface Waiting {
 }
 
 /**
- * The same, again and again while no broker answers. What is wrong otherwise is told at once.
+ * The same, again and again while no broker answers. Any other error is reported at once.
  * Bound: of the rounds that failed only what must be answered is kept: a fatal error, once.
  */
 export function awaitTopics(consumer: Consumer, target: Target, { goesOn }: Waiting): Preflight {

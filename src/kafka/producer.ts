@@ -51,7 +51,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** How long close waits for reports between two looks. */
+/** How long close waits for reports at a time. */
 const REPORT_WAIT_MS = 1
 
 /** @throws LogpipeError KAFKA_UNREACHABLE, KAFKA_AUTH, KAFKA_CONFIG */
@@ -91,7 +91,7 @@ class ConfirmedProducer implements Producer {
     assert.equal(this.#closing, null, 'produce after close')
     for (;;) {
       if (this.#gaveUp) throw this.#tooLate()
-      // Whoever waits already goes first; a freed place wakes one, who looks again.
+      // Whoever waits already goes first; a freed place wakes one, who checks again.
       if (this.#sent.size >= this.#settings.inFlightMax) {
         await new Promise<void>((resolve) => this.#queue.push(resolve))
         continue

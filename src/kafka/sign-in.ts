@@ -1,8 +1,8 @@
 /**
- * How a consumer signs in, over time: tokens are renewed before they end, passwords when they are
- * told anew. librdkafka keeps what is connected, and uses the new ones when it connects again.
+ * How a consumer signs in, over time: tokens are renewed before they end, passwords when they
+ * change. librdkafka keeps what is connected, and uses the new ones when it connects again.
  *
- * Used by the thread that owns the consumer. Bound: one small file, read once in LOOK_EVERY_MS.
+ * Used by the thread that owns the consumer. Bound: one small file, read once in READ_EVERY_MS.
  */
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { LogpipeError } from '../core/errors.ts'
@@ -21,11 +21,11 @@ interface SignInOptions {
 }
 
 /** Agents renew a token minutes before its end, so an old one is never used to its last minute. */
-const LOOK_EVERY_MS = 30_000
+const READ_EVERY_MS = 30_000
 
 export class SignIn {
   readonly #options: SignInOptions
-  #lookMs = 0
+  #readMs = 0
 
   constructor(options: SignInOptions) {
     this.#options = options
@@ -35,14 +35,14 @@ export class SignIn {
   begin(): void {
     const { bridge, consumer, tokenFile, nowMs } = this.#options
     if (tokenFile === null) return
-    this.#lookMs = nowMs() + LOOK_EVERY_MS
+    this.#readMs = nowMs() + READ_EVERY_MS
     const { value, expiresMs, principal } = readToken(tokenFile, nowMs())
     bridge.consumerSetToken(consumer, value, expiresMs, principal)
   }
 
   /** Cheap; call it every second or so. */
-  look(): void {
-    if (this.#options.tokenFile !== null && this.#options.nowMs() >= this.#lookMs) this.#again()
+  refresh(): void {
+    if (this.#options.tokenFile !== null && this.#options.nowMs() >= this.#readMs) this.#again()
   }
 
   /** With these properties from now on; a token is read again at once. */
@@ -80,7 +80,7 @@ export interface Token {
   readonly principal: string
 }
 
-/** A token that does not tell its end is read again long before this. */
+/** A token that does not state its end is read again long before this. */
 const OPAQUE_MS = 3_600_000
 /** One that is good for longer is read again, too; librdkafka counts in microseconds. */
 const LIFE_MS_MAX = 365 * 24 * 3_600_000

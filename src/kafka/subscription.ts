@@ -84,7 +84,7 @@ export class Subscription {
    * Lists and subscribes when it is time to.
    * @returns partitions that this thread has from now on, without a group.
    */
-  look(nowMs: number): readonly PartitionOffset[] {
+  poll(nowMs: number): readonly PartitionOffset[] {
     const { isGroup, wanted } = this.#options
     if (isGroup && this.#expressions.length === 0) {
       this.#subscribe(wanted)
@@ -97,7 +97,7 @@ export class Subscription {
     if (found === null) return []
     const isFirst = !this.#isListed
     this.#isListed = true
-    this.#tellUnmatched(found)
+    this.#reportUnmatched(found)
     if (!isGroup) return this.#newShare(found, isFirst)
     const names = wanted.filter((topic) => !isTopicExpression(topic))
     const meant = found.map(({ topic }) => topic)
@@ -116,7 +116,7 @@ export class Subscription {
     try {
       topics = this.#expressions.length > 0 ? ask(null) : wanted.flatMap((topic) => ask(topic))
     } catch {
-      // What is wrong with the brokers is told as events of the client.
+      // The client's events say what is wrong with the brokers.
       this.#timeoutMs = Math.min(this.#timeoutMs * 2, LIST_MS_MAX)
       return null
     }
@@ -154,7 +154,7 @@ export class Subscription {
     return added
   }
 
-  #tellUnmatched(found: readonly TopicSize[]): void {
+  #reportUnmatched(found: readonly TopicSize[]): void {
     const unmatched = this.#expressions.filter((one) => topicsMeant([one], found).length === 0)
     const fresh = unmatched.filter((one) => !this.#unmatched.includes(one))
     this.#unmatched = unmatched

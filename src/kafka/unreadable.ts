@@ -5,7 +5,7 @@
  *      |                                               | the second time, with --skip-unreadable
  *      |                                               v
  *      |       <---- at the first offset behind it -- probing --it cannot be found--> aside
- *      '--nothing came for SILENT_MS--> told; with an error of the client sooner, and
+ *      '--nothing came for SILENT_MS--> reported; with an error of the client sooner, and
  *                                       aside --SILENT_RETRY_MS--> reading
  *
  * The first kind is what librdkafka names: a bad CRC or compression, a broker that cannot read its
@@ -42,7 +42,7 @@ const ANSWERING_MS = 5000
 const STILL_MS = 5000
 /** An answer to one fetch. Without it nothing is proved. */
 const PROBE_MS = 10_000
-/** How often one partition is told. */
+/** How often one partition is reported. */
 const TELL_EVERY_MS = 60_000
 
 type Unreadable = Extract<ConsumerEvent, { kind: 'unreadable' }>
@@ -82,7 +82,7 @@ export class UnreadablePartitions {
   readonly #tracks = new Map<number, Track>()
   /** Of the client, not of one partition. */
   #clientError = { text: '', atMs: -Infinity }
-  #told = ''
+  #reported = ''
 
   /**
    * @param held what the thread has, by assignment.
@@ -135,7 +135,7 @@ export class UnreadablePartitions {
   }
 
   /** Once a second. @param isReading whether anything is read at all now. */
-  look(isReading: boolean): void {
+  check(isReading: boolean): void {
     const nowMs = this.#options.nowMs()
     for (const id of this.#tracks.keys()) if (!this.#held.has(id)) this.#tracks.delete(id)
     for (const [id, held] of this.#held) {
@@ -149,7 +149,7 @@ export class UnreadablePartitions {
         this.#lookForSilence(id, held, track)
       }
     }
-    this.#tell()
+    this.#report()
   }
 
   #trackOf(assignmentId: number, held: Held): Track {
@@ -271,8 +271,8 @@ export class UnreadablePartitions {
     }
   }
 
-  /** Main hears of it when the list changes, and of each partition that is due to be told. */
-  #tell(): void {
+  /** Main hears of it when the list changes, and of each partition that is due to be reported. */
+  #report(): void {
     const { send, nowMs } = this.#options
     const partitions: StuckPartition[] = []
     for (const [id, { failure }] of this.#tracks) {
@@ -286,8 +286,8 @@ export class UnreadablePartitions {
       partitions.push({ topic, partition, offset, reason, canSkip: !isSilent, isDue })
     }
     const list = partitions.map((one) => `${one.topic}/${one.partition}/${one.offset}`).join()
-    if (list === this.#told && !partitions.some(({ isDue }) => isDue)) return
-    this.#told = list
+    if (list === this.#reported && !partitions.some(({ isDue }) => isDue)) return
+    this.#reported = list
     send({ kind: 'stuck', partitions })
   }
 }

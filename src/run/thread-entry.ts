@@ -138,7 +138,7 @@ function runIngress(): void {
   const mayRead = problem === null && (!isGroup || mayJoin(consumer))
   const subscription = mayRead && replay === null ? openSubscription(consumer) : null
   // The group is joined while the other threads start.
-  if (isGroup) subscription?.look(performance.now())
+  if (isGroup) subscription?.poll(performance.now())
   awaitOthers()
   new IngressThread({
     consumer,

@@ -22,25 +22,25 @@ test('the change is told once each way, and brokers are asked only while in doub
       told.push(message.isReachable)
     },
   })
-  reachability.look()
+  reachability.check()
   reachability.noteError('_TRANSPORT')
   assert.deepEqual([told, askedCount], [[], 0])
   // The connection is back at once.
   isUp = true
   reachability.noteError('_ALL_BROKERS_DOWN')
-  reachability.look()
-  reachability.look()
+  reachability.check()
+  reachability.check()
   assert.deepEqual([told, askedCount], [[], 1])
   isUp = false
   reachability.noteError('_ALL_BROKERS_DOWN')
-  reachability.look()
+  reachability.check()
   assert.deepEqual(told, [])
   reachability.noteError('_ALL_BROKERS_DOWN')
-  reachability.look()
-  reachability.look()
+  reachability.check()
+  reachability.check()
   assert.deepEqual([told, askedCount], [[false], 4])
   isUp = true
-  reachability.look()
-  reachability.look()
+  reachability.check()
+  reachability.check()
   assert.deepEqual([told, askedCount], [[false, true], 5])
 })

@@ -71,10 +71,10 @@ test('a running consumer keeps its token when the file has gone, and says so', (
     nowMs: () => nowMs,
     warn: (message) => warnings.push(message),
   })
-  signIn.look()
-  signIn.look()
+  signIn.refresh()
+  signIn.refresh()
   nowMs += 30_000
-  signIn.look()
+  signIn.refresh()
   assert.equal(warnings.length, 2)
   assert.throws(() => signIn.begin(), { code: 'KAFKA_AUTH' })
 })

@@ -37,8 +37,8 @@ function rig(wanted: readonly string[], more: Partial<SubscriptionOptions> = {})
 
 test('names are subscribed to at once, once, without a question', () => {
   const { cluster, subscribed, subscription } = rig(['b', 'a'])
-  subscription.look(0)
-  subscription.look(1_000_000)
+  subscription.poll(0)
+  subscription.poll(1_000_000)
   assert.deepEqual(subscribed, [['b', 'a']])
   assert.equal(cluster.asked, 0)
 })
@@ -46,9 +46,9 @@ test('names are subscribed to at once, once, without a question', () => {
 test('topics that an expression means are subscribed to by name, new ones within a minute', () => {
   const { cluster, subscribed, subscription } = rig(['^x-', 'a'])
   cluster.topics = { 'x-1': 1, y: 1, __x: 1 }
-  subscription.look(0)
+  subscription.poll(0)
   cluster.topics = { 'x-1': 1, 'x-2': 1, y: 1 }
-  for (let nowMs = 0; nowMs <= 60_000; nowMs += 1000) subscription.look(nowMs)
+  for (let nowMs = 0; nowMs <= 60_000; nowMs += 1000) subscription.poll(nowMs)
   assert.deepEqual(subscribed, [
     ['a', 'x-1'],
     ['a', 'x-1', 'x-2'],
@@ -60,7 +60,7 @@ test('a topic that is gone is given up when two lists in a row are without it', 
   const lists = [{ 'x-1': 1, 'x-2': 1 }, { 'x-1': 1 }, { 'x-1': 1, 'x-2': 1 }, {}, {}, {}]
   for (const [index, topics] of lists.entries()) {
     cluster.topics = topics
-    subscription.look(index * 20_000)
+    subscription.poll(index * 20_000)
   }
   assert.deepEqual(subscribed, [['x-1', 'x-2'], []])
 })
@@ -68,7 +68,7 @@ test('a topic that is gone is given up when two lists in a row are without it', 
 test('an expression without a topic is told once, and waits', () => {
   const { cluster, subscribed, warnings, subscription } = rig(['^x-', '^y'])
   cluster.topics = { y: 1 }
-  for (let nowMs = 0; nowMs <= 60_000; nowMs += 1000) subscription.look(nowMs)
+  for (let nowMs = 0; nowMs <= 60_000; nowMs += 1000) subscription.poll(nowMs)
   assert.deepEqual(warnings, ['no topic matches ^x-: checking again every 20 s'])
   assert.deepEqual(subscribed, [['y']])
 })
@@ -76,13 +76,13 @@ test('an expression without a topic is told once, and waits', () => {
 test('brokers that do not answer leave the topics as they are, and are given more time', () => {
   const { cluster, subscribed, subscription } = rig(['^x-'])
   cluster.topics = null
-  for (const nowMs of [0, 1000, 2000]) subscription.look(nowMs)
+  for (const nowMs of [0, 1000, 2000]) subscription.poll(nowMs)
   assert.equal(cluster.asked, 3)
   cluster.topics = { 'x-1': 1 }
-  subscription.look(3000)
+  subscription.poll(3000)
   cluster.topics = null
-  subscription.look(23_000)
-  subscription.look(43_000)
+  subscription.poll(23_000)
+  subscription.poll(43_000)
   assert.deepEqual(subscribed, [['x-1']])
   assert.equal(subscription.isIdle, false)
 })
@@ -90,9 +90,9 @@ test('brokers that do not answer leave the topics as they are, and are given mor
 test('an expression that has come to take too long leaves the topics as they are', () => {
   const { cluster, subscribed, warnings, subscription } = rig(['^(a+)+b'])
   cluster.topics = { ab: 1 }
-  subscription.look(0)
+  subscription.poll(0)
   cluster.topics = { ab: 1, ['a'.repeat(200)]: 1 }
-  subscription.look(20_000)
+  subscription.poll(20_000)
   assert.deepEqual(subscribed, [['ab']])
   assert.match(warnings.join(), /took longer than 2 s.*; the list of topics stays unchanged$/)
 })
@@ -103,7 +103,7 @@ test('without a group each thread has its share of the partitions, later ones to
   cluster.topics = { x: 4, y: 9 }
   const names = (nowMs: number) =>
     subscription
-      .look(nowMs)
+      .poll(nowMs)
       .map(({ topic, partition, offset }) => `${topic}/${partition} from ${offset}`)
   assert.deepEqual(names(0), [`x/1 from ${OFFSET_NONE}`, `x/3 from ${OFFSET_NONE}`])
   cluster.topics = { x: 6, 'x-2': 2 }

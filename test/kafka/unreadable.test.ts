@@ -84,7 +84,7 @@ class Bench {
       if (this.#watch.hasStill && isAnswered) noteAskedEnd(this.held, this.#end, this.nowMs)
       const fetches = isSilent || !isReading ? 0 : 50
       for (let step = 0; step < fetches; step++) this.#fetch()
-      this.#watch.look(isReading)
+      this.#watch.check(isReading)
     }
   }
 
