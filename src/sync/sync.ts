@@ -230,10 +230,11 @@ class Agent {
 
   async #beat(): Promise<void> {
     const results = this.#commands.results()
+    const heard = this.#books.hearing()
     try {
       const body = await this.#body(null)
       const orders = await this.#client.heartbeat({ ...body, results }, this.#abort.signal)
-      this.#books.heard(body.books, body.pipeline_id)
+      heard(body.books, body.pipeline_id)
       this.#commands.reported(results)
       this.#follow(orders)
       this.#commands.accept(orders.commands)

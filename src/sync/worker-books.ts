@@ -103,9 +103,22 @@ export class WorkerBooks {
     })
   }
 
-  /** The control plane has heard these. @param runningId what had a child when they were made. */
-  heard(reports: readonly BooksReport[], runningId: number | null): void {
-    for (const { pipeline_id: id } of reports) if (id !== runningId) this.#unheard.delete(id)
+  /**
+   * To be asked before reports are made.
+   * @returns takes in that the control plane has heard them; `runningId` is what had a child when
+   * they were made. A pipeline whose child began meanwhile has more to tell:
+   *
+   *   1. sync begins; reports are made while no child runs
+   *   2. the child begins
+   *   3. the control plane answers: without this, nothing of that child would ever be told
+   */
+  hearing(): (reports: readonly BooksReport[], runningId: number | null) => void {
+    const begun = new Map(this.#begun)
+    return (reports, runningId) => {
+      for (const { pipeline_id: id } of reports) {
+        if (id !== runningId && this.#begun.get(id) === begun.get(id)) this.#unheard.delete(id)
+      }
+    }
   }
 
   #sumOf(pipelineId: number): Sum {

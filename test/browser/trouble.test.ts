@@ -145,7 +145,9 @@ test('sums on the page are the books of the workers, over revisions and a restar
   }
   process.kill(worker.pid, 'SIGTERM')
   await worker.ended
+  const { fetched: before } = await books(fleet)
   const second = fleet.startWorker('worker-1')
+  await until('records of the second', async () => (await books(fleet)).fetched > before)
   await state(page, 'running').waitFor()
   await indexedMore()
   await page.getByTestId('figure-dead-letters').filter({ hasText: '9' }).waitFor()

@@ -13,8 +13,13 @@
  * whether to send at all; retries.ts decides about documents that were not written. One timer wakes
  * the writer for the next due event; everything else happens when a batch or an answer arrives.
  *
+ * While answers are late, the timeout grows up to a minute, so a server that answers again would go
+ * unnoticed for that long. Therefore one document goes beside the requests that wait, every
+ * BESIDE_EVERY_MS. Once a later request is answered, those still waiting are probably lost with their
+ * connection: they hold no place any more, and count as beside until they time out.
+ *
  * Bound. The sink bounds the documents here; ES_CONCURRENCY the requests in flight, plus half as
- * many for pieces of failed requests. Retries are not bounded in number, only in rate
+ * many for pieces of failed requests, plus BESIDE_MAX. Retries are not bounded in number, only in rate
  * (core/backoff.ts).
  */
 import type { Clock } from '../../core/clock.ts'
@@ -60,8 +65,12 @@ export interface WriterParts {
   readonly fail: (error: Error) => void
 }
 
+/** What a request in flight counts as: one of ES_CONCURRENCY, a piece, or beside these. */
+type Place = 'whole' | 'piece' | 'beside'
+
 /** A request in flight, with the conditions when it left. */
 interface Flight extends Sent {
+  place: Place
   readonly wasAtLimit: boolean
   readonly timeoutMs: number
 }
@@ -78,6 +87,10 @@ const CANARIES_MAX = 64
 /** A new one is kept so often, and asked no later: its index may have been rolled over by then. */
 const CANARY_EVERY_MS = 1000
 const CANARY_AGE_MAX_MS = 5 * 60_000
+/** While answers are late: a mended server is noticed, and shown, within ten seconds. */
+const BESIDE_EVERY_MS = 4000
+/** A minute of patience, and one document in flight every four seconds. */
+const BESIDE_MAX = 16
 /** How often people hear that answers are late. */
 const NOTICE_EVERY_MS = 60_000
 
@@ -92,9 +105,10 @@ export class BulkWriter {
   readonly #evidence = new Evidence()
   readonly #buffers: BodyBuffers
   readonly #targets: Targets
-  /** Requests in flight, without pieces. */
-  #inFlight = 0
-  #piecesInFlight = 0
+  readonly #flights = new Set<Flight>()
+  readonly #inFlight: Record<Place, number> = { whole: 0, piece: 0, beside: 0 }
+  /** When a request left last, or there was none to leave. */
+  #sentMs = -Infinity
   /** By the index asked for. */
   readonly #canaries = new Map<string, Canary>()
   #canaryMs = -Infinity
@@ -168,8 +182,8 @@ export class BulkWriter {
   pump(): void {
     if (this.#isStopped) return
     this.overflow?.pump()
-    for (let request = this.#nextRequest(); request !== null; request = this.#nextRequest()) {
-      void this.#send(request)
+    for (let next = this.#nextRequest(); next !== null; next = this.#nextRequest()) {
+      void this.#send(...next)
     }
     if (this.#parts.settings.dropWhenFull) this.#dropExcess()
     this.#setTimer()
@@ -193,25 +207,42 @@ export class BulkWriter {
     }
   }
 
-  #nextRequest(): BulkRequest | null {
+  #nextRequest(): [request: BulkRequest, place: Place] | null {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs < this.health.nextSendMs) return null
     const room = { nowMs, bytesMax: this.concurrency.bytes, isFlushing: this.#isFlushing }
+    const at = (request: BulkRequest, place: Place): [BulkRequest, Place] => [request, place]
     if (this.health.state !== 'up') {
-      const isAlone = this.#inFlight + this.#piecesInFlight === 0
-      return isAlone ? this.schedule.probe(this.health.probeDocuments, room) : null
+      const probe = this.#isIdle ? this.schedule.probe(this.health.probeDocuments, room) : null
+      return probe && at(probe, probe.isPiece ? 'piece' : 'whole')
     }
     const piece = this.#hasPieceRoom ? this.schedule.nextPiece(nowMs) : null
-    return piece ?? (this.#hasRoom ? this.schedule.next(room) : null)
+    if (piece !== null) return at(piece, 'piece')
+    const whole = this.#hasRoom ? this.schedule.next(room) : null
+    if (whole !== null) return at(whole, 'whole')
+    if (nowMs < this.#besideMs) return null
+    this.#sentMs = nowMs // Where nothing waits, the next look is as far away.
+    const beside = this.schedule.probe(1, room)
+    return beside && at(beside, 'beside')
+  }
+
+  get #isIdle(): boolean {
+    return this.#inFlight.whole + this.#inFlight.piece === 0
   }
 
   get #hasRoom(): boolean {
-    return this.#inFlight < this.concurrency.limit
+    return this.#inFlight.whole < this.concurrency.limit
   }
 
   /** Pieces go beside the others, so that those keep their pace. */
   get #hasPieceRoom(): boolean {
-    return this.#piecesInFlight < Math.max(1, this.concurrency.limit >>> 1)
+    return this.#inFlight.piece < Math.max(1, this.concurrency.limit >>> 1)
+  }
+
+  /** When one more may look beside those that wait; Infinity: that is not needed. */
+  get #besideMs(): number {
+    const isNeeded = this.health.isSlow && !this.#isIdle && this.#inFlight.beside < BESIDE_MAX
+    return isNeeded ? this.#sentMs + BESIDE_EVERY_MS : Infinity
   }
 
   #setTimer(): void {
@@ -226,33 +257,35 @@ export class BulkWriter {
   /** When there may be something to do; Infinity: when an answer or a batch comes. */
   #dueMs(): number {
     const isUp = this.health.state === 'up'
-    const isIdle = this.#inFlight + this.#piecesInFlight === 0
-    const hasRoom = isUp ? this.#hasRoom : isIdle
-    const hasPieceRoom = isUp ? this.#hasPieceRoom : isIdle
+    const hasRoom = isUp ? this.#hasRoom : this.#isIdle
+    const hasPieceRoom = isUp ? this.#hasPieceRoom : this.#isIdle
+    const besideMs = this.#besideMs
     // Without room for a request the next answer is what wakes us.
-    if (!hasRoom && !hasPieceRoom) return Infinity
+    if (!hasRoom && !hasPieceRoom) return besideMs
     const waitingMs = Math.min(
       hasRoom ? this.schedule.nextMs() : Infinity,
       hasPieceRoom ? this.schedule.nextPieceMs : Infinity,
     )
     const sendMs = this.health.nextSendMs
     const nextMs = isUp || waitingMs === Infinity ? Math.max(waitingMs, sendMs) : sendMs
-    return Math.min(nextMs, this.overflow?.nextMs ?? Infinity)
+    return Math.min(nextMs, besideMs, this.overflow?.nextMs ?? Infinity)
   }
 
-  async #send(request: BulkRequest): Promise<void> {
-    if (request.isPiece) this.#piecesInFlight++
-    else this.#inFlight++
+  async #send(request: BulkRequest, place: Place): Promise<void> {
+    this.#inFlight[place]++
+    this.#sentMs = this.#clock.monotonicMs()
     const learning = this.#targets.learn(indicesOf(request))
     if (learning !== null) await learning
     const { timeoutMs } = this.concurrency
-    const flight = {
+    const flight: Flight = {
       request,
+      place,
       startedMs: this.#clock.monotonicMs(),
       startedAt: this.#evidence.at,
-      wasAtLimit: !request.isPiece && !this.#hasRoom,
+      wasAtLimit: place === 'whole' && !this.#hasRoom,
       timeoutMs,
     }
+    this.#flights.add(flight)
     let buffer: Buffer | null = null
     const body = bodyOf(
       request,
@@ -260,8 +293,8 @@ export class BulkWriter {
       (index) => this.#targets.isDataStream(index),
     )
     const reply = await this.#parts.transport.send(body, timeoutMs, request.documentCount)
-    if (request.isPiece) this.#piecesInFlight--
-    else this.#inFlight--
+    this.#flights.delete(flight)
+    this.#inFlight[flight.place]--
     if (this.#isStopped) return
     const answer = this.#read(reply, request.documentCount)
     if (answer.kind === 'refused') this.#failed(flight, reply, answer)
@@ -290,6 +323,7 @@ export class BulkWriter {
     const nowMs = this.#clock.monotonicMs()
     const items = answer.kind === 'items' ? answer.items : []
     this.#evidence.good(CLUSTER, 1, nowMs)
+    if (this.health.isSlow) this.#passOver(flight.startedMs)
     this.health.succeeded(node)
     const rejectedCount = items.filter(({ status }) => status === 429).length
     this.rejectedCount += rejectedCount
@@ -307,6 +341,16 @@ export class BulkWriter {
     if (answer.kind === 'items') return this.#retries.answered(flight, items)
     for (const { batch, from, to } of request.slices) batch.settle(from, to, 'indexed')
     if (request.lane !== null) this.#retries.release(request.lane.index)
+  }
+
+  /** A request that left now is answered: those before it hold up no others. */
+  #passOver(startedMs: number): void {
+    for (const flight of this.#flights) {
+      if (flight.startedMs >= startedMs || this.#inFlight.beside >= BESIDE_MAX) continue
+      this.#inFlight[flight.place]--
+      flight.place = 'beside'
+      this.#inFlight.beside++
+    }
   }
 
   /** Documents that got no answer once, and are there: the answers are late, not the documents. */
@@ -348,7 +392,8 @@ export class BulkWriter {
     }
     if (reply.kind === 'unreachable' && !isOurs) this.concurrency.broken()
     if (!isOurs) {
-      if (reply.kind === 'timeout') this.concurrency.beMorePatient()
+      const isBeside = flight.place === 'beside'
+      if (reply.kind === 'timeout' && !isBeside) this.concurrency.beMorePatient()
       if (waitMs > 0) this.health.pause(nowMs + waitMs)
       // If one document is too large, and nothing else succeeds, the limit is ours.
       const isSplit = verdict === 'too_large' && request.documentCount > 1

@@ -11,7 +11,8 @@
  * (retries.ts). Unless the state is UP, the writer probes with one small request at a time, at
  * growing intervals and with fewer documents each time, down to one: even if some documents make
  * their request fail, others show that the cluster works. A server that does not answer in time is
- * UP but slow (concurrency.ts); `trouble` says so from the first such request until an answer.
+ * UP but slow (concurrency.ts); `trouble` says so from the first such request until an answer, and
+ * the writer looks beside the requests that wait.
  *
  * A server may also ask for a pause (Retry-After).
  */
@@ -61,6 +62,11 @@ export class Health {
   /** Nobody takes documents: they go to the spill. A busy or slow server takes them later. */
   get isAway(): boolean {
     return this.#state === 'down' || this.#state === 'halted'
+  }
+
+  /** Up, but the last requests were not answered in time. */
+  get isSlow(): boolean {
+    return this.#state === 'up' && this.#timeoutCount > 0
   }
 
   /** The problem, in one line; null while it is up and answers. */

@@ -547,6 +547,25 @@ test('a server that always answers late gets every document, and people hear why
   assert.match(bench.notices[0] ?? '', /responds only after 5\.0 s: raising the timeout to 10\.0 s/)
 })
 
+test('a server that answers again is noticed long before the patience with it ends', async () => {
+  const bench = new SinkBench({ bulkActions: 100, timeoutMs: 3000, timeoutMaxMs: 60_000 })
+  let isHanging = true
+  bench.fake.script = () => (isHanging ? { kind: 'hang', isApplied: false } : { kind: 'items' })
+  const batches = Array.from({ length: 20 }, (_, at) => batchOf(recordsOf(100, at * 100)))
+  for (const batch of batches) bench.sink.write(batch)
+  await bench.pass(200_000)
+  assert.match(bench.sink.gauges().trouble ?? '', /Elasticsearch is slow/)
+  // A look every four seconds, and a pair of requests a minute: no crowd.
+  const { length: count } = bench.fake.requests
+  assert(count > 40 && count < 100, `${count} requests in 200 s`)
+  isHanging = false
+  assert(await bench.until(() => bench.sink.gauges().trouble === null, 5000), 'told in 5 s')
+  assert(await bench.until(() => bench.fake.documents.size > 1500, 2000), 'and it flows')
+  // What waits for the lost requests is sent again when their time is over.
+  assert(await bench.until(() => batches.every((each) => each.unsettledCount() === 0), 90_000))
+  assert.deepEqual(bench.failures, [])
+})
+
 test('documents that are there at their second try make the time-out grow', async () => {
   const bench = new SinkBench({ bulkActions: 1000 })
   // Only large requests are slow, so that others go well all the time.
