@@ -164,13 +164,14 @@ export class Refetcher {
     for (;;) {
       const position = this.#fill(assignmentId)
       if (position > 0) {
-        movedMs = clock.monotonicMs()
         const [filteredCount, behindCount] = [this.#filteredCount, this.#behindCount]
         const documents = this.#documents
         this.#documents = []
         this.#filteredCount = 0
         this.#behindCount = 0
         await take({ documents, filteredCount, behindCount })
+        // Afterwards: while the output takes its time, nobody waits for Kafka.
+        movedMs = clock.monotonicMs()
       }
       if (position >= to) return
       if (clock.monotonicMs() - movedMs > STALL_MS) {

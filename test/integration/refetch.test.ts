@@ -19,6 +19,7 @@ const MATCH_EVERY = 3
 
 interface Opened {
   readonly refetcher: Refetcher
+  readonly clock: Clock
   readonly mock: ReturnType<typeof openMock>
   readonly warnings: string[]
 }
@@ -38,8 +39,12 @@ function hastyClock(): Clock {
   }
 }
 
-async function openRefetcher(t: TestContext): Promise<Opened> {
+async function openRefetcher(
+  t: TestContext,
+  more: readonly (readonly [string, string])[] = [],
+): Promise<Opened> {
   const mock = openMock(t, 2)
+  const clock = hastyClock()
   const warnings: string[] = []
   const values = Array.from({ length: RECORDS }, (_, index) => ({
     partition: 1,
@@ -54,6 +59,7 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
     ['enable.auto.offset.store', 'false'],
     ['enable.partition.eof', 'true'],
     ['auto.offset.reset', 'earliest'],
+    ...more,
   ]
   const refetcher = new Refetcher({
     bridge,
@@ -97,11 +103,11 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
       },
     },
     encoder: new BulkEncoder(ELASTICSEARCH_DEFAULTS),
-    clock: hastyClock(),
+    clock,
     warn: (message) => warnings.push(message),
   })
   t.after(() => refetcher.close())
-  return { refetcher, mock, warnings }
+  return { refetcher, clock, mock, warnings }
 }
 
 const rangeOf = (from: number, to: number) => ({ topic: 't', partition: 1, from, to })
@@ -221,9 +227,29 @@ test('a broker that knows less than was read before is not believed at once', as
   )
 })
 
+/** One batch in a fetch, and no fetch ahead: the next comes only after the first is taken. */
+const ONE_BY_ONE = [
+  ['fetch.message.max.bytes', '1'],
+  ['queued.min.messages', '1'],
+] as const
+
+test('the time that the output takes is no time without an answer', async (t) => {
+  const { refetcher, clock, mock } = await openRefetcher(t, ONE_BY_ONE)
+  for (const value of ['ERROR 1', 'ERROR 2']) await produce(mock, [{ partition: 1, value }])
+  bridge.mockBrokerDelay(mock.id, 1, 300)
+  const taken: number[] = []
+  await refetcher.read(rangeOf(RECORDS, RECORDS + 2), async ({ documents }) => {
+    taken.push(...documents.map(({ offset }) => offset))
+    // A document that is refused is sent again, alone, until it is a dead letter.
+    await new Promise<void>((resolve) => clock.after(60_000, resolve))
+  })
+  assert.deepEqual(taken, [RECORDS, RECORDS + 1])
+})
+
 test('a close ends what is under way', async (t) => {
-  const { refetcher } = await openRefetcher(t)
-  const reading = refetcher.read(rangeOf(0, RECORDS), () => {
+  const { refetcher, mock } = await openRefetcher(t, ONE_BY_ONE)
+  await produce(mock, [{ partition: 1, value: 'ERROR' }])
+  const reading = refetcher.read(rangeOf(0, RECORDS + 1), () => {
     refetcher.close()
     return Promise.resolve()
   })
