@@ -3,7 +3,7 @@
  *
  *   live members of another pipeline      the start is refused (or `--take-over`)
  *   live members of other programs        reported
- *   offsets that another has committed    reported, with how far it came: this one goes on from there
+ *   offsets that another has committed    reported, with how far it came; this one goes on there
  *
  * A group whose coordinator does not answer is joined all the same: the join then says what is
  * wrong. Bound. Two requests of REQUEST_MS_MAX, in flight together.

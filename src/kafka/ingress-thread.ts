@@ -10,7 +10,7 @@
  *
  * Rebalance. The bridge reports what the group wants; the thread takes the partitions, asks brokers
  * where each begins, and main for assignment ids (main opens the ledgers and informs the filter
- * threads first), and only then reads (membership.ts). On revoke it reports to main how far it has read,
+ * threads first), and only then reads (membership.ts). On revoke it reports how far it has read,
  * waits at most `revokeDrainMs` for the watermarks, commits them synchronously, and gives the
  * partitions back. A lost assignment commits nothing.
  *

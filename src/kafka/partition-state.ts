@@ -113,7 +113,7 @@ export function endOf(held: Held, high: number): number {
 }
 
 /*
- * Where partitions end, while nothing comes of them: a fetch reports the end of its partition, but a
+ * Where partitions end, while nothing comes of them: a fetch reports its partition's end, but a
  * stalled thread and a held partition fetch nothing, a response that is too large never arrives,
  * and their lag would seem to stand still.
  *

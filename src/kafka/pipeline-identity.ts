@@ -1,5 +1,5 @@
 /**
- * What distinguishes one pipeline from another in a consumer group: a fingerprint of what is kept and where
+ * What makes one pipeline of a consumer group another one: a fingerprint of what is kept and where
  * it goes. Two pipelines in one group would each get a part of the partitions, and commit as
  * filtered what the other wanted.
  *

@@ -37,7 +37,7 @@ interface Said {
 }
 
 /**
- * The first questions are short, so that a refusal is reported at once; what is left of the time is for
+ * The first questions are short, so that a refusal comes at once; what is left of the time is for
  * the last one, since a far or busy broker may need it for its answer.
  */
 const FIRST_ATTEMPTS_MS: readonly number[] = [1000, 2000]
