@@ -4,6 +4,7 @@
 //   zstd            a frame is decompressed at the first try (zstd-bound.c)
 //   huge pages      for large receive buffers (huge-pages.c)
 //   coordinators    a request that timed out before its coordinator was found aborts the process
+//   leaders         a question about offsets is begun by one thread and ended by another
 //
 // Each insertion stands before or behind an anchor, a text that must be there exactly once: a
 // librdkafka that was changed there has to be looked at before this may go on. What was inserted by
@@ -129,6 +130,24 @@ const INSERTIONS = [
       '        rd_kafka_enq_once_add_source(eonce, "coordinator response");\n\n' +
       '        err = rko->rko_u.admin_request.cbs->request(\n',
     text: () => '        if (0) /* taken above */\n',
+  },
+  {
+    // ListOffsets asks for the leaders first. Its first step is made by whoever calls it, and tells
+    // the metadata cache to wake it: what the cache learns before that step has ended lets the main
+    // thread make the next one at the same time, which gives up what the first one still uses. With
+    // the first step on the main thread too, there is one after the other.
+    file: 'rdkafka_partition.c',
+    before: '        rd_kafka_enq_once_add_source(rko->rko_u.leaders.eonce, "timeout timer");\n',
+    text: () =>
+      '        rd_kafka_enq_once_t *eonce = rko->rko_u.leaders.eonce;\n' +
+      '        rd_kafka_enq_once_add_source(eonce, "first query");\n',
+  },
+  {
+    file: 'rdkafka_partition.c',
+    before: '        if (rd_kafka_topic_partition_list_query_leaders_async_worker(rko) ==\n',
+    text: () =>
+      '        rd_kafka_enq_once_trigger(eonce, RD_KAFKA_RESP_ERR_NO_ERROR, "first query");\n' +
+      '        if (0) /* begun by the main thread */\n',
   },
 ]
 
