@@ -28,7 +28,7 @@ const debianPackages = [
   ['libzstd-dev', 'zstd.h'],
   ['zlib1g-dev', 'zlib.h'],
   ['libsasl2-dev', 'sasl/sasl.h'],
-  ['libvectorscan-dev', 'hs/hs.h'],
+  ['libvectorscan-dev', 'hs/hs.h'], // or libhyperscan-dev: debianName()
 ]
 
 /** How other distributions install the same, in the same order; `chromium` has this name everywhere. */
@@ -124,11 +124,18 @@ function adviceElsewhere(missing) {
 
 const INSTALL = ['apt-get', 'install', '-y', '--no-install-recommends']
 
-/** Before Debian 12 there is Hyperscan instead, of which Vectorscan is a fork with the same API. */
-function olderName(name) {
-  if (name !== 'libvectorscan-dev') return name
-  const isKnown = spawnSync('apt-cache', ['show', name], { stdio: 'ignore' }).status === 0
-  return isKnown ? name : 'libhyperscan-dev'
+const VECTORSCAN = 'libvectorscan-dev'
+const HYPERSCAN = 'libhyperscan-dev'
+
+/**
+ * Hyperscan goes before Vectorscan, its fork with the same API, where Debian has it (x64): on
+ * processors with AVX-512 Debian's Vectorscan 5.4.9 finds wrong places, and the bridge then uses
+ * none (src/bridge/native/vectorscan.cc).
+ */
+function debianName(name) {
+  if (name !== VECTORSCAN) return name
+  const { stdout } = spawnSync('apt-cache', ['show', HYPERSCAN], { encoding: 'utf8' })
+  return /^Source: hyperscan$/m.test(stdout ?? '') ? HYPERSCAN : name
 }
 
 /** Installs Debian's packages where it may; says the exact command where it may not. */
@@ -137,7 +144,7 @@ function installSystemPackages(packages) {
   const missing = packages.filter(([, proof]) => !isPresent(proof)).map(([name]) => name)
   if (missing.length === 0) return
   const isRoot = process.getuid?.() === 0
-  const command = [...INSTALL, ...missing].join(' ')
+  const command = [...INSTALL, ...missing.map(debianName)].join(' ')
   if (!fs.existsSync('/usr/bin/apt-get')) {
     fail(`this is not Debian or Ubuntu. ${adviceElsewhere(missing)}`)
   }
@@ -152,7 +159,7 @@ function installSystemPackages(packages) {
     run(title, program, rest, { env })
   }
   call('Debian package lists', ['apt-get', 'update', '-q'])
-  const names = missing.map(olderName)
+  const names = missing.map(debianName)
   call(`Debian packages ${names.join(' ')}`, [...INSTALL, ...names])
 }
 

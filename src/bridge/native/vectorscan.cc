@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cctype>
 #include <cstdlib>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -113,16 +114,68 @@ int onMatch(unsigned id, unsigned long long, unsigned long long end, unsigned, v
   return call->take(call->context, id, static_cast<size_t>(end)) ? 0 : 1;
 }
 
+// Vectorscan's code for AVX-512, which Debian's picks by itself, looks at the wrong bytes behind the
+// last 64 whole ones: it misses `[^a]E` there, and finds `\bE` in `5E`
+// (https://github.com/VectorCamp/vectorscan/pull/378). So it is asked before it is trusted, at all
+// lengths of a few of its registers.
+struct Probe {
+  const char* source;
+  // By what stands behind "...5E": nothing, "-3", "x".
+  bool isFound[3];
+};
+constexpr Probe PROBES[] = {
+    {"[^a]E", {true, true, true}},    {"\\bE", {false, false, false}},
+    {"E\\b", {true, true, false}},     {"E[^x]", {false, true, false}},
+    {"[0-9]E", {true, true, true}},   {"[^0-9]E", {false, false, false}},
+    {"5E[^0-9]", {false, true, true}},
+};
+constexpr const char* TAILS[] = {"", "-3", "x"};
+constexpr size_t PROBED_BYTES = 260;
+
+bool isRight(const Probe& probe) {
+  hs_database_t* database = nullptr;
+  hs_compile_error_t* error = nullptr;
+  if (hs_compile(probe.source, HS_FLAG_SINGLEMATCH, HS_MODE_BLOCK, nullptr, &database, &error) !=
+      HS_SUCCESS) {
+    hs_free_compile_error(error);
+    return false;
+  }
+  hs_scratch_t* scratch = nullptr;
+  bool isAsExpected = hs_alloc_scratch(database, &scratch) == HS_SUCCESS;
+  for (size_t before = 0; isAsExpected && before < PROBED_BYTES; before++) {
+    for (size_t tail = 0; tail < std::size(TAILS); tail++) {
+      const std::string text = std::string(before, 'x') + "5E" + TAILS[tail];
+      bool isFound = false;
+      const auto find = [](unsigned, unsigned long long, unsigned long long, unsigned, void* found) {
+        *static_cast<bool*>(found) = true;
+        return 0;
+      };
+      hs_scan(database, text.data(), static_cast<unsigned>(text.size()), 0, scratch, find,
+              &isFound);
+      isAsExpected &= isFound == probe.isFound[tail];
+    }
+  }
+  hs_free_scratch(scratch);
+  hs_free_database(database);
+  return isAsExpected;
+}
+
+bool findsWhatIsThere() { return std::all_of(std::begin(PROBES), std::end(PROBES), isRight); }
+
 }  // namespace
 
 const char* vectorscanFault() {
 #if defined(LOGPIPE_VECTORSCAN_AVX2)
   static const bool canRun = hasAvx2And(bit_BMI | bit_BMI2);
-  return canRun ? nullptr : "this processor has no AVX2";
+  if (!canRun) return "this processor has no AVX2";
 #else
   static const bool canRun = hs_valid_platform() == HS_SUCCESS;
-  return canRun ? nullptr : "this processor has no SSE4.2";
+  if (!canRun) return "this processor has no SSE4.2";
 #endif
+  static const bool isRight = findsWhatIsThere();
+  return isRight ? nullptr
+                 : "the system's Vectorscan finds wrong places on this processor: install Hyperscan "
+                   "in its place (Debian: libhyperscan-dev)";
 }
 
 std::string vectorscanVersion() {

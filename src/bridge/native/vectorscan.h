@@ -29,7 +29,7 @@ class RegexFault : public std::invalid_argument {
   std::optional<size_t> at;  // The byte of the source that the message is about.
 };
 
-// Why this processor cannot run Vectorscan; nullptr: it can.
+// Why Vectorscan cannot be used here, by this processor or at all; nullptr: it can.
 const char* vectorscanFault();
 // Its version, as "5.4.9".
 std::string vectorscanVersion();
