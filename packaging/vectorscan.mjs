@@ -59,7 +59,11 @@ export async function buildVectorscan({ cc, cxx, env }, shared, output) {
     FAT_RUNTIME: 'OFF',
   }
   const defined = Object.entries(definitions).map(([name, value]) => `-D${name}=${value}`)
-  await run('cmake', ['-G', 'Ninja', ...defined, '-S', vectorscanSource, '-B', build], { env })
+  // Its version has the day of the build in it, and two builds of one commit are to be equal.
+  const dated = { ...env, SOURCE_DATE_EPOCH: '0' }
+  await run('cmake', ['-G', 'Ninja', ...defined, '-S', vectorscanSource, '-B', build], {
+    env: dated,
+  })
   await run('ninja', ['-C', build, '-j2', 'hs'], { env })
   const visible = path.join(folder, 'visible.map')
   fs.writeFileSync(visible, VISIBLE)
@@ -81,6 +85,7 @@ export async function buildVectorscan({ cc, cxx, env }, shared, output) {
   for (const name of ['hs.h', 'hs_common.h', 'hs_compile.h', 'hs_runtime.h']) {
     fs.copyFileSync(path.join(vectorscanSource, 'src', name), path.join(headers, name))
   }
+  fs.copyFileSync(path.join(build, 'hs_version.h'), path.join(headers, 'hs_version.h'))
 }
 
 function requireTools() {
