@@ -5,6 +5,8 @@
  * Patterns alone go to it as they are. With anything else all become one expression: a record is
  * kept that any pattern, regular expression or --keep keeps and no --drop drops. Where only --drop
  * is given, every other record is kept.
+ *
+ * Rules stand alone: they go to the add-on as a set, one alternative each (rule-list.ts).
  */
 import type { ExpressionNode } from '../core/expression/ast.ts'
 import { ExpressionError, parseExpression, type RegexPlace } from '../core/expression/parse.ts'
@@ -12,6 +14,7 @@ import { anyOf, planProgram, type Plan } from '../core/expression/plan.ts'
 import { printExpression } from '../core/expression/print.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from './config.ts'
+import { planRules, ruleRegexes } from './rule-list.ts'
 
 export type FilterConfig = Pick<
   Config,
@@ -22,6 +25,7 @@ export type FilterConfig = Pick<
   | 'matchDrop'
   | 'matchIgnoreCase'
   | 'matchInvert'
+  | 'rules'
 >
 
 /** As the add-on takes it (bridge.ts, MatcherOptions). */
@@ -32,11 +36,12 @@ export type RecordFilter =
       readonly ignoreCase: boolean
       readonly invertMatch: boolean
     }
-  /** A Program (core/expression/ast.ts) as JSON. */
+  /** A Program or, of rules, a ProgramSet (core/expression/ast.ts) as JSON. */
   | { readonly expression: string }
 
 /** @throws LogpipeError USAGE: more terms in all than the add-on takes. */
 export function filterOf(config: FilterConfig): RecordFilter {
+  if (config.rules !== null) return { expression: planRules(config.rules) }
   if (hasExpressions(config)) return { expression: JSON.stringify(filterPlan(config).program) }
   return {
     patterns: patternsOf(config),
@@ -128,6 +133,10 @@ export function refuseRegexes(config: FilterConfig, compiler: RegexCompiler): vo
     refuse('--keep', text, parseExpression(text).regexes, compiler)
   for (const text of config.matchDrop)
     refuse('--drop', text, parseExpression(text).regexes, compiler)
+  if (config.rules === null) return
+  for (const { place, text, regexes } of ruleRegexes(config.rules)) {
+    refuse(place, text, regexes, compiler)
+  }
 }
 
 function refuse(

@@ -70,6 +70,7 @@ export type GroupName = keyof typeof GROUPS
  *   hex         de ad be ef                       string of hex digits
  *   regex       a regular expression              string
  *   expression  level:ERROR and not health        string, as core/expression reads it
+ *   rules       [{"name":"errors",...}]           RuleList
  *   pair        NAME=VALUE                        [name, value]
  *   output      stdout|none|elasticsearch|file:PATH   OutputTarget
  *   letters     file:PATH|topic:NAME              DeadLetterTarget
@@ -99,6 +100,7 @@ export type Kind =
   | 'hex'
   | 'regex'
   | 'expression'
+  | 'rules'
   | 'pair'
   | 'answer'
   | 'output'

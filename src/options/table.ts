@@ -382,6 +382,18 @@ export const OPTIONS = [
     long: 'A record that meets one is dropped, even if --keep, -p or -e keeps it. Without any of these, all other records are kept.',
   },
   {
+    env: 'RULES',
+    scope: 'remote',
+    group: 'filter',
+    commands: FILTERS,
+    kind: 'rules',
+    variable: 'LIST',
+    default: null,
+    defaultText: 'none',
+    short: 'Named rules: which records, and what becomes of each.',
+    long: 'A list, best as YAML in the file of --config, elsewhere as JSON; `logpipe help rules` describes it. Each rule has a name, and may have keep, drop, index, pipeline and sample. A record goes to the first rule that holds; with `all: true`, to every one. Rules take the place of patterns, --keep and --drop. Changes take effect at the next start.',
+  },
+  {
     env: 'MATCH_IGNORE_CASE',
     aliases: ['ignore-case'],
     letter: 'i',

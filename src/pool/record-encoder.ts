@@ -7,6 +7,16 @@
  */
 import assert from 'node:assert/strict'
 
+/** The rule that makes a document of a record: where it goes. */
+export interface RuleRoute {
+  readonly name: string
+  /** Null: as the output is told. */
+  readonly index: string | null
+  readonly pipeline: string | null
+  /** What stands behind the offset in the id of the document; empty for nothing. */
+  readonly idSuffix: string
+}
+
 /** A record that matched, wherever its bytes lie. Valid only during the call it is given to. */
 export interface MatchedRecord {
   readonly topic: string
@@ -21,6 +31,8 @@ export interface MatchedRecord {
   readonly key: Buffer | null
   /** Encoded headers (layout.ts); decodeHeaders reads them. */
   readonly headers: Buffer
+  /** Null or absent: there are no rules. The same object for each record of a rule. */
+  readonly rule?: RuleRoute | null
 }
 
 export interface RecordEncoder {

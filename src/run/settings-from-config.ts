@@ -13,7 +13,7 @@ import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import { connectionSettings } from './elasticsearch-connection.ts'
 import type { OutputSettings, PipelineSettings } from './settings.ts'
-import { indexNameError } from './topic-identity.ts'
+import { indexNamesError } from './topic-identity.ts'
 
 /** Of one slot: a batch is decompressed to 64 MiB at most, beside BATCH_BYTES of others. */
 const HELD_MAX = 128 * 1024 * 1024
@@ -78,6 +78,7 @@ export function pipelineSettings(
       threadCount: config.runMatches > 0 ? 1 : config.rustWorkers,
       ...filterOf(config),
     },
+    rules: config.rules,
     pool: {
       slotCount: config.poolSize,
       bufferBytes: config.bufferBytes,
@@ -107,10 +108,10 @@ export function pipelineSettings(
 
 /** Does nothing where no index is written. @throws LogpipeError USAGE or INDEX_NAME. */
 export function refuseIndexNames(
-  config: Pick<Config, 'pipelineOutput' | 'esIndex' | 'kafkaTopic'>,
+  config: Pick<Config, 'pipelineOutput' | 'esIndex' | 'kafkaTopic' | 'rules'>,
 ): void {
   if (config.pipelineOutput.kind !== 'elasticsearch') return
-  const fault = indexNameError(config.esIndex, config.kafkaTopic.filter(isTopic))
+  const fault = indexNamesError(config.esIndex, config.rules, config.kafkaTopic.filter(isTopic))
   if (fault !== null) throw fault
 }
 

@@ -11,6 +11,7 @@ import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
 import { FilterThread } from '../filter/filter-thread.ts'
+import { Rules } from '../filter/rules.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import {
@@ -58,7 +59,7 @@ const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | To
  */
 const waiting: ToIngress[] = []
 
-const { replay } = data.settings
+const { replay, rules } = data.settings
 const stage = new FilterThread({
   bridge,
   pool: data.pool,
@@ -68,6 +69,7 @@ const stage = new FilterThread({
   runReports: data.runReports,
   credit: data.credit,
   encoder: encoderFor(data.settings.output),
+  rules: rules && new Rules(rules),
   span: replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity },
   signals,
   counters,

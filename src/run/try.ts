@@ -23,7 +23,7 @@ import { Consumer } from '../kafka/consumer.ts'
 import { rangesOf } from '../kafka/offset-ranges.ts'
 import type { StartPosition } from '../options/notations.ts'
 import type { MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'
-import { JSON_OTHER, scanJson } from '../sink/elasticsearch/json-scan.ts'
+import { JSON_OTHER, scanJson } from '../core/json-scan.ts'
 import type { KafkaSettings } from './settings.ts'
 import { SlotFeed } from './slot-feed.ts'
 

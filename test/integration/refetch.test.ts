@@ -58,6 +58,7 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
   const refetcher = new Refetcher({
     bridge,
     settings: {
+      rules: null,
       output: { kind: 'none' },
       kafka: {
         brokers: mock.bootstrapServers,

@@ -1,0 +1,223 @@
+/**
+ * Reads the option RULES: a list of rules, or a map with the list in it. The text is JSON; a config
+ * file has it as YAML, and hands it on as JSON (config-file.ts).
+ *
+ *   - name: errors
+ *     keep: level:ERROR              one expression or a list: any keeps
+ *     drop: '"health"'               the same: any drops, and a drop wins
+ *     index: errors-{+yyyy.MM.dd}
+ *     pipeline: enrich
+ *     sample: 10%                    or { share: 10%, by: trace_id }
+ *
+ *   all: true                        every rule that holds, and not the first one alone
+ *   list: [...]
+ *
+ * What is wrong is told with the rule's name, and within an expression with the column. Bounds:
+ * RULES_MAX rules, and what an expression and a program may be (core/expression/ast.ts).
+ */
+import { messageOf } from '../core/errors.ts'
+import { type ExpressionNode, EXPRESSION_PATH_MAX } from '../core/expression/ast.ts'
+import { ExpressionError, parseExpression, type RegexPlace } from '../core/expression/parse.ts'
+import { type Alternative, anyOf, planSet } from '../core/expression/plan.ts'
+import { FILTER_REASONS } from '../core/live-books.ts'
+import { didYouMean } from '../core/nearest.ts'
+import {
+  type RecordRule,
+  RULE_NAME,
+  type RuleList,
+  RULES_MAX,
+  type Sample,
+  type SampleTarget,
+} from '../core/rules.ts'
+
+/** What is wrong with a list of rules. */
+export class RuleFault extends Error {
+  /** The expression with a caret below the column; null: it is no matter of an expression. */
+  readonly below: string | null
+
+  constructor(message: string, below: string | null = null) {
+    super(message)
+    this.name = 'RuleFault'
+    this.below = below
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+const LIST_KEYS = ['all', 'list']
+const RULE_KEYS = ['name', 'keep', 'drop', 'index', 'pipeline', 'sample']
+const SAMPLE_KEYS = ['share', 'by']
+
+/** @throws RuleFault */
+export function parseRules(text: string): RuleList {
+  const given = parsedText(text)
+  const whole: Fields = Array.isArray(given) ? { list: given } : mapOf(given, 'rules', LIST_KEYS)
+  const list = whole['list']
+  if (!Array.isArray(list) || list.length === 0) {
+    throw new RuleFault('expected a list of rules, each with a name')
+  }
+  if (list.length > RULES_MAX) {
+    throw new RuleFault(`expected at most ${RULES_MAX} rules, got ${list.length}`)
+  }
+  const rules = list.map((one: unknown, index) => ruleOf(one, index))
+  refuseNames(rules)
+  const parsed = { isEach: switchOf(whole['all'], 'all'), rules }
+  planRules(parsed)
+  return parsed
+}
+
+function parsedText(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new RuleFault(`expected a list of rules as JSON: ${messageOf(cause)}`)
+  }
+}
+
+function ruleOf(given: unknown, index: number): RecordRule {
+  const place = `rule ${index + 1}`
+  const fields = mapOf(given, place, RULE_KEYS)
+  const { name } = fields
+  if (typeof name !== 'string' || !RULE_NAME.test(name)) {
+    const what = 'up to 64 letters, digits, dots, dashes and underscores, a letter or digit first'
+    throw new RuleFault(`${place}: expected a name of ${what}`)
+  }
+  if (RESERVED.has(name)) {
+    throw new RuleFault(`${place}: the name ${name} has a meaning in the books: take another`)
+  }
+  const rule = `rule "${name}"`
+  return {
+    name,
+    keep: expressionsOf(fields['keep'], `${rule}, keep`),
+    drop: expressionsOf(fields['drop'], `${rule}, drop`),
+    index: textOf(fields['index'], `${rule}, index`),
+    pipeline: pipelineOf(fields['pipeline'], `${rule}, pipeline`),
+    sample: sampleOf(fields['sample'], `${rule}, sample`),
+  }
+}
+
+/** What the books say beside the names of rules. */
+const RESERVED: ReadonlySet<string> = new Set(FILTER_REASONS)
+
+function refuseNames(rules: readonly RecordRule[]): void {
+  const known = new Set<string>()
+  for (const { name } of rules) {
+    if (known.has(name)) throw new RuleFault(`two rules have the name "${name}"`)
+    known.add(name)
+  }
+}
+
+function expressionsOf(given: unknown, place: string): readonly string[] {
+  if (given === undefined || given === null) return []
+  const all: readonly unknown[] = Array.isArray(given) ? given : [given]
+  return all.map((one) => {
+    if (typeof one !== 'string') throw new RuleFault(`${place}: expected an expression in quotes`)
+    try {
+      parseExpression(one)
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error
+      throw new RuleFault(`${place}: ${error.message}`, error.below)
+    }
+    return one
+  })
+}
+
+function sampleOf(given: unknown, place: string): Sample | null {
+  if (given === undefined || given === null) return null
+  if (typeof given !== 'object') return { share: shareOf(given, place), by: null }
+  const { share, by } = mapOf(given, place, SAMPLE_KEYS)
+  return { share: shareOf(share, `${place}, share`), by: byOf(by, `${place}, by`) }
+}
+
+function shareOf(given: unknown, place: string): number {
+  const text = typeof given === 'string' ? given.trim() : ''
+  const [, digits, percent] = /^(\d*\.?\d+)\s*(%?)$/.exec(text) ?? []
+  const typed = Number(digits ?? Number.NaN) / (percent === '%' ? 100 : 1)
+  const share = typeof given === 'number' ? given : typed
+  if (share > 0 && share <= 1) return share
+  throw new RuleFault(`${place}: expected a share above 0 and up to 1, such as 0.1 or 10%`)
+}
+
+function byOf(given: unknown, place: string): SampleTarget | null {
+  if (given === undefined || given === null) return null
+  if (given === '@key') return { of: 'key' }
+  if (typeof given === 'string' && given !== '' && !given.startsWith('@')) {
+    const path = given.split('.')
+    if (path.length <= EXPRESSION_PATH_MAX) return { of: 'field', path }
+  }
+  throw new RuleFault(`${place}: expected a field, such as trace_id, or @key`)
+}
+
+/** As Elasticsearch names them; it stands in a line of JSON. */
+const PIPELINE_NAME = /^[^"\\\p{Cc}]{1,255}$/u
+
+function pipelineOf(given: unknown, place: string): string | null {
+  const text = textOf(given, place)
+  if (text === null || PIPELINE_NAME.test(text)) return text
+  throw new RuleFault(`${place}: expected up to 255 characters, no quotes and no backslash`)
+}
+
+function textOf(given: unknown, place: string): string | null {
+  if (given === undefined || given === null) return null
+  if (typeof given === 'string' && given !== '') return given
+  throw new RuleFault(`${place}: expected a name`)
+}
+
+function switchOf(given: unknown, place: string): boolean {
+  if (given === undefined || given === null) return false
+  if (given === true || given === 'true') return true
+  if (given === false || given === 'false') return false
+  throw new RuleFault(`${place}: expected true or false`)
+}
+
+function mapOf(given: unknown, place: string, keys: readonly string[]): Fields {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new RuleFault(`${place}: expected ${keys.join(', ')} with their values`)
+  }
+  const fields = given as Fields
+  const unknown = Object.keys(fields).find((key) => !keys.includes(key))
+  if (unknown === undefined) return fields
+  const hint = didYouMean(unknown, keys)
+  throw new RuleFault(`${place}: unknown "${unknown}"${hint}; expected ${keys.join(', ')}`)
+}
+
+/**
+ * The expressions of all rules, numbered as the rules are.
+ * @throws RuleFault when they are larger together than the add-on takes.
+ */
+export function alternativesOf({ rules }: RuleList): readonly Alternative[] {
+  return rules.map(({ keep, drop }) => ({
+    keep: keep.length === 0 ? { kind: 'all', of: [] } : joined(keep),
+    drop: drop.length === 0 ? null : joined(drop),
+  }))
+}
+
+function joined(texts: readonly string[]): ExpressionNode {
+  return anyOf(texts.map((text) => parseExpression(text).node))
+}
+
+/** What the add-on is given of them, as JSON. @throws RuleFault as above. */
+export function planRules(list: RuleList): string {
+  try {
+    return JSON.stringify(planSet([{ all: list.isEach, of: alternativesOf(list) }]))
+  } catch (cause) {
+    if (cause instanceof RangeError) throw new RuleFault(cause.message)
+    throw cause
+  }
+}
+
+/** Where the regular expressions of the rules stand. */
+export function ruleRegexes({ rules }: RuleList): readonly {
+  readonly place: string
+  readonly text: string
+  readonly regexes: readonly RegexPlace[]
+}[] {
+  return rules.flatMap(({ name, keep, drop }) =>
+    Object.entries({ keep, drop }).flatMap(([key, texts]) =>
+      texts.map((text) => {
+        const { regexes } = parseExpression(text)
+        return { place: `rule "${name}", ${key}`, text, regexes }
+      }),
+    ),
+  )
+}
