@@ -51,8 +51,8 @@ export function filterOf(config: FilterConfig): RecordFilter {
 }
 
 /** Whether there is more than patterns. */
-export function hasExpressions({ matchRegex, matchKeep, matchDrop }: FilterConfig): boolean {
-  return matchRegex.length + matchKeep.length + matchDrop.length > 0
+export function hasExpressions({ matchRegex, matchKeep, matchDrop, rules }: FilterConfig): boolean {
+  return rules !== null || matchRegex.length + matchKeep.length + matchDrop.length > 0
 }
 
 /**
@@ -69,7 +69,7 @@ export function patternsOf(
   return patterns.some((pattern) => pattern.length === 0) ? [] : patterns
 }
 
-/** All of the filter as one expression, planned. @throws LogpipeError USAGE */
+/** All of the filter but rules, as one expression, planned. @throws LogpipeError USAGE */
 export function filterPlan(config: FilterConfig): Plan {
   try {
     return planProgram(keepOf(config), dropOf(config))
@@ -103,8 +103,16 @@ function dropOf({ matchDrop }: FilterConfig): ExpressionNode | null {
   return matchDrop.length === 0 ? null : anyOf(matchDrop.map((text) => parseExpression(text).node))
 }
 
+/** Rules that a label names. */
+const NAMES_SHOWN = 4
+
 /** The filter in words, for labels: `level:ERROR, but not "health"`. */
 export function filterText(config: FilterConfig): string {
+  if (config.rules !== null) {
+    const names = config.rules.rules.map(({ name }) => name)
+    const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : ''
+    return `rules ${names.slice(0, NAMES_SHOWN).join(', ')}${more}`
+  }
   const { keep, drop } = filterPlan(config).program
   const kept = printExpression(keep)
   const shown = kept === '*' ? 'every record' : kept

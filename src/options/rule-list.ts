@@ -16,9 +16,16 @@
  * RULES_MAX rules, and what an expression and a program may be (core/expression/ast.ts).
  */
 import { messageOf } from '../core/errors.ts'
-import { type ExpressionNode, EXPRESSION_PATH_MAX } from '../core/expression/ast.ts'
+import { type ExpressionNode, EXPRESSION_PATH_MAX, type Literal } from '../core/expression/ast.ts'
 import { ExpressionError, parseExpression, type RegexPlace } from '../core/expression/parse.ts'
-import { type Alternative, anyOf, planSet } from '../core/expression/plan.ts'
+import {
+  type Alternative,
+  anyOf,
+  type Plan,
+  planProgram,
+  planSet,
+} from '../core/expression/plan.ts'
+import { printBytes, printExpression } from '../core/expression/print.ts'
 import { FILTER_REASONS } from '../core/live-books.ts'
 import { didYouMean } from '../core/nearest.ts'
 import {
@@ -186,10 +193,14 @@ function mapOf(given: unknown, place: string, keys: readonly string[]): Fields {
  * @throws RuleFault when they are larger together than the add-on takes.
  */
 export function alternativesOf({ rules }: RuleList): readonly Alternative[] {
-  return rules.map(({ keep, drop }) => ({
+  return rules.map(alternativeOf)
+}
+
+function alternativeOf({ keep, drop }: RecordRule): Alternative {
+  return {
     keep: keep.length === 0 ? { kind: 'all', of: [] } : joined(keep),
     drop: drop.length === 0 ? null : joined(drop),
-  }))
+  }
 }
 
 function joined(texts: readonly string[]): ExpressionNode {
@@ -220,4 +231,58 @@ export function ruleRegexes({ rules }: RuleList): readonly {
       }),
     ),
   )
+}
+
+/** Rules that `explain` describes one by one. */
+const DESCRIBED_MAX = 50
+
+/** What `explain` says of rules, for people. */
+export function describeRules(list: RuleList): string {
+  const { isEach, rules } = list
+  const lines = rules.slice(0, DESCRIBED_MAX).flatMap((rule, index) => {
+    const { keep, drop } = alternativeOf(rule)
+    const { program, unsearchable } = planRule(rule)
+    const found = program.prefilter?.literals.map(literalText).join(' or ')
+    return [
+      `${index + 1}. ${rule.name}`,
+      `   keeps        ${printExpression(keep)}`,
+      ...(drop === null ? [] : [`   drops        ${printExpression(drop)}`]),
+      ...targetLines(rule),
+      found === undefined
+        ? `   searched for nothing: ${unsearchable.map(({ reason }) => reason)[0] ?? ''}`
+        : `   searched for ${found}`,
+    ]
+  })
+  if (rules.length > DESCRIBED_MAX) lines.push(`and ${rules.length - DESCRIBED_MAX} more rules`)
+  lines.push(
+    isEach
+      ? 'a record becomes a document for each rule that holds'
+      : 'a record goes to the first rule that holds',
+  )
+  const without = rules.filter((rule) => planRule(rule).program.prefilter === null)
+  if (without.length > 0) {
+    const names = without.slice(0, 3).map(({ name }) => name)
+    const more = without.length > names.length ? ` and ${without.length - names.length} more` : ''
+    lines.push(`each record is evaluated, because of ${names.join(', ')}${more}`)
+  }
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+/** By what a rule is searched for: by what it keeps, so that what it drops is counted. */
+function planRule(rule: RecordRule): Plan {
+  return planProgram(alternativeOf(rule).keep, null)
+}
+
+function targetLines({ index, pipeline, sample }: RecordRule): string[] {
+  const by = sample?.by ?? null
+  const whose = by === null ? '' : ` of ${by.of === 'key' ? '@key' : by.path.join('.')}`
+  return [
+    ...(index === null ? [] : [`   index        ${index}`]),
+    ...(pipeline === null ? [] : [`   pipeline     ${pipeline}`]),
+    ...(sample === null ? [] : [`   sample       ${sample.share}${whose}`]),
+  ]
+}
+
+function literalText({ hex, ignoreCase }: Literal): string {
+  return printBytes(Buffer.from(hex, 'hex'), ignoreCase)
 }

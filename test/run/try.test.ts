@@ -26,7 +26,7 @@ function trialOf(args: readonly string[], examples = 2) {
   const plan = filterPlan(resolve({ command: 'try', args, env: {} }).config)
   const judge = new FilterJudge(bridge, plan)
   const kept: string[] = []
-  const trial = new Trial(judge, plan, examples, (_, value) => kept.push(value.toString()))
+  const trial = new Trial(judge, examples, (_, value) => kept.push(value.toString()))
   return { trial, kept }
 }
 
