@@ -2,6 +2,7 @@
  * `logpipe explain [EXPR]`: how a filter is searched for. `logpipe test FILE...`: whether the
  * filter of a config file gives the verdicts that stand in it.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { isAlias, isMap, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
@@ -19,7 +20,8 @@ import { expressionFault } from '../options/kinds.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { describeRules, planRules } from '../options/rule-list.ts'
 import { encodeHeaders } from '../pool/slot-reader.ts'
-import { RuleJudge } from '../run/rule-judge.ts'
+import { documentsBy, RuleJudge } from '../run/rule-judge.ts'
+import { documentEdits } from '../run/settings-from-config.ts'
 import { FilterJudge, type TriedRecord, type Verdict } from '../run/try.ts'
 import type { CommandContext } from './context.ts'
 
@@ -108,6 +110,8 @@ interface Case {
   readonly isKept: boolean
   /** The rules that must take it, in their order; null: whichever. */
   readonly rules: readonly string[] | null
+  /** What must be written of it, by rule: a text as it stands, anything else as JSON; null: any. */
+  readonly documents: readonly unknown[] | null
 }
 
 interface Difference {
@@ -151,7 +155,11 @@ function testFile(
   const judge =
     rules === null ? new FilterJudge(bridge, filterPlan(config)) : new RuleJudge(bridge, rules)
   try {
-    const differing = cases.flatMap((one) => differenceOf(one, judge.verdict(one.record)) ?? [])
+    const documents = documentsBy(documentEdits(config))
+    const differing = cases.flatMap((one) => {
+      const verdict = judge.verdict(one.record)
+      return differenceOf(one, verdict, () => documents(one.record, verdict.rules)) ?? []
+    })
     return { cases: cases.length, differing }
   } finally {
     judge.close()
@@ -159,17 +167,54 @@ function testFile(
 }
 
 /** Null: it is as expected. */
-function differenceOf(one: Case, { reason, rules }: Verdict): Difference | null {
+function differenceOf(
+  one: Case,
+  { reason, rules }: Verdict,
+  documentsOf: () => readonly (Buffer | null)[],
+): Difference | null {
   const { place, record, isKept } = one
-  const isAsExpected = (reason === null) === isKept
   const wanted = one.rules?.join(', ')
-  if (isAsExpected && (wanted === undefined || wanted === rules.join(', '))) return null
+  const isTaken = wanted === undefined || wanted === rules.join(', ')
+  if ((reason === null) === isKept && isTaken) {
+    return one.documents === null ? null : differenceInDocuments(one, documentsOf())
+  }
   const by = (names: string) => (names === '' ? '' : ` by ${names}`)
   return {
     place,
     expected: isKept ? `keep${by(wanted ?? '')}` : 'drop',
     got: reason === null ? `keep${by(rules.join(', '))}` : `drop  (${reason})`,
     value: record.value === null ? null : record.value.toString('utf8'),
+  }
+}
+
+/** Null: they are as expected. */
+function differenceInDocuments(
+  { place, record, documents }: Case,
+  got: readonly (Buffer | null)[],
+): Difference | null {
+  const wanted = documents ?? []
+  const texts = got.map((one) => one?.toString('utf8') ?? 'null')
+  const isAlike = (want: unknown, text: string | undefined) =>
+    text !== undefined &&
+    (typeof want === 'string' ? want === text : isDeepStrictEqual(parsed(text), want))
+  if (wanted.length === got.length && wanted.every((one, index) => isAlike(one, texts[index]))) {
+    return null
+  }
+  const shown = (one: unknown) => (typeof one === 'string' ? one : JSON.stringify(one))
+  return {
+    place,
+    expected: wanted.map(shown).join('\n    '),
+    got: texts.join('\n    '),
+    value: record.value === null ? null : record.value.toString('utf8'),
+  }
+}
+
+/** Undefined: it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 
@@ -182,7 +227,7 @@ function describeDifference({ place, expected, got, value }: Difference): string
 }
 
 const RECORD_KEYS = ['key', 'headers', 'topic', 'partition', 'offset', 'time']
-const CASE_KEYS = ['keep', 'drop', 'rule', ...RECORD_KEYS]
+const CASE_KEYS = ['keep', 'drop', 'rule', 'document', ...RECORD_KEYS]
 
 /** @throws LogpipeError USAGE, with the line. */
 function readCases(file: string, text: string): readonly Case[] {
@@ -214,8 +259,16 @@ function readCases(file: string, text: string): readonly Case[] {
     if (rules === undefined)
       throw fault(at, 'rule: expected the name of a rule, or a list of names')
     if (rules !== null && !isKept) throw fault(at, 'rule: goes with keep, not with drop')
-    return { place: `${file}:${lines.linePos(at).line}`, record, isKept, rules }
+    const documents = documentsOf(entry['document'])
+    if (documents !== null && !isKept) throw fault(at, 'document: goes with keep, not with drop')
+    return { place: `${file}:${lines.linePos(at).line}`, record, isKept, rules, documents }
   })
+}
+
+/** One for each rule; null: none is named. */
+function documentsOf(given: unknown): readonly unknown[] | null {
+  if (given === undefined) return null
+  return Array.isArray(given) ? given : [given]
 }
 
 /** Null: none is named; undefined: these are no names. */

@@ -19,7 +19,8 @@ import { isTopic, startAt } from '../options/notations.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { describeRules } from '../options/rule-list.ts'
 import { type FieldConflict, MappingConflicts } from '../run/mapping-conflicts.ts'
-import { RuleJudge } from '../run/rule-judge.ts'
+import { documentsBy, RuleJudge } from '../run/rule-judge.ts'
+import { documentEdits } from '../run/settings-from-config.ts'
 import {
   type Example,
   FilterJudge,
@@ -53,7 +54,10 @@ export async function tryFilter(context: CommandContext): Promise<number> {
   const log = openLog(config, context)
   const mappings = await Mappings.ask(resolved, (notice) => log.warn(notice))
   try {
-    const trial = new Trial(judge, config.tryExamples, (topic, value) => mappings.add(topic, value))
+    const documents = documentsBy(documentEdits(config))
+    const trial = new Trial(judge, documents, config.tryExamples, (topic, value) =>
+      mappings.add(topic, value),
+    )
     const take = (record: TriedRecord) => trial.add(record)
     const signal = context.stopSignal()
     if (file !== null) await readLines(file, config.kafkaTopic[0] ?? '', signal, take)

@@ -36,6 +36,40 @@ export interface RecordRule {
   /** An ingest pipeline; null: that of the pipeline. */
   readonly pipeline: string | null
   readonly sample: Sample | null
+  /** What is done to the fields of its documents, after what is done to all; null: nothing. */
+  readonly fields: FieldEdits | null
+}
+
+/** The parts of a dotted path, as in expressions. */
+export type FieldPath = readonly string[]
+
+/** Entries of all kinds: each is looked for in one walk through a document. */
+export const EDITS_MAX = 1000
+
+/** What is done to the fields of a document (filter/field-editor.ts). */
+export interface FieldEdits {
+  readonly remove: readonly FieldPath[]
+  /** `name` takes the place of the last part. */
+  readonly rename: readonly { readonly path: FieldPath; readonly name: string }[]
+  readonly add: readonly { readonly path: FieldPath; readonly json: string }[]
+  readonly redact: readonly { readonly path: FieldPath; readonly by: 'mask' | 'hash' }[]
+  /** Texts above so many bytes of UTF-8 are cut. */
+  readonly truncate: readonly { readonly path: FieldPath; readonly bytes: number }[]
+}
+
+/** All that is done to documents. */
+export interface DocumentEdits {
+  /** To all of them; null: nothing. */
+  readonly fields: FieldEdits | null
+  /** By the numbers of rules. */
+  readonly byRule: readonly (FieldEdits | null)[]
+  /** The field that is given the name of the rule; null: none. */
+  readonly ruleField: FieldPath | null
+  readonly ruleNames: readonly string[]
+  /** Adds kafka.topic and its kin to JSON objects; what is wrapped has them. */
+  readonly addsKafka: boolean
+  /** Of hashes; null: there are none. */
+  readonly redactKey: string | null
 }
 
 export interface RuleList {

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import type { FieldEditor } from './field-editor.ts'
 import type { PackedBatch } from './matches.ts'
 import type { Rules } from './rules.ts'
 import { type AssignmentName, SlotFilter, type TimeSpan } from './slot-filter.ts'
@@ -34,6 +35,7 @@ export interface FilterThreadOptions {
   readonly credit: CreditLimits
   readonly encoder: RecordEncoder
   readonly rules: Rules | null
+  readonly editor: FieldEditor | null
   /** Of a replay: the timestamps that are written. Null: all. */
   readonly span: TimeSpan | null
   readonly signals: Signals
@@ -60,7 +62,7 @@ export class FilterThread {
   #whileWaiting: (() => void) | null = null
 
   constructor(options: FilterThreadOptions) {
-    const { bridge, pool, memory, encoder, rules, span } = options
+    const { bridge, pool, memory, encoder, rules, editor, span } = options
     this.#options = options
     this.#matcher = options.matcher
     this.#runReports = new RunReports(options.runReports)
@@ -72,6 +74,7 @@ export class FilterThread {
       recordsMax: memory.shape.recordsMax,
       encoder,
       rules,
+      editor,
       span,
       nameOf: (assignmentId) => this.#nameOf(assignmentId),
       report: (run) => this.#report(run),

@@ -10,10 +10,12 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId, DroppedRecords } from '../bridge/bridge.ts'
+import { messageOf } from '../core/errors.ts'
 import { formatLogId } from '../core/log-id.ts'
 import type { MatchedRecord, RecordEncoder, RuleRoute } from '../pool/record-encoder.ts'
 import { RUN_FILTERED, type RunReport } from '../pool/run-reports.ts'
 import type { RunEntry, SlotReader, TimestampType } from '../pool/slot-reader.ts'
+import type { EditedValue, FieldEditor } from './field-editor.ts'
 import { Matches, type PackedBatch } from './matches.ts'
 import type { Rules } from './rules.ts'
 
@@ -46,6 +48,8 @@ export interface SlotFilterOptions {
   readonly encoder: RecordEncoder
   /** Null or absent: the filter is one expression, and each match one document. */
   readonly rules?: Rules | null
+  /** Null or absent: values are written as they are. */
+  readonly editor?: FieldEditor | null
   /** Null: every time. */
   readonly span: TimeSpan | null
   /** The names behind an assignment id; undefined when it is unknown (it was revoked long ago). */
@@ -160,8 +164,7 @@ export class SlotFilter {
     const name = this.#options.nameOf(run.assignmentId)
     // Given away so long ago that the name is gone. Its ledger is closed: nothing may be sent.
     if (name === undefined) return -1
-    const { reader, encoder, rules = null } = this.#options
-    const { body } = this.#matches
+    const { reader, rules = null } = this.#options
     const { markEpoch } = run
     const named = { ...name, idPrefix: formatLogId({ prefix: name.idPrefix, markEpoch }) }
     const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
@@ -169,7 +172,7 @@ export class SlotFilter {
     for (let index = 0; index < count; index++) {
       const recordIndex = this.#wanted[index]!
       this.#record.point(recordIndex, named, oversize)
-      encoder.encode(this.#record, body)
+      this.#encode(-1)
       this.#matches.endDocument(
         reader.offset(recordIndex),
         reader.timestampMs(recordIndex),
@@ -186,7 +189,7 @@ export class SlotFilter {
     named: AssignmentName,
     oversize: OversizeParts | undefined,
   ): number {
-    const { reader, encoder } = this.#options
+    const { reader } = this.#options
     const record = this.#record
     let documents = 0
     for (let index = 0; index < count; index++) {
@@ -194,7 +197,7 @@ export class SlotFilter {
       record.point(recordIndex, named, oversize)
       for (const rule of rules.take(record, record.alternatives)) {
         record.rule = rules.route(rule)
-        encoder.encode(record, this.#matches.body)
+        this.#encode(rule)
         const timestampMs = reader.timestampMs(recordIndex)
         const typeCode = reader.timestampTypeCode(recordIndex)
         this.#matches.endRuled(reader.offset(recordIndex), timestampMs, typeCode, rule)
@@ -202,6 +205,24 @@ export class SlotFilter {
       }
     }
     return documents
+  }
+
+  /** Makes the document of the record that is pointed at. @param rule -1: there are none. */
+  #encode(rule: number): void {
+    const { encoder, editor = null } = this.#options
+    const { body } = this.#matches
+    const record = this.#record
+    if (editor !== null) {
+      record.edited = null
+      try {
+        record.edited = editor.edit(record, rule)
+      } catch (error) {
+        if (encoder.refuse === undefined) throw error
+        encoder.refuse(record, messageOf(error), body)
+        return
+      }
+    }
+    encoder.encode(record, body)
   }
 
   #takeOversize(slotIndex: number): OversizeParts {
@@ -239,6 +260,8 @@ class SlotRecord implements MatchedRecord {
   partition = 0
   idPrefix = ''
   rule: RuleRoute | null = null
+  /** What is written in place of the value; null: the value itself. */
+  edited: EditedValue | null = null
 
   constructor(reader: SlotReader) {
     this.#reader = reader
@@ -247,6 +270,7 @@ class SlotRecord implements MatchedRecord {
   point(recordIndex: number, name: AssignmentName, oversize: OversizeParts | undefined): void {
     this.#index = recordIndex
     this.#oversize = oversize
+    this.edited = null
     this.topic = name.topic
     this.partition = name.partition
     this.idPrefix = name.idPrefix
@@ -264,7 +288,12 @@ class SlotRecord implements MatchedRecord {
     return this.#reader.timestampType(this.#index)
   }
 
+  get added(): string {
+    return this.edited === null ? '' : this.edited.added
+  }
+
   get value(): Buffer | null {
+    if (this.edited !== null) return this.edited.value
     return this.#oversize === undefined ? this.#reader.value(this.#index) : this.#oversize.value
   }
 

@@ -6,6 +6,7 @@
  *   tests: [{ keep: an ERROR }]                     records for `logpipe test`
  *   kafka-config: { security.protocol: ssl }        pairs may also be a map
  *   rules: [{ name: errors, keep: level:ERROR }]    as rule-list.ts says
+ *   fields: { remove: [password] }                  as field-edits.ts says
  *
  * Every key must be known to some command; those of other commands are validated and otherwise left
  * alone, so that one file serves `run`, `check` and `replay`. Errors name file, line and column.
@@ -127,7 +128,8 @@ class FileReader {
   #texts(key: string, option: NamedOption, valueNode: Node | null, keyNode: Node): string[] {
     const node = this.#followed(valueNode)
     const { spec } = option
-    if (spec.kind === 'rules' && (isSeq(node) || isMap(node))) return [this.#structure(key)]
+    const isStructure = spec.kind === 'rules' || spec.kind === 'fields'
+    if (isStructure && (isSeq(node) || isMap(node))) return [this.#structure(key)]
     if (isScalar(node)) {
       const empty = node.value === '' && node.source === ''
       if (!empty || /^['"]/.test(this.#quoteOf(node))) return [String(node.value)]

@@ -13,7 +13,7 @@ import {
   expressionFault,
   faultOf,
   parseValue,
-  rulesFault,
+  structureFault,
   type OptionValue,
 } from './kinds.ts'
 import { didYouMean } from '../core/nearest.ts'
@@ -316,7 +316,7 @@ function placedFault(
   text: string,
 ): { readonly message: string; readonly below: string | null } | undefined {
   if (kind === 'expression') return expressionFault(text)
-  return kind === 'rules' ? rulesFault(text) : undefined
+  return structureFault(kind, text)
 }
 
 /** A wrong value without what may be a secret in it: nobody knows how it was meant. */

@@ -8,6 +8,7 @@
  *     index: errors-{+yyyy.MM.dd}
  *     pipeline: enrich
  *     sample: 10%                    or { share: 10%, by: trace_id }
+ *     fields: { remove: password }   as field-edits.ts says
  *
  *   all: true                        every rule that holds, and not the first one alone
  *   list: [...]
@@ -15,8 +16,7 @@
  * What is wrong is told with the rule's name, and within an expression with the column. Bounds:
  * RULES_MAX rules, and what an expression and a program may be (core/expression/ast.ts).
  */
-import { messageOf } from '../core/errors.ts'
-import { type ExpressionNode, EXPRESSION_PATH_MAX, type Literal } from '../core/expression/ast.ts'
+import type { ExpressionNode, Literal } from '../core/expression/ast.ts'
 import { ExpressionError, parseExpression, type RegexPlace } from '../core/expression/parse.ts'
 import {
   type Alternative,
@@ -27,8 +27,9 @@ import {
 } from '../core/expression/plan.ts'
 import { printBytes, printExpression } from '../core/expression/print.ts'
 import { FILTER_REASONS } from '../core/live-books.ts'
-import { didYouMean } from '../core/nearest.ts'
+import { fieldEditsOf, jsonOf, mapOf, pathOf, RuleFault } from './field-edits.ts'
 import {
+  type FieldEdits,
   type RecordRule,
   RULE_NAME,
   type RuleList,
@@ -37,27 +38,15 @@ import {
   type SampleTarget,
 } from '../core/rules.ts'
 
-/** What is wrong with a list of rules. */
-export class RuleFault extends Error {
-  /** The expression with a caret below the column; null: it is no matter of an expression. */
-  readonly below: string | null
-
-  constructor(message: string, below: string | null = null) {
-    super(message)
-    this.name = 'RuleFault'
-    this.below = below
-  }
-}
-
 type Fields = Readonly<Record<string, unknown>>
 
 const LIST_KEYS = ['all', 'list']
-const RULE_KEYS = ['name', 'keep', 'drop', 'index', 'pipeline', 'sample']
+const RULE_KEYS = ['name', 'keep', 'drop', 'index', 'pipeline', 'sample', 'fields']
 const SAMPLE_KEYS = ['share', 'by']
 
 /** @throws RuleFault */
 export function parseRules(text: string): RuleList {
-  const given = parsedText(text)
+  const given = jsonOf(text, 'a list of rules')
   const whole: Fields = Array.isArray(given) ? { list: given } : mapOf(given, 'rules', LIST_KEYS)
   const list = whole['list']
   if (!Array.isArray(list) || list.length === 0) {
@@ -71,14 +60,6 @@ export function parseRules(text: string): RuleList {
   const parsed = { isEach: switchOf(whole['all'], 'all'), rules }
   planRules(parsed)
   return parsed
-}
-
-function parsedText(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new RuleFault(`expected a list of rules as JSON: ${messageOf(cause)}`)
-  }
 }
 
 function ruleOf(given: unknown, index: number): RecordRule {
@@ -100,7 +81,12 @@ function ruleOf(given: unknown, index: number): RecordRule {
     index: textOf(fields['index'], `${rule}, index`),
     pipeline: pipelineOf(fields['pipeline'], `${rule}, pipeline`),
     sample: sampleOf(fields['sample'], `${rule}, sample`),
+    fields: editsOf(fields['fields'], `${rule}, fields`),
   }
+}
+
+function editsOf(given: unknown, place: string): FieldEdits | null {
+  return given === undefined || given === null ? null : fieldEditsOf(given, place)
 }
 
 /** What the books say beside the names of rules. */
@@ -148,9 +134,8 @@ function shareOf(given: unknown, place: string): number {
 function byOf(given: unknown, place: string): SampleTarget | null {
   if (given === undefined || given === null) return null
   if (given === '@key') return { of: 'key' }
-  if (typeof given === 'string' && given !== '' && !given.startsWith('@')) {
-    const path = given.split('.')
-    if (path.length <= EXPRESSION_PATH_MAX) return { of: 'field', path }
+  if (typeof given !== 'string' || !given.startsWith('@')) {
+    return { of: 'field', path: pathOf(given, place) }
   }
   throw new RuleFault(`${place}: expected a field, such as trace_id, or @key`)
 }
@@ -175,17 +160,6 @@ function switchOf(given: unknown, place: string): boolean {
   if (given === true || given === 'true') return true
   if (given === false || given === 'false') return false
   throw new RuleFault(`${place}: expected true or false`)
-}
-
-function mapOf(given: unknown, place: string, keys: readonly string[]): Fields {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new RuleFault(`${place}: expected ${keys.join(', ')} with their values`)
-  }
-  const fields = given as Fields
-  const unknown = Object.keys(fields).find((key) => !keys.includes(key))
-  if (unknown === undefined) return fields
-  const hint = didYouMean(unknown, keys)
-  throw new RuleFault(`${place}: unknown "${unknown}"${hint}; expected ${keys.join(', ')}`)
 }
 
 /**

@@ -187,6 +187,27 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'rule-field-of-rules',
+    reason: 'without rules there is no name to give',
+    options: ['RULE_FIELD', 'RULES'],
+    broken: ({ config }) =>
+      config.ruleField !== null && config.rules === null
+        ? 'is given the name of a rule, but there are no rules'
+        : undefined,
+  },
+  {
+    name: 'hash-with-key',
+    reason: 'anybody could try values out',
+    options: ['REDACT_KEY', 'FIELDS', 'RULES'],
+    broken: ({ config }) => {
+      const all = [config.fields, ...(config.rules?.rules.map(({ fields }) => fields) ?? [])]
+      const hashes = all.some((one) => one?.redact.some(({ by }) => by === 'hash') === true)
+      return hashes && config.redactKey === null
+        ? 'redact: hash needs a key: set REDACT_KEY, or REDACT_KEY_FILE'
+        : undefined
+    },
+  },
+  {
     name: 'copies-have-ids',
     reason: 'of two documents of one key the second would replace the first',
     options: ['RULES', 'ES_DOCUMENT_ID'],

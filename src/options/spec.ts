@@ -71,6 +71,8 @@ export type GroupName = keyof typeof GROUPS
  *   regex       a regular expression              string
  *   expression  level:ERROR and not health        string, as core/expression reads it
  *   rules       [{"name":"errors",...}]           RuleList
+ *   fields      {"remove":["a"]}                  FieldEdits
+ *   field       user.name                         FieldPath
  *   pair        NAME=VALUE                        [name, value]
  *   output      stdout|none|elasticsearch|file:PATH   OutputTarget
  *   letters     file:PATH|topic:NAME              DeadLetterTarget
@@ -101,6 +103,8 @@ export type Kind =
   | 'regex'
   | 'expression'
   | 'rules'
+  | 'fields'
+  | 'field'
   | 'pair'
   | 'answer'
   | 'output'

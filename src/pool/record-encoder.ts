@@ -33,6 +33,8 @@ export interface MatchedRecord {
   readonly headers: Buffer
   /** Null or absent: there are no rules. The same object for each record of a rule. */
   readonly rule?: RuleRoute | null
+  /** Members of JSON, joined by commas, for whoever wraps the value; absent or empty: none. */
+  readonly added?: string
 }
 
 export interface RecordEncoder {
@@ -41,6 +43,11 @@ export interface RecordEncoder {
    * record holds.
    */
   encode(record: MatchedRecord, body: BodyBuilder): void
+  /**
+   * Appends what stands for a record whose fields could not be edited, without a byte of its value.
+   * Absent: there is nothing such, and the error ends the thread.
+   */
+  refuse?(record: MatchedRecord, reason: string, body: BodyBuilder): void
   /** Records since the last call that were not dated by their own timestamp. */
   takeRedated?(): number
 }

@@ -180,12 +180,13 @@ export class Pipeline {
   }
 
   /** Takes over what may change: patterns (but not those counted by place), and how to sign in. */
-  reload({ filter, output, kafka, rules }: PipelineSettings): void {
+  reload({ filter, output, kafka, rules, edits }: PipelineSettings): void {
     if (this.#isStopping) return
     // Of matches under way only the place of a rule is known.
     const hasRules = rules !== null || this.#settings.rules !== null
-    if (hasRules && !isDeepStrictEqual(rules, this.#settings.rules)) {
-      this.#log.warn('rules changed: they take effect at the next start')
+    const was = this.#settings
+    if (!isDeepStrictEqual([rules, edits], [was.rules, was.edits])) {
+      this.#log.warn('rules or fields changed: they take effect at the next start')
     }
     const isFixed = output.kind === 'count' || hasRules
     const matcher = isFixed ? null : this.#matchers.renew(filter)

@@ -18,6 +18,7 @@ import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
 import { BrokerQueries, type Facts, markFromOf, type Want } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import { besideGroup } from '../kafka/consumer-settings.ts'
+import { FieldEditor } from '../filter/field-editor.ts'
 import { Rules } from '../filter/rules.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
@@ -29,7 +30,10 @@ import { idPrefixOf } from './topic-identity.ts'
 
 interface RefetchParts {
   readonly bridge: Bridge
-  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'rules' | 'pool' | 'output'>
+  readonly settings: Pick<
+    PipelineSettings,
+    'kafka' | 'filter' | 'rules' | 'edits' | 'pool' | 'output'
+  >
   readonly encoder: RecordEncoder
   readonly clock: Clock
   readonly warn: (message: string) => void
@@ -93,6 +97,7 @@ export class Refetcher {
       fillMs: FILL_MS,
       encoder,
       rules: settings.rules && new Rules(settings.rules),
+      editor: settings.edits && new FieldEditor(settings.edits),
       nameOf: () => ({ ...this.#range, idPrefix: this.#idPrefix }),
       report: ({ recordCount }) => (this.#filteredCount += recordCount),
       deliver: (batch) => this.#collect(unpackMatches(batch)),

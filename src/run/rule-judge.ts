@@ -1,15 +1,16 @@
 /**
- * What rules make of a record, and why none takes it: the add-on's verdict, and the samples of the
- * rules, as a pipeline has them. For `logpipe try`, `test` and `explain`.
+ * What rules make of a record, and why none takes it: the add-on's verdict, the samples of rules,
+ * and the edits of fields, as a pipeline has them. For `logpipe try` and `test`.
  *
  * Bound: two matchers.
  */
 import type { Bridge, BridgeId, Judgement } from '../bridge/bridge.ts'
 import type { ProgramSet } from '../core/expression/ast.ts'
-import type { RuleList } from '../core/rules.ts'
+import type { DocumentEdits, RuleList } from '../core/rules.ts'
+import { FieldEditor } from '../filter/field-editor.ts'
 import { Rules } from '../filter/rules.ts'
 import { planRules } from '../options/rule-list.ts'
-import type { Judge, TriedRecord, Verdict } from './try.ts'
+import type { Documents, Judge, TriedRecord, Verdict } from './try.ts'
 
 type MatcherBridge = Pick<Bridge, 'matcherOpen' | 'matcherClose' | 'matcherTest' | 'matcherJudge'>
 
@@ -69,6 +70,18 @@ export class RuleJudge implements Judge {
     const of = literals.map((literal) => ({ kind: 'bytes', ...literal }))
     const program = { keep: { kind: 'any', of }, drop: null, prefilter: null }
     return this.#bridge.matcherOpen({ expression: JSON.stringify(program) })
+  }
+}
+
+/** What `edits` make of kept records; null: nothing. */
+export function documentsBy(edits: DocumentEdits | null): Documents {
+  if (edits === null)
+    return ({ value }, rules) => (rules.length === 0 ? [value] : rules.map(() => value))
+  const editor = new FieldEditor(edits)
+  const numbers = new Map(edits.ruleNames.map((name, index) => [name, index]))
+  return (record, rules) => {
+    const places = rules.length === 0 ? [-1] : rules.map((rule) => numbers.get(rule) ?? -1)
+    return places.map((rule) => editor.edit(record, rule).value)
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * From the resolved Config to what a pipeline is told.
  */
+import type { DocumentEdits } from '../core/rules.ts'
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { type ControlledPipeline, identityOf, withFingerprint } from '../kafka/pipeline-identity.ts'
 import type { Config } from '../options/config.ts'
@@ -79,6 +80,7 @@ export function pipelineSettings(
       ...filterOf(config),
     },
     rules: config.rules,
+    edits: documentEdits(config),
     pool: {
       slotCount: config.poolSize,
       bufferBytes: config.bufferBytes,
@@ -104,6 +106,19 @@ export function pipelineSettings(
     shutdownDeadlineMs: config.shutdownDeadlineMs,
     bridgeFile: config.bridgeLib,
   }
+}
+
+/** Null: nothing is done to documents. */
+export function documentEdits(
+  config: Pick<Config, 'fields' | 'rules' | 'ruleField' | 'addKafka' | 'redactKey'>,
+): DocumentEdits | null {
+  const { fields, ruleField, addKafka: addsKafka, redactKey } = config
+  const rules = config.rules?.rules ?? []
+  const byRule = rules.map((rule) => rule.fields)
+  const isNothing = fields === null && ruleField === null && !addsKafka
+  if (isNothing && byRule.every((edits) => edits === null)) return null
+  const ruleNames = rules.map(({ name }) => name)
+  return { fields, byRule, ruleField, ruleNames, addsKafka, redactKey }
 }
 
 /** Does nothing where no index is written. @throws LogpipeError USAGE or INDEX_NAME. */

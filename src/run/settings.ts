@@ -4,7 +4,7 @@
  * The CLI makes it from the Config; the demo, the bench and the tests make their own.
  */
 import type { FillLimits } from '../bridge/bridge.ts'
-import type { RuleList } from '../core/rules.ts'
+import type { DocumentEdits, RuleList } from '../core/rules.ts'
 import type { PipelineIdentity } from '../kafka/pipeline-identity.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import type { RecordFilter } from '../options/filter.ts'
@@ -18,6 +18,8 @@ export interface PipelineSettings {
   readonly filter: FilterSettings
   /** What becomes of matches, by rule; null: each is one document. */
   readonly rules: RuleList | null
+  /** What is done to the fields of matches; null: nothing. */
+  readonly edits: DocumentEdits | null
   readonly pool: PoolSettings
   readonly output: OutputSettings
   /** Null: everything from now on, as the group says. */

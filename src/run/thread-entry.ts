@@ -10,6 +10,7 @@ import { OFFSET_NONE } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
+import { FieldEditor } from '../filter/field-editor.ts'
 import { FilterThread } from '../filter/filter-thread.ts'
 import { Rules } from '../filter/rules.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
@@ -59,7 +60,7 @@ const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | To
  */
 const waiting: ToIngress[] = []
 
-const { replay, rules } = data.settings
+const { replay, rules, edits } = data.settings
 const stage = new FilterThread({
   bridge,
   pool: data.pool,
@@ -70,6 +71,7 @@ const stage = new FilterThread({
   credit: data.credit,
   encoder: encoderFor(data.settings.output),
   rules: rules && new Rules(rules),
+  editor: edits && new FieldEditor(edits),
   span: replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity },
   signals,
   counters,

@@ -53,6 +53,12 @@ export interface Verdict {
   readonly rules: readonly string[]
 }
 
+/** The values that are written of a kept record, one for each of its rules; without any, one. */
+export type Documents = (
+  record: TriedRecord,
+  rules: readonly string[],
+) => readonly (Buffer | null)[]
+
 /** Says what a filter, or rules, do to a record. */
 export interface Judge {
   /** Whether anything is searched for before a record is looked at. */
@@ -202,6 +208,7 @@ export class Trial {
   readonly #judge: Judge
   readonly #byRule = new Map<string, number>()
   readonly #examplesMax: number
+  readonly #documents: Documents
   readonly #onKept: (topic: string, value: Buffer) => void
   readonly #kept: Sum = { records: 0, bytes: 0 }
   readonly #dropped: Sum = { records: 0, bytes: 0 }
@@ -212,9 +219,18 @@ export class Trial {
   #rejectedUnread = 0
   readonly #noJson = { seen: 0, kept: 0 }
 
-  /** @param onKept is given the value of each kept record that is a JSON object. */
-  constructor(judge: Judge, examplesMax: number, onKept: (topic: string, value: Buffer) => void) {
+  /**
+   * @param documents what is written of a kept record.
+   * @param onKept is given each document of a kept record that is a JSON object.
+   */
+  constructor(
+    judge: Judge,
+    documents: Documents,
+    examplesMax: number,
+    onKept: (topic: string, value: Buffer) => void,
+  ) {
     this.#judge = judge
+    this.#documents = documents
     this.#examplesMax = examplesMax
     this.#onKept = onKept
   }
@@ -239,13 +255,15 @@ export class Trial {
     if (reason === null) {
       span.kept.records++
       span.kept.bytes += bytes
-      if (isJson) this.#onKept(record.topic, value)
-      else this.#noJson.kept++
+      const documents = this.#documents(record, rules)
+      if (!isJson) this.#noJson.kept++
+      else for (const one of documents) if (one !== null) this.#onKept(record.topic, one)
+      this.#show(record, documents[0] ?? null, verdict)
     } else {
       this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1)
       assert(this.#reasons.size <= REASONS_MAX)
+      this.#show(record, value, verdict)
     }
-    this.#show(record, verdict)
   }
 
   result(): TrialResult {
@@ -298,7 +316,11 @@ export class Trial {
   }
 
   /** The latest of each kind. */
-  #show({ topic, partition, offset, value }: TriedRecord, { reason, rules }: Verdict): void {
+  #show(
+    { topic, partition, offset }: TriedRecord,
+    value: Buffer | null,
+    { reason, rules }: Verdict,
+  ): void {
     if (this.#examplesMax === 0) return
     const examples = reason === null ? this.#keptExamples : this.#droppedExamples
     if (examples.length === this.#examplesMax) examples.shift()

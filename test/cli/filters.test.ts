@@ -171,3 +171,39 @@ test('a fault within a rule names the rule, and points at the column', () => {
     below: '  /c(/\n    ^',
   })
 })
+
+const FIELDS = `
+rules:
+  - { name: errors, keep: 'level:ERROR', fields: { remove: password } }
+rule-field: rule
+fields:
+  rename: { msg: message }
+  redact: { user.ip: mask }
+add-kafka: true
+tests:
+  - keep: '{"level":"ERROR","n":1.10,"msg":"a","password":"b","user":{"ip":"::1"}}'
+    offset: 7
+    document: '{"level":"ERROR","n":1.10,"message":"a","user":{"ip":"***"},PLACE,"rule":"errors"}'
+  - keep: { level: ERROR }
+    rule: errors
+    document: { rule: errors, level: ERROR, kafka: { topic: test, partition: 0, offset: 0 } }
+`.replace('PLACE', '"kafka":{"topic":"test","partition":0,"offset":7}')
+
+test('a case may say what is written: a text to the byte, a map as JSON', async (t) => {
+  const host = recordedHost({})
+  const file = fileOf(t, FIELDS)
+  const status = testFilters(host.context([file]))
+  assert.equal(host.printed().includes('2 verdicts'), true)
+  assert.equal(status, 0)
+  const wrong = fileOf(t, FIELDS.replace('"n":1.10,"message"', '"n":1.1,"message"'))
+  assert.equal(testFilters(host.context([wrong])), 1)
+  assert.match(
+    host.printed(),
+    /- \{"level":"ERROR","n":1\.1,.*\n {2}\+ \{"level":"ERROR","n":1\.10,/,
+  )
+  const lines = path.join(path.dirname(file), 'lines')
+  writeFileSync(lines, '{"level":"ERROR","password":"b"}\n')
+  assert.equal(await tryFilter(host.context(['--config', file, '--file', lines])), 0)
+  const tried = host.printed()
+  assert.match(tried, /kept, the latest:\n.*\{"level":"ERROR","kafka":.*"rule":"errors"\}/)
+})

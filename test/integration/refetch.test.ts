@@ -59,6 +59,7 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
     bridge,
     settings: {
       rules: null,
+      edits: null,
       output: { kind: 'none' },
       kafka: {
         brokers: mock.bootstrapServers,

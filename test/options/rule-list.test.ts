@@ -1,7 +1,8 @@
 /** The option RULES: what is read, and what is refused in which words. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseRules, planRules, RuleFault } from '../../src/options/rule-list.ts'
+import { RuleFault } from '../../src/options/field-edits.ts'
+import { parseRules, planRules } from '../../src/options/rule-list.ts'
 import type { ProgramSet } from '../../src/core/expression/ast.ts'
 
 const ERRORS = '{"name":"errors","keep":"level:ERROR"}'
@@ -14,6 +15,7 @@ test('a list is read, and a map may say that every rule takes a record', () => {
     index: 'errors-{+yyyy.MM.dd}',
     pipeline: 'enrich',
     sample: { share: 0.1, by: { of: 'field', path: ['trace', 'id'] } },
+    fields: null,
   }
   const text = JSON.stringify([
     { ...rule, drop: '"health"', sample: { share: '10%', by: 'trace.id' } },
@@ -26,6 +28,7 @@ test('a list is read, and a map may say that every rule takes a record', () => {
     index: null,
     pipeline: null,
     sample: { share: 0.5, by: null },
+    fields: null,
   }
   assert.deepEqual(parseRules('{"all":true,"list":[{"name":"rest","sample":0.5}]}'), {
     isEach: true,

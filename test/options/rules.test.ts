@@ -33,6 +33,12 @@ const BROKEN: Readonly<
     '--es-client-cert=c.pem',
     /^--es-client-cert: requires ES_CLIENT_KEY as well$/,
   ],
+  'rule-field-of-rules': ['run', '--rule-field rule', /^--rule-field: is given the name of a rule/],
+  'hash-with-key': [
+    'run',
+    '--fields {"redact":{"a":"hash"}}',
+    /^--fields: redact: hash needs a key: set REDACT_KEY/,
+  ],
   'rules-alone': [
     'run',
     '--rules [{"name":"a"}] --keep b',

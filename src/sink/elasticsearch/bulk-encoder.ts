@@ -87,6 +87,10 @@ export class BulkEncoder implements RecordEncoder {
     writeStub(body, head.index, record, 'record_too_large', reason)
   }
 
+  refuse(record: MatchedRecord, reason: string, body: BodyBuilder): void {
+    writeStub(body, this.#headOf(record).index, { value: null }, 'fields_not_edited', reason)
+  }
+
   #headOf(record: MatchedRecord): ActionHead {
     const target = this.#targetOf(record.rule ?? null)
     const { pattern, heads } = target
@@ -154,7 +158,7 @@ export class BulkEncoder implements RecordEncoder {
  *          (numbers and duplicate names would not survive a parse), and a byte order mark.
  *          What is no JSON object is wrapped, with "tags":["_not_json_object"].
  *   wrap   {"@timestamp","message","kafka":{"topic","partition","offset","timestamp"?,"key"?,
- *          "headers"?}}
+ *          "headers"?}}, and what fields are added (filter/field-editor.ts)
  *   auto   raw for one JSON object, wrap for everything else
  *
  * Nothing is altered in silence. Bytes that are not UTF-8 come as base64 in a field of their own:
@@ -217,7 +221,8 @@ function writeWrapped(
     writeField(body, 'key', key)
   }
   if (record.headers.length > 0) writeHeaders(body, record.headers)
-  body.text('}}')
+  const { added = '' } = record
+  body.text(added === '' ? '}}' : `},${added}}`)
 }
 
 function writeHeaders(body: BodyBuilder, encoded: Buffer): void {
