@@ -26,8 +26,8 @@ const isOdd = (n: number) => n % 500 === 100
 function valueOf(n: number): string {
   const took = isOdd(n) ? '"late"' : String(n % 2000)
   const path = isHealth(n) ? '/health' : '/api'
-  const big = '"big":12345678901234567890,"price":1.10'
-  return `{"n":${n},"level":"${levelOf(n)}","took":${took},"path":"${path}",${big},"password":"x${n}"}`
+  const rest = `"path":"${path}","price":1.10,"password":"x${n}"`
+  return `{"n":${n},"level":"${levelOf(n)}","took":${took},${rest}}`
 }
 
 const SHARE = 0.25
