@@ -46,10 +46,9 @@ test('rules send documents where they belong, once', { skip }, async (t) => {
     processors: [{ set: { field: 'enriched', value: true } }],
   })
   t.after(() => client.ingest.deletePipeline({ id: pipeline }))
-  await client.indices.create({
-    index: slowIndex,
-    mappings: { properties: { took: { type: 'long' } } },
-  })
+  const mappingsOf = (type: 'keyword' | 'long') => ({ properties: { took: { type } } })
+  await client.indices.create({ index, mappings: mappingsOf('keyword') })
+  await client.indices.create({ index: slowIndex, mappings: mappingsOf('long') })
   await kafka.createTopic(topic, PARTITIONS)
   await kafka.produce(
     topic,
