@@ -84,7 +84,7 @@ export const TOPICS: readonly Topic[] = [
   },
   {
     name: 'fields',
-    summary: 'Fields of matches: remove, rename, add, redact, truncate.',
+    summary: 'Fields of matches: mask, remove, rename, add, redact, truncate.',
     paragraphs: [
       'fields: in the file of --config says what is done to every match, fields: of a rule what is done to its matches after that. It happens before anything else sees the document: Elasticsearch, spill, dead letters, files, the live tail and `logpipe try` have the edited one. FIELD is a dotted path, as in expressions: {"a.b":1} and {"a":{"b":1}} both have a.b, and so has every object in an array on the way. If a key occurs twice, both are edited.',
       'mask: [REGEX] comes first: in any text or number of the document, and in a value that is no JSON object, what the expression matches becomes "***". So that no text can take long, every repeat needs an end: \\d{13,19}, not \\d+. remove takes a field or a list. rename: { FIELD: NAME } gives a field a new name within its object, unless that name is there already. redact: { FIELD: mask } puts "***" in place of the value; FIELD: hash puts the first 32 hex digits of the HMAC-SHA256 of its text, with the key of REDACT_KEY or REDACT_KEY_FILE: equal values stay equal. truncate: { FIELD: 10KiB } cuts longer texts, between two characters. add: { FIELD: VALUE } comes last: it sets a field, at the end of the document if it is not there.',

@@ -45,7 +45,6 @@ test('rules send documents where they belong, once', { skip }, async (t) => {
     id: pipeline,
     processors: [{ set: { field: 'enriched', value: true } }],
   })
-  t.after(() => client.ingest.deletePipeline({ id: pipeline }))
   const mappingsOf = (type: 'keyword' | 'long') => ({ properties: { took: { type } } })
   await client.indices.create({ index, mappings: mappingsOf('keyword') })
   await client.indices.create({ index: slowIndex, mappings: mappingsOf('long') })
@@ -75,7 +74,14 @@ dlq: file:letters.ndjson
 `,
   )
   const run = async (context: TestContext, group: string) => {
-    const place = { brokers: kafka.bootstrapServers, topic, group, config, until: 'end' }
+    const place = {
+      brokers: kafka.bootstrapServers,
+      topic,
+      group,
+      config,
+      until: 'end',
+      'ingress-threads': 1,
+    }
     const logpipe = new Logpipe(context, ['run', ...flags(place)], {
       folder,
       env: { ES_ENABLED: '1', ES_URL: url, ES_INDEX: index, RUST_WORKERS: '2' },
@@ -122,7 +128,7 @@ dlq: file:letters.ndjson
   assert.ok(!letters.includes('"x100"') && letters.includes('***') && letters.includes('1.10'))
 
   const second = await run(t, uniqueName('rules'))
-  assert.equal(entry(second, 'duplicate'), indexed, 'nothing is indexed twice')
+  assert.equal(entry(second, 'duplicate'), indexed, second)
   assert.equal((await documentsOf(client, index)).length, found.length)
 })
 
