@@ -9,7 +9,7 @@
  */
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'
-import { expected, expressionFault, parseValue } from '../options/kinds.ts'
+import { expected, expressionFault, parseValue, structureFault } from '../options/kinds.ts'
 import { isHiddenProperty } from '../options/kafka-properties.ts'
 import { isTopic, parseTopics } from '../options/notations.ts'
 import {
@@ -19,6 +19,7 @@ import {
 } from '../options/remote-kafka-properties.ts'
 import { decidedBySync, remoteFault } from '../options/remote-options.ts'
 import { resolve } from '../options/resolve.ts'
+import { parseRules } from '../options/rule-list.ts'
 import { ROWS } from '../options/table.ts'
 import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { FieldFault } from './problem.ts'
@@ -76,16 +77,27 @@ const DESTINATIONS: readonly Destination[] = [
 
 /** What `run` would refuse at its start: names that Elasticsearch does not take. */
 function indexFaults(fields: Readonly<Record<string, FieldValue>>): FieldFault[] {
-  const { es_index: index, kafka_topic: topics } = fields
-  if (typeof index !== 'string') return []
-  try {
-    const names = typeof topics === 'string' ? (parseTopics(topics) ?? []) : []
-    const faults = indexNameFaults(parseIndexPattern(index), names.filter(isTopic))
-    return faults.map((detail) => ({ field: 'es_index', detail }))
-  } catch (error) {
-    if (!(error instanceof LogpipeError)) throw error
-    return [{ field: 'es_index', detail: error.message }]
-  }
+  const { es_index: index, kafka_topic: topics, rules } = fields
+  const names = typeof topics === 'string' ? (parseTopics(topics) ?? []) : []
+  const own = typeof index === 'string' ? [{ field: 'es_index', name: 'ES_INDEX', index }] : []
+  const byRule = typeof rules === 'string' ? parseRules(rules).rules : []
+  const all = [
+    ...own,
+    ...byRule.flatMap((rule) =>
+      rule.index === null
+        ? []
+        : [{ field: 'rules', name: `rule "${rule.name}": index`, index: rule.index }],
+    ),
+  ]
+  return all.flatMap(({ field, name, index: pattern }) => {
+    try {
+      const faults = indexNameFaults(parseIndexPattern(pattern, name), names.filter(isTopic))
+      return faults.map((detail) => ({ field, detail }))
+    } catch (error) {
+      if (!(error instanceof LogpipeError)) throw error
+      return [{ field, detail: error.message }]
+    }
+  })
 }
 
 /** What a pipeline has besides options; answers repeat the read-only ones, so a PUT may too. */
@@ -396,7 +408,19 @@ const LIST_BYTES_MAX = 100_000
 /** Where nothing at all is never meant, although it is a text. */
 const NOT_EMPTY: ReadonlySet<string> = new Set(['KAFKA_GROUP_ID', 'ES_INDEX', 'MATCH_PATTERN'])
 
+/** Rules, and what is done to fields: JSON of its own. */
+function isStructure(kind: string): boolean {
+  return kind === 'rules' || kind === 'fields'
+}
+
+/** A thousand rules of some terms; Linux limits the variable of the child as above. */
+const RULES_BYTES_MAX = 125_000
+
 function checkValue(option: FieldOption, given: unknown): Checked {
+  // Rules may come as they are in JSON; they are kept and answered as text.
+  if (isStructure(option.row.kind)) {
+    return checkOne(option, typeof given === 'object' ? JSON.stringify(given) : given)
+  }
   if (!Array.isArray(given)) return checkOne(option, given)
   if (option.row.repeatable !== true) return fault(`expected ${option.expected}, not a list`)
   if (given.length > LIST_MAX) return fault(`expected at most ${LIST_MAX} entries`)
@@ -424,8 +448,9 @@ function checkOne(option: FieldOption, given: unknown): Checked {
     return fault(`expected ${expected}`)
   }
   const text = typeof given === 'boolean' ? String(Number(given)) : String(given)
-  if (text.length > TEXT_CHARS_MAX) {
-    return fault(`expected at most ${TEXT_CHARS_MAX} characters, got ${text.length}`)
+  const charsMax = isStructure(row.kind) ? RULES_BYTES_MAX : TEXT_CHARS_MAX
+  if (text.length > charsMax || Buffer.byteLength(text) > RULES_BYTES_MAX) {
+    return fault(`expected at most ${charsMax} characters, got ${text.length}`)
   }
   // Variables end at a NUL; a line break parts the entries of a list, and could forge a log line.
   if (/[\0\r\n]/.test(text)) return fault('expected no line break and no NUL character')
@@ -464,6 +489,9 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
   expected: expected(row),
   ...(row.kind === 'expression'
     ? { faultOf: (text: string) => expressionFault(text)?.message }
+    : {}),
+  ...(isStructure(row.kind)
+    ? { faultOf: (text: string) => structureFault(row.kind, text)?.message }
     : {}),
 }))
 

@@ -5,7 +5,9 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import type { FieldEditor } from './field-editor.ts'
 import type { PackedBatch } from './matches.ts'
+import type { Rules } from './rules.ts'
 import { type AssignmentName, SlotFilter, type TimeSpan } from './slot-filter.ts'
 import type { CounterRow } from '../pool/counters.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
@@ -32,6 +34,8 @@ export interface FilterThreadOptions {
   readonly runReports: SharedArrayBuffer
   readonly credit: CreditLimits
   readonly encoder: RecordEncoder
+  readonly rules: Rules | null
+  readonly editor: FieldEditor | null
   /** Of a replay: the timestamps that are written. Null: all. */
   readonly span: TimeSpan | null
   readonly signals: Signals
@@ -58,7 +62,7 @@ export class FilterThread {
   #whileWaiting: (() => void) | null = null
 
   constructor(options: FilterThreadOptions) {
-    const { bridge, pool, memory, encoder, span } = options
+    const { bridge, pool, memory, encoder, rules, editor, span } = options
     this.#options = options
     this.#matcher = options.matcher
     this.#runReports = new RunReports(options.runReports)
@@ -69,6 +73,8 @@ export class FilterThread {
       reader: this.#reader,
       recordsMax: memory.shape.recordsMax,
       encoder,
+      rules,
+      editor,
       span,
       nameOf: (assignmentId) => this.#nameOf(assignmentId),
       report: (run) => this.#report(run),

@@ -53,6 +53,12 @@ export function identityOf(
     return { fingerprint: hashOf(['pipeline', controlled.id]), label }
   }
   const target = targetOf(config)
+  if (config.rules !== null) {
+    return {
+      fingerprint: hashOf([config.rules, target]),
+      label: cut(`${filterText(config)} to ${target.join(' ')}`),
+    }
+  }
   if (hasExpressions(config)) {
     const { keep, drop } = filterPlan(config).program
     return {

@@ -70,6 +70,9 @@ export type GroupName = keyof typeof GROUPS
  *   hex         de ad be ef                       string of hex digits
  *   regex       a regular expression              string
  *   expression  level:ERROR and not health        string, as core/expression reads it
+ *   rules       [{"name":"errors",...}]           RuleList
+ *   fields      {"remove":["a"]}                  FieldEdits
+ *   field       user.name                         FieldPath
  *   pair        NAME=VALUE                        [name, value]
  *   output      stdout|none|elasticsearch|file:PATH   OutputTarget
  *   letters     file:PATH|topic:NAME              DeadLetterTarget
@@ -99,6 +102,9 @@ export type Kind =
   | 'hex'
   | 'regex'
   | 'expression'
+  | 'rules'
+  | 'fields'
+  | 'field'
   | 'pair'
   | 'answer'
   | 'output'

@@ -276,8 +276,8 @@ export async function openEndpoint(
     metrics: async () => {
       const now = view()
       if (now === null) return ''
-      const { lag, patternCounts, troubles, books } = now.stats
-      const more = { lags: lag.partitions, patternCounts, troubles, books }
+      const { lag, patternCounts, ruleCounts, troubles, books } = now.stats
+      const more = { lags: lag.partitions, patternCounts, ruleCounts, troubles, books }
       return prometheusText(now.metrics, {}, more)
     },
     faults: () => faultsOf(view()?.stats ?? null),

@@ -10,6 +10,7 @@
 import process from 'node:process'
 import type { LogpipeError } from '../core/errors.ts'
 import type { LiveBooks } from '../core/live-books.ts'
+import type { RuleCount } from '../core/rules.ts'
 import type { Trouble } from '../core/trouble.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
@@ -248,6 +249,8 @@ export interface PipelineStats {
   readonly sink: SinkGauges
   /** Of the metrics product line; none otherwise. */
   readonly patternCounts: readonly PatternCount[]
+  /** By rule; none where there are no rules. */
+  readonly ruleCounts: readonly RuleCount[]
   /** As of the last second. */
   readonly lag: LagReport
   /** Of a replay: how much was to be read, in offsets; null: no replay. */

@@ -64,6 +64,8 @@ async function openRefetcher(
   const refetcher = new Refetcher({
     bridge,
     settings: {
+      rules: null,
+      edits: null,
       output: { kind: 'none' },
       kafka: {
         brokers: mock.bootstrapServers,
