@@ -10,7 +10,7 @@
  *               '--' asked again beside reading, and named until then
  *
  *   revoke   main gets the positions -> it settles what it can -> commit -> consumerUnassign
- *   rewind   the log is gone: waiting, for what identifies the new one -> main hears it, and gives a
+ *   rewind   the log is gone: waiting, for what identifies the new one -> main knows, and gives a
  *            new id -> consumerRestart
  *
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
