@@ -246,3 +246,18 @@ test('every change says who made it, in the log and beside the revision', async 
     ],
   )
 })
+
+test('signing out again and again, without being signed in, fills no log', async (t) => {
+  const lines: string[] = []
+  const { call } = controlFixture(t, { log: (line) => lines.push(line) })
+  assert.equal((await call('DELETE', '/api/session', undefined, elsewhere)).status, 204)
+  assert.equal(lines.length, 0)
+  const signIn = await call('POST', '/api/session', { token: CONTROL_TOKEN }, elsewhere)
+  const cookie = { ...elsewhere, cookie: signIn.headers.get('set-cookie')?.split(';')[0] ?? '' }
+  await call('DELETE', '/api/session', undefined, cookie)
+  await call('DELETE', '/api/session', undefined, cookie)
+  assert.deepEqual(
+    lines.map((line) => line.replace(/^audit: .*?: /, '')),
+    ['signed in', 'signed out'],
+  )
+})
