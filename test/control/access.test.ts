@@ -193,6 +193,16 @@ test('a sign-in of more than 4 KiB is not read', async (t) => {
   assert.equal(answer.status, 413)
 })
 
+test('a body that breaks off is the fault of who sent it, and tells the log nothing', async (t) => {
+  const { app } = controlFixture(t)
+  const body = new ReadableStream({
+    start: (stream) => stream.error(Object.assign(new Error('aborted'), { code: 'ECONNRESET' })),
+  })
+  const headers = { ...elsewhere, 'content-type': 'application/json' }
+  const request = { method: 'POST', headers, body, duplex: 'half' } as const
+  assert.equal((await app.request('/api/session', request)).status, 400)
+})
+
 test('every answer says what a browser may do with it', async (t) => {
   const { call } = controlFixture(t)
   for (const [path, headers] of [
