@@ -20,7 +20,7 @@ export function bridgeLocks(bridge: FileLocks): Locks {
  */
 export function fileLocks(bridge: FileLocks): (file: string) => (() => void) | undefined {
   return (file) => {
-    checkOwnFile(file)
+    checkOwnFile(file, true)
     const id = bridge.fileLock(file)
     return id === null ? undefined : () => bridge.fileUnlock(id)
   }

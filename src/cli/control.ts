@@ -16,6 +16,7 @@ import { systemClock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { isPacked, packedFiles } from '../core/program-files.ts'
 import type { Config } from '../options/config.ts'
+import type { ListenAddress } from '../options/notations.ts'
 import { resolve } from '../options/resolve.ts'
 import { connectionSettings } from '../run/elasticsearch-connection.ts'
 import { fetchBy } from '../sink/elasticsearch/connections.ts'
@@ -43,7 +44,7 @@ export async function control(context: CommandContext): Promise<number> {
   })
   log.info(startLine(settings, running.address.port))
   const worker = config.controlWithWorker
-    ? startWorker(settings, running.address.port, context.env, log)
+    ? startWorker(settings, running.address, context.env, log)
     : null
   const reload = (): void => {
     try {
@@ -65,7 +66,7 @@ export async function control(context: CommandContext): Promise<number> {
 /** A worker on this machine, for `--with-worker`; its log is ours. */
 function startWorker(
   settings: ControlSettings,
-  port: number,
+  address: ListenAddress,
   env: CommandContext['env'],
   log: Log,
 ): { readonly stop: () => Promise<void> } {
@@ -79,7 +80,7 @@ function startWorker(
       ...env,
       WORKER_ID: id,
       WORKER_TOKEN: token.trim(),
-      CONTROL_PLANE_URL: `http://127.0.0.1:${port}`,
+      CONTROL_PLANE_URL: ownUrl(address),
       // It ends when this process does, however that ends.
       LOGPIPE_PARENT_STDIN: '1',
     },
@@ -101,6 +102,16 @@ function startWorker(
       await ended
     },
   }
+}
+
+/**
+ * The URL at which this process itself listens. Loopback only where that is so: the same port there
+ * may be another user's, who would be sent the token.
+ */
+export function ownUrl({ host, port }: ListenAddress): string {
+  const isEverywhere = host === '' || host === '0.0.0.0' || /^[0:]+$/.test(host)
+  if (isEverywhere) return `http://127.0.0.1:${port}`
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** One action on the database, then the end. */

@@ -20,7 +20,7 @@ export async function underLock<T>(
   let lock: number | null
   try {
     const file = path.resolve(lockFile)
-    checkOwnFile(file)
+    checkOwnFile(file, true)
     lock = bridge.fileLock(file)
   } catch (cause) {
     throw new LogpipeError('LOCKED', `LOCK_FILE: ${messageOf(cause)}`, { cause })

@@ -49,6 +49,16 @@ export interface AccessRules {
   readonly onKnown?: (context: Context) => void
 }
 
+declare module 'hono' {
+  interface ContextVariableMap {
+    /**
+     * Whether what let the request in would do so now: asked by an answer that goes on and on. The
+     * token may have been exchanged since, and the browser signed out.
+     */
+    isStillLetIn: () => boolean
+  }
+}
+
 type Kind = 'open' | 'session' | 'worker' | 'control'
 
 /** Runs a change, and notes who made it. */
@@ -61,31 +71,40 @@ export function accessGuard(
   audit: Audit,
 ): MiddlewareHandler {
   return async (c, next) => {
-    const go = (kind: Kind, how: string): Promise<void> => {
+    const go = (kind: Kind, how: string, isStill: () => boolean): Promise<void> => {
+      c.set('isStillLetIn', isStill)
       const isRead = c.req.method === 'GET' || c.req.method === 'HEAD'
       if (isRead || kind === 'open' || kind === 'worker') return next()
+      // Anybody may sign out, any number of times: who was not signed in changes nothing.
+      const isSignOut = kind === 'session' && c.req.method === 'DELETE'
+      if (isSignOut && !hasSession(c, sessions, rules.controlTokens)) return next()
       return audit(c, `${how} from ${rules.peerOf(c).address}`, next)
     }
     const kind = kindOf(c.req.method, c.req.path, rules)
     const token = bearerOf(c)
     if (token !== undefined && (kind === 'worker' || kind === 'control')) {
-      const right = kind === 'worker' ? rules.workerTokens : rules.controlTokens
+      const isRight = () =>
+        isOneOf(token, kind === 'worker' ? rules.workerTokens : rules.controlTokens)
       // No page of another origin can send this header: Host and Origin need no look.
-      if (isOneOf(token, right)) {
+      if (isRight()) {
         rules.onKnown?.(c)
-        return await go(kind, `token ${fingerprintOf(token)}`)
+        return await go(kind, `token ${fingerprintOf(token)}`, isRight)
       }
       throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
     checkHost(c, kind, rules.allowedHosts)
     if (kind !== 'open') checkOrigin(c)
-    const isOwner = kind !== 'open' && kind !== 'session' && isOwnersCall(c, rules, kind)
-    const isFree = kind === 'open' || kind === 'session' || isOwner
-    if (!isFree && !(kind === 'control' && hasSession(c, sessions, rules.controlTokens))) {
+    if (kind === 'open' || kind === 'session') return await go(kind, 'a browser', () => true)
+    const isOwner = () => isOwnersCall(c, rules, kind)
+    const isSignedIn = () => kind === 'control' && hasSession(c, sessions, rules.controlTokens)
+    const isOwners = isOwner()
+    if (!isOwners && !isSignedIn()) {
       throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
-    if (kind === 'worker' || kind === 'control') rules.onKnown?.(c)
-    await go(kind, isOwner ? "the server's own user" : 'a browser')
+    rules.onKnown?.(c)
+    await (isOwners
+      ? go(kind, "the server's own user", isOwner)
+      : go(kind, 'a browser', isSignedIn))
   }
 }
 

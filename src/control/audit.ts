@@ -62,7 +62,7 @@ export class AuditLog {
     const before = this.#pipelineOf(c.req.path)
     await run()
     if (c.res.status >= 400) return
-    const pipeline = this.#pipelineOf(c.res.headers.get('location') ?? c.req.path) ?? before
+    const pipeline = this.#changedBy(c) ?? before
     const what = whatOf(c.req.method, c.req.path)
     const of = pipeline === undefined ? '' : ` pipeline ${pipeline.id} (${pipeline.name})`
     const at = pipeline === undefined ? '' : `, revision ${pipeline.revision}`
@@ -83,6 +83,16 @@ export class AuditLog {
     return this.#of
       .all(pipelineId)
       .map(({ revision, at_ms: atMs, who, what }) => ({ revision, atMs, who, what }))
+  }
+
+  /** As it is now. The change is made, whether or not the database says more of it. */
+  #changedBy(c: Context): Pipeline | undefined {
+    try {
+      return this.#pipelineOf(c.res.headers.get('location') ?? c.req.path)
+    } catch (error) {
+      this.#parts.report(error)
+      return undefined
+    }
   }
 
   #pipelineOf(path: string): Pipeline | undefined {

@@ -130,11 +130,16 @@ function addTail(router: OpenAPIHono, context: ControlContext): void {
       // Its connection is full, so nothing said to it would arrive.
       const { outgoing } = Object(c.env) as Partial<HttpBindings>
       const watcher = context.tail.watch(id, () => outgoing?.destroy())
+      const isStillLetIn = c.get('isStillLetIn')
       return streamSSE(c, async (stream) => {
         stream.onAbort(() => watcher.close())
         await stream.writeSSE({ event: 'open', data: '{}' })
         while (!watcher.closed) {
           const batches = await watcher.take(SSE_SILENT_MS)
+          if (!isStillLetIn()) {
+            watcher.close()
+            return
+          }
           if (batches.length === 0 && !watcher.closed) {
             await stream.writeSSE({ event: 'idle', data: '{}' })
           }

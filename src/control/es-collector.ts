@@ -32,6 +32,8 @@ export interface EsState {
 
 const TIMEOUT_MS = 3000
 const ANSWER_BYTES_MAX = 1024 * 1024
+/** Of each answer little is kept: a cluster's name is as long as whoever answers likes. */
+const NAME_CHARS_MAX = 200
 /** A dashboard looks every few seconds. */
 const KEPT_MS = 5000
 /** Pipelines whose answers are kept, and requests under way. */
@@ -178,7 +180,8 @@ function clusterOf(health: unknown): EsState['cluster'] {
   const status = at(health, 'status')
   if (typeof status !== 'string') return null
   const nodes = Number(at(health, 'number_of_nodes') ?? 0)
-  return { name: String(at(health, 'cluster_name')), status, nodes }
+  const text = (value: unknown) => String(value).slice(0, NAME_CHARS_MAX)
+  return { name: text(at(health, 'cluster_name')), status: text(status), nodes }
 }
 
 function indexOf(stats: unknown): EsState['index'] {

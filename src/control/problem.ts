@@ -62,6 +62,9 @@ export function problemHandler(report: (error: unknown) => void): ErrorHandler {
     if (error instanceof HTTPException && error.status < 500) {
       return answer(context, new Problem(400, error.message))
     }
+    // Whoever sends a part of a body and leaves is no fault of ours, and could fill the log.
+    const { code: network } = Object(error) as { readonly code?: unknown }
+    if (network === 'ECONNRESET') return answer(context, new Problem(400, 'The body broke off.'))
     report(error)
     const code = databaseCode(error)
     if (code === undefined)

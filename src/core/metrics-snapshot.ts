@@ -2,6 +2,7 @@
  * The snapshot of metrics that a pipeline writes once a second (RUNTIME_METRICS_PATH), as others
  * read it: the control plane on the same machine, and sync in the home of its child.
  */
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { type RunBooks, runBooksIn } from './live-books.ts'
 import { type Trouble, troublesIn } from './trouble.ts'
@@ -30,9 +31,11 @@ export async function readMetricsSnapshot(
   nowMs: number,
 ): Promise<MetricsSnapshot | undefined> {
   try {
-    await using handle = await open(file)
-    const { mtimeMs, size } = await handle.stat()
-    if (size > BYTES_MAX || nowMs - mtimeMs > FRESH_MS) return undefined
+    // Not blocking: a FIFO at this name would hold one of the few threads that read files.
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const found = await handle.stat()
+    const { mtimeMs, size } = found
+    if (!found.isFile() || size > BYTES_MAX || nowMs - mtimeMs > FRESH_MS) return undefined
     const snapshot: unknown = JSON.parse(await handle.readFile('utf8'))
     const { troubles, books } = Object(snapshot) as Readonly<Record<string, unknown>>
     return {

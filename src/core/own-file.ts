@@ -129,12 +129,38 @@ function exchangeFault(folder: string): string | undefined {
     : `everyone may write to ${folder}`
 }
 
-/** The same of this folder and of each above it: where one is exchanged, all below are others. */
+/**
+ * The same of each folder on the way to this one, and so of the folders that links on it stand in:
+ * where one is exchanged, all below are others.
+ */
 export function exchangeFaultAbove(folder: string): string | undefined {
-  for (let at = fs.realpathSync(folder); ; at = path.dirname(at)) {
-    const fault = exchangeFault(at)
-    if (fault !== undefined || at === path.dirname(at)) return fault
+  const names = path.resolve(folder).split(path.sep)
+  let at: string = path.parse(path.resolve(folder)).root
+  let linkCount = 0
+  let fault = exchangeFault(at)
+  for (let name = names.shift(); name !== undefined && fault === undefined; name = names.shift()) {
+    const next = path.join(at, name)
+    const found = fs.lstatSync(next)
+    if (found.isSymbolicLink()) {
+      // In a sticky folder its owner may exchange it.
+      if (isSticky(at) && !isTrusted(found.uid)) return `the link ${next} belongs to another user`
+      if (++linkCount > LINKS_MAX) return `more than ${LINKS_MAX} links lead there`
+      const target = fs.readlinkSync(next)
+      if (path.isAbsolute(target)) at = path.parse(target).root
+      names.unshift(...target.split(path.sep))
+    } else if (next !== at) {
+      at = next
+      fault = exchangeFault(at)
+    }
   }
+  return fault
+}
+
+/** As many as Linux follows (path_resolution(7)). */
+const LINKS_MAX = 40
+
+function isSticky(folder: string): boolean {
+  return (fs.statSync(folder).mode & STICKY) !== 0
 }
 
 /** By everyone, or by a group in which there is somebody else. */

@@ -65,10 +65,13 @@ const LIMITS = {
 /** A scrape is kept for so many times what it took. */
 const SCRAPE_KEPT_TIMES = 9
 
+/** With scrapes that are held. */
+type Bounded = Omit<MetricsServerOptions, 'metrics'> & { readonly metrics: () => Promise<Buffer> }
+
 interface Answer {
   readonly status: number
   readonly contentType: string
-  readonly text: string
+  readonly text: string | Buffer
 }
 
 /** @throws LogpipeError LISTEN when the address cannot be had. */
@@ -97,12 +100,15 @@ export async function openMetricsServer(options: MetricsServerOptions): Promise<
   }
 }
 
-/** The same text for all who ask while it is made, and for a moment after. */
+/**
+ * The same text for all who ask while it is made, and for a moment after: as bytes, which all who
+ * do not read their answers share.
+ */
 export function heldScrapes(
   metrics: () => Promise<string>,
   nowMs: () => number = () => performance.now(),
-): () => Promise<string> {
-  let held: Promise<string> | null = null
+): () => Promise<Buffer> {
+  let held: Promise<Buffer> | null = null
   let untilMs = -Infinity
   return () => {
     const startedMs = nowMs()
@@ -111,7 +117,7 @@ export function heldScrapes(
     const end = () => {
       untilMs = nowMs() + SCRAPE_KEPT_TIMES * (nowMs() - startedMs)
     }
-    held = (async () => metrics())()
+    held = (async () => Buffer.from(await metrics()))()
     held.then(end, end)
     return held
   }
@@ -130,7 +136,7 @@ async function listen(
 }
 
 async function respond(
-  options: MetricsServerOptions,
+  options: Bounded,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -147,10 +153,7 @@ async function respond(
   response.end(text)
 }
 
-async function answerTo(
-  options: MetricsServerOptions,
-  { method, url = '/' }: IncomingMessage,
-): Promise<Answer> {
+async function answerTo(options: Bounded, { method, url = '/' }: IncomingMessage): Promise<Answer> {
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'use GET or HEAD')
   switch (url.split('?')[0]) {
     case '/metrics':

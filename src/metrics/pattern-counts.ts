@@ -107,9 +107,10 @@ export class PatternCounts {
 
 /** Sums over all partitions, in the order of the patterns. */
 export function totalsOf(counts: readonly PatternCount[]): Record<string, number> {
-  const totals: Record<string, number> = {}
-  for (const { pattern, count } of counts) totals[pattern] = (totals[pattern] ?? 0) + count
-  return totals
+  // A pattern may be called as what every object has: constructor, __proto__.
+  const totals = new Map<string, number>()
+  for (const { pattern, count } of counts) totals.set(pattern, (totals.get(pattern) ?? 0) + count)
+  return Object.fromEntries(totals)
 }
 
 /** Patterns as people wrote them; bytes that are no text as hex:00ff. */

@@ -142,7 +142,9 @@ async function writeAtomically(file: string, text: string): Promise<void> {
   // The pid: two processes that were given one path do not write into each other's half.
   const half = `${file}.${process.pid}.tmp`
   try {
-    await writeFile(half, text, { mode: MODE, flag: 'w' })
+    // Made anew: a link at this name, which others may foresee, would lead to another file.
+    await rm(half, { force: true })
+    await writeFile(half, text, { mode: MODE, flag: 'wx' })
     await rename(half, file)
   } catch (error) {
     await rm(half, { force: true }).catch(() => {

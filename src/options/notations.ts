@@ -159,20 +159,46 @@ function topicFault(topic: string): string | null {
 
 /** A comma within brackets belongs to an expression, as in ^app-[0-9]{1,2}$. */
 function splitTopics(text: string): string[] {
-  const topics: string[] = []
-  for (const part of text.split(',')) {
-    const before = topics.at(-1)
-    if (before !== undefined && hasOpenBracket(before)) topics.push(`${topics.pop()},${part}`)
-    else topics.push(part)
+  const ends: number[] = []
+  let brackets = new OpenBrackets()
+  let isExpression: boolean | undefined
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!
+    if (character === ',' && !(isExpression === true && brackets.isOpen)) {
+      ends.push(at)
+      brackets = new OpenBrackets()
+      isExpression = undefined
+    } else {
+      isExpression ??= character.trim() === '' ? undefined : isTopicExpression(character)
+      brackets.pass(character)
+    }
   }
-  return topics.map((topic) => topic.trim())
+  return [...ends, text.length].map((end, index) =>
+    text.slice(index === 0 ? 0 : ends[index - 1]! + 1, end).trim(),
+  )
 }
 
-function hasOpenBracket(part: string): boolean {
-  if (!isTopicExpression(part.trim())) return false
-  const bare = part.replaceAll(/\\./gs, '').replaceAll(/\[[^\]]*\]/g, '')
-  const count = (character: string) => bare.split(character).length
-  return bare.includes('[') || count('(') > count(')') || count('{') > count('}')
+/** Which brackets of an expression stand open, a character after the other. */
+class OpenBrackets {
+  /** Of ( and of {: how many more were opened than closed. */
+  readonly #more = { '(': 0, '{': 0 }
+  #isInSet = false
+  #isEscaped = false
+
+  get isOpen(): boolean {
+    return this.#isInSet || this.#more['('] > 0 || this.#more['{'] > 0
+  }
+
+  pass(character: string): void {
+    const isEscaped = this.#isEscaped
+    this.#isEscaped = character === '\\' && !isEscaped
+    if (isEscaped || this.#isEscaped) return
+    if (this.#isInSet) this.#isInSet = character !== ']'
+    else if (character === '[') this.#isInSet = true
+    else if (character === '(' || character === '{') this.#more[character]++
+    else if (character === ')') this.#more['(']--
+    else if (character === '}') this.#more['{']--
+  }
 }
 
 /** Whether Kafka accepts this as a topic's name. */

@@ -4,8 +4,8 @@
  * Both sides ask here: the control plane refuses a field, and the worker refuses a variable, so
  * that whoever takes over the control plane still cannot name a program or a file on a worker.
  */
-import { propertyFault } from './remote-kafka-properties.ts'
-import { propertyOfEnv } from './kafka-properties.ts'
+import { propertyFault, propertyVariable } from './remote-kafka-properties.ts'
+import { isHiddenProperty, propertyOfEnv } from './kafka-properties.ts'
 import { ROWS } from './table.ts'
 
 /** Decided by sync: it runs until stopped, into Elasticsearch, in a home of its own. */
@@ -51,9 +51,21 @@ const VARIABLES: ReadonlySet<string> = new Set(
   ROWS.filter((row) => remoteFault(row) === undefined).map(({ env }) => env),
 )
 
+const SECRETS: ReadonlySet<string> = new Set(
+  ROWS.filter(({ secret, env }) => secret === true && VARIABLES.has(env)).map(({ env }) => env),
+)
+
 /** Whether a worker takes this variable with this value from the control plane. */
 export function isRemoteVariable(name: string, value: string): boolean {
   const property = propertyOfEnv(name)
-  if (property !== undefined) return propertyFault(property, value) === undefined
-  return VARIABLES.has(name) && !value.includes('\0')
+  if (property === undefined) return VARIABLES.has(name) && !value.includes('\0')
+  // In one spelling: of two that mean the same property, one check would see one.
+  return name === propertyVariable(property) && propertyFault(property, value) === undefined
+}
+
+/** The same, by the way of secrets: an address among them would pass by all that looks at those. */
+export function isRemoteSecret(name: string, value: string): boolean {
+  const property = propertyOfEnv(name)
+  const isSecret = property === undefined ? SECRETS.has(name) : isHiddenProperty(property)
+  return isSecret && isRemoteVariable(name, value)
 }

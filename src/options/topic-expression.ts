@@ -26,9 +26,13 @@ export function isTopicExpression(topic: string): boolean {
 export function topicExpressionFault(expression: string): string | null {
   if (expression === '^') return 'nothing follows ^'
   if (expression.length > LENGTH_MAX) return `longer than ${LENGTH_MAX} characters`
+  const source = sourceOf(expression)
   try {
-    // Searched once, since only then it is compiled.
-    new RegExp(sourceOf(expression), 'u').test('')
+    // By itself, so that no bracket of it closes one of ours.
+    void new RegExp(source, 'u')
+    // It is compiled at its first search only. This one fails at the letter: ^(|)(|)... has two
+    // ways to go for each pair of brackets, even in an empty name.
+    new RegExp(`x(?:${source})`, 'u').test('')
     return null
   } catch (error) {
     // "Invalid regular expression: /SOURCE/u: REASON"

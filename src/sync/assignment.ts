@@ -7,7 +7,7 @@
 import { z } from 'zod'
 import { assignmentSchema, leftoversSchema, orderSchema } from '../core/control-api.ts'
 import { LogpipeError } from '../core/errors.ts'
-import { isRemoteVariable } from '../options/remote-options.ts'
+import { isRemoteSecret, isRemoteVariable } from '../options/remote-options.ts'
 
 export interface Assignment {
   readonly pipelineId: number
@@ -88,7 +88,7 @@ export function parseOrders(answer: unknown): Orders {
 function parseLeftovers(given: unknown): Orders['leftovers'] {
   if (given === undefined) return undefined
   const { data } = leftoversSchema.extend({ pipeline_id: idSchema }).safeParse(given)
-  return data === undefined || refusedVariable(data.secrets) !== undefined
+  return data === undefined || refusedVariable({}, data.secrets) !== undefined
     ? null
     : { pipelineId: data.pipeline_id, secrets: data.secrets }
 }
@@ -157,10 +157,14 @@ function commandOf(order: z.infer<typeof orderSchema>): Command {
   return { id, kind, pipelineId, args, expiresMs: Date.parse(expiresAt) }
 }
 
-/** The first variable that a control plane may not set; a name that comes twice is asked twice. */
-function refusedVariable(...each: readonly Assignment['variables'][]): string | undefined {
-  const pairs = each.flatMap((variables) => Object.entries(variables))
-  return pairs.find(([name, value]) => !isRemoteVariable(name, value))?.[0]
+/** The first variable that a control plane may not set, or not by the way of secrets. */
+function refusedVariable(
+  variables: Assignment['variables'],
+  secrets: Assignment['secrets'],
+): string | undefined {
+  const settings = Object.entries(variables).filter((pair) => !isRemoteVariable(...pair))
+  const others = Object.entries(secrets).filter((pair) => !isRemoteSecret(...pair))
+  return [...settings, ...others][0]?.[0]
 }
 
 /** @throws LogpipeError CONTROL for what is not of that shape. */

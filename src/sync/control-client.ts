@@ -72,11 +72,14 @@ async function textOf(answer: Response): Promise<string> {
   return text
 }
 
+/** It goes into the log, and what answers may be anything. */
+const DETAIL_CHARS_MAX = 1000
+
 /** The detail of problem+json, or the beginning of whatever came. */
 export function detailOf(text: string): string {
   try {
     const { detail } = JSON.parse(text) as { readonly detail?: unknown }
-    if (typeof detail === 'string') return detail
+    if (typeof detail === 'string') return detail.slice(0, DETAIL_CHARS_MAX)
   } catch {
     // Not JSON: a proxy answered in the control plane's place.
   }

@@ -132,8 +132,8 @@ function destinationFaults(
   variables: Readonly<Record<string, string>>,
 ): DestinationFaults {
   const own = ownAddresses(environment)
-  const urls = listOf(variables['ES_URL'])
-  const brokers = listOf(variables['KAFKA_BROKERS'])
+  const urls = addressesOf('ES_URL', variables)
+  const brokers = addressesOf('KAFKA_BROKERS', variables)
   const foreignUrl = urls.find(
     (url) =>
       !(own?.urls ?? []).some((known) => originOf(known) === originOf(url)) &&
@@ -158,6 +158,15 @@ function destinationFaults(
   }
 }
 
+/** Those that the pipeline names; none: sync's own. One that is empty hides these: the default. */
+function addressesOf(env: string, variables: Readonly<Record<string, string>>): string[] {
+  return listOf(variables[env] === '' ? defaultOf(env) : variables[env])
+}
+
+function defaultOf(env: string): string {
+  return ROWS.find((row) => row.env === env)?.default ?? ''
+}
+
 /** Addresses and protection by the environment and config file of sync, or the defaults. */
 interface OwnAddresses {
   readonly urls: readonly string[]
@@ -180,7 +189,7 @@ function ownAddresses(environment: Environment): OwnAddresses | null {
     ]
     const listOfOption = (env: string): readonly string[] => {
       const last = given.findLast(({ spec }) => spec.env === env)
-      return listOf(last?.text ?? ROWS.find((row) => row.env === env)?.default ?? '')
+      return listOf(last?.text ?? defaultOf(env))
     }
     return {
       urls: listOfOption('ES_URL'),

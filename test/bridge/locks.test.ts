@@ -1,6 +1,6 @@
 /** LOCK_FILE: who gets in, and who is sent away. */
 import assert from 'node:assert/strict'
-import { symlinkSync } from 'node:fs'
+import { rmSync, statSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { underLock } from '../../src/cli/file-lock.ts'
@@ -9,13 +9,13 @@ import { fileLocks } from '../../src/bridge/locks.ts'
 import { temporaryFolder } from '../helpers/program.ts'
 import { testLocks } from '../cli/recorded-host.ts'
 
-const CONFIG = { lockFile: '/run/logpipe.lock', bridgeLib: null }
+const CONFIG = { lockFile: '/nowhere/logpipe.lock', bridgeLib: null }
 
 test('one at a time gets in; the next one after it has ended, also with an error', async () => {
   const locks = testLocks()
   const load = () => locks
   const message =
-    '/run/logpipe.lock (--lock) is held by another process: that run goes on, this one ends'
+    '/nowhere/logpipe.lock (--lock) is held by another process: that run goes on, this one ends'
   await underLock(
     CONFIG,
     () => assert.rejects(underLock(CONFIG, assert.fail, load), { code: 'LOCK_HELD', message }),
@@ -43,6 +43,19 @@ test('a file that cannot be made says which option it was', async () => {
     code: 'LOCKED',
     message: 'LOCK_FILE: cannot open the lock file /x/y: No such file',
   })
+})
+
+test('a lock file is there, and ours, before the add-on opens it by its name', async (t) => {
+  const file = path.join(temporaryFolder(t), 'lock')
+  const modes: number[] = []
+  const load = () => ({
+    fileLock: (name: string) => modes.push(statSync(name).mode & 0o777),
+    fileUnlock: () => true,
+  })
+  await underLock({ ...CONFIG, lockFile: file }, () => Promise.resolve(), load)
+  rmSync(file)
+  fileLocks(load())(file)
+  assert.deepEqual(modes, [0o600, 0o600])
 })
 
 test('a lock file through a link, or of another user, is refused', async (t) => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { control, readDashboard } from '../../src/cli/control.ts'
+import { control, ownUrl, readDashboard } from '../../src/cli/control.ts'
 import { openDatabase } from '../../src/control/database.ts'
 import { LogpipeError } from '../../src/core/errors.ts'
 import { temporaryFolder } from '../helpers/program.ts'
@@ -50,6 +50,15 @@ test('a backup copies a database in use, and overwrites nothing', async (t) => {
   assert.equal(await control({ ...QUIET_HOST, args }), 0)
   assert.equal(statSync(copy).mode & 0o777, 0o600)
   await refused(args, 'STORE', /never overwrites a file/)
+})
+
+test('a worker of its own calls where it listens, and no other process of the machine', () => {
+  for (const host of ['', '0.0.0.0', '::', '127.0.0.1']) {
+    assert.equal(ownUrl({ host, port: 8088 }), 'http://127.0.0.1:8088', host)
+  }
+  assert.equal(ownUrl({ host: '10.0.0.5', port: 1 }), 'http://10.0.0.5:1')
+  assert.equal(ownUrl({ host: '::1', port: 1 }), 'http://[::1]:1')
+  assert.equal(ownUrl({ host: 'control.example', port: 1 }), 'http://control.example:1')
 })
 
 /* The dashboard's files as the control plane serves them. */

@@ -193,6 +193,16 @@ test('a sign-in of more than 4 KiB is not read', async (t) => {
   assert.equal(answer.status, 413)
 })
 
+test('a body that breaks off is the fault of who sent it, and tells the log nothing', async (t) => {
+  const { app } = controlFixture(t)
+  const body = new ReadableStream({
+    start: (stream) => stream.error(Object.assign(new Error('aborted'), { code: 'ECONNRESET' })),
+  })
+  const headers = { ...elsewhere, 'content-type': 'application/json' }
+  const request = { method: 'POST', headers, body, duplex: 'half' } as const
+  assert.equal((await app.request('/api/session', request)).status, 400)
+})
+
 test('every answer says what a browser may do with it', async (t) => {
   const { call } = controlFixture(t)
   for (const [path, headers] of [
@@ -244,5 +254,20 @@ test('every change says who made it, in the log and beside the revision', async 
       'signed in',
       'deleted pipeline 1 (topic-test-to-es), revision 2',
     ],
+  )
+})
+
+test('signing out again and again, without being signed in, fills no log', async (t) => {
+  const lines: string[] = []
+  const { call } = controlFixture(t, { log: (line) => lines.push(line) })
+  assert.equal((await call('DELETE', '/api/session', undefined, elsewhere)).status, 204)
+  assert.equal(lines.length, 0)
+  const signIn = await call('POST', '/api/session', { token: CONTROL_TOKEN }, elsewhere)
+  const cookie = { ...elsewhere, cookie: signIn.headers.get('set-cookie')?.split(';')[0] ?? '' }
+  await call('DELETE', '/api/session', undefined, cookie)
+  await call('DELETE', '/api/session', undefined, cookie)
+  assert.deepEqual(
+    lines.map((line) => line.replace(/^audit: .*?: /, '')),
+    ['signed in', 'signed out'],
   )
 })

@@ -1,7 +1,7 @@
 /** Orders and the live tail over the API. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { controlFixture, SEED_PIPELINE } from './control-fixture.ts'
+import { CONTROL_TOKEN, controlFixture, SEED_PIPELINE } from './control-fixture.ts'
 
 test('an order goes to the workers of the pipeline and comes back with a result', async (t) => {
   const { call, beat, clock } = controlFixture(t)
@@ -65,6 +65,37 @@ test('the live tail orders matches while somebody watches, and only then', async
   await beat('w1', running)
   assert.equal((await beat('w1', running)).commands.length, 0, 'nobody watches')
 })
+
+test('a live tail ends with the token or the sign-in that opened it', async (t) => {
+  const elsewhere = { 'x-test-address': '10.0.0.9' }
+  const tokens = [CONTROL_TOKEN]
+  const { call, beat, app, context } = controlFixture(t, { rules: { controlTokens: tokens } })
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  const running = { state: 'running', pipeline_id: 1, revision: 1 }
+  await beat('w1', running)
+  const watch = async (headers: Record<string, string>) => {
+    const answer = await app.request('/api/pipelines/1/tail', {
+      headers: { ...elsewhere, ...headers },
+    })
+    assert.equal(answer.status, 200)
+    return answer.text()
+  }
+  const signIn = await call('POST', '/api/session', { token: CONTROL_TOKEN }, elsewhere)
+  const cookie = { cookie: signIn.headers.get('set-cookie')?.split(';')[0] ?? '' }
+  const signedIn = watch(cookie)
+  const withToken = watch({ authorization: `Bearer ${CONTROL_TOKEN}` })
+  await beat('w1', { ...running, tail: ['seen by both'] })
+  await call('DELETE', '/api/session', undefined, { ...elsewhere, ...cookie })
+  await beat('w1', { ...running, tail: ['seen by one'] })
+  assert.deepEqual(seen(await signedIn), ['seen by both'])
+  tokens[0] = 'another-control-token'
+  await beat('w1', { ...running, tail: ['seen by nobody'] })
+  assert.deepEqual(seen(await withToken), ['seen by both', 'seen by one'])
+  assert.equal(context.tail.watcherCount, 0)
+})
+
+/** The entries in a stream of events. */
+const seen = (text: string) => [...text.matchAll(/seen by \w+/g)].map(([entry]) => entry)
 
 test('whoever asks for the headers of a live tail alone does not watch it', async (t) => {
   const { call, app, context } = controlFixture(t)

@@ -132,6 +132,14 @@ test('of an answer that is not from Elasticsearch nothing is told', async (t) =>
   }
 })
 
+test('of a name without end a part is kept', async (t) => {
+  const answer = { status: 'green', cluster_name: 'x'.repeat(500_000), number_of_nodes: 1 }
+  const { call } = controlFixture(t, { fetch: async () => Response.json(answer) })
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  const { body } = await call('GET', '/api/metrics/es?pipeline_id=1')
+  assert.equal(body.elasticsearch.cluster.name.length, 200)
+})
+
 test('an Elasticsearch that does not answer is told as such', async (t) => {
   const { call } = controlFixture(t)
   await call('POST', '/api/pipelines', SEED_PIPELINE)

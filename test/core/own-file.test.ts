@@ -65,6 +65,31 @@ test('a folder of ours that others may write to is closed to them', (t) => {
   assert.equal(fs.statSync(folder).mode & 0o777, 0o755)
 })
 
+test('a folder behind a link that others may exchange is refused', (t) => {
+  const above = temporaryFolder(t)
+  const shared = path.join(above, 'shared')
+  const folder = path.join(above, 'made')
+  ownFolder(shared)
+  ownFolder(folder)
+  const links = ['absolute', 'relative'].map((name) => path.join(shared, name))
+  fs.symlinkSync(folder, links[0]!)
+  fs.symlinkSync('../made', links[1]!)
+  for (const link of links) ownFolder(path.join(link, 'below'))
+  fs.chmodSync(shared, 0o777)
+  for (const link of links) {
+    const refusal = { code: 'STORE', message: /everyone may write to .*shared;/ }
+    assert.throws(() => ownFolder(path.join(link, 'below')), refusal)
+  }
+  fs.chmodSync(shared, 0o1777)
+  for (const link of links) ownFolder(path.join(link, 'below'))
+  if (needsRoot !== false) return
+  fs.lchownSync(links[0]!, 12_345, 12_345)
+  assert.throws(() => ownFolder(path.join(links[0]!, 'below')), {
+    code: 'STORE',
+    message: /the link .*absolute belongs to another user;/,
+  })
+})
+
 test('a folder below one that others may exchange is refused', { skip: needsRoot }, (t) => {
   const above = path.join(temporaryFolder(t), 'shared')
   const folder = path.join(above, 'made')

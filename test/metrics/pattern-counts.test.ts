@@ -62,6 +62,12 @@ test('counts are named by pattern, topic and partition, those of zero too', () =
   assert.deepEqual(totalsOf(counts.list()), { ERROR: 2, 'hex:ff00': 0 })
 })
 
+test('a pattern may be called as what every object has', () => {
+  const place = { topic: 't', partition: 0, count: 1 }
+  const counts = ['constructor', '__proto__'].map((pattern) => ({ ...place, pattern }))
+  assert.equal(JSON.stringify(totalsOf(counts)), '{"constructor":1,"__proto__":1}')
+})
+
 test('what holds no pattern, and what holds any, is counted as one', () => {
   const values = [null, Buffer.from('x')]
   const inverted = {

@@ -1,12 +1,15 @@
 /** The snapshot file: whole at every moment, and no reason to stop when it cannot be written. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import {
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -51,6 +54,26 @@ test('the file is there at once, each second and at the end, with what is known'
   await snapshot.close()
   assert.equal(clock.pendingCount, 0)
   assert.deepEqual(readdirSync(path.dirname(file)), ['runtime.json'])
+})
+
+test('a link that waits at the name of its half leads nowhere', async (t) => {
+  const { options, file, folder } = setUp(t)
+  const other = path.join(folder, 'other')
+  writeFileSync(other, 'as it was')
+  mkdirSync(path.dirname(file))
+  symlinkSync(other, `${file}.${process.pid}.tmp`)
+  const snapshot = await openSnapshotFile(options)
+  await snapshot.close()
+  assert.equal(readFileSync(other, 'utf8'), 'as it was')
+  assert.ok(lstatSync(file).isFile())
+})
+
+test('what is no file where a snapshot should be is not waited for', async (t) => {
+  const { folder } = setUp(t)
+  const pipe = path.join(folder, 'pipe')
+  assert.equal(spawnSync('mkfifo', [pipe]).status, 0)
+  // Whoever opens a pipe to read waits for a writer, and here none comes.
+  assert.equal(await readMetricsSnapshot(pipe, Date.now()), undefined)
 })
 
 test('how far each partition is behind is there by topic, the worst of very many', async (t) => {

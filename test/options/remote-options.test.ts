@@ -1,7 +1,7 @@
 /** What may come from the control plane. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isRemoteVariable, remoteFault } from '../../src/options/remote-options.ts'
+import { isRemoteSecret, isRemoteVariable, remoteFault } from '../../src/options/remote-options.ts'
 import { ROWS } from '../../src/options/table.ts'
 
 test('no option that names a file, a program or an output comes from the control plane', () => {
@@ -32,10 +32,36 @@ test('a worker takes remote options and allowed properties, and nothing else', (
     'KAFKA_CONFIG_SSL_CA_LOCATION',
     'KAFKA_CONFIG_SASL_PASSWORD_FILE',
     'LOGPIPE_SECRETS_FD',
+    // Other spellings of what may be set: run would take both, and the last in order counts.
+    'KAFKA_CONFIG_client_id',
+    'KAFKA_CONFIG_CLIENT.ID',
   ]) {
     assert.ok(!isRemoteVariable(name, 'x'), name)
   }
   assert.ok(!isRemoteVariable('KAFKA_CONFIG_SASL_MECHANISM', 'GSSAPI'))
+})
+
+test('by the way of secrets a worker takes secrets alone', () => {
+  for (const name of [
+    'ES_PASSWORD',
+    'ES_API_KEY',
+    'KAFKA_CONFIG_SASL_USERNAME',
+    'KAFKA_CONFIG_SASL_PASSWORD',
+    'KAFKA_CONFIG_SSL_KEY_PASSWORD',
+  ]) {
+    assert.ok(isRemoteSecret(name, 'x'), name)
+  }
+  for (const name of [
+    'ES_URL',
+    'KAFKA_BROKERS',
+    'KAFKA_CONFIG_SECURITY_PROTOCOL',
+    'KAFKA_CONFIG_SASL_MECHANISM',
+    'KAFKA_CONFIG_sasl_password',
+    'NODE_OPTIONS',
+    'CONTROL_TOKEN',
+  ]) {
+    assert.ok(!isRemoteSecret(name, 'x'), name)
+  }
 })
 
 test('a certificate without its line breaks is refused, before librdkafka does', () => {

@@ -130,6 +130,9 @@ test('a call that fails says where and why', async () => {
   const { signal } = new AbortController()
   const refused = Response.json({ detail: 'Send the token.' }, { status: 401 })
   await assert.rejects(client(refused).heartbeat({}, signal), /http:\/\/control:1.*401.*the token/)
+  const long = Response.json({ detail: 'x'.repeat(100_000) }, { status: 503 })
+  const isShort = ({ message }: Error) => message.length < 2000
+  await assert.rejects(client(long).heartbeat({}, signal), isShort, 'it goes into the log')
   const large = new Response('x'.repeat(5_000_000))
   await assert.rejects(client(large).heartbeat({}, signal), /at most/)
   const odd = new Response('<html>')

@@ -95,6 +95,8 @@ test("the worker's key for Elasticsearch goes only where its operator sends it, 
     // Without an ES_URL of its own the worker's is the default.
     ['http://localhost:9200', {}, [], true],
     ['http://127.0.0.1:9200', {}, [], false],
+    // An empty one hides the worker's own, and the default takes its place.
+    ['', own, [], false],
     ['https://es3.example', {}, ['es3.example'], true],
     ['https://es3.example', {}, ['es3.example:443'], true],
     ['https://es3.example', {}, ['es3.example:9200'], false],
@@ -121,6 +123,7 @@ test("the worker's password for Kafka goes only to its brokers, protected as it 
     [{}, own, true],
     [{ KAFKA_BROKERS: 'K2.example:9093' }, own, true],
     [{ KAFKA_BROKERS: 'k2.example:9092' }, own, false],
+    [{ KAFKA_BROKERS: '' }, own, false],
     [{ KAFKA_BROKERS: 'k1.example:9093,evil.example:9093' }, own, false],
     [
       { KAFKA_CONFIG_SECURITY_PROTOCOL: 'sasl_ssl', KAFKA_CONFIG_SASL_MECHANISM: 'PLAIN' },

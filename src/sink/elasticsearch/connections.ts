@@ -73,8 +73,14 @@ class RefusedAddress extends TypeError {}
 const LINK_LOCAL = new BlockList()
 LINK_LOCAL.addSubnet('169.254.0.0', 16, 'ipv4')
 LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6')
-// That of a cloud which has no link-local one.
+// The IPv4 ones through a gateway: NAT64 (RFC 6052), 6to4 (RFC 3056), and of RFC 4291.
+LINK_LOCAL.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6')
+LINK_LOCAL.addSubnet('2002:a9fe::', 32, 'ipv6')
+LINK_LOCAL.addSubnet('::a9fe:0', 112, 'ipv6')
+// Those of clouds beside a link-local one, or in its place.
 LINK_LOCAL.addAddress('fd00:ec2::254', 'ipv6')
+LINK_LOCAL.addAddress('fd20:ce::254', 'ipv6')
+LINK_LOCAL.addAddress('100.100.100.200', 'ipv4')
 
 /** @param host a name, or an address that needs no look-up. @throws RefusedAddress */
 function refuseLinkLocal(

@@ -270,14 +270,19 @@ test('an answer is read as far as its request explains it', async (t) => {
 })
 
 test('nothing is connected to at a link-local address that is not listed', async (t) => {
-  const refusal = /169\.254\.\d+\.\d+|fe80::1|ffff|fd00/
+  const refusal = /169\.254\.\d+\.\d+|fe80::1|a9fe|fd00|fd20|100\.100/
   for (const host of [
     '169.254.169.254',
     '2852039166',
     '0xa9.254.43518',
     '[fe80::1]',
     '[::ffff:169.254.169.254]',
+    '[64:ff9b::169.254.169.254]',
+    '[2002:a9fe:a9fe::1]',
+    '[::169.254.169.254]',
     '[fd00:ec2::254]',
+    '[fd20:ce::254]',
+    '100.100.100.200',
   ]) {
     const url = `http://${host}:9200/`
     for (const proxies of [DIRECT.proxies, proxied('http://127.0.0.1:9').proxies]) {
