@@ -283,7 +283,7 @@ export async function openEndpoint(
     faults: () => faultsOf(view()?.stats ?? null),
     warn: (message) => log.warn(message),
   })
-  log.info(`metrics at http://${address.host === '' ? '*' : address.host}:${server.port}/metrics`)
+  log.info(`metrics at ${server.url}`)
   return server
 }
 
