@@ -127,6 +127,8 @@ export interface Example {
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  /** ms since 1970; -1: none. */
+  readonly timestampMs: number
   /** A copy; null: the record has none. */
   readonly value: Uint8Array | null
   /** Null: it is kept. */
@@ -269,12 +271,13 @@ export class Trial {
   }
 
   /** The latest of each kind. */
-  #show({ topic, partition, offset, value }: TriedRecord, reason: string | null): void {
+  #show(record: TriedRecord, reason: string | null): void {
     if (this.#examplesMax === 0) return
     const examples = reason === null ? this.#keptExamples : this.#droppedExamples
     if (examples.length === this.#examplesMax) examples.shift()
+    const { topic, partition, offset, timestampMs, value } = record
     const copy = value === null ? null : Buffer.from(value)
-    examples.push({ topic, partition, offset, value: copy, reason })
+    examples.push({ topic, partition, offset, timestampMs, value: copy, reason })
   }
 }
 
