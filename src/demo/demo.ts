@@ -9,6 +9,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import type { KafkaConfig } from '../kafka/binding.ts'
 import {
   type Embedded,
@@ -52,6 +53,8 @@ export interface DemoPipelineSettings {
 export interface DemoPipeline {
   /** Sums since the start. */
   stats(): { readonly fetched: number; readonly matched: number }
+  /** The record that was kept last, as it is written; null: none. */
+  lastKept(): string | null
   /** Drains and prints the books; resolves when it has ended. */
   stop(): Promise<void>
   /** Settles when the pipeline has ended, by stop or by itself; rejects with its error. */
@@ -183,6 +186,11 @@ function conclude(
     throw new LogpipeError('BOOKS', `${missing}; please report this`)
   } else if (settings.isExact) {
     say(`${group(matches)} lines contained ${text}, and logpipe found every one.`)
+  }
+  const last = pipeline.lastKept()
+  if (last !== null) {
+    say('The last that was kept, whole:')
+    say(`  ${printable(last)}`)
   }
   say('')
   for (const line of NEXT_STEPS) say(line)
