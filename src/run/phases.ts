@@ -53,14 +53,16 @@ export class Phases {
     nowMs: number,
   ): { readonly phase: Phase; readonly isNew: boolean } | null {
     const before = this.#phase
-    const phase = input.reading === 'reading' ? this.#whileReading(input, nowMs) : input.reading
+    const phase = this.#phaseOf(input, nowMs)
     this.#phase = phase
     return phase === null ? null : { phase, isNew: phase !== before }
   }
 
-  #whileReading({ lag, recordsPerSecond }: PhaseInput, nowMs: number): Phase | null {
+  #phaseOf({ reading, lag, recordsPerSecond }: PhaseInput, nowMs: number): Phase | null {
     const before = this.#phase
-    if (lag === null) return before
+    if (reading === 'connecting' || reading === 'joining') return reading
+    // What a rebalance gives nothing more may have partitions from before.
+    if (lag === null) return reading === 'standby' ? reading : before
     // Without timestamps by how long it takes to read what is left.
     const { lagRecords, lagSeconds } = lag
     const behind = lagRecords === 0 ? 0 : (lagSeconds ?? lagRecords / recordsPerSecond)

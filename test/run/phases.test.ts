@@ -76,6 +76,14 @@ test('a burst, or a record a day, is no news; to fall behind is, and so is a los
   assert.deepEqual(told, ['up_to_date', 'catching_up', 'connecting', 'standby'])
 })
 
+test('who has partitions, and gets nothing more in a rebalance, does not stand by', () => {
+  const { look, told } = phasesFixture()
+  look('reading', lagOf(0, 0))
+  look('standby', lagOf(3, 0))
+  look('standby')
+  assert.deepEqual(told, ['up_to_date', 'standby'])
+})
+
 test('without timestamps it counts how long the rest takes at this rate', () => {
   const { look, told } = phasesFixture()
   look('reading', lagOf(100_000, null))
@@ -99,7 +107,8 @@ test('whatever comes, news is another phase than the one before', () => {
         const lag = isKnown ? lagOf(records, seconds) : null
         const found = phases.look({ reading, lag, recordsPerSecond: rate }, at * 1000)
         assert.equal(found?.isNew ?? false, found !== null && found.phase !== before)
-        if (reading !== 'reading') assert.equal(found?.phase, reading)
+        if (reading === 'connecting' || reading === 'joining') assert.equal(found?.phase, reading)
+        if (reading === 'standby' && !isKnown) assert.equal(found?.phase, reading)
         before = found?.phase ?? null
       }
     }),
