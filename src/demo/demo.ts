@@ -185,7 +185,11 @@ function conclude(
     const missing = `${group(matches)} lines contained ${text}, but ${group(matched)} were found`
     throw new LogpipeError('BOOKS', `${missing}; please report this`)
   } else if (settings.isExact) {
-    say(`${group(matches)} lines contained ${text}, and logpipe found every one.`)
+    say(
+      matches === 0
+        ? `No line contained ${text}: --error-share makes more of them.`
+        : `${group(matches)} lines contained ${text}, and logpipe found every one.`,
+    )
   }
   const last = pipeline.lastKept()
   if (last !== null) {
