@@ -87,8 +87,8 @@ export function headline(
   status: Status,
   troubles: readonly Trouble[],
 ): string {
-  const rate =
-    `${records(status.polled_per_second)}/s, ` + `${formatBytes(status.polled_bytes_per_second)}/s`
+  const bytes = `${formatBytes(status.polled_bytes_per_second)}/s`
+  const rate = `${records(status.polled_per_second)}/s, ${bytes}`
   const facts = lagFacts(status).slice(0, phase === 'up_to_date' ? 1 : undefined)
   const lag = status.lag === 0 ? 'nothing left to read' : facts.join(', ')
   return [phase === null ? 'starting' : WORDS[phase], troubleSentence(troubles), rate, lag]
