@@ -88,26 +88,39 @@ export async function runDemo(settings: DemoSettings, deps: DemoDeps): Promise<v
       topic: settings.topic,
       kafkaConfig: EMBEDDED_KAFKA_CONFIG,
     })
+    let readMs = startMs
     try {
-      await generate(settings, embedded, pipeline, deps)
+      readMs = await generate(settings, embedded, pipeline, deps)
       await drain(embedded, pipeline, deps)
     } finally {
       await pipeline.stop()
     }
     await pipeline.done
-    conclude(settings, embedded, pipeline, deps.clock.monotonicMs() - startMs, deps.say)
+    const nowMs = deps.clock.monotonicMs()
+    const elapsed = { wholeMs: nowMs - startMs, readingMs: nowMs - readMs }
+    conclude(settings, embedded, pipeline, elapsed, deps.say)
   } finally {
     await embedded.close()
   }
 }
 
-/** Feeds until the time is over, the user says so, or the pipeline ends. */
+/**
+ * Feeds until the time is over, the user says so, or the pipeline ends.
+ * @returns when the first line was read: until then the generator waits for the pipeline, which is
+ * no fault of the machine.
+ */
 async function generate(
   settings: DemoSettings,
   embedded: Embedded,
   pipeline: DemoPipeline,
   deps: DemoDeps,
-): Promise<void> {
+): Promise<number> {
+  let firstMs: number | null = null
+  const fetched = () => {
+    const count = pipeline.stats().fetched
+    if (count > 0) firstMs ??= deps.clock.monotonicMs()
+    return count
+  }
   const stop = new AbortController()
   const end = () => stop.abort()
   const cancelTimer =
@@ -118,11 +131,12 @@ async function generate(
   // it.
   pipeline.done.then(end, end)
   try {
-    await embedded.feed(() => pipeline.stats().fetched, stop.signal)
+    await embedded.feed(fetched, stop.signal)
   } finally {
     cancelTimer()
     deps.signal.removeEventListener('abort', end)
   }
+  return firstMs ?? deps.clock.monotonicMs()
 }
 
 async function drain(embedded: Embedded, pipeline: DemoPipeline, deps: DemoDeps): Promise<void> {
@@ -158,18 +172,18 @@ function conclude(
   settings: DemoSettings,
   embedded: Embedded,
   pipeline: DemoPipeline,
-  elapsedMs: number,
+  elapsed: { readonly wholeMs: number; readonly readingMs: number },
   say: DemoDeps['say'],
 ): void {
   const { records, matches } = embedded.totals
   const { fetched, matched } = pipeline.stats()
-  const seconds = (elapsedMs / 1000).toFixed(1)
+  const seconds = (elapsed.wholeMs / 1000).toFixed(1)
   say('')
-  const rate = `${group((records * 1000) / Math.max(1, elapsedMs))} a second`
+  const rate = `${group((records * 1000) / Math.max(1, elapsed.wholeMs))} a second`
   say(
     `In ${seconds} s, ${group(records)} lines were produced, ${rate}, and ${group(fetched)} read.`,
   )
-  if (isBehind(settings, records, elapsedMs)) {
+  if (isBehind(settings, records, elapsed.readingMs)) {
     const asked = group(settings.recordsPerSecond)
     say(`${asked} a second were asked for: this machine made no more beside reading them.`)
   }
