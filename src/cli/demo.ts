@@ -4,6 +4,7 @@
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { DEMO_DEFAULTS, runDemo, type DemoPipeline } from '../demo/demo.ts'
+import type { MatchedBatch } from '../filter/matches.ts'
 import { openBulkProducer } from '../kafka/producer.ts'
 import type { Config } from '../options/config.ts'
 import { filterText, hasExpressions, patternsOf } from '../options/filter.ts'
@@ -52,21 +53,34 @@ export async function demo(context: CommandContext): Promise<number> {
     const embedded = embeddedSettings(base, DEMO_DEFAULTS.topic, brokers, kafkaConfig)
     const pipelineSettings = { ...embedded, runSeconds: 0 }
     const never = new AbortController().signal
+    let last: string | null = null
+    const onMatched = ({ body, ends }: MatchedBatch) => {
+      const text = Buffer.from(body.subarray(ends.at(-2) ?? 0, ends.at(-1) ?? 0)).toString('utf8')
+      if (text !== '') last = text.trimEnd()
+    }
     return new Promise((resolvePipeline, reject) => {
       const ended: Promise<number> = runPipeline(pipelineSettings, {
         log,
         signal: never,
         snapshotPath: null,
         metricsListen: null,
-        onStart: (pipeline) => resolvePipeline({ pipeline: demoPipeline(pipeline, ended), ended }),
+        onMatched,
+        onStart: (pipeline) => {
+          resolvePipeline({ pipeline: demoPipeline(pipeline, ended, () => last), ended })
+        },
       })
       ended.catch(reject)
     })
   }
 }
 
-function demoPipeline(pipeline: Pipeline, ended: Promise<number>): DemoPipeline {
+function demoPipeline(
+  pipeline: Pipeline,
+  ended: Promise<number>,
+  lastKept: DemoPipeline['lastKept'],
+): DemoPipeline {
   return {
+    lastKept,
     stats: () => {
       const { records, matched } = pipeline.stats().counters
       return { fetched: records, matched }

@@ -67,7 +67,7 @@ async function openEndpoint(
 ): Promise<MetricsServer | null> {
   if (config.metricsListen === null) return null
   try {
-    return await openMetricsServer({
+    const server = await openMetricsServer({
       address: config.metricsListen,
       metrics: async () => {
         const { workerId, pipelineId, metrics, troubles, books } = await sync.view()
@@ -84,6 +84,8 @@ async function openEndpoint(
       faults: () => sync.faults(),
       warn: (message) => log.warn(message),
     })
+    log.info(`metrics at ${server.url}`)
+    return server
   } catch (error) {
     await sync.close()
     throw error

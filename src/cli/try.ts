@@ -37,6 +37,14 @@ import { askMapping } from './probes.ts'
 /** A line of a file that is longer is no log line. */
 const LINE_BYTES_MAX = 100 * 1024 * 1024
 const EXAMPLE_CHARS_MAX = 200
+/** With --each: what a person looks through, and a browser shows. */
+const EACH_MAX = 200
+/** Of a record's value in JSON with --each, the widest that lets all fit into EACH_CHARS_MAX. */
+const EACH_VALUE_CHARS = [600, 400, 300, 250, 200, 170, 140, 110, 80, 50, 25]
+/** The control plane keeps 64 KiB of what a command printed. */
+const EACH_CHARS_MAX = 52_000
+/** A term may be a list of thousands of words. */
+const EACH_REASON_CHARS_MAX = 200
 const DAY_SECONDS = 86_400
 const GIB = 2 ** 30
 /** Reasons that are listed; the rest is one row. */
@@ -52,10 +60,13 @@ export async function tryFilter(context: CommandContext): Promise<number> {
   const judge =
     rules === null ? new FilterJudge(bridge, filterPlan(config)) : new RuleJudge(bridge, rules)
   const log = openLog(config, context)
-  const mappings = await Mappings.ask(resolved, (notice) => log.warn(notice))
+  const mappings = config.tryEach
+    ? Mappings.none()
+    : await Mappings.ask(resolved, (notice) => log.warn(notice))
   try {
     const documents = documentsBy(documentEdits(config))
-    const trial = new Trial(judge, documents, config.tryExamples, (topic, value) =>
+    const shownMax = config.tryEach ? EACH_MAX : config.tryExamples
+    const trial = new Trial(judge, documents, shownMax, (topic, value) =>
       mappings.add(topic, value),
     )
     const take = (record: TriedRecord) => trial.add(record)
@@ -77,10 +88,13 @@ export async function tryFilter(context: CommandContext): Promise<number> {
       conflicts: mappings.list(),
     }
     const result = trial.result()
+    const each = config.tryEach ? inOrder(result).slice(-EACH_MAX) : null
     context.print(
       config.tryJson
-        ? `${JSON.stringify(reportJson(result, report))}\n`
-        : describe(result, report, context.rows() !== null),
+        ? each === null
+          ? `${JSON.stringify(reportJson(result, report))}\n`
+          : eachJson(result, each)
+        : describe(result, { ...report, each }, context.rows() !== null),
     )
     return signal.aborted ? 1 : 0
   } finally {
@@ -102,8 +116,9 @@ function fileOf({ config, operands, sources }: Resolved): string | null {
   return file
 }
 
-function spanOf({ tryFrom, tryLast }: Config): TrySpan {
-  return tryFrom === null ? { last: tryLast } : { from: startAt(tryFrom, Date.now()) }
+function spanOf({ tryFrom, tryLast, tryEach }: Config): TrySpan {
+  if (tryFrom !== null) return { from: startAt(tryFrom, Date.now()) }
+  return { last: tryEach ? Math.min(tryLast, EACH_MAX) : tryLast }
 }
 
 async function readLines(
@@ -161,12 +176,16 @@ class Mappings {
     this.#from = from
   }
 
+  static none(): Mappings {
+    return new Mappings(new Map(), null)
+  }
+
   static async ask(
     { config, sources }: Resolved,
     warn: (notice: string) => void,
   ): Promise<Mappings> {
+    if ((sources.get('ES_URL')?.kind ?? 'default') === 'default') return Mappings.none()
     const byTopic = new Map<string, MappingConflicts>()
-    if ((sources.get('ES_URL')?.kind ?? 'default') === 'default') return new Mappings(byTopic, null)
     const pattern = parseIndexPattern(config.esIndex)
     const from: string[] = []
     for (const topic of pattern.byTopic ? config.kafkaTopic.filter(isTopic) : ['']) {
@@ -210,6 +229,50 @@ function searchedFor({ program }: Plan): readonly Literal[] | null {
   return program.prefilter?.literals ?? null
 }
 
+/** All that are shown, by time, and where that says nothing by their place. */
+function inOrder({ keptExamples, droppedExamples }: TrialResult): Example[] {
+  return [...keptExamples, ...droppedExamples].toSorted(
+    (left, right) =>
+      left.timestampMs - right.timestampMs ||
+      left.partition - right.partition ||
+      left.offset - right.offset,
+  )
+}
+
+/** One record a line, and no line longer than a worker takes: it sends them to the dashboard. */
+function eachJson(result: TrialResult, each: readonly Example[]): string {
+  const { seen, kept, dropped, noJson } = result
+  const reasons = result.reasons.map(({ reason, records }) => ({
+    reason: cut(reason, EACH_REASON_CHARS_MAX),
+    records,
+  }))
+  const of = new Map(result.reasons.map(({ reason }, index) => [reason, index]))
+  const lineOf = ({ topic, partition, offset, timestampMs, value, reason }: Example, max: number) =>
+    JSON.stringify({
+      topic,
+      partition,
+      offset,
+      time_ms: timestampMs < 0 ? null : timestampMs,
+      // Its place among the reasons; null: it is kept.
+      reason: reason === null ? null : (of.get(reason) ?? null),
+      value: value === null ? null : cut(Buffer.from(value).toString('utf8'), max),
+    })
+  const sums = { records: seen.records, kept: kept.records, dropped: dropped.records }
+  const head = JSON.stringify({ ...sums, no_json: noJson.seen }).slice(0, -1)
+  const text = (max: number) =>
+    `${head},"reasons":[\n${reasons.map((one) => JSON.stringify(one)).join(',\n')}\n],` +
+    `"each":[\n${each.map((one) => lineOf(one, max)).join(',\n')}\n]}\n`
+  for (const max of EACH_VALUE_CHARS) {
+    const whole = text(max)
+    if (whole.length <= EACH_CHARS_MAX) return whole
+  }
+  return text(0)
+}
+
+function cut(text: string, charsMax: number): string {
+  return text.length > charsMax ? `${text.slice(0, charsMax)}...` : text
+}
+
 function reportJson(result: TrialResult, report: Report): object {
   const { what, conflicts } = report
   const { perSecond, noJson, rejectedUnread } = result
@@ -247,7 +310,11 @@ function gibADay(bytesPerSecond: number): number {
   return (bytesPerSecond * DAY_SECONDS) / GIB
 }
 
-function describe(result: TrialResult, report: Report, isTerminal: boolean): string {
+function describe(
+  result: TrialResult,
+  report: Report & { readonly each: readonly Example[] | null },
+  isTerminal: boolean,
+): string {
   const { seen, kept, dropped } = result
   const shown = (text: string) => (isTerminal ? printable(text) : text)
   const head = `${report.what}: ${counted(seen.records, 'record')}, ${formatBytes(seen.bytes)}`
@@ -275,8 +342,10 @@ function describe(result: TrialResult, report: Report, isTerminal: boolean): str
   lines.push(...table.map((line) => line.trimEnd()))
   if (result.rejectedUnread === null) lines.push('', report.explained.trimEnd())
   lines.push(...conflictLines(report.conflicts))
-  lines.push(...exampleLines('kept, the latest:', result.keptExamples))
-  lines.push(...exampleLines('dropped, the latest:', result.droppedExamples))
+  if (report.each === null) {
+    lines.push(...exampleLines('kept, the latest:', result.keptExamples))
+    lines.push(...exampleLines('dropped, the latest:', result.droppedExamples))
+  } else lines.push(...exampleLines('the latest, and why they are dropped:', report.each))
   return lines.map((line) => `${line}\n`).join('')
 }
 
@@ -334,10 +403,9 @@ function exampleLines(head: string, examples: readonly Example[]): string[] {
   if (examples.length === 0) return []
   const lines = examples.map(({ topic, partition, offset, value, reason, rules }) => {
     const text = value === null ? 'null' : Buffer.from(value).toString('utf8')
-    const cut = text.length > EXAMPLE_CHARS_MAX ? `${text.slice(0, EXAMPLE_CHARS_MAX)}...` : text
     const said = reason ?? rules.join(', ')
     const why = said === '' ? '' : `  [${said}]`
-    return printable(`  ${topic}-${partition}-${offset}  ${cut}${why}`)
+    return printable(`  ${topic}-${partition}-${offset}  ${cut(text, EXAMPLE_CHARS_MAX)}${why}`)
   })
   return ['', head, ...lines]
 }

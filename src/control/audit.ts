@@ -61,7 +61,7 @@ export class AuditLog {
   async around(c: Context, who: string, run: () => Promise<void>): Promise<void> {
     const before = this.#pipelineOf(c.req.path)
     await run()
-    if (c.res.status >= 400) return
+    if (c.res.status >= 400 || CHANGES_NOTHING.test(c.req.path)) return
     const pipeline = this.#changedBy(c) ?? before
     const what = whatOf(c.req.method, c.req.path)
     const of = pipeline === undefined ? '' : ` pipeline ${pipeline.id} (${pipeline.name})`
@@ -100,6 +100,9 @@ export class AuditLog {
     return id === undefined ? undefined : this.#parts.pipelines.get(Number(id))
   }
 }
+
+/** A filter is tried with every few letters that somebody types. */
+const CHANGES_NOTHING = /^\/api\/pipelines\/\d+\/try$/
 
 const WORDS: readonly (readonly [route: RegExp, what: string])[] = [
   [/^POST \/api\/pipelines$/, 'made'],

@@ -1,10 +1,11 @@
 /**
- * Orders to the workers of a pipeline (check, dead letters) and the live tail of its matches.
+ * Orders to the workers of a pipeline (check, dead letters), a filter to try on its topic, and the
+ * live tail of its matches.
  */
 import type { HttpBindings } from '@hono/node-server'
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { streamSSE } from 'hono/streaming'
-import { COMMAND_KINDS, commandSchema, type CommandView } from '../core/control-api.ts'
+import { commandSchema, ORDER_KINDS, type CommandView } from '../core/control-api.ts'
 import { WORKER_ID_CHARS_MAX } from '../core/worker-wire.ts'
 import { EXPIRY_MS_MAX, type Command } from './commands.ts'
 import {
@@ -14,14 +15,18 @@ import {
   problems,
   type ControlContext,
 } from './control-context.ts'
+import { filterSchema } from './pipeline-view.ts'
 import { Problem } from './problem.ts'
 
 /** Proxies close what is silent for a minute or less. */
 const SSE_SILENT_MS = 15_000
 
+/** Somebody waits for it while typing: a worker that is busy for so long is asked again. */
+const TRY_EXPIRES_MS = 30_000
+
 const orderSchema = z
   .object({
-    kind: z.enum(COMMAND_KINDS),
+    kind: z.enum(ORDER_KINDS),
     /** Of one worker; default: every worker of the pipeline. */
     worker_id: z.string().max(WORKER_ID_CHARS_MAX).optional(),
     limit: z.number().int().min(1).max(500).optional(),
@@ -41,6 +46,7 @@ const list = z.object({ items: z.array(commandSchema) })
 export function commandRoutes(context: ControlContext): OpenAPIHono {
   const router = newRouter()
   addCommands(router, context)
+  addTry(router, context)
   addTail(router, context)
   return router
 }
@@ -105,6 +111,58 @@ function addCommands(router: OpenAPIHono, context: ControlContext): void {
       const command = context.commands.get(id)
       if (command === undefined) throw new Problem(404, `There is no command ${id}.`)
       return c.json(commandView(command), 200)
+    },
+  )
+}
+
+function addTry(router: OpenAPIHono, context: ControlContext): void {
+  router.openapi(
+    createRoute({
+      method: 'post',
+      path: '/api/pipelines/{id}/try',
+      tags: ['commands'],
+      summary: 'Tries a filter, saved or not, on the latest 200 records of the topic.',
+      description:
+        'One worker of the pipeline reads them with its saved addresses and secrets, joins no ' +
+        'group, and writes and commits nothing. Get the command by its id until it is done; its ' +
+        'result.output has the members records, kept, dropped, no_json, reasons, and each: a ' +
+        'list of topic, partition, offset, time_ms, value (cut to fit 52,000 characters in all) ' +
+        'and reason, which is a place in reasons, or null for a record that is kept.',
+      request: {
+        params: idParam,
+        body: {
+          required: true,
+          content: { 'application/json': { schema: filterSchema(context.fields) } },
+        },
+      },
+      responses: {
+        202: {
+          description: 'The command.',
+          content: { 'application/json': { schema: commandSchema } },
+        },
+        ...problems(404, 409),
+      },
+    }),
+    (c) => {
+      const pipeline = mustPipeline(context, c.req.valid('param').id)
+      const checked = context.fields.checkFilter(c.req.valid('json'), pipeline)
+      if ('faults' in checked) {
+        throw new Problem(422, 'The filter cannot be tried.', { faults: checked.faults })
+      }
+      const [workerId] = workersOf(context, pipeline.id)
+      if (workerId === undefined) {
+        const detail = `No live worker runs pipeline ${pipeline.id}, and records are read by one`
+        throw new Problem(409, `${detail}: start the pipeline, and a worker with \`logpipe sync\`.`)
+      }
+      const { variables } = checked
+      const command = context.commands.add({
+        workerId,
+        pipelineId: pipeline.id,
+        kind: 'try',
+        args: { variables },
+        expiryMs: TRY_EXPIRES_MS,
+      })
+      return c.json(commandView(command), 202)
     },
   )
 }

@@ -1,5 +1,6 @@
 /**
- * Orders to workers: show matches, list or replay dead letters, check the configuration.
+ * Orders to workers: show matches, list or replay dead letters, check the configuration, try a
+ * filter.
  *
  * What they ask for lies on the worker's machine, and workers are behind firewalls: an order waits
  * here until the worker's next heartbeat takes it along. It is sent with every heartbeat until its
@@ -151,8 +152,10 @@ export class CommandQueue {
     const isOpen = ({ state, expiresMs }: Command): boolean =>
       (state === 'queued' || state === 'sent') && expiresMs > nowMs
     const over = all.filter((each) => !isOpen(each))
-    // A watched pipeline is asked for its tail every few seconds, and nobody asks what came of it.
-    const command = over.find(({ kind }) => kind === 'tail') ?? over[0] ?? all[0]
+    // A watched pipeline is asked for its tail every few seconds, and nobody asks what came of it;
+    // what was tried is old when the next is typed.
+    const isPassing = ({ kind }: Command): boolean => kind === 'tail' || kind === 'try'
+    const command = over.find(isPassing) ?? over[0] ?? all[0]
     if (command === undefined) return
     const { id, pipelineId, kind, workerId } = command
     this.#commands.delete(id)

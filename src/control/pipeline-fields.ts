@@ -17,9 +17,10 @@ import {
   propertyVariable,
   protectsConnection,
 } from '../options/remote-kafka-properties.ts'
-import { decidedBySync, remoteFault } from '../options/remote-options.ts'
+import { decidedBySync, FILTER_VARIABLES, remoteFault } from '../options/remote-options.ts'
 import { resolve } from '../options/resolve.ts'
 import { parseRules } from '../options/rule-list.ts'
+import type { Kind } from '../options/spec.ts'
 import { ROWS } from '../options/table.ts'
 import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { FieldFault } from './problem.ts'
@@ -74,6 +75,9 @@ const DESTINATIONS: readonly Destination[] = [
     isKafka: true,
   },
 ]
+
+/** A filter that is tried waits in memory, and goes along with a heartbeat's answer. */
+const TRY_CHARS_MAX = 16_384
 
 /** What `run` would refuse at its start: names that Elasticsearch does not take. */
 function indexFaults(fields: Readonly<Record<string, FieldValue>>): FieldFault[] {
@@ -157,7 +161,7 @@ export class PipelineFields {
         continue
       }
       const checked = checkValue(option, given)
-      if (!checked.ok) faults.push({ field, detail: checked.fault })
+      if (!checked.ok) faults.push({ field, ...checked.fault })
       else if (option.row.secret === true) secrets[field] = variableText(checked.value)
       else fields[field] = checked.value
     }
@@ -174,6 +178,48 @@ export class PipelineFields {
         secrets: { ...secrets, ...kafka.secrets },
       },
     }
+  }
+
+  /** The fields that decide which records are kept. */
+  get filterRows(): readonly FieldRow[] {
+    return this.rows.filter(({ env }) => FILTER_VARIABLES.has(env))
+  }
+
+  /**
+   * Checks a filter that is not saved, beside what else a pipeline says; a field that it leaves out
+   * has its default.
+   * @returns the filter's variables, or every fault that was found.
+   */
+  checkFilter(
+    body: Readonly<Record<string, unknown>>,
+    { settings, secrets }: Content,
+  ): { readonly variables: Record<string, string> } | { readonly faults: readonly FieldFault[] } {
+    const faults: FieldFault[] = []
+    const variables: Record<string, string> = {}
+    const names = new Set(this.filterRows.map(fieldName))
+    for (const [field, given] of Object.entries(body)) {
+      const option = names.has(field) ? this.#byField.get(field) : undefined
+      if (option === undefined) {
+        faults.push({ field, detail: `is not one of ${[...names].join(', ')}` })
+        continue
+      }
+      if (given === null) continue
+      const checked = checkValue(option, given)
+      if (checked.ok) variables[option.row.env] = variableText(checked.value)
+      else faults.push({ field, ...checked.fault })
+    }
+    const size = JSON.stringify(variables).length
+    if (size > TRY_CHARS_MAX) {
+      const detail = `expected at most ${TRY_CHARS_MAX} characters in all, got ${size}`
+      faults.push({ field: '', detail: `${detail}; try a longer filter with \`logpipe try\`` })
+    }
+    if (faults.length > 0) return { faults }
+    const others = Object.entries({
+      ...this.variables(settings),
+      ...this.secretVariables(secrets),
+    }).filter(([name]) => !FILTER_VARIABLES.has(name))
+    const together = faultsTogether({ ...Object.fromEntries(others), ...variables })
+    return together.length > 0 ? { faults: together } : { variables }
   }
 
   /**
@@ -390,14 +436,15 @@ export interface FieldOption {
   readonly parse: (text: string) => unknown
   /** What the option takes, to follow "expected". */
   readonly expected: string
-  /** What is wrong with a text that does not parse, where there is more to say. */
-  readonly faultOf?: (text: string) => string | undefined
+  /** What is wrong with a text that does not parse, and where, if there is more to say. */
+  readonly faultOf?: (text: string) => Omit<FieldFault, 'field'> | undefined
 }
 
 export type FieldValue = string | number | boolean | readonly string[]
 
 type Checked =
-  { readonly ok: true; readonly value: FieldValue } | { readonly ok: false; readonly fault: string }
+  | { readonly ok: true; readonly value: FieldValue }
+  | { readonly ok: false; readonly fault: Omit<FieldFault, 'field'> }
 
 /** Longest text of a field: a long regular expression, or a list of many brokers. */
 const TEXT_CHARS_MAX = 8192
@@ -456,7 +503,9 @@ function checkOne(option: FieldOption, given: unknown): Checked {
   if (/[\0\r\n]/.test(text)) return fault('expected no line break and no NUL character')
   if (text === '' && NOT_EMPTY.has(row.env)) return fault('expected at least one character')
   const parsed = parse(text)
-  if (parsed === undefined) return fault(option.faultOf?.(text) ?? `expected ${expected}`)
+  if (parsed === undefined) {
+    return { ok: false, fault: option.faultOf?.(text) ?? { detail: `expected ${expected}` } }
+  }
   if (/^urls?$/.test(row.kind) && holdsCredentials(text)) {
     return fault('expected no user or password in the address; use the fields for them')
   }
@@ -474,8 +523,8 @@ function holdsCredentials(urls: string): boolean {
   })
 }
 
-function fault(text: string): Checked {
-  return { ok: false, fault: text }
+function fault(detail: string): Checked {
+  return { ok: false, fault: { detail } }
 }
 
 /*
@@ -487,13 +536,20 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
   row,
   parse: (text) => parseValue(row, text),
   expected: expected(row),
-  ...(row.kind === 'expression'
-    ? { faultOf: (text: string) => expressionFault(text)?.message }
-    : {}),
-  ...(isStructure(row.kind)
-    ? { faultOf: (text: string) => structureFault(row.kind, text)?.message }
+  ...(row.kind === 'expression' || isStructure(row.kind)
+    ? { faultOf: (text: string) => placeOfFault(row.kind, text) }
     : {}),
 }))
+
+function placeOfFault(kind: Kind, text: string): Omit<FieldFault, 'field'> | undefined {
+  if (kind === 'expression') {
+    const found = expressionFault(text)
+    return found && { detail: found.message, place: found.below }
+  }
+  const found = structureFault(kind, text)
+  const place = found?.below ?? undefined
+  return found && { detail: found.message, ...(place === undefined ? {} : { place }) }
+}
 
 /**
  * What is wrong with a pipeline's variables together (a pool smaller than its threads, say), each

@@ -76,6 +76,17 @@ export function bodySchema(fields: PipelineFields) {
   })
 }
 
+/** A filter alone, as a pipeline has it; it documents, as bodySchema does. */
+export function filterSchema(fields: PipelineFields) {
+  return z.record(z.string(), z.unknown()).openapi('FilterBody', {
+    type: 'object',
+    properties: Object.fromEntries(
+      fields.filterRows.map((row) => [fieldName(row), propertyOf(row, fields)]),
+    ),
+    additionalProperties: false,
+  })
+}
+
 export function viewSchema(fields: PipelineFields) {
   return z.record(z.string(), z.unknown()).openapi('Pipeline', {
     type: 'object',

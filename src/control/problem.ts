@@ -11,6 +11,8 @@ export interface FieldFault {
   /** With dots where it is nested: kafka_config.client.id. Empty: several together. */
   readonly field: string
   readonly detail: string
+  /** Two lines: the part of the value that is wrong, and a caret below the column. */
+  readonly place?: string
 }
 
 export type ProblemStatus =
@@ -105,11 +107,12 @@ function answer(context: Context, problem: Problem): Response {
     ...(problem.faults.length === 0
       ? {}
       : {
-          errors: problem.faults.map(({ field, detail }) => ({
+          errors: problem.faults.map(({ field, detail, place }) => ({
             field,
             // A JSON pointer: properties have dots in their names, so only the first parts.
             pointer: `#/${field.replace(/^kafka_config\./, 'kafka_config/')}`,
             detail,
+            ...(place === undefined ? {} : { place }),
           })),
         }),
   }

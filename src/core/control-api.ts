@@ -186,7 +186,9 @@ export const workerSchema = z
   .meta({ id: 'Worker' })
 export type WorkerView = z.infer<typeof workerSchema>
 
-export const COMMAND_KINDS = ['tail', 'dlq-list', 'dlq-replay', 'check'] as const
+/** Those that a client sends as they are; `try` has a route of its own. */
+export const ORDER_KINDS = ['tail', 'dlq-list', 'dlq-replay', 'check'] as const
+const COMMAND_KINDS = [...ORDER_KINDS, 'try'] as const
 export type CommandKind = (typeof COMMAND_KINDS)[number]
 
 /** A command, as the client that sent it sees it. */
@@ -328,7 +330,17 @@ export const problemSchema = z
     status: z.number().int(),
     detail: z.string(),
     errors: z
-      .array(z.object({ field: z.string(), pointer: z.string(), detail: z.string() }))
+      .array(
+        z.object({
+          field: z.string(),
+          pointer: z.string(),
+          detail: z.string(),
+          place: z.string().optional().meta({
+            description:
+              'Two lines: the part of the value that is wrong, and a caret below the column.',
+          }),
+        }),
+      )
       .optional(),
   })
   .meta({ id: 'Problem' })

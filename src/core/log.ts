@@ -1,5 +1,5 @@
 /**
- * The log: events, and two status lines a second.
+ * The log: events, and two status lines a second, on a terminal below one in words.
  *
  * Everything goes to stderr, because stdout belongs to the output. On a terminal, the status lines
  * are refreshed in place and events are printed above them; elsewhere each is a separate line, so
@@ -95,8 +95,11 @@ export class Log {
     this.#say('debug', message, fields)
   }
 
-  /** The state of this second: lines for people, fields for machines. */
-  status(lines: readonly string[], fields: LogFields): void {
+  /**
+   * The state of this second: lines for people, fields for machines.
+   * @param headline stands above them, on a terminal only: elsewhere programs read the lines.
+   */
+  status(lines: readonly string[], fields: LogFields, headline: string | null = null): void {
     const { quiet, hidesStatus = false, isTerminal, columns, write } = this.#options
     if (quiet || hidesStatus) return
     if (this.#json !== null) {
@@ -107,7 +110,8 @@ export class Log {
       write(textOf(lines))
       return
     }
-    const cut = lines.map((line) => printable(line).slice(0, columns() - 1))
+    const all = headline === null ? lines : [headline, ...lines]
+    const cut = all.map((line) => printable(line).slice(0, columns() - 1))
     const erase = this.#eraseStatus()
     this.#statusLines = cut
     write(erase + this.#statusText())

@@ -9,6 +9,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import type { KafkaConfig } from '../kafka/binding.ts'
 import {
   type Embedded,
@@ -52,6 +53,8 @@ export interface DemoPipelineSettings {
 export interface DemoPipeline {
   /** Sums since the start. */
   stats(): { readonly fetched: number; readonly matched: number }
+  /** The record that was kept last, as it is written; null: none. */
+  lastKept(): string | null
   /** Drains and prints the books; resolves when it has ended. */
   stop(): Promise<void>
   /** Settles when the pipeline has ended, by stop or by itself; rejects with its error. */
@@ -85,26 +88,39 @@ export async function runDemo(settings: DemoSettings, deps: DemoDeps): Promise<v
       topic: settings.topic,
       kafkaConfig: EMBEDDED_KAFKA_CONFIG,
     })
+    let readMs = startMs
     try {
-      await generate(settings, embedded, pipeline, deps)
+      readMs = await generate(settings, embedded, pipeline, deps)
       await drain(embedded, pipeline, deps)
     } finally {
       await pipeline.stop()
     }
     await pipeline.done
-    conclude(settings, embedded, pipeline, deps.clock.monotonicMs() - startMs, deps.say)
+    const nowMs = deps.clock.monotonicMs()
+    const elapsed = { wholeMs: nowMs - startMs, readingMs: nowMs - readMs }
+    conclude(settings, embedded, pipeline, elapsed, deps.say)
   } finally {
     await embedded.close()
   }
 }
 
-/** Feeds until the time is over, the user says so, or the pipeline ends. */
+/**
+ * Feeds until the time is over, the user says so, or the pipeline ends.
+ * @returns when the first line was read: until then the generator waits for the pipeline, which is
+ * no fault of the machine.
+ */
 async function generate(
   settings: DemoSettings,
   embedded: Embedded,
   pipeline: DemoPipeline,
   deps: DemoDeps,
-): Promise<void> {
+): Promise<number> {
+  let firstMs: number | null = null
+  const fetched = () => {
+    const count = pipeline.stats().fetched
+    if (count > 0) firstMs ??= deps.clock.monotonicMs()
+    return count
+  }
   const stop = new AbortController()
   const end = () => stop.abort()
   const cancelTimer =
@@ -115,11 +131,12 @@ async function generate(
   // it.
   pipeline.done.then(end, end)
   try {
-    await embedded.feed(() => pipeline.stats().fetched, stop.signal)
+    await embedded.feed(fetched, stop.signal)
   } finally {
     cancelTimer()
     deps.signal.removeEventListener('abort', end)
   }
+  return firstMs ?? deps.clock.monotonicMs()
 }
 
 async function drain(embedded: Embedded, pipeline: DemoPipeline, deps: DemoDeps): Promise<void> {
@@ -155,18 +172,18 @@ function conclude(
   settings: DemoSettings,
   embedded: Embedded,
   pipeline: DemoPipeline,
-  elapsedMs: number,
+  elapsed: { readonly wholeMs: number; readonly readingMs: number },
   say: DemoDeps['say'],
 ): void {
   const { records, matches } = embedded.totals
   const { fetched, matched } = pipeline.stats()
-  const seconds = (elapsedMs / 1000).toFixed(1)
+  const seconds = (elapsed.wholeMs / 1000).toFixed(1)
   say('')
-  const rate = `${group((records * 1000) / Math.max(1, elapsedMs))} a second`
+  const rate = `${group((records * 1000) / Math.max(1, elapsed.wholeMs))} a second`
   say(
     `In ${seconds} s, ${group(records)} lines were produced, ${rate}, and ${group(fetched)} read.`,
   )
-  if (isBehind(settings, records, elapsedMs)) {
+  if (isBehind(settings, records, elapsed.readingMs)) {
     const asked = group(settings.recordsPerSecond)
     say(`${asked} a second were asked for: this machine made no more beside reading them.`)
   }
@@ -182,7 +199,16 @@ function conclude(
     const missing = `${group(matches)} lines contained ${text}, but ${group(matched)} were found`
     throw new LogpipeError('BOOKS', `${missing}; please report this`)
   } else if (settings.isExact) {
-    say(`${group(matches)} lines contained ${text}, and logpipe found every one.`)
+    say(
+      matches === 0
+        ? `No line contained ${text}: --error-share makes more of them.`
+        : `${group(matches)} lines contained ${text}, and logpipe found every one.`,
+    )
+  }
+  const last = pipeline.lastKept()
+  if (last !== null) {
+    say('The last that was kept, whole:')
+    say(`  ${printable(last)}`)
   }
   say('')
   for (const line of NEXT_STEPS) say(line)

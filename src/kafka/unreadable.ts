@@ -1,7 +1,7 @@
 /**
  * Partitions that stand still although their log goes on: which, why, and the way past.
  *
- *   reading --an error came where a record was due--> aside --RETRY_MS--> reading
+ *   reading --an error came where a record was due--> aside --AGAIN_MS, then RETRY_MS--> reading
  *      |                                               | the second time, with --skip-unreadable
  *      |                                               v
  *      |       <---- at the first offset behind it -- probing --it cannot be found--> aside
@@ -24,6 +24,8 @@ import type { Held } from './partition-state.ts'
 import type { StuckPartition } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
+/** One error may be over at the next try; if not, people hear of it within five seconds. */
+const AGAIN_MS = 1000
 /** A broker that is asked every five seconds does not notice; a right that returns is used soon. */
 const RETRY_MS = 5000
 /** Longer than an election, a rolled broker, and a large fetch over a slow line mostly take. */
@@ -197,7 +199,9 @@ export class UnreadablePartitions {
     track.failure = { ...failure, count: count + 1, toldMs }
     const waitMs = failure.isSilent
       ? doubled(SILENT_RETRY_MS, SILENT_RETRY_MS_MAX, track.failure)
-      : RETRY_MS
+      : isStuck(track.failure)
+        ? RETRY_MS
+        : AGAIN_MS
     this.#setAside(id, held, track, this.#options.nowMs() + waitMs)
   }
 

@@ -46,6 +46,8 @@ export interface MetricsServerOptions {
 
 export interface MetricsServer {
   readonly port: number
+  /** Where its metrics are, for people; `*` stands for every address. */
+  readonly url: string
   /** Ends what is open. Idempotent. */
   close(): Promise<void>
 }
@@ -89,6 +91,7 @@ export async function openMetricsServer(options: MetricsServerOptions): Promise<
   let closing: Promise<unknown> | null = null
   return {
     port,
+    url: `http://${options.address.host || '*'}:${port}/metrics`,
     close: async () => {
       if (closing === null) {
         closing = once(server, 'close')

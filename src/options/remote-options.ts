@@ -55,6 +55,14 @@ const SECRETS: ReadonlySet<string> = new Set(
   ROWS.filter(({ secret, env }) => secret === true && VARIABLES.has(env)).map(({ env }) => env),
 )
 
+/** What decides which records are kept: these may be tried before they are saved. */
+export const FILTER_VARIABLES: ReadonlySet<string> = new Set(
+  ROWS.filter(
+    (row) =>
+      row.group === 'filter' && row.commands.includes('try') && remoteFault(row) === undefined,
+  ).map(({ env }) => env),
+)
+
 /** Whether a worker takes this variable with this value from the control plane. */
 export function isRemoteVariable(name: string, value: string): boolean {
   const property = propertyOfEnv(name)

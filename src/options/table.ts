@@ -1294,6 +1294,17 @@ export const OPTIONS = [
     long: 'The latest of each kind. Long values are cut.',
   },
   {
+    env: 'TRY_EACH',
+    aliases: ['each'],
+    scope: 'local',
+    group: 'try',
+    commands: ['try'],
+    kind: 'switch',
+    default: '0',
+    short: 'Show the latest 200 records in order, each with its verdict.',
+    long: 'Instead of examples, and of the comparison with the mapping. Long values are cut, with --json too, so that the object stays below 52,000 characters. The Try panel of the dashboard uses it.',
+  },
+  {
     env: 'TRY_JSON',
     aliases: ['json'],
     scope: 'local',
@@ -1302,7 +1313,7 @@ export const OPTIONS = [
     kind: 'switch',
     default: '0',
     short: 'Print one JSON object instead of text.',
-    long: 'For programs. Its examples are not cut.',
+    long: 'For programs. Its examples are not cut, unless with --each.',
   },
 
   // Status and logs

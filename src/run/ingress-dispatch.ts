@@ -53,7 +53,7 @@ export function dispatch(message: FromIngress, hearers: Hearers): void {
     case 'reachable':
       return ingress.reachable(ingressIndex, message.isReachable)
     case 'standby':
-      return ingress.joined(ingressIndex)
+      return ingress.standby(ingressIndex)
     case 'waiting':
       ingress.waiting(message)
       return notices.waiting(message)

@@ -18,6 +18,7 @@ import type { ListenAddress } from '../options/notations.ts'
 import { isFull } from '../core/disk.ts'
 import { RedatedNotice } from './notices.ts'
 import { Pipeline } from './pipeline.ts'
+import { headline, Phases, phaseText } from './phases.ts'
 import type { PipelineSettings } from './settings.ts'
 import { type PipelineResult, type PipelineStats, statusLines, statusOf } from './status.ts'
 
@@ -190,6 +191,7 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
   let before = pipeline.stats()
   let beforeMs = performance.now()
   const redated = new RedatedNotice(log)
+  const phases = new Phases()
   const timer = setInterval(() => {
     const now = pipeline.stats()
     const nowMs = performance.now()
@@ -207,7 +209,12 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       stuck: now.stuck,
       replayRecords: now.replayRecords,
     })
-    log.status(statusLines(status), { ...status })
+    const { reading, lag, troubles, isStopping } = now
+    const { polled_per_second: recordsPerSecond } = status
+    const look = phases.look({ reading, lag: lag.total, recordsPerSecond }, nowMs)
+    const phase = look?.phase ?? null
+    if (look?.isNew === true && !isStopping) log.info(phaseText(look.phase, status), { phase })
+    log.status(statusLines(status), { phase, ...status }, headline(phase, status, troubles))
     redated.look(now.counters.redated, nowMs)
     before = now
     beforeMs = nowMs
@@ -283,7 +290,7 @@ export async function openEndpoint(
     faults: () => faultsOf(view()?.stats ?? null),
     warn: (message) => log.warn(message),
   })
-  log.info(`metrics at http://${address.host === '' ? '*' : address.host}:${server.port}/metrics`)
+  log.info(`metrics at ${server.url}`)
   return server
 }
 

@@ -21,6 +21,7 @@ import { liveBooks } from '../offsets/books-text.ts'
 import type { CounterValues } from '../pool/counters.ts'
 import type { SlotCounts } from '../pool/slots.ts'
 import type { SinkGauges } from '../sink/sink.ts'
+import type { Reading } from './threads.ts'
 
 /** Two readings of everything, and the time between them. */
 export interface StatusInput {
@@ -255,6 +256,8 @@ export interface PipelineStats {
   readonly lag: LagReport
   /** Of a replay: how much was to be read, in offsets; null: no replay. */
   readonly replayRecords: number | null
+  /** How far it is from reading. */
+  readonly reading: Reading
   /** Why the group does not let this process read; null: it has its part, if only to stand by. */
   readonly groupFault: string | null
   /** A broker answers, as far as is known. */

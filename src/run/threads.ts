@@ -195,6 +195,9 @@ const REFUSAL_MS = 60_000
  */
 const GROUP_QUIET_MS = 1000
 
+/** How far the threads are from reading; standby: they are ready, and have nothing to read. */
+export type Reading = 'connecting' | 'joining' | 'standby' | 'reading'
+
 /** Why a thread reads nothing of its group, or not for long. */
 interface GroupFault {
   readonly text: string
@@ -214,16 +217,22 @@ export class IngressStates {
   readonly #stuck = new Map<number, readonly StuckPartition[]>()
   readonly #groupFaults = new Map<number, GroupFault>()
   readonly #waiting = new Map<number, readonly WaitingPartition[]>()
+  /** Ready, with nothing to read. */
+  readonly #standby = new Set<number>()
+  readonly #isGroup: boolean
+  #hasAnswer = false
   #hasJoined = false
 
   /** @param isGroup whether partitions are the group's to give and to take. */
   constructor(count: number, nowMs: () => number, isGroup: boolean) {
     this.#count = count
     this.#nowMs = nowMs
+    this.#isGroup = isGroup
     this.#quietMs = isGroup ? GROUP_QUIET_MS : 0
   }
 
   reachable(ingressIndex: number, isReachable: boolean): void {
+    this.#hasAnswer ||= isReachable
     if (isReachable) this.#unreachable.delete(ingressIndex)
     else this.#unreachable.add(ingressIndex)
   }
@@ -238,6 +247,13 @@ export class IngressStates {
   joined(ingressIndex: number): void {
     this.#hasJoined = true
     this.#groupFaults.delete(ingressIndex)
+    this.#standby.delete(ingressIndex)
+  }
+
+  /** There is nothing for it to read. */
+  standby(ingressIndex: number): void {
+    this.joined(ingressIndex)
+    this.#standby.add(ingressIndex)
   }
 
   refused({ ingressIndex, code, message }: Of<'refused'>): void {
@@ -286,9 +302,10 @@ export class IngressStates {
   /**
    * Whether the group lets all of them read, whether a broker answers, as far as they know, the
    * partitions of which brokers have not said enough to read them, and those that stand still
-   * although their log goes on.
+   * although their log goes on; and in a word how far that is.
    */
   kafka(): {
+    readonly reading: Reading
     readonly groupFault: string | null
     readonly canReachKafka: boolean
     readonly waiting: readonly WaitingPartition[]
@@ -296,11 +313,19 @@ export class IngressStates {
   } {
     const waiting = [...this.#waiting.values()].flat().filter(({ problem }) => problem !== null)
     return {
+      reading: this.#reading(),
       groupFault: this.#groupFault(),
       canReachKafka: this.#unreachable.size === 0,
       waiting,
       stuck: [...this.#stuck.values()].flat(),
     }
+  }
+
+  #reading(): Reading {
+    if (this.#unreachable.size > 0) return 'connecting'
+    if (!this.#hasJoined) return this.#hasAnswer && this.#isGroup ? 'joining' : 'connecting'
+    if (this.#groupFault() !== null) return 'joining'
+    return this.#standby.size === this.#count ? 'standby' : 'reading'
   }
 
   #groupFault(): string | null {

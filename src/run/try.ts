@@ -160,6 +160,8 @@ export interface Example {
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  /** ms since 1970; -1: none. */
+  readonly timestampMs: number
   /** A copy; null: the record has none. */
   readonly value: Uint8Array | null
   /** Null: it is kept. */
@@ -316,16 +318,13 @@ export class Trial {
   }
 
   /** The latest of each kind. */
-  #show(
-    { topic, partition, offset }: TriedRecord,
-    value: Buffer | null,
-    { reason, rules }: Verdict,
-  ): void {
+  #show(record: TriedRecord, value: Buffer | null, { reason, rules }: Verdict): void {
     if (this.#examplesMax === 0) return
     const examples = reason === null ? this.#keptExamples : this.#droppedExamples
     if (examples.length === this.#examplesMax) examples.shift()
+    const { topic, partition, offset, timestampMs } = record
     const copy = value === null ? null : Buffer.from(value)
-    examples.push({ topic, partition, offset, value: copy, reason, rules })
+    examples.push({ topic, partition, offset, timestampMs, value: copy, reason, rules })
   }
 }
 

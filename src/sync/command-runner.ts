@@ -5,6 +5,7 @@
  * sub-commands of the same program, run beside the child in its home and environment.
  */
 import type { Clock } from '../core/clock.ts'
+import { FILTER_VARIABLES, isRemoteVariable } from '../options/remote-options.ts'
 import type { Command } from './assignment.ts'
 import { exitText, type Exit } from './child.ts'
 
@@ -14,10 +15,16 @@ export interface CommandResult {
   readonly result: unknown
 }
 
+export interface Tool {
+  readonly args: readonly string[]
+  /** In place of the pipeline's own filter; null: with that. */
+  readonly filter: Readonly<Record<string, string>> | null
+}
+
 /** Runs a sub-command of logpipe; what it printed comes line by line. */
 export type RunTool = (
   pipelineId: number,
-  args: readonly string[],
+  tool: Tool,
   onLine: (line: string) => void,
   timeoutMs: number,
 ) => Promise<Exit>
@@ -37,12 +44,20 @@ export class CommandRunner {
   readonly #clock: Clock
   readonly #runTool: RunTool
   readonly #sendToChild: (command: unknown) => boolean
+  readonly #onResult: () => void
   readonly #seen = new Set<string>()
   readonly #waiting: Command[] = []
   #results: CommandResult[] = []
   #busy = false
 
-  constructor(clock: Clock, runTool: RunTool, sendToChild: (command: unknown) => boolean) {
+  /** @param onResult there is something to report. */
+  constructor(
+    clock: Clock,
+    runTool: RunTool,
+    sendToChild: (command: unknown) => boolean,
+    onResult: () => void = () => undefined,
+  ) {
+    this.#onResult = onResult
     this.#clock = clock
     this.#runTool = runTool
     this.#sendToChild = sendToChild
@@ -77,6 +92,8 @@ export class CommandRunner {
       if (!(leftMs > 0)) continue
       const done = await this.#perform(command, Math.min(leftMs, TOOL_MS_MAX))
       this.#results = [...this.#results, { id: command.id, ...done }].slice(-RESULTS_MAX)
+      // Somebody waits for the result of a tool; that of a tail is what the child sends.
+      if (command.kind !== 'tail') this.#onResult()
     }
     this.#busy = false
   }
@@ -89,15 +106,15 @@ export class CommandRunner {
       const ok = this.#sendToChild({ id, kind, ...args })
       return { ok, result: ok ? {} : { message: 'no pipeline is running here' } }
     }
-    const toolArgs = argumentsOf(kind, args)
-    if (toolArgs === undefined) return { ok: false, result: { message: `unknown: ${kind}` } }
+    const tool = toolOf(kind, args)
+    if (tool === undefined) return { ok: false, result: { message: `unknown: ${kind}` } }
     const lines: string[] = []
     let room = OUTPUT_CHARS_MAX
     const onLine = (line: string): void => {
       if (line.length < room) lines.push(line)
       room -= line.length + 1
     }
-    const exit = await this.#runTool(pipelineId, toolArgs, onLine, timeoutMs)
+    const exit = await this.#runTool(pipelineId, tool, onLine, timeoutMs)
     const message = exit.error ?? (exit.signal === null ? undefined : exitText(exit))
     return {
       ok: exit.code === 0,
@@ -110,23 +127,43 @@ export class CommandRunner {
   }
 }
 
-function argumentsOf(kind: string, args: Readonly<Record<string, unknown>>): string[] | undefined {
-  const { limit, ids } = args
+function toolOf(kind: string, args: Readonly<Record<string, unknown>>): Tool | undefined {
+  const { limit, ids, variables } = args
   const limitArgs = typeof limit === 'number' ? ['--limit', String(Math.trunc(limit))] : []
+  const plain = (...words: readonly string[]): Tool => ({ args: words, filter: null })
   switch (kind) {
     case 'check':
-      return ['check']
+      return plain('check')
     case 'dlq-list':
-      return ['dlq', 'ls', '--json', ...limitArgs]
+      return plain('dlq', 'ls', '--json', ...limitArgs)
     case 'dlq-replay': {
       const list = Array.isArray(ids) ? ids.map(String) : []
       return list.every((each) => LETTER_ID.test(each))
-        ? ['dlq', 'replay', ...limitArgs, ...list]
+        ? plain('dlq', 'replay', ...limitArgs, ...list)
         : undefined
+    }
+    case 'try': {
+      const filter = filterIn(variables)
+      return filter === null ? undefined : { args: TRY_ARGUMENTS, filter }
     }
     default:
       return undefined
   }
+}
+
+/** Nothing but the result on its output, where warnings would come between. */
+const TRY_ARGUMENTS = ['try', '--each', '--json', '--log-level', 'error']
+
+/** Null: there is something in it that does not belong to a filter. */
+function filterIn(variables: unknown): Tool['filter'] {
+  const pairs = Object.entries(Object(variables) as Readonly<Record<string, unknown>>)
+  const filter = pairs.filter(
+    (pair): pair is [string, string] =>
+      typeof pair[1] === 'string' &&
+      FILTER_VARIABLES.has(pair[0]) &&
+      isRemoteVariable(pair[0], pair[1]),
+  )
+  return filter.length === pairs.length ? Object.fromEntries(filter) : null
 }
 
 /** One JSON value where the output is one; else its lines. */

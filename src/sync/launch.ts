@@ -37,7 +37,7 @@ export interface OwnLaunch extends Launch {
 }
 
 /** What the programs of a child take: `run`, and the tools beside it. */
-const TAKEN: ReadonlySet<string> = new Set(['run', 'check', 'spill', 'dlq'])
+const TAKEN: ReadonlySet<string> = new Set(['run', 'check', 'spill', 'dlq', 'try'])
 /** The address of METRICS_LISTEN is sync's own. */
 const OPTION_NAMES: ReadonlySet<string> = new Set(
   ROWS.filter(

@@ -1,11 +1,12 @@
 /**
  * The program in a pipeline's home: its child, and beside that the sub-commands for check, for dead
- * letters and for the drain of a spill.
+ * letters, for a filter to try and for the drain of a spill.
  *
  * A sub-command has its time. When that is over, or when nobody waits for it any more, it is told
  * to end, which it does after the request it is in; killed is only what does not.
  */
 import type { Clock } from '../core/clock.ts'
+import { FILTER_VARIABLES } from '../options/remote-options.ts'
 import type { Assignment } from './assignment.ts'
 import { startedBy, type Child, type ChildEvents, type Exit, type SpawnChild } from './child.ts'
 import { launchOf, type LaunchSettings } from './launch.ts'
@@ -24,6 +25,17 @@ export interface ToolCall {
   readonly onLine: (line: string) => void
   readonly timeoutMs: number
   readonly stop?: AbortSignal
+}
+
+/** The same pipeline with another filter. */
+export function withFilter(
+  assignment: Assignment,
+  filter: Readonly<Record<string, string>>,
+): Assignment {
+  const others = Object.entries(assignment.variables).filter(
+    ([name]) => !FILTER_VARIABLES.has(name),
+  )
+  return { ...assignment, variables: { ...Object.fromEntries(others), ...filter } }
 }
 
 /** Between being told to end and being killed. */

@@ -22,7 +22,7 @@ import { ControlClient, type Fetch } from './control-client.ts'
 import { Home, type LockFile } from './home.ts'
 import { SNAPSHOT_NAME, spillOf, type LaunchSettings } from './launch.ts'
 import type { Processes } from './processes.ts'
-import { Programs } from './programs.ts'
+import { Programs, withFilter } from './programs.ts'
 import { LetterCount } from './letter-count.ts'
 import { Supervisor } from './supervisor.ts'
 import { WorkerBooks } from './worker-books.ts'
@@ -164,11 +164,16 @@ class Agent {
     )
     this.#commands = new CommandRunner(
       clock,
-      async (pipelineId, args, onLine, timeoutMs) =>
-        this.#assignment?.pipelineId === pipelineId
-          ? programs.runTool(this.#assignment, { args, onLine, timeoutMs })
-          : { code: null, signal: null, error: 'this worker now runs another pipeline' },
+      async (pipelineId, { args, filter }, onLine, timeoutMs) => {
+        const own = this.#assignment
+        if (own?.pipelineId !== pipelineId) {
+          return { code: null, signal: null, error: 'this worker now runs another pipeline' }
+        }
+        const given = filter === null ? own : withFilter(own, filter)
+        return await programs.runTool(given, { args, onLine, timeoutMs })
+      },
       (command) => this.#supervisor.send(command),
+      () => this.#wake?.(),
     )
     if (saved.assignment !== null && !saved.hadSecrets) this.#accept(saved.assignment)
     this.#done = this.#poll()

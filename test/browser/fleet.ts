@@ -18,6 +18,9 @@ const LINES = 200
 const FEED_MS = 100
 const PRODUCE_MS = 20_000
 const LETTERS = 8
+/** Kafka's number of a request for records, and its error for a damaged batch. */
+const FETCH = 1
+const CORRUPT_MESSAGE = 2
 /** What the mock's clock needs; sync passes its environment on. */
 const KAFKA_ENV = Object.fromEntries(
   EMBEDDED_KAFKA_CONFIG.map(([name, value]) => [
@@ -57,7 +60,9 @@ export interface Fleet {
   readonly call: Awaited<ReturnType<typeof startControlProgram>>['call']
   readonly control: Awaited<ReturnType<typeof startControlProgram>>['control']
   /** Starts a `logpipe sync`. */
-  readonly startWorker: (id: string) => ReturnType<typeof startProgram>
+  readonly startWorker: (id: string, more?: readonly string[]) => ReturnType<typeof startProgram>
+  /** The next answer of the broker has a damaged batch where a record was due. */
+  readonly damageNext: () => void
   /** Produces lines from now on, a twentieth of them with ERROR. */
   readonly feed: () => void
   /** So many of the next documents are refused for good. */
@@ -87,10 +92,11 @@ export async function startFleet(
     fake,
     call,
     control,
-    startWorker: (id) => {
-      const args = ['sync', '--worker-id', id, '--control-plane-url', url]
+    startWorker: (id, more = []) => {
+      const args = ['sync', '--worker-id', id, '--control-plane-url', url, ...more]
       return startProgram(t, folder, [...args, '--worker-poll-ms', '300'], KAFKA_ENV)
     },
+    damageNext: () => bridge.mockPushErrors(mock.id, FETCH, [CORRUPT_MESSAGE]),
     feed: await feedOf(t, mock.bootstrapServers),
     refuseNext: (count) => (refusals = count),
   }

@@ -207,3 +207,29 @@ test('a case may say what is written: a text to the byte, a map as JSON', async 
   const tried = host.printed()
   assert.match(tried, /kept, the latest:\n.*\{"level":"ERROR","kafka":.*"rule":"errors"\}/)
 })
+
+test('each of the latest records has its verdict, in lines that a worker can send', async (t) => {
+  const lines = Array.from({ length: 300 }, (_, at) =>
+    JSON.stringify({ level: at % 3 === 0 ? 'ERROR' : 'INFO', at, text: '"\u0001é"'.repeat(200) }),
+  )
+  const file = fileOf(t, `${lines.join('\n')}\n`)
+  const host = recordedHost({ ES_URL: 'http://nobody.invalid:9200' })
+  const args = ['--keep', 'level:ERROR', '--file', file, '--each']
+  assert.equal(await tryFilter(host.context(args)), 0)
+  const text = host.printed()
+  assert.match(text, /test-0-298 .*\.\.\. {2}\[level:ERROR is not met\]\n {2}test-0-299 /)
+  assert.equal(await tryFilter(host.context([...args, '--json'])), 0)
+  const printed = host.printed()
+  assert.ok(printed.length <= 52_000, `${printed.length} characters`)
+  const longest = Math.max(...printed.split('\n').map(({ length }) => length))
+  assert.ok(longest < 4096, 'sync cuts longer lines')
+  const { kept, reasons, each } = JSON.parse(printed) as {
+    readonly kept: number
+    readonly reasons: readonly object[]
+    readonly each: readonly { readonly offset: number; readonly reason: number | null }[]
+  }
+  assert.equal(kept, 100)
+  assert.deepEqual(reasons, [{ reason: 'level:ERROR is not met', records: 200 }])
+  assert.deepEqual([each.length, each[0]?.offset, each.at(-1)?.offset], [200, 100, 299])
+  for (const { offset, reason } of each) assert.equal(reason, offset % 3 === 0 ? null : 0)
+})

@@ -34,6 +34,40 @@ test('an order goes to the workers of the pipeline and comes back with a result'
   assert.equal(evil.status, 422)
 })
 
+test('a filter is tried by one worker, and changes nothing', async (t) => {
+  const lines: string[] = []
+  const { call, beat, clock } = controlFixture(t, { audit: (line) => lines.push(line) })
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  const filter = { match_pattern: ['a', 'b'] }
+  const alone = await call('POST', '/api/pipelines/1/try', filter)
+  assert.equal(alone.status, 409)
+  assert.match(alone.body.detail, /^No live worker/)
+  const [check] = (await beat('w1')).commands
+  await beat('w1', { results: [{ id: check.id, ok: true }] })
+  const wrong = await call('POST', '/api/pipelines/1/try', { match_pattern: '', es_url: 'x' })
+  assert.equal(wrong.status, 422)
+  assert.deepEqual(
+    wrong.body.errors.map(({ field }: { field: string }) => field),
+    ['match_pattern', 'es_url'],
+  )
+  lines.length = 0
+  const ordered = await call('POST', '/api/pipelines/1/try', filter)
+  assert.equal(ordered.status, 202)
+  const { commands } = await beat('w1')
+  assert.deepEqual(
+    commands.map(({ kind, args }: { kind: string; args: object }) => [kind, args]),
+    [['try', { variables: { MATCH_PATTERN: 'a\nb' } }]],
+  )
+  clock.advance(29_999)
+  const { id } = ordered.body
+  assert.equal((await call('GET', `/api/commands/${id}`)).body.state, 'sent')
+  clock.advance(1)
+  assert.equal((await call('GET', `/api/commands/${id}`)).body.state, 'expired')
+  assert.equal((await call('GET', '/api/pipelines/1')).body.revision, 1)
+  assert.deepEqual(lines, [], 'it is tried with every few letters')
+  assert.equal((await call('POST', '/api/pipelines/2/try', filter)).status, 404)
+})
+
 test('the live tail orders matches while somebody watches, and only then', async (t) => {
   const { call, beat, app, clock, context } = controlFixture(t)
   await call('POST', '/api/pipelines', SEED_PIPELINE)

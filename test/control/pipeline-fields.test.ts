@@ -30,7 +30,13 @@ test('a filter is kept as it is given, and one that is wrong is refused with its
   assert.equal(variables['MATCH_KEEP'], match_keep.join('\n'))
   assert.deepEqual(faultsTogether(variables), [])
   assert.deepEqual(fields.check({ name: 'a', match_drop: 'level:' }), {
-    faults: [{ field: 'match_drop', detail: 'column 7: expected a value, got the end' }],
+    faults: [
+      {
+        field: 'match_drop',
+        detail: 'column 7: expected a value, got the end',
+        place: '  level:\n        ^',
+      },
+    ],
   })
   const [fault] = faultsTogether({ MATCH_KEEP: 'a', MATCH_INVERT: '1' })
   assert.match(fault?.detail ?? '', /inverts patterns, and does not go with --keep/)
@@ -54,7 +60,11 @@ test('rules and fields come as JSON or as text, and go to the child as text', ()
     return 'faults' in answer ? answer.faults : []
   }
   assert.deepEqual(faultOf({ rules: [{ name: 'a', keep: 'level:' }] }), [
-    { field: 'rules', detail: 'rule "a", keep: column 7: expected a value, got the end' },
+    {
+      field: 'rules',
+      detail: 'rule "a", keep: column 7: expected a value, got the end',
+      place: '  level:\n        ^',
+    },
   ])
   const [index] = faultOf({ rules: [{ name: 'a', index: 'Errors' }] })
   assert.match(index?.detail ?? '', /^rule "a": index is "Errors": an index name must not contain/)
@@ -62,4 +72,24 @@ test('rules and fields come as JSON or as text, and go to the child as text', ()
   assert.match(edit?.detail ?? '', /^fields, remove: expected a field/)
   const [both] = faultsTogether({ RULES: JSON.stringify(rules), MATCH_KEEP: 'a' })
   assert.match(both?.detail ?? '', /^rules say what is kept, and MATCH_KEEP says it again/)
+})
+
+test('a filter is tried beside what is saved, and nothing else is taken with it', () => {
+  const fields = new PipelineFields(OPTION_FIELDS)
+  const saved = {
+    settings: { fields: { kafka_topic: 'logs', match_pattern: 'ERROR' }, kafkaConfig: {} },
+    secrets: { es_password: 'hunter2', es_username: 'u' },
+  }
+  const checked = fields.checkFilter({ match_keep: 'level:ERROR', match_drop: null }, saved)
+  assert.deepEqual(checked, { variables: { MATCH_KEEP: 'level:ERROR' } })
+  const faultsOf = (body: Readonly<Record<string, unknown>>) => {
+    const found = fields.checkFilter(body, saved)
+    return 'faults' in found ? found.faults.map(({ field }) => field) : []
+  }
+  assert.deepEqual(faultsOf({ kafka_topic: 'others', match_keep: 'a:' }), [
+    'kafka_topic',
+    'match_keep',
+  ])
+  assert.deepEqual(faultsOf({ match_keep: 'a:b', match_invert: true }), ['match_invert'])
+  assert.deepEqual(faultsOf({ match_keep: Array(20).fill('x'.repeat(1000)) }), [''])
 })

@@ -87,6 +87,14 @@ test('on a terminal the status is refreshed in place, below the events, within t
   assert.deepEqual(written, [first, `${up}${up}logpipe: event\n${first}`, `${up}${up}c\nd\n`])
 })
 
+test('a headline stands above the status on a terminal, and nowhere else', () => {
+  for (const isTerminal of [true, false]) {
+    const { log, written } = newLog({ isTerminal })
+    log.status(['a', 'b'], {}, 'in words')
+    assert.deepEqual(written, [isTerminal ? 'in words\na\nb\n' : 'a\nb\n'])
+  }
+})
+
 test('what somebody else writes to the terminal is not erased', () => {
   const { log, written } = newLog({ isTerminal: true })
   const up = '\u001B[1A\u001B[2K'

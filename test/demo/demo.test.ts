@@ -59,6 +59,7 @@ async function run(given: Given) {
           fetched: state.sent + (given.twice ?? 0),
           matched: state.matched - (given.missed ?? 0),
         }),
+        lastKept: () => (state.matched === 0 ? null : 'level=ERROR a\u001B[31mb'),
         stop() {
           steps.push('pipeline stopped')
           ended.resolve(undefined)
@@ -101,7 +102,10 @@ test('the demo runs for its time, finds all, says so, and closes in order', asyn
   assert.match(text, new RegExp(found, 'm'))
   assert.match(text, /lines were produced, (4,9|5,0)\d\d a second, and/)
   assert.doesNotMatch(text, /were asked for/)
-  assert.match(text, /^Try next:$/m)
+  assert.match(
+    text,
+    /^The last that was kept, whole:\n {2}level=ERROR a\\u001b\[31mb\n\nTry next:$/m,
+  )
 })
 
 test('a match that was not found fails the demo', async () => {

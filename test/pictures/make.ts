@@ -20,7 +20,7 @@ const COLUMNS = 112
 const ROWS = 36
 /** Enough for the curves to be curves. */
 const SECONDS_SEEN = 30
-const COMMAND = 'bin/logpipe demo --error-share 0.0001 --run-seconds 8'
+const COMMAND = 'bin/logpipe demo --pattern "timed out" --error-share 0.0005 --run-seconds 8'
 
 const tmux = (...args: string[]) => execFileSync('tmux', ['-L', 'logpipe', ...args]).toString()
 

@@ -1,14 +1,14 @@
 /**
  * librdkafka began a question about offsets on the calling thread. What its metadata cache learned
- * before that step had ended let its main thread make the next one at the same time, and the process
- * ended with SIGSEGV: at starts, and where a damaged spill was read again.
+ * before that step had ended let its main thread make the next one at the same time, and the
+ * process ended with SIGSEGV: at starts, and where a damaged spill was read again.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OFFSET_END } from '../../src/bridge/bridge.ts'
 import { loadBridge } from '../../src/bridge/load.ts'
 
-/** One of a thousand ended the process: this was red in a run of four, and more often under load. */
+/** One of a thousand ended the process: red in a run of four, and more often under load. */
 const CONSUMERS = 400
 /** Over the time in which a new consumer learns of its brokers and topics. */
 const QUESTIONS_EACH = 30

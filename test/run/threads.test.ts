@@ -103,8 +103,30 @@ test('partitions that wait are named once their brokers have not answered, of al
   assert.ok(asked !== undefined && stuck !== undefined)
   states.waiting({ kind: 'waiting', ingressIndex: 0, partitions: [asked, stuck] })
   states.waiting({ kind: 'waiting', ingressIndex: 1, partitions: [asked] })
-  const known = { groupFault: null, canReachKafka: true }
+  const known = { reading: 'reading', groupFault: null, canReachKafka: true }
   assert.deepEqual(states.kafka(), { ...known, waiting: [stuck], stuck: [] })
   states.waiting({ kind: 'waiting', ingressIndex: 0, partitions: [] })
   assert.deepEqual(states.kafka().waiting, [])
+})
+
+test('how far the threads are from reading is one word', () => {
+  const clock = { nowMs: 0 }
+  const states = new IngressStates(2, () => clock.nowMs, true)
+  const reading = () => states.kafka().reading
+  assert.equal(reading(), 'connecting')
+  states.reachable(0, true)
+  assert.equal(reading(), 'joining')
+  states.standby(0)
+  assert.equal(reading(), 'reading', 'the other may have something')
+  states.standby(1)
+  assert.equal(reading(), 'standby')
+  states.joined(1)
+  assert.equal(reading(), 'reading')
+  states.lost(1)
+  assert.equal(reading(), 'joining')
+  states.reachable(0, false)
+  assert.equal(reading(), 'connecting')
+  const alone = new IngressStates(1, () => 0, false)
+  alone.reachable(0, true)
+  assert.equal(alone.kafka().reading, 'connecting', 'there is no group to join')
 })

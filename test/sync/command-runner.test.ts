@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { ManualClock } from '../../src/core/clock.ts'
 import type { Command } from '../../src/sync/assignment.ts'
 import type { Exit } from '../../src/sync/child.ts'
-import { CommandRunner, type RunTool } from '../../src/sync/command-runner.ts'
+import { CommandRunner, type RunTool, type Tool } from '../../src/sync/command-runner.ts'
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 const done: Exit = { code: 0, signal: null, error: null }
@@ -17,15 +17,17 @@ function runnerFixture(tool: RunTool = async () => done) {
   const clock = new ManualClock()
   const ran: (readonly string[])[] = []
   const sent: unknown[] = []
+  const filters: Tool['filter'][] = []
   const runner = new CommandRunner(
     clock,
-    (pipelineId, args, onLine, timeoutMs) => {
-      ran.push(args)
-      return tool(pipelineId, args, onLine, timeoutMs)
+    (pipelineId, given, onLine, timeoutMs) => {
+      ran.push(given.args)
+      filters.push(given.filter)
+      return tool(pipelineId, given, onLine, timeoutMs)
     },
     (command) => sent.push(command) > 0,
   )
-  return { clock, runner, ran, sent }
+  return { clock, runner, ran, sent, filters }
 }
 
 test('each order is done once, though it comes with every heartbeat', async () => {
@@ -96,4 +98,23 @@ test('the tail goes to the child', async () => {
   runner.accept([order('a', 'tail', { seconds: 10 })])
   await settle()
   assert.deepEqual(sent, [{ id: 'a', kind: 'tail', seconds: 10 }])
+})
+
+test('a filter is tried in place of the own one, and nothing but a filter', async () => {
+  const { runner, ran, filters } = runnerFixture()
+  const variables = { MATCH_KEEP: 'level:ERROR', MATCH_INVERT: '0' }
+  runner.accept([
+    order('a', 'try', { variables }),
+    order('b', 'try', { variables: { ...variables, KAFKA_TOPIC: 'secrets' } }),
+    order('c', 'try', { variables: { MATCH_KEEP: ['level:ERROR'] } }),
+    order('d', 'try', { variables: { PATH: '/tmp' } }),
+    order('e', 'try'),
+  ])
+  for (let index = 0; index < 6; index++) await settle()
+  assert.deepEqual(filters, [variables, {}])
+  assert.deepEqual(ran[0], ['try', '--each', '--json', '--log-level', 'error'])
+  assert.deepEqual(
+    runner.results().map(({ ok }) => ok),
+    [true, false, false, false, true],
+  )
 })

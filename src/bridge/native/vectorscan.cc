@@ -114,8 +114,8 @@ int onMatch(unsigned id, unsigned long long, unsigned long long end, unsigned, v
   return call->take(call->context, id, static_cast<size_t>(end)) ? 0 : 1;
 }
 
-// Vectorscan's code for AVX-512, which Debian's picks by itself, looks at the wrong bytes behind the
-// last 64 whole ones: it misses `[^a]E` there, and finds `\bE` in `5E`
+// Vectorscan's code for AVX-512, which Debian's picks by itself, looks at the wrong bytes behind
+// the last 64 whole ones: it misses `[^a]E` there, and finds `\bE` in `5E`
 // (https://github.com/VectorCamp/vectorscan/pull/378). So it is asked before it is trusted, at all
 // lengths of a few of its registers.
 struct Probe {
@@ -146,7 +146,8 @@ bool isRight(const Probe& probe) {
     for (size_t tail = 0; tail < std::size(TAILS); tail++) {
       const std::string text = std::string(before, 'x') + "5E" + TAILS[tail];
       bool isFound = false;
-      const auto find = [](unsigned, unsigned long long, unsigned long long, unsigned, void* found) {
+      const auto find = [](unsigned, unsigned long long, unsigned long long, unsigned,
+                           void* found) {
         *static_cast<bool*>(found) = true;
         return 0;
       };
@@ -174,8 +175,8 @@ const char* vectorscanFault() {
 #endif
   static const bool isRight = findsWhatIsThere();
   return isRight ? nullptr
-                 : "the system's Vectorscan finds wrong places on this processor: install Hyperscan "
-                   "in its place (Debian: libhyperscan-dev)";
+                 : "the system's Vectorscan finds wrong places on this processor: install "
+                   "Hyperscan in its place (Debian: libhyperscan-dev)";
 }
 
 std::string vectorscanVersion() {

@@ -13,14 +13,14 @@
  * whether to send at all; retries.ts decides about documents that were not written. One timer wakes
  * the writer for the next due event; everything else happens when a batch or an answer arrives.
  *
- * While answers are late, the timeout grows up to a minute, so a server that answers again would go
- * unnoticed for that long. Therefore one document goes beside the requests that wait, every
- * BESIDE_EVERY_MS. Once a later request is answered, those still waiting are probably lost with their
- * connection: they hold no place any more, and count as beside until they time out.
+ * While answers are late, the timeout grows up to a minute, so a server that answers again would
+ * go unnoticed for that long. Therefore one document goes beside the requests that wait, every
+ * BESIDE_EVERY_MS. Once a later request is answered, those still waiting are probably lost with
+ * their connection: they hold no place any more, and count as beside until they time out.
  *
  * Bound. The sink bounds the documents here; ES_CONCURRENCY the requests in flight, plus half as
- * many for pieces of failed requests, plus BESIDE_MAX. Retries are not bounded in number, only in rate
- * (core/backoff.ts).
+ * many for pieces of failed requests, plus BESIDE_MAX. Retries are not bounded in number, only in
+ * rate (core/backoff.ts).
  */
 import type { Clock } from '../../core/clock.ts'
 import type { Outcome } from '../sink.ts'

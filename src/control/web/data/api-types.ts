@@ -27,7 +27,14 @@ export type Runtime = Pick<WholeRuntime, 'at' | 'fleet' | 'pipelines'>
 export type RuntimeEntry = WholeRuntime['fleet']
 export type History = Pick<WholeHistory, 'step_seconds' | 'points'>
 export type ProblemBody = Pick<WholeProblem, 'title' | 'status' | 'detail'> & {
-  readonly errors?: readonly { readonly field: string; readonly detail: string }[] | undefined
+  readonly errors?: readonly FieldFault[] | undefined
+}
+
+export interface FieldFault {
+  readonly field: string
+  readonly detail: string
+  /** Two lines: the part of the value that is wrong, and a caret below the column. */
+  readonly place?: string | undefined
 }
 export type Worker = WorkerView
 

@@ -3,14 +3,14 @@
  *
  * Bound: a call that is not answered in REQUEST_MS counts as unreachable.
  */
-import type { ProblemBody } from './api-types.ts'
+import type { FieldFault, ProblemBody } from './api-types.ts'
 
 const REQUEST_MS = 10_000
 
 /** Status 0: no answer came, or none that is ours. */
 export class ApiError extends Error {
   readonly status: number
-  readonly faults: readonly { readonly field: string; readonly detail: string }[]
+  readonly faults: readonly FieldFault[]
 
   constructor(status: number, detail: string, faults: ApiError['faults'] = []) {
     super(detail)
@@ -51,8 +51,11 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return body
 }
 
-export async function post<T>(path: string, body?: unknown): Promise<T> {
-  const answer = await request<T>('POST', path, body === undefined ? {} : { body })
+export async function post<T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const answer = await request<T>('POST', path, {
+    ...(body === undefined ? {} : { body }),
+    ...(signal === undefined ? {} : { signal }),
+  })
   return answer.body
 }
 

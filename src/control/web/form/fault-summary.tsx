@@ -2,12 +2,13 @@
  * What kept a form from being saved: a list with a way to each field. It takes the focus.
  */
 import { useEffect, useRef } from 'preact/hooks'
+import type { FieldFault } from '../data/api-types.ts'
 import { fieldId } from './option-field.tsx'
 import { labelOf } from './option-labels.ts'
 
 export interface FormFailure {
   readonly message: string
-  readonly faults: readonly { readonly field: string; readonly detail: string }[]
+  readonly faults: readonly FieldFault[]
 }
 
 export function FaultSummary({ failure }: { readonly failure: FormFailure }) {

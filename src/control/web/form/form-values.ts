@@ -103,6 +103,17 @@ export function bodyOf(values: FormValues, options: readonly Option[]): Record<s
   return body
 }
 
+/** The fields that decide which records are kept. */
+export function isFilterField(field: string): boolean {
+  return field.startsWith('match_')
+}
+
+/** The filter alone, as the API tries it. */
+export function filterOf(values: FormValues, options: readonly Option[]): Record<string, unknown> {
+  const body = bodyOf(values, options)
+  return Object.fromEntries(Object.entries(body).filter(([field]) => isFilterField(field)))
+}
+
 function valueOf(text: string, { kind, repeatable }: Option): FieldValue {
   if (kind === 'switch') return text === '1'
   if (!repeatable) return text.trim()

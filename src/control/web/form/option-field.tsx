@@ -44,11 +44,18 @@ export function OptionField({ option, value, fault, onChange }: FieldProps) {
           </details>
         )}
       </div>
-      {fault !== undefined && (
-        <p class="fault" id={`${id}-fault`}>
-          {fault}
-        </p>
-      )}
+      {fault !== undefined && <Fault id={`${id}-fault`} text={fault} />}
+    </div>
+  )
+}
+
+/** What was wrong; in further lines the part of the value, with a caret below the place. */
+function Fault({ id, text }: { readonly id: string; readonly text: string }) {
+  const [what, ...place] = text.split('\n')
+  return (
+    <div id={id}>
+      <p class="fault">{what}</p>
+      {place.length > 0 && <pre class="caret">{place.join('\n')}</pre>}
     </div>
   )
 }

@@ -9,6 +9,8 @@ export const FIRST_FIELDS = [
   'kafka_brokers',
   'kafka_topic',
   'match_pattern',
+  'match_keep',
+  'match_drop',
   'es_url',
   'es_index',
 ] as const

@@ -1,20 +1,24 @@
 /**
  * The form of a pipeline: what one must look at first, everything else folded by group.
  *
- * It owns no state but which groups are open: values come in, changes go out.
+ * It owns no state but which groups are open, and what was tried: values come in, changes go out.
  */
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import type { Option, Options, PipelineContent } from '../data/api-types.ts'
+import type { FieldFault, Option, Options, PipelineContent } from '../data/api-types.ts'
 import { FaultSummary, type FormFailure } from './fault-summary.tsx'
-import type { FormValues } from './form-values.ts'
+import { filterOf, type FormValues, isFilterField } from './form-values.ts'
 import { KafkaProperties } from './kafka-properties.tsx'
 import { OptionField } from './option-field.tsx'
 import { layoutOf, type OptionGroup } from './option-labels.ts'
 import { OwnField } from './own-field.tsx'
 import { SecretField } from './secret-field.tsx'
+import { TryPanel } from './try-panel.tsx'
+import { useTry } from './use-try.ts'
 
 interface Props {
+  /** Null: it is not made yet. */
+  readonly pipelineId: number | null
   readonly options: Options
   readonly values: FormValues
   /** Which secrets are stored. */
@@ -27,9 +31,13 @@ interface Props {
 }
 
 export function PipelineForm(props: Props) {
-  const { options, values, failure, onChange, onSubmit, children } = props
+  const { pipelineId, options, values, failure, onChange, onSubmit, children } = props
   const { first, more } = layoutOf(options.items)
-  const faults = new Map(failure?.faults.map(({ field, detail }) => [field, detail]))
+  const trial = useTry(pipelineId, filterOf(values, options.items))
+  // Of a filter what was found while typing is newer.
+  const found = [...(failure?.faults ?? []), ...trial.faults]
+  const faults = new Map(found.map((fault) => [fault.field, textOfFault(fault)]))
+  const lastOfFilter = first.findLastIndex(({ field }) => isFilterField(field))
   const fieldOf = (option: Option) => (
     <AnyField key={option.field} {...props} option={option} fault={faults.get(option.field)} />
   )
@@ -53,7 +61,9 @@ export function PipelineForm(props: Props) {
           fault={faults.get('name')}
           onChange={(name) => onChange({ ...values, name })}
         />
-        {first.map(fieldOf)}
+        {first.slice(0, lastOfFilter + 1).map(fieldOf)}
+        <TryPanel trial={trial} isMade={pipelineId !== null} />
+        {first.slice(lastOfFilter + 1).map(fieldOf)}
       </div>
       <h2 class="more-title">More options</h2>
       <p class="muted">Everything here has a default that fits most pipelines.</p>
@@ -83,6 +93,10 @@ export function PipelineForm(props: Props) {
       <div class="form-actions actions">{children}</div>
     </form>
   )
+}
+
+function textOfFault({ detail, place }: FieldFault): string {
+  return place === undefined ? detail : `${detail}\n${place}`
 }
 
 interface AnyFieldProps extends Pick<Props, 'values' | 'secrets' | 'onChange'> {

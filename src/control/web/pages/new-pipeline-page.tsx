@@ -65,6 +65,7 @@ function NewPipeline({ options, taken }: Props) {
         note="Say where the records come from, what to keep, and where to write it."
       />
       <PipelineForm
+        pipelineId={null}
         options={options}
         values={values}
         secrets={{}}

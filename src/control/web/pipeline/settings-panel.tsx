@@ -99,6 +99,7 @@ function Editor({ options, first }: { readonly options: Options; readonly first:
     <>
       {conflict !== undefined && <ConflictNotice changes={conflict} onDiscard={discard} />}
       <PipelineForm
+        pipelineId={id}
         options={options}
         values={values}
         secrets={base.pipeline.secrets}
