@@ -5,12 +5,12 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { commandsOf, shellBlocks } from '../readme/blocks.ts'
 
-/** The curl commands of its shell blocks, in their order. */
+/** The calls of the control plane in its shell blocks, in their order. */
 export function readmeCurls(): string[] {
   const readme = readFileSync(path.resolve(import.meta.dirname, '../../README.md'), 'utf8')
   return shellBlocks(readme)
     .flatMap(commandsOf)
-    .filter((command) => command.startsWith('curl '))
+    .filter((command) => command.startsWith('curl ') && command.includes(':8088/'))
 }
 
 /** Says for curl that an error answer fails, and that only what came is printed. */
