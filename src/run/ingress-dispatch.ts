@@ -41,7 +41,7 @@ const REGROUPS: ReadonlySet<FromIngress['kind']> = new Set([
 export function dispatch(message: FromIngress, hearers: Hearers): void {
   const { coordinator, notices, ingress, topics, times, kafka, fail } = hearers
   const { kind, ingressIndex } = message
-  if (REGROUPS.has(kind)) ingress.regrouped(ingressIndex)
+  if (REGROUPS.has(kind)) ingress.regrouped(message)
   switch (kind) {
     case 'opened':
       ingress.reachable(ingressIndex, true)

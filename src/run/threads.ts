@@ -8,6 +8,7 @@ import type { BridgeId } from '../bridge/bridge.ts'
 import { bridgeFile } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { packedText } from '../core/program-files.ts'
+import { keyOf } from '../core/topic-partition.ts'
 import { formatBytes } from '../core/units.ts'
 import type { FromFilter, ToFilter } from '../filter/filter-messages.ts'
 import type {
@@ -194,6 +195,11 @@ const REFUSAL_MS = 60_000
  * read all there is. All members of a generation hear of it together; this is a hundred times that.
  */
 const GROUP_QUIET_MS = 1000
+/**
+ * On a busy machine the other one may hear of it much later. A partition that was given away before
+ * it was read, and that none of these threads has been given since, is another process's after this.
+ */
+const PASSING_MS = 15_000
 
 /** How far the threads are from reading; standby: they are ready, and have nothing to read. */
 export type Reading = 'connecting' | 'joining' | 'standby' | 'reading'
@@ -211,6 +217,8 @@ export class IngressStates {
   /** When the group last gave a thread partitions, or took some. */
   #givenMs = -Infinity
   readonly #finished = new Set<number>()
+  /** Given away before they were read, and when. */
+  readonly #passing = new Map<string, number>()
   readonly #stopped = new Set<number>()
   readonly #closed = new Set<number>()
   readonly #unreachable = new Set<number>()
@@ -238,9 +246,15 @@ export class IngressStates {
   }
 
   /** The group gives it partitions or takes some: what it has to read is not known to be read. */
-  regrouped(ingressIndex: number): void {
-    this.#finished.delete(ingressIndex)
+  regrouped(message: FromIngress): void {
+    const hadFinished = this.#finished.delete(message.ingressIndex)
     this.#givenMs = this.#nowMs()
+    if (message.kind === 'assign') {
+      for (const one of message.partitions) this.#passing.delete(keyOf(one))
+    }
+    if (message.kind === 'revoke' && !hadFinished) {
+      for (const one of message.positions) this.#passing.set(keyOf(one), this.#givenMs)
+    }
   }
 
   /** The group has given it partitions, or said that there are none for it. */
@@ -295,8 +309,12 @@ export class IngressStates {
 
   /** Of a replay, or a run up to the end: everything that was asked for went into slots. */
   get haveFinished(): boolean {
-    const isQuiet = this.#nowMs() - this.#givenMs >= this.#quietMs
-    return isQuiet && this.#finished.size === this.#count
+    const nowMs = this.#nowMs()
+    for (const [key, sinceMs] of this.#passing) {
+      if (nowMs - sinceMs >= PASSING_MS) this.#passing.delete(key)
+    }
+    const isQuiet = nowMs - this.#givenMs >= this.#quietMs
+    return isQuiet && this.#passing.size === 0 && this.#finished.size === this.#count
   }
 
   /**

@@ -32,17 +32,49 @@ test('all of them count, and the dead have stopped', () => {
 test('what a group takes from one member and gives to another is not taken for read', () => {
   const clock = { nowMs: 0 }
   const states = new IngressStates(2, () => clock.nowMs, true)
-  states.regrouped(1)
+  states.regrouped({ kind: 'standby', ingressIndex: 1 })
   states.finished(1)
-  states.regrouped(0)
+  states.regrouped({ kind: 'standby', ingressIndex: 0 })
   states.finished(0)
   assert.equal(states.haveFinished, false, 'the group has just taken something')
   clock.nowMs = 999
-  states.regrouped(1)
+  states.regrouped({ kind: 'standby', ingressIndex: 1 })
   clock.nowMs = 5000
   assert.equal(states.haveFinished, false, 'what was given to the second is not read yet')
   states.finished(1)
   assert.equal(states.haveFinished, true)
+})
+
+test('a partition that was given away unread is waited for, but not for ever', () => {
+  const clock = { nowMs: 0 }
+  const states = new IngressStates(2, () => clock.nowMs, true)
+  const place = { topic: 't', partition: 0 }
+  const position = { ...place, assignmentId: 1, offset: 5, endOffset: 9 }
+  const revoke = { kind: 'revoke', ingressIndex: 0, positions: [position], lost: false } as const
+  const assign = {
+    kind: 'assign',
+    ingressIndex: 1,
+    partitions: [{ ...place, offset: 5 }],
+    lost: [],
+    topicIds: {},
+  } as const
+  states.finished(1)
+  states.regrouped(revoke)
+  states.finished(0)
+  clock.nowMs = 5000
+  assert.equal(states.haveFinished, false, 'the second hears of it late')
+  states.regrouped(assign)
+  states.finished(1)
+  clock.nowMs = 6000
+  assert.equal(states.haveFinished, true, 'it has read the partition')
+
+  states.regrouped({ ...assign, ingressIndex: 0 })
+  states.regrouped(revoke)
+  states.finished(0)
+  clock.nowMs = 20_999
+  assert.equal(states.haveFinished, false)
+  clock.nowMs = 21_000
+  assert.equal(states.haveFinished, true, 'another process has it')
 })
 
 test('Kafka can be reached while no thread says otherwise', () => {
