@@ -64,7 +64,7 @@ test('a broker that does not take notes gets the offsets without them', () => {
   commits.send(0)
   assert.deepEqual(sent, [50, 50])
   const said = 'logpipe 0123456789ab topic=none started=none'
-  assert.deepEqual(notes, [`${said} read=0@-1 marked=none test`, null])
+  assert.deepEqual(notes, [`${said} read=0@-1 marked=none closed=none test`, null])
 })
 
 test('the group is told how far was read while nothing more is settled', () => {
