@@ -253,6 +253,24 @@ export interface OversizeRecord {
   readonly key: Uint8Array | null
   /** Encoded as in a slot: see pool/layout.ts. Empty when there are none. */
   readonly headers: Uint8Array
+  /** Of a set: the alternatives that hold, by their numbers. */
+  readonly alternatives: readonly number[]
+}
+
+/** So many records of a run would be kept by an alternative but for its `drop`, and by no other. */
+export interface DroppedRecords {
+  /** The place of the run in the slot. */
+  readonly run: number
+  readonly alternative: number
+  readonly records: number
+}
+
+/** What a set of alternatives says of one record. */
+export interface Judgement {
+  /** The alternatives that hold, by their numbers over all groups, ascending; none: not kept. */
+  readonly hits: readonly number[]
+  /** Of the first group, where none of it holds: who would, but for its `drop`; -1: nobody. */
+  readonly droppedBy: number
 }
 
 export interface Bridge {
@@ -439,8 +457,8 @@ export interface Bridge {
   plainLoop(options: PlainLoopOptions): PlainLoopTotals
 
   /**
-   * `expression`: the JSON text of a Program (core/expression/ast.ts). Throws a RangeError where it
-   * is none, or a regular expression in it cannot be used.
+   * `expression`: the JSON text of a Program or a ProgramSet (core/expression/ast.ts). Throws a
+   * RangeError where it is none, or a regular expression in it cannot be used.
    */
   matcherOpen(options: MatcherOptions): BridgeId
   matcherClose(matcher: BridgeId): void
@@ -459,6 +477,17 @@ export interface Bridge {
     offset: number,
     timestampMs: number,
   ): boolean
+  /** The same of a set; a Misuse otherwise. */
+  matcherJudge(
+    matcher: BridgeId,
+    value: Uint8Array | null,
+    key: Uint8Array | null,
+    headers: Uint8Array,
+    topic: string,
+    partition: number,
+    offset: number,
+    timestampMs: number,
+  ): Judgement
   /** How batches are searched, for people: "candidates by Vectorscan 5.4.9". */
   matcherDescribe(matcher: BridgeId): string
   /**
@@ -487,6 +516,8 @@ export interface Bridge {
   slotScan(pool: BridgeId, slotIndex: number, matcher: BridgeId): number
   /** Copies out the only hit of a scan that set the OVERSIZE flag; until the next one. */
   slotOversize(pool: BridgeId, slotIndex: number): OversizeRecord
+  /** Of the last scan of a slot, where it set the DROPPED flag; until the next one. */
+  slotDropped(pool: BridgeId, slotIndex: number): readonly DroppedRecords[]
   /**
    * Gives up what the slot holds, unscanned. Always legal for the owner; slotScan then sees no
    * records.

@@ -74,6 +74,8 @@ export const HEADER_BYTES = HEADER_WORDS * 4
 export const SLOT_FLAG_MORE = 1
 /** The scan's only hit is larger than the payload: read it with slotOversize. */
 export const SLOT_FLAG_OVERSIZE = 2
+/** Alternatives of a set have dropped records: slotDropped says how many. */
+export const SLOT_FLAG_DROPPED = 4
 
 /** Runs a slot can hold: more changes of partition than this close the slot. */
 export const RUNS_MAX = 64
@@ -96,9 +98,12 @@ export const RUN_LOW_WATERMARK = 5
 /** The latest time in the run's last batch, in ms since 1970; -1: none. */
 export const RUN_LAST_TIMESTAMP = 6
 
-/** A hit: Int32 words 0 to 4, then Float64 from byte 24. */
+/** A hit: Int32 words 0 to 5, then Float64 from byte 24. */
 export const RECORD_BYTES = 40
-/** Where its value begins in the payload; the key follows, then the headers. */
+/**
+ * Where its value begins in the payload; the key follows, then the headers, then the numbers of the
+ * alternatives that hold, 16 bits each.
+ */
 export const RECORD_START = 0
 /** -1: a null value (tombstone). */
 export const RECORD_VALUE_BYTES = 1
@@ -108,6 +113,8 @@ export const RECORD_KEY_BYTES = 2
 export const RECORD_HEADERS_BYTES = 3
 /** 0 none, 1 create time, 2 log append time. */
 export const RECORD_TIMESTAMP_TYPE = 4
+/** How many alternatives hold; 0 where the filter is no set. */
+export const RECORD_ALTERNATIVES = 5
 /** Float64 index within the record: bytes 24 and 32. */
 export const RECORD_OFFSET = 3
 /** Milliseconds since 1970; -1: none. */

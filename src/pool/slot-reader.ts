@@ -11,6 +11,7 @@ import {
   HEADER_FLAGS,
   HEADER_RECORDS,
   HEADER_RUNS,
+  RECORD_ALTERNATIVES,
   RECORD_BYTES,
   RECORD_HEADERS_BYTES,
   RECORD_KEY_BYTES,
@@ -30,6 +31,7 @@ import {
   RUN_MARK_EPOCH,
   RUN_RECORDS,
   RUN_VALUE_BYTES,
+  SLOT_FLAG_DROPPED,
   SLOT_FLAG_MORE,
   SLOT_FLAG_OVERSIZE,
   slotLayout,
@@ -102,6 +104,11 @@ export class SlotReader {
     return (this.#header(HEADER_FLAGS) & SLOT_FLAG_MORE) !== 0
   }
 
+  /** Alternatives of a set have dropped records: slotDropped tells. */
+  get hasDropped(): boolean {
+    return (this.#header(HEADER_FLAGS) & SLOT_FLAG_DROPPED) !== 0
+  }
+
   /** Bytes of all records as they lie in their batches. */
   get valueBytes(): number {
     const low = this.#header(HEADER_BYTES_LOW) >>> 0
@@ -161,6 +168,20 @@ export class SlotReader {
     const keySize = Math.max(0, this.#word(recordIndex, RECORD_KEY_BYTES))
     const start = this.#keyStart(recordIndex) + keySize
     return this.#slice(start, this.#word(recordIndex, RECORD_HEADERS_BYTES))
+  }
+
+  /**
+   * The alternatives of a set that hold of the record, by their numbers, ascending; empty where the
+   * filter is no set.
+   */
+  alternatives(recordIndex: number): number[] {
+    const count = this.#word(recordIndex, RECORD_ALTERNATIVES)
+    if (count === 0) return []
+    const keySize = Math.max(0, this.#word(recordIndex, RECORD_KEY_BYTES))
+    const start =
+      this.#keyStart(recordIndex) + keySize + this.#word(recordIndex, RECORD_HEADERS_BYTES)
+    const bytes = this.#slice(start, count * 2)
+    return Array.from({ length: count }, (_, index) => bytes.readUInt16LE(index * 2))
   }
 
   #keyStart(recordIndex: number): number {

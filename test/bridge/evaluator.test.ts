@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { loadBridge } from '../../src/bridge/load.ts'
+import type { Judgement } from '../../src/bridge/bridge.ts'
 import type { Program } from '../../src/core/expression/ast.ts'
-import { planProgram } from '../../src/core/expression/plan.ts'
-import { evaluate, type NaiveRecord } from '../helpers/naive-expression.ts'
-import { expressions, records } from '../helpers/random-expressions.ts'
+import { planProgram, planSet } from '../../src/core/expression/plan.ts'
+import { evaluate, judge, type NaiveRecord } from '../helpers/naive-expression.ts'
+import { expressionGroups, expressions, records } from '../helpers/random-expressions.ts'
 
 const bridge = loadBridge(undefined)
 
@@ -24,25 +25,33 @@ function slotHeaders(headers: NaiveRecord['headers']): Uint8Array {
   return Buffer.concat([count, ...each])
 }
 
-function verdicts(program: Program, all: readonly NaiveRecord[]): boolean[] {
+type Ask = 'matcherTest' | 'matcherJudge'
+
+function answers<A extends Ask>(
+  ask: A,
+  program: object,
+  all: readonly NaiveRecord[],
+): ReturnType<(typeof bridge)[A]>[] {
   const matcher = bridge.matcherOpen({ expression: JSON.stringify(program) })
   try {
-    return all.map((one) =>
-      bridge.matcherTest(
+    return all.map((one) => {
+      const place = [one.topic, one.partition, one.offset, one.timestampMs] as const
+      const answer: boolean | Judgement = bridge[ask](
         matcher,
         one.value,
         one.key,
         slotHeaders(one.headers),
-        one.topic,
-        one.partition,
-        one.offset,
-        one.timestampMs,
-      ),
-    )
+        ...place,
+      )
+      return answer as ReturnType<(typeof bridge)[A]>
+    })
   } finally {
     bridge.matcherClose(matcher)
   }
 }
+
+const verdicts = (program: Program, all: readonly NaiveRecord[]) =>
+  answers('matcherTest', program, all)
 
 test('a verdict is the one that the oracle gives', () => {
   fc.assert(
@@ -58,4 +67,46 @@ test('a verdict is the one that the oracle gives', () => {
     ),
     { numRuns: Number(process.env['RUNS'] ?? 300) },
   )
+})
+
+/** See alternatives.test.ts of what Debian's Vectorscan misses in longer ones. */
+const shortRecords = records().filter(({ value }) => (value?.length ?? 0) < 64)
+
+test('of a set, those alternatives hold that the oracle names', () => {
+  fc.assert(
+    fc.property(
+      expressionGroups(),
+      fc.array(shortRecords, { minLength: 1, maxLength: 20 }),
+      (groups, all) => {
+        const set = planSet(groups)
+        const wanted = all.map((one) => judge(groups, one))
+        assert.deepEqual(answers('matcherJudge', set, all), wanted)
+        const kept = wanted.map(({ hits }) => hits.length > 0)
+        assert.deepEqual(answers('matcherTest', set, all), kept)
+      },
+    ),
+    { numRuns: Number(process.env['RUNS'] ?? 100) },
+  )
+})
+
+test('a thousand alternatives are one set, and one more than the bound is refused', () => {
+  const one = (index: number) =>
+    ({
+      keep: {
+        kind: 'bytes',
+        hex: Buffer.from(`word-${index};`).toString('hex'),
+        ignoreCase: false,
+      },
+      drop: null,
+    }) as const
+  const of = Array.from({ length: 1000 }, (_, index) => one(index))
+  const record = { key: null, headers: [], topic: 't', partition: 0, offset: 0, timestampMs: -1 }
+  const value = Buffer.from('of word-7; and word-999;')
+  const set = planSet([
+    { all: false, of },
+    { all: true, of },
+  ])
+  const [verdict] = answers('matcherJudge', set, [{ ...record, value }])
+  assert.deepEqual(verdict, { hits: [7, 1007, 1999], droppedBy: -1 })
+  assert.throws(() => planSet([{ all: false, of: [...of, ...of, one(0)] }]), /2000 expressions/)
 })

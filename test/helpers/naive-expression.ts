@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { ExpressionNode, Literal, Target, Test } from '../../src/core/expression/ast.ts'
-import { isJsonNumber } from '../../src/core/expression/plan.ts'
+import { type Alternative, isJsonNumber } from '../../src/core/expression/plan.ts'
 import { REGEXES } from './random-expressions.ts'
 
 export interface NaiveRecord {
@@ -37,6 +37,25 @@ export function evaluate(node: ExpressionNode, record: NaiveRecord): boolean {
     case 'compare':
       return valuesOf(node.target, record).some((value) => meets(value, node.test))
   }
+}
+
+/** Of a set of alternatives: see Judgement in src/bridge/bridge.ts. */
+export function judge(
+  groups: readonly { readonly all: boolean; readonly of: readonly Alternative[] }[],
+  record: NaiveRecord,
+): { hits: number[]; droppedBy: number } {
+  const hits: number[] = []
+  let droppedBy = -1
+  let first = 0
+  for (const [place, { all, of }] of groups.entries()) {
+    const met = of.map(({ keep }) => evaluate(keep, record))
+    const isDropped = of.map(({ drop }) => drop !== null && evaluate(drop, record))
+    const holding = met.flatMap((isMet, index) => (isMet && !isDropped[index] ? [index] : []))
+    if (place === 0 && holding.length === 0) droppedBy = met.indexOf(true)
+    hits.push(...(all ? holding : holding.slice(0, 1)).map((index) => first + index))
+    first += of.length
+  }
+  return { hits, droppedBy }
 }
 
 /** Whether the bytes hold a literal. */

@@ -5,6 +5,7 @@
 import fc from 'fast-check'
 import type { NaiveRecord } from './naive-expression.ts'
 import type { ExpressionNode, Target, Test } from '../../src/core/expression/ast.ts'
+import type { Alternative } from '../../src/core/expression/plan.ts'
 
 /** Texts of which some hold others, with all that JSON must or may escape. */
 export const TEXTS = [
@@ -67,7 +68,7 @@ export const REGEXES: Readonly<Record<string, string>> = Object.fromEntries(
     ['[]a]b', '[\\]a]b'],
     ['a{0,2}b'],
     ['é+'],
-    ['.'],
+    ['.', '[^\\n]'],
     ['\\.'],
     ['a\\|b'],
     ['E{2,}'],
@@ -154,6 +155,24 @@ export function expressions(): fc.Arbitrary<ExpressionNode> {
     ),
   }))
   return tree
+}
+
+/**
+ * Groups of alternatives, one or two.
+ * @param trees what the alternatives are made of.
+ */
+export function expressionGroups(
+  trees: fc.Arbitrary<ExpressionNode> = expressions(),
+): fc.Arbitrary<{ all: boolean; of: Alternative[] }[]> {
+  const alternative = fc.record({ keep: trees, drop: fc.option(trees, { freq: 2 }) })
+  const group = fc.record({
+    all: fc.boolean(),
+    of: fc.oneof(
+      fc.array(alternative, { minLength: 1, maxLength: 4 }),
+      fc.array(alternative, { minLength: 8, maxLength: 20 }),
+    ),
+  })
+  return fc.array(group, { minLength: 1, maxLength: 2 })
 }
 
 function joined(kind: 'all' | 'any', of: readonly ExpressionNode[]): ExpressionNode {

@@ -5,126 +5,28 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <stdexcept>
-#include <unordered_set>
 #include <utility>
 
 #include "regex-shape.h"
+#include "scalar-test.h"
 
 namespace logpipe {
 namespace {
 
 using Json = simdjson::dom::element;
+using Op = ScalarTest::Op;
 
 std::string_view viewOf(const RecordView::Text& text) {
   return {reinterpret_cast<const char*>(text.data), text.size};
 }
-const uint8_t* bytesOf(std::string_view text) {
-  return reinterpret_cast<const uint8_t*>(text.data());
-}
-
-size_t findIn(std::string_view text, std::string_view part, size_t from) {
-  if (part.size() > text.size() - from) return std::string_view::npos;
-  if (part.empty()) return from;
-  const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
-  return found == nullptr ? std::string_view::npos
-                          : static_cast<size_t>(static_cast<const char*>(found) - text.data());
-}
-
-enum class Op : uint8_t {
-  Exists,
-  Equals,
-  Wildcard,
-  Below,
-  BelowOrAt,
-  Above,
-  AboveOrAt,
-  Contains,
-  Regex
-};
-
-enum class ScalarKind : uint8_t { String, Number, Boolean };
-
-// One test of a scalar. `Equals` may have many texts: any of them.
-struct Test {
-  Op op = Op::Exists;
-  std::string text;
-  std::vector<std::string> parts;
-  bool isNumber = false;
-  JsonNumber number;
-  std::unique_ptr<Database> regex;
-  // More texts of Equals, and those of them that are numbers.
-  std::unordered_set<std::string> texts;
-  std::vector<JsonNumber> numbers;
-
-  void setText(std::string_view wanted) {
-    text = wanted;
-    isNumber = parseJsonNumber(text, number);
-  }
-
-  bool meets(ScalarKind kind, std::string_view scalar) const {
-    switch (op) {
-      case Op::Exists: return true;
-      case Op::Equals: return equals(kind, scalar);
-      case Op::Wildcard: return matchesParts(scalar);
-      case Op::Contains: return findIn(scalar, text, 0) != std::string_view::npos;
-      case Op::Regex: return regex->holds(bytesOf(scalar), scalar.size());
-      default: return isOrdered(kind, scalar);
-    }
-  }
-
- private:
-  bool equals(ScalarKind kind, std::string_view scalar) const {
-    if (kind != ScalarKind::Number) {
-      if (scalar == text) return true;
-      if (!texts.empty() && texts.contains(std::string(scalar))) return true;
-    }
-    if (kind == ScalarKind::Boolean || (!isNumber && numbers.empty())) return false;
-    JsonNumber other;
-    if (!parseJsonNumber(scalar, other)) return false;
-    if (isNumber && compareNumbers(other, number) == 0) return true;
-    return std::any_of(numbers.begin(), numbers.end(),
-                       [&](const JsonNumber& one) { return compareNumbers(other, one) == 0; });
-  }
-
-  bool isOrdered(ScalarKind kind, std::string_view scalar) const {
-    JsonNumber other;
-    int order = 0;
-    if (kind != ScalarKind::Boolean && isNumber && parseJsonNumber(scalar, other)) {
-      order = compareNumbers(other, number);
-    } else if (kind == ScalarKind::String) {
-      order = scalar.compare(text);
-    } else {
-      return false;
-    }
-    switch (op) {
-      case Op::Below: return order < 0;
-      case Op::BelowOrAt: return order <= 0;
-      case Op::Above: return order > 0;
-      default: return order >= 0;
-    }
-  }
-
-  bool matchesParts(std::string_view scalar) const {
-    const std::string& first = parts.front();
-    const std::string& last = parts.back();
-    if (scalar.size() < first.size() + last.size()) return false;
-    if (!scalar.starts_with(first) || !scalar.ends_with(last)) return false;
-    const std::string_view middle = scalar.substr(0, scalar.size() - last.size());
-    size_t at = first.size();
-    for (size_t index = 1; index + 1 < parts.size(); index++) {
-      at = findIn(middle, parts[index], at);
-      if (at == std::string_view::npos) return false;
-      at += parts[index].size();
-    }
-    return true;
-  }
-};
 
 // What a thread needs to evaluate; grows with the largest program and document it has seen.
 struct Workspace {
   JsonReader json;
   std::vector<uint8_t> regexHits;
+  std::vector<uint8_t> mayHold;
 };
 
 Workspace& workspace() {
@@ -158,7 +60,7 @@ struct Program::Node {
   uint32_t index = 0;              // Of a regular expression, or of a field's slot.
   Expression regex;
   std::string name;  // Of a header.
-  Test test;
+  ScalarTest test;
 
   int cost() const {
     switch (kind) {
@@ -181,6 +83,34 @@ struct Program::Node {
 class Program::Builder {
  public:
   explicit Builder(Program& program) : program_(program) {}
+
+  // Takes one alternative. Nullopt: it names no literals.
+  std::optional<Prefilter> alternative(Json json) {
+    Alternative made;
+    made.keep = node(field(json, "keep"), 0);
+    const Json drop = field(json, "drop");
+    if (!drop.is_null()) made.drop = node(drop, 0);
+    program_.alternatives_.push_back(std::move(made));
+    if (program_.alternatives_.size() > ALTERNATIVES_MAX) {
+      refuse("there are more than " + std::to_string(ALTERNATIVES_MAX) + " alternatives");
+    }
+    const Json given = field(json, "prefilter");
+    if (given.is_null()) return std::nullopt;
+    Prefilter prefilter;
+    for (Json one : array(given, "literals")) {
+      prefilter.literals.push_back(literal(one));
+      if (prefilter.literals.back().bytes.empty()) refuse("a literal has one byte or more");
+    }
+    return prefilter;
+  }
+
+  // Takes all alternatives of a group.
+  void group(Json json, std::vector<std::optional<Prefilter>>& prefilters) {
+    Group made{program_.alternatives_.size(), 0, boolean(json, "all")};
+    for (Json one : array(json, "of")) prefilters.push_back(alternative(one));
+    made.to = program_.alternatives_.size();
+    program_.groups_.push_back(made);
+  }
 
   std::unique_ptr<Node> node(Json json, size_t depth) {
     if (++nodes_ > NODES_MAX) refuse("there are more than " + std::to_string(NODES_MAX) + " nodes");
@@ -308,7 +238,7 @@ class Program::Builder {
     }
   }
 
-  static void setTest(Test& test, Json json) {
+  static void setTest(ScalarTest& test, Json json) {
     static const std::pair<const char*, Op> OPS[] = {
         {"exists", Op::Exists}, {"equals", Op::Equals},     {"wildcard", Op::Wildcard},
         {"<", Op::Below},       {"<=", Op::BelowOrAt},      {">", Op::Above},
@@ -341,7 +271,7 @@ class Program::Builder {
       } else if (one->kind == Node::Kind::Bytes) {
         (*alike)->literals.push_back(one->literals[0]);
       } else {
-        Test& test = (*alike)->test;
+        ScalarTest& test = (*alike)->test;
         test.texts.insert(one->test.text);
         if (one->test.isNumber) test.numbers.push_back(one->test.number);
       }
@@ -444,7 +374,7 @@ class Program::Evaluation {
     return false;
   }
 
-  bool valueMeets(const Test& test, const JsonValue& value) {
+  bool valueMeets(const ScalarTest& test, const JsonValue& value) {
     switch (value.kind) {
       case JsonValue::Kind::Replaced:
       case JsonValue::Kind::Null: return false;
@@ -473,7 +403,7 @@ class Program::Evaluation {
         [](void* context, std::string_view name, const RecordView::Text& value) {
           auto& about = *static_cast<Asked*>(context);
           if (name != about.node.name) return true;
-          const Test& test = about.node.test;
+          const ScalarTest& test = about.node.test;
           about.isMet = value.data == nullptr ? test.op == Op::Exists
                                               : test.meets(ScalarKind::String, viewOf(value));
           return !about.isMet;
@@ -541,31 +471,62 @@ Program::Program(const std::string& json) {
   Json root;
   if (parser.parse(json).get(root) != simdjson::SUCCESS) Builder::refuse("it is no JSON");
   Builder builder(*this);
-  keep_ = builder.node(Builder::field(root, "keep"), 0);
-  const Json drop = Builder::field(root, "drop");
-  if (!drop.is_null()) drop_ = builder.node(drop, 0);
+  std::vector<std::optional<Prefilter>> prefilters;
+  Json groups;
+  isSet_ = root["groups"].get(groups) == simdjson::SUCCESS;
+  if (isSet_) {
+    for (Json one : Builder::array(root, "groups")) builder.group(one, prefilters);
+    if (alternatives_.empty()) Builder::refuse("a set has one alternative or more");
+  } else {
+    prefilters.push_back(builder.alternative(root));
+  }
   regexCount_ = static_cast<uint32_t>(builder.regexes().size());
   if (regexCount_ > 0) {
     regexes_ = std::make_unique<Database>(builder.regexes(), Database::Report::Once);
   }
-  const Json given = Builder::field(root, "prefilter");
-  if (given.is_null()) {
-    prefilter_ = requiredBy(*keep_);
-  } else {
-    prefilter_.emplace();
-    for (Json one : Builder::array(given, "literals")) {
-      prefilter_->literals.push_back(builder.literal(one));
-      if (prefilter_->literals.back().bytes.empty())
-        Builder::refuse("a literal has one byte or more");
+  joinPrefilters(std::move(prefilters));
+  if (!isSet_) findPlain();
+}
+
+// The search finds what any alternative needs; nullopt when one of them needs nothing.
+void Program::joinPrefilters(std::vector<std::optional<Prefilter>> each) {
+  Prefilter joined;
+  bool hasNone = false;
+  shortlist_ = std::make_unique<Shortlist>(alternatives_.size());
+  std::set<std::pair<std::string, bool>> known;
+  for (size_t index = 0; index < each.size(); index++) {
+    std::optional<Prefilter> one = std::move(each[index]);
+    if (!one.has_value()) one = requiredBy(*alternatives_[index].keep);
+    if (!one.has_value()) {
+      shortlist_->mayAlwaysHold(index);
+      hasNone = true;
+      continue;
     }
+    Prefilter needs = *std::move(one);
+    if (needs.weaker.empty()) {
+      std::vector<Expression> literals;
+      for (const Literal& literal : needs.literals) {
+        literals.push_back(Expression{literal.bytes, literal.ignoreCase, true});
+      }
+      shortlist_->needsOneOf(index, literals);
+    } else {
+      shortlist_->mayAlwaysHold(index);
+    }
+    for (Literal& literal : needs.literals) {
+      if (!known.emplace(literal.bytes, literal.ignoreCase).second) continue;
+      joined.literals.push_back(std::move(literal));
+    }
+    std::move(needs.weaker.begin(), needs.weaker.end(), std::back_inserter(joined.weaker));
   }
-  findPlain();
+  if (!hasNone) prefilter_ = std::move(joined);
+  if (!isSet_ || !shortlist_->finish()) shortlist_.reset();
 }
 
 void Program::findPlain() {
-  const bool keepsAll = keep_->kind == Node::Kind::All && keep_->of.empty();
-  const Node* node = drop_ == nullptr ? keep_.get() : keepsAll ? drop_.get() : nullptr;
-  bool isInverted = node != nullptr && node == drop_.get();
+  const auto& [keep, drop] = alternatives_.front();
+  const bool keepsAll = keep->kind == Node::Kind::All && keep->of.empty();
+  const Node* node = drop == nullptr ? keep.get() : keepsAll ? drop.get() : nullptr;
+  bool isInverted = node != nullptr && node == drop.get();
   while (node != nullptr && node->of.size() == 1) {
     if (node->kind == Node::Kind::Not) isInverted = !isInverted;
     node = node->of[0].get();
@@ -580,8 +541,38 @@ void Program::findPlain() {
 Program::~Program() = default;
 
 bool Program::keeps(const RecordView& record) const {
+  if (isSet_) {
+    Verdict verdict;
+    judge(record, verdict);
+    return !verdict.hits.empty();
+  }
+  const auto& [keep, drop] = alternatives_.front();
   Evaluation evaluation(*this, record);
-  return evaluation.isTrue(*keep_) && (drop_ == nullptr || !evaluation.isTrue(*drop_));
+  return evaluation.isTrue(*keep) && (drop == nullptr || !evaluation.isTrue(*drop));
+}
+
+void Program::judge(const RecordView& record, Verdict& verdict) const {
+  verdict.hits.clear();
+  verdict.droppedBy = Verdict::NONE;
+  std::vector<uint8_t>& mayHold = workspace().mayHold;
+  if (shortlist_ != nullptr) shortlist_->search(record.value.data, record.value.size, mayHold);
+  Evaluation evaluation(*this, record);
+  for (const Group& group : groups_) {
+    const size_t before = verdict.hits.size();
+    int32_t droppedBy = Verdict::NONE;
+    for (size_t index = group.from; index < group.to; index++) {
+      if (shortlist_ != nullptr && mayHold[index] == 0) continue;
+      const Alternative& one = alternatives_[index];
+      if (!evaluation.isTrue(*one.keep)) continue;
+      if (one.drop != nullptr && evaluation.isTrue(*one.drop)) {
+        if (droppedBy == Verdict::NONE) droppedBy = static_cast<int32_t>(index);
+        continue;
+      }
+      verdict.hits.push_back(static_cast<uint16_t>(index));
+      if (!group.isEach) break;
+    }
+    if (&group == &groups_.front() && verdict.hits.size() == before) verdict.droppedBy = droppedBy;
+  }
 }
 
 }  // namespace logpipe

@@ -2,12 +2,15 @@
 // headers and place. The tree comes as JSON text; src/core/expression/ast.ts says what each node
 // means. Plain C++20 but for Vectorscan and simdjson.
 //
-// An Expression never changes once it is made, so any number of threads may evaluate it at the same
+// A program is one expression, or a set of alternatives in groups (rules, metrics): then the answer
+// is which of them hold. All of them share what is found out about a record.
+//
+// A Program never changes once it is made, so any number of threads may evaluate it at the same
 // time. What is cheap is asked first; the value is parsed, and searched for all regular
 // expressions, once for a record, when the first node asks.
 //
-// Bounds: NODES_MAX nodes, DEPTH_MAX deep, TEXT_MAX bytes in one text; see vectorscan.h for regular
-// expressions and json-fields.h for documents.
+// Bounds: NODES_MAX nodes, DEPTH_MAX deep, TEXT_MAX bytes in one text, ALTERNATIVES_MAX; see
+// vectorscan.h for regular expressions and json-fields.h for documents.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +23,7 @@
 
 #include "json-fields.h"
 #include "matcher.h"
+#include "shortlist.h"
 #include "vectorscan.h"
 
 namespace logpipe {
@@ -57,8 +61,19 @@ struct Prefilter {
   std::vector<Expression> weaker;  // Regular expressions: weakerRegex.
 };
 
+// Which alternatives a record meets.
+struct Verdict {
+  static constexpr int32_t NONE = -1;
+
+  std::vector<uint16_t> hits;  // By their number over all groups, ascending. None: not kept.
+  // Where nothing of the first group is met: its first one that would be, but for its `drop`.
+  int32_t droppedBy = NONE;
+};
+
 class Program {
  public:
+  // Of the whole set. A thousand rules, and as many metrics.
+  static constexpr size_t ALTERNATIVES_MAX = 2000;
   static constexpr size_t NODES_MAX = 10000;
   static constexpr size_t DEPTH_MAX = 64;
   // EXPRESSION_TEXT_MAX characters of JSON, each three bytes of UTF-8.
@@ -69,6 +84,10 @@ class Program {
   ~Program();
 
   bool keeps(const RecordView& record) const;
+  // Of a set.
+  void judge(const RecordView& record, Verdict& verdict) const;
+  // How many alternatives; 0: it is one expression, and no set.
+  size_t alternatives() const { return isSet_ ? alternatives_.size() : 0; }
 
   // Nullopt: none, each record is to be evaluated.
   const std::optional<Prefilter>& prefilter() const { return prefilter_; }
@@ -88,10 +107,25 @@ class Program {
   class Builder;
   class Evaluation;
 
+  // Kept is what meets `keep` and not `drop`, which may be null.
+  struct Alternative {
+    std::unique_ptr<Node> keep;
+    std::unique_ptr<Node> drop;
+  };
+  // Alternatives [from, to). isEach: all that hold are hits, and otherwise the first one.
+  struct Group {
+    size_t from;
+    size_t to;
+    bool isEach;
+  };
+
+  void joinPrefilters(std::vector<std::optional<Prefilter>> each);
   void findPlain();
 
-  std::unique_ptr<Node> keep_;
-  std::unique_ptr<Node> drop_;
+  std::vector<Alternative> alternatives_;
+  std::vector<Group> groups_;
+  bool isSet_ = false;
+  std::unique_ptr<Shortlist> shortlist_;  // Null: each alternative is asked.
   FieldPaths paths_;
   std::unique_ptr<Database> regexes_;  // All of the value, by number.
   uint32_t regexCount_ = 0;

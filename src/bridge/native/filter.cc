@@ -105,6 +105,14 @@ bool Filter::keeps(const RecordView& record) const {
   return isFound == (plan_->way == Way::Places);
 }
 
+size_t Filter::alternatives() const {
+  return plan_->program == nullptr ? 0 : plan_->program->alternatives();
+}
+
+void Filter::judge(const RecordView& record, Verdict& verdict) const {
+  plan_->program->judge(record, verdict);
+}
+
 std::string Filter::describe() const {
   switch (plan_->way) {
     case Way::Every: return "every record";

@@ -29,11 +29,15 @@ class Filter {
   // Patterns are any bytes. A record is kept when its value holds any of them; without patterns
   // each one is. invertMatch keeps the others. Throws std::invalid_argument on an empty pattern.
   Filter(std::vector<std::string> patterns, bool ignoreCase, bool invertMatch);
-  // The JSON text of a Program (src/core/expression/ast.ts); throws as expression.h says.
+  // The JSON text of a Program or ProgramSet (src/core/expression/ast.ts); throws as expression.h
+  // says.
   explicit Filter(const std::string& program);
 
   Way way() const;
   bool keeps(const RecordView& record) const;
+  // Of a set of alternatives, and only of one: which of them hold.
+  size_t alternatives() const;
+  void judge(const RecordView& record, Verdict& verdict) const;
   bool asksForTopic() const;
 
   // What is searched for in the bytes of a batch, by Places, Inverted and Candidates: by one of

@@ -26,6 +26,7 @@ constexpr int32_t HEADER_BYTES = HEADER_WORDS * 4;
 
 constexpr int32_t SLOT_FLAG_MORE = 1;
 constexpr int32_t SLOT_FLAG_OVERSIZE = 2;
+constexpr int32_t SLOT_FLAG_DROPPED = 4;
 
 constexpr int32_t RUNS_MAX = 64;
 constexpr int32_t RUN_BYTES = 56;
@@ -46,6 +47,7 @@ constexpr int32_t RECORD_VALUE_BYTES = 1;
 constexpr int32_t RECORD_KEY_BYTES = 2;
 constexpr int32_t RECORD_HEADERS_BYTES = 3;
 constexpr int32_t RECORD_TIMESTAMP_TYPE = 4;
+constexpr int32_t RECORD_ALTERNATIVES = 5;
 constexpr int32_t RECORD_OFFSET = 3;
 constexpr int32_t RECORD_TIMESTAMP = 4;
 
@@ -75,6 +77,7 @@ constexpr Entry ENTRIES[] = {
     {"HEADER_BYTES", HEADER_BYTES},
     {"SLOT_FLAG_MORE", SLOT_FLAG_MORE},
     {"SLOT_FLAG_OVERSIZE", SLOT_FLAG_OVERSIZE},
+    {"SLOT_FLAG_DROPPED", SLOT_FLAG_DROPPED},
     {"RUNS_MAX", RUNS_MAX},
     {"RUN_BYTES", RUN_BYTES},
     {"RUN_ASSIGNMENT", RUN_ASSIGNMENT},
@@ -93,6 +96,7 @@ constexpr Entry ENTRIES[] = {
     {"RECORD_KEY_BYTES", RECORD_KEY_BYTES},
     {"RECORD_HEADERS_BYTES", RECORD_HEADERS_BYTES},
     {"RECORD_TIMESTAMP_TYPE", RECORD_TIMESTAMP_TYPE},
+    {"RECORD_ALTERNATIVES", RECORD_ALTERNATIVES},
     {"RECORD_OFFSET", RECORD_OFFSET},
     {"RECORD_TIMESTAMP", RECORD_TIMESTAMP},
     {"FILL_EVENTS", FILL_EVENTS},
@@ -123,12 +127,13 @@ struct Record {
   int32_t keyBytes;
   int32_t headersBytes;
   int32_t timestampType;
-  int32_t unused;
+  int32_t alternatives;
   double offset;
   double timestamp;
 };
 static_assert(sizeof(Record) == RECORD_BYTES &&
               offsetof(Record, timestampType) == RECORD_TIMESTAMP_TYPE * 4 &&
+              offsetof(Record, alternatives) == RECORD_ALTERNATIVES * 4 &&
               offsetof(Record, offset) == RECORD_OFFSET * 8 &&
               offsetof(Record, timestamp) == RECORD_TIMESTAMP * 8);
 

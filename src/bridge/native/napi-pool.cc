@@ -110,7 +110,17 @@ RecordView::Text textOrNull(const Call& call, size_t index, const char* what) {
   return {memory.count == 0 ? &NOTHING : static_cast<const uint8_t*>(memory.data), memory.count};
 }
 
-Value matcherTest(Call& call) {
+Value numbers(const Call& call, const std::vector<uint16_t>& all) {
+  Value result = call.newArray(all.size());
+  for (size_t index = 0; index < all.size(); index++) {
+    call.set(result, index, call.of(static_cast<double>(all[index])));
+  }
+  return result;
+}
+
+// Asks about one record, as a caller hands it over.
+template <typename Ask>
+Value withRecord(Call& call, Ask ask) {
   call.expect(8);
   const auto filter = matchers().lease(call.id(0, "matcher"));
   RecordView record;
@@ -126,7 +136,25 @@ Value matcherTest(Call& call) {
   record.partition = call.int32(call.at(5), "partition", 0, INT32_MAX);
   record.offset = static_cast<int64_t>(call.number(call.at(6), "offset", 0, OFFSET_MAX));
   record.timestamp = static_cast<int64_t>(call.number(call.at(7), "timestampMs", -1, OFFSET_MAX));
-  return call.of(filter->keeps(record));
+  return ask(*filter, record);
+}
+
+Value matcherTest(Call& call) {
+  return withRecord(call, [&](const Filter& filter, const RecordView& record) {
+    return call.of(filter.keeps(record));
+  });
+}
+
+Value matcherJudge(Call& call) {
+  return withRecord(call, [&](const Filter& filter, const RecordView& record) {
+    if (filter.alternatives() == 0) throw Misuse("the matcher has no alternatives");
+    Verdict verdict;
+    filter.judge(record, verdict);
+    Value result = call.newObject();
+    call.set(result, "hits", numbers(call, verdict.hits));
+    call.set(result, "droppedBy", call.of(static_cast<double>(verdict.droppedBy)));
+    return result;
+  });
 }
 
 Value matcherDescribe(Call& call) {
@@ -166,6 +194,22 @@ Value slotOversize(Call& call) {
   call.set(result, "value", record.hasValue ? call.ofBytes(record.value) : call.null());
   call.set(result, "key", record.hasKey ? call.ofBytes(record.key) : call.null());
   call.set(result, "headers", call.ofBytes(record.headers));
+  call.set(result, "alternatives", numbers(call, record.alternatives));
+  return result;
+}
+
+Value slotDropped(Call& call) {
+  call.expect(2);
+  const auto pool = pools().lease(call.id(0, "pool"));
+  const std::vector<Pool::Dropped> rows = pool->dropped(slotIndex(call));
+  Value result = call.newArray(rows.size());
+  for (size_t index = 0; index < rows.size(); index++) {
+    Value row = call.newObject();
+    call.set(row, "run", call.of(static_cast<double>(rows[index].row)));
+    call.set(row, "alternative", call.of(static_cast<double>(rows[index].alternative)));
+    call.set(row, "records", call.of(static_cast<double>(rows[index].records)));
+    call.set(result, index, row);
+  }
   return result;
 }
 
@@ -177,10 +221,19 @@ Value slotDiscard(Call& call) {
 }
 
 constexpr Row ROWS[] = {
-    {"poolOpen", poolOpen},         {"poolClose", poolClose},       {"poolBytes", poolBytes},
-    {"matcherOpen", matcherOpen},   {"matcherClose", matcherClose}, {"matcherTest", matcherTest},
-    {"matcherDescribe", matcherDescribe},                           {"regexCheck", regexCheck},
-    {"slotScan", slotScan},         {"slotOversize", slotOversize}, {"slotDiscard", slotDiscard},
+    {"poolOpen", poolOpen},
+    {"poolClose", poolClose},
+    {"poolBytes", poolBytes},
+    {"matcherOpen", matcherOpen},
+    {"matcherClose", matcherClose},
+    {"matcherTest", matcherTest},
+    {"matcherJudge", matcherJudge},
+    {"matcherDescribe", matcherDescribe},
+    {"regexCheck", regexCheck},
+    {"slotScan", slotScan},
+    {"slotOversize", slotOversize},
+    {"slotDropped", slotDropped},
+    {"slotDiscard", slotDiscard},
 };
 
 }  // namespace

@@ -33,11 +33,14 @@ class HitWriter {
   bool isOversize() const { return isOversize_; }
 
   // False: it does not fit. The first one always does, if it must, as an oversize one.
-  bool put(const BatchRecord& record, const Batch& batch, Client& client) {
+  bool put(const BatchScan& hit, const Batch& batch, Client& client) {
     if (count_ == shape_.recordsMax || isOversize_) return false;
+    const BatchRecord& record = hit.record();
+    const std::vector<uint16_t>& alternatives = hit.verdict().hits;
+    const size_t alternativesBytes = alternatives.size() * sizeof(uint16_t);
     bool isWellFormed = true;
     const size_t headerBytes = record.headerBytes(isWellFormed);
-    const size_t bytes = record.value.size + record.key.size + headerBytes;
+    const size_t bytes = record.value.size + record.key.size + headerBytes + alternativesBytes;
     const bool fits = bytes <= shape_.bufferBytes - used_;
     if (!fits && count_ > 0) return false;
     if (!isWellFormed) {
@@ -48,13 +51,17 @@ class HitWriter {
     }
     slot_.record(count_++) = {static_cast<int32_t>(used_), sizeOrNull(record.value),
                               sizeOrNull(record.key), static_cast<int32_t>(headerBytes),
-                              batch.timestampType, 0, static_cast<double>(record.offset),
+                              batch.timestampType, static_cast<int32_t>(alternatives.size()),
+                              static_cast<double>(record.offset),
                               static_cast<double>(record.timestamp)};
     isOversize_ = !fits;
     if (!fits) return true;
     uint8_t* out = logpipe::put(slot_.payload() + used_, record.value);
     out = logpipe::put(out, record.key);
     if (headerBytes > 0) record.encodeHeaders(out);
+    if (alternativesBytes > 0) {
+      std::memcpy(out + headerBytes, alternatives.data(), alternativesBytes);
+    }
     used_ += bytes;
     return true;
   }
@@ -72,7 +79,8 @@ enum class RunEnd { Done, Cut, Broken };
 // One run of a slot in one scan.
 class RunScan {
  public:
-  RunScan(Pool::Held& held, HitWriter& out) : held_(held), scan_(*held.scan), out_(out) {}
+  RunScan(Pool::Held& held, HitWriter& out, int32_t row)
+      : held_(held), scan_(*held.scan), out_(out), row_(row) {}
 
   // Takes hits until the run ends or there is no room.
   RunEnd go() {
@@ -83,13 +91,17 @@ class RunScan {
       BatchScan& hits = *scan_.hits;
       while (scan_.isHitLeft || hits.next()) {
         const int64_t offset = hits.record().offset;
-        scan_.isHitLeft = !out_.put(hits.record(), batch, *held_.client);
+        scan_.isHitLeft = !out_.put(hits, batch, *held_.client);
         if (scan_.isHitLeft) return cut(offset, hits.index());
+        const int32_t droppedBy = hits.verdict().droppedBy;
+        if (droppedBy != Verdict::NONE) hits.dropped().push_back(static_cast<uint16_t>(droppedBy));
         hitTo_ = offset + 1;
         hitRecords_ = hits.index() + 1;
         if (out_.isOversize()) return cut(offset + 1, hits.index() + 1);
       }
+      // What is behind the damage may be among them: they count as not kept, and no more.
       if (hits.isBroken()) return breakOff(batch);
+      noteDropped();
       scan_.recordsBefore += batch.records;
       scan_.hits.reset();
       hitTo_ = 0;
@@ -104,9 +116,28 @@ class RunScan {
 
  private:
   RunEnd cut(int64_t offset, int32_t recordsOfBatch) {
+    noteDropped();
     offset_ = offset;
     records_ = scan_.recordsBefore + recordsOfBatch;
     return RunEnd::Cut;
+  }
+
+  // Adds what the batch had to the row's counts.
+  void noteDropped() {
+    std::vector<uint16_t>& dropped = scan_.hits->dropped();
+    if (dropped.empty()) return;
+    std::sort(dropped.begin(), dropped.end());
+    for (const uint16_t one : dropped) {
+      const auto known = std::find_if(
+          held_.dropped.rbegin(), held_.dropped.rend(),
+          [&](const Pool::Dropped& row) { return row.row == row_ && row.alternative == one; });
+      if (known == held_.dropped.rend()) {
+        held_.dropped.push_back({row_, one, 1});
+      } else {
+        known->records++;
+      }
+    }
+    dropped.clear();
   }
 
   // What lies behind belongs to nobody, and is read again: Consumer::events. A hit may stand behind
@@ -131,6 +162,7 @@ class RunScan {
   Pool::Held& held_;
   Pool::Scan& scan_;
   HitWriter& out_;
+  int32_t row_;
   int64_t offset_ = 0;
   int32_t records_ = 0;
   // Behind the last hit that was taken of the batch.
@@ -245,6 +277,7 @@ size_t Pool::scan(double slotIndex, const std::function<Filter()>& filter) {
   if (!held.scan.has_value()) held.scan.emplace(filter());
   Scan& scan = *held.scan;
   scan.isOversize = false;
+  held.dropped.clear();
   const layout::Slot slot = use.slot();
   HitWriter out(slot, shape_);
   size_t rows = 0;
@@ -253,7 +286,7 @@ size_t Pool::scan(double slotIndex, const std::function<Filter()>& filter) {
   while (scan.run < held.runs.size() && end != RunEnd::Cut) {
     layout::Run row = held.runs[scan.run];
     row.firstHit = static_cast<int32_t>(out.count());
-    RunScan run(held, out);
+    RunScan run(held, out, static_cast<int32_t>(rows));
     end = run.go();
     if (end != RunEnd::Done) {
       row.coverTo = std::max(row.coverFrom, static_cast<double>(run.offset()));
@@ -282,7 +315,8 @@ size_t Pool::scan(double slotIndex, const std::function<Filter()>& filter) {
   slot.word(layout::HEADER_RECORDS) = records;
   slot.word(layout::HEADER_RUNS) = static_cast<int32_t>(rows);
   slot.word(layout::HEADER_FLAGS) = (end == RunEnd::Cut ? layout::SLOT_FLAG_MORE : 0) |
-                                    (out.isOversize() ? layout::SLOT_FLAG_OVERSIZE : 0);
+                                    (out.isOversize() ? layout::SLOT_FLAG_OVERSIZE : 0) |
+                                    (held.dropped.empty() ? 0 : layout::SLOT_FLAG_DROPPED);
   if (end == RunEnd::Cut) return out.count();
   release(held);
   held.isScanned = true;
@@ -306,7 +340,13 @@ Pool::Oversize Pool::copyOversize(double slotIndex) {
   if (!copy.headers.empty()) {
     record.encodeHeaders(reinterpret_cast<uint8_t*>(copy.headers.data()));
   }
+  copy.alternatives = held.scan->hits->verdict().hits;
   return copy;
+}
+
+std::vector<Pool::Dropped> Pool::dropped(double slotIndex) {
+  const Use use(*this, slotIndex);
+  return use.held().dropped;
 }
 
 void Pool::discard(double slotIndex) {

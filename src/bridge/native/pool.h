@@ -8,6 +8,9 @@
 // A hit larger than the payload is the only one of its scan (SLOT_FLAG_OVERSIZE): copyOversize
 // hands it out until the next scan.
 //
+// Of a set of alternatives, a hit has the numbers of those that hold behind its headers; and where
+// one has dropped records (SLOT_FLAG_DROPPED), `dropped` says how many until the next scan.
+//
 // Bound: a fill waits while slots hold FillLimits::heldMax bytes of batches. What it takes then may
 // go over it, by BATCH_BYTES and one batch for each consumer.
 //
@@ -49,6 +52,13 @@ class Pool {
     int32_t recordsReported = 0;
   };
 
+  // So many records of a row of runs met this alternative but for its `drop`, and no other.
+  struct Dropped {
+    int32_t row;
+    int32_t alternative;
+    int32_t records;
+  };
+
   // The batches of a slot. `runs` has the rest that is still to be reported, and where each ends.
   struct Held {
     std::atomic<bool> inUse{false};
@@ -61,6 +71,7 @@ class Pool {
     uint64_t wantedBytes = 0;
     std::optional<Scan> scan;
     bool isScanned = false;
+    std::vector<Dropped> dropped;  // Of the last scan.
   };
 
   // For the time of one call on one slot. Throws Misuse when the index is out of range or another
@@ -109,8 +120,11 @@ class Pool {
     std::string value;
     std::string key;
     std::string headers;
+    std::vector<uint16_t> alternatives;
   };
   Oversize copyOversize(double slotIndex);
+  // Of the last scan.
+  std::vector<Dropped> dropped(double slotIndex);
   void discard(double slotIndex);
 
   // Gives back what a slot holds.

@@ -65,7 +65,8 @@ BatchScan::BatchScan(const Batch& batch, const Filter& filter)
       filter_(&filter),
       way_(filter.way()),
       reader_(batch),
-      places_(filter, batch.bytes) {
+      places_(filter, batch.bytes),
+      isSet_(filter.alternatives() > 0) {
   if (places_.isDense()) way_ = Filter::Way::Each;
   if (filter.matcher() != nullptr || filter.database() != nullptr) search(batch.bytes.data);
 }
@@ -105,7 +106,7 @@ bool BatchScan::holdsPlace(const Bytes& value) {
   return false;
 }
 
-bool BatchScan::isKept() const {
+bool BatchScan::isKept() {
   const BatchRecord& record = reader_.record();
   RecordView view;
   view.value = textOf(record.value);
@@ -119,7 +120,13 @@ bool BatchScan::isKept() const {
     view.partition = batch_->message->partition;
     if (filter_->asksForTopic()) view.topic = rd_kafka_topic_name(batch_->message->rkt);
   }
-  return filter_->keeps(view);
+  if (!isSet_) return filter_->keeps(view);
+  filter_->judge(view, verdict_);
+  if (!verdict_.hits.empty()) return true;
+  if (verdict_.droppedBy != Verdict::NONE) {
+    dropped_.push_back(static_cast<uint16_t>(verdict_.droppedBy));
+  }
+  return false;
 }
 
 void BatchScan::search(const uint8_t* from) { place_ = places_.next(from); }

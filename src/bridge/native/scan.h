@@ -56,11 +56,15 @@ class BatchScan {
   const BatchRecord& record() const { return reader_.record(); }
   // How many records came before this one.
   int32_t index() const { return reader_.index(); }
+  // Of a set of alternatives, which of them hold of it; of any other filter none are told.
+  const Verdict& verdict() const { return verdict_; }
+  // Which alternative dropped each record that was passed, of those that one has (expression.h).
+  std::vector<uint16_t>& dropped() { return dropped_; }
   bool isBroken() const { return reader_.isBroken(); }
 
  private:
   bool holdsPlace(const Bytes& value);
-  bool isKept() const;
+  bool isKept();
   void search(const uint8_t* from);
 
   const Batch* batch_;
@@ -68,6 +72,9 @@ class BatchScan {
   Filter::Way way_;
   BatchReader reader_;
   Places places_;
+  bool isSet_;
+  Verdict verdict_;
+  std::vector<uint16_t> dropped_;
   Place place_{nullptr, 0};  // The first one at or behind where was searched last.
 };
 

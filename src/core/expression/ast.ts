@@ -110,3 +110,23 @@ export interface Program {
   readonly drop: ExpressionNode | null
   readonly prefilter: Prefilter
 }
+
+/**
+ * Many programs at once, for whoever wants to know which of them hold (rules, metrics): a record is
+ * kept when any does. They are numbered over all groups, from 0.
+ *
+ * The bytes of a batch are searched once for what any of them needs; with one that has no
+ * prefilter, each record is evaluated.
+ */
+export interface ProgramSet {
+  readonly groups: readonly ProgramGroup[]
+}
+
+export interface ProgramGroup {
+  /** Whether all that hold are told; otherwise the first one. */
+  readonly all: boolean
+  readonly of: readonly Program[]
+}
+
+/** Programs of a set: a thousand rules, and as many metrics. */
+export const ALTERNATIVES_MAX = 2000

@@ -21,6 +21,7 @@
  */
 import assert from 'node:assert/strict'
 import {
+  ALTERNATIVES_MAX,
   EXPRESSION_DEPTH_MAX,
   EXPRESSION_NODES_MAX,
   type CompareNode,
@@ -28,6 +29,7 @@ import {
   type Literal,
   type Prefilter,
   type Program,
+  type ProgramSet,
   type Target,
 } from './ast.ts'
 import { printBytes, printExpression } from './print.ts'
@@ -65,7 +67,7 @@ const TELLING_BYTES = 8
  * @throws RangeError when keep and drop together are larger than the add-on takes.
  */
 export function planProgram(keep: ExpressionNode, drop: ExpressionNode | null): Plan {
-  const nodes = sizeOf(keep) + (drop === null ? 0 : sizeOf(drop))
+  const nodes = nodesOf({ keep, drop })
   if (nodes > EXPRESSION_NODES_MAX) {
     throw new RangeError(`more than ${EXPRESSION_NODES_MAX} terms in all: ${nodes}`)
   }
@@ -86,11 +88,48 @@ export function planProgram(keep: ExpressionNode, drop: ExpressionNode | null): 
   }
 }
 
+/** An expression of its own among many; `drop` as for planProgram. */
+export interface Alternative {
+  readonly keep: ExpressionNode
+  readonly drop: ExpressionNode | null
+}
+
+/**
+ * Many expressions at once, in groups (ProgramSet). What is searched for is what each `keep` needs:
+ * a record that only a `drop` refuses is found too, so that it can be counted.
+ * @throws RangeError when they are more, or larger together, than the add-on takes.
+ */
+export function planSet(
+  groups: readonly { readonly all: boolean; readonly of: readonly Alternative[] }[],
+): ProgramSet {
+  const every = groups.flatMap(({ of }) => of)
+  if (every.length > ALTERNATIVES_MAX) {
+    throw new RangeError(`more than ${ALTERNATIVES_MAX} expressions at once: ${every.length}`)
+  }
+  const nodes = every.reduce((sum, one) => sum + nodesOf(one), 0)
+  if (nodes > EXPRESSION_NODES_MAX) {
+    throw new RangeError(`more than ${EXPRESSION_NODES_MAX} terms in all: ${nodes}`)
+  }
+  return {
+    groups: groups.map(({ all, of }) => ({
+      all,
+      of: of.map(({ keep, drop }) => {
+        const { prefilter } = planProgram(keep, null).program
+        return { keep, drop, prefilter }
+      }),
+    })),
+  }
+}
+
 /** Several expressions of one kind: any of them. */
 export function anyOf(nodes: readonly ExpressionNode[]): ExpressionNode {
   const [only] = nodes
   if (only !== undefined && nodes.length === 1) return only
   return { kind: 'any', of: nodes.flatMap((node) => (node.kind === 'any' ? node.of : [node])) }
+}
+
+function nodesOf({ keep, drop }: Alternative): number {
+  return sizeOf(keep) + (drop === null ? 0 : sizeOf(drop))
 }
 
 function sizeOf(node: ExpressionNode): number {

@@ -201,6 +201,9 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [{ expression: '{}' }],
       [{ expression: '{"keep":{"kind":"none"},"drop":null,"prefilter":null}' }],
       [{ expression: '{"keep":{"kind":"all","of":[]},"drop":null}' }],
+      [{ expression: '{"groups":[]}' }],
+      [{ expression: '{"groups":[{"of":[]}]}' }],
+      [{ expression: '{"groups":[{"all":true,"of":[{}]}]}' }],
     ],
     matcherClose: [[], [gone], ['1']],
     matcherDescribe: [[], [gone], ['1']],
@@ -215,6 +218,11 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [matcher, null, null, headers, 't', 0, 0.5, 0],
       [matcher, null, null, headers, 't', 0, 0, -2],
     ],
+    matcherJudge: [
+      [],
+      [gone, ...record],
+      [matcher, ...record], // It has no alternatives.
+    ],
     regexCheck: [[], [1, false], ['a'], ['a', 1], ['a\0b', false], ['a'.repeat(5000), false]],
     slotScan: [
       [],
@@ -225,6 +233,7 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [pool, 0, matcher], // The slot is FREE.
     ],
     slotOversize: [[], [gone, 0], [pool, 0], [pool, 2], [pool, '0']],
+    slotDropped: [[], [gone, 0], [pool, 2], [pool, '0']],
     slotDiscard: [[], [gone, 0], [pool, 2], [pool, -1], [pool, {}]],
     fileLock: [[], [1], [''], ['a\0b'], ['/nowhere/lock']],
     fileUnlock: [[], [gone], ['1']],
