@@ -462,8 +462,8 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
   row,
   parse: (text) => parseValue(row, text),
   expected: expected(row),
-  ...(row.kind === 'expression'
-    ? { faultOf: (text: string) => expressionFault(text)?.message }
+  ...(row.kind === 'expression' || row.kind === 'metric'
+    ? { faultOf: (text: string) => expressionFault(row.kind, text)?.message }
     : {}),
 }))
 

@@ -9,8 +9,8 @@ import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from './worker-wire.ts'
 
 /** If the snapshot is older than this, its writer has stopped. */
 const FRESH_MS = 10_000
-/** A snapshot has some kilobytes. */
-const BYTES_MAX = 262_144
+/** A snapshot has some kilobytes; lags of many partitions and series of metrics make it larger. */
+const BYTES_MAX = 524_288
 
 export interface MetricsSnapshot {
   readonly atMs: number

@@ -13,11 +13,14 @@
  *          timestamp types                    a byte a document
  * ```
  *
+ * Beside them are the sums of metrics, which only runs with a record that counts have.
+ *
  * The body is a buffer by itself: an output lets go of it before the last of its documents is
  * settled.
  */
 import assert from 'node:assert/strict'
 import { BodyBuilder } from '../pool/record-encoder.ts'
+import type { SeriesDelta } from '../pool/record-counter.ts'
 import { putReport, REPORT_DOUBLES, reportAt, type RunReport } from '../pool/run-reports.ts'
 
 /** What a run's documents were made of: one entry for each, in the order of their offsets. */
@@ -29,10 +32,24 @@ export interface MatchedOrigins {
   readonly timestampTypes: Uint8Array<ArrayBuffer>
 }
 
+/** What metrics count of a run. */
+export interface RunCounts {
+  /** Records that count for any metric. */
+  readonly records: number
+  readonly deltas: readonly SeriesDelta[]
+}
+
+export const NO_COUNTS: RunCounts = { records: 0, deltas: [] }
+
+/** Of a delta in a message, with its labels: for the credit of the output. */
+const DELTA_BYTES = 200
+
 /**
  * A run of which something matched: the range it covers, and the offsets that wait for the output.
  */
 export interface MatchedRun extends RunReport, MatchedOrigins {
+  /** What its records add to metrics; a run may have this without having a document. */
+  readonly counts?: RunCounts
   /** The leader epoch that marks its records; -1: none (core/log-id.ts). */
   readonly markEpoch: number
 }
@@ -49,6 +66,13 @@ export interface PackedBatch {
   readonly documentCount: number
   readonly body: Uint8Array<ArrayBuffer>
   readonly about: ArrayBuffer
+  /** Absent: no record counts for a metric. */
+  readonly counted?: {
+    /** By the place of their run. */
+    readonly runs: readonly (readonly [run: number, counts: RunCounts])[]
+    /** About; credit is taken for them by themselves. */
+    readonly bytes: number
+  }
 }
 
 const HEAD_DOUBLES = 2
@@ -72,7 +96,8 @@ const aboutBytes = (runCount: number, documentCount: number) =>
   (HEAD_DOUBLES + runCount * RUN_DOUBLES) * 8 + documentCount * (8 + 8 + 4 + 1)
 
 /** @throws AssertionError unless it is what `take` made. */
-export function unpackMatches({ body, about }: PackedBatch): MatchedBatch {
+export function unpackMatches({ body, about, counted }: PackedBatch): MatchedBatch {
+  const countsOf = new Map(counted?.runs)
   const doubles = new Float64Array(about, 0, Math.floor(about.byteLength / 8))
   const [runCount = 0, documentCount = 0] = doubles
   assert.equal(about.byteLength, aboutBytes(runCount, documentCount))
@@ -89,6 +114,8 @@ export function unpackMatches({ body, about }: PackedBatch): MatchedBatch {
       timestampsMs: timestampsMs.subarray(from, to),
       timestampTypes: timestampTypes.subarray(from, to),
     })
+    const counts = countsOf.get(run)
+    if (counts !== undefined) runs[run] = { ...runs[run]!, counts }
     from = to
   }
   assert.equal(from, documentCount, 'a document lies in no run')
@@ -121,6 +148,8 @@ function shortened(run: MatchedRun, count: number, coverTo: number): MatchedRun 
     // Where offsets have gaps, as many as there can be.
     recordCount: Math.min(run.recordCount, coverTo - run.coverFrom),
     outsideTime: 0,
+    // Metrics do not go with -n.
+    counts: NO_COUNTS,
     offsets: run.offsets.slice(0, count),
     timestampsMs: run.timestampsMs.slice(0, count),
     timestampTypes: run.timestampTypes.slice(0, count),
@@ -140,6 +169,13 @@ export class Matches {
   #offsets: number[] = []
   #timestampsMs: number[] = []
   #timestampTypes: number[] = []
+  #counts: (readonly [run: number, counts: RunCounts])[] = []
+  #deltaCount = 0
+
+  /** Bytes that wait to be handed on. */
+  get size(): number {
+    return this.body.size + this.#deltaCount * DELTA_BYTES
+  }
 
   get isEmpty(): boolean {
     return this.#runs.length === 0
@@ -154,8 +190,15 @@ export class Matches {
   }
 
   /** The last `documents` documents are this run's. */
-  endRun(report: RunReport, markEpoch: number, documents: number): void {
-    assert(documents > 0)
+  endRun(
+    report: RunReport,
+    markEpoch: number,
+    documents: number,
+    counts: RunCounts = NO_COUNTS,
+  ): void {
+    assert(documents > 0 || counts.records > 0)
+    if (counts.records > 0) this.#counts.push([this.#runs.length, counts])
+    this.#deltaCount += counts.deltas.length
     this.#runs.push({ report, markEpoch, documents })
   }
 
@@ -181,6 +224,9 @@ export class Matches {
     this.#offsets = []
     this.#timestampsMs = []
     this.#timestampTypes = []
-    return { documentCount, body, about }
+    const counted = { runs: this.#counts, bytes: this.#deltaCount * DELTA_BYTES }
+    this.#counts = []
+    this.#deltaCount = 0
+    return { documentCount, body, about, ...(counted.runs.length > 0 && { counted }) }
   }
 }

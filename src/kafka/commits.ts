@@ -3,12 +3,7 @@
  * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type {
-  CommitOffset,
-  EpochOffset,
-  LogPast,
-  PartitionError,
-} from '../bridge/bridge.ts'
+import type { CommitOffset, EpochOffset, LogPast, PartitionError } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import type { BrokerQueries } from './broker-queries.ts'
 import { encodeNote, type PartitionNote } from './commit-note.ts'
@@ -187,8 +182,8 @@ export class Commits {
   }
 
   /**
-   * Answers come in the order of commits, but for one that is waited for. Of those of one offset the
-   * oldest is taken: a mark that is said to be there is there.
+   * Answers come in the order of commits, but for one that is waited for. Of those of one offset
+   * the oldest is taken: a mark that is said to be there is there.
    */
   #noteMark(held: Held, offset: number, isTaken: boolean): void {
     const index = held.sentMarks.findIndex((one) => one.offset === offset)

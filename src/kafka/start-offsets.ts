@@ -129,7 +129,8 @@ function fromCommitted(
   const past = note === null ? NO_PAST : pastOf(note.past, offset, leaderEpoch)
   const windows = note?.windows ?? null
   if (offset < first.offset) {
-    return { ...FRESH, at: first, group, past, windows, lost: rangeOf(partition, offset, first.offset) }
+    const lost = rangeOf(partition, offset, first.offset)
+    return { ...FRESH, at: first, group, past, windows, lost }
   }
   const at = { offset, leaderEpoch: note === null ? -1 : leaderEpoch }
   return { ...FRESH, at, isFresh: false, group, past, windows }

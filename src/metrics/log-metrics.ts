@@ -3,44 +3,19 @@
  * started, by label set. Owned by main; read by /metrics, the snapshot and the status.
  *
  * These are counters as Prometheus knows them: they begin at 0 with each process, and records that
- * are read again after a crash count again here. The documents of windows do not (metric-windows.ts).
- *
- *   counter     log_NAME_total
- *   sum         log_NAME_sum, log_NAME_count
- *   histogram   log_NAME_bucket{le}, log_NAME_sum, log_NAME_count
+ * are read again after a crash count again here. In the documents of windows they do not
+ * (metric-windows.ts).
  *
  * Bound. `seriesMax` label sets a metric; all others count in one more whose labels are all
  * `other`, which is said once.
  */
 import assert from 'node:assert/strict'
-import type { MetricSpec, MetricType } from '../core/expression/metric.ts'
+import type { MetricSpec } from '../core/expression/metric.ts'
+import type { LogMetric } from '../core/log-metric.ts'
 import type { SeriesDelta } from '../pool/record-counter.ts'
 
 /** What stands for the labels of all series above the bound. */
 export const OTHER = 'other'
-
-/** One label set of a metric. */
-export interface LogSeries {
-  /** In the order of the metric's labels. */
-  readonly labels: readonly string[]
-  readonly count: number
-  readonly sum: number
-  /** Records at or below each bound, and above the last: not cumulative. Null: no histogram. */
-  readonly buckets: readonly number[] | null
-}
-
-export interface LogMetric {
-  readonly name: string
-  readonly type: MetricType
-  readonly labelNames: readonly string[]
-  readonly bounds: readonly number[]
-  readonly series: readonly LogSeries[]
-  /** Records without the number. */
-  readonly missing: number
-  /** Records that are in no document: later than METRICS_LATENESS, or of no usable time. */
-  readonly late: number
-  readonly undated: number
-}
 
 interface Row {
   readonly labels: readonly string[]
@@ -96,13 +71,16 @@ export class LogMetrics {
     this.#tables[metric]!.undated += count
   }
 
+  /** As they stand now: copies. */
   list(): LogMetric[] {
     return this.#tables.map(({ spec, rows, missing, late, undated }) => ({
       name: spec.name,
       type: spec.type,
       labelNames: spec.labels.map(({ name }) => name),
       bounds: spec.bounds,
-      series: [...rows.values()],
+      series: [...rows.values()].map((row) => {
+        return { ...row, buckets: row.buckets === null ? null : [...row.buckets] }
+      }),
       missing,
       late,
       undated,

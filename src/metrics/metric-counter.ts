@@ -49,8 +49,8 @@ export class MetricCounter implements RecordCounter {
       const key = `${metric} ${windowMs} ${part} ${labels.join('\0')}`
       let delta = this.#deltas.get(key)
       if (delta === undefined) {
-        const buckets = reader.newBuckets()
-        delta = { metric, labels, windowMs, firstOffset: offset, lastMs: timestampMs, buckets, ...NONE }
+        const place = { metric, labels, windowMs, firstOffset: offset, lastMs: timestampMs }
+        delta = { ...place, ...NONE, buckets: reader.newBuckets() }
         this.#deltas.set(key, delta)
       }
       delta.lastMs = Math.max(delta.lastMs, timestampMs)

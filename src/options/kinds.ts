@@ -6,6 +6,7 @@
  * are small languages of their own (addresses, topics, times ...) are in notations.ts.
  */
 import { EXPRESSION_TEXT_MAX } from '../core/expression/ast.ts'
+import { parseMetric } from '../core/expression/metric.ts'
 import { ExpressionError, parseExpression } from '../core/expression/parse.ts'
 import { parseBytes, parseDurationMs, parseTime } from '../core/units.ts'
 import {
@@ -61,6 +62,7 @@ export interface KindValues {
   hex: string
   regex: string
   expression: string
+  metric: string
   pair: readonly [name: string, value: string]
   answer: AnswerOverride
   output: OutputTarget
@@ -109,7 +111,8 @@ const PARSERS: Parsers = {
   literal: (text) => (text.includes('\uFFFD') ? undefined : text),
   hex: parseHex,
   regex: (text) => (isRegexText(text) ? text : undefined),
-  expression: (text) => (expressionFault(text) === undefined ? text : undefined),
+  expression: (text) => (expressionFault('expression', text) === undefined ? text : undefined),
+  metric: (text) => (expressionFault('metric', text) === undefined ? text : undefined),
   pair: parsePair,
   answer: parseAnswer,
   output: parseOutput,
@@ -148,6 +151,7 @@ export function expected(spec: OptionSpec): string {
     hex: 'pairs of hexadecimal digits, such as 0a00ff',
     regex: `a regular expression of 1 to ${EXPRESSION_TEXT_MAX} bytes of UTF-8`,
     expression: 'an expression, such as level:ERROR and not "health"',
+    metric: 'a metric, such as errors=level:ERROR by service',
     pair: spec.variable ?? 'NAME=VALUE',
     answer: `an error type or a status, "=", and ${oneOf(ANSWER_ACTIONS)}`,
     output: 'stdout, file:PATH, none or elasticsearch',
@@ -164,10 +168,11 @@ export function faultOf(spec: OptionSpec, text: string): string | undefined {
   return spec.kind === 'topics' ? topicsFault(text) : undefined
 }
 
-/** Where an expression is wrong: all there is to say. */
-export function expressionFault(text: string): ExpressionError | undefined {
+/** Where an expression or a metric is wrong: all there is to say. Of other kinds: undefined. */
+export function expressionFault(kind: Kind, text: string): ExpressionError | undefined {
   try {
-    parseExpression(text)
+    if (kind === 'expression') parseExpression(text)
+    if (kind === 'metric') parseMetric(text)
     return undefined
   } catch (error) {
     if (error instanceof ExpressionError) return error

@@ -176,8 +176,10 @@ class ArgumentReader {
 const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['--workers', ['--filter-threads']],
   ['--threads', ['--filter-threads']],
-  ['--limit', ['--count', '--num-records', '--run-seconds']],
-  ['--max-messages', ['--count', '--run-seconds']],
+  ['--limit', ['--max-records', '--num-records', '--run-seconds']],
+  ['--max-messages', ['--max-records', '--run-seconds']],
+  ['--max-count', ['--max-records']],
+  ['--count', ['--max-records']],
   ['--offset', ['--start', '--from']],
   ['--from-beginning', ['--start earliest']],
   ['--dry-run', ['logpipe check']],
@@ -290,8 +292,7 @@ const SHOWN_MAX = 80
 /** Validates one value. @throws LogpipeError USAGE */
 export function give(spec: OptionSpec, text: string, source: Source): Given {
   const value = parseValue(spec, text)
-  const place =
-    value === undefined && spec.kind === 'expression' ? expressionFault(text) : undefined
+  const place = value === undefined ? expressionFault(spec.kind, text) : undefined
   if (place !== undefined) {
     throw new LogpipeError('USAGE', `${nameOf(source)}: ${place.message}`, { below: place.below })
   }

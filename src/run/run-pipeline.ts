@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
+import { totalsByName } from '../core/log-metric.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { MatchedBatch } from '../filter/matches.ts'
@@ -139,6 +140,7 @@ async function runStarted(
         books: () => ({ run, entries: pipeline.stats().books }),
         troubles: () => pipeline.stats().troubles,
         patternCounts: () => pipeline.stats().patternCounts,
+        logMetrics: () => pipeline.stats().logMetrics,
         onTrouble: (trouble) =>
           log.warn(trouble === null ? 'writing the metrics snapshot works again' : trouble),
       })
@@ -202,6 +204,8 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       sinkBefore: before.sink,
       counted: totalsOf(now.patternCounts),
       countedBefore: totalsOf(before.patternCounts),
+      metrics: totalsByName(now.logMetrics),
+      metricsBefore: totalsByName(before.logMetrics),
       lag: now.lag,
       waiting: now.waiting,
       stuck: now.stuck,
@@ -276,8 +280,8 @@ export async function openEndpoint(
     metrics: async () => {
       const now = view()
       if (now === null) return ''
-      const { lag, patternCounts, troubles, books } = now.stats
-      const more = { lags: lag.partitions, patternCounts, troubles, books }
+      const { lag, patternCounts, logMetrics, troubles, books } = now.stats
+      const more = { lags: lag.partitions, patternCounts, logMetrics, troubles, books }
       return prometheusText(now.metrics, {}, more)
     },
     faults: () => faultsOf(view()?.stats ?? null),

@@ -4,7 +4,14 @@
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { type ControlledPipeline, identityOf, withFingerprint } from '../kafka/pipeline-identity.ts'
 import type { Config } from '../options/config.ts'
-import { filterOf, filterText, hasExpressions, patternsOf } from '../options/filter.ts'
+import {
+  filterOf,
+  filterText,
+  hasExpressions,
+  patternsOf,
+  type RecordFilter,
+} from '../options/filter.ts'
+import { countingFilter, metricsOf } from '../options/metrics.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { isTopic, startAt } from '../options/notations.ts'
@@ -12,7 +19,13 @@ import { overrideRow } from '../sink/elasticsearch/answers.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import { connectionSettings } from './elasticsearch-connection.ts'
-import type { OutputSettings, PipelineSettings } from './settings.ts'
+import type {
+  FilterSettings,
+  MetricSettings,
+  OutputSettings,
+  PipelineSettings,
+  WindowSettings,
+} from './settings.ts'
 import { indexNameError } from './topic-identity.ts'
 
 /** Of one slot: a batch is decompressed to 64 MiB at most, beside BATCH_BYTES of others. */
@@ -76,7 +89,7 @@ export function pipelineSettings(
       // Of several, the second slot of a partition may come first: what lies before it would not be
       // written, and the next run would write the rest twice.
       threadCount: config.runMatches > 0 ? 1 : config.rustWorkers,
-      ...filterOf(config),
+      ...pipelineFilter(config),
     },
     pool: {
       slotCount: config.poolSize,
@@ -93,6 +106,7 @@ export function pipelineSettings(
       dropNewest: config.overflowDropNewest,
     },
     output,
+    metrics: metricSettings(config),
     replay: null,
     runSeconds: config.runSeconds,
     recordsMax: 0,
@@ -141,6 +155,34 @@ export function embeddedSettings(
     kafkaConfig: [...kafkaConfig, ...config.kafkaConfig],
   })
   return { ...settings, kafka: { ...settings.kafka, membership: 'static' } }
+}
+
+/** With metrics, what is kept and what is counted are one set of expressions. */
+function pipelineFilter(config: Config): RecordFilter & Pick<FilterSettings, 'metricsFrom'> {
+  if (config.metrics.length === 0) return filterOf(config)
+  return countingFilter(config, config.productLine === 'metrics')
+}
+
+function metricSettings(config: Config): MetricSettings | null {
+  if (config.metrics.length === 0) return null
+  const { metricsIndex: index } = config
+  const second = 1000
+  const windows: WindowSettings | null =
+    index === null
+      ? null
+      : {
+          windowMs: config.metricsWindowSeconds * second,
+          latenessMs: config.metricsLatenessSeconds * second,
+          // Dated by the window; what Elasticsearch does not take at once waits in memory.
+          elasticsearch: {
+            ...elasticsearchSettings(config),
+            index,
+            pipeline: null,
+            commitOn: 'index',
+          },
+          idPrefix: config.esIdPrefix,
+        }
+  return { specs: metricsOf(config), seriesMax: config.metricsSeriesMax, windows }
 }
 
 /** What is counted: each pattern by itself, an expression as a whole. */

@@ -29,6 +29,8 @@ export const LABELS_MAX = 8
 export const BOUNDS_MAX = 50
 /** Of a metric; on /metrics it stands between log_ and _total or its like (METRIC_NAME). */
 const NAME = /^[a-z][a-z0-9_]{0,47}$/
+/** Those of log-metric.ts, and endings by which two metrics would give the same name. */
+const RESERVED_NAME = /^(?:late|undated|missing)$|_(?:total|sum|count|bucket)$/
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]{0,47}$/
 /** Names that Prometheus and the outputs give to labels of their own. */
 const RESERVED_LABELS: ReadonlySet<string> = new Set(['le', 'quantile', 'worker', 'pipeline'])
@@ -106,6 +108,9 @@ class MetricParser {
       const allowed = 'a to z, 0 to 9 and _, beginning with a letter, 48 at most'
       throw this.#error(`the name of a metric has ${allowed}`, at)
     }
+    if (RESERVED_NAME.test(typed)) {
+      throw this.#error(`the name ${typed} has a meaning of its own on /metrics: take another`, at)
+    }
     this.#at++
     return typed
   }
@@ -145,7 +150,8 @@ class MetricParser {
   #numberByRegex(at: number): NumberSource {
     const { parsed, end } = this.#located(at, () => parseLeading(this.#text, at, 'term'))
     const { node } = parsed
-    if (node.kind !== 'regex') throw this.#error('expected a field, or /regex with one (group)/', at)
+    if (node.kind !== 'regex')
+      throw this.#error('expected a field, or /regex with one (group)/', at)
     let groups = 0
     try {
       groups = groupCount(linearRegex(node.source, node.ignoreCase))

@@ -1,0 +1,146 @@
+/**
+ * What a pipeline has counted from its records, as the parts of the program pass it on: from the
+ * pipeline to its snapshot, by heartbeat to the control plane, and on either's /metrics.
+ *
+ *   counter     log_NAME_total
+ *   sum         log_NAME_sum, log_NAME_count
+ *   histogram   log_NAME_bucket{le}, log_NAME_sum, log_NAME_count
+ *
+ * Beside them, of all metrics, by the label `metric`: log_late_total, log_undated_total (records
+ * that no document counts) and log_missing_total (records without the number).
+ */
+import type { MetricType } from './expression/metric.ts'
+
+/** One label set of a metric. */
+export interface LogSeries {
+  /** In the order of the metric's labels. */
+  readonly labels: readonly string[]
+  readonly count: number
+  readonly sum: number
+  /** Records at or below each bound, and above the last: not cumulative. Null: no histogram. */
+  readonly buckets: readonly number[] | null
+}
+
+export interface LogMetric {
+  readonly name: string
+  readonly type: MetricType
+  readonly labelNames: readonly string[]
+  readonly bounds: readonly number[]
+  readonly series: readonly LogSeries[]
+  /** Records without the number. */
+  readonly missing: number
+  /** Records that are in no document: later than METRICS_LATENESS_SECONDS, or of no usable time. */
+  readonly late: number
+  readonly undated: number
+}
+
+/** Of series in a snapshot and a heartbeat; /metrics of the pipeline itself has all. */
+const REPORT_BYTES_MAX = 64 * 1024
+
+/** The metrics with as many series as are passed on, the first ones of each. */
+export function withinReport(metrics: readonly LogMetric[]): LogMetric[] {
+  let left = REPORT_BYTES_MAX
+  return metrics.map((metric) => {
+    const fits = (one: LogSeries) => (left -= Buffer.byteLength(JSON.stringify(one))) >= 0
+    const end = metric.series.findIndex((one) => !fits(one))
+    return { ...metric, series: end < 0 ? metric.series : metric.series.slice(0, end) }
+  })
+}
+
+/** Sums over all label sets, by the names of /metrics without labels: for charts and status. */
+export function totalsByName(metrics: readonly LogMetric[]): Record<string, number> {
+  const totals: Record<string, number> = {}
+  for (const { name, type, series } of metrics) {
+    const sumOf = (of: (one: LogSeries) => number) => series.reduce((sum, one) => sum + of(one), 0)
+    if (type === 'counter') totals[`log_${name}_total`] = sumOf(({ count }) => count)
+    else {
+      totals[`log_${name}_count`] = sumOf(({ count }) => count)
+      totals[`log_${name}_sum`] = sumOf(({ sum }) => sum)
+    }
+  }
+  return totals
+}
+
+/** Whether a name is one of totalsByName. */
+export function isLogTotal(name: string): boolean {
+  return name.startsWith('log_')
+}
+
+type Labels = Readonly<Record<string, string | number>>
+
+/** What is counted under one name of /metrics. */
+interface Family {
+  readonly type: 'counter' | 'summary' | 'histogram'
+  readonly help: string
+  readonly lines: string[]
+}
+
+/**
+ * Prometheus' text of metrics, of one pipeline or of several: the lines of a name stand together.
+ * Values of labels are escaped; `labels` come first in each line.
+ */
+export function logMetricsText(
+  reports: readonly { readonly labels: Labels; readonly metrics: readonly LogMetric[] }[],
+): string {
+  const families = new Map<string, Family>()
+  const add = (name: string, type: Family['type'], help: string, lines: readonly string[]) => {
+    const known = families.get(name)
+    if (known === undefined) families.set(name, { type, help, lines: [...lines] })
+    // Two pipelines may give one name to different things; a name has one type.
+    else if (known.type === type) known.lines.push(...lines)
+  }
+  for (const { labels, metrics } of reports) {
+    for (const metric of metrics) {
+      const { name, type } = metric
+      const family = type === 'counter' ? `log_${name}_total` : `log_${name}`
+      const help = type === 'counter' ? 'Records that meet an expression.' : 'Numbers of records.'
+      const lines = metric.series.flatMap((one) => seriesLines(labels, metric, one))
+      add(family, type === 'sum' ? 'summary' : type, help, lines)
+      const beside = (rest: string, count: number, text: string) => {
+        const line = `log_${rest}_total${labelsText({ ...labels, metric: name })} ${count}`
+        add(`log_${rest}_total`, 'counter', text, [line])
+      }
+      beside('late', metric.late, 'Records too late for the documents of their window.')
+      beside('undated', metric.undated, 'Records without a usable time, in no document.')
+      beside('missing', metric.missing, 'Records without the number of the metric.')
+    }
+  }
+  return [...families]
+    .map(([name, { type, help, lines }]) => {
+      const text = lines.length === 0 ? '' : `${lines.join('\n')}\n`
+      return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${text}`
+    })
+    .join('')
+}
+
+function seriesLines(
+  labels: Labels,
+  { name, type, labelNames, bounds }: LogMetric,
+  { labels: values, count, sum, buckets }: LogSeries,
+): string[] {
+  const own = Object.fromEntries(labelNames.map((label, index) => [label, values[index] ?? '']))
+  const all = { ...labels, ...own }
+  if (type === 'counter') return [`log_${name}_total${labelsText(all)} ${count}`]
+  const lines = [
+    `log_${name}_sum${labelsText(all)} ${sum}`,
+    `log_${name}_count${labelsText(all)} ${count}`,
+  ]
+  if (buckets === null) return lines
+  let below = 0
+  const cumulative = [...bounds, '+Inf'].map((le, index) => {
+    below += buckets[index] ?? 0
+    return `log_${name}_bucket${labelsText({ ...all, le })} ${below}`
+  })
+  return [...cumulative, ...lines]
+}
+
+/** The three signs that the format escapes in values of labels. */
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' }
+
+function labelsText(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => {
+    const text = String(value).replaceAll(/[\\"\n]/g, (sign) => ESCAPES[sign] ?? sign)
+    return `${name}="${text}"`
+  })
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
+}
