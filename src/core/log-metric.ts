@@ -47,9 +47,19 @@ export function withinReport(metrics: readonly LogMetric[]): LogMetric[] {
   })
 }
 
-/** Sums over all label sets, by the names of /metrics without labels: for charts and status. */
+/**
+ * Sums over all label sets, by the names of /metrics without labels: for charts and status; and
+ * what no document counts, over all metrics.
+ */
 export function totalsByName(metrics: readonly LogMetric[]): Record<string, number> {
   const totals: Record<string, number> = {}
+  const over = (of: (one: LogMetric) => number) => metrics.reduce((sum, one) => sum + of(one), 0)
+  const beside = {
+    log_late_total: over(({ late }) => late),
+    log_undated_total: over(({ undated }) => undated),
+    log_missing_total: over(({ missing }) => missing),
+  }
+  for (const [name, count] of Object.entries(beside)) if (count > 0) totals[name] = count
   for (const { name, type, series } of metrics) {
     const sumOf = (of: (one: LogSeries) => number) => series.reduce((sum, one) => sum + of(one), 0)
     if (type === 'counter') totals[`log_${name}_total`] = sumOf(({ count }) => count)

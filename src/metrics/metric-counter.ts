@@ -90,7 +90,7 @@ class MetricReader {
     const paths = labels.flatMap(({ target }) => (target.of === 'field' ? [target.path] : []))
     this.#numberAt = number?.of === 'field' ? paths.push(number.path) - 1 : -1
     this.#fields = paths.length === 0 ? null : bridge.fieldsOpen(paths)
-    this.#regex = number?.of === 'regex' ? linearRegex(number.source, number.ignoreCase) : null
+    this.#regex = number?.of === 'regex' ? linearRegex(number.source) : null
   }
 
   newBuckets(): number[] | null {

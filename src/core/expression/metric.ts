@@ -4,7 +4,7 @@
  * ```
  *   metric  := NAME "=" [ number-of ] [ expression ] [ "by" label { "," label } ]
  *   number-of := "sum(" number ")" | "histogram(" number [ ";" bound { bound } ] ")"
- *   number  := FIELD | "text" | "/" regex with one group "/" ["i"]
+ *   number  := FIELD | "text" | "/" regex with one group "/"
  *   label   := [ NAME "=" ] target            as in an expression: service, http.status, @topic
  * ```
  *
@@ -45,7 +45,7 @@ export type MetricType = 'counter' | 'sum' | 'histogram'
 export type NumberSource =
   | { readonly of: 'field'; readonly path: readonly string[] }
   /** What its one group captures. */
-  | { readonly of: 'regex'; readonly source: string; readonly ignoreCase: boolean }
+  | { readonly of: 'regex'; readonly source: string }
 
 export interface MetricLabel {
   readonly name: string
@@ -152,9 +152,12 @@ class MetricParser {
     const { node } = parsed
     if (node.kind !== 'regex')
       throw this.#error('expected a field, or /regex with one (group)/', at)
+    if (node.ignoreCase) {
+      throw this.#error('a regular expression for a number takes no i: write [Tt]ook', at)
+    }
     let groups = 0
     try {
-      groups = groupCount(linearRegex(node.source, node.ignoreCase))
+      groups = groupCount(linearRegex(node.source))
     } catch (error) {
       const [why = ''] = error instanceof Error ? [error.message.replace(/^.*: /s, '')] : []
       throw this.#error(`this regular expression cannot be used for a number: ${why}`, at)
@@ -164,7 +167,7 @@ class MetricParser {
       throw this.#error(`${none}; got ${groups} (others are written (?:...))`, at)
     }
     this.#at = end
-    return { of: 'regex', source: node.source, ignoreCase: node.ignoreCase }
+    return { of: 'regex', source: node.source }
   }
 
   #bounds(): readonly number[] {

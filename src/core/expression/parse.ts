@@ -549,7 +549,7 @@ class Parser {
 
   /** The letter i right behind a text or a regular expression. */
   #takeFlag(behind: 'text' | '/'): boolean {
-    const word = /^[^\s():<>=~"]*/.exec(this.#text.slice(this.#at, this.#at + 16))?.[0] ?? ''
+    const word = /^[^\s();:<>=~"]*/.exec(this.#text.slice(this.#at, this.#at + 16))?.[0] ?? ''
     if (word === '') return false
     if (word === 'i') {
       this.#at++
