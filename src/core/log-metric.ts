@@ -10,6 +10,7 @@
  * that no document counts) and log_missing_total (records without the number).
  */
 import type { MetricType } from './expression/metric.ts'
+import { METRICS_MAX } from './worker-wire.ts'
 
 /** One label set of a metric. */
 export interface LogSeries {
@@ -69,6 +70,47 @@ export function totalsByName(metrics: readonly LogMetric[]): Record<string, numb
     }
   }
   return totals
+}
+
+const NAME = /^[a-z][a-z0-9_]{0,63}$/
+const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]{0,63}$/
+const TYPES: readonly MetricType[] = ['counter', 'sum', 'histogram']
+
+/** Metrics out of JSON that another process wrote, within REPORT_BYTES_MAX; what is none is out. */
+export function logMetricsIn(value: unknown): readonly LogMetric[] {
+  if (!Array.isArray(value)) return []
+  return withinReport(value.slice(0, METRICS_MAX).flatMap((one: unknown) => metricIn(one) ?? []))
+}
+
+function metricIn(value: unknown): LogMetric | null {
+  const given = Object(value) as Readonly<Record<string, unknown>>
+  const { name, series } = given
+  const type = TYPES.find((known) => known === given['type'])
+  const labelNames = listOf(given['labelNames'], isText)
+  const bounds = listOf(given['bounds'], Number.isFinite) as readonly number[] | null
+  const isWhole = labelNames?.every((label) => LABEL_NAME.test(label)) === true && bounds !== null
+  if (typeof name !== 'string' || !NAME.test(name) || type === undefined || !isWhole) return null
+  const countOf = (key: string) => (Number.isFinite(given[key]) ? Number(given[key]) : 0)
+  const beside = { missing: countOf('missing'), late: countOf('late'), undated: countOf('undated') }
+  const rows: readonly unknown[] = Array.isArray(series) ? series : []
+  const all = rows.flatMap((row) => {
+    const { labels: values, count, sum, buckets } = Object(row) as Record<string, unknown>
+    const labels = listOf(values, isText)
+    const counts = type === 'histogram' ? listOf(buckets, Number.isFinite) : null
+    const isFull = type !== 'histogram' || counts?.length === bounds.length + 1
+    const isSeries = labels?.length === labelNames.length && isFull
+    if (!isSeries || typeof count !== 'number' || typeof sum !== 'number') return []
+    return [{ labels, count, sum, buckets: counts as readonly number[] | null }]
+  })
+  return { name, type, labelNames, bounds, series: all, ...beside }
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string'
+
+function listOf<T>(value: unknown, isOne: (one: unknown) => one is T): readonly T[] | null
+function listOf(value: unknown, isOne: (one: unknown) => boolean): readonly unknown[] | null
+function listOf(value: unknown, isOne: (one: unknown) => boolean): readonly unknown[] | null {
+  return Array.isArray(value) && value.every(isOne) ? value : null
 }
 
 /** Whether a name is one of totalsByName. */

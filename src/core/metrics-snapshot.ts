@@ -4,6 +4,7 @@
  */
 import { open } from 'node:fs/promises'
 import { type RunBooks, runBooksIn } from './live-books.ts'
+import { type LogMetric, logMetricsIn } from './log-metric.ts'
 import { type Trouble, troublesIn } from './trouble.ts'
 import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from './worker-wire.ts'
 
@@ -19,6 +20,8 @@ export interface MetricsSnapshot {
   readonly troubles: readonly Trouble[]
   /** Null: an older version wrote it. */
   readonly books: RunBooks | null
+  /** What is counted from the records, by label set. */
+  readonly logMetrics: readonly LogMetric[]
 }
 
 /**
@@ -34,12 +37,14 @@ export async function readMetricsSnapshot(
     const { mtimeMs, size } = await handle.stat()
     if (size > BYTES_MAX || nowMs - mtimeMs > FRESH_MS) return undefined
     const snapshot: unknown = JSON.parse(await handle.readFile('utf8'))
-    const { troubles, books } = Object(snapshot) as Readonly<Record<string, unknown>>
+    const given = Object(snapshot) as Readonly<Record<string, unknown>>
+    const { troubles, books } = given
     return {
       atMs: mtimeMs,
       metrics: numbersOf(snapshot),
       troubles: troublesIn(troubles),
       books: runBooksIn(books),
+      logMetrics: logMetricsIn(given['log_metrics']),
     }
   } catch {
     // Nobody has to run a pipeline here; a snapshot cut short is replaced within the second.

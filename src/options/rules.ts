@@ -6,7 +6,7 @@
  */
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from './config.ts'
-import { METRICS_MAX } from '../core/expression/metric.ts'
+import { METRICS_MAX } from '../core/worker-wire.ts'
 import { metricsOf } from './metrics.ts'
 import { Faults, nameOf } from './parse.ts'
 import type { Source } from './parse.ts'

@@ -148,10 +148,11 @@ test(
     const expected = new Expected()
     const steady = start('steady')
     for (let stop = 0; stop < STOPS; stop++) {
-      const restless = start('restless')
+      const name = `restless-${stop}`
+      const restless = start(name)
       const written = elasticsearch.documents.size
       const isAtWork = () =>
-        restless.metric('log_index_count', 'restless.metrics') > 0 &&
+        restless.metric('log_index_count', `${name}.metrics`) > 0 &&
         elasticsearch.documents.size > written
       for (let round = 0; round < ROUNDS_MAX && !isAtWork(); round++) {
         assert.ok(!restless.hasEnded && !steady.hasEnded, restless.stderr + steady.stderr)

@@ -15,14 +15,12 @@
  * A counter needs an expression (* is every record); a sum and a histogram may do without. A label
  * is named as the last part of its field, or as its @name.
  *
- * Bounds: those of ast.ts, LABELS_MAX, BOUNDS_MAX, METRICS_MAX.
+ * Bounds: those of ast.ts, LABELS_MAX, BOUNDS_MAX; METRICS_MAX metrics (core/worker-wire.ts).
  */
 import { groupCount, linearRegex } from '../linear-regex.ts'
 import type { ExpressionNode, Target } from './ast.ts'
 import { ExpressionError, parseExpression, parseLeading, type RegexPlace } from './parse.ts'
 
-/** Of one pipeline. Each is an expression of the filter's set. */
-export const METRICS_MAX = 100
 /** Labels multiply: more than a few are no metric any more. */
 export const LABELS_MAX = 8
 /** Upper bounds of a histogram: each is a series of Prometheus for each label set. */

@@ -35,6 +35,18 @@ export function columnsOf(
   return { times, values }
 }
 
+/** What a pipeline counts from its records, as curves: log_errors_per_second is "errors". */
+export function countedNames({ points }: Pick<History, 'points'>): readonly {
+  readonly name: string
+  readonly title: string
+}[] {
+  const names = new Set(points.flatMap((point) => Object.keys(point)))
+  return [...names]
+    .filter((name) => name.startsWith('log_'))
+    .sort()
+    .map((name) => ({ name, title: name.replace(/^log_/, '').replace(/_per_second$/, '') }))
+}
+
 /** The newest value and the highest: what a chart says to those who do not see it. */
 export function summaryOf(values: readonly (number | null)[]): {
   readonly last: number
