@@ -6,7 +6,7 @@
  * Median of five rounds of 0.3 s. The records lie in one shared buffer, as in a slot.
  */
 import { isUtf8 } from 'node:buffer'
-import { scanJson } from '../src/sink/elasticsearch/json-scan.ts'
+import { scanJson } from '../src/core/json-scan.ts'
 
 const ROUNDS = 5
 const ROUND_MS = 300

@@ -2,6 +2,7 @@
  * `logpipe explain [EXPR]`: how a filter is searched for. `logpipe test FILE...`: whether the
  * filter of a config file gives the verdicts that stand in it.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { isAlias, isMap, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
@@ -17,8 +18,11 @@ import { TESTS_KEY } from '../options/config-file.ts'
 import { type FilterConfig, filterPlan, refuseRegexes } from '../options/filter.ts'
 import { expressionFault } from '../options/kinds.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
+import { describeRules, planRules } from '../options/rule-list.ts'
 import { encodeHeaders } from '../pool/slot-reader.ts'
-import { FilterJudge, type TriedRecord } from '../run/try.ts'
+import { documentsBy, RuleJudge } from '../run/rule-judge.ts'
+import { documentEdits } from '../run/settings-from-config.ts'
+import { FilterJudge, type TriedRecord, type Verdict } from '../run/try.ts'
 import type { CommandContext } from './context.ts'
 
 export function explain(context: CommandContext): number {
@@ -28,16 +32,33 @@ export function explain(context: CommandContext): number {
   const filter = withOperand(resolved)
   const bridge = loadBridge(config.bridgeLib ?? undefined)
   refuseRegexes(filter, bridge)
+  if (filter.rules !== null) {
+    const expression = planRules(filter.rules)
+    const batches = describedBy(bridge, expression)
+    const set: unknown = JSON.parse(expression)
+    context.print(
+      config.tryJson
+        ? `${JSON.stringify({ rules: filter.rules.rules, set, batches })}\n`
+        : `${describeRules(filter.rules)}batches: ${batches}\n`,
+    )
+    return 0
+  }
   const plan = filterPlan(filter)
-  const matcher = bridge.matcherOpen({ expression: JSON.stringify(plan.program) })
-  const batches = bridge.matcherDescribe(matcher)
-  bridge.matcherClose(matcher)
+  const batches = describedBy(bridge, JSON.stringify(plan.program))
   context.print(
     config.tryJson
       ? `${JSON.stringify({ ...planJson(plan), batches })}\n`
       : `${describePlan(plan)}batches        ${batches}\n`,
   )
   return 0
+}
+
+/** How batches are searched, in the add-on's words. */
+function describedBy(bridge: Bridge, expression: string): string {
+  const matcher = bridge.matcherOpen({ expression })
+  const batches = bridge.matcherDescribe(matcher)
+  bridge.matcherClose(matcher)
+  return batches
 }
 
 /** The filter with an expression that stands by itself on the command line. */
@@ -53,6 +74,8 @@ function withOperand({ config, sources, operands }: Resolved): FilterConfig {
     ...config,
     matchPattern: isDefault ? [] : config.matchPattern,
     matchKeep: [...config.matchKeep, text],
+    // It is asked by itself.
+    rules: null,
   }
 }
 
@@ -85,13 +108,16 @@ interface Case {
   readonly place: string
   readonly record: TriedRecord
   readonly isKept: boolean
+  /** The rules that must take it, in their order; null: whichever. */
+  readonly rules: readonly string[] | null
+  /** What must be written of it, by rule: a text as it stands, anything else as JSON; null: any. */
+  readonly documents: readonly unknown[] | null
 }
 
 interface Difference {
   readonly place: string
-  readonly expected: 'keep' | 'drop'
-  /** Of a record that is dropped; null: it is kept. */
-  readonly reason: string | null
+  readonly expected: string
+  readonly got: string
   readonly value: string | null
 }
 
@@ -116,37 +142,92 @@ export function testFilters(context: CommandContext): number {
 
 function testFile(
   file: string,
-  bridge: Pick<Bridge, 'matcherOpen' | 'matcherClose' | 'matcherTest' | 'regexCheck'>,
+  bridge: Pick<
+    Bridge,
+    'matcherOpen' | 'matcherClose' | 'matcherTest' | 'matcherJudge' | 'regexCheck'
+  >,
 ): { readonly cases: number; readonly differing: readonly Difference[] } {
   // The filter of the file, and of nothing else.
   const { config } = resolve({ command: 'explain', args: ['--config', file], env: {} })
   refuseRegexes(config, bridge)
   const cases = readCases(file, readSmallFile(file))
-  const judge = new FilterJudge(bridge, filterPlan(config))
+  const { rules } = config
+  const judge =
+    rules === null ? new FilterJudge(bridge, filterPlan(config)) : new RuleJudge(bridge, rules)
   try {
-    const differing = cases
-      .filter(({ record, isKept }) => judge.keeps(record) !== isKept)
-      .map(({ place, record, isKept }): Difference => {
-        const reason = isKept ? judge.whyDropped(record) : null
-        const value = record.value === null ? null : record.value.toString('utf8')
-        return { place, expected: isKept ? 'keep' : 'drop', reason, value }
-      })
+    const documents = documentsBy(documentEdits(config))
+    const differing = cases.flatMap((one) => {
+      const verdict = judge.verdict(one.record)
+      return differenceOf(one, verdict, () => documents(one.record, verdict.rules)) ?? []
+    })
     return { cases: cases.length, differing }
   } finally {
     judge.close()
   }
 }
 
+/** Null: it is as expected. */
+function differenceOf(
+  one: Case,
+  { reason, rules }: Verdict,
+  documentsOf: () => readonly (Buffer | null)[],
+): Difference | null {
+  const { place, record, isKept } = one
+  const wanted = one.rules?.join(', ')
+  const isTaken = wanted === undefined || wanted === rules.join(', ')
+  if ((reason === null) === isKept && isTaken) {
+    return one.documents === null ? null : differenceInDocuments(one, documentsOf())
+  }
+  const by = (names: string) => (names === '' ? '' : ` by ${names}`)
+  return {
+    place,
+    expected: isKept ? `keep${by(wanted ?? '')}` : 'drop',
+    got: reason === null ? `keep${by(rules.join(', '))}` : `drop  (${reason})`,
+    value: record.value === null ? null : record.value.toString('utf8'),
+  }
+}
+
+/** Null: they are as expected. */
+function differenceInDocuments(
+  { place, record, documents }: Case,
+  got: readonly (Buffer | null)[],
+): Difference | null {
+  const wanted = documents ?? []
+  const texts = got.map((one) => one?.toString('utf8') ?? 'null')
+  const isAlike = (want: unknown, text: string | undefined) =>
+    text !== undefined &&
+    (typeof want === 'string' ? want === text : isDeepStrictEqual(parsed(text), want))
+  if (wanted.length === got.length && wanted.every((one, index) => isAlike(one, texts[index]))) {
+    return null
+  }
+  const shown = (one: unknown) => (typeof one === 'string' ? one : JSON.stringify(one))
+  return {
+    place,
+    expected: wanted.map(shown).join('\n    '),
+    got: texts.join('\n    '),
+    value: record.value === null ? null : record.value.toString('utf8'),
+  }
+}
+
+/** Undefined: it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 const VALUE_CHARS_MAX = 300
 
 /** As a diff has it: what should be, and what is. */
-function describeDifference({ place, expected, reason, value }: Difference): string {
+function describeDifference({ place, expected, got, value }: Difference): string {
   const shown = value === null ? 'null' : printable(value.slice(0, VALUE_CHARS_MAX))
-  const got = expected === 'keep' ? `drop  (${reason})` : 'keep'
   return `${place}: ${shown}\n  - ${expected}\n  + ${got}\n`
 }
 
-const CASE_KEYS = ['keep', 'drop', 'key', 'headers', 'topic', 'partition', 'offset', 'time']
+const RECORD_KEYS = ['key', 'headers', 'topic', 'partition', 'offset', 'time']
+const CASE_KEYS = ['keep', 'drop', 'rule', 'document', ...RECORD_KEYS]
 
 /** @throws LogpipeError USAGE, with the line. */
 function readCases(file: string, text: string): readonly Case[] {
@@ -174,8 +255,27 @@ function readCases(file: string, text: string): readonly Case[] {
     const isKept = verdicts[0] === 'keep'
     const record = recordOf(entry, entry[isKept ? 'keep' : 'drop'])
     if (typeof record === 'string') throw fault(at, record)
-    return { place: `${file}:${lines.linePos(at).line}`, record, isKept }
+    const rules = rulesOf(entry['rule'])
+    if (rules === undefined)
+      throw fault(at, 'rule: expected the name of a rule, or a list of names')
+    if (rules !== null && !isKept) throw fault(at, 'rule: goes with keep, not with drop')
+    const documents = documentsOf(entry['document'])
+    if (documents !== null && !isKept) throw fault(at, 'document: goes with keep, not with drop')
+    return { place: `${file}:${lines.linePos(at).line}`, record, isKept, rules, documents }
   })
+}
+
+/** One for each rule; null: none is named. */
+function documentsOf(given: unknown): readonly unknown[] | null {
+  if (given === undefined) return null
+  return Array.isArray(given) ? given : [given]
+}
+
+/** Null: none is named; undefined: these are no names. */
+function rulesOf(given: unknown): readonly string[] | null | undefined {
+  if (given === undefined) return null
+  const names: readonly unknown[] = Array.isArray(given) ? given : [given]
+  return names.every((name) => typeof name === 'string') ? names : undefined
 }
 
 /** @returns what is wrong, as text. */

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { Literal } from '../core/expression/ast.ts'
 import { describePlan, type Plan } from '../core/expression/plan.ts'
 import { printable } from '../core/printable.ts'
 import { counted, tableLines } from '../core/text-table.ts'
@@ -16,7 +17,10 @@ import type { Config } from '../options/config.ts'
 import { filterPlan, refuseRegexes } from '../options/filter.ts'
 import { isTopic, startAt } from '../options/notations.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
+import { describeRules } from '../options/rule-list.ts'
 import { type FieldConflict, MappingConflicts } from '../run/mapping-conflicts.ts'
+import { documentsBy, RuleJudge } from '../run/rule-judge.ts'
+import { documentEdits } from '../run/settings-from-config.ts'
 import {
   type Example,
   FilterJudge,
@@ -44,12 +48,14 @@ export async function tryFilter(context: CommandContext): Promise<number> {
   const file = fileOf(resolved)
   const bridge = loadBridge(config.bridgeLib ?? undefined)
   refuseRegexes(config, bridge)
-  const plan = filterPlan(config)
+  const { rules } = config
+  const judge =
+    rules === null ? new FilterJudge(bridge, filterPlan(config)) : new RuleJudge(bridge, rules)
   const log = openLog(config, context)
   const mappings = await Mappings.ask(resolved, (notice) => log.warn(notice))
-  const judge = new FilterJudge(bridge, plan)
   try {
-    const trial = new Trial(judge, plan, config.tryExamples, (topic, value) =>
+    const documents = documentsBy(documentEdits(config))
+    const trial = new Trial(judge, documents, config.tryExamples, (topic, value) =>
       mappings.add(topic, value),
     )
     const take = (record: TriedRecord) => trial.add(record)
@@ -66,7 +72,8 @@ export async function tryFilter(context: CommandContext): Promise<number> {
     }
     const report = {
       what: file === '-' ? 'standard input' : (file ?? config.kafkaTopic.join(', ')),
-      plan,
+      searchedFor: rules === null ? searchedFor(filterPlan(config)) : null,
+      explained: rules === null ? describePlan(filterPlan(config)) : describeRules(rules),
       conflicts: mappings.list(),
     }
     const result = trial.result()
@@ -189,21 +196,30 @@ class Mappings {
 
 interface Report {
   readonly what: string
-  readonly plan: Plan
+  /** Null: nothing, or what many rules need. */
+  readonly searchedFor: readonly Literal[] | null
+  /** The plan, for people. */
+  readonly explained: string
   readonly conflicts: {
     readonly from: string
     readonly fields: readonly FieldConflict[]
   } | null
 }
 
-function reportJson(result: TrialResult, { what, plan, conflicts }: Report): object {
+function searchedFor({ program }: Plan): readonly Literal[] | null {
+  return program.prefilter?.literals ?? null
+}
+
+function reportJson(result: TrialResult, report: Report): object {
+  const { what, conflicts } = report
   const { perSecond, noJson, rejectedUnread } = result
-  const example = ({ topic, partition, offset, value, reason }: Example) => ({
+  const example = ({ topic, partition, offset, value, reason, rules }: Example) => ({
     topic,
     partition,
     offset,
     value: value === null ? null : Buffer.from(value).toString('utf8'),
     ...(reason === null ? {} : { reason }),
+    ...(rules.length === 0 ? {} : { rules }),
   })
   return {
     source: what,
@@ -219,7 +235,8 @@ function reportJson(result: TrialResult, { what, plan, conflicts }: Report): obj
     no_json: noJson,
     per_second: perSecond,
     gib_a_day: perSecond === null ? null : gibADay(perSecond.bytes),
-    searched_for: plan.program.prefilter?.literals ?? null,
+    searched_for: report.searchedFor,
+    rules: result.rules,
     mapping: conflicts,
     kept_examples: result.keptExamples.map(example),
     dropped_examples: result.droppedExamples.map(example),
@@ -240,6 +257,7 @@ function describe(result: TrialResult, report: Report, isTerminal: boolean): str
   }
   const rows = [
     ['kept', String(kept.records), share(kept.records, seen.records), rateText(result)],
+    ...ruleRows(result),
     ['dropped', String(dropped.records), share(dropped.records, seen.records), ''],
     ...reasonRows(result),
   ]
@@ -255,7 +273,7 @@ function describe(result: TrialResult, report: Report, isTerminal: boolean): str
     (column) => column === 1 || column === 2,
   )
   lines.push(...table.map((line) => line.trimEnd()))
-  if (result.rejectedUnread === null) lines.push('', describePlan(report.plan).trimEnd())
+  if (result.rejectedUnread === null) lines.push('', report.explained.trimEnd())
   lines.push(...conflictLines(report.conflicts))
   lines.push(...exampleLines('kept, the latest:', result.keptExamples))
   lines.push(...exampleLines('dropped, the latest:', result.droppedExamples))
@@ -289,6 +307,19 @@ function reasonRows({ reasons, seen }: TrialResult): string[][] {
   ])
 }
 
+/** Documents by rule, below what is kept. */
+function ruleRows({ rules, seen }: TrialResult): string[][] {
+  const shown = rules.slice(0, REASONS_SHOWN_MAX)
+  const rest = rules.slice(REASONS_SHOWN_MAX).reduce((sum, { documents }) => sum + documents, 0)
+  const all = rest === 0 ? shown : [...shown, { rule: 'other rules', documents: rest }]
+  return all.map(({ rule, documents }) => [
+    `  ${rule}`,
+    String(documents),
+    share(documents, seen.records),
+    '',
+  ])
+}
+
 function conflictLines(conflicts: Report['conflicts']): string[] {
   if (conflicts === null) return []
   const { from, fields } = conflicts
@@ -301,10 +332,11 @@ function conflictLines(conflicts: Report['conflicts']): string[] {
 
 function exampleLines(head: string, examples: readonly Example[]): string[] {
   if (examples.length === 0) return []
-  const lines = examples.map(({ topic, partition, offset, value, reason }) => {
+  const lines = examples.map(({ topic, partition, offset, value, reason, rules }) => {
     const text = value === null ? 'null' : Buffer.from(value).toString('utf8')
     const cut = text.length > EXAMPLE_CHARS_MAX ? `${text.slice(0, EXAMPLE_CHARS_MAX)}...` : text
-    const why = reason === null ? '' : `  [${reason}]`
+    const said = reason ?? rules.join(', ')
+    const why = said === '' ? '' : `  [${said}]`
     return printable(`  ${topic}-${partition}-${offset}  ${cut}${why}`)
   })
   return ['', head, ...lines]

@@ -9,7 +9,7 @@
  */
 import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'
-import { expected, expressionFault, parseValue } from '../options/kinds.ts'
+import { expected, expressionFault, parseValue, structureFault } from '../options/kinds.ts'
 import { isHiddenProperty } from '../options/kafka-properties.ts'
 import { isTopic, parseTopics } from '../options/notations.ts'
 import {
@@ -396,7 +396,19 @@ const LIST_BYTES_MAX = 100_000
 /** Where nothing at all is never meant, although it is a text. */
 const NOT_EMPTY: ReadonlySet<string> = new Set(['KAFKA_GROUP_ID', 'ES_INDEX', 'MATCH_PATTERN'])
 
+/** Rules, and what is done to fields: JSON of its own. */
+function isStructure(kind: string): boolean {
+  return kind === 'rules' || kind === 'fields'
+}
+
+/** A thousand rules of a few short terms; the variable of the child is bounded as above. */
+const RULES_BYTES_MAX = 100_000
+
 function checkValue(option: FieldOption, given: unknown): Checked {
+  // Rules may come as they are in JSON; they are kept and answered as text.
+  if (isStructure(option.row.kind)) {
+    return checkOne(option, typeof given === 'object' ? JSON.stringify(given) : given)
+  }
   if (!Array.isArray(given)) return checkOne(option, given)
   if (option.row.repeatable !== true) return fault(`expected ${option.expected}, not a list`)
   if (given.length > LIST_MAX) return fault(`expected at most ${LIST_MAX} entries`)
@@ -424,8 +436,9 @@ function checkOne(option: FieldOption, given: unknown): Checked {
     return fault(`expected ${expected}`)
   }
   const text = typeof given === 'boolean' ? String(Number(given)) : String(given)
-  if (text.length > TEXT_CHARS_MAX) {
-    return fault(`expected at most ${TEXT_CHARS_MAX} characters, got ${text.length}`)
+  const charsMax = isStructure(row.kind) ? RULES_BYTES_MAX : TEXT_CHARS_MAX
+  if (text.length > charsMax || Buffer.byteLength(text) > RULES_BYTES_MAX) {
+    return fault(`expected at most ${charsMax} characters, got ${text.length}`)
   }
   // Variables end at a NUL; a line break parts the entries of a list, and could forge a log line.
   if (/[\0\r\n]/.test(text)) return fault('expected no line break and no NUL character')
@@ -464,6 +477,9 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
   expected: expected(row),
   ...(row.kind === 'expression' || row.kind === 'metric'
     ? { faultOf: (text: string) => expressionFault(row.kind, text)?.message }
+    : {}),
+  ...(isStructure(row.kind)
+    ? { faultOf: (text: string) => structureFault(row.kind, text)?.message }
     : {}),
 }))
 

@@ -8,6 +8,9 @@
  */
 import v8 from 'node:v8'
 
+/** V8's own flag, which no standard knows. */
+const LINEAR: string = 'l'
+
 let isEnabled = false
 
 /** @throws SyntaxError: it is none, or cannot be run in linear time. */
@@ -17,7 +20,7 @@ export function linearRegex(source: string): RegExp {
     v8.setFlagsFromString('--enable-experimental-regexp-engine')
     isEnabled = true
   }
-  return new RegExp(source, 'l')
+  return new RegExp(source, LINEAR)
 }
 
 /** How many groups it captures. */

@@ -2,7 +2,8 @@
  * The books while they are open: where the records of a pipeline went, in one flat row of counts
  * that can be added up over processes, workers and revisions.
  *
- *   carried_in + fetched = filtered + indexed + duplicate + superseded + failure_store
+ *   carried_in + fetched + copied
+ *                      = filtered + indexed + duplicate + superseded + failure_store
  *                        + pipeline_dropped + dead_lettered + dropped + fenced + written + counted
  *                        + spilled + pending + handed_on
  *
@@ -11,11 +12,18 @@
  * `spilled` and `pending`. The losses stand beside the equation: they were never read.
  */
 
+/**
+ * Why records are filtered out, beside the rules that dropped them: the filter, the span of time of
+ * a replay, and the share of a sample. No rule may have such a name.
+ */
+export const FILTER_REASONS = ['pattern', 'time', 'sample'] as const
+
 /** By name, what it counts. */
 export const BOOK_ENTRIES = {
   carried_in: 'Documents that lay in the spill when a process started.',
   fetched: 'Records read from Kafka; what is read twice counts twice.',
-  filtered: 'Records that did not match.',
+  copied: 'Further documents of records that several rules took.',
+  filtered: 'Records that did not match, or were left out by a rule or by sampling.',
   indexed: 'Documents that Elasticsearch made.',
   duplicate: 'Documents that were in the index already.',
   superseded: 'Documents of which the index has a later version.',
@@ -44,7 +52,7 @@ export const LOST_ENTRIES: readonly BookEntry[] = [
   'lost_unreadable',
   'lost_spill',
 ]
-const SOURCE_ENTRIES: readonly BookEntry[] = ['carried_in', 'fetched']
+const SOURCE_ENTRIES: readonly BookEntry[] = ['carried_in', 'fetched', 'copied']
 
 const NAMES = Object.keys(BOOK_ENTRIES) as BookEntry[]
 const ENDS = NAMES.filter((name) => !SOURCE_ENTRIES.includes(name) && !LOST_ENTRIES.includes(name))

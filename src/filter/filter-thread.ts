@@ -5,7 +5,9 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import type { FieldEditor } from './field-editor.ts'
 import type { PackedBatch } from './matches.ts'
+import type { Rules } from './rules.ts'
 import {
   type AssignmentName,
   type CountedAlternatives,
@@ -37,6 +39,8 @@ export interface FilterThreadOptions {
   readonly runReports: SharedArrayBuffer
   readonly credit: CreditLimits
   readonly encoder: RecordEncoder
+  readonly rules: Rules | null
+  readonly editor: FieldEditor | null
   /** Of a replay: the timestamps that are written. Null: all. */
   readonly span: TimeSpan | null
   /** Absent: the matcher is no set with metrics. */
@@ -65,7 +69,7 @@ export class FilterThread {
   #whileWaiting: (() => void) | null = null
 
   constructor(options: FilterThreadOptions) {
-    const { bridge, pool, memory, encoder, span, counted } = options
+    const { bridge, pool, memory, encoder, rules, editor, span, counted } = options
     this.#options = options
     this.#matcher = options.matcher
     this.#runReports = new RunReports(options.runReports)
@@ -76,6 +80,8 @@ export class FilterThread {
       reader: this.#reader,
       recordsMax: memory.shape.recordsMax,
       encoder,
+      rules,
+      editor,
       span,
       ...(counted !== undefined && { counted }),
       nameOf: (assignmentId) => this.#nameOf(assignmentId),

@@ -9,13 +9,16 @@
  * memory does not depend on how much matches. The caller flushes what is less.
  */
 import assert from 'node:assert/strict'
-import type { Bridge, BridgeId } from '../bridge/bridge.ts'
+import type { Bridge, BridgeId, DroppedRecords } from '../bridge/bridge.ts'
+import { messageOf } from '../core/errors.ts'
 import { formatLogId } from '../core/log-id.ts'
 import type { RecordCounter } from '../pool/record-counter.ts'
-import type { MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'
+import type { MatchedRecord, RecordEncoder, RuleRoute } from '../pool/record-encoder.ts'
 import { RUN_FILTERED, type RunReport } from '../pool/run-reports.ts'
 import type { RunEntry, SlotReader, TimestampType } from '../pool/slot-reader.ts'
+import type { EditedValue, FieldEditor } from './field-editor.ts'
 import { Matches, NO_COUNTS, type PackedBatch, type RunCounts } from './matches.ts'
+import type { Rules } from './rules.ts'
 
 /**
  * Of documents, before they are handed on: enough that a message for main costs little beside the
@@ -53,6 +56,10 @@ export interface SlotFilterOptions {
   readonly reader: SlotReader
   readonly recordsMax: number
   readonly encoder: RecordEncoder
+  /** Null or absent: the filter is one expression, and each match one document. */
+  readonly rules?: Rules | null
+  /** Null or absent: values are written as they are. */
+  readonly editor?: FieldEditor | null
   /** Null: every time. */
   readonly span: TimeSpan | null
   /** Absent: each hit is a document, and nothing more. */
@@ -122,7 +129,8 @@ export class SlotFilter {
    * many documents.
    */
   #encodeScan(slotIndex: number, hits: number, plain: RunReport[]): number {
-    const { reader } = this.#options
+    const { reader, rules = null } = this.#options
+    const dropped = this.#droppedOf(slotIndex)
     let hitCount = 0
     let matched = 0
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
@@ -130,10 +138,15 @@ export class SlotFilter {
       hitCount += run.hitCount
       const { count, outsideTime } = this.#findWanted(run, slotIndex)
       const report = { ...run, reason: RUN_FILTERED, outsideTime }
+      rules?.noteDropped(dropped.filter((row) => row.run === runIndex))
       const counts = this.#countRun(run, slotIndex)
-      if (this.#encodeRun(run, slotIndex, count) || counts.records > 0) {
-        this.#matches.endRun(report, run.markEpoch, count, counts)
-        matched += count
+      const documents = this.#encodeRun(run, slotIndex, count)
+      const { tallies, copies } = rules?.takeTallies() ?? NOTHING_TALLIED
+      const isCounted = tallies.length > 0 || counts.records > 0
+      // Of an assignment that is unknown, nothing is said.
+      if (documents > 0 || (documents === 0 && isCounted)) {
+        this.#matches.endRun(report, run.markEpoch, documents, copies, tallies, counts)
+        matched += rules === null ? count : Math.min(count, documents)
       } else plain.push(report)
     }
     assert.equal(hitCount, hits, 'a hit lies in no run')
@@ -194,35 +207,92 @@ export class SlotFilter {
     return { records, deltas: counter.take() }
   }
 
-  /** Gathers the run's documents. @returns whether there are any. */
-  #encodeRun(run: RunEntry, slotIndex: number, count: number): boolean {
-    const name = count === 0 ? undefined : this.#options.nameOf(run.assignmentId)
-    // Unknown: given away so long ago that the name is gone. Its ledger is closed: nothing may be
-    // sent.
-    if (name === undefined) return false
-    const { reader, encoder } = this.#options
-    const { body } = this.#matches
+  /** Who dropped the records of the scan that rules drop. */
+  #droppedOf(slotIndex: number): readonly DroppedRecords[] {
+    const { bridge, pool, reader, rules = null } = this.#options
+    return rules !== null && reader.hasDropped ? bridge.slotDropped(pool, slotIndex) : []
+  }
+
+  /** Gathers the run's documents. @returns how many; -1: its assignment is unknown. */
+  #encodeRun(run: RunEntry, slotIndex: number, count: number): number {
+    if (count === 0) return 0
+    const name = this.#options.nameOf(run.assignmentId)
+    // Given away so long ago that the name is gone. Its ledger is closed: nothing may be sent.
+    if (name === undefined) return -1
+    const { reader, rules = null } = this.#options
     const { markEpoch } = run
     const named = { ...name, idPrefix: formatLogId({ prefix: name.idPrefix, markEpoch }) }
     const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
+    if (rules !== null) return this.#encodeByRules(rules, count, named, oversize)
     for (let index = 0; index < count; index++) {
       const recordIndex = this.#wanted[index]!
       this.#record.point(recordIndex, named, oversize)
-      encoder.encode(this.#record, body)
+      this.#encode(-1)
       this.#matches.endDocument(
         reader.offset(recordIndex),
         reader.timestampMs(recordIndex),
         reader.timestampTypeCode(recordIndex),
       )
     }
-    return true
+    return count
+  }
+
+  /** The same where rules say what becomes of each record. */
+  #encodeByRules(
+    rules: Rules,
+    count: number,
+    named: AssignmentName,
+    oversize: OversizeParts | undefined,
+  ): number {
+    const { reader } = this.#options
+    const record = this.#record
+    let documents = 0
+    for (let index = 0; index < count; index++) {
+      const recordIndex = this.#wanted[index]!
+      record.point(recordIndex, named, oversize)
+      for (const rule of rules.take(record, record.alternatives)) {
+        record.rule = rules.route(rule)
+        this.#encode(rule)
+        const timestampMs = reader.timestampMs(recordIndex)
+        const typeCode = reader.timestampTypeCode(recordIndex)
+        this.#matches.endRuled(reader.offset(recordIndex), timestampMs, typeCode, rule)
+        documents++
+      }
+    }
+    return documents
+  }
+
+  /** Makes the document of the record that is pointed at. @param rule -1: there are none. */
+  #encode(rule: number): void {
+    const { encoder, editor = null } = this.#options
+    const { body } = this.#matches
+    const record = this.#record
+    if (editor !== null) {
+      record.edited = null
+      try {
+        record.edited = editor.edit(record, rule)
+      } catch (error) {
+        if (encoder.refuse === undefined) throw error
+        encoder.refuse(record, messageOf(error), body)
+        return
+      }
+    }
+    encoder.encode(record, body)
   }
 
   #takeOversize(slotIndex: number): OversizeParts {
-    const { value, key, headers } = this.#options.bridge.slotOversize(this.#options.pool, slotIndex)
+    const { value, key, headers, alternatives } = this.#options.bridge.slotOversize(
+      this.#options.pool,
+      slotIndex,
+    )
     const asBuffer = (bytes: Uint8Array | null) =>
       bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    return { value: asBuffer(value), key: asBuffer(key), headers: asBuffer(headers) ?? EMPTY }
+    return {
+      value: asBuffer(value),
+      key: asBuffer(key),
+      headers: asBuffer(headers) ?? EMPTY,
+      alternatives,
+    }
   }
 }
 
@@ -230,9 +300,11 @@ interface OversizeParts {
   readonly value: Buffer | null
   readonly key: Buffer | null
   readonly headers: Buffer
+  readonly alternatives: readonly number[]
 }
 
 const EMPTY = Buffer.alloc(0)
+const NOTHING_TALLIED = { tallies: [], copies: 0 }
 
 /** One record of the slot, pointed from hit to hit so that none is allocated. */
 class SlotRecord implements MatchedRecord {
@@ -242,6 +314,9 @@ class SlotRecord implements MatchedRecord {
   topic = ''
   partition = 0
   idPrefix = ''
+  rule: RuleRoute | null = null
+  /** What is written in place of the value; null: the value itself. */
+  edited: EditedValue | null = null
 
   constructor(reader: SlotReader) {
     this.#reader = reader
@@ -250,6 +325,7 @@ class SlotRecord implements MatchedRecord {
   point(recordIndex: number, name: AssignmentName, oversize: OversizeParts | undefined): void {
     this.#index = recordIndex
     this.#oversize = oversize
+    this.edited = null
     this.topic = name.topic
     this.partition = name.partition
     this.idPrefix = name.idPrefix
@@ -267,12 +343,24 @@ class SlotRecord implements MatchedRecord {
     return this.#reader.timestampType(this.#index)
   }
 
+  get added(): string {
+    return this.edited === null ? '' : this.edited.added
+  }
+
   get value(): Buffer | null {
+    if (this.edited !== null) return this.edited.value
     return this.#oversize === undefined ? this.#reader.value(this.#index) : this.#oversize.value
   }
 
   get key(): Buffer | null {
     return this.#oversize === undefined ? this.#reader.key(this.#index) : this.#oversize.key
+  }
+
+  /** Of a set, those that hold. */
+  get alternatives(): readonly number[] {
+    return this.#oversize === undefined
+      ? this.#reader.alternatives(this.#index)
+      : this.#oversize.alternatives
   }
 
   get headers(): Buffer {

@@ -65,6 +65,12 @@ export function identityOf(
   if (config.productLine === 'metrics' && config.metrics.length > 0) {
     return { fingerprint: hashOf(target), label: cut(target.join(' ')) }
   }
+  if (config.rules !== null) {
+    return {
+      fingerprint: hashOf([config.rules, target]),
+      label: cut(`${filterText(config)} to ${target.join(' ')}`),
+    }
+  }
   if (hasExpressions(config)) {
     const { keep, drop } = filterPlan(config).program
     return {

@@ -6,6 +6,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import { type LiveBooks, OPEN_ENTRIES } from '../core/live-books.ts'
 import { isLogTotal, type LogMetric, logMetricsText } from '../core/log-metric.ts'
+import type { RuleCount } from '../core/rules.ts'
 import { countsByKind, type Trouble } from '../core/trouble.ts'
 import { PATTERN_METRIC, type PatternCount } from './pattern-counts.ts'
 import {
@@ -27,12 +28,14 @@ export async function prometheusText(
     lags = [],
     patternCounts = [],
     logMetrics = [],
+    ruleCounts = [],
     troubles = [],
     books,
   }: {
     readonly lags?: readonly PartitionLag[]
     readonly patternCounts?: readonly PatternCount[]
     readonly logMetrics?: readonly LogMetric[]
+    readonly ruleCounts?: readonly RuleCount[]
     readonly troubles?: readonly Trouble[]
     readonly books?: LiveBooks
   } = {},
@@ -49,6 +52,7 @@ export async function prometheusText(
   if (books !== undefined) addBooks(registry, labels, books)
   if (lags.length > 0) addPartitionLags(registry, labels, lags)
   if (patternCounts.length > 0) addPatternCounts(registry, labels, patternCounts)
+  if (ruleCounts.length > 0) addRuleCounts(registry, labels, ruleCounts)
   return (await registry.metrics()) + logMetricsText([{ labels, metrics: logMetrics }])
 }
 
@@ -106,6 +110,23 @@ function addPatternCounts(
   const [name, help] = [PATTERN_METRIC, 'Records that contain a pattern.']
   const counter = new Counter({ name, help, labelNames, registers: [registry] })
   for (const { count, ...place } of patternCounts) counter.inc({ ...labels, ...place }, count)
+}
+
+/** What rules made of records: three series for each rule. */
+function addRuleCounts(
+  registry: Registry,
+  labels: Readonly<Record<string, string>>,
+  ruleCounts: readonly RuleCount[],
+): void {
+  const labelNames = [...Object.keys(labels), 'rule', 'outcome']
+  const name = 'pipeline_rule_records_total'
+  const help = 'Records that a rule made documents of, dropped again, or left out by its sample.'
+  const counter = new Counter({ name, help, labelNames, registers: [registry] })
+  for (const { rule, documents, dropped, sampled } of ruleCounts) {
+    for (const [outcome, count] of Object.entries({ documents, dropped, sampled })) {
+      counter.inc({ ...labels, rule, outcome }, count)
+    }
+  }
 }
 
 /** A series for each partition that this process reads: as many as the group gave it. */

@@ -7,12 +7,11 @@
  *
  * Bound. At most PARTITION_LINES_MAX partitions are listed in the text; the JSON has all.
  */
-import { booksOf, type LiveBooks } from '../core/live-books.ts'
+import { booksOf, FILTER_REASONS, type LiveBooks } from '../core/live-books.ts'
 import { tableLines } from '../core/text-table.ts'
 import {
   DESTINATIONS,
   DROP_REASONS,
-  FILTER_REASONS,
   LOST_REASONS,
   PLAIN_ENTRIES,
   SOURCES,
@@ -25,23 +24,61 @@ import {
 /** About one screen: who has more partitions reads the JSON. */
 const PARTITION_LINES_MAX = 40
 
-type Column = Entry | 'pending'
+/** Rules that have a column of their own in the text, those that dropped most; the JSON has all. */
+const RULE_COLUMNS_MAX = 8
 
-const COLUMNS: readonly Column[] = [...SOURCES, ...DESTINATIONS, 'pending']
+interface Column {
+  readonly name: string
+  readonly of: (book: Book, pending: number) => number
+  readonly isTold: boolean
+}
+
+/** What is told of these books, in the order in which people read it. */
+function columnsOf(total: Book): Column[] {
+  const entry = (name: Entry): Column => ({
+    name,
+    of: (book) => book.count(name),
+    isTold: name === 'fetched' || isTold(total, name),
+  })
+  const rules = [...total.filteredByRule].toSorted(([, left], [, right]) => right - left)
+  const shown = rules.slice(0, RULE_COLUMNS_MAX).map(([rule]) => rule)
+  const byRule = shown.map((rule): Column => ({
+    name: `filtered(${rule})`,
+    of: (book) => book.filteredByRule.get(rule) ?? 0,
+    isTold: true,
+  }))
+  const byOthers: Column = {
+    name: `filtered(${rules.length - shown.length} other rules)`,
+    of: (book) =>
+      rules
+        .slice(RULE_COLUMNS_MAX)
+        .reduce((sum, [rule]) => sum + (book.filteredByRule.get(rule) ?? 0), 0),
+    isTold: rules.length > shown.length,
+  }
+  const pending: Column = { name: 'pending', of: (_, count) => count, isTold: true }
+  const entries = DESTINATIONS.map(entry)
+  const place = FILTER_REASONS.length
+  return [
+    ...SOURCES.map(entry),
+    ...entries.slice(0, place),
+    ...byRule,
+    byOthers,
+    ...entries.slice(place),
+    pending,
+  ].filter((column) => column.isTold)
+}
 
 /** Lines without a newline at their ends. */
 export function renderBooks(statement: Statement): string[] {
   const { partitions, total, pending } = statement
-  const columns = COLUMNS.filter(
-    (column) => column === 'fetched' || column === 'pending' || isTold(total, column),
-  )
+  const columns = columnsOf(total)
   const cells = (name: string, book: Book, pendingCount: number) => [
     name,
-    ...columns.map((column) => grouped(column === 'pending' ? pendingCount : book.count(column))),
+    ...columns.map(({ of }) => grouped(of(book, pendingCount))),
   ]
   const listed = partitions.slice(0, PARTITION_LINES_MAX)
   const rows = [
-    ['books', ...columns],
+    ['books', ...columns.map(({ name }) => name)],
     ...listed.map((each) => cells(`${each.topic}/${each.partition}`, each.book, each.pending)),
     cells('total', total, pending),
   ]
@@ -97,7 +134,7 @@ function grouped(count: number): string {
 export function liveBooks({ total, pending }: Statement): LiveBooks {
   const filtered = FILTER_REASONS.reduce(
     (sum, reason) => sum + total.count(`filtered(${reason})`),
-    0,
+    [...total.filteredByRule.values()].reduce((sum, count) => sum + count, 0),
   )
   const dropped = DROP_REASONS.reduce((sum, reason) => sum + total.count(`dropped(${reason})`), 0)
   const counts: Partial<LiveBooks> = {
@@ -141,7 +178,10 @@ function bookJson(book: Book, pending: number): BookJson {
     Object.fromEntries(keys.map((key) => [key, valueOf(key)]))
   return {
     ...Object.fromEntries(PLAIN_ENTRIES.map((entry) => [entry, book.count(entry)])),
-    filtered: record(FILTER_REASONS, (reason) => book.count(`filtered(${reason})`)),
+    filtered: {
+      ...record(FILTER_REASONS, (reason) => book.count(`filtered(${reason})`)),
+      ...Object.fromEntries(book.filteredByRule),
+    },
     dropped: record(DROP_REASONS, (reason) => book.count(`dropped(${reason})`)),
     pending,
     lost: record(LOST_REASONS, (reason) => book.lost(reason)),

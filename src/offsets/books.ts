@@ -1,7 +1,8 @@
 /**
  * The books account for every record, per partition and in total.
  *
- *   carried_in + fetched = filtered(reason) + indexed + duplicate + superseded + failure_store
+ *   carried_in + fetched + copied
+ *                        = filtered(reason) + indexed + duplicate + superseded + failure_store
  *                        + pipeline_dropped + dead_lettered + dropped(reason) + fenced
  *                        + written + spilled + counted + pending
  *
@@ -13,6 +14,10 @@
  * document that leaves the spill moves to its outcome. Documents that an earlier process left count
  * as carried_in, so the spilled of one process are the carried_in of the next.
  *
+ * A record is counted once. Where several rules take it (`all: true`) it becomes a document for
+ * each: it is fetched once, and each document above the first is `copied`. From there on documents
+ * are counted, those pending too. What a rule keeps and drops again is filtered(RULE), by its name.
+ *
  * A record that is fetched twice counts twice: the refetch is `fetched`, and the record it replaces
  * is `fenced`. A record that neither Kafka nor the spill has any more was never fetched, so `lost`
  * is outside the equation, as ranges of offsets.
@@ -20,10 +25,9 @@
  * Bound. One book for each topic-partition ever assigned; LOST_RANGES_MAX ranges in each.
  */
 import assert from 'node:assert/strict'
+import { FILTER_REASONS } from '../core/live-books.ts'
 import { keyOf } from '../core/topic-partition.ts'
 
-/** Why a record was filtered out: the pattern, or the span of time of a replay. */
-export const FILTER_REASONS = ['pattern', 'time'] as const
 export type FilterReason = (typeof FILTER_REASONS)[number]
 
 /** Why a record was dropped; only where the user allowed it. */
@@ -37,6 +41,7 @@ export type LostReason = (typeof LOST_REASONS)[number]
 export const PLAIN_ENTRIES = [
   'carried_in',
   'fetched',
+  'copied',
   'indexed',
   'duplicate',
   'superseded',
@@ -51,10 +56,10 @@ export const PLAIN_ENTRIES = [
 export type PlainEntry = (typeof PLAIN_ENTRIES)[number]
 
 /** What an output says of a document. */
-export type OutputOutcome = Exclude<PlainEntry, 'carried_in' | 'fetched'> | 'dropped'
+export type OutputOutcome = Exclude<PlainEntry, 'carried_in' | 'fetched' | 'copied'> | 'dropped'
 
 /** Entries in the order in which people read them; a reason is part of the name. */
-export const SOURCES = ['carried_in', 'fetched'] as const
+export const SOURCES = ['carried_in', 'fetched', 'copied'] as const
 export const DESTINATIONS = [
   ...FILTER_REASONS.map((reason) => `filtered(${reason})` as const),
   'indexed',
@@ -90,6 +95,7 @@ export const LOST_RANGES_MAX = 100
 /** The counts of one partition, or a sum of such. */
 export class Book {
   readonly #counts = new Map<Entry, number>()
+  readonly #byRule = new Map<string, number>()
   #refetchedCount = 0
   readonly #lost = new Map<LostReason, { count: number; ranges: { from: number; to: number }[] }>()
 
@@ -99,6 +105,17 @@ export class Book {
 
   filtered(reason: FilterReason, count = 1): void {
     this.#add(`filtered(${reason})`, count)
+  }
+
+  /** A rule kept these records but for its `drop`, and no other rule took them. */
+  filteredBy(rule: string, count: number): void {
+    assert(Number.isSafeInteger(count) && count > 0)
+    this.#byRule.set(rule, (this.#byRule.get(rule) ?? 0) + count)
+  }
+
+  /** By the name of each rule that dropped any, in the order in which they first did. */
+  get filteredByRule(): ReadonlyMap<string, number> {
+    return this.#byRule
   }
 
   dropped(reason: DropReason, count = 1): void {
@@ -165,13 +182,15 @@ export class Book {
 
   /** Records that left, without those pending. */
   get destinations(): number {
-    return DESTINATIONS.reduce((sum, entry) => sum + this.count(entry), 0)
+    const byRules = [...this.#byRule.values()].reduce((sum, count) => sum + count, 0)
+    return DESTINATIONS.reduce((sum, entry) => sum + this.count(entry), byRules)
   }
 
   /** Adds the numbers of another book. Ranges stay with their partition: only counts are added. */
   addAll(other: Book): void {
     this.#refetchedCount += other.#refetchedCount
     for (const [entry, count] of other.#counts) this.#add(entry, count)
+    for (const [rule, count] of other.#byRule) this.filteredBy(rule, count)
     for (const [reason, { count }] of other.#lost) this.#lostOf(reason).count += count
   }
 
@@ -268,10 +287,11 @@ function imbalanceOf({ topic, partition, book, pending }: PartitionStatement): s
     const terms = [...named.map((entry) => `${entry} ${book.count(entry)}`), ...more]
     return terms.length === 0 ? 'nothing' : terms.join(' + ')
   }
+  const byRules = [...book.filteredByRule].map(([rule, count]) => `filtered(${rule}) ${count}`)
   const fault =
     left > right ? `${left - right} have no entry` : `${right - left} were never fetched`
   return (
     `${topic}/${partition}: ${side(SOURCES, [])} = ${left}, but ` +
-    `${side(DESTINATIONS, [`pending ${pending}`])} = ${right}: ${fault}`
+    `${side(DESTINATIONS, [...byRules, `pending ${pending}`])} = ${right}: ${fault}`
   )
 }

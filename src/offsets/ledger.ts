@@ -162,7 +162,7 @@ export class Ledger {
 
   /**
    * Takes a tile: all of [coverFrom, coverTo) is resolved, but for the offsets in `pending`
-   * (ascending; kept by reference and not to be changed).
+   * (never falling, one for each document; kept by reference and not to be changed).
    * @returns the tile to settle; 'resolved' when nothing is pending; 'fenced' when the assignment
    * is closed: nothing was taken, and nobody waits for a settle.
    */

@@ -24,7 +24,10 @@ export interface Node<Owner> {
   coverFrom: number
   /** Exclusive. */
   coverTo: number
-  /** The pending offsets when the tile was covered, ascending; dropped when all are settled. */
+  /**
+   * The pending offsets when the tile was covered, in their order, one for each document: a record
+   * may have several. Dropped when all are settled.
+   */
   offsets: Float64Array
   /** 1 for each of `offsets` that is settled. */
   flags: Uint8Array
@@ -145,7 +148,7 @@ export function makeNode<Owner>(
   assert(Number.isSafeInteger(coverFrom) && Number.isSafeInteger(coverTo))
   assert(coverFrom < coverTo, 'a tile covers something')
   const offsets = pending ?? NO_OFFSETS
-  assertAscendingWithin(offsets, coverFrom, coverTo)
+  assertOrderedWithin(offsets, coverFrom, coverTo)
   return {
     owner,
     coverFrom,
@@ -165,11 +168,11 @@ export function dropOffsets<Owner>(node: Node<Owner>): void {
   node.flags = NO_FLAGS
 }
 
-function assertAscendingWithin(offsets: Float64Array, coverFrom: number, coverTo: number): void {
+function assertOrderedWithin(offsets: Float64Array, coverFrom: number, coverTo: number): void {
   let floor = coverFrom
   for (const offset of offsets) {
-    assert(Number.isInteger(offset) && offset >= floor, 'pending offsets ascend within the tile')
-    floor = offset + 1
+    assert(Number.isInteger(offset) && offset >= floor, 'pending offsets never fall in a tile')
+    floor = offset
   }
-  assert(floor <= coverTo, 'pending offsets ascend within the tile')
+  assert(floor < coverTo, 'pending offsets lie within the tile')
 }

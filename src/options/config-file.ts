@@ -6,6 +6,8 @@
  *   tests: [{ keep: an ERROR }]                     records for `logpipe test`
  *   metrics: { errors: level:ERROR by service }     or a map a metric (options/metrics.ts)
  *   kafka-config: { security.protocol: ssl }        pairs may also be a map
+ *   rules: [{ name: errors, keep: level:ERROR }]    as rule-list.ts says
+ *   fields: { remove: [password] }                  as field-edits.ts says
  *
  * Every key must be known to some command; those of other commands are validated and otherwise left
  * alone, so that one file serves `run`, `check` and `replay`. Errors name file, line and column.
@@ -46,7 +48,7 @@ export function parseConfigFile(
     faults.add(new LogpipeError('CONFIG_FILE', `${path}:${line}:${col}: ${yamlFault(fault)}`))
   }
   faults.raise()
-  const given = new FileReader(command, path, document, place, faults).read()
+  const given = new FileReader(command, path, text, document, place, faults).read()
   faults.raise()
   return given
 }
@@ -73,6 +75,7 @@ type Place = (node: Node | null) => { readonly line: number; readonly column: nu
 
 class FileReader {
   readonly #path: string
+  readonly #text: string
   readonly #document: Document
   readonly #place: Place
   readonly #own: ReadonlyMap<string, NamedOption>
@@ -82,12 +85,14 @@ class FileReader {
   constructor(
     command: CommandName,
     path: string,
+    text: string,
     document: Document,
     place: Place,
     faults: Faults,
   ) {
     this.#faults = faults
     this.#path = path
+    this.#text = text
     this.#document = document
     this.#place = place
     this.#own = optionNames(command)
@@ -125,6 +130,8 @@ class FileReader {
   #texts(key: string, option: NamedOption, valueNode: Node | null, keyNode: Node): string[] {
     const node = this.#followed(valueNode)
     const { spec } = option
+    const isStructure = spec.kind === 'rules' || spec.kind === 'fields'
+    if (isStructure && (isSeq(node) || isMap(node))) return [this.#structure(key)]
     if (isScalar(node)) {
       const empty = node.value === '' && node.source === ''
       if (!empty || /^['"]/.test(this.#quoteOf(node))) return [String(node.value)]
@@ -148,6 +155,13 @@ class FileReader {
       throw this.#fault(node, `${key} takes a value, not a map`)
     }
     throw this.#fault(keyNode, `${key} has no value`)
+  }
+
+  /** As JSON; here numbers and switches are what YAML says they are. */
+  #structure(key: string): string {
+    const typed = parseDocument(this.#text, { prettyErrors: false, schema: 'core' })
+    const whole = typed.toJS() as Readonly<Record<string, unknown>>
+    return JSON.stringify(whole[key])
   }
 
   #quoteOf(node: { type?: string | undefined }): string {

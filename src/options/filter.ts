@@ -5,6 +5,8 @@
  * Patterns alone go to it as they are. With anything else all become one expression: a record is
  * kept that any pattern, regular expression or --keep keeps and no --drop drops. Where only --drop
  * is given, every other record is kept.
+ *
+ * Rules stand alone: they go to the add-on as a set, one alternative each (rule-list.ts).
  */
 import type { ExpressionNode } from '../core/expression/ast.ts'
 import { ExpressionError, parseExpression, type RegexPlace } from '../core/expression/parse.ts'
@@ -12,6 +14,7 @@ import { anyOf, planProgram, type Plan } from '../core/expression/plan.ts'
 import { printExpression } from '../core/expression/print.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from './config.ts'
+import { planRules, ruleRegexes } from './rule-list.ts'
 
 export type FilterConfig = Pick<
   Config,
@@ -22,6 +25,7 @@ export type FilterConfig = Pick<
   | 'matchDrop'
   | 'matchIgnoreCase'
   | 'matchInvert'
+  | 'rules'
 >
 
 /** As the add-on takes it (bridge.ts, MatcherOptions). */
@@ -32,11 +36,12 @@ export type RecordFilter =
       readonly ignoreCase: boolean
       readonly invertMatch: boolean
     }
-  /** A Program (core/expression/ast.ts) as JSON. */
+  /** A Program or, of rules, a ProgramSet (core/expression/ast.ts) as JSON. */
   | { readonly expression: string }
 
 /** @throws LogpipeError USAGE: more terms in all than the add-on takes. */
 export function filterOf(config: FilterConfig): RecordFilter {
+  if (config.rules !== null) return { expression: planRules(config.rules) }
   if (hasExpressions(config)) return { expression: JSON.stringify(filterPlan(config).program) }
   return {
     patterns: patternsOf(config),
@@ -46,8 +51,8 @@ export function filterOf(config: FilterConfig): RecordFilter {
 }
 
 /** Whether there is more than patterns. */
-export function hasExpressions({ matchRegex, matchKeep, matchDrop }: FilterConfig): boolean {
-  return matchRegex.length + matchKeep.length + matchDrop.length > 0
+export function hasExpressions({ matchRegex, matchKeep, matchDrop, rules }: FilterConfig): boolean {
+  return rules !== null || matchRegex.length + matchKeep.length + matchDrop.length > 0
 }
 
 /**
@@ -64,7 +69,7 @@ export function patternsOf(
   return patterns.some((pattern) => pattern.length === 0) ? [] : patterns
 }
 
-/** All of the filter as one expression, planned. @throws LogpipeError USAGE */
+/** All of the filter but rules, as one expression, planned. @throws LogpipeError USAGE */
 export function filterPlan(config: FilterConfig): Plan {
   try {
     return planProgram(keepOf(config), dropOf(config))
@@ -98,8 +103,16 @@ function dropOf({ matchDrop }: FilterConfig): ExpressionNode | null {
   return matchDrop.length === 0 ? null : anyOf(matchDrop.map((text) => parseExpression(text).node))
 }
 
+/** Rules that a label names. */
+const NAMES_SHOWN = 4
+
 /** The filter in words, for labels: `level:ERROR, but not "health"`. */
 export function filterText(config: FilterConfig): string {
+  if (config.rules !== null) {
+    const names = config.rules.rules.map(({ name }) => name)
+    const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : ''
+    return `rules ${names.slice(0, NAMES_SHOWN).join(', ')}${more}`
+  }
   const { keep, drop } = filterPlan(config).program
   const kept = printExpression(keep)
   const shown = kept === '*' ? 'every record' : kept
@@ -128,6 +141,10 @@ export function refuseRegexes(config: FilterConfig, compiler: RegexCompiler): vo
     refuse('--keep', text, parseExpression(text).regexes, compiler)
   for (const text of config.matchDrop)
     refuse('--drop', text, parseExpression(text).regexes, compiler)
+  if (config.rules === null) return
+  for (const { place, text, regexes } of ruleRegexes(config.rules)) {
+    refuse(place, text, regexes, compiler)
+  }
 }
 
 function refuse(

@@ -8,6 +8,7 @@
 import { EXPRESSION_TEXT_MAX } from '../core/expression/ast.ts'
 import { parseMetric } from '../core/expression/metric.ts'
 import { ExpressionError, parseExpression } from '../core/expression/parse.ts'
+import type { FieldEdits, FieldPath, RuleList } from '../core/rules.ts'
 import { parseBytes, parseDurationMs, parseTime } from '../core/units.ts'
 import {
   ANSWER_ACTIONS,
@@ -37,6 +38,8 @@ import type {
   OutputTarget,
   TypedStart,
 } from './notations.ts'
+import { parseFields, pathOf, RuleFault } from './field-edits.ts'
+import { parseRules } from './rule-list.ts'
 import type { Kind, OptionSpec } from './spec.ts'
 
 /** What a value of each kind is in the Config. A choice is narrowed further, to its words. */
@@ -63,6 +66,9 @@ export interface KindValues {
   regex: string
   expression: string
   metric: string
+  rules: RuleList
+  fields: FieldEdits
+  field: FieldPath
   pair: readonly [name: string, value: string]
   answer: AnswerOverride
   output: OutputTarget
@@ -113,6 +119,9 @@ const PARSERS: Parsers = {
   regex: (text) => (isRegexText(text) ? text : undefined),
   expression: (text) => (expressionFault('expression', text) === undefined ? text : undefined),
   metric: (text) => (expressionFault('metric', text) === undefined ? text : undefined),
+  rules: (text) => valueOrFault(() => parseRules(text)).value,
+  fields: (text) => valueOrFault(() => parseFields(text)).value,
+  field: (text) => valueOrFault(() => pathOf(text, 'field')).value,
   pair: parsePair,
   answer: parseAnswer,
   output: parseOutput,
@@ -152,6 +161,9 @@ export function expected(spec: OptionSpec): string {
     regex: `a regular expression of 1 to ${EXPRESSION_TEXT_MAX} bytes of UTF-8`,
     expression: 'an expression, such as level:ERROR and not "health"',
     metric: 'a metric, such as errors=level:ERROR by service',
+    rules: 'a list of rules as JSON, each with a name',
+    fields: 'remove, rename, add, redact and truncate with their fields, as JSON',
+    field: 'a field, such as user.name',
     pair: spec.variable ?? 'NAME=VALUE',
     answer: `an error type or a status, "=", and ${oneOf(ANSWER_ACTIONS)}`,
     output: 'stdout, file:PATH, none or elasticsearch',
@@ -166,6 +178,21 @@ export function expected(spec: OptionSpec): string {
 /** What is wrong with the text beyond not being `expected`, where that can be said. */
 export function faultOf(spec: OptionSpec, text: string): string | undefined {
   return spec.kind === 'topics' ? topicsFault(text) : undefined
+}
+
+/** What is wrong with rules, or with what is to be done to fields: all there is to say. */
+export function structureFault(kind: Kind, text: string): RuleFault | undefined {
+  if (kind === 'rules') return valueOrFault(() => parseRules(text)).fault
+  return kind === 'fields' ? valueOrFault(() => parseFields(text)).fault : undefined
+}
+
+function valueOrFault<Value>(parse: () => Value): { value?: Value; fault?: RuleFault } {
+  try {
+    return { value: parse() }
+  } catch (error) {
+    if (error instanceof RuleFault) return { fault: error }
+    throw error
+  }
 }
 
 /** Where an expression or a metric is wrong: all there is to say. Of other kinds: undefined. */

@@ -18,6 +18,7 @@ import { type Alternative, planSet } from '../core/expression/plan.ts'
 import { didYouMean } from '../core/nearest.ts'
 import type { Config } from './config.ts'
 import { type FilterConfig, filterPlan, type RegexCompiler, regexFault } from './filter.ts'
+import { alternativesOf } from './rule-list.ts'
 
 /** The metrics, in the order in which they were given. */
 export function metricsOf({ metrics }: Pick<Config, 'metrics'>): readonly MetricSpec[] {
@@ -40,13 +41,14 @@ export function countingFilter(
   config: FilterConfig & Pick<Config, 'metrics'>,
   keepsNone: boolean,
 ): CountingFilter {
-  const kept: readonly Alternative[] = keepsNone ? [] : [filterPlan(config).program]
+  const { rules } = config
+  const kept: readonly Alternative[] =
+    rules === null ? [filterPlan(config).program] : alternativesOf(rules)
   const counted = metricsOf(config).map(({ node }): Alternative => ({ keep: node, drop: null }))
   try {
-    const groups = [
-      { all: false, of: kept },
-      { all: true, of: counted },
-    ].filter(({ of }) => of.length > 0)
+    const metrics = { all: true, of: counted }
+    if (keepsNone) return { expression: JSON.stringify(planSet([metrics])), metricsFrom: 0 }
+    const groups = [{ all: rules?.isEach === true, of: kept }, metrics]
     return { expression: JSON.stringify(planSet(groups)), metricsFrom: kept.length }
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause

@@ -8,7 +8,14 @@
  */
 import { LogpipeError } from '../core/errors.ts'
 import { propertyOfEnv } from './kafka-properties.ts'
-import { expected, expressionFault, faultOf, parseValue, type OptionValue } from './kinds.ts'
+import {
+  expected,
+  expressionFault,
+  faultOf,
+  parseValue,
+  structureFault,
+  type OptionValue,
+} from './kinds.ts'
 import { didYouMean } from '../core/nearest.ts'
 import { type CommandName, type OptionSpec, flagOf, namesOf } from './spec.ts'
 import { ROWS } from './table.ts'
@@ -292,9 +299,10 @@ const SHOWN_MAX = 80
 /** Validates one value. @throws LogpipeError USAGE */
 export function give(spec: OptionSpec, text: string, source: Source): Given {
   const value = parseValue(spec, text)
-  const place = value === undefined ? expressionFault(spec.kind, text) : undefined
+  const place = value === undefined ? placedFault(spec, text) : undefined
   if (place !== undefined) {
-    throw new LogpipeError('USAGE', `${nameOf(source)}: ${place.message}`, { below: place.below })
+    const below = place.below === null ? {} : { below: place.below }
+    throw new LogpipeError('USAGE', `${nameOf(source)}: ${place.message}`, below)
   }
   if (value === undefined) {
     const fault = faultOf(spec, text)
@@ -302,6 +310,14 @@ export function give(spec: OptionSpec, text: string, source: Source): Given {
     throw new LogpipeError('USAGE', `${nameOf(source)}: expected ${expected(spec)}, got ${came}`)
   }
   return { spec, source, value, text }
+}
+
+/** Of the kinds that are languages, what is wrong and where. */
+function placedFault(
+  { kind }: OptionSpec,
+  text: string,
+): { readonly message: string; readonly below: string | null } | undefined {
+  return expressionFault(kind, text) ?? structureFault(kind, text)
 }
 
 /** A wrong value without what may be a secret in it: nobody knows how it was meant. */

@@ -211,7 +211,8 @@ function settleOutput(values: Record<string, unknown>, sources: Map<OptionName, 
 function settlePatterns(values: Record<string, unknown>, sources: Map<OptionName, Source>): void {
   if (sources.get('MATCH_PATTERN')?.kind !== 'default') return
   const others = ['matchPatternHex', 'matchRegex', 'matchKeep', 'matchDrop'] as const
-  if (others.some((name) => (values[name] as Config[typeof name]).length > 0)) {
+  const hasOthers = others.some((name) => (values[name] as Config[typeof name]).length > 0)
+  if (hasOthers || values['rules'] !== null) {
     values['matchPattern'] = []
   }
 }

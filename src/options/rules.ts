@@ -52,17 +52,19 @@ const DEFAULT: Source = { kind: 'default' }
 /** Of one partition, beside those of records that are dated ahead. */
 const OPEN_WINDOWS_MAX = 1000
 
-/** What selects the records of documents. */
+/** librdkafka's own default of max.poll.interval.ms. */
+const MAX_POLL_INTERVAL_MS = 300_000
+
+/** What says which records are kept, but for RULES. */
 const FILTER_OPTIONS = [
   'MATCH_PATTERN',
   'MATCH_PATTERN_HEX',
   'MATCH_REGEX',
   'MATCH_KEEP',
   'MATCH_DROP',
+  'MATCH_IGNORE_CASE',
+  'MATCH_INVERT',
 ] as const
-
-/** librdkafka's own default of max.poll.interval.ms. */
-const MAX_POLL_INTERVAL_MS = 300_000
 
 export const RULES: readonly Rule[] = [
   {
@@ -177,6 +179,59 @@ export const RULES: readonly Rule[] = [
         : undefined,
   },
   {
+    name: 'rules-alone',
+    reason: 'whether a record must meet both, or either, would be a guess',
+    options: ['RULES', ...FILTER_OPTIONS],
+    broken: ({ config, sources }) => {
+      if (config.rules === null) return undefined
+      const given = FILTER_OPTIONS.map((name) => sources.get(name) ?? DEFAULT).find(
+        ({ kind }) => kind !== 'default',
+      )
+      if (given === undefined) return undefined
+      return `rules say what is kept, and ${nameOf(given)} says it again: write it into the rules`
+    },
+  },
+  {
+    name: 'rule-field-of-rules',
+    reason: 'without rules there is no name to give',
+    options: ['RULE_FIELD', 'RULES'],
+    broken: ({ config }) =>
+      config.ruleField !== null && config.rules === null
+        ? 'is given the name of a rule, but there are no rules'
+        : undefined,
+  },
+  {
+    name: 'hash-with-key',
+    reason: 'anybody could try values out',
+    options: ['REDACT_KEY', 'FIELDS', 'RULES'],
+    broken: ({ config }) => {
+      const all = [config.fields, ...(config.rules?.rules.map(({ fields }) => fields) ?? [])]
+      const hashes = all.some((one) => one?.redact.some(({ by }) => by === 'hash') === true)
+      return hashes && config.redactKey === null
+        ? 'redact: hash needs a key: set REDACT_KEY, or REDACT_KEY_FILE'
+        : undefined
+    },
+  },
+  {
+    name: 'copies-have-ids',
+    reason: 'of two documents of one key the second would replace the first',
+    options: ['RULES', 'ES_DOCUMENT_ID'],
+    broken: ({ config }) =>
+      config.rules?.isEach === true && config.esDocumentId === 'key'
+        ? 'with all: true a record may become several documents, of which --document-id key ' +
+          'would leave one: use --document-id offset'
+        : undefined,
+  },
+  {
+    name: 'rules-write',
+    reason: 'they say where documents go',
+    options: ['RULES', 'PRODUCT_LINE'],
+    broken: ({ config }) =>
+      config.rules !== null && config.productLine === 'metrics'
+        ? 'rules say where documents go, and PRODUCT_LINE=metrics writes none'
+        : undefined,
+  },
+  {
     name: 'metrics-write-nothing',
     reason: 'a user who names an output expects documents there',
     options: ['PRODUCT_LINE', 'PIPELINE_OUTPUT', 'ES_ENABLED'],
@@ -212,10 +267,11 @@ export const RULES: readonly Rule[] = [
   {
     name: 'metrics-select-for-themselves',
     reason: 'a user who names a filter expects it to select something',
-    options: ['PRODUCT_LINE', 'METRICS', ...FILTER_OPTIONS],
+    options: ['PRODUCT_LINE', 'METRICS', 'RULES', ...FILTER_OPTIONS],
     broken: ({ config, sources }) => {
       if (config.productLine !== 'metrics' || config.metrics.length === 0) return undefined
-      const given = FILTER_OPTIONS.map((name) => sources.get(name) ?? DEFAULT)
+      const names = ['RULES', ...FILTER_OPTIONS] as const
+      const given = names.map((name) => sources.get(name) ?? DEFAULT)
       const source = given.find(({ kind }) => kind !== 'default')
       if (source === undefined) return undefined
       return `metrics writes no documents, so ${nameOf(source)} selects none: write it into --count`

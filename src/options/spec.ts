@@ -72,6 +72,9 @@ export type GroupName = keyof typeof GROUPS
  *   regex       a regular expression              string
  *   expression  level:ERROR and not health        string, as core/expression reads it
  *   metric      NAME=EXPR by FIELD               string, as core/expression/metric.ts reads it
+ *   rules       [{"name":"errors",...}]           RuleList
+ *   fields      {"remove":["a"]}                  FieldEdits
+ *   field       user.name                         FieldPath
  *   pair        NAME=VALUE                        [name, value]
  *   output      stdout|none|elasticsearch|file:PATH   OutputTarget
  *   letters     file:PATH|topic:NAME              DeadLetterTarget
@@ -102,6 +105,9 @@ export type Kind =
   | 'regex'
   | 'expression'
   | 'metric'
+  | 'rules'
+  | 'fields'
+  | 'field'
   | 'pair'
   | 'answer'
   | 'output'

@@ -7,6 +7,16 @@
  */
 import assert from 'node:assert/strict'
 
+/** The rule that makes a document of a record: where it goes. */
+export interface RuleRoute {
+  readonly name: string
+  /** Null: as the output is told. */
+  readonly index: string | null
+  readonly pipeline: string | null
+  /** What stands behind the offset in the id of the document; empty for nothing. */
+  readonly idSuffix: string
+}
+
 /** A record that matched, wherever its bytes lie. Valid only during the call it is given to. */
 export interface MatchedRecord {
   readonly topic: string
@@ -21,6 +31,10 @@ export interface MatchedRecord {
   readonly key: Buffer | null
   /** Encoded headers (layout.ts); decodeHeaders reads them. */
   readonly headers: Buffer
+  /** Null or absent: there are no rules. The same object for each record of a rule. */
+  readonly rule?: RuleRoute | null
+  /** Members of JSON, joined by commas, for whoever wraps the value; absent or empty: none. */
+  readonly added?: string
 }
 
 export interface RecordEncoder {
@@ -29,6 +43,11 @@ export interface RecordEncoder {
    * record holds.
    */
   encode(record: MatchedRecord, body: BodyBuilder): void
+  /**
+   * Appends what stands for a record whose fields could not be edited, without a byte of its value.
+   * Absent: there is nothing such, and the error ends the thread.
+   */
+  refuse?(record: MatchedRecord, reason: string, body: BodyBuilder): void
   /** Records since the last call that were not dated by their own timestamp. */
   takeRedated?(): number
 }

@@ -10,14 +10,14 @@
  *
  * Touches no record's bytes and waits for nobody: every step is a message or a timer's tick.
  */
-import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import { formatLogId } from '../core/log-id.ts'
+import type { RuleCount } from '../core/rules.ts'
 import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
-import { type MatchedBatch, NO_COUNTS, type RunCounts } from '../filter/matches.ts'
+import { type MatchedBatch, type MatchedRun, NO_COUNTS, type RunCounts } from '../filter/matches.ts'
 import type { MarkedOffset, Of, ToIngress, TopicIds } from '../kafka/ingress-messages.ts'
 import type { LogMetrics } from '../metrics/log-metrics.ts'
-import type { Books } from '../offsets/books.ts'
+import type { Book, Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
 import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-reports.ts'
 import type { Signals } from '../pool/signals.ts'
@@ -42,6 +42,8 @@ interface CoordinatorOptions {
   readonly sink: Sink
   readonly signals: Signals
   readonly commits: boolean
+  /** By their numbers in batches; none or absent: there are no rules. */
+  readonly ruleNames?: readonly string[]
   readonly revokeDrainMs: number
   /** What stands in front of the ids of a topic's documents. */
   readonly idPrefixOf: (topicId: string | null) => string
@@ -64,6 +66,7 @@ interface CountedOptions {
 
 export class Coordinator {
   readonly assignments: Assignments
+  readonly #ruleBooks: RuleBooks
   readonly #options: CoordinatorOptions
   readonly #drains: Drains
   readonly #former: FormerLogs
@@ -78,6 +81,7 @@ export class Coordinator {
   constructor(options: CoordinatorOptions) {
     this.#options = options
     this.#documents = options.counted?.documents ?? null
+    this.#ruleBooks = new RuleBooks(options.ruleNames ?? [])
     this.assignments = new Assignments(options.books)
     this.#drains = new Drains({
       nowMs: options.nowMs,
@@ -169,8 +173,8 @@ export class Coordinator {
     this.#documents?.marked(assignmentId, windows)
   }
 
-  /** A run of which no document was made. */
-  handleRun(report: RunReport, counts: RunCounts = NO_COUNTS): void {
+  /** A run of which nothing matched. */
+  handleRun(report: RunReport): void {
     const { assignmentId, coverFrom, coverTo, recordCount, reason, outsideTime } = report
     const state = this.assignments.get(assignmentId)
     this.#noteRun(state, report)
@@ -178,23 +182,28 @@ export class Coordinator {
     if (answer === 'fenced') state.book.add('fenced', recordCount)
     else if (reason === RUN_DROPPED_OVERFLOW) state.book.dropped('overflow_newest', recordCount)
     else {
-      const counted = this.#options.counted?.isAll === true ? counts.records : 0
-      state.book.add('counted', counted)
-      state.book.filtered('pattern', recordCount - outsideTime - counted)
+      state.book.filtered('pattern', recordCount - outsideTime)
       state.book.filtered('time', outsideTime)
     }
-    if (answer !== 'fenced') this.#count(report, counts)
+    if (answer !== 'fenced') this.#count(report, NO_COUNTS)
   }
 
-  handleMatched(all: MatchedBatch): void {
+  handleMatched(batch: MatchedBatch): void {
     const { onMatched, ledger, signals, sink } = this.#options
-    for (const run of all.runs) if (run.offsets.length === 0) this.handleRun(run, run.counts)
-    if (all.ends.length === 0) return
-    const batch = { ...all, runs: all.runs.filter(({ offsets }) => offsets.length > 0) }
     onMatched?.(batch)
     const tracked = batch.runs.map((run) => this.#track(run))
+    if (batch.ends.length === 0) return
+    // Of some runs there are only counts, of rules or of metrics.
+    const runs = batch.runs.filter(({ offsets }) => offsets.length > 0)
+    const withDocuments = tracked.filter((_, index) => batch.runs[index]!.offsets.length > 0)
     const giveBack = (documents: number, bytes: number) => signals.settle(documents, bytes)
-    for (const one of deliveriesOf(batch, tracked, ledger, giveBack)) sink.write(one)
+    const made = { ...batch, runs }
+    for (const one of deliveriesOf(made, withDocuments, ledger, giveBack)) sink.write(one)
+  }
+
+  /** What the rules have made so far; empty where there are none. */
+  ruleCounts(): readonly RuleCount[] {
+    return this.#ruleBooks.counts()
   }
 
   /** Everything that does not come by message: commits, full partitions, drains that end. */
@@ -280,18 +289,20 @@ export class Coordinator {
   }
 
   #track(run: MatchedBatch['runs'][number]): TrackedRun | null {
-    const { assignmentId, coverFrom, coverTo, recordCount, offsets, outsideTime } = run
+    const { assignmentId, coverFrom, coverTo, recordCount, offsets } = run
     const state = this.assignments.get(assignmentId)
     this.#noteRun(state, run)
     const tile = this.#options.ledger.cover(assignmentId, coverFrom, coverTo, offsets)
-    assert(tile !== 'resolved', 'a matched run has documents')
     if (tile === 'fenced') {
       state.book.add('fenced', recordCount)
       return null
     }
-    this.#count(run, run.counts ?? NO_COUNTS)
-    state.book.filtered('pattern', recordCount - offsets.length - outsideTime)
-    state.book.filtered('time', outsideTime)
+    const counts = run.counts ?? NO_COUNTS
+    this.#count(run, counts)
+    const counted = this.#options.counted?.isAll === true ? counts.records : 0
+    state.book.add('counted', counted)
+    this.#ruleBooks.add(state.book, { ...run, recordCount: recordCount - counted })
+    if (tile === 'resolved') return null
     const { topic, partition, book } = state
     const log = formatLogId({ prefix: state.log ?? '', markEpoch: run.markEpoch })
     return { run, topic, log: log === '' ? undefined : log, partition, tile, book }
@@ -389,4 +400,50 @@ function bookGap(
   if (run.lowWatermark <= run.coverFrom) return
   const to = Math.min(run.lowWatermark, run.coverTo)
   bookLoss(report, { topic, partition, from: run.coverFrom, to })
+}
+
+/*
+ * What the filter and the rules left of the runs that reached main, in the books; and the sums by
+ * rule since the start, for metrics. Bound: one sum for each rule.
+ */
+
+export class RuleBooks {
+  readonly #sums: { rule: string; documents: number; dropped: number; sampled: number }[]
+
+  /** @param names by the numbers that tallies have. */
+  constructor(names: readonly string[]) {
+    this.#sums = names.map((rule) => ({ rule, documents: 0, dropped: 0, sampled: 0 }))
+  }
+
+  /** Books all records of a run but its documents, which the output settles. */
+  add(
+    book: Book,
+    {
+      recordCount,
+      offsets,
+      outsideTime,
+      copies,
+      tallies,
+    }: Pick<MatchedRun, 'recordCount' | 'offsets' | 'outsideTime' | 'copies' | 'tallies'>,
+  ): void {
+    let [droppedCount, sampledCount] = [0, 0]
+    for (const { rule, documents, dropped, sampled } of tallies) {
+      const sum = this.#sums[rule]!
+      sum.documents += documents
+      sum.dropped += dropped
+      sum.sampled += sampled
+      if (dropped > 0) book.filteredBy(sum.rule, dropped)
+      droppedCount += dropped
+      sampledCount += sampled
+    }
+    const takenCount = offsets.length + sampledCount - copies
+    book.add('copied', copies)
+    book.filtered('pattern', recordCount - takenCount - droppedCount - outsideTime)
+    book.filtered('sample', sampledCount)
+    book.filtered('time', outsideTime)
+  }
+
+  counts(): readonly RuleCount[] {
+    return this.#sums
+  }
 }

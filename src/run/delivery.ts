@@ -104,6 +104,7 @@ class TrackedDelivery implements Delivery {
       offsets: run.offsets,
       timestampsMs: run.timestampsMs,
       timestampTypes: run.timestampTypes,
+      rules: run.rules.length > 0 ? run.rules : undefined,
     }))
   }
 

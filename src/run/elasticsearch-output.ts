@@ -30,7 +30,7 @@ type ElasticsearchOutput = Extract<OutputSettings, { kind: 'elasticsearch' }>
 
 export interface OutputDeps {
   readonly bridge: Bridge
-  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'pool'>
+  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'rules' | 'edits' | 'pool'>
   readonly events: SinkEvents
   readonly books: Books
   readonly warn: (message: string) => void

@@ -11,6 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import { isatty } from 'node:tty'
+import { isDeepStrictEqual } from 'node:util'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { systemClock } from '../core/clock.ts'
@@ -119,6 +120,7 @@ export class Pipeline {
       sink: output.sink,
       signals,
       commits: settings.commits,
+      ruleNames: settings.rules?.rules.map(({ name }) => name) ?? [],
       idPrefixOf: (topicId) => idPrefixOf(settings.output, topicId),
       revokeDrainMs: settings.kafka.revokeDrainMs,
       nowMs: () => performance.now(),
@@ -131,7 +133,7 @@ export class Pipeline {
       coordinator: this.#coordinator,
       notices: new Notices(deps.log, settings.kafka, () => performance.now()),
       ingress: this.#ingress,
-      topics: new TopicWatch(settings.output, (notice) => deps.log.info(notice)),
+      topics: new TopicWatch(settings.output, (notice) => deps.log.info(notice), settings.rules),
       times: this.#times,
       kafka: settings.kafka,
       fail: (error) => this.fail(error),
@@ -177,6 +179,7 @@ export class Pipeline {
       sink,
       patternCounts: this.#output.counts?.() ?? [],
       logMetrics: this.#metrics?.list() ?? [],
+      ruleCounts: this.#coordinator.ruleCounts(),
       lag: this.#lags.report,
       replayRecords: replayRecords(this.#settings),
       ...this.#times.stats(),
@@ -187,9 +190,16 @@ export class Pipeline {
   }
 
   /** Takes over what may change: patterns (but not those counted by place), and how to sign in. */
-  reload({ filter, output, kafka, metrics }: PipelineSettings): void {
+  reload({ filter, output, kafka, rules, edits, metrics }: PipelineSettings): void {
     if (this.#isStopping) return
-    const matcher = output.kind === 'count' ? null : this.#matchers.renew(filter)
+    // Of matches under way only the place of a rule is known.
+    const hasRules = rules !== null || this.#settings.rules !== null
+    const was = this.#settings
+    if (!isDeepStrictEqual([rules, edits], [was.rules, was.edits])) {
+      this.#log.warn('rules or fields changed: they take effect at the next start')
+    }
+    const isFixed = output.kind === 'count' || hasRules
+    const matcher = isFixed ? null : this.#matchers.renew(filter)
     if (matcher !== null) this.#toFilters({ kind: 'matcher', matcher })
     this.#output.sink.reopen?.()
     if (output.kind === 'elasticsearch') this.#output.sink.setAuth?.(output.settings.auth)
@@ -240,11 +250,12 @@ export class Pipeline {
     const wanted = Math.min(this.#matchesLeft, batch.ends.length)
     this.#matchesLeft -= wanted
     const taken = wanted === batch.ends.length ? batch : firstDocuments(batch, wanted)
-    // Runs without a document have no part in the limit: what they count goes on.
+    // A batch without documents has counts of rules and of metrics.
     if (wanted > 0 || batch.ends.length === 0) this.#coordinator.handleMatched(taken)
     // Credit was taken for the whole in one piece, and comes back in whole CREDIT_BYTES.
     const kept = Math.ceil(taken.body.length / CREDIT_BYTES) * CREDIT_BYTES
-    const left = [batch.ends.length - wanted, Math.max(0, batch.body.length - kept)] as const
+    const leftCount = batch.ends.length - taken.ends.length
+    const left = [leftCount, Math.max(0, batch.body.length - kept)] as const
     if (left[0] > 0) this.#shared.signals.settle(...left)
     if (this.#matchesLeft === 0) this.stop()
   }

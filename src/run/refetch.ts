@@ -18,6 +18,8 @@ import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
 import { BrokerQueries, type Facts, markFromOf, type Want } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import { besideGroup } from '../kafka/consumer-settings.ts'
+import { FieldEditor } from '../filter/field-editor.ts'
+import { Rules } from '../filter/rules.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { keyOf, type OffsetRange, type TopicPartition } from '../core/topic-partition.ts'
@@ -28,7 +30,10 @@ import { idPrefixOf } from './topic-identity.ts'
 
 interface RefetchParts {
   readonly bridge: Bridge
-  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'pool' | 'output'>
+  readonly settings: Pick<
+    PipelineSettings,
+    'kafka' | 'filter' | 'rules' | 'edits' | 'pool' | 'output'
+  >
   readonly encoder: RecordEncoder
   readonly clock: Clock
   readonly warn: (message: string) => void
@@ -91,6 +96,8 @@ export class Refetcher {
       bufferBytes: settings.pool.bufferBytes,
       fillMs: FILL_MS,
       encoder,
+      rules: settings.rules && new Rules(settings.rules),
+      editor: settings.edits && new FieldEditor(settings.edits),
       nameOf: () => ({ ...this.#range, idPrefix: this.#idPrefix }),
       report: ({ recordCount }) => (this.#filteredCount += recordCount),
       deliver: (batch) => this.#collect(unpackMatches(batch)),
@@ -198,9 +205,10 @@ export class Refetcher {
   #collect({ body, ends, runs }: MatchedBatch): void {
     const { topic, partition, from, to } = this.#range
     let first = 0
-    for (const { offsets, timestampsMs, timestampTypes, recordCount, markEpoch } of runs) {
+    for (const run of runs) {
+      const { offsets, timestampsMs, timestampTypes, markEpoch, rules } = run
       const isOther = markEpoch !== this.#markEpoch
-      this.#filteredCount += recordCount - offsets.length
+      this.#filteredCount += run.recordCount + run.copies - offsets.length
       for (const [index, offset] of offsets.entries()) {
         const document = first + index
         if (isOther || offset < from || offset >= to) this.#behindCount++
@@ -211,6 +219,7 @@ export class Refetcher {
             offset,
             timestampMs: timestampsMs[index]!,
             timestampType: TIMESTAMP_TYPES[timestampTypes[index]!] ?? 'none',
+            rule: rules[index],
             document: body.subarray(document === 0 ? 0 : ends[document - 1], ends[document]),
           })
         }

@@ -280,8 +280,9 @@ export async function openEndpoint(
     metrics: async () => {
       const now = view()
       if (now === null) return ''
-      const { lag, patternCounts, logMetrics, troubles, books } = now.stats
-      const more = { lags: lag.partitions, patternCounts, logMetrics, troubles, books }
+      const { lag, patternCounts, logMetrics, ruleCounts, troubles, books } = now.stats
+      const counts = { patternCounts, logMetrics, ruleCounts }
+      const more = { lags: lag.partitions, ...counts, troubles, books }
       return prometheusText(now.metrics, {}, more)
     },
     faults: () => faultsOf(view()?.stats ?? null),

@@ -1,6 +1,7 @@
 /**
  * From the resolved Config to what a pipeline is told.
  */
+import type { DocumentEdits } from '../core/rules.ts'
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { type ControlledPipeline, identityOf, withFingerprint } from '../kafka/pipeline-identity.ts'
 import type { Config } from '../options/config.ts'
@@ -26,7 +27,7 @@ import type {
   PipelineSettings,
   WindowSettings,
 } from './settings.ts'
-import { indexNameError } from './topic-identity.ts'
+import { indexNamesError } from './topic-identity.ts'
 
 /** Of one slot: a batch is decompressed to 64 MiB at most, beside BATCH_BYTES of others. */
 const HELD_MAX = 128 * 1024 * 1024
@@ -91,6 +92,8 @@ export function pipelineSettings(
       threadCount: config.runMatches > 0 ? 1 : config.rustWorkers,
       ...pipelineFilter(config),
     },
+    rules: config.rules,
+    edits: documentEdits(config),
     pool: {
       slotCount: config.poolSize,
       bufferBytes: config.bufferBytes,
@@ -119,12 +122,25 @@ export function pipelineSettings(
   }
 }
 
+/** Null: nothing is done to documents. */
+export function documentEdits(
+  config: Pick<Config, 'fields' | 'rules' | 'ruleField' | 'addKafka' | 'redactKey'>,
+): DocumentEdits | null {
+  const { fields, ruleField, addKafka: addsKafka, redactKey } = config
+  const rules = config.rules?.rules ?? []
+  const byRule = rules.map((rule) => rule.fields)
+  const isNothing = fields === null && ruleField === null && !addsKafka
+  if (isNothing && byRule.every((edits) => edits === null)) return null
+  const ruleNames = rules.map(({ name }) => name)
+  return { fields, byRule, ruleField, ruleNames, addsKafka, redactKey }
+}
+
 /** Does nothing where no index is written. @throws LogpipeError USAGE or INDEX_NAME. */
 export function refuseIndexNames(
-  config: Pick<Config, 'pipelineOutput' | 'esIndex' | 'kafkaTopic'>,
+  config: Pick<Config, 'pipelineOutput' | 'esIndex' | 'kafkaTopic' | 'rules'>,
 ): void {
   if (config.pipelineOutput.kind !== 'elasticsearch') return
-  const fault = indexNameError(config.esIndex, config.kafkaTopic.filter(isTopic))
+  const fault = indexNamesError(config.esIndex, config.rules, config.kafkaTopic.filter(isTopic))
   if (fault !== null) throw fault
 }
 

@@ -4,6 +4,7 @@
  * The CLI makes it from the Config; the demo, the bench and the tests make their own.
  */
 import type { FillLimits } from '../bridge/bridge.ts'
+import type { DocumentEdits, RuleList } from '../core/rules.ts'
 import type { PipelineIdentity } from '../kafka/pipeline-identity.ts'
 import type { MetricSpec } from '../core/expression/metric.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
@@ -16,6 +17,10 @@ export interface PipelineSettings {
   readonly mode: 'worker' | 'direct'
   readonly kafka: KafkaSettings
   readonly filter: FilterSettings
+  /** What becomes of matches, by rule; null: each is one document. */
+  readonly rules: RuleList | null
+  /** What is done to the fields of matches; null: nothing. */
+  readonly edits: DocumentEdits | null
   readonly pool: PoolSettings
   readonly output: OutputSettings
   /** Null: nothing is counted. */

@@ -13,7 +13,7 @@ import { Slots } from '../pool/slots.ts'
 
 interface SlotFeedOptions extends Pick<
   SlotFilterOptions,
-  'encoder' | 'nameOf' | 'report' | 'deliver'
+  'encoder' | 'rules' | 'editor' | 'nameOf' | 'report' | 'deliver'
 > {
   readonly bridge: Bridge
   /** The caller opens, assigns and closes it. */

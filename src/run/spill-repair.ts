@@ -20,7 +20,12 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { Book, Books } from '../offsets/books.ts'
-import { batchOf, type PlacedDocument } from '../sink/elasticsearch/batch.ts'
+import {
+  batchOf,
+  type DocumentKey,
+  documentKey,
+  type PlacedDocument,
+} from '../sink/elasticsearch/batch.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
 import type { SourceRange, Spill, SpillDamage } from '../sink/spill/contract.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
@@ -28,8 +33,8 @@ import type { Refetched, Refetcher } from './refetch.ts'
 
 /** What the repair needs of the Elasticsearch output. */
 export interface RepairedSink extends Pick<Sink, 'write'> {
-  /** How to settle documents of a range that moved to the spill and are unsettled, by offset. */
-  movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void>
+  /** How to settle documents of a range that moved to the spill and are unsettled. */
+  movedOutIn(range: OffsetRange): Map<DocumentKey, (outcome: Outcome) => void>
   /** Where all of those lie. */
   movedOutRanges(): readonly SourceRange[]
 }
@@ -220,7 +225,7 @@ export class SpillRepair {
     const movedOut = commitOn === 'index' ? sink.movedOutIn(range) : null
     const wanted: PlacedDocument[] = []
     for (const one of documents) {
-      if (movedOut === null || movedOut.has(one.offset)) wanted.push(one)
+      if (movedOut === null || movedOut.has(documentKey(one))) wanted.push(one)
       else bookReplaced(book)
     }
     if (wanted.length === 0) return
@@ -234,7 +239,7 @@ export class SpillRepair {
         if (leftCount === 0) resolve()
       } else {
         bookReplaced(book)
-        movedOut.get(wanted[index]!.offset)?.(outcome)
+        movedOut.get(documentKey(wanted[index]!))?.(outcome)
       }
     })
     this.#endPause = resolve

@@ -11,6 +11,7 @@ import process from 'node:process'
 import type { LogpipeError } from '../core/errors.ts'
 import type { LiveBooks } from '../core/live-books.ts'
 import type { LogMetric } from '../core/log-metric.ts'
+import type { RuleCount } from '../core/rules.ts'
 import type { Trouble } from '../core/trouble.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { StuckPartition, WaitingPartition } from '../kafka/ingress-messages.ts'
@@ -267,6 +268,8 @@ export interface PipelineStats {
   readonly patternCounts: readonly PatternCount[]
   /** What is counted beside the output; none: no metrics are set. */
   readonly logMetrics: readonly LogMetric[]
+  /** By rule; none where there are no rules. */
+  readonly ruleCounts: readonly RuleCount[]
   /** As of the last second. */
   readonly lag: LagReport
   /** Of a replay: how much was to be read, in offsets; null: no replay. */

@@ -10,7 +10,9 @@ import { OFFSET_NONE } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
+import { FieldEditor } from '../filter/field-editor.ts'
 import { FilterThread } from '../filter/filter-thread.ts'
+import { Rules } from '../filter/rules.ts'
 import type { CountedAlternatives } from '../filter/slot-filter.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
@@ -60,7 +62,7 @@ const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | To
  */
 const waiting: ToIngress[] = []
 
-const { replay } = data.settings
+const { replay, rules, edits } = data.settings
 const stage = new FilterThread({
   bridge,
   pool: data.pool,
@@ -71,6 +73,8 @@ const stage = new FilterThread({
   credit: data.credit,
   encoder: encoderFor(data.settings.output),
   counted: countedHere(),
+  rules: rules && new Rules(rules),
+  editor: edits && new FieldEditor(edits),
   span: replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity },
   signals,
   counters,

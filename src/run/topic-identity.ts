@@ -6,6 +6,7 @@
  * what is replayed of them) has one and the same `_id`.
  */
 import { LogpipeError } from '../core/errors.ts'
+import type { RuleList } from '../core/rules.ts'
 import type { Of } from '../kafka/ingress-messages.ts'
 import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { OutputSettings } from './settings.ts'
@@ -41,12 +42,18 @@ export function idPrefixOf(output: OutputSettings, topicId: string | null | unde
 
 export class TopicWatch {
   readonly #output: OutputSettings
+  readonly #rules: RuleList | null
   readonly #tell: (notice: string) => void
   readonly #topics = new Set<string>()
   #toldOfIds = false
 
-  constructor(output: OutputSettings, tell: (notice: string) => void) {
+  constructor(
+    output: OutputSettings,
+    tell: (notice: string) => void,
+    rules: RuleList | null = null,
+  ) {
     this.#output = output
+    this.#rules = rules
     this.#tell = tell
   }
 
@@ -64,7 +71,7 @@ export class TopicWatch {
     const knownCount = this.#topics.size
     for (const topic of topics) this.#topics.add(topic)
     if (this.#topics.size === knownCount || this.#output.kind !== 'elasticsearch') return null
-    return indexNameError(this.#output.settings.index, this.#topics)
+    return indexNamesError(this.#output.settings.index, this.#rules, this.#topics)
   }
 
   #lookAtIds(topicIds: Readonly<Record<string, string | null>>): void {
@@ -80,13 +87,24 @@ export class TopicWatch {
 }
 
 /**
- * What is wrong with the index names that these topics give; null: nothing.
+ * What is wrong with the index names that these topics give, by the pipeline and by each rule;
+ * null: nothing.
  * @param index ES_INDEX.
  * @throws LogpipeError USAGE when no topic could make a valid name of it.
  */
-export function indexNameError(index: string, topics: Iterable<string>): LogpipeError | null {
-  const [fault] = indexNameFaults(parseIndexPattern(index), [...topics])
-  if (fault === undefined) return null
-  const advice = 'read them with separate pipelines, or set ES_INDEX without {topic}'
-  return new LogpipeError('INDEX_NAME', `ES_INDEX is "${index}": ${fault}; ${advice}`)
+export function indexNamesError(
+  index: string,
+  rules: RuleList | null,
+  topics: Iterable<string>,
+): LogpipeError | null {
+  const all = [...topics]
+  const own = rules?.rules.filter((rule) => rule.index !== null) ?? []
+  const named = own.map((rule) => [`rule "${rule.name}": index`, rule.index ?? ''] as const)
+  for (const [name, pattern] of [['ES_INDEX', index] as const, ...named]) {
+    const [fault] = indexNameFaults(parseIndexPattern(pattern, name), all)
+    if (fault === undefined) continue
+    const advice = `read them with separate pipelines, or set ${name} without {topic}`
+    return new LogpipeError('INDEX_NAME', `${name} is "${pattern}": ${fault}; ${advice}`)
+  }
+  return null
 }

@@ -2,6 +2,7 @@
  * What a filter does to records, before anything is written: `logpipe try`, `test` and `dlq`.
  *
  *   FilterJudge   the verdict on one record, and the term that decided
+ *   RuleJudge     the same of rules (rule-judge.ts)
  *   Trial         the sums over many: shares, reasons, rates, examples
  *   tryTopics     the records of topics, read without a group; nothing is committed or written
  *
@@ -17,13 +18,14 @@ import { LogpipeError } from '../core/errors.ts'
 import type { ExpressionNode } from '../core/expression/ast.ts'
 import type { Plan } from '../core/expression/plan.ts'
 import { printExpression } from '../core/expression/print.ts'
+import { RULES_MAX } from '../core/rules.ts'
 import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
 import { outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import { rangesOf } from '../kafka/offset-ranges.ts'
 import type { StartPosition } from '../options/notations.ts'
 import type { MatchedRecord, RecordEncoder } from '../pool/record-encoder.ts'
-import { JSON_OTHER, scanJson } from '../sink/elasticsearch/json-scan.ts'
+import { JSON_OTHER, scanJson } from '../core/json-scan.ts'
 import type { KafkaSettings } from './settings.ts'
 import { SlotFeed } from './slot-feed.ts'
 
@@ -43,7 +45,31 @@ interface Term {
   readonly text: string
 }
 
-export class FilterJudge {
+/** What becomes of one record. */
+export interface Verdict {
+  /** Null: it is kept. */
+  readonly reason: string | null
+  /** The rules that make a document of it; none where there are no rules. */
+  readonly rules: readonly string[]
+}
+
+/** The values that are written of a kept record, one for each of its rules; without any, one. */
+export type Documents = (
+  record: TriedRecord,
+  rules: readonly string[],
+) => readonly (Buffer | null)[]
+
+/** Says what a filter, or rules, do to a record. */
+export interface Judge {
+  /** Whether anything is searched for before a record is looked at. */
+  readonly hasSearch: boolean
+  verdict(record: TriedRecord): Verdict
+  /** Whether the search finds nothing in it, so that it is never looked at. */
+  isRejectedUnread(record: TriedRecord): boolean
+  close(): void
+}
+
+export class FilterJudge implements Judge {
   readonly #bridge: MatcherBridge
   readonly #matchers: BridgeId[] = []
   readonly #whole: BridgeId
@@ -73,7 +99,14 @@ export class FilterJudge {
     return this.#test(this.#whole, record)
   }
 
-  /** Whether the search finds nothing in it, so that it is never looked at. */
+  get hasSearch(): boolean {
+    return this.#prefilter !== null
+  }
+
+  verdict(record: TriedRecord): Verdict {
+    return { reason: this.keeps(record) ? null : this.whyDropped(record), rules: [] }
+  }
+
   isRejectedUnread(record: TriedRecord): boolean {
     return this.#prefilter !== null && !this.#test(this.#prefilter, record)
   }
@@ -131,6 +164,7 @@ export interface Example {
   readonly value: Uint8Array | null
   /** Null: it is kept. */
   readonly reason: string | null
+  readonly rules: readonly string[]
 }
 
 interface Sum {
@@ -161,17 +195,20 @@ export interface TrialResult {
   /** Expected of kept records, by the timestamps; null where they say nothing. */
   readonly perSecond: Readonly<Sum> | null
   readonly partitions: number
+  /** Documents by rule, the most frequent first; empty where there are no rules. */
+  readonly rules: readonly { readonly rule: string; readonly documents: number }[]
   readonly keptExamples: readonly Example[]
   readonly droppedExamples: readonly Example[]
 }
 
-/** Reasons told apart; a filter has TERMS_MAX on either side. */
-const REASONS_MAX = 2 * TERMS_MAX + 1
+/** Reasons told apart: those of a filter, which has TERMS_MAX on either side, or of rules. */
+const REASONS_MAX = 2 * TERMS_MAX + 2 * RULES_MAX + 2
 
 export class Trial {
-  readonly #judge: FilterJudge
-  readonly #hasSearch: boolean
+  readonly #judge: Judge
+  readonly #byRule = new Map<string, number>()
   readonly #examplesMax: number
+  readonly #documents: Documents
   readonly #onKept: (topic: string, value: Buffer) => void
   readonly #kept: Sum = { records: 0, bytes: 0 }
   readonly #dropped: Sum = { records: 0, bytes: 0 }
@@ -182,15 +219,18 @@ export class Trial {
   #rejectedUnread = 0
   readonly #noJson = { seen: 0, kept: 0 }
 
-  /** @param onKept is given the value of each kept record that is a JSON object. */
+  /**
+   * @param documents what is written of a kept record.
+   * @param onKept is given each document of a kept record that is a JSON object.
+   */
   constructor(
-    judge: FilterJudge,
-    { program }: Plan,
+    judge: Judge,
+    documents: Documents,
     examplesMax: number,
     onKept: (topic: string, value: Buffer) => void,
   ) {
     this.#judge = judge
-    this.#hasSearch = program.prefilter !== null
+    this.#documents = documents
     this.#examplesMax = examplesMax
     this.#onKept = onKept
   }
@@ -202,7 +242,9 @@ export class Trial {
   add(record: TriedRecord): void {
     const { value } = record
     const bytes = value?.length ?? 0
-    const reason = this.#judge.keeps(record) ? null : this.#judge.whyDropped(record)
+    const verdict = this.#judge.verdict(record)
+    const { reason, rules } = verdict
+    for (const rule of rules) this.#byRule.set(rule, (this.#byRule.get(rule) ?? 0) + 1)
     const sum = reason === null ? this.#kept : this.#dropped
     sum.records++
     sum.bytes += bytes
@@ -213,13 +255,15 @@ export class Trial {
     if (reason === null) {
       span.kept.records++
       span.kept.bytes += bytes
-      if (isJson) this.#onKept(record.topic, value)
-      else this.#noJson.kept++
+      const documents = this.#documents(record, rules)
+      if (!isJson) this.#noJson.kept++
+      else for (const one of documents) if (one !== null) this.#onKept(record.topic, one)
+      this.#show(record, documents[0] ?? null, verdict)
     } else {
       this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1)
       assert(this.#reasons.size <= REASONS_MAX)
+      this.#show(record, value, verdict)
     }
-    this.#show(record, reason)
   }
 
   result(): TrialResult {
@@ -237,7 +281,7 @@ export class Trial {
       reasons: [...this.#reasons]
         .map(([reason, records]) => ({ reason, records }))
         .toSorted((left, right) => right.records - left.records),
-      rejectedUnread: this.#hasSearch ? this.#rejectedUnread : null,
+      rejectedUnread: this.#judge.hasSearch ? this.#rejectedUnread : null,
       noJson: this.#noJson,
       fromMs: spans.length === 0 ? null : Math.min(...spans.map(({ fromMs }) => fromMs)),
       toMs: spans.length === 0 ? null : Math.max(...spans.map(({ toMs }) => toMs)),
@@ -249,6 +293,9 @@ export class Trial {
               bytes: perSecond(({ kept }) => kept.bytes),
             },
       partitions: this.#spans.size,
+      rules: [...this.#byRule]
+        .map(([rule, documents]) => ({ rule, documents }))
+        .toSorted((left, right) => right.documents - left.documents),
       keptExamples: this.#keptExamples,
       droppedExamples: this.#droppedExamples,
     }
@@ -269,12 +316,16 @@ export class Trial {
   }
 
   /** The latest of each kind. */
-  #show({ topic, partition, offset, value }: TriedRecord, reason: string | null): void {
+  #show(
+    { topic, partition, offset }: TriedRecord,
+    value: Buffer | null,
+    { reason, rules }: Verdict,
+  ): void {
     if (this.#examplesMax === 0) return
     const examples = reason === null ? this.#keptExamples : this.#droppedExamples
     if (examples.length === this.#examplesMax) examples.shift()
     const copy = value === null ? null : Buffer.from(value)
-    examples.push({ topic, partition, offset, value: copy, reason })
+    examples.push({ topic, partition, offset, value: copy, reason, rules })
   }
 }
 

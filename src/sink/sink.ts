@@ -53,6 +53,8 @@ export interface SinkRun {
   readonly timestampsMs: Float64Array
   /** Of each, who set that time: a place in TIMESTAMP_TYPES. */
   readonly timestampTypes: Uint8Array
+  /** The number of the rule that made each; absent: there are no rules. */
+  readonly rules?: Uint16Array | undefined
 }
 
 /** Memory leased to the output until it releases it: once, settled or not. */

@@ -116,3 +116,94 @@ test('try says what a filter does to the lines of a file', async (t) => {
   await assert.rejects(tryFilter(host.context([...args, '--last', '5'])), /--last is for topics/)
   await assert.rejects(tryFilter(host.context(['level:ERROR'])), /an expression --keep EXPR/)
 })
+
+const RULES = `
+rules:
+  all: true
+  list:
+    - { name: errors, keep: 'level:ERROR', drop: '"health"', index: 'errors-{+yyyy}' }
+    - { name: slow, keep: 'took >= 1000', pipeline: enrich }
+    - { name: few, keep: 'level:DEBUG', sample: { share: 0.0000001, by: n } }
+tests:
+  - keep: {level: ERROR, took: 2000}
+    rule: [errors, slow]
+  - keep: {took: 1000}
+    rule: slow
+  - drop: {level: ERROR, path: /health}
+  - drop: {level: DEBUG, n: 5}
+`
+
+test('explain, test and try show which rule takes a record, and why none does', async (t) => {
+  const host = recordedHost({})
+  const file = fileOf(t, RULES)
+  assert.equal(testFilters(host.context([file])), 0)
+  assert.match(host.printed(), /4 verdicts in .*: all as expected/)
+  const wrong = fileOf(t, RULES.replace('rule: slow', 'rule: errors'))
+  assert.equal(testFilters(host.context([wrong])), 1)
+  assert.match(host.printed(), /- keep by errors\n {2}\+ keep by slow\n/)
+
+  assert.equal(explain(host.context(['--config', file])), 0)
+  const text = host.printed()
+  assert.match(text, /^1\. errors\n {3}keeps +level:ERROR\n {3}drops +"health"\n {3}index +errors-/)
+  assert.match(text, /a record becomes a document for each rule that holds/)
+
+  const lines = path.join(path.dirname(file), 'lines')
+  const values = ['{"level":"ERROR","took":5000}', '{"level":"ERROR","a":"health"}', 'x']
+  writeFileSync(lines, `${values.join('\n')}\n{"level":"DEBUG","n":1}\n`)
+  assert.equal(await tryFilter(host.context(['--config', file, '--file', lines, '--json'])), 0)
+  const tried = JSON.parse(host.printed()) as Record<string, unknown>
+  assert.deepEqual(tried['rules'], [
+    { rule: 'errors', documents: 1 },
+    { rule: 'slow', documents: 1 },
+  ])
+  assert.deepEqual(tried['reasons'], [
+    { reason: 'dropped by errors', records: 1 },
+    { reason: 'no rule holds', records: 1 },
+    { reason: 'left out by the sample of few', records: 1 },
+  ])
+})
+
+test('a fault within a rule names the rule, and points at the column', () => {
+  const host = recordedHost({})
+  const rules = JSON.stringify([{ name: 'a', keep: ['b', '/c(/'] }])
+  assert.throws(() => explain(host.context(['--rules', rules])), {
+    message: /^rule "a", keep: column 3: this regular expression does not compile/,
+    below: '  /c(/\n    ^',
+  })
+})
+
+const FIELDS = `
+rules:
+  - { name: errors, keep: 'level:ERROR', fields: { remove: password } }
+rule-field: rule
+fields:
+  rename: { msg: message }
+  redact: { user.ip: mask }
+add-kafka: true
+tests:
+  - keep: '{"level":"ERROR","n":1.10,"msg":"a","password":"b","user":{"ip":"::1"}}'
+    offset: 7
+    document: '{"level":"ERROR","n":1.10,"message":"a","user":{"ip":"***"},PLACE,"rule":"errors"}'
+  - keep: { level: ERROR }
+    rule: errors
+    document: { rule: errors, level: ERROR, kafka: { topic: test, partition: 0, offset: 0 } }
+`.replace('PLACE', '"kafka":{"topic":"test","partition":0,"offset":7}')
+
+test('a case may say what is written: a text to the byte, a map as JSON', async (t) => {
+  const host = recordedHost({})
+  const file = fileOf(t, FIELDS)
+  const status = testFilters(host.context([file]))
+  assert.equal(host.printed().includes('2 verdicts'), true)
+  assert.equal(status, 0)
+  const wrong = fileOf(t, FIELDS.replace('"n":1.10,"message"', '"n":1.1,"message"'))
+  assert.equal(testFilters(host.context([wrong])), 1)
+  assert.match(
+    host.printed(),
+    /- \{"level":"ERROR","n":1\.1,.*\n {2}\+ \{"level":"ERROR","n":1\.10,/,
+  )
+  const lines = path.join(path.dirname(file), 'lines')
+  writeFileSync(lines, '{"level":"ERROR","password":"b"}\n')
+  assert.equal(await tryFilter(host.context(['--config', file, '--file', lines])), 0)
+  const tried = host.printed()
+  assert.match(tried, /kept, the latest:\n.*\{"level":"ERROR","kafka":.*"rule":"errors"\}/)
+})

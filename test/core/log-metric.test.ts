@@ -21,7 +21,9 @@ const ERRORS: LogMetric = {
   ],
 }
 const TOOK: LogMetric = {
-  ...{ missing: 1, late: 2, undated: 3 },
+  missing: 1,
+  late: 2,
+  undated: 3,
   name: 'took',
   type: 'histogram',
   labelNames: [],
@@ -72,8 +74,11 @@ test('the lines of a name stand together, whoever reports them', () => {
 test('totals are over all label sets; what is never is left out', () => {
   assert.deepEqual(totalsByName([ERRORS]), { log_errors_total: 3 })
   assert.deepEqual(totalsByName([TOOK]), {
-    ...{ log_late_total: 2, log_undated_total: 3, log_missing_total: 1 },
-    ...{ log_took_count: 6, log_took_sum: 1.5 },
+    log_late_total: 2,
+    log_undated_total: 3,
+    log_missing_total: 1,
+    log_took_count: 6,
+    log_took_sum: 1.5,
   })
 })
 

@@ -27,21 +27,30 @@ const runs = fc.array(
     coverFrom: offset,
     markEpoch: fc.integer({ min: -1 }),
     documents,
+    copies: fc.nat(3),
+    tallies: fc.array(
+      fc
+        .tuple(fc.nat(999), fc.nat(9), fc.nat(9), fc.nat(9))
+        .map(([rule, made, dropped, sampled]) => ({ rule, documents: made, dropped, sampled })),
+      { maxLength: 3 },
+    ),
   }),
   { maxLength: 7 },
 )
 
 test('runs and documents come out as they went in, batch after batch', () => {
   fc.assert(
-    fc.property(fc.array(runs, { maxLength: 4 }), (batches) => {
+    fc.property(fc.array(runs, { maxLength: 4 }), fc.boolean(), (batches, hasRules) => {
       const matches = new Matches()
       for (const gathered of batches) {
         assert(matches.isEmpty)
         const texts: string[] = []
-        const expected: MatchedRun[] = gathered.map(({ documents: own, markEpoch, ...run }) => {
+        const expected: MatchedRun[] = gathered.map(({ documents: own, ...rest }) => {
+          const { markEpoch, copies, tallies, ...run } = rest
           for (const { text, offset: at, timestampMs, type } of own) {
             matches.body.text(text)
-            matches.endDocument(at, timestampMs, type)
+            if (hasRules) matches.endRuled(at, timestampMs, type, text.length)
+            else matches.endDocument(at, timestampMs, type)
             texts.push(text)
           }
           const report = {
@@ -54,13 +63,16 @@ test('runs and documents come out as they went in, batch after batch', () => {
             outsideTime: 6,
             lastTimestampMs: 5,
           }
-          matches.endRun(report, markEpoch, own.length)
+          matches.endRun(report, markEpoch, own.length, copies, tallies)
           return {
             ...report,
             markEpoch,
             offsets: Float64Array.from(own, (one) => one.offset),
             timestampsMs: Float64Array.from(own, (one) => one.timestampMs),
             timestampTypes: Uint8Array.from(own, (one) => one.type),
+            copies,
+            tallies,
+            rules: Uint16Array.from(hasRules ? own : [], ({ text }) => text.length),
           }
         })
         assert.equal(matches.isEmpty, gathered.length === 0)
@@ -103,6 +115,9 @@ function runOf(assignmentId: number, coverFrom: number, coverTo: number, ...offs
     offsets: Float64Array.from(offsets),
     timestampsMs: Float64Array.from(offsets, (offset) => offset * 10),
     timestampTypes: Uint8Array.from(offsets, () => 1),
+    copies: 0,
+    tallies: [],
+    rules: new Uint16Array(0),
   } satisfies MatchedRun
 }
 

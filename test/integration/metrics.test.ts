@@ -92,6 +92,28 @@ test('PRODUCT_LINE=metrics counts, and writes nothing', async (t) => {
   assert.match(stderr, /^total +6 .*\b3 .*\b3 /m)
 })
 
+test('metrics count beside rules, whatever those take, drop and sample', async (t) => {
+  const kafka = new MockKafka(t, 1)
+  await kafka.produce([...LINES, 'ERROR'])
+  const rules = JSON.stringify([
+    { name: 'b', keep: 'service:b*' },
+    { name: 'info', keep: 'level:INFO', drop: 'took:long' },
+  ])
+  const run = start(t, kafka, [
+    ...flags({ output: 'file:out', format: 'raw', rules }),
+    '--count=levels=level:* by level',
+  ])
+  await run.until('it counted all', () => run.metric('log_levels_total') === 5)
+  await run.until('it wrote', () => run.metric('written_total') === 2)
+  const text = await scrape(run)
+  await run.stop()
+  assert.match(text, /^log_levels_total\{level="ERROR"\} 3$/m)
+  assert.match(text, /^log_levels_total\{level="INFO"\} 2$/m)
+  const lines = readFileSync(path.join(run.folder, 'out'), 'utf8').trimEnd().split('\n')
+  assert.deepEqual(lines, [LINES[1], LINES[3]])
+  assert.deepEqual(kafka.committed(GROUP), [6])
+})
+
 const WINDOW_MS = 10_000
 const START_MS = Date.parse('2026-09-01T00:00Z')
 

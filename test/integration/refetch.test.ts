@@ -58,6 +58,8 @@ async function openRefetcher(t: TestContext): Promise<Opened> {
   const refetcher = new Refetcher({
     bridge,
     settings: {
+      rules: null,
+      edits: null,
       output: { kind: 'none' },
       kafka: {
         brokers: mock.bootstrapServers,

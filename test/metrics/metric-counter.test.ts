@@ -12,8 +12,14 @@ const bridge = loadBridge(undefined)
 
 function recordOf(value: string | null, more: Partial<MatchedRecord> = {}): MatchedRecord {
   return {
-    ...{ topic: 't', partition: 3, offset: 0, idPrefix: '', timestampMs: 1500 },
-    ...{ timestampType: 'create', key: null, headers: Buffer.alloc(0) },
+    topic: 't',
+    partition: 3,
+    offset: 0,
+    idPrefix: '',
+    timestampMs: 1500,
+    timestampType: 'create',
+    key: null,
+    headers: Buffer.alloc(0),
     value: value === null ? null : Buffer.from(value),
     ...more,
   }

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { FILTER_REASONS } from '../../src/core/live-books.ts'
 import { booksJson, renderBooks } from '../../src/offsets/books-text.ts'
 import {
   Books,
   DESTINATIONS,
   DROP_REASONS,
-  FILTER_REASONS,
   LOST_RANGES_MAX,
   PLAIN_ENTRIES,
   SOURCES,
@@ -137,6 +137,7 @@ test('the JSON has every entry, with reasons as objects', () => {
     counted: 0,
     carried_in: 0,
     fetched: 50,
+    copied: 0,
     indexed: 0,
     duplicate: 0,
     superseded: 0,
@@ -146,7 +147,7 @@ test('the JSON has every entry, with reasons as objects', () => {
     fenced: 0,
     written: 2,
     spilled: 0,
-    filtered: { pattern: 48, time: 0 },
+    filtered: { pattern: 48, time: 0, sample: 0 },
     dropped: { es_full: 0, overflow_newest: 0 },
     pending: 0,
     lost: {
@@ -180,7 +181,7 @@ test('books balance for any counts exactly when the sides are equal', () => {
       for (const entry of PLAIN_ENTRIES) {
         const count = entries[entry] ?? 0
         book.add(entry, count)
-        if (entry === 'carried_in' || entry === 'fetched') left += count
+        if (SOURCES.some((source) => source === entry)) left += count
         else right += count
       }
       const isBalanced = () => books.state(() => pending).imbalances.length === 0

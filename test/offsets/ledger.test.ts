@@ -143,7 +143,6 @@ test('tiles that overlap, are empty, or hold offsets that are not theirs are ass
     [100, 150, [99]],
     [100, 150, [150]],
     [100, 150, [120, 110]],
-    [100, 150, [120, 120]],
     [100, 150, [120.5]],
   ]
   for (const [from, to, pending] of wrong) {
@@ -151,6 +150,17 @@ test('tiles that overlap, are empty, or hold offsets that are not theirs are ass
     ledger.cover(1, 200, 300, null)
     assert.throws(() => coverPending(ledger, from, to, ...pending), assert.AssertionError)
   }
+})
+
+test('an offset with several documents is resolved with the last of them', () => {
+  const ledger = openLedger()
+  const tile = coverPending(ledger, 100, 150, 120, 120, 130)
+  assert.equal(ledger.pendingOf(LOGS.topic, LOGS.partition), 3)
+  ledger.settle(tile, 0)
+  ledger.settle(tile, 2)
+  assert.equal(ledger.watermark(1), 120)
+  ledger.settle(tile, 1)
+  assert.equal(ledger.watermark(1), 150)
 })
 
 test('assignments that were never opened, or twice, are assertions', () => {

@@ -33,6 +33,27 @@ const BROKEN: Readonly<
     '--es-client-cert=c.pem',
     /^--es-client-cert: requires ES_CLIENT_KEY as well$/,
   ],
+  'rule-field-of-rules': ['run', '--rule-field rule', /^--rule-field: is given the name of a rule/],
+  'hash-with-key': [
+    'run',
+    '--fields {"redact":{"a":"hash"}}',
+    /^--fields: redact: hash needs a key: set REDACT_KEY/,
+  ],
+  'rules-alone': [
+    'run',
+    '--rules [{"name":"a"}] --keep b',
+    /^--rules: rules say what is kept, and --keep says it again: write it into the rules$/,
+  ],
+  'copies-have-ids': [
+    'run',
+    '--rules {"all":true,"list":[{"name":"a"}]} --document-id key',
+    /^--rules: with all: true a record may become several documents/,
+  ],
+  'rules-write': [
+    'run',
+    '--rules [{"name":"a"}] --product-line metrics',
+    /^--rules: rules say where documents go/,
+  ],
   'patterns-are-inverted-alone': [
     'run',
     '-v --keep a',

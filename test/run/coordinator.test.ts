@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { PartitionOffset } from '../../src/bridge/bridge.ts'
 import { Books } from '../../src/offsets/books.ts'
 import { Ledger } from '../../src/offsets/ledger.ts'
 import { Signals } from '../../src/pool/signals.ts'
-import { Coordinator } from '../../src/run/coordinator.ts'
+import { Coordinator, RuleBooks } from '../../src/run/coordinator.ts'
 import { NoneSink } from '../../src/sink/none-sink.ts'
 import type { Delivery } from '../../src/sink/sink.ts'
 
@@ -107,6 +108,9 @@ function endAssignment({ dropPartition, isRewound = false, rewoundTo = 0, damage
         timestampsMs: Float64Array.of(-1, -1),
         timestampTypes: new Uint8Array(2),
         markEpoch: -1,
+        copies: 0,
+        tallies: [],
+        rules: new Uint16Array(0),
       },
     ],
   })
@@ -247,4 +251,68 @@ test('of a log that was cut off, what is unsettled below the cut is read again',
     rewoundTo: 3,
   })
   assert.deepEqual(commits, [{ topic: 'logs', partition: 3, offset: 0 }])
+})
+
+const NAMES = ['a', 'b', 'c']
+
+/** One record: outside of time, dropped by a rule, or taken by rules, each sampled or not. */
+const fates = fc.oneof(
+  fc.constant('unmatched' as const),
+  fc.constant('outside' as const),
+  fc.record({ droppedBy: fc.nat(2) }),
+  fc.record({
+    taken: fc.uniqueArray(fc.tuple(fc.nat(2), fc.boolean()), {
+      minLength: 1,
+      selector: ([rule]) => rule,
+    }),
+  }),
+)
+
+test('each record is in the books once, and each document above its first is copied', () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(fates, { minLength: 1, maxLength: 20 })), (runs) => {
+      const books = new Books()
+      const book = books.of('t', 0)
+      const ruleBooks = new RuleBooks(NAMES)
+      let documents = 0
+      for (const run of runs) {
+        const tallies = NAMES.map((_, rule) => ({ rule, documents: 0, dropped: 0, sampled: 0 }))
+        let [made, copies, outsideTime] = [0, 0, 0]
+        for (const fate of run) {
+          if (fate === 'outside') outsideTime++
+          else if (fate !== 'unmatched' && 'droppedBy' in fate) tallies[fate.droppedBy]!.dropped++
+          else if (fate !== 'unmatched') {
+            copies += fate.taken.length - 1
+            for (const [rule, isSampledOut] of fate.taken) {
+              if (isSampledOut) tallies[rule]!.sampled++
+              else {
+                tallies[rule]!.documents++
+                made++
+              }
+            }
+          }
+        }
+        const told = tallies.filter((one) => one.documents + one.dropped + one.sampled > 0)
+        const offsets = new Float64Array(made)
+        book.add('fetched', run.length)
+        ruleBooks.add(book, {
+          recordCount: run.length,
+          offsets,
+          outsideTime,
+          copies,
+          tallies: told,
+        })
+        documents += made
+      }
+      book.add('indexed', documents)
+      const { imbalances, exitStatus } = books.state(() => 0)
+      assert.deepEqual([imbalances, exitStatus], [[], 0])
+      const sums = ruleBooks.counts().reduce((sum, one) => sum + one.documents, 0)
+      assert.equal(sums, documents)
+      assert.equal(
+        [...book.filteredByRule.values()].reduce((sum, count) => sum + count, 0),
+        ruleBooks.counts().reduce((sum, one) => sum + one.dropped, 0),
+      )
+    }),
+  )
 })

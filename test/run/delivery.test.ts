@@ -116,7 +116,8 @@ test('an answer about a range settles each of its runs, in the ledger and in the
 function runOf(assignmentId: number, count: number): MatchedRun {
   const offsets = Float64Array.from({ length: count }, (_, offset) => offset)
   const report = { coverFrom: 0, coverTo: count, recordCount: count, valueBytes: 0, outsideTime: 0 }
-  const rest = { lastTimestampMs: 0, lowWatermark: 0, reason: 0, markEpoch: -1 }
+  const ruled = { copies: 0, tallies: [], rules: new Uint16Array(0) }
+  const rest = { lastTimestampMs: 0, lowWatermark: 0, reason: 0, markEpoch: -1, ...ruled }
   const times = { timestampsMs: offsets, timestampTypes: new Uint8Array(count) }
   return { assignmentId, offsets, ...report, ...rest, ...times }
 }

@@ -33,8 +33,15 @@ function documentsOf(...metrics: string[]) {
 }
 
 const delta = (more: Partial<SeriesDelta>): SeriesDelta => ({
-  ...{ metric: 0, labels: [], windowMs: START_MS, firstOffset: 5, lastMs: START_MS },
-  ...{ count: 1, missing: 0, sum: 0, buckets: null },
+  metric: 0,
+  labels: [],
+  windowMs: START_MS,
+  firstOffset: 5,
+  lastMs: START_MS,
+  count: 1,
+  missing: 0,
+  sum: 0,
+  buckets: null,
   ...more,
 })
 
@@ -79,8 +86,13 @@ test('a document says what a label set counted, under an id of its own', () => {
   assert.deepEqual(third, {
     ...shared,
     metric: {
-      ...{ name: 'took', type: 'histogram', window_seconds: 60, count: 3, sum: 4.5 },
-      ...{ bounds: [10], counts: [1, 2] },
+      name: 'took',
+      type: 'histogram',
+      window_seconds: 60,
+      count: 3,
+      sum: 4.5,
+      bounds: [10],
+      counts: [1, 2],
     },
     labels: {},
   })

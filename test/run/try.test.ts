@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { loadBridge } from '../../src/bridge/load.ts'
 import { filterPlan } from '../../src/options/filter.ts'
 import { resolve } from '../../src/options/resolve.ts'
+import { documentsBy } from '../../src/run/rule-judge.ts'
 import { FilterJudge, lastOf, Trial, type TriedRecord } from '../../src/run/try.ts'
 
 const bridge = loadBridge(undefined)
@@ -26,7 +27,9 @@ function trialOf(args: readonly string[], examples = 2) {
   const plan = filterPlan(resolve({ command: 'try', args, env: {} }).config)
   const judge = new FilterJudge(bridge, plan)
   const kept: string[] = []
-  const trial = new Trial(judge, plan, examples, (_, value) => kept.push(value.toString()))
+  const trial = new Trial(judge, documentsBy(null), examples, (_, value) =>
+    kept.push(value.toString()),
+  )
   return { trial, kept }
 }
 

@@ -6,7 +6,7 @@
 // no test looks at. simdjson's first stage reads within the bytes it is given: no padding is
 // needed.
 //
-// Bounds: documents nest DEPTH_MAX deep, as in src/sink/elasticsearch/json-scan.ts; VALUES_MAX
+// Bounds: documents nest DEPTH_MAX deep, as in src/core/json-scan.ts; VALUES_MAX
 // values are noted. The memory of a reader is four bytes for each byte of the largest document up
 // to KEPT_BYTES; a larger one is read while no other thread reads such a one, and its memory given
 // back.

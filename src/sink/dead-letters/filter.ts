@@ -22,7 +22,7 @@ import type { ExpressionNode, Order, Target } from '../../core/expression/ast.ts
 import { ExpressionError, parseExpression } from '../../core/expression/parse.ts'
 import { parseTime } from '../../core/units.ts'
 import { regexFault } from '../../options/filter.ts'
-import { JSON_OBJECT, scanJson } from '../elasticsearch/json-scan.ts'
+import { JSON_OBJECT, scanJson } from '../../core/json-scan.ts'
 import type { StoredDeadLetter } from './dead-letter-files.ts'
 
 export type DeadLetterFilter = (letter: StoredDeadLetter) => boolean

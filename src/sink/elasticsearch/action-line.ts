@@ -6,6 +6,9 @@
  *    "version_type":"external_gte"}}                                key
  *   {"create":{"_index":"logs"}}                                    none
  *
+ * A rule may name an ingest pipeline, which then ends the line: ,"pipeline":"enrich"}}. Where every
+ * rule that holds makes a document, `_id` of `offset` ends with the rule's name: ...-42-errors.
+ *
  * Data streams allow only `create`, and `create` makes a retry of the same document harmless:
  * Elasticsearch answers 409. A record without a key gets the `_id` of `offset`; a key that is not
  * UTF-8 becomes `base64:...`.
@@ -26,7 +29,6 @@ import type { DocumentId } from './settings.ts'
 
 const CREATE = '{"create":{"_index":"'
 const INDEX = '{"index":{"_index":"'
-const END = Buffer.from('"}}\n')
 
 /** Digits of the offset in a version. */
 const OFFSET_DIGITS = 6
@@ -37,6 +39,8 @@ const VERSION_TIME_MAX = 9_223_372_036_853
 export class ActionHead {
   readonly #create: Buffer
   readonly #index: Buffer
+  readonly #end: Buffer
+  readonly #endOfIndex: string
   readonly #documentId: DocumentId
   readonly idPrefix: string
   readonly index: string
@@ -52,6 +56,9 @@ export class ActionHead {
       documentId === 'none' ? `${CREATE}${index}` : `${CREATE}${index}","_id":${id}`,
     )
     this.#index = Buffer.from(`${INDEX}${index}","_id":`)
+    const { idSuffix = '', pipeline = null } = record.rule ?? {}
+    this.#endOfIndex = `${pipeline === null ? '' : `,"pipeline":${JSON.stringify(pipeline)}`}}}\n`
+    this.#end = Buffer.from(`${documentId === 'none' ? '' : idSuffix}"${this.#endOfIndex}`)
     assert(!index.includes('"') && !index.includes('\\'))
   }
 
@@ -63,7 +70,7 @@ export class ActionHead {
     }
     body.bytes(this.#create)
     if (this.#documentId !== 'none') writeNumber(body, record.offset)
-    body.bytes(END)
+    body.bytes(this.#end)
   }
 
   #writeKeyed(key: Buffer, { timestampMs, offset }: MatchedRecord, body: BodyBuilder): void {
@@ -74,7 +81,7 @@ export class ActionHead {
       writeNumber(body, Math.min(timestampMs, VERSION_TIME_MAX))
       body.text(String(offset % 10 ** OFFSET_DIGITS).padStart(OFFSET_DIGITS, '0'))
     } else writeNumber(body, offset)
-    body.text(',"version_type":"external_gte"}}\n')
+    body.text(`,"version_type":"external_gte"${this.#endOfIndex}`)
   }
 }
 

@@ -37,6 +37,21 @@ export interface Origin extends TopicPartition {
   readonly offset: number
   readonly timestampMs: number
   readonly timestampType: TimestampType
+  /** The number of the rule that made the document; undefined: there are no rules. */
+  readonly rule?: number
+}
+
+/** Tells the documents of one partition apart: rules may make several of one record. */
+export type DocumentKey = number | string
+
+export function documentKey({
+  offset,
+  rule,
+}: {
+  readonly offset: number
+  readonly rule?: number | undefined
+}): DocumentKey {
+  return rule === undefined ? offset : `${offset} ${rule}`
 }
 
 export class InFlightBatch {
@@ -135,8 +150,16 @@ export class InFlightBatch {
         const timestampMs = run.timestampsMs[place]!
         const timestampType = TIMESTAMP_TYPES[run.timestampTypes[place]!] ?? 'none'
         const { topic, partition, log } = run
-        const origin = { topic, partition, offset, timestampMs, timestampType }
-        return log === undefined ? origin : { ...origin, log }
+        const rule = run.rules?.[place]
+        return {
+          topic,
+          partition,
+          offset,
+          timestampMs,
+          timestampType,
+          ...(rule === undefined ? {} : { rule }),
+          ...(log === undefined ? {} : { log }),
+        }
       }
       first += run.offsets.length
     }
@@ -276,6 +299,7 @@ function runsWithin(runs: readonly SinkRun[], from: number, to: number): SinkRun
         offsets: run.offsets.subarray(start, end),
         timestampsMs: run.timestampsMs.subarray(start, end),
         timestampTypes: run.timestampTypes.subarray(start, end),
+        rules: run.rules?.subarray(start, end),
       })
     }
     first += run.offsets.length
@@ -368,7 +392,10 @@ interface ReplayEvents {
 }
 
 /** A document as it was sent, and where it came from. */
-export type PlacedDocument = Omit<SpillEntry, 'index' | 'tag'>
+export type PlacedDocument = Omit<SpillEntry, 'index' | 'tag'> & {
+  /** As in Origin. */
+  readonly rule?: number | undefined
+}
 
 const NO_BYTES = new Uint8Array(0)
 

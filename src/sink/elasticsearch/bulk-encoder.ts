@@ -1,13 +1,18 @@
 /**
  * Turns records into the two lines of a _bulk document. Each filter thread has one.
  *
- * Bound. One ActionHead for each partition and date of the index, at most HEADS_MAX; above that,
- * all are recreated. A head takes some hundred bytes.
+ * Bound. One ActionHead for each rule, partition and date of the index, at most HEADS_MAX; above
+ * that, all are recreated. A head takes some hundred bytes.
  */
 import { isUtf8 } from 'node:buffer'
 import { messageOf } from '../../core/errors.ts'
 import { formatBytes } from '../../core/units.ts'
-import type { BodyBuilder, MatchedRecord, RecordEncoder } from '../../pool/record-encoder.ts'
+import type {
+  BodyBuilder,
+  MatchedRecord,
+  RecordEncoder,
+  RuleRoute,
+} from '../../pool/record-encoder.ts'
 import { decodeHeaders } from '../../pool/slot-reader.ts'
 import { ActionHead } from './action-line.ts'
 import {
@@ -17,7 +22,7 @@ import {
   type IndexPattern,
   isDateable,
 } from './index-name.ts'
-import { JSON_OBJECT, JSON_OTHER, scanJson } from './json-scan.ts'
+import { JSON_OBJECT, JSON_OTHER, scanJson } from '../../core/json-scan.ts'
 import { writeField, writeNumber } from './json-text.ts'
 import type { DocumentSettings, DocumentMode } from './settings.ts'
 import { writeStub } from './unsendable.ts'
@@ -27,12 +32,19 @@ const HEADS_MAX = 16_384
 
 const LINE_END = 0x0a
 
+/** Where the documents of a rule go. */
+interface Target {
+  readonly pattern: IndexPattern
+  /** By topic, then partition, then bucket of time. */
+  readonly heads: Map<string, Map<number, ActionHead>[]>
+}
+
 export class BulkEncoder implements RecordEncoder {
   readonly #settings: DocumentSettings
   readonly #pattern: IndexPattern
   readonly #nowMs: () => number
-  /** By topic, then partition, then bucket of time. */
-  readonly #heads = new Map<string, Map<number, ActionHead>[]>()
+  /** One for each rule; null: there are none. */
+  readonly #targets = new Map<RuleRoute | null, Target>()
   #headCount = 0
   #redatedCount = 0
 
@@ -75,18 +87,36 @@ export class BulkEncoder implements RecordEncoder {
     writeStub(body, head.index, record, 'record_too_large', reason)
   }
 
+  refuse(record: MatchedRecord, reason: string, body: BodyBuilder): void {
+    writeStub(body, this.#headOf(record).index, { value: null }, 'fields_not_edited', reason)
+  }
+
   #headOf(record: MatchedRecord): ActionHead {
-    const dateMs = this.#indexDate(record.timestampMs)
-    const bucket = dateBucketOf(this.#pattern, dateMs)
-    const head = this.#heads.get(record.topic)?.[record.partition]?.get(bucket)
+    const target = this.#targetOf(record.rule ?? null)
+    const { pattern, heads } = target
+    const dateMs = this.#indexDate(pattern, record.timestampMs)
+    const bucket = dateBucketOf(pattern, dateMs)
+    const head = heads.get(record.topic)?.[record.partition]?.get(bucket)
     // A recreated topic has another prefix.
-    return head?.idPrefix === record.idPrefix ? head : this.#makeHead(record, dateMs, bucket)
+    return head?.idPrefix === record.idPrefix
+      ? head
+      : this.#makeHead(record, target, dateMs, bucket)
+  }
+
+  #targetOf(rule: RuleRoute | null): Target {
+    const known = this.#targets.get(rule)
+    if (known !== undefined) return known
+    const index = rule?.index ?? null
+    const pattern = index === null ? this.#pattern : parseIndexPattern(index)
+    const target: Target = { pattern, heads: new Map() }
+    this.#targets.set(rule, target)
+    return target
   }
 
   /** The date of the record, set by its producer, if it is near enough; otherwise now. */
-  #indexDate(timestampMs: number): number {
+  #indexDate(pattern: IndexPattern, timestampMs: number): number {
     const { indexDateSpan: span } = this.#settings
-    if (span === null || this.#pattern.bucketMs === Infinity || timestampMs === -1) {
+    if (span === null || pattern.bucketMs === Infinity || timestampMs === -1) {
       return timestampMs
     }
     const nowMs = this.#nowMs()
@@ -97,21 +127,26 @@ export class BulkEncoder implements RecordEncoder {
     return nowMs
   }
 
-  #makeHead(record: MatchedRecord, dateMs: number, bucket: number): ActionHead {
+  #makeHead(
+    record: MatchedRecord,
+    { pattern, heads }: Target,
+    dateMs: number,
+    bucket: number,
+  ): ActionHead {
     if (this.#headCount === HEADS_MAX) this.#forgetHeads()
     const { topic, partition } = record
-    const index = indexNameOf(this.#pattern, topic, dateMs)
+    const index = indexNameOf(pattern, topic, dateMs)
     const head = new ActionHead(index, record, this.#settings.documentId)
-    const partitions = this.#heads.get(topic) ?? []
+    const partitions = heads.get(topic) ?? []
     const buckets = partitions[partition] ?? new Map<number, ActionHead>()
-    this.#heads.set(topic, partitions)
+    heads.set(topic, partitions)
     partitions[partition] = buckets.set(bucket, head)
     this.#headCount++
     return head
   }
 
   #forgetHeads(): void {
-    this.#heads.clear()
+    for (const { heads } of this.#targets.values()) heads.clear()
     this.#headCount = 0
   }
 }
@@ -123,7 +158,7 @@ export class BulkEncoder implements RecordEncoder {
  *          (numbers and duplicate names would not survive a parse), and a byte order mark.
  *          What is no JSON object is wrapped, with "tags":["_not_json_object"].
  *   wrap   {"@timestamp","message","kafka":{"topic","partition","offset","timestamp"?,"key"?,
- *          "headers"?}}
+ *          "headers"?}}, and what fields are added (filter/field-editor.ts)
  *   auto   raw for one JSON object, wrap for everything else
  *
  * Nothing is altered in silence. Bytes that are not UTF-8 come as base64 in a field of their own:
@@ -186,7 +221,8 @@ function writeWrapped(
     writeField(body, 'key', key)
   }
   if (record.headers.length > 0) writeHeaders(body, record.headers)
-  body.text('}}')
+  const { added = '' } = record
+  body.text(added === '' ? '}}' : `},${added}}`)
 }
 
 function writeHeaders(body: BodyBuilder, encoded: Buffer): void {

@@ -19,7 +19,7 @@ import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
 import { partitionsOverQuota } from './index-lanes.ts'
 import { isStubAt, readStub } from './unsendable.ts'
-import { InFlightBatch, type InFlightBooks, partOf, wholeOf } from './batch.ts'
+import { type DocumentKey, InFlightBatch, type InFlightBooks, partOf, wholeOf } from './batch.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
@@ -167,8 +167,8 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     return count
   }
 
-  /** How to settle documents of a range that moved to the spill and are unsettled, by offset. */
-  movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
+  /** How to settle documents of a range that moved to the spill and are unsettled. */
+  movedOutIn(range: OffsetRange): Map<DocumentKey, (outcome: Outcome) => void> {
     return this.#writer.overflow?.movedOutIn(range) ?? new Map()
   }
 

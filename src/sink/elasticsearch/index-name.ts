@@ -35,24 +35,28 @@ const NAME_BYTES_MAX = 255
 /** What an index name must not hold, as Elasticsearch's documentation of "create index" lists. */
 const FORBIDDEN = /[\\/*?"<>| ,#:\p{Lu}\p{Cc}]/u
 
-/** @throws LogpipeError USAGE if no topic could make it a valid name. */
-export function parseIndexPattern(pattern: string): IndexPattern {
+/**
+ * @param name of the option, for messages.
+ * @throws LogpipeError USAGE if no topic could make it a valid name.
+ */
+export function parseIndexPattern(pattern: string, name = 'ES_INDEX'): IndexPattern {
+  const usage = (fault: string) => new LogpipeError('USAGE', `${name} is "${pattern}": ${fault}`)
   const parts: Part[] = []
   let at = 0
   for (const match of pattern.matchAll(/\{([^{}]*)\}/g)) {
     const [whole, inner = ''] = match
     if (match.index > at) parts.push({ kind: 'text', text: pattern.slice(at, match.index) })
     if (inner === 'topic') parts.push({ kind: 'topic' })
-    else if (inner.startsWith('+')) parts.push({ kind: 'date', format: dateFormat(pattern, inner) })
-    else throw usage(pattern, `${whole} is not {topic} or {+yyyy.MM.dd}`)
+    else if (inner.startsWith('+')) parts.push({ kind: 'date', format: dateFormat(inner, usage) })
+    else throw usage(`${whole} is not {topic} or {+yyyy.MM.dd}`)
     if (pattern[match.index - 1] === '%') {
-      throw usage(pattern, `the % would become part of the name: write ${whole} without it`)
+      throw usage(`the % would become part of the name: write ${whole} without it`)
     }
     at = match.index + whole.length
   }
   if (at < pattern.length) parts.push({ kind: 'text', text: pattern.slice(at) })
   const brace = parts.some((part) => part.kind === 'text' && /[{}]/.test(part.text))
-  if (brace) throw usage(pattern, 'a brace is missing: write {topic} or {+yyyy.MM.dd}')
+  if (brace) throw usage('a brace is missing: write {topic} or {+yyyy.MM.dd}')
   const formats = parts.flatMap((part) => (part.kind === 'date' ? [part.format] : []))
   const dateMs = formats.some((format) => format.includes('HH')) ? HOUR_MS : DAY_MS
   const parsed: IndexPattern = {
@@ -61,7 +65,7 @@ export function parseIndexPattern(pattern: string): IndexPattern {
     bucketMs: formats.length === 0 ? Infinity : dateMs,
   }
   const fault = nameFault(indexNameOf(parsed, 'topic', 0))
-  if (fault !== null) throw usage(pattern, fault)
+  if (fault !== null) throw usage(fault)
   return parsed
 }
 
@@ -69,13 +73,13 @@ export function parseIndexPattern(pattern: string): IndexPattern {
  * What a `+` introduces. Each run of one letter must be known: others, and those of other programs'
  * patterns (YYYY, mm, ww), would become part of the name, the same for every date.
  */
-function dateFormat(pattern: string, inner: string): string {
+function dateFormat(inner: string, usage: (fault: string) => LogpipeError): string {
   const runs = inner.slice(1).match(/(\p{L})\1*/gu) ?? []
   const unknown = runs.find((run) => !DATE_LETTERS.has(run))
   if (unknown === undefined && runs.length > 0) return inner.slice(1)
   const came = unknown === undefined ? 'no letters' : `"${unknown}"`
   const known = 'yyyy (year), MM (month), dd (day) and HH (hour)'
-  throw usage(pattern, `{${inner}} has ${came}; a date consists of ${known}`)
+  throw usage(`{${inner}} has ${came}; a date consists of ${known}`)
 }
 
 /** The index for a record. @param timestampMs by which it is dated; -1: it has no timestamp. */
@@ -139,8 +143,4 @@ function formatDate(format: string, timestampMs: number): string {
     .replaceAll('MM', iso.slice(5, 7))
     .replaceAll('dd', iso.slice(8, 10))
     .replaceAll('HH', iso.slice(11, 13))
-}
-
-function usage(pattern: string, fault: string): LogpipeError {
-  return new LogpipeError('USAGE', `ES_INDEX is "${pattern}": ${fault}`)
 }

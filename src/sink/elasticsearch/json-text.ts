@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { BodyBuilder } from '../../pool/record-encoder.ts'
-import { findEscaped } from './json-scan.ts'
+import { findEscaped } from '../../core/json-scan.ts'
 
 const QUOTE = 0x22
 

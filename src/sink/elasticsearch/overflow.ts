@@ -21,6 +21,8 @@ import { RangeTally } from '../spill/format.ts'
 import type { Health } from './health.ts'
 import { LANES_MAX } from './index-lanes.ts'
 import {
+  type DocumentKey,
+  documentKey,
   InFlightBatch,
   type InFlightBooks,
   bytesOf,
@@ -135,8 +137,8 @@ export class SpillOverflow {
     return count
   }
 
-  /** How to settle the documents of a range that lie in the spill and are unsettled, by offset. */
-  movedOutIn(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
+  /** How to settle the documents of a range that lie in the spill and are unsettled. */
+  movedOutIn(range: OffsetRange): Map<DocumentKey, (outcome: Outcome) => void> {
     return this.#spilled.within(range)
   }
 
@@ -341,17 +343,19 @@ class SpilledIndex {
     }
   }
 
-  /** How to settle the documents of a range, by offset; settled meanwhile, they are left alone. */
-  within(range: OffsetRange): Map<number, (outcome: Outcome) => void> {
+  /** How to settle the documents of a range; settled meanwhile, they are left alone. */
+  within(range: OffsetRange): Map<DocumentKey, (outcome: Outcome) => void> {
     const { topic, log, partition, from, to } = range
-    const found = new Map<number, (outcome: Outcome) => void>()
+    const found = new Map<DocumentKey, (outcome: Outcome) => void>()
     for (const [number, batch] of this.#batches) {
       for (const { index, origin } of batch.movedOutDocuments()) {
         const { offset } = origin
         if (origin.partition !== partition || origin.topic !== topic) continue
         if (offset < from || offset >= to) continue
         if (log !== undefined && origin.log !== undefined && origin.log !== log) continue
-        found.set(offset, (outcome) => this.settle(number * TAG_BATCH + index, outcome))
+        found.set(documentKey(origin), (outcome) =>
+          this.settle(number * TAG_BATCH + index, outcome),
+        )
       }
     }
     return found

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { documentLineAt } from './action-line.ts'
 import { isDateable } from './index-name.ts'
-import { hasField } from './json-scan.ts'
+import { hasField } from '../../core/json-scan.ts'
 import type { Lane } from './index-lanes.ts'
 import { bytesOf, countOf, fitCount, partOf, type BatchSlice } from './batch.ts'
 

@@ -36,7 +36,7 @@ export interface Unsendable {
 export function writeStub(
   body: BodyBuilder,
   index: string,
-  { value }: MatchedRecord,
+  { value }: Pick<MatchedRecord, 'value'>,
   errorType: string,
   reason: string,
 ): void {

@@ -45,6 +45,29 @@ test('the action creates a document whose id is where the record lies', () => {
   )
 })
 
+test('a rule may name the index, the pipeline and the end of the id', () => {
+  const rule = { name: 'errors', index: 'errors-{+yyyy}', pipeline: 'p', idSuffix: '-errors' }
+  const record = recordOf('{}', { offset: 42, key: Buffer.from('k'), rule })
+  const place = '"_index":"errors-2026"'
+  assert.equal(
+    encodeOne(record, {}, SOME_TIME_MS).action,
+    `{"create":{${place},"_id":"orders-0-42-errors","pipeline":"p"}}`,
+  )
+  assert.equal(
+    encodeOne(record, { documentId: 'none' }, SOME_TIME_MS).action,
+    `{"create":{${place},"pipeline":"p"}}`,
+  )
+  assert.match(
+    encodeOne(record, { documentId: 'key' }).action,
+    /"_id":"k","version":\d+,"version_type":"external_gte","pipeline":"p"\}\}$/,
+  )
+  const plain = { name: 'rest', index: null, pipeline: null, idSuffix: '' }
+  assert.equal(
+    encodeOne({ ...record, rule: plain }).action,
+    '{"create":{"_index":"logs-filtered","_id":"orders-0-42"}}',
+  )
+})
+
 test('with ids from keys the version is the time of the record, then its offset', () => {
   const keyed = (key: Buffer | null, rest: Partial<MatchedRecord> = {}) =>
     encodeOne(recordOf('{}', { key, offset: 42, ...rest }), { documentId: 'key' }).action

@@ -9,7 +9,7 @@ import {
   hasField,
   scanJson,
   type JsonKind,
-} from '../../../src/sink/elasticsearch/json-scan.ts'
+} from '../../src/core/json-scan.ts'
 
 /** Scans the text at every alignment, with bytes around it that must not be looked at. */
 function kindOf(text: string): JsonKind {
