@@ -212,8 +212,11 @@ function probeOf(subject: string, verify: () => void): readonly Probe[] {
 
 /** Regular expressions are the add-on's to judge. */
 function filterProbe(config: Config, { loadBridge: load }: CheckDeps): readonly Probe[] {
-  if (!hasExpressions(config)) return []
-  const detail = filterText(config)
+  const { metrics } = config
+  if (!hasExpressions(config) && metrics.length === 0) return []
+  const counted = metrics.length === 0 ? [] : [`${metrics.length} metrics`]
+  const kept = hasExpressions(config) ? [filterText(config)] : []
+  const detail = [...kept, ...counted].join('; ')
   const faults = probeOf('filter', () => {
     const bridge = load(config.bridgeLib ?? undefined)
     refuseRegexes(config, bridge)

@@ -4,6 +4,7 @@
 import type { DocumentEdits } from '../core/rules.ts'
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { type ControlledPipeline, identityOf, withFingerprint } from '../kafka/pipeline-identity.ts'
+import { LogpipeError } from '../core/errors.ts'
 import type { Config } from '../options/config.ts'
 import {
   filterOf,
@@ -17,6 +18,7 @@ import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { isTopic, startAt } from '../options/notations.ts'
 import { overrideRow } from '../sink/elasticsearch/answers.ts'
+import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import { connectionSettings } from './elasticsearch-connection.ts'
@@ -182,6 +184,7 @@ function pipelineFilter(config: Config): RecordFilter & Pick<FilterSettings, 'me
 function metricSettings(config: Config): MetricSettings | null {
   if (config.metrics.length === 0) return null
   const { metricsIndex: index } = config
+  if (index !== null) refuseMetricsIndex(index, config.kafkaTopic.filter(isTopic))
   const second = 1000
   const windows: WindowSettings | null =
     index === null
@@ -199,6 +202,13 @@ function metricSettings(config: Config): MetricSettings | null {
           idPrefix: config.esIdPrefix,
         }
   return { specs: metricsOf(config), seriesMax: config.metricsSeriesMax, windows }
+}
+
+/** @throws LogpipeError USAGE or INDEX_NAME. */
+function refuseMetricsIndex(index: string, topics: readonly string[]): void {
+  const [fault] = indexNameFaults(parseIndexPattern(index, 'METRICS_INDEX'), topics)
+  if (fault === undefined) return
+  throw new LogpipeError('INDEX_NAME', `METRICS_INDEX is "${index}": ${fault}; leave out {topic}`)
 }
 
 /** What is counted: each pattern by itself, an expression as a whole. */

@@ -9,8 +9,7 @@ const OWN = { fingerprint: '5'.repeat(12), label: '"ERROR" to stdout' }
 const LOWER = { fingerprint: '4'.repeat(12), label: '"FATAL" to file' }
 const HIGHER = { fingerprint: '6'.repeat(12), label: '"WARN" to file' }
 
-const noteOf = (pipeline: typeof OWN) =>
-  encodeNote({ ...NO_NOTE, pipeline })
+const noteOf = (pipeline: typeof OWN) => encodeNote({ ...NO_NOTE, pipeline })
 
 const member = (clientId: string, instanceId: string | null = null): GroupMember => ({
   clientId,
