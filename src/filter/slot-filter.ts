@@ -129,7 +129,7 @@ export class SlotFilter {
    * many documents.
    */
   #encodeScan(slotIndex: number, hits: number, plain: RunReport[]): number {
-    const { reader, rules = null } = this.#options
+    const { reader, rules = null, counted } = this.#options
     const dropped = this.#droppedOf(slotIndex)
     let hitCount = 0
     let matched = 0
@@ -147,6 +147,8 @@ export class SlotFilter {
       if (documents > 0 || (documents === 0 && isCounted)) {
         this.#matches.endRun(report, run.markEpoch, documents, copies, tallies, counts)
         matched += rules === null ? count : Math.min(count, documents)
+        // Where no documents are made, a match is what counts.
+        if (counted?.from === 0) matched += counts.records
       } else plain.push(report)
     }
     assert.equal(hitCount, hits, 'a hit lies in no run')

@@ -16,6 +16,9 @@
  * window in seconds and its start, and a hash of the labels: whoever counts the window gets the
  * same one, and the op is `create`, so that a second writer changes nothing.
  *
+ * Windows that were open when their log went (its topic was made anew) are not written: whoever
+ * was killed then could not count them again.
+ *
  * They have an output of their own, without a spill and without dead letters: what is not written
  * is counted again by the next start. A document that is refused for good ends the pipeline.
  * Bound: ROWS_MAX of metric-windows.ts; reading waits above it.

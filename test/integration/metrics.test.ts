@@ -90,6 +90,7 @@ test('PRODUCT_LINE=metrics counts, and writes nothing', async (t) => {
   assert.equal(stdout.length, 0)
   // Three count, and three do not.
   assert.match(stderr, /^total +6 .*\b3 .*\b3 /m)
+  assert.match(stderr, /read 6 records .*; 3 matched$/m)
 })
 
 test('metrics count beside rules, whatever those take, drop and sample', async (t) => {
