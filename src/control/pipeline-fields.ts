@@ -19,6 +19,7 @@ import {
 } from '../options/remote-kafka-properties.ts'
 import { decidedBySync, remoteFault } from '../options/remote-options.ts'
 import { resolve } from '../options/resolve.ts'
+import { parseRules } from '../options/rule-list.ts'
 import { ROWS } from '../options/table.ts'
 import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { FieldFault } from './problem.ts'
@@ -76,16 +77,27 @@ const DESTINATIONS: readonly Destination[] = [
 
 /** What `run` would refuse at its start: names that Elasticsearch does not take. */
 function indexFaults(fields: Readonly<Record<string, FieldValue>>): FieldFault[] {
-  const { es_index: index, kafka_topic: topics } = fields
-  if (typeof index !== 'string') return []
-  try {
-    const names = typeof topics === 'string' ? (parseTopics(topics) ?? []) : []
-    const faults = indexNameFaults(parseIndexPattern(index), names.filter(isTopic))
-    return faults.map((detail) => ({ field: 'es_index', detail }))
-  } catch (error) {
-    if (!(error instanceof LogpipeError)) throw error
-    return [{ field: 'es_index', detail: error.message }]
-  }
+  const { es_index: index, kafka_topic: topics, rules } = fields
+  const names = typeof topics === 'string' ? (parseTopics(topics) ?? []) : []
+  const own = typeof index === 'string' ? [{ field: 'es_index', name: 'ES_INDEX', index }] : []
+  const byRule = typeof rules === 'string' ? parseRules(rules).rules : []
+  const all = [
+    ...own,
+    ...byRule.flatMap((rule) =>
+      rule.index === null
+        ? []
+        : [{ field: 'rules', name: `rule "${rule.name}": index`, index: rule.index }],
+    ),
+  ]
+  return all.flatMap(({ field, name, index: pattern }) => {
+    try {
+      const faults = indexNameFaults(parseIndexPattern(pattern, name), names.filter(isTopic))
+      return faults.map((detail) => ({ field, detail }))
+    } catch (error) {
+      if (!(error instanceof LogpipeError)) throw error
+      return [{ field, detail: error.message }]
+    }
+  })
 }
 
 /** What a pipeline has besides options; answers repeat the read-only ones, so a PUT may too. */

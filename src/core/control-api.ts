@@ -268,7 +268,7 @@ export const booksSchema = z
   .object({
     pipeline_id: z.number().int(),
     entries: numbers.meta({ description: 'Records and documents by what became of them.' }),
-    sources: z.number().int().meta({ description: 'carried_in + fetched.' }),
+    sources: z.number().int().meta({ description: 'carried_in + fetched + copied.' }),
     ends: z.number().int().meta({ description: 'The sum of all entries but these and the lost.' }),
     lost: z.number().int(),
     processes: z.number().int().meta({ description: 'Homes of workers that the sum is over.' }),

@@ -35,6 +35,7 @@ interface Rest {
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COMMA = 0x2c
+const COLON = 0x3a
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 const OPEN_ARRAY = 0x5b
@@ -50,8 +51,18 @@ export function membersAt(
   return walk.found
 }
 
+/** Where all texts (with their quotes) and numbers stand that are no keys, in their order. */
+export function scalarsIn(
+  bytes: Buffer,
+): readonly { readonly from: number; readonly to: number }[] {
+  const walk = new Walk(bytes)
+  walk.scalars()
+  return walk.places
+}
+
 class Walk {
   readonly found: JsonMember[] = []
+  readonly places: { from: number; to: number }[] = []
   readonly #bytes: Buffer
   #at = 0
 
@@ -66,6 +77,22 @@ class Walk {
     if (rests.length > 0 && first === OPEN_OBJECT) this.#object(rests)
     else if (rests.length > 0 && first === OPEN_ARRAY) this.#array(rests)
     else this.#skip()
+  }
+
+  scalars(): void {
+    while (this.#at < this.#bytes.length) {
+      const from = this.#at
+      const byte = this.#bytes[from]!
+      if (byte === QUOTE) {
+        this.#string()
+        const to = this.#at
+        this.#blanks()
+        if (this.#bytes[this.#at] !== COLON) this.places.push({ from, to })
+      } else if (STARTS_NUMBER[byte]) {
+        this.#scalar()
+        this.places.push({ from, to: this.#at })
+      } else this.#at++
+    }
   }
 
   #object(rests: readonly Rest[]): void {
@@ -160,6 +187,8 @@ class Walk {
 
 const IS_BLANK = new Uint8Array(256)
 for (const sign of ' \t\r\n') IS_BLANK[sign.charCodeAt(0)] = 1
+const STARTS_NUMBER = new Uint8Array(256)
+for (const sign of '-0123456789') STARTS_NUMBER[sign.charCodeAt(0)] = 1
 const ENDS_SCALAR = Uint8Array.from(IS_BLANK)
 for (const sign of ',]}') ENDS_SCALAR[sign.charCodeAt(0)] = 1
 

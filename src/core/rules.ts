@@ -48,6 +48,8 @@ export const EDITS_MAX = 1000
 
 /** What is done to the fields of a document (filter/field-editor.ts). */
 export interface FieldEdits {
+  /** Regular expressions (bounded-regex.ts): what they match in any text or number is masked. */
+  readonly mask: readonly string[]
   readonly remove: readonly FieldPath[]
   /** `name` takes the place of the last part. */
   readonly rename: readonly { readonly path: FieldPath; readonly name: string }[]

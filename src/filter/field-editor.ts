@@ -1,23 +1,27 @@
 /**
  * Edits the fields of matches, before anything is made of them: what Elasticsearch, the spill, dead
- * letters, files and the live tail have is the edited document.
+ * letters, files and the live tail have is the edited document. In this order:
  *
- *   remove, redact, truncate, rename   of members at their paths (core/json-members.ts), all of
- *                                      which mean the document as it came
- *   add                                then: sets a member, at the end where there is none
+ *   mask     what a regular expression matches in any text or number
+ *   remove, redact, truncate, rename
+ *            of members at their paths (core/json-members.ts), as they were after the mask
+ *   add      sets a member, at the end where there is none
  *
  * Only what changes is spliced: all other bytes stay as they were, such as 1.10 and numbers beyond
  * 2^53. Of one member, remove wins over redact, redact over truncate; within what is redacted
  * nothing else is done. A name that is there already is not given by rename.
  *
- * A value that is no JSON object has no fields and stays as it is; where the output wraps it,
- * what is added is added to the wrapping.
+ * A value that is no JSON object has no fields: mask looks at it as one text, unless it is no
+ * UTF-8, and the rest leaves it as it is. Where the output wraps it, what is added is added to the
+ * wrapping.
  *
  * A redacted value becomes "***", or the first 32 hex digits of the HMAC-SHA256 of its text.
  */
+import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
-import { membersAt, type JsonMember } from '../core/json-members.ts'
+import { boundedRegex } from '../core/bounded-regex.ts'
+import { membersAt, type JsonMember, scalarsIn } from '../core/json-members.ts'
 import { JSON_OTHER, scanJson } from '../core/json-scan.ts'
 import type { DocumentEdits, FieldEdits, FieldPath } from '../core/rules.ts'
 import type { MatchedRecord } from '../pool/record-encoder.ts'
@@ -64,11 +68,16 @@ export class FieldEditor {
     const { value } = record
     if (value === null || !isUtf8(value)) return { value, added }
     const from = value[0] === 0xef && value[1] === 0xbb && value[2] === 0xbf ? 3 : 0
-    if (scanJson(value, from, value.length) === JSON_OTHER) return { value, added }
+    const isObject = scanJson(value, from, value.length) !== JSON_OTHER
     const document = value.subarray(from)
     let edited = document
     for (const plan of [this.#all, this.#byRule[place] ?? null]) {
-      if (plan !== null) edited = this.#add(plan.adds, this.#change(plan, edited), record)
+      if (plan === null) continue
+      if (!isObject) edited = maskedText(plan.masks, edited)
+      else {
+        const masked = maskedScalars(plan.masks, edited)
+        edited = this.#add(plan.adds, this.#change(plan, masked), record)
+      }
     }
     return { value: edited === document ? value : edited, added }
   }
@@ -110,12 +119,12 @@ export class FieldEditor {
     const missing = adds
       .filter((_, path) => !isThere.has(path))
       .map((one) => `${JSON.stringify(one.path.join('.'))}:${textOf(one)}`)
-    const spliced = splices.applyTo(bytes)
-    return missing.length === 0 ? spliced : withMembers(spliced, missing.join(','))
+    const set = splices.applyTo(bytes)
+    return missing.length === 0 ? set : withMembers(set, missing.join(','))
   }
 
   #redacted(bytes: Buffer, { valueFrom, valueTo }: JsonMember, by: 'mask' | 'hash'): string {
-    if (by === 'mask') return '"***"'
+    if (by === 'mask') return `"${MASK}"`
     const json = bytes.toString('utf8', valueFrom, valueTo)
     const text = json.startsWith('"') ? (JSON.parse(json) as string) : json
     const digest = createHmac('sha256', this.#edits.redactKey ?? '')
@@ -165,6 +174,7 @@ type Act =
   | { readonly do: 'truncate'; readonly bytes: number }
 
 interface Plan {
+  readonly masks: readonly RegExp[]
   readonly paths: readonly FieldPath[]
   /** By path. */
   readonly acts: readonly Act[]
@@ -189,8 +199,40 @@ function planOf(edits: FieldEdits | null, more: readonly Added[]): Plan | null {
   }
   // Of a name that is added twice, the last one counts.
   const adds = new Map([...(edits?.add ?? []), ...more].map((one) => [one.path.join('.'), one]))
-  if (paths.length + adds.size === 0) return null
-  return { paths, acts, adds: [...adds.values()] }
+  const masks = (edits?.mask ?? []).map((source) => {
+    const regex = boundedRegex(source)
+    assert(regex instanceof RegExp, 'it was looked at when it was read')
+    return regex
+  })
+  if (paths.length + adds.size + masks.length === 0) return null
+  return { masks, paths, acts, adds: [...adds.values()] }
+}
+
+const MASK = '***'
+
+function masked(masks: readonly RegExp[], text: string): string {
+  return masks.reduce((rest, regex) => rest.replaceAll(regex, MASK), text)
+}
+
+/** Of a value that is no JSON object. */
+function maskedText(masks: readonly RegExp[], bytes: Buffer): Buffer {
+  if (masks.length === 0) return bytes
+  const text = bytes.toString('utf8')
+  const after = masked(masks, text)
+  return after === text ? bytes : Buffer.from(after)
+}
+
+/** Texts and numbers of an object; a number that is masked becomes a text. */
+function maskedScalars(masks: readonly RegExp[], bytes: Buffer): Buffer {
+  if (masks.length === 0) return bytes
+  const splices: Splice[] = []
+  for (const { from, to } of scalarsIn(bytes)) {
+    const json = bytes.toString('utf8', from, to)
+    const text = json.startsWith('"') ? (JSON.parse(json) as string) : json
+    const after = masked(masks, text)
+    if (after !== text) splices.push({ from, to, text: JSON.stringify(after) })
+  }
+  return spliced(bytes, splices)
 }
 
 /** Gives a member its new name, unless its object has that already. */
@@ -223,6 +265,18 @@ interface Splice {
   readonly from: number
   readonly to: number
   readonly text: string
+}
+
+/** The bytes with other text in some places, which come in their order; the same where none do. */
+function spliced(bytes: Buffer, splices: readonly Splice[]): Buffer {
+  if (splices.length === 0) return bytes
+  const parts: Buffer[] = []
+  let at = 0
+  for (const { from, to, text } of splices) {
+    parts.push(bytes.subarray(at, from), Buffer.from(text))
+    at = to
+  }
+  return Buffer.concat([...parts, bytes.subarray(at)])
 }
 
 /** Changes of places that do not overlap. */

@@ -88,7 +88,7 @@ function addBooks(
 ): void {
   const labelNames = [...Object.keys(labels), 'entry']
   const registers = [registry]
-  const help = 'Where the records went: fetched + carried_in are the sum of all others.'
+  const help = 'Where the records went: fetched + carried_in + copied are all others.'
   const counter = new Counter({ name: BOOKS_METRIC, help, labelNames, registers })
   const openHelp = 'Records that are under way, or in the spill with committed offsets.'
   const gauge = new Gauge({ name: OPEN_METRIC, help: openHelp, labelNames, registers })

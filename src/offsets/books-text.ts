@@ -48,7 +48,7 @@ function columnsOf(total: Book): Column[] {
     isTold: true,
   }))
   const byOthers: Column = {
-    name: `filtered(${rules.length - shown.length} other rules)`,
+    name: `filtered(${rules.length - shown.length}_more_rules)`,
     of: (book) =>
       rules
         .slice(RULE_COLUMNS_MAX)

@@ -1,6 +1,7 @@
 /**
  * Reads what is to be done to the fields of matches: the option FIELDS, and `fields` of a rule.
  *
+ *   mask:     ['\b\d{13,19}\b']             what matches, wherever it stands
  *   remove:   [password, user.email]
  *   rename:   { user.msg: message }          the new name stands in the same object
  *   add:      { env: prod, service.name: shop }
@@ -9,6 +10,7 @@
  *
  * Bound: EDITS_MAX entries, paths as in expressions.
  */
+import { boundedRegex } from '../core/bounded-regex.ts'
 import { messageOf } from '../core/errors.ts'
 import { EXPRESSION_PATH_MAX, EXPRESSION_TEXT_MAX } from '../core/expression/ast.ts'
 import { didYouMean } from '../core/nearest.ts'
@@ -52,7 +54,7 @@ export function jsonOf(text: string, expected: string): unknown {
   }
 }
 
-const KEYS = ['remove', 'rename', 'add', 'redact', 'truncate']
+const KEYS = ['mask', 'remove', 'rename', 'add', 'redact', 'truncate']
 
 /** The option FIELDS. @throws RuleFault */
 export function parseFields(text: string): FieldEdits {
@@ -61,8 +63,9 @@ export function parseFields(text: string): FieldEdits {
 
 /** @throws RuleFault */
 export function fieldEditsOf(given: unknown, place: string): FieldEdits {
-  const { remove, rename, add, redact, truncate } = mapOf(given, place, KEYS)
+  const { mask, remove, rename, add, redact, truncate } = mapOf(given, place, KEYS)
   const edits: FieldEdits = {
+    mask: listOf(mask, `${place}, mask`).map((one) => regexOf(one, `${place}, mask`)),
     remove: listOf(remove, `${place}, remove`).map((one) => pathOf(one, `${place}, remove`)),
     rename: entriesOf(rename, `${place}, rename`).map(([path, name, where]) => ({
       path: pathOf(path, where),
@@ -109,6 +112,13 @@ function entriesOf(
   if (given === undefined || given === null) return []
   const map = anyMapOf(given, `${place}: expected fields with their values`)
   return Object.entries(map).map(([key, value]) => [key, value, `${place}, ${key}`])
+}
+
+function regexOf(given: unknown, place: string): string {
+  const source = String(given)
+  const regex = boundedRegex(source)
+  if (regex instanceof RegExp) return source
+  throw new RuleFault(`${place}: ${JSON.stringify(source)}: ${regex.fault}`)
 }
 
 /** The parts of a dotted path. */

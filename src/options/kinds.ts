@@ -162,7 +162,7 @@ export function expected(spec: OptionSpec): string {
     expression: 'an expression, such as level:ERROR and not "health"',
     metric: 'a metric, such as errors=level:ERROR by service',
     rules: 'a list of rules as JSON, each with a name',
-    fields: 'remove, rename, add, redact and truncate with their fields, as JSON',
+    fields: 'mask, remove, rename, add, redact and truncate with their fields, as JSON',
     field: 'a field, such as user.name',
     pair: spec.variable ?? 'NAME=VALUE',
     answer: `an error type or a status, "=", and ${oneOf(ANSWER_ACTIONS)}`,

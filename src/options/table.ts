@@ -414,8 +414,8 @@ export const OPTIONS = [
     variable: 'EDITS',
     default: null,
     defaultText: 'none',
-    short: 'What to do to fields of matches: remove, rename, add, redact, truncate.',
-    long: 'A map, best as YAML in the file of --config, elsewhere as JSON; `logpipe help fields` describes it. Applied to matches only, before anything is written, spilled or shown. A value that is no JSON object has no fields and stays as it is. Rules may have fields of their own, applied after these.',
+    short: 'What to do to fields: mask, remove, rename, add, redact, truncate.',
+    long: 'A map, best as YAML in the file of --config, elsewhere as JSON; `logpipe help fields` describes it. Applied to matches only, before anything is written, spilled or shown. A value that is no JSON object has no fields: only mask looks at it. Rules may have fields of their own, applied after these.',
   },
   {
     env: 'REDACT_KEY',

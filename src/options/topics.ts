@@ -103,16 +103,17 @@ export const TOPICS: readonly Topic[] = [
   },
   {
     name: 'fields',
-    summary: 'Fields of matches: remove, rename, add, redact, truncate.',
+    summary: 'Fields of matches: mask, remove, rename, add, redact, truncate.',
     paragraphs: [
       'fields: in the file of --config says what is done to every match, fields: of a rule what is done to its matches after that. It happens before anything else sees the document: Elasticsearch, spill, dead letters, files, the live tail and `logpipe try` have the edited one. FIELD is a dotted path, as in expressions: {"a.b":1} and {"a":{"b":1}} both have a.b, and so has every object in an array on the way. If a key occurs twice, both are edited.',
-      'remove takes a field or a list. rename: { FIELD: NAME } gives a field a new name within its object, unless that name is there already. redact: { FIELD: mask } puts "***" in place of the value; FIELD: hash puts the first 32 hex digits of the HMAC-SHA256 of its text, with the key of REDACT_KEY or REDACT_KEY_FILE: equal values stay equal. truncate: { FIELD: 10KiB } cuts longer texts, between two characters. add: { FIELD: VALUE } comes last: it sets a field, at the end of the document if it is not there.',
+      'mask: [REGEX] comes first: in any text or number of the document, and in a value that is no JSON object, what the expression matches becomes "***". So that no text can take long, every repeat needs an end: \\d{13,19}, not \\d+. remove takes a field or a list. rename: { FIELD: NAME } gives a field a new name within its object, unless that name is there already. redact: { FIELD: mask } puts "***" in place of the value; FIELD: hash puts the first 32 hex digits of the HMAC-SHA256 of its text, with the key of REDACT_KEY or REDACT_KEY_FILE: equal values stay equal. truncate: { FIELD: 10KiB } cuts longer texts, between two characters. add: { FIELD: VALUE } comes last: it sets a field, at the end of the document if it is not there.',
       'Of one field, remove wins over redact, and redact over truncate; within a redacted object nothing else is done. All other bytes of the document stay as they were, such as 1.10 or 12345678901234567890. There are no scripts.',
-      'A value that is not one JSON object has no fields: it stays as it is, and what is added is added to the document that wraps it. To keep such values out, drop them: drop: not FIELD:*. A document whose fields cannot be edited becomes a dead letter without its value, and is never sent as it was.',
+      'A value that is not one JSON object has no fields: only mask looks at it, and what is added is added to the document that wraps it. To keep such values out, drop them: drop: not FIELD:*. A document whose fields cannot be edited becomes a dead letter without its value, and is never sent as it was.',
       '--add-kafka adds kafka.topic, partition, offset, timestamp and key to JSON documents; those that logpipe wraps have them anyway.',
     ],
     examples: [
       ['fields:', ''],
+      ["  mask: ['\\b\\d{13,19}\\b']", 'card numbers, wherever they stand'],
       ['  remove: [password, http.headers.authorization]', 'never leaves this process'],
       ['  rename: { msg: message }', ''],
       ['  redact: { user.ip: mask, user.id: hash }', 'hash needs REDACT_KEY_FILE'],

@@ -35,3 +35,31 @@ test('a filter is kept as it is given, and one that is wrong is refused with its
   const [fault] = faultsTogether({ MATCH_KEEP: 'a', MATCH_INVERT: '1' })
   assert.match(fault?.detail ?? '', /inverts patterns, and does not go with --keep/)
 })
+
+test('rules and fields come as JSON or as text, and go to the child as text', () => {
+  const fields = new PipelineFields(OPTION_FIELDS)
+  const rules = [{ name: 'errors', keep: 'level:ERROR', index: 'errors-{+yyyy}' }]
+  const edits = { remove: ['password'] }
+  const checked = fields.check({ name: 'a', rules, fields: edits, rule_field: 'rule' })
+  assert.ok('draft' in checked)
+  const variables = fields.variables(checked.draft.settings)
+  assert.equal(variables['RULES'], JSON.stringify(rules))
+  assert.equal(variables['FIELDS'], JSON.stringify(edits))
+  assert.deepEqual(faultsTogether(variables), [])
+  const again = fields.check({ name: 'a', ...checked.draft.settings.fields })
+  assert.deepEqual('draft' in again && again.draft.settings, checked.draft.settings)
+
+  const faultOf = (body: object) => {
+    const answer = fields.check({ name: 'a', ...body })
+    return 'faults' in answer ? answer.faults : []
+  }
+  assert.deepEqual(faultOf({ rules: [{ name: 'a', keep: 'level:' }] }), [
+    { field: 'rules', detail: 'rule "a", keep: column 7: expected a value, got the end' },
+  ])
+  const [index] = faultOf({ rules: [{ name: 'a', index: 'Errors' }] })
+  assert.match(index?.detail ?? '', /^rule "a": index is "Errors": an index name must not contain/)
+  const [edit] = faultOf({ fields: { remove: ['a..b'] } })
+  assert.match(edit?.detail ?? '', /^fields, remove: expected a field/)
+  const [both] = faultsTogether({ RULES: JSON.stringify(rules), MATCH_KEEP: 'a' })
+  assert.match(both?.detail ?? '', /^rules say what is kept, and MATCH_KEEP says it again/)
+})

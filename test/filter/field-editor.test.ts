@@ -57,6 +57,13 @@ test('each edit changes its fields, and no other byte', () => {
     [{ truncate: { a: 1 } }, '{"a":123}', '{"a":123}'],
     [{ remove: 'a', redact: 'b', add: { c: 1 } }, 'plain "a"', 'plain "a"'],
     [{ remove: 'a' }, '[{"a":1}]', '[{"a":1}]'],
+    [
+      { mask: [String.raw`\b\d{4}\b`, '[a-z]{1,9}@[a-z]{1,9}'] },
+      String.raw`{"1234":"of a@b, 1234","n":[5678, 1.10,56789],"t":"\u0061@b"}`,
+      '{"1234":"of ***, ***","n":["***", 1.10,56789],"t":"***"}',
+    ],
+    [{ mask: String.raw`\d{4}`, truncate: { a: 3 } }, '{"a":"1234567"}', '{"a":"***"}'],
+    [{ mask: String.raw`\d{4}` }, 'plain 1234', 'plain ***'],
   ]
   for (const [edits, value, expected] of rows) {
     assert.equal(edited(value, edits), expected, `${JSON.stringify(edits)} of ${value}`)
@@ -118,6 +125,9 @@ test('whatever is edited, an object stays a valid one, without what was removed'
       objects,
       fc.nat(2),
       fc.record({
+        mask: fc.uniqueArray(fc.constantFrom('l[a-z]{1,3}', '5', String.raw`\d\.\d`), {
+          maxLength: 2,
+        }),
         remove: fc.uniqueArray(paths, { maxLength: 3 }),
         redact: fc.dictionary(paths, fc.constantFrom('mask', 'hash')),
         truncate: fc.dictionary(paths, fc.constantFrom(3, 10)),

@@ -26,6 +26,15 @@ test('the names that dashboards have are there', async () => {
   }
 })
 
+test('a rule has a series for each thing that becomes of records', async () => {
+  const ruleCounts = [{ rule: 'errors', documents: 5, dropped: 2, sampled: 0 }]
+  const text = await prometheusText(METRICS, { worker: 'w-1' }, { ruleCounts })
+  for (const [outcome, count] of Object.entries({ documents: 5, dropped: 2, sampled: 0 })) {
+    const labels = `worker="w-1",rule="errors",outcome="${outcome}"`
+    assert.match(text, new RegExp(`^pipeline_rule_records_total\\{${labels}\\} ${count}$`, 'm'))
+  }
+})
+
 test('each partition has a series of its own', async () => {
   const lags = [
     { topic: 'app', partition: 0, lagRecords: 7, lagBytes: 70, lagSeconds: 1.5, drainSeconds: 3 },

@@ -17,9 +17,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -633,6 +635,72 @@ void expressionOnBatches(Random& random) {
   }
 }
 
+// Records by what a filter says of each, all of them asked.
+std::set<int64_t> keptBy(const Batch& batch, const std::string& keep, const std::string& drop) {
+  const auto hits = hitsOf(batch, Filter(programOf(eachRecord(keep), drop)));
+  return {hits.begin(), hits.end()};
+}
+
+// A set of alternatives in two groups, against the same expressions one by one.
+void setOnBatch(Random& random) {
+  struct Alternative {
+    std::string keep;
+    std::string drop;
+    std::set<int64_t> met;
+    std::set<int64_t> holding;
+  };
+  auto records = anyRecords(random, 0, BASE_TIMESTAMP);
+  std::string text;
+  for (Record& record : records) {
+    if (below(random, 10) != 0) record.value = anyValue(random);
+    putRecord(text, record, 0, BASE_TIMESTAMP);
+  }
+  const Block block(text);
+  const Batch batch =
+      batchOf(block, 0, records.back().offset + 1, BASE_TIMESTAMP, records.size());
+  std::vector<Alternative> all(1 + below(random, 12));
+  const size_t first = 1 + below(random, all.size());
+  const bool isEach = below(random, 2) == 0;
+  std::string groups[2];
+  for (size_t index = 0; index < all.size(); index++) {
+    Alternative& one = all[index];
+    one.keep = anyNode(random, 2);
+    one.drop = below(random, 2) == 0 ? "null" : anyNode(random, 2);
+    one.met = keptBy(batch, one.keep, "null");
+    one.holding = keptBy(batch, one.keep, one.drop);
+    std::string& group = groups[index < first ? 0 : 1];
+    group += (group.empty() ? "" : ",") + programOf(one.keep, one.drop);
+  }
+  const std::string each = isEach ? "true" : "false";
+  const Filter set(R"({"groups":[{"all":)" + each + R"(,"of":[)" + groups[0] +
+                   R"(]},{"all":true,"of":[)" + groups[1] + "]}]}");
+  std::map<int64_t, std::vector<uint16_t>> wanted;
+  std::vector<uint16_t> dropped;
+  for (const Record& record : records) {
+    std::vector<uint16_t> hits;
+    size_t ofFirst = 0;
+    int32_t droppedBy = Verdict::NONE;
+    for (size_t index = 0; index < all.size(); index++) {
+      if (!all[index].met.contains(record.offset)) continue;
+      if (all[index].holding.contains(record.offset)) {
+        if (index < first && ++ofFirst > 1 && !isEach) continue;
+        hits.push_back(static_cast<uint16_t>(index));
+      } else if (index < first && droppedBy == Verdict::NONE) {
+        droppedBy = static_cast<int32_t>(index);
+      }
+    }
+    if (!hits.empty()) wanted[record.offset] = hits;
+    if (hits.empty() && droppedBy != Verdict::NONE) {
+      dropped.push_back(static_cast<uint16_t>(droppedBy));
+    }
+  }
+  std::map<int64_t, std::vector<uint16_t>> found;
+  BatchScan scan(batch, set);
+  while (scan.next()) found[scan.record().offset] = scan.verdict().hits;
+  CHECK(found == wanted);
+  CHECK(scan.dropped() == dropped);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -653,6 +721,7 @@ int main(int argc, char** argv) {
     damagedBatch(random);
     slotOfBatches(random, client, topic);
     if (round % 8 == 0) expressionOnBatches(random);
+    if (round % 8 == 4) setOnBatch(random);
   }
   rd_kafka_topic_destroy(topic);
   std::printf("  %llu rounds of batches, alone and in slots, whole and damaged: ok\n", static_cast<unsigned long long>(round));

@@ -10,6 +10,7 @@ import { LogpipeError } from '../../src/core/errors.ts'
 import { Books } from '../../src/offsets/books.ts'
 import type { Refetched, Unread } from '../../src/run/refetch.ts'
 import { SpillRepair, type RepairParts } from '../../src/run/spill-repair.ts'
+import type { DocumentKey } from '../../src/sink/elasticsearch/batch.ts'
 import type { OffsetRange } from '../../src/core/topic-partition.ts'
 import type { Outcome, Delivery } from '../../src/sink/sink.ts'
 import type { SpillDamage } from '../../src/sink/spill/contract.ts'
@@ -30,7 +31,9 @@ class Rig {
   readonly warnings: string[] = []
   readonly asked: OffsetRange[] = []
   readonly written: Delivery[] = []
-  readonly settled: [offset: number, outcome: Outcome][] = []
+  readonly settled: [document: DocumentKey, outcome: Outcome][] = []
+  /** The rules that make a document of each match; none: there are no rules. */
+  rules: readonly number[] = []
   resolvedCount = 0
   resolving = Promise.resolve()
   /** Kafka has what lies from here on. */
@@ -42,16 +45,16 @@ class Rig {
   awayPartition: number | null = null
   readonly repair: SpillRepair
 
-  constructor(commitOn: 'index' | 'spill', movedOut: readonly number[] = []) {
+  constructor(commitOn: 'index' | 'spill', movedOut: readonly DocumentKey[] = []) {
     const parts: RepairParts = {
       commitOn,
       sink: {
         write: (batch) => this.written.push(batch),
         movedOutIn: () =>
           new Map(
-            movedOut.map((offset) => [
-              offset,
-              (outcome: Outcome) => this.settled.push([offset, outcome]),
+            movedOut.map((document) => [
+              document,
+              (outcome: Outcome) => this.settled.push([document, outcome]),
             ]),
           ),
         movedOutRanges: () => [{ topic: 'app', partition: 1, from: 0, to: 99, count: 2 }],
@@ -89,7 +92,13 @@ class Rig {
     const offsets = Array.from({ length: range.to - from }, (_, index) => from + index)
     const documents = offsets
       .filter((offset) => offset % 2 === 0)
-      .map((offset) => ({
+      .flatMap((offset) => {
+        const rules: readonly (number | undefined)[] =
+          this.rules.length === 0 ? [undefined] : this.rules
+        return rules.map((rule) => ({ offset, rule }))
+      })
+      .map(({ offset, rule }) => ({
+        rule,
         topic: range.topic,
         partition: range.partition,
         offset,
@@ -97,7 +106,7 @@ class Rig {
         timestampType: 'create' as const,
         document: Buffer.from(`{"create":{}}\n{"at":${offset}}\n`),
       }))
-    const filteredCount = offsets.length - documents.length
+    const filteredCount = offsets.filter((offset) => offset % 2 !== 0).length
     await take({ documents, filteredCount, behindCount: 1 })
     return from > range.from ? [{ ...range, to: from }] : []
   }
@@ -197,6 +206,19 @@ test('under index, only what is unsettled is sent, and settled in its old place'
     [16, 'indexed'],
   ])
   assert.equal(rig.book.count('indexed'), 0, 'counted where it was pending')
+  assert.deepEqual(rig.statement.imbalances, [])
+})
+
+test('of a record with several documents, that of the right rule is sent and settled', async () => {
+  const rig = new Rig('index', ['12 1', '16 0', '16 1'])
+  rig.rules = [0, 1]
+  rig.repair.add(DAMAGE, false)
+  await rig.settle('indexed')
+  assert.deepEqual(rig.settled, [
+    ['12 1', 'indexed'],
+    ['16 0', 'indexed'],
+    ['16 1', 'indexed'],
+  ])
   assert.deepEqual(rig.statement.imbalances, [])
 })
 

@@ -10,7 +10,7 @@ import { useRequest } from '../data/use-request.ts'
 const ASK_MS = 2000
 
 const LABELS: readonly (readonly [entry: string, label: string])[] = [
-  ['filtered', 'Did not match'],
+  ['filtered', 'Did not match, or left out'],
   ['indexed', 'Indexed'],
   ['duplicate', 'In the index before'],
   ['superseded', 'Older than the index has'],
@@ -51,12 +51,13 @@ function Sums({ books }: { readonly books: Books }) {
   const { entries, sources, ends, lost } = books
   const count = (entry: string) => entries[entry] ?? 0
   const isShown = ([entry]: readonly [string, string]) => ALWAYS.has(entry) || count(entry) > 0
-  const carried = count('carried_in')
+  const [carried, copied] = [count('carried_in'), count('copied')]
   return (
     <>
       <dl class="facts sums">
         <Line label="Read from Kafka" count={count('fetched')} />
         {carried > 0 && <Line label="From the spill of before" count={carried} />}
+        {copied > 0 && <Line label="Further documents, by rules" count={copied} entry="copied" />}
         {LABELS.filter(isShown).map(([entry, label]) => (
           <Line key={entry} label={label} count={count(entry)} isPart entry={entry} />
         ))}
