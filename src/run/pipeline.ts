@@ -24,6 +24,7 @@ import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import type { RunReport } from '../pool/run-reports.ts'
 import { CREDIT_BYTES, PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
+import type { Sink, SinkGauges } from '../sink/sink.ts'
 import { type Screen, STDOUT_DESCRIPTOR } from '../sink/stdout-sink.ts'
 import { Coordinator } from './coordinator.ts'
 import { Matchers } from '../filter/matchers.ts'
@@ -170,7 +171,7 @@ export class Pipeline {
   }
 
   stats(): PipelineStats {
-    const sink = this.#output.sink.gauges()
+    const sink = gaugesOf(this.#output.sink, this.#documents?.sink)
     const kafka = this.#ingress.kafka()
     return {
       ...outcomesOf(this.#statement()),
@@ -467,6 +468,20 @@ async function openMetrics(
   const documents = new MetricDocuments({ settings, windows, metrics, wallMs, fail, notice: warn })
   await documents.open()
   return { metrics, documents }
+}
+
+/** The output's, with what keeps the documents of metrics from being written. */
+function gaugesOf(output: Sink, documents: Sink | undefined): SinkGauges {
+  const gauges = output.gauges()
+  if (documents === undefined) return gauges
+  const { trouble, troubles, retries, rejected429 } = documents.gauges()
+  return {
+    ...gauges,
+    trouble: gauges.trouble ?? (trouble === null ? null : `metrics: ${trouble}`),
+    troubles: [...gauges.troubles, ...troubles],
+    retries: gauges.retries + retries,
+    rejected429: gauges.rejected429 + rejected429,
+  }
 }
 
 /** Whether records that count are all that is wanted of them. */
