@@ -170,6 +170,11 @@ test('windows are written once, whatever is killed', async (t) => {
   assert.equal(new Map(found).size, found.length)
   for (const [key, sum] of found) assert.equal(sum, expected.get(key), key)
   for (const key of wanted.keys()) assert.ok(new Map(found).has(key), key)
+  // Open windows are read again, and stay open.
+  const size = elasticsearch.documents.size
+  const { status, stderr } = await start(t, kafka, [...args, '--until', 'end']).ended
+  assert.equal(status, 0, stderr)
+  assert.equal(elasticsearch.documents.size, size)
 })
 
 interface Source {
