@@ -413,8 +413,8 @@ function isStructure(kind: string): boolean {
   return kind === 'rules' || kind === 'fields'
 }
 
-/** A thousand rules of a few short terms; the variable of the child is bounded as above. */
-const RULES_BYTES_MAX = 100_000
+/** A thousand rules of some terms; Linux limits the variable of the child as above. */
+const RULES_BYTES_MAX = 125_000
 
 function checkValue(option: FieldOption, given: unknown): Checked {
   // Rules may come as they are in JSON; they are kept and answered as text.
