@@ -496,6 +496,17 @@ export interface Bridge {
    */
   regexCheck(source: string, ignoreCase: boolean): RegexFault | null
   /**
+   * Paths of fields, to be read of many documents.
+   * @param paths each with one part or more, as in an expression (core/expression/ast.ts).
+   */
+  fieldsOpen(paths: readonly (readonly string[])[]): BridgeId
+  fieldsClose(fields: BridgeId): void
+  /**
+   * The text of the scalar at each path, in the order of the paths; of an array that of its first
+   * element that has one. Null: nothing of it is there, or the value is not one valid JSON object.
+   */
+  fieldsOf(fields: BridgeId, value: Uint8Array): (string | null)[]
+  /**
    * Scans a slot that the caller owns (state FILTERING, or FILLING in direct mode), and leaves in
    * it the hits, by runs, and the runs as far as the scan came. With SLOT_FLAG_MORE it has to be
    * called again, for the rest, by the same matcher; otherwise what the slot held of librdkafka's

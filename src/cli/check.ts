@@ -12,6 +12,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import { counted } from '../core/text-table.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { filterText, hasExpressions, refuseRegexes } from '../options/filter.ts'
+import { refuseMetricRegexes } from '../options/metrics.ts'
 import { nameOf, type Source } from '../options/parse.ts'
 import { isHiddenProperty } from '../options/kafka-properties.ts'
 import type { OptionValue } from '../options/kinds.ts'
@@ -211,9 +212,16 @@ function probeOf(subject: string, verify: () => void): readonly Probe[] {
 
 /** Regular expressions are the add-on's to judge. */
 function filterProbe(config: Config, { loadBridge: load }: CheckDeps): readonly Probe[] {
-  if (!hasExpressions(config)) return []
-  const detail = filterText(config)
-  const faults = probeOf('filter', () => refuseRegexes(config, load(config.bridgeLib ?? undefined)))
+  const { metrics } = config
+  if (!hasExpressions(config) && metrics.length === 0) return []
+  const counted = metrics.length === 0 ? [] : [`${metrics.length} metrics`]
+  const kept = hasExpressions(config) ? [filterText(config)] : []
+  const detail = [...kept, ...counted].join('; ')
+  const faults = probeOf('filter', () => {
+    const bridge = load(config.bridgeLib ?? undefined)
+    refuseRegexes(config, bridge)
+    refuseMetricRegexes(config, bridge)
+  })
   return faults.length > 0 ? faults : [{ subject: 'filter', state: 'fine', detail }]
 }
 

@@ -65,7 +65,7 @@ function describedBy(bridge: Bridge, expression: string): string {
 function withOperand({ config, sources, operands }: Resolved): FilterConfig {
   const [text] = operands
   if (text === undefined) return config
-  const fault = expressionFault(text)
+  const fault = expressionFault('expression', text)
   if (fault !== undefined) {
     throw new LogpipeError('USAGE', `logpipe explain: ${fault.message}`, { below: fault.below })
   }

@@ -13,6 +13,7 @@ import type { MatchedBatch } from '../filter/matches.ts'
 import { openBulkProducer } from '../kafka/producer.ts'
 import { type Config, fieldOf, redactorOf } from '../options/config.ts'
 import { patternsOf, refuseRegexes } from '../options/filter.ts'
+import { refuseMetricRegexes } from '../options/metrics.ts'
 import { checkMemory } from '../options/memory.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import type { OptionSpec } from '../options/spec.ts'
@@ -36,7 +37,9 @@ export async function run(context: CommandContext): Promise<number> {
   const paths = statePaths(resolved, context.env)
   const fitted = fittedConfig(resolved, os.availableParallelism())
   const config = { ...fitted, esSpillPath: paths.spill }
-  refuseRegexes(config, loadBridge(config.bridgeLib ?? undefined))
+  const bridge = loadBridge(config.bridgeLib ?? undefined)
+  refuseRegexes(config, bridge)
+  refuseMetricRegexes(config, bridge)
   checkMemory(planMemory(config, null), memoryLimit())
   const log = openLog(config, context)
   return underLock(config, async () => {

@@ -70,13 +70,12 @@ async function openEndpoint(
     const server = await openMetricsServer({
       address: config.metricsListen,
       metrics: async () => {
-        const { workerId, pipelineId, metrics, troubles, books } = await sync.view()
+        const { workerId, pipelineId, books, ...said } = await sync.view()
         if (pipelineId === null) return ''
         return federatedMetricsText([
           {
             labels: { worker: workerId, pipeline: pipelineId },
-            metrics,
-            troubles,
+            ...said,
             ...(books === null ? {} : { books }),
           },
         ])

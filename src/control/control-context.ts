@@ -10,6 +10,7 @@ import type { CommandQueue } from './commands.ts'
 import type { EsCollector } from './es-collector.ts'
 import type { Fleet, Heartbeat } from './fleet.ts'
 import type { History } from './history.ts'
+import type { LogRates } from './log-rates.ts'
 import type { PipelineFields } from './pipeline-fields.ts'
 import { pipelineStatus } from './pipeline-status.ts'
 import type { Pipeline, PipelineStore } from './pipeline-store.ts'
@@ -26,6 +27,7 @@ export interface ControlContext {
   readonly commands: CommandQueue
   readonly tail: TailHub
   readonly history: History
+  readonly logRates: LogRates
   readonly books: BooksStore
   readonly elasticsearch: EsCollector
   /** Snapshot of a pipeline on this machine; undefined: not looked for. */

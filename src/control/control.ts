@@ -163,7 +163,7 @@ function onceAMinute(clock: Clock, log: (text: string) => void): (error: unknown
 
 /** @returns what ends it. */
 function tickEverySecond(
-  { clock, fleet, history, books }: ControlContext,
+  { clock, fleet, history, logRates, books }: ControlContext,
   report: (error: unknown) => void,
 ): () => void {
   let cancel: () => void
@@ -172,6 +172,7 @@ function tickEverySecond(
     try {
       fleet.tick()
       history.tick()
+      logRates.tick()
       books.tick()
     } catch (error) {
       report(error)

@@ -16,6 +16,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
+import type { LogMetric } from '../core/log-metric.ts'
 import type { Trouble } from '../core/trouble.ts'
 import type { PipelineStore } from './pipeline-store.ts'
 import { Problem } from './problem.ts'
@@ -35,6 +36,8 @@ export interface Heartbeat {
   readonly metrics: Readonly<Record<string, number>>
   /** What keeps its pipeline from its work. */
   readonly troubles: readonly Trouble[]
+  /** What its pipeline counts from its records; some 64 KiB at most (core/log-metric.ts). */
+  readonly logMetrics: readonly LogMetric[]
   readonly deadLetters: number
   readonly pollMs: number
   /** Made anew at each start of sync: tells two processes of one name apart. */
@@ -341,7 +344,7 @@ export class Fleet {
     if (!entry.hasStrayed) this.#events.onStray?.(entry.record.id, pipelineId)
     entry.hasStrayed = true
     const nothing = { pipelineId: null, revision: null, failedRevision: null, deadLetters: 0 }
-    return { ...heartbeat, ...nothing, metrics: {}, troubles: [] }
+    return { ...heartbeat, ...nothing, metrics: {}, troubles: [], logMetrics: [] }
   }
 
   #runs(id: string, before: number | null, after: number | null): void {

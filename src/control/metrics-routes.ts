@@ -160,6 +160,7 @@ function addHistory(router: OpenAPIHono, context: ControlContext): void {
           points: points.map(({ atMs, values }) => ({
             at: new Date(atMs).toISOString(),
             ...named(values),
+            ...context.logRates.between(pipelineId, atMs, atMs + stepMs),
           })),
         },
         200,
@@ -254,7 +255,7 @@ function named(values: readonly number[]): Record<string, number> {
  * GET /metrics: the control plane's own numbers, and what its workers report, for Prometheus.
  *
  * Our own come from prom-client, the workers' are passed on as they came. Bounds: WORKERS_MAX
- * workers with at most SNAPSHOT_METRICS_MAX metrics each.
+ * workers with at most SNAPSHOT_METRICS_MAX metrics each, and the series of log-metric.ts.
  */
 
 /** @returns what makes the text of a scrape. */
@@ -304,6 +305,7 @@ function workerText({ fleet, pipelines, books }: ControlContext): string {
       labels: { worker: id, pipeline },
       metrics: Object.fromEntries(own),
       troubles: heartbeat.troubles,
+      logMetrics: heartbeat.logMetrics,
     })
   }
   return federatedMetricsText(reports)

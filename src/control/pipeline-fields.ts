@@ -536,14 +536,14 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
   row,
   parse: (text) => parseValue(row, text),
   expected: expected(row),
-  ...(row.kind === 'expression' || isStructure(row.kind)
+  ...(row.kind === 'expression' || row.kind === 'metric' || isStructure(row.kind)
     ? { faultOf: (text: string) => placeOfFault(row.kind, text) }
     : {}),
 }))
 
 function placeOfFault(kind: Kind, text: string): Omit<FieldFault, 'field'> | undefined {
-  if (kind === 'expression') {
-    const found = expressionFault(text)
+  if (kind === 'expression' || kind === 'metric') {
+    const found = expressionFault(kind, text)
     return found && { detail: found.message, place: found.below }
   }
   const found = structureFault(kind, text)

@@ -12,6 +12,7 @@ import type { ControlDatabase } from './database.ts'
 import { EsCollector, type Fetch } from './es-collector.ts'
 import { Fleet, SILENT_POLLS_MAX, WORKERS_MAX, type Heartbeat } from './fleet.ts'
 import { History, HistoryStore } from './history.ts'
+import { LogRates } from './log-rates.ts'
 import { type FieldOption, PipelineFields } from './pipeline-fields.ts'
 import { PipelineStore } from './pipeline-store.ts'
 import { TAIL_RENEW_MS, TailHub } from './tail.ts'
@@ -36,6 +37,7 @@ export function contextOf(
   const pipelines = new PipelineStore(db, box)
   const books = new BooksStore(db, clock)
   const history = new History(new HistoryStore(db), clock)
+  const logRates = new LogRates(clock)
   const order = (workerId: string, pipelineId: number, kind: 'check' | 'tail'): void => {
     const tailMs = 2 * TAIL_RENEW_MS
     const more =
@@ -62,6 +64,7 @@ export function contextOf(
     commands,
     tail,
     history,
+    logRates,
     books,
     elasticsearch: new EsCollector(fetch, clock),
     runtimeMetricsPath: settings.runtimeMetricsPath,
@@ -82,6 +85,7 @@ export function contextOf(
         report(error)
       }
       history.record(workerId, pipelineId, metrics, SILENT_POLLS_MAX * pollMs)
+      logRates.record(workerId, pipelineId, metrics, SILENT_POLLS_MAX * pollMs)
       if (pipelineId !== null) tail.publish(pipelineId, workerId, entries)
     },
   }

@@ -15,6 +15,7 @@ import {
   type WorkerView,
 } from '../core/control-api.ts'
 import { booksIn } from '../core/live-books.ts'
+import { logMetricsIn } from '../core/log-metric.ts'
 import { troublesIn } from '../core/trouble.ts'
 import { WORKER_ID_CHARS_MAX, WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import { type Command, RESULT_BYTES_MAX } from './commands.ts'
@@ -235,6 +236,7 @@ function heartbeatOf(body: HeartbeatBody): Heartbeat {
     error: body.error && { ...body.error, lines: lastLines(body.error.lines) },
     metrics: body.metrics,
     troubles: troublesIn(body.troubles),
+    logMetrics: logMetricsIn(body.log_metrics),
     deadLetters: body.dead_letters,
     pollMs: body.poll_ms,
     instance: body.instance,

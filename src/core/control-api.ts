@@ -12,6 +12,7 @@ import { z } from 'zod'
 import { type Trouble, TROUBLE_CHARS_MAX, TROUBLE_KIND, TROUBLES_MAX } from './trouble.ts'
 import {
   METRIC_NAME,
+  METRICS_MAX,
   SNAPSHOT_METRICS_MAX,
   WORKER_ID,
   WORKER_POLL_MS_MAX,
@@ -84,6 +85,11 @@ export const heartbeatSchema = z
     troubles: z.array(z.object(troubleShape)).max(TROUBLES_MAX).default([]).meta({
       description: 'What keeps the pipeline from its work now.',
     }),
+    log_metrics: z
+      .array(z.record(z.string(), z.unknown()))
+      .max(METRICS_MAX)
+      .default([])
+      .meta({ description: 'What the pipeline counts from its records, by label set.' }),
     tail: z.array(z.string().max(TAIL_CHARS_MAX)).max(TAIL_ENTRIES_MAX).default([]),
     dead_letters: count.default(0).meta({ description: 'In the files of its pipeline now.' }),
     books: z

@@ -5,13 +5,14 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { type RunBooks, runBooksIn } from './live-books.ts'
+import { type LogMetric, logMetricsIn } from './log-metric.ts'
 import { type Trouble, troublesIn } from './trouble.ts'
 import { METRIC_NAME, SNAPSHOT_METRICS_MAX } from './worker-wire.ts'
 
 /** If the snapshot is older than this, its writer has stopped. */
 const FRESH_MS = 10_000
-/** A snapshot has some kilobytes. */
-const BYTES_MAX = 262_144
+/** A snapshot has some kilobytes; lags of many partitions and series of metrics make it larger. */
+const BYTES_MAX = 524_288
 
 export interface MetricsSnapshot {
   readonly atMs: number
@@ -20,6 +21,8 @@ export interface MetricsSnapshot {
   readonly troubles: readonly Trouble[]
   /** Null: an older version wrote it. */
   readonly books: RunBooks | null
+  /** What is counted from the records, by label set. */
+  readonly logMetrics: readonly LogMetric[]
 }
 
 /**
@@ -37,12 +40,14 @@ export async function readMetricsSnapshot(
     const { mtimeMs, size } = found
     if (!found.isFile() || size > BYTES_MAX || nowMs - mtimeMs > FRESH_MS) return undefined
     const snapshot: unknown = JSON.parse(await handle.readFile('utf8'))
-    const { troubles, books } = Object(snapshot) as Readonly<Record<string, unknown>>
+    const given = Object(snapshot) as Readonly<Record<string, unknown>>
+    const { troubles, books } = given
     return {
       atMs: mtimeMs,
       metrics: numbersOf(snapshot),
       troubles: troublesIn(troubles),
       books: runBooksIn(books),
+      logMetrics: logMetricsIn(given['log_metrics']),
     }
   } catch {
     // Nobody has to run a pipeline here; a snapshot cut short is replaced within the second.

@@ -13,6 +13,9 @@ export const WORKER_POLL_MS_MAX = 60_000
 /** The header by which a worker proves that it is the one that first called by its id. */
 export const WORKER_SECRET_HEADER = 'logpipe-worker-secret'
 
+/** Metrics from logs of one pipeline. Each is an expression of the filter's set. */
+export const METRICS_MAX = 100
+
 /** Metrics that a heartbeat may carry, and so a snapshot's that are read. */
 export const SNAPSHOT_METRICS_MAX = 200
 /** A metric's name: what Prometheus allows too. */

@@ -8,7 +8,12 @@ import type { Bridge, BridgeId } from '../bridge/bridge.ts'
 import type { FieldEditor } from './field-editor.ts'
 import type { PackedBatch } from './matches.ts'
 import type { Rules } from './rules.ts'
-import { type AssignmentName, SlotFilter, type TimeSpan } from './slot-filter.ts'
+import {
+  type AssignmentName,
+  type CountedAlternatives,
+  SlotFilter,
+  type TimeSpan,
+} from './slot-filter.ts'
 import type { CounterRow } from '../pool/counters.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { RUN_DROPPED_OVERFLOW, RunReports, type RunReport } from '../pool/run-reports.ts'
@@ -38,6 +43,8 @@ export interface FilterThreadOptions {
   readonly editor: FieldEditor | null
   /** Of a replay: the timestamps that are written. Null: all. */
   readonly span: TimeSpan | null
+  /** Absent: the matcher is no set with metrics. */
+  readonly counted?: CountedAlternatives | undefined
   readonly signals: Signals
   readonly counters: CounterRow
   readonly send: (message: FromFilter, transfer: readonly ArrayBuffer[]) => void
@@ -62,7 +69,7 @@ export class FilterThread {
   #whileWaiting: (() => void) | null = null
 
   constructor(options: FilterThreadOptions) {
-    const { bridge, pool, memory, encoder, rules, editor, span } = options
+    const { bridge, pool, memory, encoder, rules, editor, span, counted } = options
     this.#options = options
     this.#matcher = options.matcher
     this.#runReports = new RunReports(options.runReports)
@@ -76,6 +83,7 @@ export class FilterThread {
       rules,
       editor,
       span,
+      ...(counted !== undefined && { counted }),
       nameOf: (assignmentId) => this.#nameOf(assignmentId),
       report: (run) => this.#report(run),
       deliver: (batch) => this.#deliver(batch),
@@ -187,6 +195,7 @@ export class FilterThread {
       this.#whileWaiting?.()
     }
     signals.take(batch.documentCount, batch.body.byteLength)
+    if (batch.counted !== undefined) signals.take(0, batch.counted.bytes)
     send({ kind: 'matched', batch }, [batch.body.buffer, batch.about])
   }
 }

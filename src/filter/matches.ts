@@ -15,11 +15,14 @@
  *          timestamp types                    a byte a document
  * ```
  *
+ * Beside them are the sums of metrics, which only runs with a record that counts have.
+ *
  * The body is a buffer by itself: an output lets go of it before the last of its documents is
  * settled.
  */
 import assert from 'node:assert/strict'
 import { BodyBuilder } from '../pool/record-encoder.ts'
+import type { SeriesDelta } from '../pool/record-counter.ts'
 import { putReport, REPORT_DOUBLES, reportAt, type RunReport } from '../pool/run-reports.ts'
 
 /** What a run's documents were made of: one entry for each, in the order of their offsets. */
@@ -43,10 +46,24 @@ export interface RuleTally {
   sampled: number
 }
 
+/** What metrics count of a run. */
+export interface RunCounts {
+  /** Records that count for any metric. */
+  readonly records: number
+  readonly deltas: readonly SeriesDelta[]
+}
+
+export const NO_COUNTS: RunCounts = { records: 0, deltas: [] }
+
+/** Of a delta in a message, with its labels: for the credit of the output. */
+const DELTA_BYTES = 200
+
 /**
  * A run of which something matched: the range it covers, and the offsets that wait for the output.
  */
 export interface MatchedRun extends RunReport, MatchedOrigins {
+  /** What its records add to metrics; a run may have this without having a document. */
+  readonly counts?: RunCounts
   /** The leader epoch that marks its records; -1: none (core/log-id.ts). */
   readonly markEpoch: number
   /** By how much the documents, and those left out by a sample, are more than their records. */
@@ -67,6 +84,13 @@ export interface PackedBatch {
   readonly documentCount: number
   readonly body: Uint8Array<ArrayBuffer>
   readonly about: ArrayBuffer
+  /** Absent: no record counts for a metric. */
+  readonly counted?: {
+    /** By the place of their run. */
+    readonly runs: readonly (readonly [run: number, counts: RunCounts])[]
+    /** About; credit is taken for them by themselves. */
+    readonly bytes: number
+  }
 }
 
 const HEAD_DOUBLES = 4
@@ -104,7 +128,8 @@ const aboutBytes = ({ runs, documents, tallies, ruled }: Counts) =>
   ruled * 2
 
 /** @throws AssertionError unless it is what `take` made. */
-export function unpackMatches({ body, about }: PackedBatch): MatchedBatch {
+export function unpackMatches({ body, about, counted }: PackedBatch): MatchedBatch {
+  const countedRuns = new Map(counted?.runs)
   const doubles = new Float64Array(about, 0, Math.floor(about.byteLength / 8))
   const [runCount = 0, documents = 0, tallies = 0, ruled = 0] = doubles
   const counts = { runs: runCount, documents, tallies, ruled }
@@ -130,6 +155,8 @@ export function unpackMatches({ body, about }: PackedBatch): MatchedBatch {
       ),
     })
     tallyAt += tallyCount! * TALLY_DOUBLES
+    const own = countedRuns.get(run)
+    if (own !== undefined) runs[run] = { ...runs[run]!, counts: own }
     from = to
   }
   assert.equal(from, documents, 'a document lies in no run')
@@ -184,6 +211,8 @@ function shortened(run: MatchedRun, count: number, coverTo: number): MatchedRun 
     // What was left out of it is not known: it counts as not kept.
     copies: count - new Set(offsets).size,
     tallies: [],
+    // Metrics do not go with -n.
+    counts: NO_COUNTS,
     offsets,
     timestampsMs: run.timestampsMs.slice(0, count),
     timestampTypes: run.timestampTypes.slice(0, count),
@@ -209,6 +238,13 @@ export class Matches {
   #timestampsMs: number[] = []
   #timestampTypes: number[] = []
   #rules: number[] = []
+  #counts: (readonly [run: number, counts: RunCounts])[] = []
+  #deltaCount = 0
+
+  /** Bytes that wait to be handed on. */
+  get size(): number {
+    return this.body.size + this.#deltaCount * DELTA_BYTES
+  }
 
   get isEmpty(): boolean {
     return this.#runs.length === 0
@@ -235,8 +271,11 @@ export class Matches {
     documents: number,
     copies = 0,
     tallies: readonly RuleTally[] = NO_TALLIES,
+    counts: RunCounts = NO_COUNTS,
   ): void {
-    assert(documents > 0 || tallies.length > 0)
+    assert(documents > 0 || tallies.length > 0 || counts.records > 0)
+    if (counts.records > 0) this.#counts.push([this.#runs.length, counts])
+    this.#deltaCount += counts.deltas.length
     this.#runs.push({ report, markEpoch, documents, copies, tallies })
   }
 
@@ -276,6 +315,9 @@ export class Matches {
     this.#timestampsMs = []
     this.#timestampTypes = []
     this.#rules = []
-    return { documentCount, body, about }
+    const counted = { runs: this.#counts, bytes: this.#deltaCount * DELTA_BYTES }
+    this.#counts = []
+    this.#deltaCount = 0
+    return { documentCount, body, about, ...(counted.runs.length > 0 && { counted }) }
   }
 }

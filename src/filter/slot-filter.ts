@@ -12,11 +12,12 @@ import assert from 'node:assert/strict'
 import type { Bridge, BridgeId, DroppedRecords } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import { formatLogId } from '../core/log-id.ts'
+import type { RecordCounter } from '../pool/record-counter.ts'
 import type { MatchedRecord, RecordEncoder, RuleRoute } from '../pool/record-encoder.ts'
 import { RUN_FILTERED, type RunReport } from '../pool/run-reports.ts'
 import type { RunEntry, SlotReader, TimestampType } from '../pool/slot-reader.ts'
 import type { EditedValue, FieldEditor } from './field-editor.ts'
-import { Matches, type PackedBatch } from './matches.ts'
+import { Matches, NO_COUNTS, type PackedBatch, type RunCounts } from './matches.ts'
 import type { Rules } from './rules.ts'
 
 /**
@@ -31,6 +32,15 @@ export interface AssignmentName {
   readonly partition: number
   /** What stands before topic-partition-offset in the id of a document; empty for nothing. */
   readonly idPrefix: string
+  /** Offsets at which the sums of metrics are cut; absent: none. */
+  readonly cuts?: readonly number[]
+}
+
+/** Which hits count for metrics: alternatives of the matcher's set, from a number on. */
+export interface CountedAlternatives {
+  readonly from: number
+  /** Null: nobody counts here; hits that no document is made of are passed over. */
+  readonly counter: RecordCounter | null
 }
 
 /** What is wanted of a replay; pattern and span both decide. Times in ms since 1970. */
@@ -52,6 +62,8 @@ export interface SlotFilterOptions {
   readonly editor?: FieldEditor | null
   /** Null: every time. */
   readonly span: TimeSpan | null
+  /** Absent: each hit is a document, and nothing more. */
+  readonly counted?: CountedAlternatives
   /** The names behind an assignment id; undefined when it is unknown (it was revoked long ago). */
   readonly nameOf: (assignmentId: number) => AssignmentName | undefined
   /** Takes the report of a run without a match; may wait. */
@@ -107,7 +119,7 @@ export class SlotFilter {
       matched += this.#encodeScan(slotIndex, hits, plain)
       if (!hasMore) release()
       for (const run of plain) this.#options.report(run)
-      if (this.#matches.body.size >= GATHERED_BYTES_MAX) this.flush()
+      if (this.#matches.size >= GATHERED_BYTES_MAX) this.flush()
     }
     return { records, matched }
   }
@@ -117,39 +129,84 @@ export class SlotFilter {
    * many documents.
    */
   #encodeScan(slotIndex: number, hits: number, plain: RunReport[]): number {
-    const { reader, rules = null } = this.#options
+    const { reader, rules = null, counted } = this.#options
     const dropped = this.#droppedOf(slotIndex)
     let hitCount = 0
     let matched = 0
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
       const run = reader.run(runIndex)
       hitCount += run.hitCount
-      const count = this.#findWanted(run)
-      const report = { ...run, reason: RUN_FILTERED, outsideTime: run.hitCount - count }
+      const { count, outsideTime } = this.#findWanted(run, slotIndex)
+      const report = { ...run, reason: RUN_FILTERED, outsideTime }
       rules?.noteDropped(dropped.filter((row) => row.run === runIndex))
+      const counts = this.#countRun(run, slotIndex)
       const documents = this.#encodeRun(run, slotIndex, count)
       const { tallies, copies } = rules?.takeTallies() ?? NOTHING_TALLIED
+      const isCounted = tallies.length > 0 || counts.records > 0
       // Of an assignment that is unknown, nothing is said.
-      if (documents > 0 || (documents === 0 && tallies.length > 0)) {
-        this.#matches.endRun(report, run.markEpoch, documents, copies, tallies)
+      if (documents > 0 || (documents === 0 && isCounted)) {
+        this.#matches.endRun(report, run.markEpoch, documents, copies, tallies, counts)
         matched += rules === null ? count : Math.min(count, documents)
+        // Where no documents are made, a match is what counts.
+        if (counted?.from === 0) matched += counts.records
       } else plain.push(report)
     }
     assert.equal(hitCount, hits, 'a hit lies in no run')
     return matched
   }
 
-  /** Puts those of the run's hits that are within the span into #wanted. @returns how many. */
-  #findWanted(run: RunEntry): number {
-    const { span, reader } = this.#options
+  /**
+   * Puts those of the run's hits that are within the span into #wanted, but for those that are hits
+   * for metrics alone. @returns how many; and how many are outside of the span.
+   */
+  #findWanted(run: RunEntry, slotIndex: number): { count: number; outsideTime: number } {
+    const { span, counted, reader } = this.#options
     const end = run.firstHit + run.hitCount
     let count = 0
+    let outsideTime = 0
     for (let recordIndex = run.firstHit; recordIndex < end; recordIndex++) {
+      if (counted !== undefined && !this.#isKept(recordIndex, slotIndex, counted.from)) continue
       const timestampMs = span === null ? 0 : reader.timestampMs(recordIndex)
       const isOutside = span !== null && (timestampMs < span.fromMs || timestampMs >= span.toMs)
-      if (!isOutside) this.#wanted[count++] = recordIndex
+      if (isOutside) outsideTime++
+      else this.#wanted[count++] = recordIndex
     }
-    return count
+    return { count, outsideTime }
+  }
+
+  #isKept(recordIndex: number, slotIndex: number, metricsFrom: number): boolean {
+    const [first = Infinity] = this.#alternativesOf(recordIndex, slotIndex)
+    return first < metricsFrom
+  }
+
+  #alternativesOf(recordIndex: number, slotIndex: number): readonly number[] {
+    const { reader, bridge, pool } = this.#options
+    if (!reader.isOversize) return reader.alternatives(recordIndex)
+    return bridge.slotOversize(pool, slotIndex).alternatives
+  }
+
+  /** Adds the run's hits to metrics. */
+  #countRun(run: RunEntry, slotIndex: number): RunCounts {
+    const { counted, reader } = this.#options
+    const counter = counted?.counter ?? null
+    if (counted === undefined || counter === null || run.hitCount === 0) return NO_COUNTS
+    const name = this.#options.nameOf(run.assignmentId)
+    // Given away: its new reader counts them.
+    if (name === undefined) return NO_COUNTS
+    counter.cutAt(name.cuts ?? [])
+    const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
+    let records = 0
+    for (let hit = 0; hit < run.hitCount; hit++) {
+      const recordIndex = run.firstHit + hit
+      const metrics = this.#alternativesOf(recordIndex, slotIndex)
+        .filter((alternative) => alternative >= counted.from)
+        .map((alternative) => alternative - counted.from)
+      if (metrics.length === 0) continue
+      records++
+      this.#record.point(recordIndex, name, oversize)
+      counter.count(this.#record, metrics)
+    }
+    return { records, deltas: counter.take() }
   }
 
   /** Who dropped the records of the scan that rules drop. */

@@ -1,7 +1,8 @@
 /**
  * What is kept beside each committed offset, as one line of text:
  *
- *   logpipe FINGERPRINT topic=ID started=MS partitions=N read=OFFSET@EPOCH marked=EPOCH LABEL
+ *   logpipe FINGERPRINT topic=ID started=MS partitions=N read=OFFSET@EPOCH marked=EPOCH
+ *           closed=MS@OFFSET closing=MS@OFFSET LABEL
  *
  *   FINGERPRINT, LABEL      the pipeline that committed (pipeline-identity.ts)
  *   topic                   Kafka's id of the topic that the offset is of, or `none`
@@ -12,10 +13,15 @@
  *   marked                  it was cut off: records of this leader epoch and later ones are marked
  *                           by their epoch (bridge/native/log-past.h); or `marked=none`
  *
- * `read` and `marked` came later: notes of version 0.2 have neither. Whatever else is not exactly
+ *   closed, closing         the windows of metrics that are written, and that are about to be
+ *                           (core/window-mark.ts), or `closing=none`; or both: `closed=none`
+ *
+ * What begins with `read` came later: notes of version 0.2 have none of it, and those of the next
+ * one nothing from `closed` on. Whatever else is not exactly
  * that was committed by another program. Bound: METADATA_BYTES_MAX.
  */
 import type { LogPast } from '../bridge/bridge.ts'
+import type { WindowMark } from '../core/window-mark.ts'
 import { LABEL_MAX, type PipelineIdentity } from './pipeline-identity.ts'
 
 /** When a group first read a topic, and how many partitions that had. */
@@ -33,42 +39,61 @@ export interface PartitionNote {
   /** Null: the group was begun by something else. */
   readonly group: GroupStart | null
   readonly past: LogPast
+  /** Null: nobody has written windows of it. */
+  readonly windows: WindowMark | null
 }
 
 /** Of a log of which nothing was read. */
 export const NO_PAST: LogPast = { epoch: -1, readTo: 0, markFrom: -1 }
 
 /** Of a partition of which nothing is known. */
-export const NO_NOTE: PartitionNote = { topicId: null, group: null, past: NO_PAST }
+export const NO_NOTE: PartitionNote = {
+  topicId: null,
+  group: null,
+  past: NO_PAST,
+  windows: null,
+}
 
 export interface CommitNote extends PartitionNote {
   readonly pipeline: PipelineIdentity
 }
 
 /** A label has at most three bytes a character. Brokers keep 4096 (offset.metadata.max.bytes). */
-export const METADATA_BYTES_MAX = 180 + 3 * LABEL_MAX
+export const METADATA_BYTES_MAX = 280 + 3 * LABEL_MAX
 
 const NOTE = new RegExp(
   '^logpipe ([0-9a-f]{12}) topic=(none|[0-9a-f]{32}) ' +
     String.raw`started=(?:none|(\d{1,16}) partitions=(\d{1,16})) ` +
-    String.raw`(?:read=(\d{1,16})@(-1|\d{1,10}) marked=(?:none|(\d{1,10})) )?(.*)$`,
+    String.raw`(?:read=(\d{1,16})@(-1|\d{1,10}) marked=(?:none|(\d{1,10})) )?` +
+    String.raw`(?:closed=(?:none|(-1|\d{1,16})@(\d{1,16}) ` +
+    String.raw`closing=(?:none|(\d{1,16})@(\d{1,16}))) )?(.*)$`,
   's',
 )
 
 /** @param note its label has at most LABEL_MAX characters. */
-export function encodeNote({ pipeline, topicId, group, past }: CommitNote): string {
+export function encodeNote({ pipeline, topicId, group, past, windows }: CommitNote): string {
   const start = group === null ? 'none' : `${group.atMs} partitions=${group.partitions}`
   const { fingerprint, label } = pipeline
   const marked = past.markFrom < 0 ? 'none' : past.markFrom
   const read = `read=${past.readTo}@${past.epoch} marked=${marked}`
-  return `logpipe ${fingerprint} topic=${topicId ?? 'none'} started=${start} ${read} ${label}`
+  const closed = windows === null ? 'closed=none' : windowsText(windows)
+  const topic = topicId ?? 'none'
+  return `logpipe ${fingerprint} topic=${topic} started=${start} ${read} ${closed} ${label}`
+}
+
+function windowsText({ closedTo, closedAt, closing }: WindowMark): string {
+  const next = closing === null ? 'none' : `${closing.to}@${closing.at}`
+  return `closed=${closedTo}@${closedAt} closing=${next}`
 }
 
 /** Null: committed by something else. */
 export function decodeNote(metadata: string | null): CommitNote | null {
-  const [, fingerprint, topic, atMs, partitions, readTo, epoch, markFrom, label] =
-    NOTE.exec(metadata ?? '') ?? []
+  const match = NOTE.exec(metadata ?? '') ?? []
+  const [, fingerprint, topic, atMs, partitions, readTo, epoch, markFrom] = match
+  const [closedTo, closedAt, closingTo, closingAt, label] = match.slice(8)
   if (fingerprint === undefined || label === undefined) return null
+  const closing =
+    closingTo === undefined ? null : { to: Number(closingTo), at: Number(closingAt ?? 0) }
   return {
     pipeline: { fingerprint, label },
     topicId: topic === undefined || topic === 'none' ? null : topic,
@@ -78,5 +103,9 @@ export function decodeNote(metadata: string | null): CommitNote | null {
       readTo: Number(readTo ?? NO_PAST.readTo),
       markFrom: Number(markFrom ?? NO_PAST.markFrom),
     },
+    windows:
+      closedTo === undefined
+        ? null
+        : { closedTo: Number(closedTo), closedAt: Number(closedAt ?? 0), closing },
   }
 }

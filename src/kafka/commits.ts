@@ -3,16 +3,11 @@
  * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type {
-  CommitOffset,
-  EpochOffset,
-  LogPast,
-  PartitionError,
-  PartitionOffset,
-} from '../bridge/bridge.ts'
+import type { CommitOffset, EpochOffset, LogPast, PartitionError } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import type { BrokerQueries } from './broker-queries.ts'
 import { encodeNote, type PartitionNote } from './commit-note.ts'
+import type { MarkedOffset } from './ingress-messages.ts'
 import { toCommit, type Held } from './partition-state.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
@@ -41,6 +36,9 @@ export function startProblem(error: string, attempt: number): string | null {
   return isUsual ? null : `commit of its start: ${error}`
 }
 
+/** One a second, of which each is answered or fails within seconds. */
+const SENT_MARKS_MAX = 16
+
 /** Of a broker that keeps less than that beside an offset (offset.metadata.max.bytes). */
 const METADATA_TOO_LARGE = 'OFFSET_METADATA_TOO_LARGE'
 
@@ -63,10 +61,12 @@ export class Commits {
   }
 
   /** Notes what is to be committed; send sends it. */
-  want(commits: readonly PartitionOffset[]): void {
-    for (const { topic, partition, offset } of commits) {
+  want(commits: readonly MarkedOffset[]): void {
+    for (const { topic, partition, offset, windows } of commits) {
       const held = this.#heldOf(topic, partition)
-      if (held !== undefined) held.wanted = Math.max(held.wanted, offset)
+      if (held === undefined) continue
+      held.wanted = Math.max(held.wanted, offset)
+      if (windows !== undefined) held.windows = windows
     }
   }
 
@@ -75,6 +75,7 @@ export class Commits {
     for (const { topic, partition, offset, error } of partitions) {
       if (error === METADATA_TOO_LARGE) this.#hasNotes = false
       const held = this.#heldOf(topic, partition)
+      if (held !== undefined) this.#noteMark(held, offset, error === null)
       if (error !== null) {
         // An older commit's answer may have taken this one's note for acknowledged.
         if (held !== undefined) held.reportedPast = held.sentPast = null
@@ -104,8 +105,11 @@ export class Commits {
       if (held.wanted < 0) continue
       if (held.wanted <= held.committed && !this.#isUnreported(held, past)) continue
       held.sentPast = past
-      const { topic, partition, wanted: offset } = held
-      const note = { ...held.note, past }
+      const { topic, partition, wanted: offset, windows } = held
+      const note = { ...held.note, past, windows }
+      if (windows !== null && this.#hasNotes && held.sentMarks.length < SENT_MARKS_MAX) {
+        held.sentMarks.push({ offset, windows })
+      }
       const leaderEpoch = consumer.leaderEpoch(assignmentId)
       rows.push({ topic, partition, offset, leaderEpoch, note })
     }
@@ -165,14 +169,31 @@ export class Commits {
   }
 
   /** The group waits for this member: one attempt. What fails is read again by the next owner. */
-  sendRevoked(commits: readonly PartitionOffset[]): void {
+  sendRevoked(commits: readonly MarkedOffset[]): void {
     this.want(commits)
     const error = this.send(COMMIT_TIMEOUT_MS)
     if (error !== null) this.#options.send({ kind: 'commitFailed', error })
   }
 
-  #isUnreported({ reportedPast }: Held, past: LogPast): boolean {
-    return this.#hasNotes && (reportedPast === null || !isDeepStrictEqual(reportedPast, past))
+  #isUnreported({ reportedPast, windows, reportedWindows }: Held, past: LogPast): boolean {
+    if (!this.#hasNotes) return false
+    if (!isDeepStrictEqual(windows, reportedWindows)) return true
+    return reportedPast === null || !isDeepStrictEqual(reportedPast, past)
+  }
+
+  /**
+   * Answers come in the order of commits, but for one that is waited for. Of those of one offset
+   * the oldest is taken: a mark that is said to be there is there.
+   */
+  #noteMark(held: Held, offset: number, isTaken: boolean): void {
+    const index = held.sentMarks.findIndex((one) => one.offset === offset)
+    const windows = held.sentMarks[index]?.windows ?? null
+    held.sentMarks.splice(0, index + 1)
+    if (!isTaken || windows === null) return
+    held.reportedWindows = windows
+    for (const [assignmentId, one] of this.#held) {
+      if (one === held) this.#options.send({ kind: 'marked', assignmentId, windows })
+    }
   }
 
   #heldOf(topic: string, partition: number): Held | undefined {

@@ -15,6 +15,7 @@ import {
   type PartitionOffset,
 } from '../bridge/bridge.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
+import type { WindowMark } from '../core/window-mark.ts'
 
 /** 32 hex digits by topic; null: the broker gives none. */
 export type TopicIds = Readonly<Record<string, string | null>>
@@ -50,6 +51,12 @@ export interface Position {
   readonly endOffset: number
 }
 
+/** Where reading begins, or what is committed, and which windows of metrics are written by then. */
+export interface MarkedOffset extends PartitionOffset {
+  /** Null: none were ever; absent: as before. */
+  readonly windows?: WindowMark | null
+}
+
 /** An error, as the log states it. */
 type Trouble = Omit<Extract<ConsumerEvent, { kind: 'error' }>, 'kind'>
 
@@ -65,7 +72,7 @@ export type IngressMessage =
   | {
       readonly kind: 'assign'
       /** With the offset to start from, resolved. */
-      readonly partitions: readonly PartitionOffset[]
+      readonly partitions: readonly MarkedOffset[]
       readonly lost: readonly OffsetRange[]
       /** Of their topics. */
       readonly topicIds: TopicIds
@@ -142,6 +149,8 @@ export type IngressMessage =
       readonly isReachable: boolean
     }
   | { readonly kind: 'commitFailed'; readonly error: string }
+  /** The group has a commit with this mark, or a later one. */
+  | { readonly kind: 'marked'; readonly assignmentId: number; readonly windows: WindowMark }
   | { readonly kind: 'paused' | 'resumed' }
   /** Everything that a replay asked of this thread went into slots. Once. */
   | {
@@ -175,8 +184,8 @@ export type ToIngress =
   /**
    * Everything of the revoked partitions that could be settled is; commit this and give them back.
    */
-  | { readonly kind: 'revoked'; readonly commits: readonly PartitionOffset[] }
-  | { readonly kind: 'commit'; readonly commits: readonly PartitionOffset[] }
+  | { readonly kind: 'revoked'; readonly commits: readonly MarkedOffset[] }
+  | { readonly kind: 'commit'; readonly commits: readonly MarkedOffset[] }
   /** One partition has too many unresolved offsets, or is below the limit again. */
   | { readonly kind: 'pause' | 'resume'; readonly assignmentIds: readonly number[] }
   /** Sign in with what these properties say from now on; a token is read from its file again. */
@@ -184,7 +193,7 @@ export type ToIngress =
   /** Commit this, leave the group, end. */
   | {
       readonly kind: 'finish'
-      readonly commits: readonly PartitionOffset[]
+      readonly commits: readonly MarkedOffset[]
       readonly timeoutMs: number
     }
 

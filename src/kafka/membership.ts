@@ -383,9 +383,10 @@ export class Membership {
       this.#askAtMs = 0
       return
     }
-    const { at, isFresh, group, past, lost, isAnew } = answer
+    const { at, isFresh, group, past, windows, lost, isAnew } = answer
     const stopOffset = untilEnd ? Math.max(at.offset, facts.end?.offset ?? 0) : Infinity
-    this.#ready.push({ waiting, at, isFresh, note: { topicId, group, past }, lost, stopOffset })
+    const own = { topicId, group, past, windows }
+    this.#ready.push({ waiting, at, isFresh, note: own, lost, stopOffset })
     if (isAnew) this.#reportAnew(waiting, at.offset)
   }
 
@@ -424,11 +425,9 @@ export class Membership {
     const { consumer, send } = this.#options
     send({
       kind: 'assign',
-      partitions: ready.map(({ waiting: { topic, partition }, at }) => ({
-        topic,
-        partition,
-        offset: at.offset,
-      })),
+      partitions: ready.map(({ waiting: { topic, partition }, at: { offset }, note }) => {
+        return { topic, partition, offset, windows: note.windows }
+      }),
       lost: ready.flatMap(({ lost }) => lost ?? []),
       topicIds: topicIdsOf(ready),
     })
@@ -489,8 +488,9 @@ export class Membership {
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     if (anew === undefined) return this.#giveUp()
     this.#assignments.delete(assignmentId)
-    const note = { topicId, group: before.note.group, past: NO_PAST }
     const isOther = topicId !== before.note.topicId
+    const windows = isOther ? null : before.windows
+    const note = { topicId, group: before.note.group, past: NO_PAST, windows }
     this.#assignments.set(
       anew.assignmentId,
       heldFrom({ ...anew, stopOffset: before.stopOffset, note }),

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import type { LogPast } from '../bridge/bridge.ts'
 import { NO_NOTE, type PartitionNote } from './commit-note.ts'
+import type { WindowMark } from '../core/window-mark.ts'
 import type { Position } from './ingress-messages.ts'
 
 export interface Held {
@@ -36,6 +37,12 @@ export interface Held {
   /** The past of the log as the group has it, and as it was sent last; null: neither is known. */
   reportedPast: LogPast | null
   sentPast: LogPast | null
+  /** Which windows are written, as main said last; null: it writes none. */
+  windows: WindowMark | null
+  /** As the group has it. */
+  reportedWindows: WindowMark | null
+  /** Of commits that the group has not answered, in their order; SENT_MARKS_MAX at most. */
+  readonly sentMarks: { readonly offset: number; readonly windows: WindowMark | null }[]
 }
 
 /** What is known of an assignment when it begins. */
@@ -71,6 +78,9 @@ export function heldFrom(start: HeldStart): Held {
     note,
     reportedPast: start.isCommitted === true ? note.past : null,
     sentPast: null,
+    windows: note.windows,
+    reportedWindows: start.isCommitted === true ? note.windows : null,
+    sentMarks: [],
   }
 }
 

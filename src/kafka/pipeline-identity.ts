@@ -31,7 +31,16 @@ export interface PipelineIdentity {
 
 /** The fields that decide. */
 export type IdentityConfig = FilterConfig &
-  Pick<Config, 'productLine' | 'pipelineOutput' | 'esUrl' | 'esIndex' | 'esPipeline'>
+  Pick<
+    Config,
+    | 'productLine'
+    | 'pipelineOutput'
+    | 'esUrl'
+    | 'esIndex'
+    | 'esPipeline'
+    | 'metrics'
+    | 'metricsIndex'
+  >
 
 /** A pipeline of a control plane. */
 export interface ControlledPipeline {
@@ -52,7 +61,10 @@ export function identityOf(
     const label = cut(`pipeline ${controlled.id} ${JSON.stringify(controlled.name)}`)
     return { fingerprint: hashOf(['pipeline', controlled.id]), label }
   }
-  const target = targetOf(config)
+  const target = [...targetOf(config), ...metricsText(config)]
+  if (config.productLine === 'metrics' && config.metrics.length > 0) {
+    return { fingerprint: hashOf(target), label: cut(target.join(' ')) }
+  }
   if (config.rules !== null) {
     return {
       fingerprint: hashOf([config.rules, target]),
@@ -94,6 +106,13 @@ function targetOf(config: IdentityConfig): readonly string[] {
   if (pipelineOutput.kind !== 'elasticsearch') return [pipelineOutput.kind]
   const places = esUrl.map((url) => `${new URL(url).origin}${new URL(url).pathname}`).toSorted()
   return [esIndex, 'at', ...places, ...(esPipeline === '' ? [] : ['by', esPipeline])]
+}
+
+/** What is counted beside it: two that count differently would each count a part. */
+function metricsText({ metrics, metricsIndex }: IdentityConfig): readonly string[] {
+  if (metrics.length === 0) return []
+  const index = metricsIndex === null ? [] : ['in', metricsIndex]
+  return ['with', 'metrics', ...metrics.toSorted(), ...index]
 }
 
 function hashOf(parts: unknown): string {

@@ -15,6 +15,7 @@
  *   outside of groups           by --start; what appeared later: at its beginning
  */
 import type { CommittedOffset, LogPast } from '../bridge/bridge.ts'
+import type { WindowMark } from '../core/window-mark.ts'
 import type { StartPosition } from '../options/notations.ts'
 import { decodeNote, NO_PAST, type GroupStart } from './commit-note.ts'
 import type { Facts, FoundOffset } from './broker-queries.ts'
@@ -47,6 +48,8 @@ export type StartAnswer =
       readonly group: GroupStart | null
       /** Of the partition's log, by the group. */
       readonly past: LogPast
+      /** Which windows of the log are written, by the group. */
+      readonly windows: WindowMark | null
       readonly lost: OffsetRange | null
       /** The topic was made anew since the group committed. */
       readonly isAnew: boolean
@@ -55,7 +58,14 @@ export type StartAnswer =
   | { readonly kind: 'ask'; readonly group?: true; readonly timeMs?: number }
 
 /** The group has not read it. */
-const FRESH = { kind: 'start', isFresh: true, past: NO_PAST, lost: null, isAnew: false } as const
+const FRESH = {
+  kind: 'start',
+  isFresh: true,
+  past: NO_PAST,
+  windows: null,
+  lost: null,
+  isAnew: false,
+} as const
 
 /** @param facts without a problem; with `committed`, `first`, `end` and `partitionCount`. */
 export function startOf(question: StartQuestion, facts: Facts): StartAnswer {
@@ -117,11 +127,13 @@ function fromCommitted(
     return { ...FRESH, at: first, group, isAnew: true }
   }
   const past = note === null ? NO_PAST : pastOf(note.past, offset, leaderEpoch)
+  const windows = note?.windows ?? null
   if (offset < first.offset) {
-    return { ...FRESH, at: first, group, past, lost: rangeOf(partition, offset, first.offset) }
+    const lost = rangeOf(partition, offset, first.offset)
+    return { ...FRESH, at: first, group, past, windows, lost }
   }
   const at = { offset, leaderEpoch: note === null ? -1 : leaderEpoch }
-  return { ...FRESH, at, isFresh: false, group, past }
+  return { ...FRESH, at, isFresh: false, group, past, windows }
 }
 
 /** A note of version 0.2 says no more than its commit does. */

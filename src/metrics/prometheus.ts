@@ -5,6 +5,7 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client'
 import { type LiveBooks, OPEN_ENTRIES } from '../core/live-books.ts'
+import { isLogTotal, type LogMetric, logMetricsText } from '../core/log-metric.ts'
 import type { RuleCount } from '../core/rules.ts'
 import { countsByKind, type Trouble } from '../core/trouble.ts'
 import { PATTERN_METRIC, type PatternCount } from './pattern-counts.ts'
@@ -20,18 +21,20 @@ import {
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** The text of one scrape. @param labels on every series, for example the worker. */
-export function prometheusText(
+export async function prometheusText(
   metrics: RuntimeMetrics,
   labels: Readonly<Record<string, string>>,
   {
     lags = [],
     patternCounts = [],
+    logMetrics = [],
     ruleCounts = [],
     troubles = [],
     books,
   }: {
     readonly lags?: readonly PartitionLag[]
     readonly patternCounts?: readonly PatternCount[]
+    readonly logMetrics?: readonly LogMetric[]
     readonly ruleCounts?: readonly RuleCount[]
     readonly troubles?: readonly Trouble[]
     readonly books?: LiveBooks
@@ -50,7 +53,7 @@ export function prometheusText(
   if (lags.length > 0) addPartitionLags(registry, labels, lags)
   if (patternCounts.length > 0) addPatternCounts(registry, labels, patternCounts)
   if (ruleCounts.length > 0) addRuleCounts(registry, labels, ruleCounts)
-  return registry.metrics()
+  return (await registry.metrics()) + logMetricsText([{ labels, metrics: logMetrics }])
 }
 
 /** The gauge of trouble, with a series for each kind: 0 where all is well. */
@@ -157,6 +160,8 @@ export interface Reported {
   /** Absent: nothing is known of it. */
   readonly troubles?: readonly Trouble[]
   readonly books?: LiveBooks
+  /** With series, in place of their totals among `metrics`. */
+  readonly logMetrics?: readonly LogMetric[]
 }
 
 /** Every line of one metric stands together, under its type, as the format asks. */
@@ -169,7 +174,9 @@ export function federatedMetricsText(reports: readonly Reported[]): string {
       lines.push(`${name}{${labelled.join(',')}} ${value}`)
       families.set(name, lines)
     }
-    for (const [name, value] of Object.entries(metrics)) add(name, pairs, value)
+    for (const [name, value] of Object.entries(metrics)) {
+      if (!isLogTotal(name)) add(name, pairs, value)
+    }
     for (const [kind, count] of Object.entries(troubles ? countsByKind(troubles) : {})) {
       add(TROUBLE_METRIC, [...pairs, `kind="${kind}"`], count)
     }
@@ -177,10 +184,12 @@ export function federatedMetricsText(reports: readonly Reported[]): string {
       add(isOpen(entry) ? OPEN_METRIC : BOOKS_METRIC, [...pairs, `entry="${entry}"`], count)
     }
   }
-  return [...families]
+  const counted = reports.map(({ labels, logMetrics = [] }) => ({ labels, metrics: logMetrics }))
+  const text = [...families]
     .map(([name, lines]) => {
       const type = name.endsWith('_total') ? 'counter' : 'gauge'
       return `# TYPE ${name} ${type}\n${lines.join('\n')}\n`
     })
     .join('')
+  return text + logMetricsText(counted)
 }

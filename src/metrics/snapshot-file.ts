@@ -13,6 +13,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import type { RunBooks } from '../core/live-books.ts'
+import { type LogMetric, totalsByName, withinReport } from '../core/log-metric.ts'
 import type { Trouble } from '../core/trouble.ts'
 import { PATTERN_METRIC, type PatternCount } from './pattern-counts.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
@@ -25,6 +26,8 @@ export interface SnapshotFileOptions {
   readonly partitionLags: () => readonly PartitionLag[]
   /** Of the metrics product line. */
   readonly patternCounts?: () => readonly PatternCount[]
+  /** What is counted beside the output: their sums, and by label set under `log_metrics`. */
+  readonly logMetrics?: () => readonly LogMetric[]
   /** Where its records went; `run` tells one process from another. */
   readonly books?: () => RunBooks
   /** What keeps the pipeline from its work now. */
@@ -97,7 +100,10 @@ export async function openSnapshotFile(options: SnapshotFileOptions): Promise<Sn
 /** Numbers, when they were read, and what is wrong; what is not known is left out. */
 function snapshotJson(options: SnapshotFileOptions): string {
   const { read, partitionLags, patternCounts, books, troubles, clock } = options
-  const known = Object.entries(read()).filter(([, value]) => value !== null)
+  const metrics = options.logMetrics?.() ?? []
+  const known = Object.entries({ ...read(), ...totalsByName(metrics) }).filter(
+    ([, value]) => value !== null,
+  )
   const at = new Date(clock.wallMs()).toISOString()
   const lags = partitionLags().slice(0, PARTITIONS_MAX)
   const nested = Object.entries(PARTITION_METRICS)
@@ -108,6 +114,7 @@ function snapshotJson(options: SnapshotFileOptions): string {
   const state = {
     ...(books === undefined ? {} : { books: books() }),
     ...(troubles === undefined ? {} : { troubles: troubles() }),
+    ...(metrics.length === 0 ? {} : { log_metrics: withinReport(metrics) }),
   }
   return `${JSON.stringify({ at, ...Object.fromEntries([...known, ...nested]), ...state })}\n`
 }

@@ -188,7 +188,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       ['logpipe tap', 'of the only running pipeline'],
-      ['logpipe tap app-errors --count 10', 'ten matches, then exit'],
+      ['logpipe tap app-errors -n 10', 'ten matches, then exit'],
     ],
   },
   {

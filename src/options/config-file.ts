@@ -4,6 +4,7 @@
  *   kafka-brokers: broker-1:9092,broker-2:9092      a list of texts works where commas do
  *   pattern: [ERROR, FATAL]                         options that may be repeated take a list
  *   tests: [{ keep: an ERROR }]                     records for `logpipe test`
+ *   metrics: { errors: level:ERROR by service }     or a map a metric (options/metrics.ts)
  *   kafka-config: { security.protocol: ssl }        pairs may also be a map
  *   rules: [{ name: errors, keep: level:ERROR }]    as rule-list.ts says
  *   fields: { remove: [password] }                  as field-edits.ts says
@@ -17,6 +18,7 @@ import { LogpipeError } from '../core/errors.ts'
 import { allOptionNames, Faults, give, giveFile, optionNames } from './parse.ts'
 import type { Given, NamedOption, Source } from './parse.ts'
 import { didYouMean } from '../core/nearest.ts'
+import { metricText } from './metrics.ts'
 import type { CommandName } from './spec.ts'
 
 /** What `logpipe test` checks the filter of the file against; everybody else passes over it. */
@@ -138,6 +140,13 @@ class FileReader {
       if (spec.repeatable === true) return texts
       if (LISTS.has(spec.kind)) return [texts.join(',')]
       throw this.#fault(node, `${key} takes one value, not a list`)
+    } else if (isMap(node) && spec.kind === 'metric') {
+      return node.items.map(({ key: name, value }) => {
+        const body = this.#followed(value as Node | null)
+        return metricText(this.#scalar(key, name as Node), plainOf(body), (message) =>
+          this.#fault(body, message),
+        )
+      })
     } else if (isMap(node) && spec.kind === 'pair') {
       return node.items.map(
         (item) => `${this.#scalar(key, item.key as Node)}=${this.#scalar(key, item.value as Node)}`,
@@ -176,6 +185,11 @@ class FileReader {
     const { line, column } = this.#place(node)
     return new LogpipeError('USAGE', `${this.#path}:${line}:${column}: ${message}`)
   }
+}
+
+/** What a node says, as plain values. */
+function plainOf(node: Node | null): unknown {
+  return node?.toJSON()
 }
 
 /** Kinds that are comma separated lists, for which the file may write a list. */

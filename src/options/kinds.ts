@@ -6,6 +6,7 @@
  * are small languages of their own (addresses, topics, times ...) are in notations.ts.
  */
 import { EXPRESSION_TEXT_MAX } from '../core/expression/ast.ts'
+import { parseMetric } from '../core/expression/metric.ts'
 import { ExpressionError, parseExpression } from '../core/expression/parse.ts'
 import type { FieldEdits, FieldPath, RuleList } from '../core/rules.ts'
 import { parseBytes, parseDurationMs, parseTime } from '../core/units.ts'
@@ -64,6 +65,7 @@ export interface KindValues {
   hex: string
   regex: string
   expression: string
+  metric: string
   rules: RuleList
   fields: FieldEdits
   field: FieldPath
@@ -115,7 +117,8 @@ const PARSERS: Parsers = {
   literal: (text) => (text.includes('\uFFFD') ? undefined : text),
   hex: parseHex,
   regex: (text) => (isRegexText(text) ? text : undefined),
-  expression: (text) => (expressionFault(text) === undefined ? text : undefined),
+  expression: (text) => (expressionFault('expression', text) === undefined ? text : undefined),
+  metric: (text) => (expressionFault('metric', text) === undefined ? text : undefined),
   rules: (text) => valueOrFault(() => parseRules(text)).value,
   fields: (text) => valueOrFault(() => parseFields(text)).value,
   field: (text) => valueOrFault(() => pathOf(text, 'field')).value,
@@ -157,6 +160,7 @@ export function expected(spec: OptionSpec): string {
     hex: 'pairs of hexadecimal digits, such as 0a00ff',
     regex: `a regular expression of 1 to ${EXPRESSION_TEXT_MAX} bytes of UTF-8`,
     expression: 'an expression, such as level:ERROR and not "health"',
+    metric: 'a metric, such as errors=level:ERROR by service',
     rules: 'a list of rules as JSON, each with a name',
     fields: 'mask, remove, rename, add, redact and truncate with their fields, as JSON',
     field: 'a field, such as user.name',
@@ -191,10 +195,11 @@ function valueOrFault<Value>(parse: () => Value): { value?: Value; fault?: RuleF
   }
 }
 
-/** Where an expression is wrong: all there is to say. */
-export function expressionFault(text: string): ExpressionError | undefined {
+/** Where an expression or a metric is wrong: all there is to say. Of other kinds: undefined. */
+export function expressionFault(kind: Kind, text: string): ExpressionError | undefined {
   try {
-    parseExpression(text)
+    if (kind === 'expression') parseExpression(text)
+    if (kind === 'metric') parseMetric(text)
     return undefined
   } catch (error) {
     if (error instanceof ExpressionError) return error

@@ -183,8 +183,10 @@ class ArgumentReader {
 const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['--workers', ['--filter-threads']],
   ['--threads', ['--filter-threads']],
-  ['--limit', ['--count', '--num-records', '--run-seconds']],
-  ['--max-messages', ['--count', '--run-seconds']],
+  ['--limit', ['--max-records', '--num-records', '--run-seconds']],
+  ['--max-messages', ['--max-records', '--run-seconds']],
+  ['--max-count', ['--max-records']],
+  ['--count', ['--max-records']],
   ['--offset', ['--start', '--from']],
   ['--from-beginning', ['--start earliest']],
   ['--dry-run', ['logpipe check']],
@@ -315,8 +317,7 @@ function placedFault(
   { kind }: OptionSpec,
   text: string,
 ): { readonly message: string; readonly below: string | null } | undefined {
-  if (kind === 'expression') return expressionFault(text)
-  return structureFault(kind, text)
+  return expressionFault(kind, text) ?? structureFault(kind, text)
 }
 
 /** A wrong value without what may be a secret in it: nobody knows how it was meant. */

@@ -6,6 +6,8 @@
  */
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from './config.ts'
+import { METRICS_MAX } from '../core/worker-wire.ts'
+import { metricsOf } from './metrics.ts'
 import { Faults, nameOf } from './parse.ts'
 import type { Source } from './parse.ts'
 import type { KafkaProperty } from './kafka-config.ts'
@@ -46,6 +48,9 @@ export function poolHolders(config: Config): readonly { holder: string; slots: n
 }
 
 const DEFAULT: Source = { kind: 'default' }
+
+/** Of one partition, beside those of records that are dated ahead. */
+const OPEN_WINDOWS_MAX = 1000
 
 /** librdkafka's own default of max.poll.interval.ms. */
 const MAX_POLL_INTERVAL_MS = 300_000
@@ -235,6 +240,72 @@ export const RULES: readonly Rule[] = [
       const source = sources.get('PIPELINE_OUTPUT') ?? DEFAULT
       if (config.productLine !== 'metrics' || source.kind === 'default') return undefined
       return `metrics writes no documents, but ${nameOf(source)} is set: remove it`
+    },
+  },
+  {
+    name: 'metrics-have-names',
+    reason: 'two metrics of one name would be one on /metrics',
+    options: ['METRICS'],
+    broken: ({ config }) => {
+      const names = metricsOf(config).map(({ name }) => name)
+      if (names.length > METRICS_MAX) {
+        return `expected at most ${METRICS_MAX} metrics, got ${names.length}`
+      }
+      const twice = names.find((name, index) => names.indexOf(name) !== index)
+      return twice === undefined ? undefined : `two metrics are named ${twice}: rename one`
+    },
+  },
+  {
+    name: 'metrics-count-all-that-is-read',
+    reason: 'what is read beyond the last match would be counted, and read again by the next run',
+    options: ['METRICS', 'RUN_MATCHES'],
+    broken: ({ config }) =>
+      config.metrics.length > 0 && config.runMatches > 0
+        ? 'counts whatever is read, and does not go with -n: leave out one of them'
+        : undefined,
+  },
+  {
+    name: 'metrics-select-for-themselves',
+    reason: 'a user who names a filter expects it to select something',
+    options: ['PRODUCT_LINE', 'METRICS', 'RULES', ...FILTER_OPTIONS],
+    broken: ({ config, sources }) => {
+      if (config.productLine !== 'metrics' || config.metrics.length === 0) return undefined
+      const names = ['RULES', ...FILTER_OPTIONS] as const
+      const given = names.map((name) => sources.get(name) ?? DEFAULT)
+      const source = given.find(({ kind }) => kind !== 'default')
+      if (source === undefined) return undefined
+      return `metrics writes no documents, so ${nameOf(source)} selects none: write it into --count`
+    },
+  },
+  {
+    name: 'windows-are-of-metrics',
+    reason: 'an index of nothing is a mistake',
+    options: ['METRICS_INDEX', 'METRICS'],
+    broken: ({ config }) =>
+      config.metricsIndex !== null && config.metrics.length === 0
+        ? 'needs metrics to write: add --count or metrics:'
+        : undefined,
+  },
+  {
+    name: 'windows-are-kept-by-commits',
+    reason: 'what is written is marked beside the committed offset',
+    options: ['METRICS_INDEX', 'NO_COMMIT', 'PIPELINE_OUTPUT', 'PRODUCT_LINE'],
+    broken: ({ config }) => {
+      if (config.metricsIndex === null) return undefined
+      const isNone = config.pipelineOutput.kind === 'none' && config.productLine !== 'metrics'
+      if (!config.noCommit && !isNone) return undefined
+      const why = config.noCommit ? 'NO_COMMIT' : '--output none'
+      return `counts each record once by what the group commits, and ${why} commits nothing`
+    },
+  },
+  {
+    name: 'windows-are-bounded',
+    reason: 'each window that waits for late records is kept in memory',
+    options: ['METRICS_LATENESS_SECONDS', 'METRICS_WINDOW_SECONDS'],
+    broken: ({ config }) => {
+      const { metricsLatenessSeconds: lateness, metricsWindowSeconds: window } = config
+      if (lateness <= window * OPEN_WINDOWS_MAX) return undefined
+      return `${lateness} s are more than ${OPEN_WINDOWS_MAX} windows of ${window} s`
     },
   },
   {

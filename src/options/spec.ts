@@ -31,6 +31,7 @@ export const GROUPS = {
   general: 'General',
   kafka: 'Kafka',
   filter: 'Filter',
+  counts: 'Metrics from logs',
   output: 'Output',
   elasticsearch: 'Elasticsearch',
   delivery: 'Delivery',
@@ -70,6 +71,7 @@ export type GroupName = keyof typeof GROUPS
  *   hex         de ad be ef                       string of hex digits
  *   regex       a regular expression              string
  *   expression  level:ERROR and not health        string, as core/expression reads it
+ *   metric      NAME=EXPR by FIELD               string, as core/expression/metric.ts reads it
  *   rules       [{"name":"errors",...}]           RuleList
  *   fields      {"remove":["a"]}                  FieldEdits
  *   field       user.name                         FieldPath
@@ -102,6 +104,7 @@ export type Kind =
   | 'hex'
   | 'regex'
   | 'expression'
+  | 'metric'
   | 'rules'
   | 'fields'
   | 'field'

@@ -60,6 +60,25 @@ export const TOPICS: readonly Topic[] = [
     ],
   },
   {
+    name: 'metrics',
+    summary: 'Metrics from logs: --count and metrics:.',
+    paragraphs: [
+      "--count 'NAME=EXPR by FIELD, FIELD' counts the records that meet an expression (see `logpipe help filters`), for each combination of the values of the fields. NAME=sum(NUMBER) EXPR adds up a number of the records, NAME=histogram(NUMBER; BOUND BOUND) EXPR also counts them by upper bounds; EXPR may be left out. NUMBER is a field, or /regex with one (group)/ that captures it. A label is a field, @topic, @partition, @key or @header.NAME; LABEL=FIELD names it otherwise than the last part of the field.",
+      'Metrics count beside the output, whatever --keep says: a record that only a metric needs is not written, and the books count it as filtered. With PRODUCT_LINE=metrics nothing is written; what a metric counts is counted in the books. They do not go with -n.',
+      '/metrics of --metrics-listen has log_NAME_total, log_NAME_sum and log_NAME_count, and log_NAME_bucket; so do the snapshot, the control plane and its charts. These figures begin at 0 with each process, and records read again after a kill or a rebalance count again in them. log_missing_total counts records without the number of a metric. A label whose field is missing is empty; a value is cut after 128 characters. Above METRICS_SERIES_MAX label sets, all further ones count as "other".',
+      'With METRICS_INDEX, each metric, window (METRICS_WINDOW_SECONDS), label set and partition also becomes one document in Elasticsearch, in which every record counts once, across kill -9 and rebalances. A window closes when its partition has a record dated METRICS_LATENESS_SECONDS after its end; in a partition without new records it stays open. Records that come later count in log_late_total. Records without a timestamp, or dated more than ten minutes ahead of the clock, count in log_undated_total. Neither is in any document.',
+      'Until a window is written, the committed offset stays at its first record, so the lag that other tools show includes open windows, and a start reads them again.',
+      'In the config file, metrics: is a map of names; each is such a text, or a map with count, sum or histogram, and bounds, where and by.',
+    ],
+    examples: [
+      ['errors=level:ERROR by service', 'a counter, with a label'],
+      ['requests=* by code=http.status, @topic', 'every record, by two labels'],
+      ['sent=sum(bytes) host:web-* by host', 'a sum of a field'],
+      ['took=histogram(took_ms; 10 100 1000) by path', 'a histogram of a field'],
+      ['slow=histogram(/took=(\\d+)ms/; 100 1000)', 'of a number in plain text'],
+    ],
+  },
+  {
     name: 'rules',
     summary: 'Rules: several filters in one pipeline, and what becomes of each match.',
     paragraphs: [

@@ -233,19 +233,22 @@ export class FormerLogs {
 interface HoldParts {
   readonly ledger: Pick<Ledger, 'isOpen' | 'isFull'>
   readonly sink: Pick<Sink, 'partitionsOverQuota'>
+  /** Whether something else asks for no more of an assignment. */
+  readonly isFull?: (assignmentId: number) => boolean
   readonly toIngress: (ingressIndex: number, message: ToIngress) => void
 }
 
 /** @param states the assignments of this process; `held` is kept in them. */
 export function lookAtHolds(
   states: Iterable<AssignmentState>,
-  { ledger, sink, toIngress }: HoldParts,
+  { ledger, sink, isFull, toIngress }: HoldParts,
 ): void {
   const overQuota = new Set(sink.partitionsOverQuota?.().map(keyOf))
   for (const state of states) {
     const { assignmentId, ingressIndex, topic, partition } = state
     if (!ledger.isOpen(assignmentId)) continue
-    const isHeld = ledger.isFull(assignmentId) || overQuota.has(keyOf({ topic, partition }))
+    const isOver = overQuota.has(keyOf({ topic, partition })) || isFull?.(assignmentId) === true
+    const isHeld = ledger.isFull(assignmentId) || isOver
     if (isHeld === state.held) continue
     state.held = isHeld
     toIngress(ingressIndex, { kind: isHeld ? 'pause' : 'resume', assignmentIds: [assignmentId] })

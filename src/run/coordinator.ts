@@ -10,12 +10,13 @@
  *
  * Touches no record's bytes and waits for nobody: every step is a message or a timer's tick.
  */
-import type { PartitionOffset } from '../bridge/bridge.ts'
+import { isDeepStrictEqual } from 'node:util'
 import { formatLogId } from '../core/log-id.ts'
 import type { RuleCount } from '../core/rules.ts'
 import { keyOf, type OffsetRange } from '../core/topic-partition.ts'
-import type { MatchedBatch, MatchedRun } from '../filter/matches.ts'
-import type { Of, ToIngress, TopicIds } from '../kafka/ingress-messages.ts'
+import { type MatchedBatch, type MatchedRun, NO_COUNTS, type RunCounts } from '../filter/matches.ts'
+import type { MarkedOffset, Of, ToIngress, TopicIds } from '../kafka/ingress-messages.ts'
+import type { LogMetrics } from '../metrics/log-metrics.ts'
 import type { Book, Books } from '../offsets/books.ts'
 import type { Ledger } from '../offsets/ledger.ts'
 import { RUN_DROPPED_OVERFLOW, type RunReport } from '../pool/run-reports.ts'
@@ -30,10 +31,13 @@ import {
   nameOf,
 } from './assignments.ts'
 import { deliveriesOf, type TrackedRun } from './delivery.ts'
+import type { MetricDocuments } from './metric-documents.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
 
 interface CoordinatorOptions {
   readonly ledger: Ledger
+  /** Absent: nothing is counted. */
+  readonly counted?: CountedOptions | undefined
   readonly books: Books
   readonly sink: Sink
   readonly signals: Signals
@@ -52,6 +56,14 @@ interface CoordinatorOptions {
   readonly onMatched?: ((batch: MatchedBatch) => void) | undefined
 }
 
+interface CountedOptions {
+  readonly metrics: Pick<LogMetrics, 'add'>
+  /** Null: windows are not written. */
+  readonly documents: MetricDocuments | null
+  /** No documents are made of records: those that count for a metric are `counted`. */
+  readonly isAll: boolean
+}
+
 export class Coordinator {
   readonly assignments: Assignments
   readonly #ruleBooks: RuleBooks
@@ -62,9 +74,13 @@ export class Coordinator {
    * Without commits the group forgets what was read, so this process remembers it: by partition.
    */
   readonly #remembered = new Map<string, number>()
+  readonly #documents: MetricDocuments | null
+  /** What was sent last of each assignment, where windows hold its commits back. */
+  readonly #sent = new Map<number, MarkedOffset>()
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
+    this.#documents = options.counted?.documents ?? null
     this.#ruleBooks = new RuleBooks(options.ruleNames ?? [])
     this.assignments = new Assignments(options.books)
     this.#drains = new Drains({
@@ -110,8 +126,13 @@ export class Coordinator {
     const { assignmentId, topic, partition } = position
     // A log that was cut off has what lies below the cut: what of it is unsettled comes again.
     const unsettled = ledger.isOpen(assignmentId) ? ledger.watermark(assignmentId) : Infinity
-    const [{ offset }] = message.partitions
-    const partitions = [{ topic, partition, offset: Math.min(offset, unsettled) }]
+    // So do the windows that are open.
+    const before = this.#documents?.handOver(assignmentId, topicIds[topic] ?? null)
+    const [{ offset: first }] = message.partitions
+    const offset = Math.min(first, unsettled, before?.offset ?? Infinity)
+    const mark = before === undefined ? {} : { windows: before.mark }
+    const partitions = [{ topic, partition, offset, ...mark }]
+    this.#forgetWindows(assignmentId)
     this.assignments.note([position])
     if (damage === null) {
       if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
@@ -126,6 +147,8 @@ export class Coordinator {
   skipped(message: Of<'skipped'>): void {
     const { assignmentId, from, to } = message
     if (this.#options.ledger.cover(assignmentId, from, to, null) === 'fenced') return
+    const nothing = { lastTimestampMs: -1, deltas: [] }
+    this.#documents?.cover({ assignmentId, coverFrom: from, coverTo: to, ...nothing })
     bookUnreadable(this.#options, message)
   }
 
@@ -139,9 +162,15 @@ export class Coordinator {
       // Closed first: what the output then forgets is fenced.
       ledger.close(id)
       this.assignments.close(id)
+      this.#forgetWindows(id)
       if (isLast) this.#dropQueued(id)
     }
     toFilters({ kind: 'forget', assignmentIds })
+  }
+
+  /** The group has this mark beside the committed offset. */
+  marked({ assignmentId, windows }: Of<'marked'>): void {
+    this.#documents?.marked(assignmentId, windows)
   }
 
   /** A run of which nothing matched. */
@@ -156,6 +185,7 @@ export class Coordinator {
       state.book.filtered('pattern', recordCount - outsideTime)
       state.book.filtered('time', outsideTime)
     }
+    if (answer !== 'fenced') this.#count(report, NO_COUNTS)
   }
 
   handleMatched(batch: MatchedBatch): void {
@@ -163,7 +193,7 @@ export class Coordinator {
     onMatched?.(batch)
     const tracked = batch.runs.map((run) => this.#track(run))
     if (batch.ends.length === 0) return
-    // Of some runs the rules have only counts.
+    // Of some runs there are only counts, of rules or of metrics.
     const runs = batch.runs.filter(({ offsets }) => offsets.length > 0)
     const withDocuments = tracked.filter((_, index) => batch.runs[index]!.offsets.length > 0)
     const giveBack = (documents: number, bytes: number) => signals.settle(documents, bytes)
@@ -180,25 +210,27 @@ export class Coordinator {
   tick(): void {
     this.#drains.tick()
     this.#former.tick()
-    lookAtHolds(this.assignments.all(), this.#options)
+    const isFull = (id: number) => this.#documents?.isFull(id) === true
+    lookAtHolds(this.assignments.all(), { ...this.#options, isFull })
   }
 
   /** Sends the watermarks that moved to the threads that own the partitions. */
   commit(): void {
     const { ledger, commits, toIngress } = this.#options
     if (!commits) return
-    const byIngress = new Map<number, PartitionOffset[]>()
-    for (const { assignmentId, topic, partition, offset } of ledger.takeCommits()) {
+    const byIngress = new Map<number, MarkedOffset[]>()
+    const moved = this.#documents === null ? ledger.takeCommits() : this.#heldBack(this.#documents)
+    for (const { assignmentId, ...commit } of moved) {
       const state = this.assignments.get(assignmentId)
       const list = byIngress.get(state.ingressIndex) ?? []
-      list.push({ topic, partition, offset })
+      list.push(commit)
       byIngress.set(state.ingressIndex, list)
     }
     for (const [index, list] of byIngress) toIngress(index, { kind: 'commit', commits: list })
   }
 
   /** What an ingress thread is to commit last. */
-  finalCommits(ingressIndex: number): PartitionOffset[] {
+  finalCommits(ingressIndex: number): MarkedOffset[] {
     return this.#watermarks(
       this.assignments.ofIngress(ingressIndex).map((state) => state.assignmentId),
     )
@@ -211,7 +243,7 @@ export class Coordinator {
   }
 
   /** New ids, from these offsets on. First the names: no slot can hold an id that was not told. */
-  #give(ingressIndex: number, partitions: readonly PartitionOffset[], topicIds: TopicIds): void {
+  #give(ingressIndex: number, partitions: readonly MarkedOffset[], topicIds: TopicIds): void {
     const { ledger, toFilters, toIngress, idPrefixOf } = this.#options
     const superseded: number[] = []
     const prefixOf = (topic: string) => idPrefixOf(topicIds[topic] ?? null)
@@ -221,13 +253,18 @@ export class Coordinator {
       const state = this.assignments.add(ingressIndex, one, log)
       const older = ledger.open(state)
       if (older !== null) superseded.push(older)
+      this.#documents?.assign(state, topicIds[one.topic] ?? null, one.windows ?? null)
       return state
     })
     for (const id of superseded) {
       this.assignments.close(id)
+      this.#forgetWindows(id)
       this.#dropQueued(id)
     }
-    const names = states.map((one) => ({ ...nameOf(one), idPrefix: prefixOf(one.topic) }))
+    const names = states.map((one) => {
+      const cuts = this.#documents?.cutsOf(one.assignmentId) ?? []
+      return { ...nameOf(one), idPrefix: prefixOf(one.topic), cuts }
+    })
     toFilters({ kind: 'names', names })
     if (superseded.length > 0) toFilters({ kind: 'forget', assignmentIds: superseded })
     toIngress(ingressIndex, {
@@ -260,7 +297,11 @@ export class Coordinator {
       state.book.add('fenced', recordCount)
       return null
     }
-    this.#ruleBooks.add(state.book, run)
+    const counts = run.counts ?? NO_COUNTS
+    this.#count(run, counts)
+    const counted = this.#options.counted?.isAll === true ? counts.records : 0
+    state.book.add('counted', counted)
+    this.#ruleBooks.add(state.book, { ...run, recordCount: recordCount - counted })
     if (tile === 'resolved') return null
     const { topic, partition, book } = state
     const log = formatLogId({ prefix: state.log ?? '', markEpoch: run.markEpoch })
@@ -274,17 +315,48 @@ export class Coordinator {
     return ledger.watermark(assignmentId) >= position && this.#former.isSettled(state)
   }
 
-  #watermarks(assignmentIds: readonly number[]): PartitionOffset[] {
+  #watermarks(assignmentIds: readonly number[]): MarkedOffset[] {
     const { ledger, commits } = this.#options
     if (!commits) return []
     return assignmentIds.flatMap((id) => {
       const state = this.assignments.get(id)
       if (!ledger.isOpen(id)) return []
-      const offset = ledger.watermark(id)
+      const watermark = ledger.watermark(id)
       // Nothing was read: there may be nothing committed, and there is nothing new to say.
-      if (offset === state.startOffset) return []
-      return [{ topic: state.topic, partition: state.partition, offset }]
+      if (watermark === state.startOffset) return []
+      const { topic, partition } = state
+      const held = this.#documents?.committable(id, watermark)
+      return [{ topic, partition, offset: watermark, ...held }]
     })
+  }
+
+  /** What may be committed where windows hold it back, as far as it has changed. */
+  #heldBack(documents: MetricDocuments): (MarkedOffset & { assignmentId: number })[] {
+    const { ledger } = this.#options
+    documents.tick()
+    return [...this.assignments.all()].flatMap(({ assignmentId, topic, partition }) => {
+      if (!ledger.isOpen(assignmentId)) return []
+      const watermark = ledger.watermark(assignmentId)
+      const commit = { topic, partition, ...documents.committable(assignmentId, watermark) }
+      if (isDeepStrictEqual(commit, this.#sent.get(assignmentId))) return []
+      this.#sent.set(assignmentId, commit)
+      return [{ assignmentId, ...commit }]
+    })
+  }
+
+  #forgetWindows(assignmentId: number): void {
+    this.#documents?.unassign(assignmentId)
+    this.#sent.delete(assignmentId)
+  }
+
+  /** Adds what a run counts; it is not fenced. */
+  #count(
+    { assignmentId, coverFrom, coverTo, lastTimestampMs }: RunReport,
+    counts: RunCounts,
+  ): void {
+    const { deltas } = counts
+    this.#options.counted?.metrics.add(deltas)
+    this.#documents?.cover({ assignmentId, coverFrom, coverTo, lastTimestampMs, deltas })
   }
 
   #noteRun(state: AssignmentState, run: RunReport): void {

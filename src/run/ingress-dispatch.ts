@@ -6,7 +6,8 @@
  *   notices       what people are told
  *   topics        what the names of topics mean for the output
  *
- * A message that ends the pipeline says so first: what is heard after `fail` changes nothing more.
+ * A message that ends the pipeline says so first: what is heard after `fail` changes nothing more,
+ * and no record of a topic that is refused is read.
  */
 import type { LogpipeError } from '../core/errors.ts'
 import type { FromIngress } from '../kafka/ingress-messages.ts'
@@ -20,7 +21,7 @@ import type { TopicWatch } from './topic-identity.ts'
 export interface Hearers {
   readonly coordinator: Pick<
     Coordinator,
-    'assign' | 'revoke' | 'restart' | 'unassigned' | 'skipped' | 'assignments'
+    'assign' | 'revoke' | 'restart' | 'unassigned' | 'skipped' | 'marked' | 'assignments'
   >
   readonly notices: Notices
   readonly ingress: IngressStates
@@ -60,7 +61,6 @@ export function dispatch(message: FromIngress, hearers: Hearers): void {
     case 'assign':
       ingress.joined(ingressIndex)
       notices.assign(message)
-      // First: no record of a topic that is refused is read.
       failFor(hearers, topics.assign(message))
       return coordinator.assign(message)
     case 'revoke':
@@ -72,6 +72,8 @@ export function dispatch(message: FromIngress, hearers: Hearers): void {
       return coordinator.restart(message)
     case 'unassigned':
       return coordinator.unassigned(message)
+    case 'marked':
+      return coordinator.marked(message)
     case 'skipped':
       return coordinator.skipped(message)
     case 'stuck':
@@ -92,9 +94,8 @@ export function dispatch(message: FromIngress, hearers: Hearers): void {
     case 'commitFailed':
       return notices.commitFailed(message)
     case 'paused':
-      return notices.paused()
     case 'resumed':
-      return notices.resumed()
+      return notices[kind]()
     case 'log':
       return notices.log(message)
     case 'finished':

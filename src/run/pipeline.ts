@@ -19,14 +19,17 @@ import { LogpipeError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { firstDocuments, type MatchedBatch, unpackMatches } from '../filter/matches.ts'
 import { LagMeter } from '../metrics/lag-meter.ts'
+import { LogMetrics } from '../metrics/log-metrics.ts'
 import { Books, type Statement } from '../offsets/books.ts'
 import { Ledger } from '../offsets/ledger.ts'
 import type { RunReport } from '../pool/run-reports.ts'
 import { CREDIT_BYTES, PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
+import type { Sink, SinkGauges } from '../sink/sink.ts'
 import { type Screen, STDOUT_DESCRIPTOR } from '../sink/stdout-sink.ts'
 import { Coordinator } from './coordinator.ts'
 import { Matchers } from '../filter/matchers.ts'
 import { dispatch, type Hearers } from './ingress-dispatch.ts'
+import type { MetricDocuments } from './metric-documents.ts'
 import { Notices } from './notices.ts'
 import type { OutputParts } from './elasticsearch-output.ts'
 import { openOutput } from './outputs.ts'
@@ -60,6 +63,10 @@ export class Pipeline {
   readonly #hearers: Hearers
   readonly #bridge: Bridge
   readonly #output: OutputParts
+  /** Null: nothing is counted beside the output. */
+  readonly #metrics: LogMetrics | null
+  /** Null: what is counted is not written. */
+  readonly #documents: MetricDocuments | null
   readonly #shared: SharedMemory
   readonly #threads: Threads
   readonly #coordinator: Coordinator
@@ -83,8 +90,10 @@ export class Pipeline {
   readonly #finish: (result: PipelineResult) => void
 
   private constructor(settings: PipelineSettings, deps: PipelineDeps, parts: PipelineParts) {
-    const { bridge, output } = parts
+    const { bridge, output, metrics, documents } = parts
     this.#settings = settings
+    this.#metrics = metrics
+    this.#documents = documents
     this.#matchesLeft = settings.matchesMax === 0 ? Infinity : settings.matchesMax
     const isGroup = settings.kafka.membership === 'group'
     const nowMs = () => performance.now()
@@ -108,6 +117,7 @@ export class Pipeline {
     this.#coordinator = new Coordinator({
       ledger: this.#ledger,
       books: this.#books,
+      counted: metrics === null ? undefined : { metrics, documents, isAll: countsAll(settings) },
       sink: output.sink,
       signals,
       commits: settings.commits,
@@ -161,7 +171,7 @@ export class Pipeline {
   }
 
   stats(): PipelineStats {
-    const sink = this.#output.sink.gauges()
+    const sink = gaugesOf(this.#output.sink, this.#documents?.sink)
     const kafka = this.#ingress.kafka()
     return {
       ...outcomesOf(this.#statement()),
@@ -169,6 +179,7 @@ export class Pipeline {
       slots: this.#shared.slots.counts(),
       sink,
       patternCounts: this.#output.counts?.() ?? [],
+      logMetrics: this.#metrics?.list() ?? [],
       ruleCounts: this.#coordinator.ruleCounts(),
       lag: this.#lags.report,
       replayRecords: replayRecords(this.#settings),
@@ -180,7 +191,7 @@ export class Pipeline {
   }
 
   /** Takes over what may change: patterns (but not those counted by place), and how to sign in. */
-  reload({ filter, output, kafka, rules, edits }: PipelineSettings): void {
+  reload({ filter, output, kafka, rules, edits, metrics }: PipelineSettings): void {
     if (this.#isStopping) return
     // Of matches under way only the place of a rule is known.
     const hasRules = rules !== null || this.#settings.rules !== null
@@ -193,6 +204,8 @@ export class Pipeline {
     if (matcher !== null) this.#toFilters({ kind: 'matcher', matcher })
     this.#output.sink.reopen?.()
     if (output.kind === 'elasticsearch') this.#output.sink.setAuth?.(output.settings.auth)
+    const windows = metrics?.windows ?? null
+    if (windows !== null) this.#documents?.sink.setAuth?.(windows.elasticsearch.auth)
     for (let index = 0; index < this.#rows.ingressCount; index++) {
       const properties = kafka.properties[index] ?? []
       this.#threads.send(index, { kind: 'credentials', properties })
@@ -221,8 +234,11 @@ export class Pipeline {
   }
 
   #onMessage(message: FromThread): void {
-    if (message.kind === 'matched') this.#onMatched(unpackMatches(message.batch))
-    else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
+    if (message.kind === 'matched') {
+      this.#onMatched(unpackMatches(message.batch))
+      const { counted } = message.batch
+      if (counted !== undefined) this.#shared.signals.settle(0, counted.bytes)
+    } else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
     else dispatch(message, this.#hearers)
     this.#changed()
   }
@@ -235,7 +251,7 @@ export class Pipeline {
     const wanted = Math.min(this.#matchesLeft, batch.ends.length)
     this.#matchesLeft -= wanted
     const taken = wanted === batch.ends.length ? batch : firstDocuments(batch, wanted)
-    // A batch without documents has counts of rules.
+    // A batch without documents has counts of rules and of metrics.
     if (wanted > 0 || batch.ends.length === 0) this.#coordinator.handleMatched(taken)
     // Credit was taken for the whole in one piece, and comes back in whole CREDIT_BYTES.
     const kept = Math.ceil(taken.body.length / CREDIT_BYTES) * CREDIT_BYTES
@@ -273,7 +289,10 @@ export class Pipeline {
     await this.#until(() => this.#ingress.haveStopped, left(drainEndMs))
     if (this.#error === null) {
       void this.#output.sink.flush(left(drainEndMs))
-      const isDone = () => this.#isDrained() && this.#output.isBusy?.() !== true
+      // What has closed by now is written; what has not is counted again by the next start.
+      this.#coordinator.commit()
+      const isWriting = () => this.#output.isBusy?.() === true || this.#documents?.isBusy === true
+      const isDone = () => this.#isDrained() && !isWriting()
       await this.#until(isDone, left(drainEndMs))
     }
     this.#tick() // What was filtered out before the last match is resolved, too.
@@ -295,6 +314,7 @@ export class Pipeline {
     const late = await this.#threads.close()
     for (const timer of this.#timers) clearInterval(timer)
     this.#tick()
+    await this.#documents?.close(Math.max(timeoutMs / 2, 1))
     await this.#output.sink.close(Math.max(timeoutMs, 1))
     await this.#output.close()
     const result = this.#result()
@@ -386,6 +406,8 @@ interface PipelineParts {
   readonly bridge: Bridge
   readonly output: OutputParts
   readonly books: Books
+  readonly metrics: LogMetrics | null
+  readonly documents: MetricDocuments | null
 }
 
 interface PartsEvents {
@@ -417,9 +439,52 @@ async function openParts(
   })
   try {
     await output.sink.open()
+    return { bridge, output, books, ...(await openMetrics(settings, { warn, fail })) }
   } catch (error) {
     await output.close()
     throw error
   }
-  return { bridge, output, books }
+}
+
+/** @throws LogpipeError for an index that can have no name. */
+async function openMetrics(
+  { metrics: settings, commits }: PipelineSettings,
+  { warn, fail }: Pick<PartsEvents, 'warn' | 'fail'>,
+): Promise<Pick<PipelineParts, 'metrics' | 'documents'>> {
+  if (settings === null) return { metrics: null, documents: null }
+  const { specs, seriesMax, windows } = settings
+  const metrics = new LogMetrics({ metrics: specs, seriesMax, warn })
+  if (windows === null) return { metrics, documents: null }
+  if (!commits) {
+    const why = 'METRICS_INDEX counts each record once by what the group commits'
+    throw new LogpipeError(
+      'USAGE',
+      `${why}, and nothing is committed when matches go to a terminal`,
+    )
+  }
+  // As with the output, loading the client takes longer than all else.
+  const { MetricDocuments } = await import('./metric-documents.ts')
+  const wallMs = () => Date.now()
+  const documents = new MetricDocuments({ settings, windows, metrics, wallMs, fail, notice: warn })
+  await documents.open()
+  return { metrics, documents }
+}
+
+/** The output's, with what keeps the documents of metrics from being written. */
+function gaugesOf(output: Sink, documents: Sink | undefined): SinkGauges {
+  const gauges = output.gauges()
+  if (documents === undefined) return gauges
+  const { trouble, troubles, retries, rejected429 } = documents.gauges()
+  return {
+    ...gauges,
+    trouble: gauges.trouble ?? (trouble === null ? null : `metrics: ${trouble}`),
+    troubles: [...gauges.troubles, ...troubles],
+    retries: gauges.retries + retries,
+    rejected429: gauges.rejected429 + rejected429,
+  }
+}
+
+/** Whether records that count are all that is wanted of them. */
+function countsAll({ output, metrics }: PipelineSettings): boolean {
+  return output.kind === 'count' && metrics !== null
 }

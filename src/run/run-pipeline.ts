@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
+import { totalsByName } from '../core/log-metric.ts'
 import type { Log } from '../core/log.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { MatchedBatch } from '../filter/matches.ts'
@@ -140,6 +141,7 @@ async function runStarted(
         books: () => ({ run, entries: pipeline.stats().books }),
         troubles: () => pipeline.stats().troubles,
         patternCounts: () => pipeline.stats().patternCounts,
+        logMetrics: () => pipeline.stats().logMetrics,
         onTrouble: (trouble) =>
           log.warn(trouble === null ? 'writing the metrics snapshot works again' : trouble),
       })
@@ -204,6 +206,8 @@ function statusTicker(pipeline: Pipeline, log: Log): { stop(): void } {
       sinkBefore: before.sink,
       counted: totalsOf(now.patternCounts),
       countedBefore: totalsOf(before.patternCounts),
+      metrics: totalsByName(now.logMetrics),
+      metricsBefore: totalsByName(before.logMetrics),
       lag: now.lag,
       waiting: now.waiting,
       stuck: now.stuck,
@@ -283,8 +287,9 @@ export async function openEndpoint(
     metrics: async () => {
       const now = view()
       if (now === null) return ''
-      const { lag, patternCounts, ruleCounts, troubles, books } = now.stats
-      const more = { lags: lag.partitions, patternCounts, ruleCounts, troubles, books }
+      const { lag, patternCounts, logMetrics, ruleCounts, troubles, books } = now.stats
+      const counts = { patternCounts, logMetrics, ruleCounts }
+      const more = { lags: lag.partitions, ...counts, troubles, books }
       return prometheusText(now.metrics, {}, more)
     },
     faults: () => faultsOf(view()?.stats ?? null),

@@ -4,16 +4,31 @@
 import type { DocumentEdits } from '../core/rules.ts'
 import { consumerSettings, outsideOfGroup } from '../kafka/consumer-settings.ts'
 import { type ControlledPipeline, identityOf, withFingerprint } from '../kafka/pipeline-identity.ts'
+import { LogpipeError } from '../core/errors.ts'
 import type { Config } from '../options/config.ts'
-import { filterOf, filterText, hasExpressions, patternsOf } from '../options/filter.ts'
+import {
+  filterOf,
+  filterText,
+  hasExpressions,
+  patternsOf,
+  type RecordFilter,
+} from '../options/filter.ts'
+import { countingFilter, metricsOf } from '../options/metrics.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { isTopic, startAt } from '../options/notations.ts'
 import { overrideRow } from '../sink/elasticsearch/answers.ts'
+import { indexNameFaults, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import type { ElasticsearchSettings } from '../sink/elasticsearch/settings.ts'
 import type { Auth } from '../sink/sink.ts'
 import { connectionSettings } from './elasticsearch-connection.ts'
-import type { OutputSettings, PipelineSettings } from './settings.ts'
+import type {
+  FilterSettings,
+  MetricSettings,
+  OutputSettings,
+  PipelineSettings,
+  WindowSettings,
+} from './settings.ts'
 import { indexNamesError } from './topic-identity.ts'
 
 /** Of one slot: a batch is decompressed to 64 MiB at most, beside BATCH_BYTES of others. */
@@ -77,7 +92,7 @@ export function pipelineSettings(
       // Of several, the second slot of a partition may come first: what lies before it would not be
       // written, and the next run would write the rest twice.
       threadCount: config.runMatches > 0 ? 1 : config.rustWorkers,
-      ...filterOf(config),
+      ...pipelineFilter(config),
     },
     rules: config.rules,
     edits: documentEdits(config),
@@ -96,6 +111,7 @@ export function pipelineSettings(
       dropNewest: config.overflowDropNewest,
     },
     output,
+    metrics: metricSettings(config),
     replay: null,
     runSeconds: config.runSeconds,
     recordsMax: 0,
@@ -157,6 +173,42 @@ export function embeddedSettings(
     kafkaConfig: [...kafkaConfig, ...config.kafkaConfig],
   })
   return { ...settings, kafka: { ...settings.kafka, membership: 'static' } }
+}
+
+/** With metrics, what is kept and what is counted are one set of expressions. */
+function pipelineFilter(config: Config): RecordFilter & Pick<FilterSettings, 'metricsFrom'> {
+  if (config.metrics.length === 0) return filterOf(config)
+  return countingFilter(config, config.productLine === 'metrics')
+}
+
+function metricSettings(config: Config): MetricSettings | null {
+  if (config.metrics.length === 0) return null
+  const { metricsIndex: index } = config
+  if (index !== null) refuseMetricsIndex(index, config.kafkaTopic.filter(isTopic))
+  const second = 1000
+  const windows: WindowSettings | null =
+    index === null
+      ? null
+      : {
+          windowMs: config.metricsWindowSeconds * second,
+          latenessMs: config.metricsLatenessSeconds * second,
+          // Dated by the window; what Elasticsearch does not take at once waits in memory.
+          elasticsearch: {
+            ...elasticsearchSettings(config),
+            index,
+            pipeline: null,
+            commitOn: 'index',
+          },
+          idPrefix: config.esIdPrefix,
+        }
+  return { specs: metricsOf(config), seriesMax: config.metricsSeriesMax, windows }
+}
+
+/** @throws LogpipeError USAGE or INDEX_NAME. */
+function refuseMetricsIndex(index: string, topics: readonly string[]): void {
+  const [fault] = indexNameFaults(parseIndexPattern(index, 'METRICS_INDEX'), topics)
+  if (fault === undefined) return
+  throw new LogpipeError('INDEX_NAME', `METRICS_INDEX is "${index}": ${fault}; leave out {topic}`)
 }
 
 /** What is counted: each pattern by itself, an expression as a whole. */

@@ -6,6 +6,7 @@
 import type { FillLimits } from '../bridge/bridge.ts'
 import type { DocumentEdits, RuleList } from '../core/rules.ts'
 import type { PipelineIdentity } from '../kafka/pipeline-identity.ts'
+import type { MetricSpec } from '../core/expression/metric.ts'
 import type { CountedPatterns } from '../metrics/pattern-counts.ts'
 import type { RecordFilter } from '../options/filter.ts'
 import type { DeadLetterTarget, StartPosition } from '../options/notations.ts'
@@ -22,6 +23,8 @@ export interface PipelineSettings {
   readonly edits: DocumentEdits | null
   readonly pool: PoolSettings
   readonly output: OutputSettings
+  /** Null: nothing is counted. */
+  readonly metrics: MetricSettings | null
   /** Null: everything from now on, as the group says. */
   readonly replay: ReplaySettings | null
   /** 0: until stopped. */
@@ -85,7 +88,28 @@ export interface KafkaSettings {
   readonly connectTimeoutMs: number
 }
 
-export type FilterSettings = RecordFilter & { readonly threadCount: number }
+export type FilterSettings = RecordFilter & {
+  readonly threadCount: number
+  /** Alternatives of a set that are metrics, from this number on; absent or null: none. */
+  readonly metricsFrom?: number | null
+}
+
+/** What is counted of the records, beside the output. */
+export interface MetricSettings {
+  readonly specs: readonly MetricSpec[]
+  readonly seriesMax: number
+  /** Documents of what is counted; null: none are written. */
+  readonly windows: WindowSettings | null
+}
+
+export interface WindowSettings {
+  readonly windowMs: number
+  readonly latenessMs: number
+  /** With the index of the documents. */
+  readonly elasticsearch: ElasticsearchSettings
+  /** As ES_ID_PREFIX. */
+  readonly idPrefix: string
+}
 
 export interface PoolSettings {
   readonly slotCount: number

@@ -19,7 +19,7 @@ interface SlotFeedOptions extends Pick<
   /** The caller opens, assigns and closes it. */
   readonly consumer: Consumer
   /** What of the records the encoder is given. */
-  readonly filter: MatcherOptions
+  readonly filter: MatcherOptions & { readonly metricsFrom?: number | null }
   readonly bufferBytes: number
   readonly fillMs: number
 }
@@ -47,6 +47,7 @@ export class SlotFeed {
 
   constructor(options: SlotFeedOptions) {
     const { bridge, filter, bufferBytes } = options
+    const metricsFrom = filter.metricsFrom ?? null
     this.#options = options
     const shape = { slotCount: 1, bufferBytes, recordsMax: RECORDS_MAX }
     this.#slots = new Slots(Slots.allocate(shape, 1))
@@ -60,6 +61,8 @@ export class SlotFeed {
       reader: this.#reader,
       recordsMax: RECORDS_MAX,
       span: null,
+      // What is counted, a pipeline counts.
+      ...(metricsFrom !== null && { counted: { from: metricsFrom, counter: null } }),
     })
   }
 

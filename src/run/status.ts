@@ -10,6 +10,7 @@
 import process from 'node:process'
 import type { LogpipeError } from '../core/errors.ts'
 import type { LiveBooks } from '../core/live-books.ts'
+import type { LogMetric } from '../core/log-metric.ts'
 import type { RuleCount } from '../core/rules.ts'
 import type { Trouble } from '../core/trouble.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
@@ -33,6 +34,9 @@ export interface StatusInput {
   readonly sinkBefore: SinkGauges
   readonly counted: Readonly<Record<string, number>>
   readonly countedBefore: Readonly<Record<string, number>>
+  /** By the names of /metrics, without labels. */
+  readonly metrics: Readonly<Record<string, number>>
+  readonly metricsBefore: Readonly<Record<string, number>>
   readonly lag: LagReport
   readonly waiting: readonly WaitingPartition[]
   readonly stuck: readonly StuckPartition[]
@@ -64,6 +68,8 @@ export interface Status {
   readonly progress: number | null
   /** Of the metrics product line: records by pattern; empty otherwise. */
   readonly counted: Readonly<Record<string, number>>
+  /** What metrics count; empty without them. */
+  readonly metrics: Readonly<Record<string, number>>
   readonly replaying: boolean
   readonly trouble: string | null
   /** Partitions that are not read, because their brokers do not answer. */
@@ -89,12 +95,8 @@ export function statusOf(input: StatusInput): Status {
     queued: sink.queuedDocuments,
     spill_bytes: sink.spillBytes,
     ...lagOf(input),
-    counted: Object.fromEntries(
-      Object.entries(input.counted).map(([pattern, count]) => [
-        pattern,
-        count - (input.countedBefore[pattern] ?? 0),
-      ]),
-    ),
+    counted: sinceBefore(input.counted, input.countedBefore),
+    metrics: sinceBefore(input.metrics, input.metricsBefore),
     replaying: sink.replaying,
     trouble: sink.trouble,
     waiting: input.waiting.map(({ topic, partition }) => `${topic} [${partition}]`),
@@ -102,6 +104,15 @@ export function statusOf(input: StatusInput): Status {
       ({ topic, partition, offset }) => `${topic} [${partition}] at ${offset}`,
     ),
   }
+}
+
+function sinceBefore(
+  now: Readonly<Record<string, number>>,
+  before: Readonly<Record<string, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(now).map(([name, count]) => [name, count - (before[name] ?? 0)]),
+  )
 }
 
 function lagOf({
@@ -136,7 +147,8 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
     status.written_per_second > 0 && Object.keys(status.counted).length === 0
       ? `written=${status.written_per_second}/s`
       : null,
-    countedText(status),
+    countedText('counted', status.counted),
+    countedText('metrics', status.metrics),
     status.spill_bytes > 0 ? spillText(status) : null,
     status.replaying ? 'replaying the spill' : null,
     status.progress === null ? lagText(status) : progressText(status),
@@ -158,12 +170,17 @@ export function statusLines(status: Status): [pool: string, pipeline: string] {
 /** Patterns named in one line; the snapshot and /metrics have all. */
 const PATTERNS_SHOWN = 4
 
-/** `counted ERROR=12 FATAL=0`; null where records are written and not counted. */
-function countedText({ counted }: Status): string | null {
-  const parts = Object.entries(counted).map(([pattern, count]) => `${pattern}=${count}`)
+/** `counted ERROR=12 FATAL=0`; null where nothing is counted. */
+function countedText(what: string, counted: Readonly<Record<string, number>>): string | null {
+  const parts = Object.entries(counted).map(([name, count]) => `${name}=${roundedCount(count)}`)
   if (parts.length === 0) return null
   const more = parts.length > PATTERNS_SHOWN ? ' ...' : ''
-  return `counted ${parts.slice(0, PATTERNS_SHOWN).join(' ')}${more}`
+  return `${what} ${parts.slice(0, PATTERNS_SHOWN).join(' ')}${more}`
+}
+
+/** Sums may have fractions. */
+function roundedCount(count: number): number {
+  return Math.round(count * 1000) / 1000
 }
 
 /** Partitions named in one line; /ready and the log have all. */
@@ -250,6 +267,8 @@ export interface PipelineStats {
   readonly sink: SinkGauges
   /** Of the metrics product line; none otherwise. */
   readonly patternCounts: readonly PatternCount[]
+  /** What is counted beside the output; none: no metrics are set. */
+  readonly logMetrics: readonly LogMetric[]
   /** By rule; none where there are no rules. */
   readonly ruleCounts: readonly RuleCount[]
   /** As of the last second. */

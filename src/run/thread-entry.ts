@@ -13,6 +13,7 @@ import type { ToFilter } from '../filter/filter-messages.ts'
 import { FieldEditor } from '../filter/field-editor.ts'
 import { FilterThread } from '../filter/filter-thread.ts'
 import { Rules } from '../filter/rules.ts'
+import type { CountedAlternatives } from '../filter/slot-filter.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import {
@@ -26,6 +27,7 @@ import type { FromIngress, IngressMessage, ToIngress } from '../kafka/ingress-me
 import { IngressThread } from '../kafka/ingress-thread.ts'
 import { awaitTopics, type Preflight, type Problem } from '../kafka/preflight.ts'
 import { Subscription } from '../kafka/subscription.ts'
+import { MetricCounter } from '../metrics/metric-counter.ts'
 import { propertyOf } from '../options/kafka-properties.ts'
 import { Counters } from '../pool/counters.ts'
 import { PHASE_END, PHASE_RUN, Signals } from '../pool/signals.ts'
@@ -70,6 +72,7 @@ const stage = new FilterThread({
   runReports: data.runReports,
   credit: data.credit,
   encoder: encoderFor(data.settings.output),
+  counted: countedHere(),
   rules: rules && new Rules(rules),
   editor: edits && new FieldEditor(edits),
   span: replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity },
@@ -87,6 +90,16 @@ function dispatch(message: ToIngress | ToFilter): void {
   } else {
     waiting.push(message)
   }
+}
+
+/** What the thread counts beside the documents. */
+function countedHere(): CountedAlternatives | undefined {
+  const { filter, metrics } = data.settings
+  if (metrics === null || filter.metricsFrom === undefined || filter.metricsFrom === null) {
+    return undefined
+  }
+  const windowMs = metrics.windows?.windowMs ?? null
+  return { from: filter.metricsFrom, counter: new MetricCounter(bridge, metrics.specs, windowMs) }
 }
 
 function runFilter(): void {

@@ -10,6 +10,7 @@ import path from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { ERROR_CHARS_MAX, TAIL_ENTRIES_MAX } from '../core/control-api.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import type { LogMetric } from '../core/log-metric.ts'
 import { type MetricsSnapshot, readMetricsSnapshot } from '../core/metrics-snapshot.ts'
 import type { LiveBooks } from '../core/live-books.ts'
 import { type Trouble, troubleText, TROUBLES_MAX } from '../core/trouble.ts'
@@ -71,6 +72,8 @@ interface SyncView {
   readonly metrics: Readonly<Record<string, number>>
   /** What keeps its pipeline from its work. */
   readonly troubles: readonly Trouble[]
+  /** What it counts from its records. */
+  readonly logMetrics: readonly LogMetric[]
   /** Over all children that it has had of this pipeline; null: none has told any. */
   readonly books: LiveBooks | null
 }
@@ -181,12 +184,12 @@ class Agent {
 
   async view(): Promise<SyncView> {
     const { pipelineId } = this.#supervisor.status()
-    const { metrics, troubles } = await this.#snapshot(pipelineId)
+    const { metrics, troubles, logMetrics } = await this.#snapshot(pipelineId)
     const shown = pipelineId ?? this.#assignment?.pipelineId ?? null
     const { workerId } = this.#settings
     const reports = this.#books.reports(pipelineId)
     const books = reports.find(({ pipeline_id: id }) => id === shown)?.entries ?? null
-    return { workerId, pipelineId: shown, metrics, troubles, books }
+    return { workerId, pipelineId: shown, metrics, troubles, logMetrics, books }
   }
 
   useToken(workerToken: string | undefined): void {
@@ -287,7 +290,7 @@ class Agent {
   /** @param state null: that of the child, by what its snapshot says. */
   async #body(state: string | null) {
     const { pipelineId } = this.#supervisor.status()
-    const { metrics, troubles } = await this.#snapshot(pipelineId)
+    const { metrics, troubles, logMetrics } = await this.#snapshot(pipelineId)
     const status = this.#supervisor.status()
     const reports = this.#books.reports(status.pipelineId)
     const error = this.#refusal === null ? status.error : { message: this.#refusal, lines: [] }
@@ -300,6 +303,7 @@ class Agent {
       error: error === null ? null : { ...error, message: error.message.slice(0, ERROR_CHARS_MAX) },
       metrics,
       troubles,
+      log_metrics: logMetrics,
       leftovers: this.#supervisor.leftovers.asksSecretsOf,
       leftovers_revision: this.#supervisor.leftovers.asksRevision,
       dead_letters: metrics['dead_letters'] ?? 0,
@@ -337,7 +341,7 @@ class Agent {
   /** What the child says of itself, and that it has crashed, which it cannot say. */
   async #snapshot(
     pipelineId: number | null,
-  ): Promise<Pick<MetricsSnapshot, 'metrics' | 'troubles'>> {
+  ): Promise<Pick<MetricsSnapshot, 'metrics' | 'troubles' | 'logMetrics'>> {
     const folder = pipelineId === null ? null : this.#home.pathOf(pipelineId)
     const take = pipelineId === null ? null : this.#books.reading(pipelineId)
     const found =
@@ -351,14 +355,15 @@ class Agent {
     const { crashedMs } = this.#supervisor
     const { error } = this.#supervisor.status()
     const own = found?.troubles ?? []
-    if (crashedMs === null || error === null) return { metrics, troubles: own }
+    const logMetrics = found?.logMetrics ?? []
+    if (crashedMs === null || error === null) return { metrics, troubles: own, logMetrics }
     const crash: Trouble = {
       kind: 'child_crashed',
       place: null,
       text: troubleText(error.message, (text) => text),
       since: new Date(crashedMs).toISOString(),
     }
-    return { metrics, troubles: [crash, ...own].slice(0, TROUBLES_MAX) }
+    return { metrics, troubles: [crash, ...own].slice(0, TROUBLES_MAX), logMetrics }
   }
 }
 

@@ -128,7 +128,11 @@ export function pipelineOf(fleet: Fleet): Readonly<Record<string, string | numbe
  */
 export async function fillFleet(fleet: Fleet, secondsSeen: number): Promise<void> {
   const running = pipelineOf(fleet)
-  const changed = { match_pattern: ['ERROR', 'FATAL'], kafka_config: { 'client.id': 'dashboard' } }
+  const changed = {
+    match_pattern: ['ERROR', 'FATAL'],
+    kafka_config: { 'client.id': 'dashboard' },
+    metrics: ['lines=* by level', 'took=histogram(duration_ms; 10 100)'],
+  }
   const nginx = { name: 'nginx-5xx', kafka_topic: 'nginx', es_index: 'nginx-5xx', enabled: true }
   const audit = { name: 'audit-trail', kafka_topic: 'audit', es_index: 'audit' }
   await fleet.call('POST', '/api/pipelines', { ...running, enabled: true })

@@ -12,7 +12,7 @@ import {
   type GroupMember,
 } from '../../src/bridge/bridge.ts'
 import { check } from '../../src/cli/check.ts'
-import { encodeNote, NO_PAST } from '../../src/kafka/commit-note.ts'
+import { encodeNote, NO_NOTE } from '../../src/kafka/commit-note.ts'
 import { probeElasticsearch, productOf, probeTopic } from '../../src/cli/probes.ts'
 import { resolve } from '../../src/options/resolve.ts'
 import { QUIET_HOST } from './quiet-host.ts'
@@ -25,7 +25,7 @@ async function listen(t: TestContext, server: net.Server): Promise<number> {
 
 /** Of another pipeline than check's. */
 const OTHER = { fingerprint: '0'.repeat(12), label: '"FATAL" to file' }
-const NOTE = encodeNote({ pipeline: OTHER, topicId: null, group: null, past: NO_PAST })
+const NOTE = encodeNote({ ...NO_NOTE, pipeline: OTHER })
 
 const configOf = (args: readonly string[]) => resolve({ command: 'check', args, env: {} }).config
 /**

@@ -34,7 +34,7 @@ test('matches are printed as they come, and the count ends it', async (t) => {
   await post('/api/pipelines', { name: 'one', enabled: true })
   await post('/api/pipelines', { name: 'two', enabled: true })
   await beat()
-  const ended = tap(host.context(['--count', '3']))
+  const ended = tap(host.context(['--max-records', '3']))
   await until('the order to show matches', async () => {
     const { commands } = await beat()
     return commands.some(({ kind }: { kind: string }) => kind === 'tail')

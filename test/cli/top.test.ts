@@ -15,7 +15,7 @@ const DOWN = {
   text: 'Elasticsearch is down',
   since: '2026-12-01T00:00:00.000Z',
 }
-const CALM = { atMs: 0, troubles: [], books: null }
+const CALM = { atMs: 0, troubles: [], books: null, logMetrics: [] }
 
 test('rates come from two readings, and a counter that fell began anew', () => {
   const before = {

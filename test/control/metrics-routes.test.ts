@@ -180,3 +180,41 @@ test('OpenAPI tells every route, and every field with its bounds', async (t) => 
   const options = (await call('GET', '/api/options')).body.items
   assert.equal(options.find(({ field }: { field: string }) => field === 'pool_size').max, 4096)
 })
+
+test('what a pipeline counts is on /metrics by label, and over time', async (t) => {
+  const { call, beat, context, clock } = controlFixture(t)
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  const counted = (count: number) => ({
+    state: 'running',
+    pipeline_id: 1,
+    revision: 1,
+    metrics: { log_errors_total: count, uptime_seconds: count / 10 },
+    log_metrics: [
+      {
+        name: 'errors',
+        type: 'counter',
+        labelNames: ['service'],
+        bounds: [],
+        missing: 0,
+        late: 0,
+        undated: 0,
+        series: [{ labels: ['a "b"'], count, sum: 0, buckets: null }],
+      },
+      { name: 'No metric', type: 'counter', series: [] },
+    ],
+  })
+  for (const count of [10, 20, 30]) {
+    await beat('w1', counted(count))
+    context.history.tick()
+    context.logRates.tick()
+    clock.advance(1000)
+  }
+  const text = String((await call('GET', '/metrics')).body)
+  const lines = text.split('\n').filter((line) => line.startsWith('log_errors_total'))
+  assert.deepEqual(lines, [
+    String.raw`log_errors_total{worker="w1",pipeline="1",service="a \"b\""} 30`,
+  ])
+  const path = '/api/metrics/runtime/history?seconds=300&pipeline_id=1'
+  const { points } = (await call('GET', path)).body
+  assert.ok(points.at(-1).log_errors_per_second > 0, JSON.stringify(points))
+})

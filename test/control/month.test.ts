@@ -25,7 +25,7 @@ test('over thirty days the database stays as large as it was after ten', async (
     const generation = Math.floor(step / (DAY_STEPS / 4))
     const metrics = { polled_total: step * 1000, kafka_lag: step % 997 }
     const rest = { pid: 1, revision: 1, failedRevision: null, error: null, deadLetters: 0 }
-    const more = { pollMs: STEP_MS, instance: null, version: null, troubles: [] }
+    const more = { pollMs: STEP_MS, instance: null, version: null, troubles: [], logMetrics: [] }
     const heartbeat = { state: 'running', pipelineId, metrics, ...rest, ...more }
     context.fleet.heartbeat(`worker-${generation}-${pipelineId}`, heartbeat)
     context.onHeartbeat(`worker-${generation}-${pipelineId}`, heartbeat, [])

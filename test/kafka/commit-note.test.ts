@@ -6,12 +6,22 @@ import { decodeNote, encodeNote, METADATA_BYTES_MAX, NO_PAST } from '../../src/k
 import { LABEL_MAX } from '../../src/kafka/pipeline-identity.ts'
 
 const MARKED = 'read=5@1 marked=none x'
+const CLOSED = 'closed=5@1 closing=none x'
 
 test('what a commit says beside its offset is bounded, and read back', () => {
   const plain = { noNullPrototype: true }
   const group = fc.record({ atMs: fc.maxSafeNat(), partitions: fc.maxSafeNat() }, plain)
   const past = fc.record(
     { epoch: fc.integer({ min: -1 }), readTo: fc.maxSafeNat(), markFrom: fc.integer({ min: -1 }) },
+    plain,
+  )
+  const nat = fc.maxSafeNat()
+  const windows = fc.record(
+    {
+      closedTo: fc.oneof(fc.constant(-1), nat),
+      closedAt: nat,
+      closing: fc.option(fc.record({ to: nat, at: nat }, plain)),
+    },
     plain,
   )
   const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`))
@@ -25,6 +35,7 @@ test('what a commit says beside its offset is bounded, and read back', () => {
     'partitions=1 x',
     'a\nb',
     MARKED,
+    CLOSED,
   )
   const note = fc.record(
     {
@@ -32,6 +43,7 @@ test('what a commit says beside its offset is bounded, and read back', () => {
       topicId: fc.option(hex(32)),
       group: fc.option(group),
       past,
+      windows: fc.option(windows),
     },
     plain,
   )
@@ -59,5 +71,6 @@ test('a note of version 0.2 says nothing about what was read', () => {
     topicId: null,
     group: { atMs: 5, partitions: 2 },
     past: NO_PAST,
+    windows: null,
   })
 })

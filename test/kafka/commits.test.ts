@@ -5,6 +5,8 @@ import type { CommitOffset } from '../../src/bridge/bridge.ts'
 import { decodeNote, NO_PAST } from '../../src/kafka/commit-note.ts'
 import { Commits } from '../../src/kafka/commits.ts'
 import { heldFrom, type Held } from '../../src/kafka/partition-state.ts'
+import type { WindowMark } from '../../src/core/window-mark.ts'
+import type { IngressMessage } from '../../src/kafka/ingress-messages.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
 import { consumerOn } from '../helpers/consumer-on.ts'
 
@@ -12,6 +14,7 @@ const at = (offset: number) => ({ topic: 't', partition: 0, offset })
 
 /** The assignments that are held, and what was sent of them. */
 function commitsOf(held: Map<number, Held>) {
+  const told: WindowMark[] = []
   const past = { now: NO_PAST }
   const sent: number[] = []
   const notes: (string | null)[] = []
@@ -25,9 +28,18 @@ function commitsOf(held: Map<number, Held>) {
     consumerPast: () => past.now,
   })
   const identity = { fingerprint: '0123456789ab', label: 'test' }
-  const said = { send: () => undefined, nowMs: () => 0 }
+  const send = (message: IngressMessage) => {
+    if (message.kind === 'marked') told.push(message.windows)
+  }
+  const said = { send, nowMs: () => 0 }
   const options = { consumer, commits: true, identity, ...said }
-  return { sent, notes, past, commits: new Commits(options as unknown as IngressOptions, held) }
+  return {
+    sent,
+    notes,
+    told,
+    past,
+    commits: new Commits(options as unknown as IngressOptions, held),
+  }
 }
 
 test('what the group has acknowledged is not committed again', () => {
@@ -64,7 +76,7 @@ test('a broker that does not take notes gets the offsets without them', () => {
   commits.send(0)
   assert.deepEqual(sent, [50, 50])
   const said = 'logpipe 0123456789ab topic=none started=none'
-  assert.deepEqual(notes, [`${said} read=0@-1 marked=none test`, null])
+  assert.deepEqual(notes, [`${said} read=0@-1 marked=none closed=none test`, null])
 })
 
 test('the group is told how far was read while nothing more is settled', () => {
@@ -107,4 +119,39 @@ test('a note that was refused is sent again, also when an older commit is answer
   commits.send(0)
   assert.deepEqual(sent, [50, 50, 50])
   assert.equal(decodeNote(notes.at(-1) ?? null)?.past.readTo, 80)
+})
+
+const markOf = (closedTo: number): WindowMark => ({ closedTo, closedAt: 1, closing: null })
+
+test('a mark is said to be there once the group has the commit with it, and not before', () => {
+  const { sent, notes, told, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  const [first, second] = [markOf(10), markOf(20)]
+  commits.want([{ ...at(50), windows: first }])
+  commits.send(0)
+  commits.want([{ ...at(50), windows: second }])
+  commits.send(0)
+  assert.deepEqual(told, [])
+  // The answer to the first commit says nothing about the second.
+  commits.note([{ ...at(50), error: null }])
+  assert.deepEqual(told, [first])
+  commits.note([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
+  assert.deepEqual(told, [first])
+  commits.send(0)
+  commits.note([{ ...at(50), error: null }])
+  assert.deepEqual(told, [first, second])
+  commits.send(0)
+  assert.deepEqual(sent, [50, 50, 50])
+  const windows = notes.map((note) => decodeNote(note)?.windows)
+  assert.deepEqual(windows, [first, second, second])
+})
+
+test('an answer about the log before says nothing about the marks of this one', () => {
+  const held = new Map([[1, heldFrom(at(0))]])
+  const { told, commits } = commitsOf(held)
+  held.delete(1)
+  held.set(2, heldFrom(at(40)))
+  commits.want([{ ...at(40), windows: markOf(10) }])
+  commits.send(0)
+  commits.note([{ ...at(5000), error: null }])
+  assert.deepEqual(told, [])
 })

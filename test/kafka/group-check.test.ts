@@ -2,15 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CommittedOffset, GroupMember } from '../../src/bridge/bridge.ts'
-import { encodeNote, NO_PAST } from '../../src/kafka/commit-note.ts'
+import { encodeNote, NO_NOTE } from '../../src/kafka/commit-note.ts'
 import { conflictProblem, readersOf } from '../../src/kafka/group-check.ts'
 
 const OWN = { fingerprint: '5'.repeat(12), label: '"ERROR" to stdout' }
 const LOWER = { fingerprint: '4'.repeat(12), label: '"FATAL" to file' }
 const HIGHER = { fingerprint: '6'.repeat(12), label: '"WARN" to file' }
 
-const noteOf = (pipeline: typeof OWN) =>
-  encodeNote({ pipeline, topicId: null, group: null, past: NO_PAST })
+const noteOf = (pipeline: typeof OWN) => encodeNote({ ...NO_NOTE, pipeline })
 
 const member = (clientId: string, instanceId: string | null = null): GroupMember => ({
   clientId,

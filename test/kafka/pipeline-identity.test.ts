@@ -29,6 +29,10 @@ test('what is kept and where it goes make a pipeline', () => {
     '--es-enabled --es-url http://other:9200',
     '--es-enabled --es-pipeline p',
     '--product-line metrics',
+    '--product-line metrics --count a=x',
+    '--count a=x',
+    '--count a=y',
+    '--count a=y --metrics-index m',
   ]
   assert.equal(new Set(variants.map((args) => of(args))).size, variants.length)
 })
@@ -38,6 +42,7 @@ test('a worker is the same pipeline wherever it runs, and however it runs', () =
     assert.equal(new Set(variants.map((args) => of(args))).size, 1, variants.join(' | '))
   same('', '--topic other', '--group other', '--start latest', '--ingress-threads 1')
   same('--output file:/a/x', '--output file:/b/y')
+  same('--count a=x --count b=y', '--count b=y --count a=x')
   same('--pattern A --pattern B', '--pattern B --pattern A', '--pattern-hex 42 --pattern A')
   const elasticsearch = '--es-enabled --es-url http://a:1,http://b:2'
   same(

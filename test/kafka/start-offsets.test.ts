@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CommittedOffset } from '../../src/bridge/bridge.ts'
-import { encodeNote, NO_PAST, type PartitionNote } from '../../src/kafka/commit-note.ts'
+import { encodeNote, NO_NOTE, NO_PAST, type PartitionNote } from '../../src/kafka/commit-note.ts'
 import type { Facts } from '../../src/kafka/broker-queries.ts'
 import { startAlone, startOf, type StartQuestion } from '../../src/kafka/start-offsets.ts'
 
@@ -19,9 +19,7 @@ const committed = (
 
 const metadataOf = (note: Partial<PartitionNote>) =>
   encodeNote({
-    topicId: null,
-    group: null,
-    past: NO_PAST,
+    ...NO_NOTE,
     ...note,
     pipeline: { fingerprint: '0'.repeat(12), label: 'test' },
   })

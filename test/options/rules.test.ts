@@ -74,6 +74,36 @@ const BROKEN: Readonly<
     '--product-line=metrics --output=none',
     /^--product-line: metrics writes no documents, but --output is set/,
   ],
+  'metrics-have-names': [
+    'run',
+    '--count=a=x --count=b=x --count=a=y',
+    /^--count: two metrics are named a: rename one$/,
+  ],
+  'metrics-count-all-that-is-read': [
+    'run',
+    '--count=a=x -n 5',
+    /^--count: counts whatever is read/,
+  ],
+  'metrics-select-for-themselves': [
+    'run',
+    '--product-line=metrics --count=a=x --keep=y',
+    /^--product-line: metrics writes no documents, so --keep selects none/,
+  ],
+  'windows-are-of-metrics': [
+    'run',
+    '--metrics-index=m',
+    /^--metrics-index: needs metrics to write/,
+  ],
+  'windows-are-kept-by-commits': [
+    'run',
+    '--metrics-index=m --count=a=x --output=none',
+    /^--metrics-index: counts each record once by what the group commits, and --output none/,
+  ],
+  'windows-are-bounded': [
+    'run',
+    '--metrics-lateness=24h --metrics-window=10s',
+    /^--metrics-lateness: 86400 s are more than 1000 windows of 10 s/,
+  ],
   'token-and-mechanism': [
     'run',
     '--kafka-token-file=t',

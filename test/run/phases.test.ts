@@ -26,6 +26,7 @@ const STATUS: Status = {
   spill_drain_seconds: null,
   progress: null,
   counted: {},
+  metrics: {},
   replaying: false,
   trouble: null,
   waiting: [],

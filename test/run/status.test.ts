@@ -18,6 +18,8 @@ function statusFor(changes: Partial<StatusInput>) {
     sink,
     sinkBefore: sink,
     counted: {},
+    metrics: {},
+    metricsBefore: {},
     countedBefore: {},
     lag: NO_LAG,
     waiting: [],

@@ -141,7 +141,8 @@ test('a pipeline runs on a worker with its options and secrets, then drains', as
 test('a worker says what its child counts, and what is down', async (t) => {
   const { call, control, startTestSync } = await syncFixture(t)
   const sync = await startTestSync()
-  const idle = { workerId: 'w1', pipelineId: null, metrics: {}, troubles: [], books: null }
+  const nothing = { metrics: {}, troubles: [], logMetrics: [] }
+  const idle = { workerId: 'w1', pipelineId: null, ...nothing, books: null }
   assert.deepEqual(await sync.view(), idle)
   await call('POST', '/api/pipelines', pipeline)
   const view = await until('the metrics', async () => {
@@ -154,6 +155,7 @@ test('a worker says what its child counts, and what is down', async (t) => {
     pipelineId: 1,
     metrics: { polled_total: 5, dead_letters: 2 },
     troubles: [],
+    logMetrics: [],
   })
   assert.deepEqual([books?.fetched, books?.indexed, books?.pending], [5, 3, 2])
   await until('an answer', () => sync.faults().length === 0)

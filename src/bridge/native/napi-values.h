@@ -105,6 +105,7 @@ void define(napi_env env, Value exports, const Row* rows, size_t count);
 
 // Each file of the face adds its functions.
 void definePool(napi_env env, Value exports);
+void defineFields(napi_env env, Value exports);
 void defineConsumer(napi_env env, Value exports);
 void defineOther(napi_env env, Value exports);
 

@@ -179,6 +179,7 @@ void defineOther(napi_env env, Value exports) { define(env, exports, ROWS, std::
 NAPI_MODULE_INIT() {
   logpipe::face::defineOther(env, exports);
   logpipe::face::definePool(env, exports);
+  logpipe::face::defineFields(env, exports);
   logpipe::face::defineConsumer(env, exports);
   return exports;
 }

@@ -41,6 +41,9 @@ import {
 
 /** Where an expression is wrong, and what was expected there. */
 export class ExpressionError extends Error {
+  readonly source: string
+  /** What was expected, without the place. */
+  readonly what: string
   /** From 1, in characters. */
   readonly column: number
   /** The expression, and a caret below the column: two lines. */
@@ -52,6 +55,8 @@ export class ExpressionError extends Error {
     super(`column ${column}: ${what}`)
     this.below = pointAt(source, column)
     this.name = 'ExpressionError'
+    this.source = source
+    this.what = what
     this.column = column
   }
 }
@@ -92,6 +97,21 @@ export function parseExpression(text: string): ParsedExpression {
   return { text, node, regexes: parser.regexes }
 }
 
+/**
+ * Reads an expression that is a part of a text: from `at` up to the word `by` or the end, or one
+ * term. Columns of faults are those of the whole text.
+ * @returns where it ends, too. @throws ExpressionError
+ */
+export function parseLeading(
+  text: string,
+  at: number,
+  until: 'by' | 'term',
+): { readonly parsed: ParsedExpression; readonly end: number } {
+  const parser = new Parser(text, at)
+  const { node, end } = parser.parseLeading(until)
+  return { parsed: { text, node, regexes: parser.regexes }, end }
+}
+
 /** A name of a field, as it stands before a comparison. */
 interface Name {
   readonly at: number
@@ -128,18 +148,33 @@ class Parser {
   #nodes = 0
   #nesting = 0
 
-  constructor(text: string) {
+  constructor(text: string, at = 0) {
     this.#text = text
+    this.#at = at
   }
 
   parse(): ExpressionNode {
-    if (this.#text.length > EXPRESSION_CHARS_MAX) {
-      const what = `an expression has at most ${EXPRESSION_CHARS_MAX} characters; give several`
-      throw this.#error(what, EXPRESSION_CHARS_MAX)
-    }
+    this.#checkSize()
     const node = this.#or(() => this.#term())
     if (this.#at < this.#text.length) throw this.#leftOver()
     return node
+  }
+
+  parseLeading(until: 'by' | 'term'): { readonly node: ExpressionNode; readonly end: number } {
+    this.#checkSize()
+    const node = until === 'term' ? this.#term() : this.#or(() => this.#term())
+    this.#skipBlanks()
+    const end = this.#at
+    if (until === 'by' && !this.#takeKeyword('by') && end < this.#text.length) {
+      throw this.#leftOver()
+    }
+    return { node, end }
+  }
+
+  #checkSize(): void {
+    if (this.#text.length <= EXPRESSION_CHARS_MAX) return
+    const what = `an expression has at most ${EXPRESSION_CHARS_MAX} characters; give several`
+    throw this.#error(what, EXPRESSION_CHARS_MAX)
   }
 
   #or(term: () => ExpressionNode): ExpressionNode {
@@ -514,7 +549,7 @@ class Parser {
 
   /** The letter i right behind a text or a regular expression. */
   #takeFlag(behind: 'text' | '/'): boolean {
-    const word = /^[^\s():<>=~"]*/.exec(this.#text.slice(this.#at, this.#at + 16))?.[0] ?? ''
+    const word = /^[^\s();:<>=~"]*/.exec(this.#text.slice(this.#at, this.#at + 16))?.[0] ?? ''
     if (word === '') return false
     if (word === 'i') {
       this.#at++

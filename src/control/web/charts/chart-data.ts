@@ -35,6 +35,28 @@ export function columnsOf(
   return { times, values }
 }
 
+/** What metrics leave out: no metric has such a name. */
+const UNCOUNTED: ReadonlyMap<string, string> = new Map([
+  ['late', 'Too late for documents'],
+  ['undated', 'Without a usable time'],
+  ['missing', 'Without the number of a metric'],
+])
+
+/** What a pipeline counts from its records, as curves: log_errors_per_second is "errors". */
+export function countedNames({ points }: Pick<History, 'points'>): readonly {
+  readonly name: string
+  readonly title: string
+}[] {
+  const names = new Set(points.flatMap((point) => Object.keys(point)))
+  return [...names]
+    .filter((name) => name.startsWith('log_'))
+    .sort()
+    .map((name) => {
+      const title = name.replace(/^log_/, '').replace(/_per_second$/, '')
+      return { name, title: UNCOUNTED.get(title) ?? title }
+    })
+}
+
 /** The newest value and the highest: what a chart says to those who do not see it. */
 export function summaryOf(values: readonly (number | null)[]): {
   readonly last: number

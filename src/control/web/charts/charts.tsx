@@ -1,10 +1,11 @@
 /**
- * Charts over time: six curves with one time axis, over a span that one picks.
+ * Charts over time: six curves with one time axis, over a span that one picks, and one for each
+ * metric that the pipeline counts from its records.
  */
 import { useState } from 'preact/hooks'
 import type { History } from '../data/api-types.ts'
 import { Chart } from './chart.tsx'
-import { columnsOf } from './chart-data.ts'
+import { columnsOf, countedNames } from './chart-data.ts'
 import { bytes, perSecond, shortNumber } from '../parts/format.ts'
 import { useRequest } from '../data/use-request.ts'
 
@@ -34,7 +35,9 @@ export function Charts({ pipelineId }: { readonly pipelineId: number }) {
   const [span, setSpan] = useState<number>(SPANS[0][0])
   const path = `/api/metrics/runtime/history?seconds=${span}&pipeline_id=${pipelineId}`
   const { value, error } = useRequest<History>(path, span <= 300 ? LIVE_MS : COARSE_MS)
-  const columns = value === undefined ? undefined : columnsOf(value, NAMES)
+  const counted = value === undefined ? [] : countedNames(value)
+  const names = [...NAMES, ...counted.map(({ name }) => name)]
+  const columns = value === undefined ? undefined : columnsOf(value, names)
   return (
     <section aria-labelledby="charts-title">
       <div class="section-head">
@@ -68,6 +71,17 @@ export function Charts({ pipelineId }: { readonly pipelineId: number }) {
             spanSeconds={span}
             format={format}
             color={index < 3 ? '--curve-1' : index === 3 ? '--curve-2' : '--curve-3'}
+          />
+        ))}
+        {counted.map(({ name, title }) => (
+          <Chart
+            key={name}
+            title={title}
+            times={columns?.times ?? []}
+            values={columns?.values.get(name) ?? []}
+            spanSeconds={span}
+            format={perSecond}
+            color="--curve-2"
           />
         ))}
       </div>

@@ -1,7 +1,11 @@
 /** The small pure parts of the dashboard: addresses, labels, curves, marks, commands. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { columnsOf, summaryOf } from '../../../../src/control/web/charts/chart-data.ts'
+import {
+  columnsOf,
+  countedNames,
+  summaryOf,
+} from '../../../../src/control/web/charts/chart-data.ts'
 import { findingsOf, outputLines } from '../../../../src/control/web/pipeline/command-output.ts'
 import { lettersOf } from '../../../../src/control/web/pipeline/letters.ts'
 import { markedParts } from '../../../../src/control/web/pipeline/marked-text.ts'
@@ -100,4 +104,16 @@ test('findings of a check are told apart from what it prints before them', () =>
     { word: 'WRONG', text: 'index: none' },
   ])
   assert.deepEqual(outputLines({ output, message: 'late' }, 1), ['1 thing', 'late'])
+})
+
+test('what a pipeline counts has a curve for each name', () => {
+  const at = '2026-09-01T00:00:00Z'
+  const points = [
+    { at, polled_per_second: 1, log_errors_per_second: 2 },
+    { at, polled_per_second: 1, log_took_sum_per_second: 3, log_errors_per_second: 2 },
+  ]
+  assert.deepEqual(countedNames({ points }), [
+    { name: 'log_errors_per_second', title: 'errors' },
+    { name: 'log_took_sum_per_second', title: 'took_sum' },
+  ])
 })
