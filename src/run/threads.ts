@@ -197,7 +197,7 @@ const REFUSAL_MS = 60_000
 const GROUP_QUIET_MS = 1000
 /**
  * On a busy machine the other one may hear of it much later. A partition that was given away before
- * it was read, and that none of these threads has been given since, is another process's after this.
+ * it was read, and that none of these threads has been given since, is then another process's.
  */
 const PASSING_MS = 15_000
 

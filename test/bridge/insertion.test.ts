@@ -18,6 +18,7 @@ const FILES = [
   'rdkafka_admin.c',
   'rdkafka_broker.c',
   'rdkafka_zstd.c',
+  'rdkafka_partition.c',
 ]
 
 function copyOfSources(t: TestContext): string {
@@ -37,6 +38,7 @@ test('set-up has made the insertions, and a second call changes nothing', (t) =>
   assert.deepEqual(textsOf(folder), before)
   assert.match(before[3]!, /return rd_kafka_msgset_reader_batch_v2\(msetr\);/)
   assert.match(before[6]!, /out_bufsize = RD_MIN\(\n +rd_kafka_zstd_bound\(/)
+  assert.match(before[7]!, /rd_kafka_enq_once_trigger\(eonce, .*, "first query"\);/)
   assert.match(before[5]!, /madvise\(.*\n.*\n.*MADV_HUGEPAGE\)/)
 })
 
