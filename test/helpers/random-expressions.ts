@@ -157,13 +157,9 @@ export function expressions(): fc.Arbitrary<ExpressionNode> {
   return tree
 }
 
-/**
- * Groups of alternatives, one or two.
- * @param trees what the alternatives are made of.
- */
-export function expressionGroups(
-  trees: fc.Arbitrary<ExpressionNode> = expressions(),
-): fc.Arbitrary<{ all: boolean; of: Alternative[] }[]> {
+/** Groups of alternatives, one or two. */
+export function expressionGroups(): fc.Arbitrary<{ all: boolean; of: Alternative[] }[]> {
+  const trees = expressions()
   const alternative = fc.record({ keep: trees, drop: fc.option(trees, { freq: 2 }) })
   const group = fc.record({
     all: fc.boolean(),
