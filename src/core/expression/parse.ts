@@ -338,10 +338,11 @@ class Parser {
     return this.#not(() => {
       const node = this.#isValue(target)
       // A field within the list of another one would be taken for a value.
-      const typed = this.#text.slice(0, this.#at)
-      const [word = ''] = /[^\s()"]*$/.exec(typed) ?? []
+      let from = this.#at
+      while (from > 0 && !/[\s()"]/.test(this.#text[from - 1]!)) from--
+      const word = this.#text.slice(from, this.#at)
       if (target.of === 'time' || !word.includes(':')) return node
-      throw this.#error(`a value in parentheses that holds : needs quotes`, this.#at - word.length)
+      throw this.#error(`a value in parentheses that holds : needs quotes`, from)
     })
   }
 
