@@ -60,7 +60,7 @@ test('-n stops after exactly so many matches, and the next run goes on behind th
   await kafka.produce(lines(0, 1000))
   const all: string[] = []
   for (let round = 0; round < 3; round++) {
-    const run = start(t, kafka, { count: 100 })
+    const run = start(t, kafka, { 'max-records': 100 })
     assert.equal((await run.ended).status, 0, run.stderr)
     assert.equal(written(run).length, 100)
     all.push(...written(run))
@@ -68,7 +68,7 @@ test('-n stops after exactly so many matches, and the next run goes on behind th
     assert.match(run.stderr, /books balance/)
   }
   assert.equal(new Set(all).size, 300, 'none came twice')
-  const rest = start(t, kafka, { count: 1000, until: 'end' })
+  const rest = start(t, kafka, { 'max-records': 1000, until: 'end' })
   assert.equal((await rest.ended).status, 0, rest.stderr)
   all.push(...written(rest))
   assert.deepEqual(all.sort(), lines(0, 1000).sort())
@@ -77,7 +77,7 @@ test('-n stops after exactly so many matches, and the next run goes on behind th
 test('-n and --until end go together: whichever comes first', async (t) => {
   const kafka = new MockKafka(t, 2)
   await kafka.produce(lines(0, 10))
-  const run = start(t, kafka, { count: 50, until: 'end' })
+  const run = start(t, kafka, { 'max-records': 50, until: 'end' })
   assert.equal((await run.ended).status, 0, run.stderr)
   assert.equal(written(run).length, 10)
 })

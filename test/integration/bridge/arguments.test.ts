@@ -40,6 +40,8 @@ test('every function refuses wrong arguments and closed ids', (t) => {
     [[{ ...place, metadata: 'a\0b' }]],
   ]
   const timed = [...places.map(([rows]) => [rows, 0]), [[place], -1], [[place], 1e9], [[place]]]
+  const fields = bridge.fieldsOpen([['a']])
+  t.after(() => bridge.fieldsClose(fields))
   /** For each function, argument lists that must throw, each in its own way. */
   const wrong: Record<string, unknown[][]> = {
     version: [[1]],
@@ -223,6 +225,9 @@ test('every function refuses wrong arguments and closed ids', (t) => {
       [gone, ...record],
       [matcher, ...record], // It has no alternatives.
     ],
+    fieldsOpen: [[], [1], [['a']], [[[1]]], [[[]]]],
+    fieldsClose: [[], [gone], ['1']],
+    fieldsOf: [[], [gone, new Uint8Array(2)], [fields], [fields, 'x'], [fields, null]],
     regexCheck: [[], [1, false], ['a'], ['a', 1], ['a\0b', false], ['a'.repeat(5000), false]],
     slotScan: [
       [],
