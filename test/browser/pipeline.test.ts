@@ -15,7 +15,7 @@ async function createAndStart(page: Page, fleet: Fleet): Promise<void> {
   await page.getByLabel('Topic').fill(fleet.topic)
   await page.getByLabel('Kafka brokers').fill(fleet.brokers)
   await page.getByLabel('Elasticsearch es_url').fill(fleet.esUrl)
-  await page.getByLabel(/^Index /).fill('app-errors')
+  await page.getByLabel(/^Index es_index/).fill('app-errors')
   assert.equal(
     await page.getByLabel('Name', { exact: true }).inputValue(),
     'app-logs-to-app-errors',

@@ -33,7 +33,7 @@ async function createAndStart(page: Page, names: Names, brokers: string, es: str
   await page.getByLabel('Topic').fill(names.topic)
   await page.getByLabel('Kafka brokers').fill(brokers)
   await page.getByLabel('Elasticsearch es_url').fill(es)
-  await page.getByLabel(/^Index /).fill(names.index)
+  await page.getByLabel(/^Index es_index/).fill(names.index)
   await page.locator('.group > summary', { hasText: 'Elasticsearch' }).click()
   await page.getByLabel('Ingest pipeline').fill(names.ingest)
   await page.getByRole('button', { name: 'Create and start' }).click()
