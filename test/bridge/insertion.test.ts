@@ -19,6 +19,7 @@ const FILES = [
   'rdkafka_broker.c',
   'rdkafka_zstd.c',
   'rdkafka_partition.c',
+  'rdkafka_topic.c',
 ]
 
 function copyOfSources(t: TestContext): string {
@@ -39,6 +40,7 @@ test('set-up has made the insertions, and a second call changes nothing', (t) =>
   assert.match(before[3]!, /return rd_kafka_msgset_reader_batch_v2\(msetr\);/)
   assert.match(before[6]!, /out_bufsize = RD_MIN\(\n +rd_kafka_zstd_bound\(/)
   assert.match(before[7]!, /rd_kafka_enq_once_trigger\(eonce, .*, "first query"\);/)
+  assert.match(before[8]!, /rktp->rktp_leader_epoch = -1;\n +rd_kafka_toppar_unlock\(rktp\);/)
   assert.match(before[5]!, /madvise\(.*\n.*\n.*MADV_HUGEPAGE\)/)
 })
 

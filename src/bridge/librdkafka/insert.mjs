@@ -5,6 +5,7 @@
 //   huge pages      for large receive buffers (huge-pages.c)
 //   coordinators    a request that timed out before its coordinator was found aborts the process
 //   leaders         a question about offsets is begun by one thread and ended by another
+//   new topics      a topic made anew begins at leader epoch 0, which is taken for an old answer
 //
 // Each insertion stands before or behind an anchor, a text that must be there exactly once: a
 // librdkafka that was changed there has to be looked at before this may go on. What was inserted by
@@ -148,6 +149,23 @@ const INSERTIONS = [
     text: () =>
       '        rd_kafka_enq_once_trigger(eonce, RD_KAFKA_RESP_ERR_NO_ERROR, "first query");\n' +
       '        if (0) /* begun by the main thread */\n',
+  },
+  {
+    // A topic that was deleted and created again has its first leader epoch, and librdkafka ignores
+    // a leader whose epoch is below the one it knows: of the old topic, where it did not see that
+    // there was none in between. Its partitions then stand still without an error.
+    file: 'rdkafka_topic.c',
+    behind: '                        rkt->rkt_topic_id = mdit->topic_id;\n',
+    text: () =>
+      '                        for (j = 0; j < rkt->rkt_partition_cnt; j++) {\n' +
+      '                                rd_kafka_toppar_t *rktp = rd_kafka_toppar_get(rkt, j, 0);\n' +
+      '                                if (!rktp)\n' +
+      '                                        continue;\n' +
+      '                                rd_kafka_toppar_lock(rktp);\n' +
+      '                                rktp->rktp_leader_epoch = -1;\n' +
+      '                                rd_kafka_toppar_unlock(rktp);\n' +
+      '                                rd_kafka_toppar_destroy(rktp);\n' +
+      '                        }\n',
   },
 ]
 
