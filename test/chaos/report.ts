@@ -63,7 +63,8 @@ function isOfGoneLogs({ partitions }: ProcessBooks): boolean {
 /** Ending in order with something pending is status 1, and no fault while servers are away. */
 function faultOfEnding({ how, status, books, lastWords }: Ending): string | null {
   if (how === 'killed' || NOT_YET.test(lastWords)) return null
-  if (how === 'by itself' && status === 1 && FENCED.test(lastWords)) return null
+  // Also where it was told to end in that very moment.
+  if (status === 1 && FENCED.test(lastWords)) return null
   if (how === 'by itself') return `it ended by itself:\n${lastWords}`
   if (books === null) return `no books:\n${lastWords}`
   if (!books.balanced) return `its books do not balance: ${JSON.stringify(books)}`
