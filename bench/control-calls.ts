@@ -147,6 +147,14 @@ function commandCalls({ ask }: Fleet): Call[] {
   return [
     { method: 'POST', route: '/api/pipelines/{id}/commands', make: order },
     {
+      method: 'POST',
+      route: '/api/pipelines/{id}/try',
+      make: (turn) => ({
+        path: `/api/pipelines/${(turn % PINNED) + 1}/try`,
+        body: { match_keep: 'level:ERROR' },
+      }),
+    },
+    {
       method: 'GET',
       route: '/api/commands/{id}',
       before: async (turn) => {
