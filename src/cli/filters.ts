@@ -7,7 +7,7 @@ import { isAlias, isMap, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Bridge } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
-import type { Literal } from '../core/expression/ast.ts'
+import type { Literal, Program, ProgramSet } from '../core/expression/ast.ts'
 import { describePlan, type Plan } from '../core/expression/plan.ts'
 import { printExpression } from '../core/expression/print.ts'
 import { printable } from '../core/printable.ts'
@@ -20,9 +20,9 @@ import { expressionFault } from '../options/kinds.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { describeRules, planRules } from '../options/rule-list.ts'
 import { encodeHeaders } from '../pool/slot-reader.ts'
-import { documentsBy, RuleJudge } from '../run/rule-judge.ts'
+import { documentsBy, judgeOf } from '../run/rule-judge.ts'
 import { documentEdits } from '../run/settings-from-config.ts'
-import { FilterJudge, type TriedRecord, type Verdict } from '../run/try.ts'
+import type { TriedRecord, Verdict } from '../run/try.ts'
 import type { CommandContext } from './context.ts'
 
 export function explain(context: CommandContext): number {
@@ -33,9 +33,8 @@ export function explain(context: CommandContext): number {
   const bridge = loadBridge(config.bridgeLib ?? undefined)
   refuseRegexes(filter, bridge)
   if (filter.rules !== null) {
-    const expression = planRules(filter.rules)
-    const batches = describedBy(bridge, expression)
-    const set: unknown = JSON.parse(expression)
+    const set = planRules(filter.rules)
+    const batches = describedBy(bridge, set)
     context.print(
       config.tryJson
         ? `${JSON.stringify({ rules: filter.rules.rules, set, batches })}\n`
@@ -44,7 +43,7 @@ export function explain(context: CommandContext): number {
     return 0
   }
   const plan = filterPlan(filter)
-  const batches = describedBy(bridge, JSON.stringify(plan.program))
+  const batches = describedBy(bridge, plan.program)
   context.print(
     config.tryJson
       ? `${JSON.stringify({ ...planJson(plan), batches })}\n`
@@ -54,8 +53,8 @@ export function explain(context: CommandContext): number {
 }
 
 /** How batches are searched, in the add-on's words. */
-function describedBy(bridge: Bridge, expression: string): string {
-  const matcher = bridge.matcherOpen({ expression })
+function describedBy(bridge: Bridge, program: Program | ProgramSet): string {
+  const matcher = bridge.matcherOpen({ expression: JSON.stringify(program) })
   const batches = bridge.matcherDescribe(matcher)
   bridge.matcherClose(matcher)
   return batches
@@ -151,9 +150,7 @@ function testFile(
   const { config } = resolve({ command: 'explain', args: ['--config', file], env: {} })
   refuseRegexes(config, bridge)
   const cases = readCases(file, readSmallFile(file))
-  const { rules } = config
-  const judge =
-    rules === null ? new FilterJudge(bridge, filterPlan(config)) : new RuleJudge(bridge, rules)
+  const judge = judgeOf(bridge, config)
   try {
     const documents = documentsBy(documentEdits(config))
     const differing = cases.flatMap((one) => {

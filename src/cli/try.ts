@@ -10,6 +10,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import type { Literal } from '../core/expression/ast.ts'
 import { describePlan, type Plan } from '../core/expression/plan.ts'
 import { printable } from '../core/printable.ts'
+import type { RuleList } from '../core/rules.ts'
 import { counted, tableLines } from '../core/text-table.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { consumerSettings } from '../kafka/consumer-settings.ts'
@@ -19,11 +20,10 @@ import { isTopic, startAt } from '../options/notations.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { describeRules } from '../options/rule-list.ts'
 import { type FieldConflict, MappingConflicts } from '../run/mapping-conflicts.ts'
-import { documentsBy, RuleJudge } from '../run/rule-judge.ts'
+import { documentsBy, judgeOf } from '../run/rule-judge.ts'
 import { documentEdits } from '../run/settings-from-config.ts'
 import {
   type Example,
-  FilterJudge,
   Trial,
   type TrialResult,
   type TriedRecord,
@@ -57,8 +57,7 @@ export async function tryFilter(context: CommandContext): Promise<number> {
   const bridge = loadBridge(config.bridgeLib ?? undefined)
   refuseRegexes(config, bridge)
   const { rules } = config
-  const judge =
-    rules === null ? new FilterJudge(bridge, filterPlan(config)) : new RuleJudge(bridge, rules)
+  const judge = judgeOf(bridge, config)
   const log = openLog(config, context)
   const mappings = config.tryEach
     ? Mappings.none()
@@ -83,8 +82,7 @@ export async function tryFilter(context: CommandContext): Promise<number> {
     }
     const report = {
       what: file === '-' ? 'standard input' : (file ?? config.kafkaTopic.join(', ')),
-      searchedFor: rules === null ? searchedFor(filterPlan(config)) : null,
-      explained: rules === null ? describePlan(filterPlan(config)) : describeRules(rules),
+      ...(rules === null ? explainedPlan(filterPlan(config)) : explainedRules(rules)),
       conflicts: mappings.list(),
     }
     const result = trial.result()
@@ -225,8 +223,15 @@ interface Report {
   } | null
 }
 
-function searchedFor({ program }: Plan): readonly Literal[] | null {
-  return program.prefilter?.literals ?? null
+type Explained = Pick<Report, 'searchedFor' | 'explained'>
+
+function explainedPlan(plan: Plan): Explained {
+  const searchedFor = plan.program.prefilter?.literals ?? null
+  return { searchedFor, explained: describePlan(plan) }
+}
+
+function explainedRules(rules: RuleList): Explained {
+  return { searchedFor: null, explained: describeRules(rules) }
 }
 
 /** All that are shown, by time, and where that says nothing by their place. */

@@ -108,30 +108,34 @@ export class FieldEditor {
 
   #add(adds: readonly Added[], bytes: Buffer, record: Source): Buffer {
     if (adds.length === 0) return bytes
-    const textOf = ({ json }: Added) => json ?? kafkaOf(record)
+    const jsonOf = ({ json }: Added) => json ?? kafkaOf(record)
     const members = membersAt(
       bytes,
       adds.map(({ path }) => path),
     )
     const splices = new Splices([])
     const isThere = new Set(members.map(({ path }) => path))
-    for (const member of members) splices.setValue(member, textOf(adds[member.path]!))
+    for (const member of members) splices.setValue(member, jsonOf(adds[member.path]!))
     const missing = adds
       .filter((_, path) => !isThere.has(path))
-      .map((one) => `${JSON.stringify(one.path.join('.'))}:${textOf(one)}`)
+      .map((one) => `${JSON.stringify(one.path.join('.'))}:${jsonOf(one)}`)
     const set = splices.applyTo(bytes)
     return missing.length === 0 ? set : withMembers(set, missing.join(','))
   }
 
   #redacted(bytes: Buffer, { valueFrom, valueTo }: JsonMember, by: 'mask' | 'hash'): string {
     if (by === 'mask') return `"${MASK}"`
-    const json = bytes.toString('utf8', valueFrom, valueTo)
-    const text = json.startsWith('"') ? (JSON.parse(json) as string) : json
+    const text = textOf(bytes.toString('utf8', valueFrom, valueTo))
     const digest = createHmac('sha256', this.#edits.redactKey ?? '')
       .update(text)
       .digest('hex')
     return `"${digest.slice(0, HASH_DIGITS)}"`
   }
+}
+
+/** Of a text what it says, and any other JSON as it stands. */
+function textOf(json: string): string {
+  return json.startsWith('"') ? (JSON.parse(json) as string) : json
 }
 
 /** Of SHA-256's 64: two values are the same once in 2^64 pairs. */
@@ -227,8 +231,7 @@ function maskedScalars(masks: readonly RegExp[], bytes: Buffer): Buffer {
   if (masks.length === 0) return bytes
   const splices: Splice[] = []
   for (const { from, to } of scalarsIn(bytes)) {
-    const json = bytes.toString('utf8', from, to)
-    const text = json.startsWith('"') ? (JSON.parse(json) as string) : json
+    const text = textOf(bytes.toString('utf8', from, to))
     const after = masked(masks, text)
     if (after !== text) splices.push({ from, to, text: JSON.stringify(after) })
   }
@@ -323,16 +326,10 @@ class Splices {
   }
 
   applyTo(bytes: Buffer): Buffer {
-    if (this.#splices.length === 0) return bytes
-    const parts: Buffer[] = []
-    let at = 0
-    for (const { from, to, text } of this.#splices.toSorted(
-      (one, other) => one.from - other.from,
-    )) {
-      parts.push(bytes.subarray(at, from), Buffer.from(text))
-      at = to
-    }
-    return Buffer.concat([...parts, bytes.subarray(at)])
+    return spliced(
+      bytes,
+      this.#splices.toSorted((one, other) => one.from - other.from),
+    )
   }
 
   #isGone(member: JsonMember): boolean {

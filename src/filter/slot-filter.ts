@@ -131,16 +131,18 @@ export class SlotFilter {
   #encodeScan(slotIndex: number, hits: number, plain: RunReport[]): number {
     const { reader, rules = null, counted } = this.#options
     const dropped = this.#droppedOf(slotIndex)
+    const hasOversize = reader.isOversize && hits > 0
+    this.#record.oversize = hasOversize ? this.#takeOversize(slotIndex) : null
     let hitCount = 0
     let matched = 0
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
       const run = reader.run(runIndex)
       hitCount += run.hitCount
-      const { count, outsideTime } = this.#findWanted(run, slotIndex)
+      const { count, outsideTime } = this.#findWanted(run)
       const report = { ...run, reason: RUN_FILTERED, outsideTime }
       rules?.noteDropped(dropped.filter((row) => row.run === runIndex))
-      const counts = this.#countRun(run, slotIndex)
-      const documents = this.#encodeRun(run, slotIndex, count)
+      const counts = this.#countRun(run)
+      const documents = this.#encodeRun(run, count)
       const { tallies, copies } = rules?.takeTallies() ?? NOTHING_TALLIED
       const isCounted = tallies.length > 0 || counts.records > 0
       // Of an assignment that is unknown, nothing is said.
@@ -152,6 +154,8 @@ export class SlotFilter {
       } else plain.push(report)
     }
     assert.equal(hitCount, hits, 'a hit lies in no run')
+    // It may be large.
+    this.#record.oversize = null
     return matched
   }
 
@@ -159,13 +163,13 @@ export class SlotFilter {
    * Puts those of the run's hits that are within the span into #wanted, but for those that are hits
    * for metrics alone. @returns how many; and how many are outside of the span.
    */
-  #findWanted(run: RunEntry, slotIndex: number): { count: number; outsideTime: number } {
+  #findWanted(run: RunEntry): { count: number; outsideTime: number } {
     const { span, counted, reader } = this.#options
     const end = run.firstHit + run.hitCount
     let count = 0
     let outsideTime = 0
     for (let recordIndex = run.firstHit; recordIndex < end; recordIndex++) {
-      if (counted !== undefined && !this.#isKept(recordIndex, slotIndex, counted.from)) continue
+      if (counted !== undefined && !this.#isKept(recordIndex, counted.from)) continue
       const timestampMs = span === null ? 0 : reader.timestampMs(recordIndex)
       const isOutside = span !== null && (timestampMs < span.fromMs || timestampMs >= span.toMs)
       if (isOutside) outsideTime++
@@ -174,36 +178,30 @@ export class SlotFilter {
     return { count, outsideTime }
   }
 
-  #isKept(recordIndex: number, slotIndex: number, metricsFrom: number): boolean {
-    const [first = Infinity] = this.#alternativesOf(recordIndex, slotIndex)
+  #isKept(recordIndex: number, metricsFrom: number): boolean {
+    const [first = Infinity] = this.#record.alternativesAt(recordIndex)
     return first < metricsFrom
   }
 
-  #alternativesOf(recordIndex: number, slotIndex: number): readonly number[] {
-    const { reader, bridge, pool } = this.#options
-    if (!reader.isOversize) return reader.alternatives(recordIndex)
-    return bridge.slotOversize(pool, slotIndex).alternatives
-  }
-
   /** Adds the run's hits to metrics. */
-  #countRun(run: RunEntry, slotIndex: number): RunCounts {
-    const { counted, reader } = this.#options
+  #countRun(run: RunEntry): RunCounts {
+    const { counted } = this.#options
     const counter = counted?.counter ?? null
     if (counted === undefined || counter === null || run.hitCount === 0) return NO_COUNTS
     const name = this.#options.nameOf(run.assignmentId)
     // Given away: its new reader counts them.
     if (name === undefined) return NO_COUNTS
     counter.cutAt(name.cuts ?? [])
-    const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
     let records = 0
     for (let hit = 0; hit < run.hitCount; hit++) {
       const recordIndex = run.firstHit + hit
-      const metrics = this.#alternativesOf(recordIndex, slotIndex)
+      const metrics = this.#record
+        .alternativesAt(recordIndex)
         .filter((alternative) => alternative >= counted.from)
         .map((alternative) => alternative - counted.from)
       if (metrics.length === 0) continue
       records++
-      this.#record.point(recordIndex, name, oversize)
+      this.#record.point(recordIndex, name)
       counter.count(this.#record, metrics)
     }
     return { records, deltas: counter.take() }
@@ -216,7 +214,7 @@ export class SlotFilter {
   }
 
   /** Gathers the run's documents. @returns how many; -1: its assignment is unknown. */
-  #encodeRun(run: RunEntry, slotIndex: number, count: number): number {
+  #encodeRun(run: RunEntry, count: number): number {
     if (count === 0) return 0
     const name = this.#options.nameOf(run.assignmentId)
     // Given away so long ago that the name is gone. Its ledger is closed: nothing may be sent.
@@ -224,11 +222,10 @@ export class SlotFilter {
     const { reader, rules = null } = this.#options
     const { markEpoch } = run
     const named = { ...name, idPrefix: formatLogId({ prefix: name.idPrefix, markEpoch }) }
-    const oversize = reader.isOversize ? this.#takeOversize(slotIndex) : undefined
-    if (rules !== null) return this.#encodeByRules(rules, count, named, oversize)
+    if (rules !== null) return this.#encodeByRules(rules, count, named)
     for (let index = 0; index < count; index++) {
       const recordIndex = this.#wanted[index]!
-      this.#record.point(recordIndex, named, oversize)
+      this.#record.point(recordIndex, named)
       this.#encode(-1)
       this.#matches.endDocument(
         reader.offset(recordIndex),
@@ -240,18 +237,13 @@ export class SlotFilter {
   }
 
   /** The same where rules say what becomes of each record. */
-  #encodeByRules(
-    rules: Rules,
-    count: number,
-    named: AssignmentName,
-    oversize: OversizeParts | undefined,
-  ): number {
+  #encodeByRules(rules: Rules, count: number, named: AssignmentName): number {
     const { reader } = this.#options
     const record = this.#record
     let documents = 0
     for (let index = 0; index < count; index++) {
       const recordIndex = this.#wanted[index]!
-      record.point(recordIndex, named, oversize)
+      record.point(recordIndex, named)
       for (const rule of rules.take(record, record.alternatives)) {
         record.rule = rules.route(rule)
         this.#encode(rule)
@@ -312,7 +304,8 @@ const NOTHING_TALLIED = { tallies: [], copies: 0 }
 class SlotRecord implements MatchedRecord {
   readonly #reader: SlotReader
   #index = 0
-  #oversize: OversizeParts | undefined
+  /** Of a scan with one record that lies beside the slot; else null. */
+  oversize: OversizeParts | null = null
   topic = ''
   partition = 0
   idPrefix = ''
@@ -324,9 +317,8 @@ class SlotRecord implements MatchedRecord {
     this.#reader = reader
   }
 
-  point(recordIndex: number, name: AssignmentName, oversize: OversizeParts | undefined): void {
+  point(recordIndex: number, name: AssignmentName): void {
     this.#index = recordIndex
-    this.#oversize = oversize
     this.edited = null
     this.topic = name.topic
     this.partition = name.partition
@@ -351,21 +343,26 @@ class SlotRecord implements MatchedRecord {
 
   get value(): Buffer | null {
     if (this.edited !== null) return this.edited.value
-    return this.#oversize === undefined ? this.#reader.value(this.#index) : this.#oversize.value
+    return this.oversize === null ? this.#reader.value(this.#index) : this.oversize.value
   }
 
   get key(): Buffer | null {
-    return this.#oversize === undefined ? this.#reader.key(this.#index) : this.#oversize.key
+    return this.oversize === null ? this.#reader.key(this.#index) : this.oversize.key
   }
 
   /** Of a set, those that hold. */
   get alternatives(): readonly number[] {
-    return this.#oversize === undefined
-      ? this.#reader.alternatives(this.#index)
-      : this.#oversize.alternatives
+    return this.alternativesAt(this.#index)
+  }
+
+  /** The same of any record of the scan. */
+  alternativesAt(recordIndex: number): readonly number[] {
+    return this.oversize === null
+      ? this.#reader.alternatives(recordIndex)
+      : this.oversize.alternatives
   }
 
   get headers(): Buffer {
-    return this.#oversize === undefined ? this.#reader.headers(this.#index) : this.#oversize.headers
+    return this.oversize === null ? this.#reader.headers(this.#index) : this.oversize.headers
   }
 }

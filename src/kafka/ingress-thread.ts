@@ -6,7 +6,7 @@
  *   drain:  no more filling; serve the group until main says finish
  *   finish: commit, leave the group, end
  *   replay, or up to the end: each partition is paused at the end of what is read of it; with the
- *           last one main receives
+ *           last one main hears that all was read
  *
  * Rebalance. The bridge reports what the group wants; the thread takes the partitions, asks brokers
  * where each begins, and main for assignment ids (main opens the ledgers and informs the filter

@@ -10,8 +10,8 @@
  *               '--' asked again beside reading, and named until then
  *
  *   revoke   main gets the positions -> it settles what it can -> commit -> consumerUnassign
- *   rewind   the log is gone: waiting, for what identifies the new one -> main knows, and gives a
- *            new id -> consumerRestart
+ *   rewind   the log is gone: waiting, for what identifies the new one -> main gives a new id
+ *            -> consumerRestart
  *
  * Used by ingress-thread.ts alone. Bound: one entry a partition; questions in flight are at most a
  * few for each assign and one round of those that are asked again.

@@ -1,7 +1,7 @@
 /**
- * What makes one pipeline of a consumer group another one: a fingerprint of what is kept and where
- * it goes. Two pipelines in one group would each get a part of the partitions, and commit as
- * filtered what the other wanted.
+ * Tells the pipelines of one consumer group apart: a fingerprint of what is kept and where it goes.
+ * Two pipelines in one group would each get a part of the partitions, and commit as filtered what
+ * the other wanted.
  *
  *   client.id          logpipe-pipeline-FINGERPRINT   seen by whoever describes the group
  *   commit metadata    commit-note.ts                 stays when nobody is in the group any more

@@ -121,9 +121,16 @@ export function boundedRow<R>(
   return made
 }
 
-function newRow({ type, bounds }: MetricSpec, labels: readonly string[]): Row {
-  const buckets = type === 'histogram' ? Array.from({ length: bounds.length + 1 }, () => 0) : null
-  return { labels, count: 0, sum: 0, buckets }
+function newRow(spec: MetricSpec, labels: readonly string[]): Row {
+  return { labels, count: 0, sum: 0, buckets: emptyBuckets(spec) }
+}
+
+/** One for each bound, and one above them all; null: it is no histogram. */
+export function emptyBuckets({
+  type,
+  bounds,
+}: Pick<MetricSpec, 'type' | 'bounds'>): number[] | null {
+  return type === 'histogram' ? Array.from({ length: bounds.length + 1 }, () => 0) : null
 }
 
 /** Adds a delta to what a row has. */

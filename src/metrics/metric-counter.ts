@@ -17,6 +17,7 @@ import { linearRegex } from '../core/linear-regex.ts'
 import type { MatchedRecord } from '../pool/record-encoder.ts'
 import type { RecordCounter, SeriesDelta } from '../pool/record-counter.ts'
 import { decodeHeaders } from '../pool/slot-reader.ts'
+import { emptyBuckets } from './log-metrics.ts'
 
 /** Longer values are cut: they are text, and no label. */
 export const LABEL_CHARS_MAX = 128
@@ -52,7 +53,7 @@ export class MetricCounter implements RecordCounter {
       let delta = this.#deltas.get(key)
       if (delta === undefined) {
         const place = { metric, labels, windowMs, firstOffset: offset, lastMs: timestampMs }
-        delta = { ...place, ...NONE, buckets: reader.newBuckets() }
+        delta = { ...place, ...NONE, buckets: emptyBuckets(reader.spec) }
         this.#deltas.set(key, delta)
       }
       delta.lastMs = Math.max(delta.lastMs, timestampMs)
@@ -79,7 +80,7 @@ const NOTHING: readonly (string | null)[] = []
 /** One metric: where its labels and its number come from. */
 class MetricReader {
   readonly #bridge: Fields
-  readonly #spec: MetricSpec
+  readonly spec: MetricSpec
   readonly #fields: BridgeId | null
   readonly #regex: RegExp | null
   /** Of the number, among the fields; -1: it is none of them. */
@@ -88,16 +89,11 @@ class MetricReader {
   constructor(bridge: Fields, spec: MetricSpec) {
     const { labels, number } = spec
     this.#bridge = bridge
-    this.#spec = spec
+    this.spec = spec
     const paths = labels.flatMap(({ target }) => (target.of === 'field' ? [target.path] : []))
     this.#numberAt = number?.of === 'field' ? paths.push(number.path) - 1 : -1
     this.#fields = paths.length === 0 ? null : bridge.fieldsOpen(paths)
     this.#regex = number?.of === 'regex' ? linearRegex(number.source) : null
-  }
-
-  newBuckets(): number[] | null {
-    const { type, bounds } = this.#spec
-    return type === 'histogram' ? Array.from({ length: bounds.length + 1 }, () => 0) : null
   }
 
   /** The number: null where the record has none, and of a counter. */
@@ -108,7 +104,7 @@ class MetricReader {
     const isRead = this.#fields !== null && value !== null
     const fields = isRead ? this.#bridge.fieldsOf(this.#fields, value) : NOTHING
     let field = 0
-    const labels = this.#spec.labels.map((label) =>
+    const labels = this.spec.labels.map((label) =>
       cut(label.target.of === 'field' ? (fields[field++] ?? '') : metaOf(record, label)),
     )
     if (this.#numberAt >= 0) return { labels, number: numberOf(fields[this.#numberAt]) }
@@ -117,7 +113,7 @@ class MetricReader {
   }
 
   add(delta: SeriesDelta, number: number | null): void {
-    const { type, bounds } = this.#spec
+    const { type, bounds } = this.spec
     if (type === 'counter') {
       delta.count++
     } else if (number === null) {

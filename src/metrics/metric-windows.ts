@@ -40,7 +40,7 @@ import assert from 'node:assert/strict'
 import type { MetricSpec } from '../core/expression/metric.ts'
 import { NO_MARK, type WindowMark } from '../core/window-mark.ts'
 import type { SeriesDelta } from '../pool/record-counter.ts'
-import { addTo, boundedRow, OTHER } from './log-metrics.ts'
+import { addTo, boundedRow, emptyBuckets, OTHER } from './log-metrics.ts'
 
 /** Clocks of producers differ by less; a wrong time zone differs by more. */
 export const AHEAD_MS = 600_000
@@ -281,8 +281,7 @@ export class MetricWindows {
     let table = window.tables.get(metric)
     if (table === undefined) window.tables.set(metric, (table = new Map()))
     const make = (values: readonly string[]) => (): WindowRow => {
-      const { type, bounds } = metrics[metric]!
-      const buckets = type === 'histogram' ? [...bounds.map(() => 0), 0] : null
+      const buckets = emptyBuckets(metrics[metric]!)
       this.#rowCount++
       return { metric, windowMs, labels: values, count: 0, sum: 0, buckets }
     }

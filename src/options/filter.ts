@@ -41,7 +41,7 @@ export type RecordFilter =
 
 /** @throws LogpipeError USAGE: more terms in all than the add-on takes. */
 export function filterOf(config: FilterConfig): RecordFilter {
-  if (config.rules !== null) return { expression: planRules(config.rules) }
+  if (config.rules !== null) return { expression: JSON.stringify(planRules(config.rules)) }
   if (hasExpressions(config)) return { expression: JSON.stringify(filterPlan(config).program) }
   return {
     patterns: patternsOf(config),

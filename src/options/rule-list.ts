@@ -16,7 +16,7 @@
  * What is wrong is told with the rule's name, and within an expression with the column. Bounds:
  * RULES_MAX rules, and what an expression and a program may be (core/expression/ast.ts).
  */
-import type { ExpressionNode, Literal } from '../core/expression/ast.ts'
+import type { ExpressionNode, Literal, ProgramSet } from '../core/expression/ast.ts'
 import { ExpressionError, parseExpression, type RegexPlace } from '../core/expression/parse.ts'
 import {
   type Alternative,
@@ -181,10 +181,10 @@ function joined(texts: readonly string[]): ExpressionNode {
   return anyOf(texts.map((text) => parseExpression(text).node))
 }
 
-/** What the add-on is given of them, as JSON. @throws RuleFault as above. */
-export function planRules(list: RuleList): string {
+/** What the add-on is given of them. @throws RuleFault as above. */
+export function planRules(list: RuleList): ProgramSet {
   try {
-    return JSON.stringify(planSet([{ all: list.isEach, of: alternativesOf(list) }]))
+    return planSet([{ all: list.isEach, of: alternativesOf(list) }])
   } catch (cause) {
     if (cause instanceof RangeError) throw new RuleFault(cause.message)
     throw cause

@@ -184,9 +184,7 @@ export const RULES: readonly Rule[] = [
     options: ['RULES', ...FILTER_OPTIONS],
     broken: ({ config, sources }) => {
       if (config.rules === null) return undefined
-      const given = FILTER_OPTIONS.map((name) => sources.get(name) ?? DEFAULT).find(
-        ({ kind }) => kind !== 'default',
-      )
+      const given = firstGiven(FILTER_OPTIONS, sources)
       if (given === undefined) return undefined
       return `rules say what is kept, and ${nameOf(given)} says it again: write it into the rules`
     },
@@ -270,11 +268,9 @@ export const RULES: readonly Rule[] = [
     options: ['PRODUCT_LINE', 'METRICS', 'RULES', ...FILTER_OPTIONS],
     broken: ({ config, sources }) => {
       if (config.productLine !== 'metrics' || config.metrics.length === 0) return undefined
-      const names = ['RULES', ...FILTER_OPTIONS] as const
-      const given = names.map((name) => sources.get(name) ?? DEFAULT)
-      const source = given.find(({ kind }) => kind !== 'default')
-      if (source === undefined) return undefined
-      return `metrics writes no documents, so ${nameOf(source)} selects none: write it into --count`
+      const given = firstGiven(['RULES', ...FILTER_OPTIONS], sources)
+      if (given === undefined) return undefined
+      return `metrics writes no documents, so ${nameOf(given)} selects none: write it into --count`
     },
   },
   {
@@ -427,6 +423,11 @@ export function checkRules(input: RuleInput): void {
     faults.add(new LogpipeError('USAGE', `${typedName(rule, input)}: ${fault}`))
   }
   faults.raise()
+}
+
+/** The source of the first of these options that has another one than its default. */
+function firstGiven(names: readonly OptionName[], sources: RuleInput['sources']) {
+  return names.map((name) => sources.get(name) ?? DEFAULT).find(({ kind }) => kind !== 'default')
 }
 
 /** The first of the rule's options that the user set, as typed; else the first one's flag. */

@@ -9,8 +9,18 @@ import type { ProgramSet } from '../core/expression/ast.ts'
 import type { DocumentEdits, RuleList } from '../core/rules.ts'
 import { FieldEditor } from '../filter/field-editor.ts'
 import { Rules } from '../filter/rules.ts'
+import { type FilterConfig, filterPlan } from '../options/filter.ts'
 import { planRules } from '../options/rule-list.ts'
-import type { Documents, Judge, TriedRecord, Verdict } from './try.ts'
+import {
+  anyLiteral,
+  type Documents,
+  expressionOf,
+  FilterJudge,
+  type Judge,
+  partsOf,
+  type TriedRecord,
+  type Verdict,
+} from './try.ts'
 
 type MatcherBridge = Pick<Bridge, 'matcherOpen' | 'matcherClose' | 'matcherTest' | 'matcherJudge'>
 
@@ -27,9 +37,9 @@ export class RuleJudge implements Judge {
     this.#bridge = bridge
     this.#names = list.rules.map(({ name }) => name)
     this.#rules = new Rules(list)
-    const expression = planRules(list)
-    this.#whole = bridge.matcherOpen({ expression })
-    this.#search = this.#openSearch(JSON.parse(expression) as ProgramSet)
+    const set = planRules(list)
+    this.#whole = bridge.matcherOpen({ expression: JSON.stringify(set) })
+    this.#search = this.#openSearch(set)
   }
 
   get hasSearch(): boolean {
@@ -67,10 +77,14 @@ export class RuleJudge implements Judge {
     const needs = groups.flatMap(({ of }) => of.map(({ prefilter }) => prefilter))
     if (needs.includes(null)) return null
     const literals = needs.flatMap((prefilter) => prefilter?.literals ?? [])
-    const of = literals.map((literal) => ({ kind: 'bytes', ...literal }))
-    const program = { keep: { kind: 'any', of }, drop: null, prefilter: null }
-    return this.#bridge.matcherOpen({ expression: JSON.stringify(program) })
+    return this.#bridge.matcherOpen({ expression: expressionOf(anyLiteral(literals)) })
   }
+}
+
+/** The judge of a filter, or of rules where there are some. @throws Error as theirs. */
+export function judgeOf(bridge: MatcherBridge, config: FilterConfig): Judge {
+  const { rules } = config
+  return rules === null ? new FilterJudge(bridge, filterPlan(config)) : new RuleJudge(bridge, rules)
 }
 
 /** What `edits` make of kept records; null: nothing. */
@@ -83,9 +97,4 @@ export function documentsBy(edits: DocumentEdits | null): Documents {
     const places = rules.length === 0 ? [-1] : rules.map((rule) => numbers.get(rule) ?? -1)
     return places.map((rule) => editor.edit(record, rule).value)
   }
-}
-
-function partsOf(record: TriedRecord) {
-  const { value, key, headers, topic, partition, offset, timestampMs } = record
-  return [value, key, headers, topic, partition, offset, timestampMs] as const
 }

@@ -310,11 +310,9 @@ export class IngressStates {
   /** Of a replay, or a run up to the end: everything that was asked for went into slots. */
   get haveFinished(): boolean {
     const nowMs = this.#nowMs()
-    for (const [key, sinceMs] of this.#passing) {
-      if (nowMs - sinceMs >= PASSING_MS) this.#passing.delete(key)
-    }
+    const isPassing = [...this.#passing.values()].some((sinceMs) => nowMs - sinceMs < PASSING_MS)
     const isQuiet = nowMs - this.#givenMs >= this.#quietMs
-    return isQuiet && this.#passing.size === 0 && this.#finished.size === this.#count
+    return isQuiet && !isPassing && this.#finished.size === this.#count
   }
 
   /**

@@ -15,7 +15,7 @@ import assert from 'node:assert/strict'
 import { type Bridge, type BridgeId, OFFSET_BEGINNING } from '../bridge/bridge.ts'
 import type { Clock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
-import type { ExpressionNode } from '../core/expression/ast.ts'
+import type { ExpressionNode, Literal } from '../core/expression/ast.ts'
 import type { Plan } from '../core/expression/plan.ts'
 import { printExpression } from '../core/expression/print.ts'
 import { RULES_MAX } from '../core/rules.ts'
@@ -86,13 +86,7 @@ export class FilterJudge implements Judge {
     this.#whole = this.#open(JSON.stringify(program))
     this.#keeps = this.#terms(keep.kind === 'all' && keep.of.length > 0 ? keep.of : [keep])
     this.#drops = drop === null ? [] : this.#terms(drop.kind === 'any' ? drop.of : [drop])
-    this.#prefilter =
-      prefilter === null
-        ? null
-        : this.#openNode({
-            kind: 'any',
-            of: prefilter.literals.map((literal) => ({ kind: 'bytes', ...literal })),
-          })
+    this.#prefilter = prefilter === null ? null : this.#openNode(anyLiteral(prefilter.literals))
   }
 
   keeps(record: TriedRecord): boolean {
@@ -131,7 +125,7 @@ export class FilterJudge implements Judge {
   }
 
   #openNode(keep: ExpressionNode): BridgeId {
-    return this.#open(JSON.stringify({ keep, drop: null, prefilter: null }))
+    return this.#open(expressionOf(keep))
   }
 
   #open(expression: string): BridgeId {
@@ -141,18 +135,24 @@ export class FilterJudge implements Judge {
   }
 
   #test(matcher: BridgeId, record: TriedRecord): boolean {
-    const { value, key, headers, topic, partition, offset, timestampMs } = record
-    return this.#bridge.matcherTest(
-      matcher,
-      value,
-      key,
-      headers,
-      topic,
-      partition,
-      offset,
-      timestampMs,
-    )
+    return this.#bridge.matcherTest(matcher, ...partsOf(record))
   }
+}
+
+/** Holds where any of the literals stands: what the search before a filter asks. */
+export function anyLiteral(literals: readonly Literal[]): ExpressionNode {
+  return { kind: 'any', of: literals.map((literal) => ({ kind: 'bytes', ...literal })) }
+}
+
+/** A program of one expression, as the add-on takes it. */
+export function expressionOf(keep: ExpressionNode): string {
+  return JSON.stringify({ keep, drop: null, prefilter: null })
+}
+
+/** A record in the order of the add-on's arguments. */
+export function partsOf(record: TriedRecord) {
+  const { value, key, headers, topic, partition, offset, timestampMs } = record
+  return [value, key, headers, topic, partition, offset, timestampMs] as const
 }
 
 /** A record that is shown. */
