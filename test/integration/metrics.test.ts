@@ -71,6 +71,24 @@ test('metrics count beside the output, whatever it keeps', async (t) => {
   assert.deepEqual(kafka.committed(GROUP), [4, 3])
 })
 
+test('a record larger than a slot counts once, and is written whole', async (t) => {
+  const kafka = new MockKafka(t, 1)
+  const large = JSON.stringify({ level: 'ERROR', text: 'x'.repeat(100_000) })
+  await kafka.produce([LINES[0]!, large, LINES[3]!])
+  const run = start(t, kafka, [
+    ...flags({ output: 'stdout', keep: 'text:xxx*', format: 'raw', 'buffer-bytes': 16_384 }),
+    '--count=errors=level:ERROR',
+    '--count=all=* by level',
+  ])
+  await run.until('it counted all', () => run.metric('log_all_total') === 3)
+  await run.until('it wrote', () => run.metric('written_total') === 1)
+  const text = await scrape(run)
+  const { stdout } = await run.stop()
+  assert.ok(text.split('\n').includes('log_errors_total 2'), text)
+  assert.ok(text.split('\n').includes('log_all_total{level="ERROR"} 2'), text)
+  assert.ok(stdout.equals(Buffer.from(`${large}\n`)), `${stdout.length} bytes`)
+})
+
 test('PRODUCT_LINE=metrics counts, and writes nothing', async (t) => {
   const kafka = new MockKafka(t, 2)
   await kafka.produce([...LINES, 'ERROR'])
