@@ -18,14 +18,20 @@ const SPANS = [
 ] as const
 
 const SERIES = [
-  ['polled_per_second', 'Polled', perSecond],
-  ['matched_per_second', 'Matched', perSecond],
-  ['written_per_second', 'Written', perSecond],
-  ['kafka_lag', 'Lag', shortNumber],
-  ['es_spill_queue_bytes', 'Spill', bytes],
-  ['es_429_proxy_rejected_per_second', '429 from Elasticsearch', perSecond],
-] as const
-const NAMES = SERIES.map(([name]) => name)
+  { name: 'polled_per_second', title: 'Polled', format: perSecond, color: '--curve-1' },
+  { name: 'matched_per_second', title: 'Matched', format: perSecond, color: '--curve-1' },
+  { name: 'written_per_second', title: 'Written', format: perSecond, color: '--curve-1' },
+  { name: 'kafka_lag', title: 'Lag', format: shortNumber, color: '--curve-2' },
+  { name: 'es_spill_queue_bytes', title: 'Spill', format: bytes, color: '--curve-3' },
+  {
+    name: 'es_429_proxy_rejected_per_second',
+    title: '429 from Elasticsearch',
+    format: perSecond,
+    color: '--curve-3',
+  },
+]
+/** Of what a pipeline counts from its records. */
+const COUNTED = { format: perSecond, color: '--curve-2' }
 
 /** The last five minutes come second by second; what is coarser changes less often. */
 const LIVE_MS = 2000
@@ -36,7 +42,8 @@ export function Charts({ pipelineId }: { readonly pipelineId: number }) {
   const path = `/api/metrics/runtime/history?seconds=${span}&pipeline_id=${pipelineId}`
   const { value, error } = useRequest<History>(path, span <= 300 ? LIVE_MS : COARSE_MS)
   const counted = value === undefined ? [] : countedNames(value)
-  const names = [...NAMES, ...counted.map(({ name }) => name)]
+  const series = [...SERIES, ...counted.map((one) => ({ ...one, ...COUNTED }))]
+  const names = series.map(({ name }) => name)
   const columns = value === undefined ? undefined : columnsOf(value, names)
   return (
     <section aria-labelledby="charts-title">
@@ -62,7 +69,7 @@ export function Charts({ pipelineId }: { readonly pipelineId: number }) {
         <p class="muted">No pipeline ran in this period. Charts appear with the first records.</p>
       )}
       <div class="charts">
-        {SERIES.map(([name, title, format], index) => (
+        {series.map(({ name, title, format, color }) => (
           <Chart
             key={name}
             title={title}
@@ -70,18 +77,7 @@ export function Charts({ pipelineId }: { readonly pipelineId: number }) {
             values={columns?.values.get(name) ?? []}
             spanSeconds={span}
             format={format}
-            color={index < 3 ? '--curve-1' : index === 3 ? '--curve-2' : '--curve-3'}
-          />
-        ))}
-        {counted.map(({ name, title }) => (
-          <Chart
-            key={name}
-            title={title}
-            times={columns?.times ?? []}
-            values={columns?.values.get(name) ?? []}
-            spanSeconds={span}
-            format={perSecond}
-            color="--curve-2"
+            color={color}
           />
         ))}
       </div>
