@@ -31,8 +31,6 @@ const CODECS = ['lz4', 'zstd', 'snappy', 'gzip', 'none']
 
 const PARTITIONS = 4
 const RECORDS = 12_000
-/** The records' times are years ago. */
-const KEPT = { 'retention.ms': '-1' }
 /** A run of them mostly waits, for its group and for the second that tells of the lag. */
 const RUNS_AT_ONCE = 3
 /** Below, at and above a slot (1 MiB), and the 5 MB that the topic allows. */
@@ -147,7 +145,7 @@ const COMPACTION_MS_MAX = 120_000
 test('of a compacted topic exactly the matches', { skip: missing ?? false }, async (t) => {
   const kafka = await sharedKafka(t)
   const name = uniqueName('exact-compacted')
-  await kafka.createTopic(name, PARTITIONS, { ...KEPT, ...COMPACTED })
+  await kafka.createTopic(name, PARTITIONS, COMPACTED)
   const sent: SentRecord[] = []
   for (const [index, codec] of CODECS.entries()) {
     const records = makeRecords({
@@ -195,7 +193,7 @@ test('of a million records of 1 KB exactly the matches', { skip: skipFull }, asy
   const kafka = await sharedKafka(t)
   for (const codec of CODECS) {
     const name = uniqueName(`million-${codec}`)
-    await kafka.createTopic(name, PARTITIONS, KEPT)
+    await kafka.createTopic(name, PARTITIONS)
     const to = { bootstrapServers: kafka.bootstrapServers, topic: name, codec }
     const all = topicOf(name, await sendRecords(millionRecords(), to))
     const topic = { ...all, visible: all.visible.filter((record) => has('ERROR')(record.value)) }
@@ -256,7 +254,7 @@ const FILTERS: readonly { readonly args: readonly string[]; readonly matches: Ma
 
 async function fillTopic(kafka: KafkaClient, codec: string, seed: number): Promise<Topic> {
   const name = uniqueName(`exact-${codec}`)
-  await kafka.createTopic(name, PARTITIONS, { ...KEPT, 'max.message.bytes': '10000000' })
+  await kafka.createTopic(name, PARTITIONS, { 'max.message.bytes': '10000000' })
   const to = { bootstrapServers: kafka.bootstrapServers, topic: name, codec }
   const records = (count: number, largeBytes: readonly number[]) =>
     makeRecords({ seed: seed * 10 + count, count, partitions: PARTITIONS, largeBytes })

@@ -92,7 +92,7 @@ const CASES: readonly Case[] = [
 
 async function fill(kafka: KafkaClient): Promise<{ topic: string; sent: readonly SentRecord[] }> {
   const topic = uniqueName('expressions')
-  await kafka.createTopic(topic, PARTITIONS, { 'retention.ms': '-1' })
+  await kafka.createTopic(topic, PARTITIONS)
   const to = { bootstrapServers: kafka.bootstrapServers, topic, codec: 'lz4' }
   return { topic, sent: await sendRecords(records(), to) }
 }
@@ -223,7 +223,7 @@ test(
       '{"level":"a","http.method":"GET","status":null}',
       '{"level":"a","status":["1","x"]}',
     ]
-    await kafka.createTopic(topic, 1, { 'retention.ms': '-1' })
+    await kafka.createTopic(topic, 1)
     const sending = values.map((value, at) => ({
       partition: 0,
       key: null,

@@ -27,6 +27,18 @@ test(
 )
 
 test(
+  'a request about a topic may be sent again when its answer was lost',
+  { skip: serversMissing(['kafka']) ?? false },
+  async (t) => {
+    const kafka = await sharedKafka(t)
+    const topic = uniqueName('again')
+    for (let time = 0; time < 2; time++) await kafka.createTopic(topic, 1)
+    assert.deepEqual(await kafka.endOffsets(topic), [0])
+    for (let time = 0; time < 2; time++) await kafka.deleteTopic(topic)
+  },
+)
+
+test(
   'a real Elasticsearch gives back what was indexed',
   { skip: serversMissing(['elasticsearch']) ?? false },
   async (t) => {

@@ -16,7 +16,7 @@ const missing = serversMissing(['kafka'])
 
 const SHAPE = { slotCount: 1, bufferBytes: 262_144, recordsMax: 1000 }
 const WAYS = { whole: [], single: [['logpipe.whole.batches', 'false']] } as const
-const KEPT = { 'retention.ms': '-1', 'max.message.bytes': '10000000' }
+const LARGE = { 'max.message.bytes': '10000000' }
 
 interface Log {
   readonly found: readonly Found[]
@@ -104,8 +104,8 @@ test(
     const { bootstrapServers, ...kafka } = await sharedKafka(t)
     const topic = uniqueName('batches')
     const compacted = uniqueName('batches-compacted')
-    await kafka.createTopic(topic, 2, { ...KEPT, 'message.timestamp.type': 'LogAppendTime' })
-    await kafka.createTopic(compacted, 2, { ...KEPT, ...COMPACTED })
+    await kafka.createTopic(topic, 2, { ...LARGE, 'message.timestamp.type': 'LogAppendTime' })
+    await kafka.createTopic(compacted, 2, { ...LARGE, ...COMPACTED })
     const records = (seed: number) =>
       makeRecords({ seed, count: 700, partitions: 2, largeBytes: [300_000, 700_000] })
     for (const [index, codec] of ['lz4', 'zstd', 'snappy', 'gzip', 'none'].entries()) {

@@ -21,13 +21,16 @@ const { Kafka, logLevel } = binding.KafkaJS
 /** What tests ask of a Kafka, wherever it runs. */
 export interface KafkaClient {
   readonly bootstrapServers: string
-  /** Waits until every partition has a leader. Replicated to every broker. */
+  /**
+   * Waits until every partition has a leader. Replicated to every broker, and kept for ever unless
+   * `config` says otherwise: tests date their records in the past, which retention by time deletes.
+   */
   createTopic(
     topic: string,
     partitions: number,
     config?: Readonly<Record<string, string>>,
   ): Promise<void>
-  /** With all that is in it. */
+  /** Does nothing where it is gone: a request without an answer may have arrived. */
   deleteTopic(topic: string): Promise<void>
   /** The next offset of each partition, by partition index. */
   endOffsets(topic: string): Promise<number[]>
@@ -62,12 +65,17 @@ export interface KafkaServer extends KafkaClient {
   misplaceBroker(broker: number): Promise<void>
   /** Gives partition 0 to a replica that is alive, in sync or not. */
   electUnclean(topic: string): Promise<void>
-  /** @param replicas a partition each, its brokers by colons: `1,2:3` */
+  /**
+   * Does nothing where the topic exists.
+   *
+   * @param replicas a partition each, its brokers by colons: `1,2:3`
+   */
   createPlacedTopic(
     topic: string,
     replicas: string,
     config?: Readonly<Record<string, string>>,
   ): Promise<void>
+  /** @param partitions how many it has afterwards; does nothing where it has them */
   addPartitions(topic: string, partitions: number): Promise<void>
   /** Kafka's id of it, as 32 hex digits. */
   topicId(topic: string): Promise<string>
@@ -95,13 +103,18 @@ export function connectKafka(bootstrapServers: string, brokerCount = 1): KafkaCl
   return {
     bootstrapServers,
     async createTopic(topic, partitions, config = {}) {
-      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+      const entries = Object.entries({ 'retention.ms': '-1', ...config })
+      const configEntries = entries.map(([name, value]) => ({ name, value }))
       const spec = { topic, numPartitions: partitions, replicationFactor: brokerCount }
       await (await admin.get()).createTopics({ topics: [{ ...spec, configEntries }] })
       await untilLed(topic, partitions)
     },
     async deleteTopic(topic) {
-      await (await admin.get()).deleteTopics({ topics: [topic] })
+      try {
+        await (await admin.get()).deleteTopics({ topics: [topic] })
+      } catch (error) {
+        if ((error as { type?: string }).type !== 'ERR_UNKNOWN_TOPIC_OR_PART') throw error
+      }
     },
     endOffsets,
     async groupOffsets(group, topic) {
@@ -281,10 +294,12 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
         async createPlacedTopic(topic, replicas, config = {}) {
           const settings = Object.entries(config).flatMap(([k, v]) => ['--config', `${k}=${v}`])
           const placed = ['--topic', topic, '--replica-assignment', replicas]
-          await script('topics', '--create', ...placed, ...settings)
+          await script('topics', '--create', '--if-not-exists', ...placed, ...settings)
         },
-        addPartitions: (topic, partitions) =>
-          script('topics', '--alter', '--topic', topic, '--partitions', String(partitions)),
+        async addPartitions(topic, partitions) {
+          if ((await client.endOffsets(topic)).length >= partitions) return
+          await script('topics', '--alter', '--topic', topic, '--partitions', String(partitions))
+        },
         topicId: async (topic) => {
           const about = await runScript(
             'kafka',
