@@ -11,8 +11,9 @@
  * operator who deletes the worker frees the id.
  *
  * Bounds: WORKERS_MAX workers; whoever is lost for FORGET_MS and not pinned is forgotten, because
- * on Kubernetes every restart brings a new name; and sooner when a new one needs the place. What is
- * kept of each is bounded where it comes in (worker-routes.ts).
+ * on Kubernetes every restart brings a new name; and sooner when a new one needs the place: first
+ * those that were never given a pipeline, for they have nothing to come back for. What is kept of
+ * each is bounded where it comes in (worker-routes.ts).
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
@@ -51,6 +52,17 @@ export const WORKERS_MAX = 1000
 /** Of a worker that has not called yet: WORKER_POLL_MS's default. */
 const POLL_MS_EXPECTED = 1000
 const FORGET_MS = 86_400_000
+/**
+ * Whoever was given a pipeline may have a spill that waits for its secrets: a restart, a move to
+ * another machine or a broken network takes no longer. No newcomer takes its place meanwhile, for
+ * new ids cost whoever has the worker token nothing.
+ */
+const RETURN_MS = 3_600_000
+/**
+ * An idle worker that was not heard for so long makes room for a new one, and is new again when it
+ * calls. A poll takes a second; many ids by which hardly anybody calls shut nobody out.
+ */
+const IDLE_SILENT_MS = 5000
 /** last_seen_ms is for people; after a crash it may be this much too old. */
 const SEEN_FLUSH_MS = 30_000
 
@@ -298,7 +310,7 @@ export class Fleet {
   }
 
   #register(id: string, pollMs: number, heardMs: number): Entry {
-    if (this.#entries.size >= WORKERS_MAX) this.#forgetLongestLost()
+    if (this.#entries.size >= WORKERS_MAX) this.#makeRoom()
     if (this.#entries.size >= WORKERS_MAX) {
       throw new Problem(503, `The limit of ${WORKERS_MAX} workers is reached: delete lost ones.`)
     }
@@ -319,13 +331,23 @@ export class Fleet {
     return entry
   }
 
-  #forgetLongestLost(): void {
-    let lost: Entry | undefined
-    for (const entry of this.#entries.values()) {
-      if (entry.record.pinned || this.#isLive(entry)) continue
-      if (lost === undefined || entry.record.lastSeenMs < lost.record.lastSeenMs) lost = entry
-    }
-    if (lost !== undefined) this.#drop(lost.record.id)
+  #makeRoom(): void {
+    const [least] = [...this.#entries.values()]
+      .filter((entry) => this.#mayGo(entry))
+      .sort(
+        (left, right) =>
+          Number(left.given.size > 0) - Number(right.given.size > 0) ||
+          left.record.lastSeenMs - right.record.lastSeenMs,
+      )
+    if (least !== undefined) this.#drop(least.record.id)
+  }
+
+  #mayGo(entry: Entry): boolean {
+    const { record, given, heardMs } = entry
+    if (record.pinned) return false
+    const isSilent = this.#clock.monotonicMs() - heardMs >= IDLE_SILENT_MS
+    if (given.size === 0) return isSilent || !this.#isLive(entry)
+    return !this.#isLive(entry) && this.#clock.wallMs() - record.lastSeenMs > RETURN_MS
   }
 
   #give(workerId: string, pipelineId: number): void {

@@ -51,7 +51,7 @@ export function contextOf(
       log('warn', `${what}; ignoring its reports`)
     },
   })
-  const goodRevisions = new GoodRevisions(pipelines, clock)
+  const goodRevisions = new GoodRevisions(pipelines, fleet, clock)
   const tail = new TailHub(clock, (pipelineId) => {
     for (const id of workersOf({ fleet }, pipelineId)) order(id, pipelineId, 'tail')
   })
@@ -95,6 +95,9 @@ export function contextOf(
  * Which revision of each pipeline has run well last, by what its workers say: the one that a worker
  * goes back to when it has none of its own, because it is new to the pipeline or was restarted.
  *
+ * A worker vouches for what it is sent just now, no more: by naming any other revision it could
+ * have others go back to one that somebody had reason to leave.
+ *
  * Bound: one entry for each worker that runs something, WORKERS_MAX at most.
  */
 
@@ -109,18 +112,23 @@ interface Running {
 
 class GoodRevisions {
   readonly #pipelines: PipelineStore
+  readonly #fleet: Fleet
   readonly #clock: Clock
   readonly #running = new Map<string, Running>()
 
-  constructor(pipelines: PipelineStore, clock: Clock) {
+  constructor(pipelines: PipelineStore, fleet: Fleet, clock: Clock) {
     this.#pipelines = pipelines
+    this.#fleet = fleet
     this.#clock = clock
   }
 
-  hear(workerId: string, heartbeat: Heartbeat): void {
-    const { state, pipelineId, revision, error } = heartbeat
+  hear(workerId: string, { state, pipelineId, revision, error }: Heartbeat): void {
     const known = this.#running.get(workerId)
-    if (state !== 'running' || pipelineId === null || revision === null || error !== null) {
+    const isSent =
+      pipelineId !== null &&
+      pipelineId === this.#fleet.assignment(workerId) &&
+      revision === this.#pipelines.get(pipelineId)?.revision
+    if (state !== 'running' || !isSent || revision === null || error !== null) {
       this.#running.delete(workerId)
       return
     }

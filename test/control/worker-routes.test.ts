@@ -221,19 +221,33 @@ test('of the last words of a worker so much is kept as a fleet has room for', as
   assert.deepEqual(worker.error.lines, lines.slice(-4))
 })
 
-test('when a fleet is full, a new worker takes the place of the longest lost', async (t) => {
+test('in a full fleet a new worker takes the place of one that has nothing to do', async (t) => {
   const { call, beat, clock } = controlFixture(t)
-  await call('PUT', '/api/workers/never-called/assignment', { pipeline_id: null })
+  await beat('w1')
+  await call('POST', '/api/pipelines', { ...SEED_PIPELINE, es_username: 'u', es_password: 'p' })
+  assert.equal((await beat('w1')).assignment.pipeline_id, 1)
+  await call('POST', '/api/pipelines/1/stop')
+  clock.advance(60_000)
+  const comes = async (id: string) => {
+    const body = { state: 'idle', poll_ms: 60_000 }
+    return (await call('POST', `/api/workers/${id}/heartbeat`, body)).status
+  }
   for (let index = 1; index < 1000; index++) {
-    await beat(`fake-${index}`, { poll_ms: 60_000 })
+    assert.equal(await comes(`a-${index}`), 200)
     clock.advance(1)
   }
-  const refused = await call('POST', '/api/workers/real/heartbeat', { state: 'idle' })
-  assert.equal(refused.status, 200, 'one that never called is lost')
-  const next = await call('POST', '/api/workers/real-2/heartbeat', { state: 'idle' })
-  assert.equal(next.status, 503, 'all others are alive')
-  clock.advance(301_000)
-  assert.equal((await call('POST', '/api/workers/real-2/heartbeat', { state: 'idle' })).status, 200)
+  assert.equal(await comes('b'), 503, 'w1 keeps its place, and all others called just now')
+  clock.advance(5000)
+  assert.equal(await comes('b'), 200, 'in place of a-1, which is alive and has nothing to do')
+  assert.equal((await call('DELETE', '/api/workers/a-1')).status, 404)
+  assert.equal((await call('DELETE', '/api/workers/a-2')).status, 409)
+  const { leftovers } = await beat('w1', { leftovers: 1 })
+  assert.equal(leftovers.secrets.ES_PASSWORD, 'p', 'what it may come back for')
+  clock.advance(3_600_001)
+  for (let index = 2; index < 1000; index++) assert.equal(await comes(`a-${index}`), 200)
+  assert.equal(await comes('b'), 200)
+  assert.equal(await comes('c'), 200, 'an hour later it is as good as gone')
+  assert.equal((await call('DELETE', '/api/workers/w1')).status, 404)
 })
 
 test('a start has the worker check, and what is wrong there is told in words', async (t) => {
@@ -287,6 +301,29 @@ test('a revision that ran well for half a minute is what others go back to', asy
     clock.advance(1000)
   }
   assert.equal(await good(), 1, 'with an error it does not run well')
+})
+
+test('a worker vouches for the revision that it was sent just now, and for no other', async (t) => {
+  const { call, beat, clock } = controlFixture(t)
+  await beat('w1')
+  const change = async (match_pattern: string) =>
+    await call('PUT', '/api/pipelines/1', { ...SEED_PIPELINE, match_pattern })
+  await call('POST', '/api/pipelines', SEED_PIPELINE)
+  await change('B')
+  await change('C')
+  const claims = async (id: string, revision: number) => {
+    for (let second = 0; second < 40; second++) {
+      await beat(id, { state: 'running', pipeline_id: 1, revision })
+      clock.advance(1000)
+    }
+    return (await call('GET', '/api/pipelines/1')).body.good_revision
+  }
+  assert.equal(await claims('w1', 2), null, 'an older revision')
+  assert.equal(await claims('w1', 9), null, 'one that is not there')
+  assert.equal(await claims('w1', 3), 3)
+  await change('D')
+  await call('PUT', '/api/workers/w1/assignment', { pipeline_id: 1, desired_state: 'stopped' })
+  assert.equal(await claims('w1', 4), 3, 'it ran the pipeline once, and shall not now')
 })
 
 test('a database that takes nothing keeps no known worker from being heard', async (t) => {
