@@ -15,7 +15,7 @@
  *     control.db.lock   who has it open
  */
 import Database from 'better-sqlite3'
-import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, constants, copyFileSync, existsSync, linkSync, openSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { checkOwnFile, ownFolder } from '../core/own-file.ts'
@@ -167,12 +167,24 @@ export async function backupDatabase(file: string, target: string): Promise<void
     closeSync(openSync(partial, 'wx', 0o600))
     db = new Database(file, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS })
     await db.backup(partial)
-    renameSync(partial, target)
+    nameWithoutReplacing(partial, target)
   } catch (error) {
-    rmSync(partial, { force: true })
     throw storeError(file, error)
   } finally {
+    rmSync(partial, { force: true })
     db?.close()
+  }
+}
+
+/** Unlike rename(2), link(2) fails where somebody has made the target meanwhile. */
+function nameWithoutReplacing(partial: string, target: string): void {
+  try {
+    linkSync(partial, target)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    // A file system without hard links: FAT, some network shares.
+    if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'].includes(code)) throw error
+    copyFileSync(partial, target, constants.COPYFILE_EXCL)
   }
 }
 

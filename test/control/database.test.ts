@@ -115,6 +115,15 @@ test('a backup of a running database is whole, private, and overwrites nothing',
   await backupDatabase(file, target)
   assert.equal(statSync(target).mode & 0o777, 0o600)
   await assert.rejects(backupDatabase(file, target), hasCode('STORE'))
+  const late = path.join(folder, 'late.db')
+  const copying = backupDatabase(file, late)
+  writeFileSync(late, 'of somebody else')
+  await assert.rejects(copying, hasCode('STORE'))
+  assert.equal(readFileSync(late, 'utf8'), 'of somebody else')
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.endsWith('.partial')),
+    [],
+  )
   const copy = openDatabase(target, memoryLock())
   t.after(() => copy.close())
   assert.equal(storeOf(copy).count(), 200)
