@@ -6,6 +6,7 @@
  * of an answer that is not Elasticsearch's nothing is told. Answers are kept for a moment, so that
  * many browsers make one request.
  */
+import { parseBounded } from '../core/bounded-json.ts'
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Pipeline } from './pipeline-store.ts'
@@ -32,6 +33,8 @@ export interface EsState {
 
 const TIMEOUT_MS = 3000
 const ANSWER_BYTES_MAX = 1024 * 1024
+/** Of a thousand nodes; what is asked for has ten values of each. */
+const ANSWER_VALUES_MAX = 20_000
 /** Of each answer little is kept: a cluster's name is as long as whoever answers likes. */
 const NAME_CHARS_MAX = 200
 /** A dashboard looks every few seconds. */
@@ -129,25 +132,23 @@ export class EsCollector {
   }
 }
 
-async function jsonOf(answer: Response): Promise<unknown> {
+async function jsonOf({ status, body }: Response): Promise<unknown> {
   const unlike = new TypeError(
     'no Elasticsearch there that accepts these credentials; run the check of a worker',
   )
-  if (answer.status !== 200) {
-    await answer.body?.cancel()
+  if (status !== 200) {
+    await body?.cancel()
     throw unlike
   }
   let text = ''
   const decoder = new TextDecoder()
-  for await (const chunk of answer.body ?? []) {
+  for await (const chunk of body ?? []) {
     text += decoder.decode(chunk, { stream: true })
     if (text.length > ANSWER_BYTES_MAX) throw unlike
   }
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw unlike
-  }
+  const answer = parseBounded(text, ANSWER_VALUES_MAX)
+  if (answer === undefined) throw unlike
+  return answer
 }
 
 function authorization(

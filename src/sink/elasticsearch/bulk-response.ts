@@ -4,7 +4,10 @@
  * The usual response, all documents written, is recognised without parsing: at 300,000 documents a
  * second, JSON.parse would create as many objects for nothing. Any other response is parsed and
  * checked; one that does not cover every document is invalid.
+ *
+ * Bound. What is parsed has ANSWER_VALUES values, and DOCUMENT_VALUES more per document.
  */
+import { parseBounded } from '../../core/bounded-json.ts'
 
 export interface BulkItem {
   /** The index that it was going to; empty where the answer does not say. */
@@ -32,6 +35,12 @@ export type BulkAnswer =
 
 /** Reasons are logged and stored; some quote the whole document. */
 const REASON_LENGTH_MAX = 1000
+/** The head of an answer; an error about the whole request, with its causes. */
+const ANSWER_VALUES = 10_000
+/** A document that is refused has some 10; where a script of a pipeline failed, some 40. */
+const DOCUMENT_VALUES = 128
+/** Names of indices have 255 bytes, those of errors some 40. */
+const NAME_LENGTH_MAX = 255
 /** Causes of causes; Elasticsearch gives two or three. */
 const CAUSES_MAX = 5
 
@@ -48,7 +57,8 @@ export function readBulkAnswer(
   if (status === 200 && !isCurious && isAllWritten(text, documentCount)) {
     return { kind: 'written', tookMs: Number(/"took":(\d+)/.exec(text.slice(0, 80))?.[1] ?? 0) }
   }
-  const parsed = parse(text)
+  // What cannot be read was cut short, or is not from Elasticsearch: the caller says so.
+  const parsed = parseBounded(text, ANSWER_VALUES + DOCUMENT_VALUES * documentCount)
   if (status < 200 || status > 299) return readRefusal(status, parsed, text)
   const items = readItems(isRecord(parsed) ? parsed['items'] : undefined)
   if (!isRecord(parsed) || items?.length !== documentCount) {
@@ -86,7 +96,7 @@ function readItems(list: unknown): BulkItem[] | undefined {
     const result = isRecord(item) ? Object.values(item)[0] : undefined
     if (!isRecord(result) || typeof result['status'] !== 'number') return undefined
     items.push({
-      index: typeof result['_index'] === 'string' ? result['_index'] : '',
+      index: nameIn(result['_index']),
       status: result['status'],
       ...readError(result['error']),
       failureStore: result['failure_store'] === 'used',
@@ -106,8 +116,11 @@ function readError(error: unknown): { errorType: string; reason: string } {
   // A proxy, and Elasticsearch for a bad path, send the error as text.
   if (typeof error === 'string') return { errorType: '', reason: error.slice(0, REASON_LENGTH_MAX) }
   if (!isRecord(error)) return { errorType: '', reason: '' }
-  const { type } = error
-  return { errorType: typeof type === 'string' ? type : '', reason: reasonOf(error) }
+  return { errorType: nameIn(error['type']), reason: reasonOf(error) }
+}
+
+function nameIn(value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, NAME_LENGTH_MAX) : ''
 }
 
 /** The reason with the causes below it, which often say more; each once. */
@@ -123,15 +136,6 @@ function reasonOf(error: Record<string, unknown>): string {
     cause = cause['caused_by']
   }
   return parts.join(': ').slice(0, REASON_LENGTH_MAX)
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Cut short, or not from Elasticsearch: the caller says so.
-    return undefined
-  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -33,8 +33,11 @@ const KEPT_MS: Readonly<Record<TargetKind, number>> = {
 }
 const BACKING_INDEX = /^\.ds-/
 
-/** Finds out the kind of a target. Never rejects. */
-export async function targetOf(ask: Ask, name: string): Promise<TargetKind> {
+/**
+ * Finds out the kind of a target. Never rejects.
+ * @param isBehindAlias such a target is no alias itself, whatever the server says
+ */
+export async function targetOf(ask: Ask, name: string, isBehindAlias = false): Promise<TargetKind> {
   try {
     const found = await ask('GET', `/_resolve/index/${encodeURIComponent(name)}`)
     if (found.status === 200) {
@@ -43,8 +46,8 @@ export async function targetOf(ask: Ask, name: string): Promise<TargetKind> {
       const [alias] = Array.isArray(aliases) ? aliases : []
       const behind: unknown = Object(alias).indices?.[0]
       // An alias stands for data streams only, or for none.
-      if (typeof behind !== 'string' || behind === name) return 'index'
-      return BACKING_INDEX.test(behind) ? 'data_stream' : await targetOf(ask, behind)
+      if (isBehindAlias || typeof behind !== 'string' || behind === name) return 'index'
+      return BACKING_INDEX.test(behind) ? 'data_stream' : await targetOf(ask, behind, true)
     }
     if (found.status !== 404) return 'unknown'
     const path = `/_index_template/_simulate_index/${encodeURIComponent(name)}`

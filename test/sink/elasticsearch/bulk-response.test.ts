@@ -71,6 +71,31 @@ test('documents that went to the failure store are not taken for indexed ones', 
   assert.equal(readBulkAnswer(200, text, 1).kind, 'items')
 })
 
+test('an answer of more values than its documents explain is not made into objects', (t) => {
+  const parse = t.mock.method(JSON, 'parse')
+  const stacks = Array.from({ length: 100 }, (_, line) => `line ${line}, {[`)
+  const failed = { type: 'x', reason: 'r', caused_by: { type: 'y', script_stack: stacks } }
+  const items = Array.from({ length: 500 }, () => ({ create: { status: 400, error: failed } }))
+  const honest = JSON.stringify({ took: 1, errors: true, items })
+  assert.equal(readBulkAnswer(200, honest, 500).kind, 'items')
+  assert.equal(parse.mock.callCount(), 1)
+  const hostile = `{"took":1,"errors":true,"items":[${'{},'.repeat(1_000_000)}{}]}`
+  for (const status of [200, 400]) {
+    assert.equal(readBulkAnswer(status, hostile, 500).kind, 'refused')
+  }
+  assert.equal(parse.mock.callCount(), 1, 'some 60 MB of objects')
+})
+
+test('of a name without end a part is kept', () => {
+  const long = 'x'.repeat(100_000)
+  const items = [{ create: { status: 400, _index: long, error: { type: long, reason: long } } }]
+  const answer = readBulkAnswer(200, JSON.stringify({ errors: true, items }), 1)
+  assert.equal(answer.kind, 'items')
+  const [{ index, errorType, reason } = { index: '', errorType: '', reason: '' }] =
+    answer.kind === 'items' ? answer.items : []
+  assert.deepEqual([index.length, errorType.length, reason.length], [255, 255, 1000])
+})
+
 test('a refused request tells why, as Elasticsearch or a proxy puts it', () => {
   const body = { error: { type: 'security_exception', reason: 'no' }, status: 401 }
   assert.deepEqual(readBulkAnswer(401, JSON.stringify(body), 1), {
