@@ -45,8 +45,8 @@ export interface AccessRules {
   readonly allowedHosts: ReadonlySet<string>
   readonly isAsset: (path: string) => boolean
   readonly peerOf: (context: Context) => Peer
-  /** Called for whoever may call the API: its connection may wait longer for its next request. */
-  readonly onKnown?: (context: Context) => void
+  /** Called for each request of a person or a worker that is let in. */
+  readonly onKnown?: (context: Context, kind: 'control' | 'worker') => void
 }
 
 declare module 'hono' {
@@ -87,7 +87,7 @@ export function accessGuard(
         isOneOf(token, kind === 'worker' ? rules.workerTokens : rules.controlTokens)
       // No page of another origin can send this header: Host and Origin need no look.
       if (isRight()) {
-        rules.onKnown?.(c)
+        rules.onKnown?.(c, kind)
         return await go(kind, `token ${fingerprintOf(token)}`, isRight)
       }
       throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
@@ -101,7 +101,7 @@ export function accessGuard(
     if (!isOwners && !isSignedIn()) {
       throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
-    rules.onKnown?.(c)
+    rules.onKnown?.(c, kind)
     await (isOwners
       ? go(kind, "the server's own user", isOwner)
       : go(kind, 'a browser', isSignedIn))

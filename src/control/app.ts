@@ -5,8 +5,8 @@
  */
 import { createHash } from 'node:crypto'
 import type { OpenAPIHono } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
+import type { Context, MiddlewareHandler } from 'hono'
+import { exceedsBounds } from '../core/bounded-json.ts'
 import { type About, aboutRoutes, optionRoutes } from './about-routes.ts'
 import { accessGuard, type AccessRules, securityHeaders } from './access.ts'
 import { commandRoutes } from './command-routes.ts'
@@ -22,6 +22,12 @@ import { workerRoutes } from './worker-routes.ts'
 const BODY_BYTES_MAX = 4 * 1024 * 1024
 /** A token: read from whoever asks, so hardly more than one. */
 const SIGN_IN_BYTES_MAX = 4 * 1024
+/** A heartbeat with the results of many commands has some 20,000. */
+const BODY_VALUES_MAX = 50_000
+/** Of a body that is on its way, more counts as large: each connection may have this much. */
+const SMALL_BYTES = 64 * 1024
+/** What is large of all bodies on their way: many full heartbeats at once. */
+const LARGE_BYTES_MAX = 64 * 1024 * 1024
 
 interface AppOptions {
   readonly rules: AccessRules
@@ -46,8 +52,7 @@ export function createApp(context: ControlContext, options: AppOptions): OpenAPI
     accessGuard(rules, sessions, failures, (c, who, run) => context.audit.around(c, who, run)),
   )
   app.use('*', onlyJson)
-  app.use('/api/session', atMost(SIGN_IN_BYTES_MAX))
-  app.use('*', atMost(BODY_BYTES_MAX))
+  app.use('*', boundedBodies())
   app.use('*', assetRoutes(assets))
   for (const routes of [
     sessionRoutes(rules, sessions, failures, secure),
@@ -74,13 +79,51 @@ export function createApp(context: ControlContext, options: AppOptions): OpenAPI
   return app
 }
 
-function atMost(bytes: number): MiddlewareHandler {
-  return bodyLimit({
-    maxSize: bytes,
-    onError: () => {
-      throw new Problem(413, `Expected at most ${bytes} bytes.`)
-    },
-  })
+/**
+ * Reads and parses the body of a request, within bounds: of its bytes, of its values, and of all
+ * bodies on their way together. Who sends slowly holds little, and of whoever sends more than there
+ * is room for the request is refused, small ones never.
+ */
+function boundedBodies(): MiddlewareHandler {
+  const large = { bytes: 0 }
+  return async (c, next) => {
+    if (c.req.method !== 'POST' && c.req.method !== 'PUT') return next()
+    const bytesMax = c.req.path === '/api/session' ? SIGN_IN_BYTES_MAX : BODY_BYTES_MAX
+    const text = await bodyOf(c, bytesMax, large)
+    if (exceedsBounds(text, BODY_VALUES_MAX)) {
+      throw new Problem(413, `Expected at most ${BODY_VALUES_MAX} values, less deeply nested.`)
+    }
+    // Hono keeps a promise of what was read, whatever its type says: routes read no more.
+    Object.assign(c.req.bodyCache, { text: Promise.resolve(text) })
+    await next()
+  }
+}
+
+async function bodyOf(c: Context, bytesMax: number, large: { bytes: number }): Promise<string> {
+  const declared = Number(c.req.header('content-length') ?? Infinity)
+  const tooLarge = () => new Problem(413, `Expected at most ${bytesMax} bytes.`)
+  if (declared !== Infinity && declared > bytesMax) throw tooLarge()
+  if (declared <= SMALL_BYTES) return await c.req.text()
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  let counted = 0
+  try {
+    for await (const chunk of c.req.raw.body ?? []) {
+      bytes += chunk.length
+      if (bytes > bytesMax) throw tooLarge()
+      large.bytes -= counted
+      counted = Math.max(0, bytes - SMALL_BYTES)
+      large.bytes += counted
+      if (large.bytes > LARGE_BYTES_MAX) {
+        const headers = { 'retry-after': '5', connection: 'close' }
+        throw new Problem(503, 'Too many large requests at once; retry later.', { headers })
+      }
+      chunks.push(chunk)
+    }
+    return new TextDecoder().decode(Buffer.concat(chunks))
+  } finally {
+    large.bytes -= counted
+  }
 }
 
 /** The methods that a path has, middleware for all of them left out. */

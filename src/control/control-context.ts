@@ -42,16 +42,20 @@ export interface ControlContext {
   readonly onHeartbeat: (workerId: string, heartbeat: Heartbeat, tail: readonly string[]) => void
 }
 
+/** More than a form shows at once. */
+const FAULTS_MAX = 100
+
 /** A router whose wrong parameters are answered as problems, field by field. */
 export function newRouter(): OpenAPIHono {
   return new OpenAPIHono({
     defaultHook: (result) => {
       if (result.success) return
-      const faults = result.error.issues.map((issue) => ({
+      const { issues } = result.error
+      const faults = issues.slice(0, FAULTS_MAX).map((issue) => ({
         field: issue.path.join('.') || '(body)',
         detail: issue.message,
       }))
-      throw new Problem(422, `The ${result.target} has ${faults.length} wrong field(s).`, {
+      throw new Problem(422, `The ${result.target} has ${issues.length} wrong field(s).`, {
         faults,
       })
     },

@@ -92,9 +92,9 @@ export async function startControl(
     stopTicking = tickEverySecond(context, report)
     let tokens = readTokens(settings, settings)
     const proxies = addressSet(settings.trustedProxies)
-    /** Of whoever showed a token. */
-    const known = new WeakSet<Socket>()
-    const rules = rulesOf(settings, dependencies, () => tokens, proxies, known)
+    /** Of people. A worker calls again, and whoever has its token has not ours. */
+    const spared = new WeakSet<Socket>()
+    const rules = rulesOf(settings, dependencies, () => tokens, proxies, spared)
     const app = createApp(context, {
       rules,
       assets: dependencies.assets,
@@ -112,7 +112,7 @@ export async function startControl(
       connectionsMax: CONNECTIONS_MAX,
       perAddressMax: CONNECTIONS_MAX / 4,
       isShared: (address) => isAmong(proxies, address),
-      isSpared: (socket) => known.has(socket),
+      isSpared: (socket) => spared.has(socket),
     })
     const { port } = await listen(server, settings)
     logWhoNeedsTokens(settings, log)
@@ -212,7 +212,7 @@ function rulesOf(
   { assets }: ControlDependencies,
   tokens: () => Tokens,
   proxies: BlockList,
-  known: WeakSet<Socket>,
+  spared: WeakSet<Socket>,
 ): AccessRules {
   /** The table of sockets is read once a connection. */
   const owners = new WeakMap<Connection, boolean>()
@@ -245,9 +245,9 @@ function rulesOf(
         },
       }
     },
-    onKnown: (c) => {
+    onKnown: (c, kind) => {
       const { outgoing, incoming } = c.env as HttpBindings
-      known.add(incoming.socket)
+      if (kind === 'control') spared.add(incoming.socket)
       // Node sets its own time when the answer is out; this comes after it.
       outgoing.once('finish', () => incoming.socket.setTimeout(KEEP_ALIVE_KNOWN_MS))
     },

@@ -6,8 +6,8 @@
  * This closes another connection instead: if an address exceeds its share, one of its own; if the
  * server is full, one of the address that has the most. The first to go is the one that has been
  * idle, or has not completed its request, the longest; then the one whose request has run the
- * longest, because a client that reads no answer never finishes. A connection that showed a token
- * is spared during a request. The newcomer is refused only if no other is left.
+ * longest, because a client that reads no answer never finishes. A connection of somebody who is
+ * known is spared during a request. The newcomer is refused only if no other is left.
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'

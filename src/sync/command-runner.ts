@@ -33,6 +33,8 @@ export type RunTool = (
 const IDS_MAX = 1000
 const WAITING_MAX = 32
 const RESULTS_MAX = 32
+/** Of one heartbeat, which the control plane refuses where it holds too much. */
+const REPORT_CHARS_MAX = 2 * 65_536
 /** The control plane keeps 64 KiB. */
 const OUTPUT_CHARS_MAX = 60_000
 /** A check asks Kafka and Elasticsearch; a replay sends many documents. */
@@ -75,9 +77,12 @@ export class CommandRunner {
     if (!this.#busy) void this.#work()
   }
 
-  /** What is finished and not yet reported. */
+  /** What is finished and not yet reported, as much as one heartbeat carries. */
   results(): readonly CommandResult[] {
-    return this.#results
+    let room = REPORT_CHARS_MAX
+    const isFull = (result: CommandResult) => (room -= JSON.stringify(result).length) < 0
+    const end = this.#results.findIndex(isFull)
+    return end === -1 ? this.#results : this.#results.slice(0, Math.max(1, end))
   }
 
   /** These have arrived at the control plane. */

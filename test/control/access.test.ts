@@ -38,6 +38,20 @@ test('each token opens its own routes and not the other ones', async (t) => {
   assert.equal((await call('GET', '/api/pipelines', undefined, bearer('wrong'))).status, 401)
 })
 
+test('a request is known to be of a person or of a worker, or it is refused', async (t) => {
+  const known: string[] = []
+  const onKnown = (_context: unknown, kind: string) => void known.push(kind)
+  const { call } = controlFixture(t, { rules: { onKnown, controlTokenBinds: true } })
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+  const beat = { state: 'idle' }
+  await call('GET', '/api/workers', undefined, bearer('wrong'))
+  await call('GET', '/health')
+  assert.deepEqual(known, [])
+  await call('POST', '/api/workers/w1/heartbeat', beat, bearer(WORKER_TOKEN))
+  await call('GET', '/api/workers', undefined, bearer(CONTROL_TOKEN))
+  assert.deepEqual(known, ['worker', 'control'])
+})
+
 test('a token that the operator set binds loopback too', async (t) => {
   const both = controlFixture(t, { rules: { controlTokenBinds: true } })
   assert.equal((await both.call('GET', '/api/pipelines')).status, 401)

@@ -1,7 +1,9 @@
 /** The control plane on a socket: tokens, start and end, TLS. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
@@ -54,6 +56,28 @@ test('an exchanged token, and who signed in with it, opens nothing any more', as
   assert.deepEqual(await all(), [200, 200, 200, 200], 'nothing changed')
   control.reload({ controlToken: NEW, workerToken })
   assert.deepEqual(await all(), [401, 401, 200, 200])
+})
+
+test('one address with many connections keeps neither a probe nor a worker out', async (t) => {
+  const { control, url } = await startTestControl(t, { workerToken: OLD })
+  const heartbeat = async () =>
+    await fetch(`${url}/api/workers/w1/heartbeat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${OLD}` },
+      body: '{"state":"idle"}',
+    })
+  for (let index = 1; index <= 600; index++) {
+    const socket = connect({ port: control.address.port, host: '127.0.0.1' })
+    t.after(() => socket.destroy())
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    // With the workers' token a request is under way, and no more than anybody's.
+    const head = 'POST /api/workers/w2/heartbeat HTTP/1.1\r\nHost: x\r\ncontent-length: 9\r\n'
+    if (index % 2 === 0) socket.write(`${head}authorization: Bearer ${OLD}\r\n\r\n`)
+    if (index % 100 !== 0) continue
+    assert.equal((await fetch(`${url}/health`)).status, 200, `${index} held`)
+    assert.equal((await heartbeat()).status, 200, `${index} held`)
+  }
 })
 
 test('a second control plane on a database or a port is refused without a trace', async (t) => {

@@ -66,6 +66,23 @@ test('what a tool prints is the result, as JSON where it is, and cut if long', a
   assert.ok(JSON.stringify(result).length < 65_536)
 })
 
+test('results that one heartbeat has no room for come with the next', async () => {
+  const { runner } = runnerFixture(async (_id, _args, onLine) => {
+    for (let index = 0; index < 500; index++) onLine('x'.repeat(100))
+    return done
+  })
+  runner.accept(['a', 'b', 'c', 'd', 'e'].map((id) => order(id, 'check')))
+  for (let index = 0; index < 10; index++) await settle()
+  const reported: string[][] = []
+  while (runner.results().length > 0) {
+    const results = runner.results()
+    assert.ok(JSON.stringify(results).length < 140_000)
+    reported.push(results.map(({ id }) => id))
+    runner.reported(results)
+  }
+  assert.deepEqual(reported, [['a', 'b'], ['c', 'd'], ['e']])
+})
+
 test('names of dead letters cannot be flags', async () => {
   const { runner, ran } = runnerFixture()
   runner.accept([
