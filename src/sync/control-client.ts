@@ -1,6 +1,7 @@
 /**
  * The one call a worker makes: its heartbeat, for its orders. Bounded in time and size.
  */
+import { parseBounded } from '../core/bounded-json.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import { parseOrders, type Orders } from './assignment.ts'
@@ -19,6 +20,8 @@ export interface ControlClientSettings {
 
 /** A pipeline's variables and sixteen commands are far below. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024
+/** Sixteen commands about 500 dead letters each have 8000. */
+const ANSWER_VALUES_MAX = 50_000
 
 export class ControlClient {
   readonly #settings: ControlClientSettings
@@ -50,7 +53,10 @@ export class ControlClient {
       if (!answer.ok) {
         throw new LogpipeError('CONTROL', `status ${answer.status}: ${detailOf(text)}`)
       }
-      return parseOrders(JSON.parse(text))
+      const orders = parseBounded(text, ANSWER_VALUES_MAX)
+      if (orders === undefined)
+        throw new LogpipeError('CONTROL', 'the answer is not JSON in bounds')
+      return parseOrders(orders)
     } catch (error) {
       const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
       throw new LogpipeError('CONTROL', `the control plane at ${url}: ${messageOf(cause)}`, {

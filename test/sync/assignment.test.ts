@@ -137,6 +137,10 @@ test('a call that fails says where and why', async () => {
   await assert.rejects(client(large).heartbeat({}, signal), /at most/)
   const odd = new Response('<html>')
   await assert.rejects(client(odd).heartbeat({}, signal), isControl)
+  const deep = `{"commands":[{"args":{"x":${'['.repeat(200_000)}${']'.repeat(200_000)}}}]}`
+  for (const answer of [deep, `{"commands":[${'{},'.repeat(1_000_000)}{}]}`]) {
+    await assert.rejects(client(new Response(answer)).heartbeat({}, signal), /not JSON in bounds/)
+  }
 })
 
 test('the tail keeps the newest samples within its bounds, and gives each once', () => {
