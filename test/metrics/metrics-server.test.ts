@@ -1,5 +1,7 @@
 /** /metrics, /health and /ready over HTTP on loopback. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { heldScrapes, openMetricsServer, type Fault } from '../../src/metrics/metrics-server.ts'
 
@@ -42,6 +44,22 @@ test('ready names what is down, and health stays well', async (t) => {
   const { status, text } = await call('/ready')
   assert.deepEqual([status, text], [503, 'kafka: no broker can be reached\noutput: in trouble\n'])
   assert.equal((await call('/health')).status, 200)
+})
+
+test('a probe is answered while others hold every connection, asked on or not', async (t) => {
+  const { server, call } = await served(t)
+  const hold = async (localAddress: string, request: string) => {
+    const socket = connect({ port: server.port, host: '127.0.0.1', localAddress })
+    t.after(() => socket.destroy())
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    socket.write(request)
+  }
+  for (let index = 0; index < 200; index++) {
+    const request = ['', 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n', 'GET /met'][index % 3] ?? ''
+    await hold(`127.0.0.${2 + (index % 4)}`, request)
+    if (index % 20 === 19) assert.equal((await call('/health')).status, 200, `${index + 1} held`)
+  }
 })
 
 test('whoever asks without end has a tenth of the thread', async () => {

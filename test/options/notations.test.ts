@@ -33,7 +33,16 @@ test('addresses have a port, and a host where one is needed', () => {
 
 test('urls are http or https, without a query', () => {
   assert.deepEqual(parseUrls('http://a:1/, https://u:p@b/x'), ['http://a:1', 'https://u:p@b/x'])
-  for (const text of ['', 'a:9200', 'ftp://a', 'http://', 'http://a?x=1', 'http://a#x']) {
+  for (const text of [
+    '',
+    'a:9200',
+    'ftp://a',
+    'http://',
+    'http://a?x=1',
+    'http://a#x',
+    'http://a/?',
+    'http://a#',
+  ]) {
     assert.equal(parseUrls(text), undefined, text)
   }
 })
