@@ -37,7 +37,22 @@ export function pipelineBody({ esUrl }: Pick<Fleet, 'esUrl'>, name: string, more
   }
 }
 
-/** Every route but the heartbeat, which workers call by themselves. */
+/** Workers call it by themselves. */
+export const HEARTBEAT = '/api/workers/{id}/heartbeat'
+
+/** What the API's description (OpenAPI) has and nobody calls. */
+export function uncalled(description: unknown, calls: readonly Call[]): string[] {
+  const { paths } = description as { paths: Record<string, object> }
+  return Object.entries(paths).flatMap(([route, methods]) =>
+    Object.keys(methods)
+      .map((name) => name.toUpperCase())
+      .filter((method) => !calls.some((call) => call.method === method && call.route === route))
+      .filter(() => route !== HEARTBEAT)
+      .map((method) => `${method} ${route}`),
+  )
+}
+
+/** Every route but the heartbeat. */
 export function routeCalls(fleet: Fleet): readonly Call[] {
   return [
     ...readCalls(fleet),
@@ -90,6 +105,7 @@ function pipelineCalls(fleet: Fleet): Call[] {
   return [
     on('GET', ''),
     on('GET', '/revisions'),
+    on('GET', '/books'),
     on('GET', '/tail'),
     on('PUT', '', (id) => pipelineBody(fleet, `p${id}`, { match_pattern: `ERR ${changes++}` })),
     on('POST', '/start'),
