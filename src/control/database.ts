@@ -370,6 +370,10 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (pipeline_id, id)
   ) STRICT, WITHOUT ROWID;
   `,
+  // 8: the oldest revision of a pipeline that each worker was given; 1: it was not noted.
+  `
+  ALTER TABLE worker_pipelines ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+  `,
 ]
 
 /** From this version on secrets are sealed, in these tables; a row without any has {}. */

@@ -79,8 +79,8 @@ interface Entry {
   heardMs: number
   /** As the last schedule saw it. */
   live: boolean
-  /** The pipelines that it was given, the last ones last; GIFTS_KEPT at most. */
-  readonly given: Set<number>
+  /** The pipelines that it was given, with the oldest revision; the last ones last, GIFTS_KEPT. */
+  readonly given: Map<number, number>
   /** Whether it was said that it reports a pipeline of others. */
   hasStrayed: boolean
 }
@@ -117,8 +117,8 @@ export class Fleet {
     for (const record of store.all()) {
       this.#entries.set(record.id, newEntry(record, clock.monotonicMs()))
     }
-    for (const { workerId, pipelineId } of store.gifts()) {
-      this.#entries.get(workerId)?.given.add(pipelineId)
+    for (const { workerId, pipelineId, revision } of store.gifts()) {
+      this.#entries.get(workerId)?.given.set(pipelineId, revision)
     }
     this.reconcile()
     this.#events = events
@@ -238,7 +238,7 @@ export class Fleet {
     for (const [id, pipelineId] of this.#schedule.assignments) {
       if (pipelineId !== null) {
         byPipeline.set(pipelineId, [...(byPipeline.get(pipelineId) ?? []), id])
-        if (before.get(id) !== pipelineId) given.push({ workerId: id, pipelineId })
+        if (before.get(id) !== pipelineId) given.push(this.#gift(id, pipelineId))
       }
       const entry = this.#entries.get(id)
       if (entry === undefined || entry.record.pinned || entry.record.pipelineId === pipelineId) {
@@ -248,7 +248,7 @@ export class Fleet {
       changed.push(entry.record)
     }
     this.#byPipeline = byPipeline
-    for (const { workerId, pipelineId } of given) this.#give(workerId, pipelineId)
+    for (const gift of given) this.#give(gift)
     this.#store.put(changed, given, this.#clock.wallMs())
     for (const { workerId, pipelineId } of given) this.#events.onAssigned?.(workerId, pipelineId)
   }
@@ -304,6 +304,11 @@ export class Fleet {
     return this.#entries.get(id)?.given.has(pipelineId) === true
   }
 
+  /** The oldest revision of a pipeline that a worker was given; undefined: it was given none. */
+  givenSince(id: string, pipelineId: number): number | undefined {
+    return this.#entries.get(id)?.given.get(pipelineId)
+  }
+
   /** Why an enabled pipeline has fewer workers than it should; undefined: it has them. */
   shortage(pipelineId: number): Shortage | undefined {
     return this.#schedule.shortages.get(pipelineId)
@@ -350,12 +355,19 @@ export class Fleet {
     return !this.#isLive(entry) && this.#clock.wallMs() - record.lastSeenMs > RETURN_MS
   }
 
-  #give(workerId: string, pipelineId: number): void {
+  /** With the revision in force goes the one to fall back to. */
+  #gift(workerId: string, pipelineId: number): Gift {
+    const { revision = 1, goodRevision = null } = this.#pipelines.get(pipelineId) ?? {}
+    return { workerId, pipelineId, revision: Math.min(revision, goodRevision ?? revision) }
+  }
+
+  #give({ workerId, pipelineId, revision }: Gift): void {
     const given = this.#entries.get(workerId)?.given
     if (given === undefined) return
+    const since = given.get(pipelineId) ?? revision
     given.delete(pipelineId)
-    given.add(pipelineId)
-    const [oldest] = given
+    given.set(pipelineId, since)
+    const [oldest] = given.keys()
     if (given.size > GIFTS_KEPT && oldest !== undefined) given.delete(oldest)
   }
 
@@ -399,7 +411,7 @@ export class Fleet {
 
 function newEntry(record: WorkerRecord, heardMs: number): Entry {
   const live = heardMs >= 0
-  return { record, heartbeat: null, heardMs, live, given: new Set(), hasStrayed: false }
+  return { record, heartbeat: null, heardMs, live, given: new Map(), hasStrayed: false }
 }
 
 /** A secret is random and long: no salt, and no time to be measured, tells anything about it. */

@@ -265,9 +265,12 @@ function leftoversOf(
   workerId: string,
   { leftovers: pipelineId, leftovers_revision: number }: HeartbeatBody,
 ) {
-  const wasGiven = pipelineId !== null && context.fleet.wasGiven(workerId, pipelineId)
-  const pipeline = wasGiven ? context.pipelines.get(pipelineId) : undefined
-  if (pipeline === undefined) return null
+  if (pipelineId === null) return null
+  const since = context.fleet.givenSince(workerId, pipelineId)
+  const pipeline = since === undefined ? undefined : context.pipelines.get(pipelineId)
+  if (pipeline === undefined || since === undefined) return null
+  // What was in force before is no business of this worker, and may be for another cluster.
+  if (number !== null && number < since) return null
   const revision = number === null ? undefined : context.pipelines.revision(pipeline.id, number)
   const goesElsewhere =
     revision !== undefined && context.fields.movedSecrets(pipeline, revision.settings).length > 0

@@ -24,6 +24,8 @@ export interface WorkerRecord {
 export interface Gift {
   readonly workerId: string
   readonly pipelineId: number
+  /** The oldest revision that it was given. */
+  readonly revision: number
 }
 
 /** What a worker may ask again: far more than it can have left a spill of. */
@@ -40,12 +42,18 @@ interface WorkerRow {
   readonly secret_hash: string | null
 }
 
+interface GiftRow {
+  readonly worker_id: string
+  readonly pipeline_id: number
+  readonly revision: number
+}
+
 export class WorkerStore {
   readonly #db: Database
   readonly #all: Statement<WorkerRow>
   readonly #put: Statement
   readonly #delete: Statement
-  readonly #gifts: Statement<{ readonly worker_id: string; readonly pipeline_id: number }>
+  readonly #gifts: Statement<GiftRow>
   readonly #give: Statement
   readonly #trimGifts: Statement
 
@@ -62,10 +70,12 @@ export class WorkerStore {
     )
     this.#delete = db.prepare('DELETE FROM workers WHERE id = ?')
     this.#gifts = db.prepare(
-      'SELECT worker_id, pipeline_id FROM worker_pipelines ORDER BY given_ms, pipeline_id',
+      'SELECT worker_id, pipeline_id, revision FROM worker_pipelines' +
+        ' ORDER BY given_ms, pipeline_id',
     )
     this.#give = db.prepare(
-      'INSERT INTO worker_pipelines (worker_id, pipeline_id, given_ms) VALUES (?, ?, ?)' +
+      'INSERT INTO worker_pipelines (worker_id, pipeline_id, given_ms, revision)' +
+        ' VALUES (?, ?, ?, ?)' +
         ' ON CONFLICT (worker_id, pipeline_id) DO UPDATE SET given_ms = excluded.given_ms',
     )
     this.#trimGifts = db.prepare(
@@ -91,9 +101,11 @@ export class WorkerStore {
 
   /** Who was given what, the oldest first. */
   gifts(): Gift[] {
-    return this.#gifts
-      .all()
-      .map((row) => ({ workerId: row.worker_id, pipelineId: row.pipeline_id }))
+    return this.#gifts.all().map((row) => ({
+      workerId: row.worker_id,
+      pipelineId: row.pipeline_id,
+      revision: row.revision,
+    }))
   }
 
   /** Writes these rows, all or none. */
@@ -113,8 +125,8 @@ export class WorkerStore {
             record.secretHash,
           )
         }
-        for (const { workerId, pipelineId } of gifts) {
-          this.#give.run(workerId, pipelineId, nowMs)
+        for (const { workerId, pipelineId, revision } of gifts) {
+          this.#give.run(workerId, pipelineId, nowMs, revision)
           this.#trimGifts.run(workerId, workerId, GIFTS_KEPT)
         }
       })

@@ -382,6 +382,34 @@ test('a spill for an address that was left hears the secrets of its own revision
   assert.equal(await secretOf(null), 'third', 'a worker of the version before does not say')
 })
 
+test('a worker hears no secrets from before it was given the pipeline', async (t) => {
+  const { call, beat, file, close } = controlFixture(t)
+  const at = (es_url: string, es_password: string) => ({
+    ...SEED_PIPELINE,
+    enabled: false,
+    es_url,
+    es_username: 'u',
+    es_password,
+  })
+  await call('POST', '/api/pipelines', at('http://a:9200', 'first'))
+  await call('PUT', '/api/pipelines/1', at('http://b:9200', 'second'))
+  await beat('w1')
+  await call('POST', '/api/pipelines/1/start')
+  assert.equal((await beat('w1')).assignment.secrets.ES_PASSWORD, 'second')
+  await call('PUT', '/api/pipelines/1', at('http://c:9200', 'third'))
+  const asked = async (through: typeof beat, leftovers_revision: number) =>
+    (await through('w1', { leftovers: 1, leftovers_revision })).leftovers?.secrets.ES_PASSWORD
+  const all = async (through: typeof beat) => [
+    await asked(through, 1),
+    await asked(through, 2),
+    await asked(through, 3),
+  ]
+  assert.deepEqual(await all(beat), [undefined, 'second', 'third'])
+  close()
+  const again = controlFixture(t, { file })
+  assert.deepEqual(await all(again.beat), [undefined, 'second', 'third'])
+})
+
 test('a worker was given a bounded number of pipelines, the last ones', async (t) => {
   const { call, beat, context, db } = controlFixture(t)
   await beat('w1')
