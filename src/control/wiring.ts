@@ -46,10 +46,10 @@ export function contextOf(
   }
   const fleet = new Fleet(pipelines, new WorkerStore(db), clock, {
     onAssigned: (workerId, pipelineId) => order(workerId, pipelineId, 'check'),
-    onStray(workerId, pipelineId) {
+    onStray: lineAMinute(clock, (more, workerId, pipelineId) => {
       const what = `worker ${workerId} reports pipeline ${pipelineId}, which it does not run`
-      log('warn', `${what}; ignoring its reports`)
-    },
+      log('warn', `${what}; ignoring its reports${more}`)
+    }),
   })
   const goodRevisions = new GoodRevisions(pipelines, fleet, clock)
   const tail = new TailHub(clock, (pipelineId) => {
@@ -90,6 +90,25 @@ export function contextOf(
     },
   }
 }
+
+/** New ids cost a holder of the workers' token nothing, and must fill no log. */
+function lineAMinute(
+  clock: Clock,
+  log: (more: string, workerId: string, pipelineId: number) => void,
+): (workerId: string, pipelineId: number) => void {
+  let toldMs = -Infinity
+  let untold = 0
+  return (workerId, pipelineId) => {
+    untold++
+    const nowMs = clock.monotonicMs()
+    if (nowMs - toldMs < LINE_MS) return
+    log(untold === 1 ? '' : `; ${untold - 1} more workers since the last`, workerId, pipelineId)
+    toldMs = nowMs
+    untold = 0
+  }
+}
+
+const LINE_MS = 60_000
 
 /*
  * Which revision of each pipeline has run well last, by what its workers say: the one that a worker

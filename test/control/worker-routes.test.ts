@@ -489,6 +489,13 @@ test('a report about a pipeline of others is ignored, and said once', async (t) 
   assert.deepEqual(context.fleet.running(1), [], 'and holds up no deletion')
   const said = 'worker w2 reports pipeline 1, which it does not run; ignoring its reports'
   assert.deepEqual(log.slice(1), [said], 'behind the audit of the first change')
+  for (const id of ['w3', 'w4', 'w5']) await beat(id, lie)
+  for (let second = 0; second < 60; second++) {
+    clock.advance(1000)
+    await beat('w1')
+  }
+  await beat('w6', lie)
+  assert.deepEqual(log.slice(2), [`${said.replace('w2', 'w6')}; 3 more workers since the last`])
 })
 
 test('workers come in pages', async (t) => {
