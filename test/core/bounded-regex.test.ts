@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { boundedRegex } from '../../src/core/bounded-regex.ts'
+import { linearRegex } from '../../src/core/linear-regex.ts'
 
 test('what people mask can be written without an endless repeat', () => {
   const rows: readonly (readonly [source: string, text: string, masked: string])[] = [
@@ -17,6 +18,16 @@ test('what people mask can be written without an endless repeat', () => {
     assert.ok(regex instanceof RegExp, `${source}: ${JSON.stringify(regex)}`)
     assert.equal(text.replaceAll(regex, '*'), masked)
   }
+})
+
+test('neither guard does the work of the other', () => {
+  const card = String.raw`\b\d{13,19}\b`
+  assert.ok(boundedRegex(card) instanceof RegExp)
+  assert.throws(() => linearRegex(card), /linear time/)
+  assert.equal('😀'.replaceAll(boundedRegex('.') as RegExp, '*'), '*')
+  assert.equal('😀'.replace(linearRegex('.'), '*').length, 2)
+  assert.equal(linearRegex(String.raw`took=(\d+)`).exec('took=12')?.[1], '12')
+  assert.ok('fault' in boundedRegex(String.raw`took=(\d+)`))
 })
 
 test('what could take long, or is not understood, is refused in words', () => {
