@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { CommitOffset, EpochOffset, LogPast, PartitionError } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import type { BrokerQueries } from './broker-queries.ts'
-import { encodeNote, type PartitionNote } from './commit-note.ts'
+import { encodeNote, METADATA_BYTES_MAX, type PartitionNote } from './commit-note.ts'
 import type { MarkedOffset } from './ingress-messages.ts'
 import { toCommit, type Held } from './partition-state.ts'
 import type { IngressOptions } from './ingress-options.ts'
@@ -73,8 +73,8 @@ export class Commits {
   /** The group has answered a commit. */
   note(partitions: readonly PartitionError[]): void {
     for (const { topic, partition, offset, error } of partitions) {
-      if (error === METADATA_TOO_LARGE) this.#hasNotes = false
       const held = this.#heldOf(topic, partition)
+      if (error === METADATA_TOO_LARGE) this.#goOnWithoutNotes(held)
       if (held !== undefined) this.#noteMark(held, offset, error === null)
       if (error !== null) {
         // An older commit's answer may have taken this one's note for acknowledged.
@@ -173,6 +173,16 @@ export class Commits {
     this.want(commits)
     const error = this.send(COMMIT_TIMEOUT_MS)
     if (error !== null) this.#options.send({ kind: 'commitFailed', error })
+  }
+
+  /** Windows of metrics are written once the group has their mark: they would wait for ever. */
+  #goOnWithoutNotes(held: Held | undefined): void {
+    this.#hasNotes = false
+    if (held === undefined || held.windows === null) return
+    const message =
+      `METRICS_INDEX keeps up to ${METADATA_BYTES_MAX} bytes beside each committed offset, and ` +
+      'the brokers refuse that: raise their offset.metadata.max.bytes, or unset METRICS_INDEX'
+    this.#options.send({ kind: 'failed', code: 'KAFKA_CONFIG', message })
   }
 
   #isUnreported({ reportedPast, windows, reportedWindows }: Held, past: LogPast): boolean {

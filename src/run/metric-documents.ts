@@ -20,12 +20,14 @@
  * was killed then could not count them again.
  *
  * They have an output of their own, without a spill and without dead letters: what is not written
- * is counted again by the next start. A document that is refused for good ends the pipeline.
+ * is counted again by the next start. A document that is refused for good ends the pipeline, and so
+ * does a broker that keeps no mark of windows beside an offset (kafka/commits.ts).
  * Bound: ROWS_MAX of metric-windows.ts; reading waits above it.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import type { MetricSpec } from '../core/expression/metric.ts'
+import { LogpipeError } from '../core/errors.ts'
 import type { WindowMark } from '../core/window-mark.ts'
 import type { LogMetrics } from '../metrics/log-metrics.ts'
 import {
@@ -34,6 +36,7 @@ import {
   type DueWindows,
   type WindowRow,
 } from '../metrics/metric-windows.ts'
+import type { DeadLetter, DeadLetters } from '../sink/dead-letters/contract.ts'
 import { ElasticsearchSink } from '../sink/elasticsearch/elasticsearch-sink.ts'
 import { indexNameOf, parseIndexPattern } from '../sink/elasticsearch/index-name.ts'
 import { type Delivery, NO_LEASE, type Sink } from '../sink/sink.ts'
@@ -60,6 +63,24 @@ interface Source {
   readonly idPrefix: string
 }
 
+/** In place of dead letters: a count that lies somewhere aside is a wrong count. */
+const REFUSED: DeadLetters = {
+  put: ([letter]) => Promise.reject(refusedError(letter!)),
+}
+
+function refusedError({ index, status, errorType, reason }: DeadLetter): LogpipeError {
+  const why = `${status} ${errorType}: ${reason.slice(0, REASON_CHARS)}`
+  return new LogpipeError(
+    'ES_REFUSED',
+    `Elasticsearch permanently rejected a document of metrics for the index ${index} (${why}). ` +
+      'Fix the mapping of that index, or set another METRICS_INDEX; the next start counts and ' +
+      'writes the window again',
+  )
+}
+
+/** Of a refusal, which may quote the document. */
+const REASON_CHARS = 300
+
 export class MetricDocuments {
   readonly #options: MetricDocumentsOptions
   readonly #windows: MetricWindows
@@ -83,7 +104,7 @@ export class MetricDocuments {
       options.sink ??
       new ElasticsearchSink(
         { ...windows.elasticsearch, dropWhenFull: false },
-        { events, deadLetters: null, overflow: null, notice },
+        { events, deadLetters: REFUSED, overflow: null, notice },
       )
   }
 
@@ -165,12 +186,7 @@ export class MetricDocuments {
   }
 
   #prefixOf(topicId: string | null): string {
-    const { elasticsearch: settings, idPrefix } = this.#options.windows
-    const letters = null
-    return idPrefixOf(
-      { kind: 'elasticsearch', settings, idPrefix, spillPath: '', letters },
-      topicId,
-    )
+    return idPrefixOf(this.#options.windows.idPrefix, topicId)
   }
 
   #write({ assignmentId, rows }: DueWindows): void {

@@ -15,6 +15,7 @@ const at = (offset: number) => ({ topic: 't', partition: 0, offset })
 /** The assignments that are held, and what was sent of them. */
 function commitsOf(held: Map<number, Held>) {
   const told: WindowMark[] = []
+  const failures: string[] = []
   const past = { now: NO_PAST }
   const sent: number[] = []
   const notes: (string | null)[] = []
@@ -30,6 +31,7 @@ function commitsOf(held: Map<number, Held>) {
   const identity = { fingerprint: '0123456789ab', label: 'test' }
   const send = (message: IngressMessage) => {
     if (message.kind === 'marked') told.push(message.windows)
+    if (message.kind === 'failed') failures.push(message.message)
   }
   const said = { send, nowMs: () => 0 }
   const options = { consumer, commits: true, identity, ...said }
@@ -37,6 +39,7 @@ function commitsOf(held: Map<number, Held>) {
     sent,
     notes,
     told,
+    failures,
     past,
     commits: new Commits(options as unknown as IngressOptions, held),
   }
@@ -77,6 +80,19 @@ test('a broker that does not take notes gets the offsets without them', () => {
   assert.deepEqual(sent, [50, 50])
   const said = 'logpipe 0123456789ab topic=none started=none'
   assert.deepEqual(notes, [`${said} read=0@-1 marked=none closed=none test`, null])
+})
+
+test('windows of metrics that a broker keeps no mark of end the pipeline, and say why', () => {
+  const held = new Map([[1, heldFrom(at(0))]])
+  const { failures, commits } = commitsOf(held)
+  const windows = { closedTo: -1, closedAt: -1, closing: null }
+  commits.want([{ ...at(50), windows }])
+  commits.send(0)
+  commits.note([{ ...at(50), error: 'OFFSET_METADATA_TOO_LARGE' }])
+  assert.deepEqual(
+    failures.map((one) => /METRICS_INDEX .* raise their offset.metadata.max.bytes/.test(one)),
+    [true],
+  )
 })
 
 test('the group is told how far was read while nothing more is settled', () => {

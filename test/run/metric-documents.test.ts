@@ -6,7 +6,8 @@ import type { SeriesDelta } from '../../src/pool/record-counter.ts'
 import type { AssignmentState } from '../../src/run/assignments.ts'
 import { MetricDocuments } from '../../src/run/metric-documents.ts'
 import { NoneSink } from '../../src/sink/none-sink.ts'
-import type { Delivery } from '../../src/sink/sink.ts'
+import type { Delivery, Sink } from '../../src/sink/sink.ts'
+import { FakeBulk } from '../helpers/fake-bulk.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
 
 const ID = '0a1b2c3d'.padEnd(32, '0')
@@ -17,19 +18,29 @@ function documentsOf(...metrics: string[]) {
   const sink = Object.assign(new NoneSink(), {
     write: (delivery: Delivery) => void deliveries.push(delivery),
   })
-  const elasticsearch = { ...ELASTICSEARCH_DEFAULTS, index: 'm-{+yyyy.MM.dd}' }
+  return { documents: documentsTo({ sink }, ...metrics), deliveries }
+}
+
+interface Given {
+  readonly sink?: Sink
+  readonly urls?: readonly string[]
+  readonly fail?: (error: Error) => void
+}
+
+function documentsTo({ sink, urls = [], fail }: Given, ...metrics: string[]): MetricDocuments {
+  const elasticsearch = { ...ELASTICSEARCH_DEFAULTS, urls, index: 'm-{+yyyy.MM.dd}' }
   const documents = new MetricDocuments({
     settings: { specs: metrics.map((text) => parseMetric(text).spec), seriesMax: 10 },
     windows: { windowMs: 60_000, latenessMs: 0, elasticsearch, idPrefix: 'auto' },
     metrics: { addLate: () => undefined, addUndated: () => undefined },
     wallMs: () => START_MS + 3_600_000,
-    fail: (error) => assert.fail(error),
+    fail: fail ?? ((error) => assert.fail(error)),
     notice: assert.fail,
-    sink,
+    ...(sink !== undefined && { sink }),
   })
   const state = { assignmentId: 1, topic: 'orders', partition: 3, startOffset: 5 }
   documents.assign(state as AssignmentState, ID, null)
-  return { documents, deliveries }
+  return documents
 }
 
 const delta = (more: Partial<SeriesDelta>): SeriesDelta => ({
@@ -123,4 +134,23 @@ test('what was given away while it is written changes nothing more', () => {
   documents.unassign(1)
   deliveries[0]?.settle(0, 1, 'indexed')
   assert.ok(!documents.isBusy)
+})
+
+test('a document that is refused for good ends the pipeline with advice that helps', async (t) => {
+  const fake = new FakeBulk()
+  t.after(() => fake.close())
+  const fault = { status: 400, type: 'document_parsing_exception', reason: 'no such field' }
+  fake.script = () => ({ kind: 'items', fault: () => fault })
+  const { promise, resolve } = Promise.withResolvers<Error>()
+  const documents = documentsTo({ urls: [await fake.listen()], fail: resolve }, 'errors=x')
+  await documents.open()
+  t.after(() => documents.close(1))
+  cover(documents, [delta({})])
+  documents.tick()
+  documents.marked(1, documents.committable(1, 9).windows)
+  documents.tick()
+  const { message } = await promise
+  assert.match(message, /rejected a document of metrics for the index m-2026.09.01 .*no such field/)
+  assert.match(message, /Fix the mapping of that index, or set another METRICS_INDEX/)
+  assert.doesNotMatch(message, /--dlq|offset -?\d/)
 })
