@@ -20,7 +20,7 @@ import { expressionFault } from '../options/kinds.ts'
 import { resolve, type Resolved } from '../options/resolve.ts'
 import { describeRules, planRules } from '../options/rule-list.ts'
 import { encodeHeaders } from '../pool/slot-reader.ts'
-import { documentsBy, judgeOf } from '../run/rule-judge.ts'
+import { documentsBy, type JudgeBridge, judgeOf } from '../run/rule-judge.ts'
 import { documentEdits } from '../run/settings-from-config.ts'
 import type { TriedRecord, Verdict } from '../run/try.ts'
 import type { CommandContext } from './context.ts'
@@ -141,10 +141,7 @@ export function testFilters(context: CommandContext): number {
 
 function testFile(
   file: string,
-  bridge: Pick<
-    Bridge,
-    'matcherOpen' | 'matcherClose' | 'matcherTest' | 'matcherJudge' | 'regexCheck'
-  >,
+  bridge: JudgeBridge & Pick<Bridge, 'regexCheck'>,
 ): { readonly cases: number; readonly differing: readonly Difference[] } {
   // The filter of the file, and of nothing else.
   const { config } = resolve({ command: 'explain', args: ['--config', file], env: {} })

@@ -190,11 +190,12 @@ function followHangups(
     try {
       const next = resolve({ command: 'run', args: context.args, env: context.env }).config
       refuseRegexes(next, loadBridge(next.bridgeLib ?? undefined))
-      running.reload(pipelineSettings(next))
+      const taken = takenOf(config, next)
+      running.reload(pipelineSettings(taken))
       log.setLevel(next.logLevel)
       log.setRedact(redactorOf(next))
       logReload(log, config, next)
-      config = next
+      config = taken
     } catch (error) {
       if (!(error instanceof LogpipeError)) throw error
       log.warn(`SIGHUP: ${error.message}; keeping the old configuration`)
@@ -202,12 +203,19 @@ function followHangups(
   }
 }
 
+/** The new values where the running pipeline can take them, and the old ones everywhere else. */
+function takenOf(old: Config, next: Config): Config {
+  const kept = ROWS.filter((row) => row.env !== 'KAFKA_CONFIG' && !isTaken(row, old))
+  const fields = kept.map((row) => fieldOf(row.env))
+  return { ...next, ...Object.fromEntries(fields.map((field) => [field, old[field]])) }
+}
+
 function logReload(log: Log, old: Config, next: Config): void {
   const changed = ROWS.filter((row) => !isDeepStrictEqual(valueOf(old, row), valueOf(next, row)))
-  const taken = changed.filter((row) => isTaken(row, next)).map((row) => row.env)
+  const taken = changed.filter((row) => isTaken(row, old)).map((row) => row.env)
   const secrets = 'reloaded secrets'
   log.info(`SIGHUP: ${taken.length === 0 ? secrets : `${taken.join(', ')} changed; ${secrets}`}`)
-  const waiting = changed.filter((row) => !isTaken(row, next)).map((row) => row.env)
+  const waiting = changed.filter((row) => !isTaken(row, old)).map((row) => row.env)
   if (waiting.length > 0) log.warn(`SIGHUP: ${waiting.join(', ')} changed: needs a restart`)
 }
 

@@ -28,6 +28,11 @@ export type SampleTarget =
 
 export interface RecordRule {
   readonly name: string
+  /**
+   * What stands for it in batches of matches, in the books and in the spill: its place in the list,
+   * or, after a reload, what its name had before (`renumbered`).
+   */
+  readonly number: number
   /** Expressions as they were typed: any keeps, any drops. None to keep: every record. */
   readonly keep: readonly string[]
   readonly drop: readonly string[]
@@ -77,6 +82,25 @@ export interface DocumentEdits {
 export interface RuleList {
   readonly isEach: boolean
   readonly rules: readonly RecordRule[]
+}
+
+/** Names that one process may have had rules of: a number has 16 bits in a batch of matches. */
+export const RULE_NUMBERS_MAX = 2 ** 16
+
+/**
+ * Rules that take the place of others, while matches of those are still under way: a name keeps its
+ * number, and a new one is given the next.
+ * @param names all that have a number, by it; new ones are added.
+ * @throws RangeError above RULE_NUMBERS_MAX.
+ */
+export function renumbered({ isEach, rules }: RuleList, names: string[]): RuleList {
+  const numbers = new Map(names.map((name, number) => [name, number]))
+  const added = rules.filter(({ name }) => !numbers.has(name))
+  if (names.length + added.length > RULE_NUMBERS_MAX) {
+    throw new RangeError(`more than ${RULE_NUMBERS_MAX} names of rules since the start`)
+  }
+  for (const { name } of added) numbers.set(name, names.push(name) - 1)
+  return { isEach, rules: rules.map((rule) => ({ ...rule, number: numbers.get(rule.name)! })) }
 }
 
 /** What a rule made of records since the process started: sums, as counters are. */

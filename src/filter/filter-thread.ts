@@ -5,22 +5,18 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId } from '../bridge/bridge.ts'
-import type { FieldEditor } from './field-editor.ts'
+import { FieldEditor } from './field-editor.ts'
 import type { PackedBatch } from './matches.ts'
-import type { Rules } from './rules.ts'
-import {
-  type AssignmentName,
-  type CountedAlternatives,
-  SlotFilter,
-  type TimeSpan,
-} from './slot-filter.ts'
+import { Rules } from './rules.ts'
+import { type AssignmentName, SlotFilter, type SlotProgram, type TimeSpan } from './slot-filter.ts'
 import type { CounterRow } from '../pool/counters.ts'
+import type { RecordCounter } from '../pool/record-counter.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { RUN_DROPPED_OVERFLOW, RunReports, type RunReport } from '../pool/run-reports.ts'
 import { type CreditLimits, PHASE_END, type Signals } from '../pool/signals.ts'
 import { SlotReader } from '../pool/slot-reader.ts'
 import type { Slots, SlotsMemory } from '../pool/slots.ts'
-import type { FromFilter, ToFilter } from './filter-messages.ts'
+import type { FilterProgram, FromFilter, ToFilter } from './filter-messages.ts'
 
 /** One wait for the output or for main; then everything is looked at again. */
 const WAIT_MS = 50
@@ -33,18 +29,16 @@ const NOTHING_TO_SERVE = () => undefined
 export interface FilterThreadOptions {
   readonly bridge: Bridge
   readonly pool: BridgeId
-  readonly matcher: BridgeId
+  readonly program: FilterProgram
   readonly memory: SlotsMemory
   readonly slots: Slots
   readonly runReports: SharedArrayBuffer
   readonly credit: CreditLimits
   readonly encoder: RecordEncoder
-  readonly rules: Rules | null
-  readonly editor: FieldEditor | null
   /** Of a replay: the timestamps that are written. Null: all. */
   readonly span: TimeSpan | null
-  /** Absent: the matcher is no set with metrics. */
-  readonly counted?: CountedAlternatives | undefined
+  /** Of the metrics that programs have; null: nothing is counted here. */
+  readonly counter: RecordCounter | null
   readonly signals: Signals
   readonly counters: CounterRow
   readonly send: (message: FromFilter, transfer: readonly ArrayBuffer[]) => void
@@ -60,18 +54,18 @@ export class FilterThread {
   readonly #names = new Map<number, AssignmentName>()
   /** Ids rise: one above this was never told, one below and not in #names was given away. */
   #highestId = -1
-  #matcher: BridgeId
-  /** Main's newest matcher, while a slot is filtered with the one before. */
-  #nextMatcher: BridgeId | null = null
+  #program: SlotProgram
+  /** Main's newest one, while a slot is filtered with the one before. */
+  #nextProgram: FilterProgram | null = null
   /** Since when documents are gathered. */
   #gatheringMs = 0
   /** Set while a slot is filtered, or what was gathered is handed on. */
   #whileWaiting: (() => void) | null = null
 
   constructor(options: FilterThreadOptions) {
-    const { bridge, pool, memory, encoder, rules, editor, span, counted } = options
+    const { bridge, pool, memory, encoder, span } = options
     this.#options = options
-    this.#matcher = options.matcher
+    this.#program = this.#programOf(options.program)
     this.#runReports = new RunReports(options.runReports)
     this.#reader = new SlotReader(memory.slots, memory.shape)
     this.#filter = new SlotFilter({
@@ -80,10 +74,7 @@ export class FilterThread {
       reader: this.#reader,
       recordsMax: memory.shape.recordsMax,
       encoder,
-      rules,
-      editor,
       span,
-      ...(counted !== undefined && { counted }),
       nameOf: (assignmentId) => this.#nameOf(assignmentId),
       report: (run) => this.#report(run),
       deliver: (batch) => this.#deliver(batch),
@@ -100,7 +91,7 @@ export class FilterThread {
     const release = () => slots.release(slotIndex)
     const hadGathered = this.#filter.hasGathered
     const { records, matched } = this.#serving(whileWaiting, () =>
-      this.#filter.process(slotIndex, this.#matcher, release),
+      this.#filter.process(slotIndex, this.#program, release),
     )
     if (this.#filter.hasGathered) {
       const nowMs = performance.now()
@@ -130,7 +121,7 @@ export class FilterThread {
     this.#whileWaiting = whileWaiting ?? NOTHING_TO_SERVE
     const result = work()
     this.#whileWaiting = outer
-    if (outer === null && this.#nextMatcher !== null) this.#takeMatcher(this.#nextMatcher)
+    if (outer === null && this.#nextProgram !== null) this.#takeProgram(this.#nextProgram)
     return result
   }
 
@@ -154,18 +145,31 @@ export class FilterThread {
       case 'forget':
         for (const assignmentId of message.assignmentIds) this.#names.delete(assignmentId)
         break
-      case 'matcher':
-        if (this.#whileWaiting === null) this.#takeMatcher(message.matcher)
-        else this.#nextMatcher = message.matcher
+      case 'program':
+        if (this.#whileWaiting === null) this.#takeProgram(message.program)
+        else this.#nextProgram = message.program
         break
     }
   }
 
-  /** Main closes an older one as soon as this is said. */
-  #takeMatcher(matcher: BridgeId): void {
-    this.#matcher = matcher
-    this.#nextMatcher = null
-    this.#options.send({ kind: 'matcherTaken', matcher }, [])
+  /** Main closes an older matcher as soon as this is said. */
+  #takeProgram(program: FilterProgram): void {
+    this.#nextProgram = null
+    // Of documents that are handed on together, all have rules or none.
+    this.flush()
+    this.#program.rules?.close()
+    this.#program = this.#programOf(program)
+    this.#options.send({ kind: 'matcherTaken', matcher: program.matcher }, [])
+  }
+
+  #programOf({ matcher, rules, edits, metricsFrom: from }: FilterProgram): SlotProgram {
+    const { bridge, counter } = this.#options
+    return {
+      matcher,
+      rules: rules && new Rules(bridge, rules),
+      editor: edits && new FieldEditor(edits),
+      counted: from === null ? undefined : { from, counter },
+    }
   }
 
   #nameOf(assignmentId: number): AssignmentName | undefined {

@@ -7,51 +7,70 @@
  *
  * Sampling asks nothing but the record: the first four bytes of the SHA-256 of its value of `by`,
  * or of topic-partition-offset, as a number, are below the share of 2^32. So a record that is read
- * again, here or by another process, is sampled as before, and rules with the same `by` agree.
+ * again, here or by another process, is sampled as before, and rules with the same `by` agree. The
+ * value of a field is the one that labels of metrics have: the add-on reads both.
  */
 import { hash } from 'node:crypto'
-import { isUtf8 } from 'node:buffer'
-import { membersAt } from '../core/json-members.ts'
-import { JSON_OTHER, scanJson } from '../core/json-scan.ts'
+import type { Bridge, BridgeId, DroppedRecords } from '../bridge/bridge.ts'
 import type { RuleList, Sample } from '../core/rules.ts'
-import type { DroppedRecords } from '../bridge/bridge.ts'
 import type { MatchedRecord, RuleRoute } from '../pool/record-encoder.ts'
 import type { RuleTally } from './matches.ts'
 
+export type RuleFields = Pick<Bridge, 'fieldsOpen' | 'fieldsOf' | 'fieldsClose'>
+
 /** A rule as it routes, and what its sample leaves of it. */
 interface Router {
+  readonly number: number
   readonly route: RuleRoute
   readonly sample: Sample | null
+  /** Where the sample's value stands; null: it is no field. */
+  readonly fields: BridgeId | null
 }
 
 export class Rules {
+  readonly #bridge: RuleFields
   readonly #routers: readonly Router[]
   /** Of the run: by number of a rule. */
   #tallies = new Map<number, RuleTally>()
   #copies = 0
 
-  constructor({ isEach, rules }: RuleList) {
-    this.#routers = rules.map(({ name, index, pipeline, sample }) => ({
-      // One record may become several documents of one index.
-      route: { name, index, pipeline, idSuffix: isEach ? `-${name}` : '' },
-      sample,
-    }))
+  constructor(bridge: RuleFields, { isEach, rules }: RuleList) {
+    this.#bridge = bridge
+    this.#routers = rules.map(({ name, number, index, pipeline, sample }) => {
+      const by = sample?.by ?? null
+      return {
+        number,
+        // One record may become several documents of one index.
+        route: { name, index, pipeline, idSuffix: isEach ? `-${name}` : '' },
+        sample,
+        fields: by?.of === 'field' ? bridge.fieldsOpen([by.path]) : null,
+      }
+    })
   }
 
   route(rule: number): RuleRoute {
     return this.#routers[rule]!.route
   }
 
+  /** What stands for a rule outside of this thread, whatever its place in the list is. */
+  numberOf(rule: number): number {
+    return this.#routers[rule]!.number
+  }
+
+  close(): void {
+    for (const { fields } of this.#routers) if (fields !== null) this.#bridge.fieldsClose(fields)
+  }
+
   /**
-   * Which rules make a document of the record, by their numbers; counts them and the others.
+   * Which rules make a document of the record, by their places; counts them and the others.
    * @param hits alternatives that hold: those above the rules are somebody else's.
    */
   take(record: MatchedRecord, hits: readonly number[]): readonly number[] {
     const ours = hits.filter((hit) => hit < this.#routers.length)
     if (ours.length > 1) this.#copies += ours.length - 1
     return ours.filter((rule) => {
-      const { sample } = this.#routers[rule]!
-      const isTaken = sample === null || isSampled(record, sample)
+      const { sample, fields } = this.#routers[rule]!
+      const isTaken = sample === null || this.#isSampled(record, sample, fields)
       if (isTaken) this.#tally(rule).documents++
       else this.#tally(rule).sampled++
       return isTaken
@@ -75,28 +94,18 @@ export class Rules {
   #tally(rule: number): RuleTally {
     const known = this.#tallies.get(rule)
     if (known !== undefined) return known
-    const tally = { rule, documents: 0, dropped: 0, sampled: 0 }
+    const tally = { rule: this.numberOf(rule), documents: 0, dropped: 0, sampled: 0 }
     this.#tallies.set(rule, tally)
     return tally
   }
-}
 
-function isSampled(record: MatchedRecord, { share, by }: Sample): boolean {
-  if (share === 1) return true
-  const { topic, partition, offset } = record
-  const value = by === null ? null : by.of === 'key' ? record.key : fieldOf(record, by.path)
-  const digest = hash('sha256', value ?? `${topic}-${partition}-${offset}`, 'buffer')
-  return digest.readUInt32BE(0) < share * 2 ** 32
-}
-
-/** The text of the last value at a path; null: there is none, or it is null, an object or array. */
-function fieldOf({ value }: MatchedRecord, path: readonly string[]): string | null {
-  if (value === null || !isUtf8(value) || scanJson(value, 0, value.length) === JSON_OTHER) {
-    return null
+  #isSampled(record: MatchedRecord, { share, by }: Sample, fields: BridgeId | null): boolean {
+    if (share === 1) return true
+    const { topic, partition, offset, key, value } = record
+    const isField = fields !== null && value !== null
+    const [field = null] = isField ? this.#bridge.fieldsOf(fields, value) : []
+    const text = by?.of === 'key' ? key : field
+    const digest = hash('sha256', text ?? `${topic}-${partition}-${offset}`, 'buffer')
+    return digest.readUInt32BE(0) < share * 2 ** 32
   }
-  const last = membersAt(value, [path]).at(-1)
-  if (last === undefined) return null
-  const json = value.toString('utf8', last.valueFrom, last.valueTo)
-  if (json.startsWith('"')) return JSON.parse(json) as string
-  return /^[{[n]/.test(json) ? null : json
 }

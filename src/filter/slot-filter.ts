@@ -50,20 +50,25 @@ export interface TimeSpan {
   readonly toMs: number
 }
 
+/** What a slot is scanned for, and what becomes of a hit. */
+export interface SlotProgram {
+  readonly matcher: BridgeId
+  /** Null or absent: the filter is one expression, and each match one document. */
+  readonly rules?: Rules | null
+  /** Null or absent: values are written as they are. */
+  readonly editor?: FieldEditor | null
+  /** Absent: each hit is a document, and nothing more. */
+  readonly counted?: CountedAlternatives | undefined
+}
+
 export interface SlotFilterOptions {
   readonly bridge: Bridge
   readonly pool: BridgeId
   readonly reader: SlotReader
   readonly recordsMax: number
   readonly encoder: RecordEncoder
-  /** Null or absent: the filter is one expression, and each match one document. */
-  readonly rules?: Rules | null
-  /** Null or absent: values are written as they are. */
-  readonly editor?: FieldEditor | null
   /** Null: every time. */
   readonly span: TimeSpan | null
-  /** Absent: each hit is a document, and nothing more. */
-  readonly counted?: CountedAlternatives
   /** The names behind an assignment id; undefined when it is unknown (it was revoked long ago). */
   readonly nameOf: (assignmentId: number) => AssignmentName | undefined
   /** Takes the report of a run without a match; may wait. */
@@ -78,8 +83,13 @@ export interface SlotResult {
   readonly matched: number
 }
 
+/** Before the first slot. */
+const NO_PROGRAM: SlotProgram = { matcher: -1 }
+
 export class SlotFilter {
   readonly #options: SlotFilterOptions
+  /** Of the slot that is filtered. */
+  #program: SlotProgram = NO_PROGRAM
   /** Of a run: where its hits that are wanted lie in the slot's index. */
   readonly #wanted: Int32Array
   readonly #matches = new Matches()
@@ -102,17 +112,19 @@ export class SlotFilter {
   }
 
   /**
-   * Scans the slot and hands on what became of its runs, but for documents that are gathered.
+   * Scans the slot and hands on what became of its runs, but for documents that are gathered. Those
+   * are either all made by rules or none: between two programs of which one has rules, `flush`.
    * `release` is called as soon as the slot's bytes are no longer needed, before anything that may
    * wait for the output.
    */
-  process(slotIndex: number, matcher: BridgeId, release: () => void): SlotResult {
+  process(slotIndex: number, program: SlotProgram, release: () => void): SlotResult {
     const { bridge, pool, reader } = this.#options
+    this.#program = program
     reader.open(slotIndex)
     let records = 0
     let matched = 0
     for (let hasMore = true; hasMore;) {
-      const hits = bridge.slotScan(pool, slotIndex, matcher)
+      const hits = bridge.slotScan(pool, slotIndex, program.matcher)
       hasMore = reader.hasMore
       records += reader.recordCount
       const plain: RunReport[] = []
@@ -129,7 +141,8 @@ export class SlotFilter {
    * many documents.
    */
   #encodeScan(slotIndex: number, hits: number, plain: RunReport[]): number {
-    const { reader, rules = null, counted } = this.#options
+    const { reader } = this.#options
+    const { rules = null, counted } = this.#program
     const dropped = this.#droppedOf(slotIndex)
     const hasOversize = reader.isOversize && hits > 0
     this.#record.oversize = hasOversize ? this.#takeOversize(slotIndex) : null
@@ -164,7 +177,8 @@ export class SlotFilter {
    * for metrics alone. @returns how many; and how many are outside of the span.
    */
   #findWanted(run: RunEntry): { count: number; outsideTime: number } {
-    const { span, counted, reader } = this.#options
+    const { span, reader } = this.#options
+    const { counted } = this.#program
     const end = run.firstHit + run.hitCount
     let count = 0
     let outsideTime = 0
@@ -185,7 +199,7 @@ export class SlotFilter {
 
   /** Adds the run's hits to metrics. */
   #countRun(run: RunEntry): RunCounts {
-    const { counted } = this.#options
+    const { counted } = this.#program
     const counter = counted?.counter ?? null
     if (counted === undefined || counter === null || run.hitCount === 0) return NO_COUNTS
     const name = this.#options.nameOf(run.assignmentId)
@@ -209,7 +223,8 @@ export class SlotFilter {
 
   /** Who dropped the records of the scan that rules drop. */
   #droppedOf(slotIndex: number): readonly DroppedRecords[] {
-    const { bridge, pool, reader, rules = null } = this.#options
+    const { bridge, pool, reader } = this.#options
+    const { rules = null } = this.#program
     return rules !== null && reader.hasDropped ? bridge.slotDropped(pool, slotIndex) : []
   }
 
@@ -219,7 +234,8 @@ export class SlotFilter {
     const name = this.#options.nameOf(run.assignmentId)
     // Given away so long ago that the name is gone. Its ledger is closed: nothing may be sent.
     if (name === undefined) return -1
-    const { reader, rules = null } = this.#options
+    const { reader } = this.#options
+    const { rules = null } = this.#program
     const { markEpoch } = run
     const named = { ...name, idPrefix: formatLogId({ prefix: name.idPrefix, markEpoch }) }
     if (rules !== null) return this.#encodeByRules(rules, count, named)
@@ -249,7 +265,8 @@ export class SlotFilter {
         this.#encode(rule)
         const timestampMs = reader.timestampMs(recordIndex)
         const typeCode = reader.timestampTypeCode(recordIndex)
-        this.#matches.endRuled(reader.offset(recordIndex), timestampMs, typeCode, rule)
+        const number = rules.numberOf(rule)
+        this.#matches.endRuled(reader.offset(recordIndex), timestampMs, typeCode, number)
         documents++
       }
     }
@@ -258,7 +275,8 @@ export class SlotFilter {
 
   /** Makes the document of the record that is pointed at. @param rule -1: there are none. */
   #encode(rule: number): void {
-    const { encoder, editor = null } = this.#options
+    const { encoder } = this.#options
+    const { editor = null } = this.#program
     const { body } = this.#matches
     const record = this.#record
     if (editor !== null) {

@@ -21,11 +21,14 @@ import { parseBytes } from '../core/units.ts'
 export class RuleFault extends Error {
   /** The expression with a caret below the column; null: it is no matter of an expression. */
   readonly below: string | null
+  /** Where in a list of rules, as 0.keep; null: it is about all of it. */
+  readonly within: string | null
 
-  constructor(message: string, below: string | null = null) {
+  constructor(message: string, below: string | null = null, within: string | null = null) {
     super(message)
     this.name = 'RuleFault'
     this.below = below
+    this.within = within
   }
 }
 

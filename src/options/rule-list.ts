@@ -65,24 +65,39 @@ export function parseRules(text: string): RuleList {
 function ruleOf(given: unknown, index: number): RecordRule {
   const place = `rule ${index + 1}`
   const fields = mapOf(given, place, RULE_KEYS)
-  const { name } = fields
-  if (typeof name !== 'string' || !RULE_NAME.test(name)) {
+  const name = within(`${index}.name`, () => ruleNameOf(fields['name'], place))
+  /** What `read` makes of the value of a key. */
+  const at = <Result>(key: string, read: (given: unknown, place: string) => Result): Result =>
+    within(`${index}.${key}`, () => read(fields[key], `rule "${name}", ${key}`))
+  return {
+    name,
+    number: index,
+    keep: at('keep', expressionsOf),
+    drop: at('drop', expressionsOf),
+    index: at('index', textOf),
+    pipeline: at('pipeline', pipelineOf),
+    sample: at('sample', sampleOf),
+    fields: at('fields', editsOf),
+  }
+}
+
+/** A fault says where in the list it is, for a form. */
+function within<Result>(place: string, read: () => Result): Result {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof RuleFault) throw new RuleFault(error.message, error.below, place)
+    throw error
+  }
+}
+
+function ruleNameOf(given: unknown, place: string): string {
+  if (typeof given !== 'string' || !RULE_NAME.test(given)) {
     const what = 'up to 64 letters, digits, dots, dashes and underscores, a letter or digit first'
     throw new RuleFault(`${place}: expected a name of ${what}`)
   }
-  if (RESERVED.has(name)) {
-    throw new RuleFault(`${place}: the name ${name} has a meaning in the books: take another`)
-  }
-  const rule = `rule "${name}"`
-  return {
-    name,
-    keep: expressionsOf(fields['keep'], `${rule}, keep`),
-    drop: expressionsOf(fields['drop'], `${rule}, drop`),
-    index: textOf(fields['index'], `${rule}, index`),
-    pipeline: pipelineOf(fields['pipeline'], `${rule}, pipeline`),
-    sample: sampleOf(fields['sample'], `${rule}, sample`),
-    fields: editsOf(fields['fields'], `${rule}, fields`),
-  }
+  if (!RESERVED.has(given)) return given
+  throw new RuleFault(`${place}: the name ${given} has a meaning in the books: take another`)
 }
 
 function editsOf(given: unknown, place: string): FieldEdits | null {
@@ -94,8 +109,10 @@ const RESERVED: ReadonlySet<string> = new Set(FILTER_REASONS)
 
 function refuseNames(rules: readonly RecordRule[]): void {
   const known = new Set<string>()
-  for (const { name } of rules) {
-    if (known.has(name)) throw new RuleFault(`two rules have the name "${name}"`)
+  for (const [index, { name }] of rules.entries()) {
+    if (known.has(name)) {
+      throw new RuleFault(`two rules have the name "${name}"`, null, `${index}.name`)
+    }
     known.add(name)
   }
 }

@@ -201,6 +201,11 @@ export class Coordinator {
     for (const one of deliveriesOf(made, withDocuments, ledger, giveBack)) sink.write(one)
   }
 
+  /** Rules with names that no rule had before are about to be used: their numbers follow. */
+  nameRules(names: readonly string[]): void {
+    this.#ruleBooks.name(names)
+  }
+
   /** What the rules have made so far; empty where there are none. */
   ruleCounts(): readonly RuleCount[] {
     return this.#ruleBooks.counts()
@@ -404,15 +409,22 @@ function bookGap(
 
 /*
  * What the filter and the rules left of the runs that reached main, in the books; and the sums by
- * rule since the start, for metrics. Bound: one sum for each rule.
+ * rule since the start, for metrics. Bound: one sum for each name (RULE_NUMBERS_MAX).
  */
 
 export class RuleBooks {
-  readonly #sums: { rule: string; documents: number; dropped: number; sampled: number }[]
+  readonly #sums: { rule: string; documents: number; dropped: number; sampled: number }[] = []
 
   /** @param names by the numbers that tallies have. */
   constructor(names: readonly string[]) {
-    this.#sums = names.map((rule) => ({ rule, documents: 0, dropped: 0, sampled: 0 }))
+    this.name(names)
+  }
+
+  /** @param names those that it has, and maybe more. */
+  name(names: readonly string[]): void {
+    for (const rule of names.slice(this.#sums.length)) {
+      this.#sums.push({ rule, documents: 0, dropped: 0, sampled: 0 })
+    }
   }
 
   /** Books all records of a run but its documents, which the output settles. */

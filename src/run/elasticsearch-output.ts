@@ -30,7 +30,9 @@ type ElasticsearchOutput = Extract<OutputSettings, { kind: 'elasticsearch' }>
 
 export interface OutputDeps {
   readonly bridge: Bridge
-  readonly settings: Pick<PipelineSettings, 'kafka' | 'filter' | 'rules' | 'edits' | 'pool'>
+  readonly settings: Pick<PipelineSettings, 'kafka' | 'pool'>
+  /** As it is now: a reload may change it. */
+  readonly filtering: () => Pick<PipelineSettings, 'filter' | 'rules' | 'edits'>
   readonly events: SinkEvents
   readonly books: Books
   readonly warn: (message: string) => void
@@ -118,7 +120,7 @@ function spillTarget({ urls, index }: Pick<ElasticsearchSettings, 'urls' | 'inde
 
 function repairOf(
   output: ElasticsearchOutput,
-  { bridge, settings, books, warn, events }: OutputDeps,
+  { bridge, settings, filtering, books, warn, events }: OutputDeps,
   sink: ElasticsearchSink,
   spill: Spill,
 ): SpillRepair {
@@ -130,7 +132,7 @@ function repairOf(
     openRefetcher: () =>
       new Refetcher({
         bridge,
-        settings: { ...settings, output },
+        settings: { ...settings, ...filtering(), output },
         encoder: encoderFor(output),
         clock: systemClock,
         warn,

@@ -27,6 +27,7 @@ import { CREDIT_BYTES, PHASE_DRAIN, PHASE_END } from '../pool/signals.ts'
 import type { Sink, SinkGauges } from '../sink/sink.ts'
 import { type Screen, STDOUT_DESCRIPTOR } from '../sink/stdout-sink.ts'
 import { Coordinator } from './coordinator.ts'
+import { renumbered } from '../core/rules.ts'
 import { Matchers } from '../filter/matchers.ts'
 import { dispatch, type Hearers } from './ingress-dispatch.ts'
 import type { MetricDocuments } from './metric-documents.ts'
@@ -37,7 +38,7 @@ import { type PipelineSettings, replayRecords } from './settings.ts'
 import { outcomesOf, type PipelineResult, type PipelineStats, RecordTimes } from './status.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
 import { type FromThread, IngressStates, SharedMemory, ThreadRows, Threads } from './threads.ts'
-import { idPrefixOf, TopicWatch } from './topic-identity.ts'
+import { idPrefixOf, idPrefixSetting, TopicWatch } from './topic-identity.ts'
 import { Troubles } from './troubles.ts'
 
 /** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
@@ -59,6 +60,10 @@ export class Pipeline {
   /** Resolves when all has ended; never rejects. */
   readonly done: Promise<PipelineResult>
   readonly #settings: PipelineSettings
+  /** What is kept now, and what becomes of it. */
+  readonly #filtering: Filtering
+  /** Of rules, by their numbers: those of now, and of reloads before. */
+  readonly #ruleNames: string[]
   readonly #log: Log
   readonly #hearers: Hearers
   readonly #bridge: Bridge
@@ -92,6 +97,8 @@ export class Pipeline {
   private constructor(settings: PipelineSettings, deps: PipelineDeps, parts: PipelineParts) {
     const { bridge, output, metrics, documents } = parts
     this.#settings = settings
+    this.#filtering = parts.filtering
+    this.#ruleNames = settings.rules?.rules.map(({ name }) => name) ?? []
     this.#metrics = metrics
     this.#documents = documents
     this.#matchesLeft = settings.matchesMax === 0 ? Infinity : settings.matchesMax
@@ -121,8 +128,8 @@ export class Pipeline {
       sink: output.sink,
       signals,
       commits: settings.commits,
-      ruleNames: settings.rules?.rules.map(({ name }) => name) ?? [],
-      idPrefixOf: (topicId) => idPrefixOf(settings.output, topicId),
+      ruleNames: this.#ruleNames,
+      idPrefixOf: (topicId) => idPrefixOf(idPrefixSetting(settings.output), topicId),
       revokeDrainMs: settings.kafka.revokeDrainMs,
       nowMs: () => performance.now(),
       toIngress: (index, message) => this.#threads.send(index, message),
@@ -190,18 +197,15 @@ export class Pipeline {
     }
   }
 
-  /** Takes over what may change: patterns (but not those counted by place), and how to sign in. */
-  reload({ filter, output, kafka, rules, edits, metrics }: PipelineSettings): void {
+  /**
+   * Takes over what may change: what is kept, what becomes of it, and how to sign in. All else is
+   * as it was at the start.
+   * @throws LogpipeError: nothing has changed then.
+   */
+  reload(settings: PipelineSettings): void {
     if (this.#isStopping) return
-    // Of matches under way only the place of a rule is known.
-    const hasRules = rules !== null || this.#settings.rules !== null
-    const was = this.#settings
-    if (!isDeepStrictEqual([rules, edits], [was.rules, was.edits])) {
-      this.#log.warn('rules or fields changed: they take effect at the next start')
-    }
-    const isFixed = output.kind === 'count' || hasRules
-    const matcher = isFixed ? null : this.#matchers.renew(filter)
-    if (matcher !== null) this.#toFilters({ kind: 'matcher', matcher })
+    const { output, kafka, metrics } = settings
+    this.#reloadFilter(settings)
     this.#output.sink.reopen?.()
     if (output.kind === 'elasticsearch') this.#output.sink.setAuth?.(output.settings.auth)
     const windows = metrics?.windows ?? null
@@ -210,6 +214,24 @@ export class Pipeline {
       const properties = kafka.properties[index] ?? []
       this.#threads.send(index, { kind: 'credentials', properties })
     }
+  }
+
+  /**
+   * Matches of the rules before are still under way, in the spill, too: their names keep their
+   * numbers, and what is made of them from now on has both.
+   */
+  #reloadFilter({ filter, rules: given, edits }: Filtering): void {
+    const was = this.#filtering
+    const names = [...this.#ruleNames]
+    const rules = given && renumbered(given, names)
+    if (isDeepStrictEqual([filter, rules, edits], [was.filter, was.rules, was.edits])) return
+    this.#hearers.topics.useRules(rules)
+    this.#ruleNames.push(...names.slice(this.#ruleNames.length))
+    this.#coordinator.nameRules(names)
+    Object.assign(was, { filter, rules, edits })
+    const matcher = this.#matchers.renew(filter)
+    const metricsFrom = filter.metricsFrom ?? null
+    this.#toFilters({ kind: 'program', program: { matcher, rules, edits, metricsFrom } })
   }
 
   /** Ends it in order. Idempotent; `done` tells when and how it has ended. */
@@ -402,7 +424,11 @@ export class Pipeline {
  * What a pipeline stands on: the add-on, the output, the books. Opened before anything runs.
  */
 
+/** Changed by a reload alone. */
+type Filtering = { -readonly [Part in 'filter' | 'rules' | 'edits']: PipelineSettings[Part] }
+
 interface PipelineParts {
+  readonly filtering: Filtering
   readonly bridge: Bridge
   readonly output: OutputParts
   readonly books: Books
@@ -426,9 +452,12 @@ async function openParts(
   const bridge = loadBridge(settings.bridgeFile ?? undefined)
   bridge.tuneAllocator()
   const books = new Books()
+  const { filter, rules, edits } = settings
+  const filtering: Filtering = { filter, rules, edits }
   const output = await openOutput(settings.output, {
     bridge,
     settings,
+    filtering: () => filtering,
     events: {
       fail,
       endOfOutput: () => fail(new LogpipeError('OUTPUT_CLOSED', 'the output was closed')),
@@ -439,7 +468,7 @@ async function openParts(
   })
   try {
     await output.sink.open()
-    return { bridge, output, books, ...(await openMetrics(settings, { warn, fail })) }
+    return { bridge, output, books, filtering, ...(await openMetrics(settings, { warn, fail })) }
   } catch (error) {
     await output.close()
     throw error

@@ -18,15 +18,13 @@ import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
 import { BrokerQueries, type Facts, markFromOf, type Want } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import { besideGroup } from '../kafka/consumer-settings.ts'
-import { FieldEditor } from '../filter/field-editor.ts'
-import { Rules } from '../filter/rules.ts'
 import type { RecordEncoder } from '../pool/record-encoder.ts'
 import { TIMESTAMP_TYPES } from '../pool/slot-reader.ts'
 import { keyOf, type OffsetRange, type TopicPartition } from '../core/topic-partition.ts'
 import type { PlacedDocument } from '../sink/elasticsearch/batch.ts'
 import type { PipelineSettings } from './settings.ts'
 import { SlotFeed } from './slot-feed.ts'
-import { idPrefixOf } from './topic-identity.ts'
+import { idPrefixOf, idPrefixSetting } from './topic-identity.ts'
 
 interface RefetchParts {
   readonly bridge: Bridge
@@ -96,8 +94,8 @@ export class Refetcher {
       bufferBytes: settings.pool.bufferBytes,
       fillMs: FILL_MS,
       encoder,
-      rules: settings.rules && new Rules(settings.rules),
-      editor: settings.edits && new FieldEditor(settings.edits),
+      rules: settings.rules,
+      edits: settings.edits,
       nameOf: () => ({ ...this.#range, idPrefix: this.#idPrefix }),
       report: ({ recordCount }) => (this.#filteredCount += recordCount),
       deliver: (batch) => this.#collect(unpackMatches(batch)),
@@ -119,7 +117,7 @@ export class Refetcher {
     const to = Math.min(range.to, facts?.end?.offset ?? 0)
     if (facts === null || from >= to) return [range]
     this.#range = range
-    this.#idPrefix = idPrefixOf(this.#parts.settings.output, facts.topicId)
+    this.#idPrefix = idPrefixOf(idPrefixSetting(this.#parts.settings.output), facts.topicId)
     const { prefix, markEpoch } = parseLogId(range.log ?? '')
     const isOther = range.log !== undefined && this.#idPrefix !== '' && prefix !== this.#idPrefix
     if (isOther) return [{ ...range, isOtherLog: true }]

@@ -8,7 +8,7 @@ import type { Bridge, BridgeId, Judgement } from '../bridge/bridge.ts'
 import type { ProgramSet } from '../core/expression/ast.ts'
 import type { DocumentEdits, RuleList } from '../core/rules.ts'
 import { FieldEditor } from '../filter/field-editor.ts'
-import { Rules } from '../filter/rules.ts'
+import { type RuleFields, Rules } from '../filter/rules.ts'
 import { type FilterConfig, filterPlan } from '../options/filter.ts'
 import { planRules } from '../options/rule-list.ts'
 import {
@@ -22,10 +22,11 @@ import {
   type Verdict,
 } from './try.ts'
 
-type MatcherBridge = Pick<Bridge, 'matcherOpen' | 'matcherClose' | 'matcherTest' | 'matcherJudge'>
+export type JudgeBridge = RuleFields &
+  Pick<Bridge, 'matcherOpen' | 'matcherClose' | 'matcherTest' | 'matcherJudge'>
 
 export class RuleJudge implements Judge {
-  readonly #bridge: MatcherBridge
+  readonly #bridge: JudgeBridge
   readonly #names: readonly string[]
   readonly #rules: Rules
   readonly #whole: BridgeId
@@ -33,10 +34,10 @@ export class RuleJudge implements Judge {
   readonly #search: BridgeId | null
 
   /** @throws RangeError of the add-on when it refuses the rules together. */
-  constructor(bridge: MatcherBridge, list: RuleList) {
+  constructor(bridge: JudgeBridge, list: RuleList) {
     this.#bridge = bridge
     this.#names = list.rules.map(({ name }) => name)
-    this.#rules = new Rules(list)
+    this.#rules = new Rules(bridge, list)
     const set = planRules(list)
     this.#whole = bridge.matcherOpen({ expression: JSON.stringify(set) })
     this.#search = this.#openSearch(set)
@@ -65,6 +66,7 @@ export class RuleJudge implements Judge {
 
   close(): void {
     this.#bridge.matcherClose(this.#whole)
+    this.#rules.close()
     if (this.#search !== null) this.#bridge.matcherClose(this.#search)
   }
 
@@ -82,7 +84,7 @@ export class RuleJudge implements Judge {
 }
 
 /** The judge of a filter, or of rules where there are some. @throws Error as theirs. */
-export function judgeOf(bridge: MatcherBridge, config: FilterConfig): Judge {
+export function judgeOf(bridge: JudgeBridge, config: FilterConfig): Judge {
   const { rules } = config
   return rules === null ? new FilterJudge(bridge, filterPlan(config)) : new RuleJudge(bridge, rules)
 }

@@ -6,20 +6,25 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge, BridgeId, ConsumerEvent, MatcherOptions } from '../bridge/bridge.ts'
-import { SlotFilter, type SlotFilterOptions } from '../filter/slot-filter.ts'
+import type { DocumentEdits, RuleList } from '../core/rules.ts'
+import { FieldEditor } from '../filter/field-editor.ts'
+import { Rules } from '../filter/rules.ts'
+import { SlotFilter, type SlotFilterOptions, type SlotProgram } from '../filter/slot-filter.ts'
 import type { Consumer } from '../kafka/consumer.ts'
 import { type RunEntry, SlotReader } from '../pool/slot-reader.ts'
 import { Slots } from '../pool/slots.ts'
 
 interface SlotFeedOptions extends Pick<
   SlotFilterOptions,
-  'encoder' | 'rules' | 'editor' | 'nameOf' | 'report' | 'deliver'
+  'encoder' | 'nameOf' | 'report' | 'deliver'
 > {
   readonly bridge: Bridge
   /** The caller opens, assigns and closes it. */
   readonly consumer: Consumer
   /** What of the records the encoder is given. */
   readonly filter: MatcherOptions & { readonly metricsFrom?: number | null }
+  readonly rules?: RuleList | null
+  readonly edits?: DocumentEdits | null
   readonly bufferBytes: number
   readonly fillMs: number
 }
@@ -41,28 +46,32 @@ export class SlotFeed {
   readonly #slots: Slots
   readonly #reader: SlotReader
   readonly #pool: BridgeId
-  readonly #matcher: BridgeId
+  readonly #program: SlotProgram
   readonly #filter: SlotFilter
   #lastFault: string | null = null
 
   constructor(options: SlotFeedOptions) {
-    const { bridge, filter, bufferBytes } = options
-    const metricsFrom = filter.metricsFrom ?? null
+    const { bridge, filter, rules = null, edits = null, bufferBytes } = options
+    const from = filter.metricsFrom ?? null
     this.#options = options
     const shape = { slotCount: 1, bufferBytes, recordsMax: RECORDS_MAX }
     this.#slots = new Slots(Slots.allocate(shape, 1))
     const { slots } = this.#slots.memory
     this.#reader = new SlotReader(slots, shape)
     this.#pool = bridge.poolOpen(slots, shape)
-    this.#matcher = bridge.matcherOpen(filter)
+    this.#program = {
+      matcher: bridge.matcherOpen(filter),
+      rules: rules && new Rules(bridge, rules),
+      editor: edits && new FieldEditor(edits),
+      // What is counted, a pipeline counts.
+      counted: from === null ? undefined : { from, counter: null },
+    }
     this.#filter = new SlotFilter({
       ...options,
       pool: this.#pool,
       reader: this.#reader,
       recordsMax: RECORDS_MAX,
       span: null,
-      // What is counted, a pipeline counts.
-      ...(metricsFrom !== null && { counted: { from: metricsFrom, counter: null } }),
     })
   }
 
@@ -85,7 +94,8 @@ export class SlotFeed {
   close(): void {
     const { bridge } = this.#options
     bridge.poolClose(this.#pool)
-    bridge.matcherClose(this.#matcher)
+    bridge.matcherClose(this.#program.matcher)
+    this.#program.rules?.close()
   }
 
   #filterSlot(slotIndex: number): readonly RunEntry[] {
@@ -95,7 +105,7 @@ export class SlotFeed {
     const runs = Array.from({ length: this.#reader.runCount }, (_, index) =>
       this.#reader.run(index),
     )
-    this.#filter.process(slotIndex, this.#matcher, () => this.#slots.release(slotIndex))
+    this.#filter.process(slotIndex, this.#program, () => this.#slots.release(slotIndex))
     this.#filter.flush()
     return runs
   }

@@ -10,10 +10,7 @@ import { OFFSET_NONE } from '../bridge/bridge.ts'
 import { loadBridge } from '../bridge/load.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { ToFilter } from '../filter/filter-messages.ts'
-import { FieldEditor } from '../filter/field-editor.ts'
 import { FilterThread } from '../filter/filter-thread.ts'
-import { Rules } from '../filter/rules.ts'
-import type { CountedAlternatives } from '../filter/slot-filter.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import { Consumer } from '../kafka/consumer.ts'
 import {
@@ -62,19 +59,17 @@ const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | To
  */
 const waiting: ToIngress[] = []
 
-const { replay, rules, edits } = data.settings
+const { replay, filter, rules, edits } = data.settings
 const stage = new FilterThread({
   bridge,
   pool: data.pool,
-  matcher: data.matcher,
+  program: { matcher: data.matcher, rules, edits, metricsFrom: filter.metricsFrom ?? null },
   memory: data.slots,
   slots,
   runReports: data.runReports,
   credit: data.credit,
   encoder: encoderFor(data.settings.output),
-  counted: countedHere(),
-  rules: rules && new Rules(rules),
-  editor: edits && new FieldEditor(edits),
+  counter: counterHere(),
   span: replay && { fromMs: replay.fromMs, toMs: replay.toMs ?? Infinity },
   signals,
   counters,
@@ -85,7 +80,7 @@ const stage = new FilterThread({
 })
 
 function dispatch(message: ToIngress | ToFilter): void {
-  if (message.kind === 'names' || message.kind === 'forget' || message.kind === 'matcher') {
+  if (message.kind === 'names' || message.kind === 'forget' || message.kind === 'program') {
     stage.handleMessage(message)
   } else {
     waiting.push(message)
@@ -93,13 +88,10 @@ function dispatch(message: ToIngress | ToFilter): void {
 }
 
 /** What the thread counts beside the documents. */
-function countedHere(): CountedAlternatives | undefined {
-  const { filter, metrics } = data.settings
-  if (metrics === null || filter.metricsFrom === undefined || filter.metricsFrom === null) {
-    return undefined
-  }
-  const windowMs = metrics.windows?.windowMs ?? null
-  return { from: filter.metricsFrom, counter: new MetricCounter(bridge, metrics.specs, windowMs) }
+function counterHere(): MetricCounter | null {
+  const { metrics } = data.settings
+  if (metrics === null) return null
+  return new MetricCounter(bridge, metrics.specs, metrics.windows?.windowMs ?? null)
 }
 
 function runFilter(): void {

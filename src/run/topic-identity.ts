@@ -20,14 +20,19 @@ export function needsTopicIds(output: OutputSettings): boolean {
   return output.idPrefix === 'auto' && output.settings.documentId !== 'none'
 }
 
+/** ES_ID_PREFIX; an output without ids has none. */
+export function idPrefixSetting(output: OutputSettings): string {
+  return output.kind === 'elasticsearch' ? output.idPrefix : 'none'
+}
+
 /**
+ * @param setting as ES_ID_PREFIX: auto, none, or the prefix itself.
  * @param topicId 32 hex digits; null or absent where the broker tells none.
  * @returns the prefix, empty for none.
  */
-export function idPrefixOf(output: OutputSettings, topicId: string | null | undefined): string {
-  if (output.kind !== 'elasticsearch' || output.idPrefix === 'none') return ''
-  if (output.idPrefix !== 'auto') return output.idPrefix
-  return (topicId ?? '').slice(0, HEX_DIGITS)
+export function idPrefixOf(setting: string, topicId: string | null | undefined): string {
+  if (setting === 'none') return ''
+  return setting === 'auto' ? (topicId ?? '').slice(0, HEX_DIGITS) : setting
 }
 
 /*
@@ -42,7 +47,7 @@ export function idPrefixOf(output: OutputSettings, topicId: string | null | unde
 
 export class TopicWatch {
   readonly #output: OutputSettings
-  readonly #rules: RuleList | null
+  #rules: RuleList | null
   readonly #tell: (notice: string) => void
   readonly #topics = new Set<string>()
   #toldOfIds = false
@@ -72,6 +77,15 @@ export class TopicWatch {
     for (const topic of topics) this.#topics.add(topic)
     if (this.#topics.size === knownCount || this.#output.kind !== 'elasticsearch') return null
     return indexNamesError(this.#output.settings.index, this.#rules, this.#topics)
+  }
+
+  /** Other rules from now on. @throws LogpipeError when their index names do not go with topics. */
+  useRules(rules: RuleList | null): void {
+    if (this.#output.kind === 'elasticsearch') {
+      const fault = indexNamesError(this.#output.settings.index, rules, this.#topics)
+      if (fault !== null) throw fault
+    }
+    this.#rules = rules
   }
 
   #lookAtIds(topicIds: Readonly<Record<string, string | null>>): void {

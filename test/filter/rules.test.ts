@@ -1,11 +1,14 @@
 /** Rules in a filtering thread: who takes a record, the same whenever it is asked. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { loadBridge } from '../../src/bridge/load.ts'
 import { Rules } from '../../src/filter/rules.ts'
+import { RULE_NUMBERS_MAX, renumbered } from '../../src/core/rules.ts'
 import { parseRules } from '../../src/options/rule-list.ts'
 import { recordOf } from '../helpers/bulk-batch.ts'
 
-const rulesOf = (list: unknown) => new Rules(parseRules(JSON.stringify(list)))
+const bridge = loadBridge(undefined)
+const rulesOf = (list: unknown) => new Rules(bridge, parseRules(JSON.stringify(list)))
 
 test('hits become routes, and what is left out is counted by its rule', () => {
   const rules = rulesOf({
@@ -32,6 +35,24 @@ test('hits become routes, and what is left out is counted by its rule', () => {
     idSuffix: '-b',
   })
   assert.equal(rulesOf([{ name: 'a' }]).route(0).idSuffix, '')
+})
+
+test('a name keeps its number in another list, and what is counted goes by it', () => {
+  const listOf = (...names: string[]) => parseRules(JSON.stringify(names.map((name) => ({ name }))))
+  const names = ['a', 'b']
+  const later = renumbered(listOf('c', 'b'), names)
+  assert.deepEqual(names, ['a', 'b', 'c'])
+  const rules = new Rules(bridge, later)
+  rules.take(recordOf('x'), [0])
+  rules.noteDropped([{ run: 0, alternative: 1, records: 3 }])
+  assert.deepEqual([rules.numberOf(0), rules.numberOf(1)], [2, 1])
+  assert.deepEqual(rules.takeTallies().tallies, [
+    { rule: 2, documents: 1, dropped: 0, sampled: 0 },
+    { rule: 1, documents: 0, dropped: 3, sampled: 0 },
+  ])
+  const full = Array.from({ length: RULE_NUMBERS_MAX }, (_, index) => `n${index}`)
+  assert.equal(renumbered(listOf('n7'), full).rules[0]?.number, 7)
+  assert.throws(() => renumbered(listOf('more'), full), /more than 65536 names/)
 })
 
 const RECORDS = 4000
@@ -63,7 +84,7 @@ test('records with one value of the field stay together, those without go by the
     taken.set(offset % 500, isTaken)
   }
   const byPlace = rulesOf([{ name: 'a', sample: 0.5 }])
-  for (const value of ['no JSON', '{"trace":{"id":null}}', '{"trace":{"id":[1]}}', null]) {
+  for (const value of ['no JSON', '{"trace":{"id":null}}', '{"trace":{"id":[{}]}}', null]) {
     for (let offset = 0; offset < 50; offset++) {
       const record = recordOf(value, { offset })
       assert.deepEqual(rules.take(record, [0]), byPlace.take(record, [0]))

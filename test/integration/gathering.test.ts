@@ -52,7 +52,7 @@ async function filtered(t: TestContext, values: readonly string[]) {
     // A batch a slot: each was sent by itself.
     if (rig.fill(consumer, [], { recordsMax: 1 }) > 0) {
       rig.setState(SLOT_FILTERING)
-      matched += filter.process(0, matcher, () => undefined).matched
+      matched += filter.process(0, { matcher }, () => undefined).matched
       slots++
     }
     return matched === values.length

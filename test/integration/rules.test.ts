@@ -89,3 +89,65 @@ test('with all: true a record is written once for each rule that holds', async (
   assert.match(String(total['stderr']), /filtered\(sample\)/)
   assert.match(String(total['stderr']), /books balance/)
 })
+
+test('SIGHUP takes over rules and fields, without leaving the group', async (t) => {
+  const kafka = new MockKafka(t, 1)
+  const folder = testFolder(t)
+  const config = path.join(folder, 'pipeline.yaml')
+  writeFileSync(config, FIRST_RULES)
+  const place = { brokers: kafka.brokers, topic: kafka.topic, group: 'g', config }
+  const { until: _, ...options } = SMALL
+  const run = new Logpipe(t, ['run', ...flags({ ...options, ...place })], { folder })
+  let produced = 0
+  const read = async (...values: string[]) => {
+    await kafka.produce(values)
+    produced += values.length
+    await run.until('it read all', () => run.metric('polled_total') === produced)
+  }
+  const reload = async (text: string, said: RegExp) => {
+    writeFileSync(config, text)
+    run.signal('SIGHUP')
+    await run.until('it says so', () => said.test(run.stderr))
+  }
+  const levels = ['{"level":"ERROR"}', '{"level":"WARN"}', '{"level":"INFO"}']
+  await read(...levels, '{"level":"ERROR","x":1}')
+  await reload(SECOND_RULES, /SIGHUP: RULES, RULE_FIELD, FIELDS changed/)
+  // Numbers of metrics are behind those of rules, and metrics do not change.
+  assert.match(run.stderr, /SIGHUP: METRICS changed: needs a restart/)
+  await read(...levels, '{"level":"WARN","x":1}', '{"level":"WARN","secret":1}')
+  await reload('rules: [{ name: a, keep: "level:" }]\n', /rule "a", keep: .*keeping the old/)
+  await read('{"level":"INFO","again":1}')
+  await reload("keep: '/WAR/'\n", /SIGHUP: MATCH_KEEP, RULES, RULE_FIELD, FIELDS changed/)
+  await read(...levels)
+  await reload(SECOND_RULES, /(?:RULES, RULE_FIELD, FIELDS changed[^]*){3}/)
+  await read('{"level":"WARN"}', '{"level":"WARN","x":1}')
+  const { status, stderr } = await run.stop()
+  assert.equal(status, 0, stderr)
+  const written = readFileSync(path.join(folder, 'out'), 'utf8').split('\n').slice(0, -1)
+  assert.deepEqual(written, [
+    '{"level":"ERROR"}',
+    '{"level":"WARN"}',
+    '{"level":"WARN","rule":"warnings"}',
+    '{"level":"INFO","rule":"rest"}',
+    '{"level":"WARN","rule":"warnings"}',
+    '{"level":"INFO","again":1,"rule":"rest"}',
+    '{"level":"WARN"}',
+    '{"level":"WARN","rule":"warnings"}',
+  ])
+  assert.match(stderr, /filtered\(errors\) .*filtered\(warnings\)|filtered\(warnings\) .*errors/)
+  assert.match(stderr, /books balance/)
+  assert.equal(stderr.match(/assigned \d partitions/g)?.length, 1)
+})
+
+const FIRST_RULES = `rules:
+  - { name: errors, keep: 'level:ERROR', drop: 'x:*' }
+  - { name: warnings, keep: 'level:WARN' }
+metrics: { all: 'level:*' }
+`
+const SECOND_RULES = `rules:
+  - { name: warnings, keep: 'level:WARN', drop: 'x:*' }
+  - { name: rest, keep: 'level:INFO' }
+rule-field: rule
+fields: { remove: secret }
+metrics: { all: 'level:*', more: 'level:WARN' }
+`

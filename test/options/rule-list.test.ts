@@ -9,6 +9,7 @@ const ERRORS = '{"name":"errors","keep":"level:ERROR"}'
 test('a list is read, and a map may say that every rule takes a record', () => {
   const rule = {
     name: 'errors',
+    number: 0,
     keep: ['level:ERROR', '"panic"'],
     drop: ['"health"'],
     index: 'errors-{+yyyy.MM.dd}',
@@ -17,11 +18,12 @@ test('a list is read, and a map may say that every rule takes a record', () => {
     fields: null,
   }
   const text = JSON.stringify([
-    { ...rule, drop: '"health"', sample: { share: '10%', by: 'trace.id' } },
+    { ...rule, number: undefined, drop: '"health"', sample: { share: '10%', by: 'trace.id' } },
   ])
   assert.deepEqual(parseRules(text), { isEach: false, rules: [rule] })
   const plain = {
     name: 'rest',
+    number: 0,
     keep: [],
     drop: [],
     index: null,

@@ -55,7 +55,7 @@ function readFrom(t: TestContext, mock: Mock, from: number, past: LogPast) {
   until(() => {
     if (rig.fill(consumer, []) === 0) return false
     rig.setState(SLOT_FILTERING)
-    filter.process(0, matcher, () => undefined)
+    filter.process(0, { matcher }, () => undefined)
     filter.flush()
     return runs.at(-1)?.coverTo === END
   })

@@ -1,8 +1,14 @@
 /** What the topics that are read mean for index names and for ids. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseRules } from '../../src/options/rule-list.ts'
 import type { OutputSettings } from '../../src/run/settings.ts'
-import { idPrefixOf, needsTopicIds, TopicWatch } from '../../src/run/topic-identity.ts'
+import {
+  idPrefixOf,
+  idPrefixSetting,
+  needsTopicIds,
+  TopicWatch,
+} from '../../src/run/topic-identity.ts'
 import { ELASTICSEARCH_DEFAULTS } from '../helpers/elasticsearch-defaults.ts'
 
 const TOPIC_ID = '0a1b2c3d4e5f60718293a4b5c6d7e8f9'
@@ -39,6 +45,18 @@ test('topics that give one index are refused when the second of them comes', () 
   assert.equal(new TopicWatch({ kind: 'none' }, () => undefined).opened(openedOf('A', 'a')), null)
 })
 
+test('rules whose index names do not go with the topics are refused, and not used', () => {
+  const rules = (index: string) => parseRules(JSON.stringify([{ name: 'a', index }]))
+  const watch = new TopicWatch(outputOf('all'), () => assert.fail())
+  assert.equal(watch.opened(openedOf('A', 'a')), null)
+  assert.throws(() => watch.useRules(rules('{topic}')), { code: 'INDEX_NAME' })
+  assert.equal(watch.opened(openedOf('b')), null)
+  watch.useRules(rules('x'))
+  const none = new TopicWatch({ kind: 'none' }, () => assert.fail())
+  none.opened(openedOf('A', 'a'))
+  none.useRules(rules('{topic}'))
+})
+
 test('that a broker tells no ids is said once', () => {
   const told: string[] = []
   const watch = new TopicWatch(outputOf('all'), (notice) => told.push(notice))
@@ -53,11 +71,12 @@ test('that a broker tells no ids is said once', () => {
 })
 
 test('the prefix is the beginning of the id, nothing, or what was given', () => {
-  assert.equal(idPrefixOf(outputOf('all'), TOPIC_ID), '0a1b2c3d')
-  assert.equal(idPrefixOf(outputOf('all'), null), '')
-  assert.equal(idPrefixOf(outputOf('all', 'none'), TOPIC_ID), '')
-  assert.equal(idPrefixOf(outputOf('all', 'eu'), TOPIC_ID), 'eu')
-  assert.equal(idPrefixOf({ kind: 'none' }, TOPIC_ID), '')
+  assert.equal(idPrefixOf('auto', TOPIC_ID), '0a1b2c3d')
+  assert.equal(idPrefixOf('auto', null), '')
+  assert.equal(idPrefixOf('none', TOPIC_ID), '')
+  assert.equal(idPrefixOf('eu', TOPIC_ID), 'eu')
+  assert.equal(idPrefixSetting(outputOf('all', 'eu')), 'eu')
+  assert.equal(idPrefixSetting({ kind: 'none' }), 'none')
 })
 
 test('ids are asked for where they are put to use', () => {

@@ -43,7 +43,7 @@ export class BulkEncoder implements RecordEncoder {
   readonly #settings: DocumentSettings
   readonly #pattern: IndexPattern
   readonly #nowMs: () => number
-  /** One for each rule; null: there are none. */
+  /** One for each rule, and for those that a reload has replaced; null: there are none. */
   readonly #targets = new Map<RuleRoute | null, Target>()
   #headCount = 0
   #redatedCount = 0
@@ -92,6 +92,7 @@ export class BulkEncoder implements RecordEncoder {
   }
 
   #headOf(record: MatchedRecord): ActionHead {
+    if (this.#headCount === HEADS_MAX) this.#forgetHeads()
     const target = this.#targetOf(record.rule ?? null)
     const { pattern, heads } = target
     const dateMs = this.#indexDate(pattern, record.timestampMs)
@@ -133,7 +134,6 @@ export class BulkEncoder implements RecordEncoder {
     dateMs: number,
     bucket: number,
   ): ActionHead {
-    if (this.#headCount === HEADS_MAX) this.#forgetHeads()
     const { topic, partition } = record
     const index = indexNameOf(pattern, topic, dateMs)
     const head = new ActionHead(index, record, this.#settings.documentId)
@@ -146,7 +146,7 @@ export class BulkEncoder implements RecordEncoder {
   }
 
   #forgetHeads(): void {
-    for (const { heads } of this.#targets.values()) heads.clear()
+    this.#targets.clear()
     this.#headCount = 0
   }
 }
