@@ -56,6 +56,8 @@ declare module 'hono' {
      * token may have been exchanged since, and the browser signed out.
      */
     isStillLetIn: () => boolean
+    /** Of a route that changes nothing, whether this call of it stands in the audit log. */
+    isAudited?: boolean
   }
 }
 

@@ -61,7 +61,8 @@ export class AuditLog {
   async around(c: Context, who: string, run: () => Promise<void>): Promise<void> {
     const before = this.#pipelineOf(c.req.path)
     await run()
-    if (c.res.status >= 400 || CHANGES_NOTHING.test(c.req.path)) return
+    if (c.res.status >= 400) return
+    if (CHANGES_NOTHING.test(c.req.path) && c.get('isAudited') !== true) return
     const pipeline = this.#changedBy(c) ?? before
     const what = whatOf(c.req.method, c.req.path)
     const of = pipeline === undefined ? '' : ` pipeline ${pipeline.id} (${pipeline.name})`
@@ -101,8 +102,8 @@ export class AuditLog {
   }
 }
 
-/** A filter is tried with every few letters that somebody types. */
-const CHANGES_NOTHING = /^\/api\/pipelines\/\d+\/try$/
+/** A filter is tried with every few letters that somebody types; elsewhere by a button. */
+const CHANGES_NOTHING = /^(?:POST )?\/api\/pipelines\/\d+\/try$/
 
 const WORDS: readonly (readonly [route: RegExp, what: string])[] = [
   [/^POST \/api\/pipelines$/, 'made'],
@@ -112,6 +113,7 @@ const WORDS: readonly (readonly [route: RegExp, what: string])[] = [
   [/^POST \/api\/pipelines\/\d+\/stop$/, 'stopped'],
   [/^POST \/api\/pipelines\/\d+\/rollback$/, 'rolled back'],
   [/^POST \/api\/pipelines\/\d+\/commands$/, 'commanded'],
+  [CHANGES_NOTHING, 'tried on other brokers or another topic'],
   [/^POST \/api\/session$/, 'signed in'],
   [/^DELETE \/api\/session$/, 'signed out'],
 ]

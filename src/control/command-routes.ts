@@ -7,6 +7,7 @@ import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { streamSSE } from 'hono/streaming'
 import { commandSchema, ORDER_KINDS, type CommandView } from '../core/control-api.ts'
 import { WORKER_ID_CHARS_MAX } from '../core/worker-wire.ts'
+import { FILTER_VARIABLES } from '../options/remote-options.ts'
 import { EXPIRY_MS_MAX, type Command } from './commands.ts'
 import {
   idParam,
@@ -123,11 +124,13 @@ function addTry(router: OpenAPIHono, context: ControlContext): void {
       tags: ['commands'],
       summary: 'Tries a filter, saved or not, on the latest 200 records of the topic.',
       description:
-        'One worker of the pipeline reads them with its saved addresses and secrets, joins no ' +
-        'group, and writes and commits nothing. Get the command by its id until it is done; its ' +
-        'result.output has the members records, kept, dropped, no_json, reasons, and each: a ' +
-        'list of topic, partition, offset, time_ms, value (cut to fit 52,000 characters in all) ' +
-        'and reason, which is a place in reasons, or null for a record that is kept.',
+        'One worker of the pipeline reads them with its saved secrets, joins no group, and ' +
+        'writes and commits nothing. kafka_brokers and kafka_topic are those that are saved ' +
+        'where they are left out; with others, the try stands in the audit log. Get the command ' +
+        'by its id until it is done; its result.output has the members records, kept, dropped, ' +
+        'no_json, reasons, and each: a list of topic, partition, offset, time_ms, value (cut to ' +
+        'fit 52,000 characters in all) and reason, which is a place in reasons, or null for a ' +
+        'record that is kept.',
       request: {
         params: idParam,
         body: {
@@ -145,7 +148,7 @@ function addTry(router: OpenAPIHono, context: ControlContext): void {
     }),
     (c) => {
       const pipeline = mustPipeline(context, c.req.valid('param').id)
-      const checked = context.fields.checkFilter(c.req.valid('json'), pipeline)
+      const checked = context.fields.checkTry(c.req.valid('json'), pipeline)
       if ('faults' in checked) {
         throw new Problem(422, 'The filter cannot be tried.', { faults: checked.faults })
       }
@@ -155,6 +158,10 @@ function addTry(router: OpenAPIHono, context: ControlContext): void {
         throw new Problem(409, `${detail}: start the pipeline, and a worker with \`logpipe sync\`.`)
       }
       const { variables } = checked
+      const saved = context.fields.variables(pipeline.settings)
+      const isElsewhere = (name: string) =>
+        !FILTER_VARIABLES.has(name) && variables[name] !== saved[name]
+      c.set('isAudited', Object.keys(variables).some(isElsewhere))
       const command = context.commands.add({
         workerId,
         pipelineId: pipeline.id,

@@ -17,7 +17,12 @@ import {
   propertyVariable,
   protectsConnection,
 } from '../options/remote-kafka-properties.ts'
-import { decidedBySync, FILTER_VARIABLES, remoteFault } from '../options/remote-options.ts'
+import {
+  decidedBySync,
+  FILTER_VARIABLES,
+  remoteFault,
+  TRY_VARIABLES,
+} from '../options/remote-options.ts'
 import { resolve } from '../options/resolve.ts'
 import { parseRules } from '../options/rule-list.ts'
 import type { Kind } from '../options/spec.ts'
@@ -87,10 +92,10 @@ function indexFaults(fields: Readonly<Record<string, FieldValue>>): FieldFault[]
   const byRule = typeof rules === 'string' ? parseRules(rules).rules : []
   const all = [
     ...own,
-    ...byRule.flatMap((rule) =>
-      rule.index === null
+    ...byRule.flatMap(({ name, index: own }, place) =>
+      own === null
         ? []
-        : [{ field: 'rules', name: `rule "${rule.name}": index`, index: rule.index }],
+        : [{ field: `rules.${place}.index`, name: `rule "${name}": index`, index: own }],
     ),
   ]
   return all.flatMap(({ field, name, index: pattern }) => {
@@ -161,7 +166,7 @@ export class PipelineFields {
         continue
       }
       const checked = checkValue(option, given)
-      if (!checked.ok) faults.push({ field, ...checked.fault })
+      if (!checked.ok) faults.push(faultIn(field, checked.fault))
       else if (option.row.secret === true) secrets[field] = variableText(checked.value)
       else fields[field] = checked.value
     }
@@ -180,23 +185,26 @@ export class PipelineFields {
     }
   }
 
-  /** The fields that decide which records are kept. */
-  get filterRows(): readonly FieldRow[] {
-    return this.rows.filter(({ env }) => FILTER_VARIABLES.has(env))
+  /** The fields of a try: those that decide which records are kept, and where records are. */
+  get tryRows(): readonly FieldRow[] {
+    return this.rows.filter(({ env }) => TRY_VARIABLES.has(env))
   }
 
   /**
-   * Checks a filter that is not saved, beside what else a pipeline says; a field that it leaves out
-   * has its default.
-   * @returns the filter's variables, or every fault that was found.
+   * Checks a filter that is not saved, beside what else a pipeline says; a field of the filter that
+   * it leaves out has its default, brokers and topic are those that are saved. Secrets go to no
+   * other brokers than they were given for.
+   * @returns the variables to try, or every fault that was found.
    */
-  checkFilter(
+  checkTry(
     body: Readonly<Record<string, unknown>>,
-    { settings, secrets }: Content,
+    saved: Content,
   ): { readonly variables: Record<string, string> } | { readonly faults: readonly FieldFault[] } {
+    const { settings, secrets } = saved
     const faults: FieldFault[] = []
     const variables: Record<string, string> = {}
-    const names = new Set(this.filterRows.map(fieldName))
+    const fields: Record<string, FieldValue> = { ...settings.fields }
+    const names = new Set(this.tryRows.map(fieldName))
     for (const [field, given] of Object.entries(body)) {
       const option = names.has(field) ? this.#byField.get(field) : undefined
       if (option === undefined) {
@@ -205,14 +213,18 @@ export class PipelineFields {
       }
       if (given === null) continue
       const checked = checkValue(option, given)
-      if (checked.ok) variables[option.row.env] = variableText(checked.value)
-      else faults.push({ field, ...checked.fault })
+      if (!checked.ok) faults.push(faultIn(field, checked.fault))
+      else {
+        variables[option.row.env] = variableText(checked.value)
+        fields[field] = checked.value
+      }
     }
     const size = JSON.stringify(variables).length
     if (size > TRY_CHARS_MAX) {
       const detail = `expected at most ${TRY_CHARS_MAX} characters in all, got ${size}`
       faults.push({ field: '', detail: `${detail}; try a longer filter with \`logpipe try\`` })
     }
+    faults.push(...this.movedSecrets(saved, { ...settings, fields }))
     if (faults.length > 0) return { faults }
     const others = Object.entries({
       ...this.variables(settings),
@@ -437,14 +449,14 @@ export interface FieldOption {
   /** What the option takes, to follow "expected". */
   readonly expected: string
   /** What is wrong with a text that does not parse, and where, if there is more to say. */
-  readonly faultOf?: (text: string) => Omit<FieldFault, 'field'> | undefined
+  readonly faultOf?: (text: string) => ValueFault | undefined
 }
 
 export type FieldValue = string | number | boolean | readonly string[]
 
 type Checked =
   | { readonly ok: true; readonly value: FieldValue }
-  | { readonly ok: false; readonly fault: Omit<FieldFault, 'field'> }
+  | { readonly ok: false; readonly fault: ValueFault }
 
 /** Longest text of a field: a long regular expression, or a list of many brokers. */
 const TEXT_CHARS_MAX = 8192
@@ -523,6 +535,13 @@ function holdsCredentials(urls: string): boolean {
   })
 }
 
+/** What is wrong with a value; `within`: with which part of it, as 0.keep of rules. */
+type ValueFault = Omit<FieldFault, 'field'> & { readonly within?: string | undefined }
+
+function faultIn(field: string, { within, ...fault }: ValueFault): FieldFault {
+  return { ...fault, field: within === undefined ? field : `${field}.${within}` }
+}
+
 function fault(detail: string): Checked {
   return { ok: false, fault: { detail } }
 }
@@ -541,14 +560,15 @@ export const OPTION_FIELDS: readonly FieldOption[] = ROWS.map((row) => ({
     : {}),
 }))
 
-function placeOfFault(kind: Kind, text: string): Omit<FieldFault, 'field'> | undefined {
+function placeOfFault(kind: Kind, text: string): ValueFault | undefined {
   if (kind === 'expression' || kind === 'metric') {
     const found = expressionFault(kind, text)
     return found && { detail: found.message, place: found.below }
   }
   const found = structureFault(kind, text)
   const place = found?.below ?? undefined
-  return found && { detail: found.message, ...(place === undefined ? {} : { place }) }
+  const part = found?.within === null ? {} : { within: found?.within }
+  return found && { detail: found.message, ...(place === undefined ? {} : { place }), ...part }
 }
 
 /**

@@ -81,7 +81,7 @@ export function filterSchema(fields: PipelineFields) {
   return z.record(z.string(), z.unknown()).openapi('FilterBody', {
     type: 'object',
     properties: Object.fromEntries(
-      fields.filterRows.map((row) => [fieldName(row), propertyOf(row, fields)]),
+      fields.tryRows.map((row) => [fieldName(row), propertyOf(row, fields)]),
     ),
     additionalProperties: false,
   })

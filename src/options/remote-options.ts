@@ -63,6 +63,13 @@ export const FILTER_VARIABLES: ReadonlySet<string> = new Set(
   ).map(({ env }) => env),
 )
 
+/** What a try may have in place of what is saved: a filter, and where its records are. */
+export const TRY_VARIABLES: ReadonlySet<string> = new Set([
+  ...FILTER_VARIABLES,
+  'KAFKA_BROKERS',
+  'KAFKA_TOPIC',
+])
+
 /** Whether a worker takes this variable with this value from the control plane. */
 export function isRemoteVariable(name: string, value: string): boolean {
   const property = propertyOfEnv(name)

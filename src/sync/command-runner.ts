@@ -5,7 +5,7 @@
  * sub-commands of the same program, run beside the child in its home and environment.
  */
 import type { Clock } from '../core/clock.ts'
-import { FILTER_VARIABLES, isRemoteVariable } from '../options/remote-options.ts'
+import { isRemoteVariable, TRY_VARIABLES } from '../options/remote-options.ts'
 import type { Command } from './assignment.ts'
 import { exitText, type Exit } from './child.ts'
 
@@ -159,13 +159,13 @@ function toolOf(kind: string, args: Readonly<Record<string, unknown>>): Tool | u
 /** Nothing but the result on its output, where warnings would come between. */
 const TRY_ARGUMENTS = ['try', '--each', '--json', '--log-level', 'error']
 
-/** Null: there is something in it that does not belong to a filter. */
+/** Null: there is something in it that does not belong to a try. */
 function filterIn(variables: unknown): Tool['filter'] {
   const pairs = Object.entries(Object(variables) as Readonly<Record<string, unknown>>)
   const filter = pairs.filter(
     (pair): pair is [string, string] =>
       typeof pair[1] === 'string' &&
-      FILTER_VARIABLES.has(pair[0]) &&
+      TRY_VARIABLES.has(pair[0]) &&
       isRemoteVariable(pair[0], pair[1]),
   )
   return filter.length === pairs.length ? Object.fromEntries(filter) : null

@@ -27,7 +27,7 @@ export interface ToolCall {
   readonly stop?: AbortSignal
 }
 
-/** The same pipeline with another filter. */
+/** The same pipeline with another filter, and maybe on another topic (TRY_VARIABLES). */
 export function withFilter(
   assignment: Assignment,
   filter: Readonly<Record<string, string>>,

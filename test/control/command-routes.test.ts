@@ -35,8 +35,11 @@ test('an order goes to the workers of the pipeline and comes back with a result'
 })
 
 test('a filter is tried by one worker, and changes nothing', async (t) => {
-  const lines: string[] = []
-  const { call, beat, clock } = controlFixture(t, { audit: (line) => lines.push(line) })
+  const { call, beat, clock } = controlFixture(t)
+  const audited = async () => {
+    const { body } = await call('GET', '/api/pipelines/1/revisions')
+    return body.items[0].audit.map(({ what }: { what: string }) => what)
+  }
   await call('POST', '/api/pipelines', SEED_PIPELINE)
   const filter = { match_pattern: ['a', 'b'] }
   const alone = await call('POST', '/api/pipelines/1/try', filter)
@@ -50,7 +53,6 @@ test('a filter is tried by one worker, and changes nothing', async (t) => {
     wrong.body.errors.map(({ field }: { field: string }) => field),
     ['match_pattern', 'es_url'],
   )
-  lines.length = 0
   const ordered = await call('POST', '/api/pipelines/1/try', filter)
   assert.equal(ordered.status, 202)
   const { commands } = await beat('w1')
@@ -64,8 +66,14 @@ test('a filter is tried by one worker, and changes nothing', async (t) => {
   clock.advance(1)
   assert.equal((await call('GET', `/api/commands/${id}`)).body.state, 'expired')
   assert.equal((await call('GET', '/api/pipelines/1')).body.revision, 1)
-  assert.deepEqual(lines, [], 'it is tried with every few letters')
+  assert.deepEqual(await audited(), ['made'], 'it is tried with every few letters')
   assert.equal((await call('POST', '/api/pipelines/2/try', filter)).status, 404)
+  await beat('w1')
+  const elsewhere = await call('POST', '/api/pipelines/1/try', { kafka_topic: 'other', ...filter })
+  assert.equal(elsewhere.status, 202)
+  assert.deepEqual(await audited(), ['made', 'tried on other brokers or another topic'])
+  const sent = (await beat('w1')).commands[0]?.args
+  assert.deepEqual(sent, { variables: { KAFKA_TOPIC: 'other', MATCH_PATTERN: 'a\nb' } })
 })
 
 test('the live tail orders matches while somebody watches, and only then', async (t) => {

@@ -61,7 +61,7 @@ test('rules and fields come as JSON or as text, and go to the child as text', ()
   }
   assert.deepEqual(faultOf({ rules: [{ name: 'a', keep: 'level:' }] }), [
     {
-      field: 'rules',
+      field: 'rules.0.keep',
       detail: 'rule "a", keep: column 7: expected a value, got the end',
       place: '  level:\n        ^',
     },
@@ -78,18 +78,22 @@ test('a filter is tried beside what is saved, and nothing else is taken with it'
   const fields = new PipelineFields(OPTION_FIELDS)
   const saved = {
     settings: { fields: { kafka_topic: 'logs', match_pattern: 'ERROR' }, kafkaConfig: {} },
-    secrets: { es_password: 'hunter2', es_username: 'u' },
+    secrets: { es_password: 'hunter2', es_username: 'u', 'kafka_config.sasl.password': 'x' },
   }
-  const checked = fields.checkFilter({ match_keep: 'level:ERROR', match_drop: null }, saved)
+  const checked = fields.checkTry({ match_keep: 'level:ERROR', match_drop: null }, saved)
   assert.deepEqual(checked, { variables: { MATCH_KEEP: 'level:ERROR' } })
+  const other = fields.checkTry({ kafka_topic: 'others' }, saved)
+  assert.deepEqual(other, { variables: { KAFKA_TOPIC: 'others' } })
   const faultsOf = (body: Readonly<Record<string, unknown>>) => {
-    const found = fields.checkFilter(body, saved)
+    const found = fields.checkTry(body, saved)
     return 'faults' in found ? found.faults.map(({ field }) => field) : []
   }
-  assert.deepEqual(faultsOf({ kafka_topic: 'others', match_keep: 'a:' }), [
-    'kafka_topic',
-    'match_keep',
+  assert.deepEqual(faultsOf({ es_index: 'others', match_keep: 'a:' }), ['es_index', 'match_keep'])
+  assert.deepEqual(faultsOf({ rules: [{ name: 'a' }, { name: 'b', keep: 'a:' }] }), [
+    'rules.1.keep',
   ])
+  // Nobody is sent the password of other brokers.
+  assert.deepEqual(faultsOf({ kafka_brokers: 'thief:9092' }), ['kafka_config.sasl.password'])
   assert.deepEqual(faultsOf({ match_keep: 'a:b', match_invert: true }), ['match_invert'])
   assert.deepEqual(faultsOf({ match_keep: Array(20).fill('x'.repeat(1000)) }), [''])
 })

@@ -117,21 +117,23 @@ test('the tail goes to the child', async () => {
   assert.deepEqual(sent, [{ id: 'a', kind: 'tail', seconds: 10 }])
 })
 
-test('a filter is tried in place of the own one, and nothing but a filter', async () => {
+test('a try has another filter, maybe another topic, and nothing else of its own', async () => {
   const { runner, ran, filters } = runnerFixture()
   const variables = { MATCH_KEEP: 'level:ERROR', MATCH_INVERT: '0' }
   runner.accept([
     order('a', 'try', { variables }),
-    order('b', 'try', { variables: { ...variables, KAFKA_TOPIC: 'secrets' } }),
+    order('b', 'try', { variables: { ...variables, ES_URL: 'http://elsewhere' } }),
     order('c', 'try', { variables: { MATCH_KEEP: ['level:ERROR'] } }),
     order('d', 'try', { variables: { PATH: '/tmp' } }),
     order('e', 'try'),
+    order('f', 'try', { variables: { KAFKA_BROKERS: 'k2:9092', KAFKA_TOPIC: 'other' } }),
   ])
-  for (let index = 0; index < 6; index++) await settle()
-  assert.deepEqual(filters, [variables, {}])
+  for (let index = 0; index < 7; index++) await settle()
+  const place = { KAFKA_BROKERS: 'k2:9092', KAFKA_TOPIC: 'other' }
+  assert.deepEqual(filters, [variables, {}, place])
   assert.deepEqual(ran[0], ['try', '--each', '--json', '--log-level', 'error'])
   assert.deepEqual(
     runner.results().map(({ ok }) => ok),
-    [true, false, false, false, true],
+    [true, false, false, false, true, true],
   )
 })

@@ -34,11 +34,12 @@ export function FaultSummary({ failure }: { readonly failure: FormFailure }) {
 
 function FaultLink({ field, detail }: { readonly field: string; readonly detail: string }) {
   const id = fieldId(field.startsWith('kafka_config') ? 'kafka_config' : field)
+  const [whole = field] = field.startsWith('rules.') ? field.split('.') : [field]
+  const group = field.startsWith('es_') ? 'elasticsearch' : 'kafka'
   const go = (): void => document.getElementById(id)?.focus()
   return (
     <button type="button" class="button-link" onClick={go}>
-      {labelOf({ field, group: field.split('_')[0] === 'es' ? 'elasticsearch' : 'kafka' })}:{' '}
-      {detail}
+      {labelOf({ field: whole, group })}: {detail}
     </button>
   )
 }

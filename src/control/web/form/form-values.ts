@@ -103,15 +103,39 @@ export function bodyOf(values: FormValues, options: readonly Option[]): Record<s
   return body
 }
 
+/**
+ * With another value of a field. Rules take the place of the pattern that a new form begins with:
+ * it would say once more what is kept.
+ */
+export function withField(
+  values: FormValues,
+  options: readonly Option[],
+  field: string,
+  value: string,
+): FormValues {
+  const fields = { ...values.fields, [field]: value }
+  const preset = options.find((option) => option.field === 'match_pattern')?.default ?? ''
+  const isPreset = field === 'rules' && value !== '' && fields['match_pattern'] === preset
+  return { ...values, fields: isPreset ? { ...fields, match_pattern: '' } : fields }
+}
+
 /** The fields that decide which records are kept. */
 export function isFilterField(field: string): boolean {
-  return field.startsWith('match_')
+  return field.startsWith('match_') || field === 'rules'
 }
 
 /** The filter alone, as the API tries it. */
 export function filterOf(values: FormValues, options: readonly Option[]): Record<string, unknown> {
   const body = bodyOf(values, options)
   return Object.fromEntries(Object.entries(body).filter(([field]) => isFilterField(field)))
+}
+
+/** Where the records are, as the API tries it: what is empty is as it is saved. */
+export function placeOf({ fields }: FormValues): Record<string, string> {
+  const given = ['kafka_brokers', 'kafka_topic'].map(
+    (field) => [field, fields[field] ?? ''] as const,
+  )
+  return Object.fromEntries(given.filter(([, text]) => text.trim() !== ''))
 }
 
 function valueOf(text: string, { kind, repeatable }: Option): FieldValue {

@@ -1,6 +1,7 @@
 /**
  * One field of the form: label, help, the control that fits its kind, and what was wrong with it.
  */
+import type { ComponentChildren } from 'preact'
 import type { Option } from '../data/api-types.ts'
 import { boundsOf, labelOf } from './option-labels.ts'
 
@@ -24,13 +25,42 @@ export function OptionField({ option, value, fault, onChange }: FieldProps) {
     'aria-invalid': fault !== undefined,
   }
   return (
-    <div
-      class={`field ${fault === undefined ? '' : 'field-wrong'} ${option.repeatable ? 'wide' : ''}`}
-    >
-      <label for={id}>
-        {labelOf(option)} <code class="variable">{option.field}</code>
-      </label>
+    <OptionFrame option={option} fault={fault} isWide={option.repeatable}>
       <Control option={option} value={value} shared={shared} onChange={onChange} />
+    </OptionFrame>
+  )
+}
+
+interface FrameProps extends Pick<FieldProps, 'option' | 'fault'> {
+  readonly isWide: boolean
+  /** Several controls, each with a label of its own; the fault stands among them. */
+  readonly isGroup?: boolean
+  readonly children: ComponentChildren
+}
+
+/** Label and help around what an option is set with. */
+export function OptionFrame({ option, fault, isWide, isGroup = false, children }: FrameProps) {
+  const id = fieldId(option.field)
+  const name = (
+    <>
+      {labelOf(option)} <code class="variable">{option.field}</code>
+    </>
+  )
+  const isWrong = fault !== undefined && !isGroup
+  return (
+    <div
+      class={`field ${isWrong ? 'field-wrong' : ''} ${isWide ? 'wide' : ''}`}
+      role={isGroup ? 'group' : undefined}
+      aria-labelledby={isGroup ? `${id}-label` : undefined}
+    >
+      {isGroup ? (
+        <p class="label" id={`${id}-label`}>
+          {name}
+        </p>
+      ) : (
+        <label for={id}>{name}</label>
+      )}
+      {children}
       <div class="help-row">
         <p class="help" id={`${id}-help`}>
           {option.description} {boundsOf(option)}
@@ -44,13 +74,13 @@ export function OptionField({ option, value, fault, onChange }: FieldProps) {
           </details>
         )}
       </div>
-      {fault !== undefined && <Fault id={`${id}-fault`} text={fault} />}
+      {isWrong && <Fault id={`${id}-fault`} text={fault} />}
     </div>
   )
 }
 
 /** What was wrong; in further lines the part of the value, with a caret below the place. */
-function Fault({ id, text }: { readonly id: string; readonly text: string }) {
+export function Fault({ id, text }: { readonly id: string; readonly text: string }) {
   const [what, ...place] = text.split('\n')
   return (
     <div id={id}>

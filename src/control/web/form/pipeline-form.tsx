@@ -6,12 +6,14 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import type { FieldFault, Option, Options, PipelineContent } from '../data/api-types.ts'
+import { EditsField } from './edit-rows.tsx'
 import { FaultSummary, type FormFailure } from './fault-summary.tsx'
-import { filterOf, type FormValues, isFilterField } from './form-values.ts'
+import { filterOf, type FormValues, isFilterField, placeOf, withField } from './form-values.ts'
 import { KafkaProperties } from './kafka-properties.tsx'
 import { OptionField } from './option-field.tsx'
 import { layoutOf, type OptionGroup } from './option-labels.ts'
 import { OwnField } from './own-field.tsx'
+import { RulesField } from './rules-field.tsx'
 import { SecretField } from './secret-field.tsx'
 import { TryPanel } from './try-panel.tsx'
 import { useTry } from './use-try.ts'
@@ -33,13 +35,19 @@ interface Props {
 export function PipelineForm(props: Props) {
   const { pipelineId, options, values, failure, onChange, onSubmit, children } = props
   const { first, more } = layoutOf(options.items)
-  const trial = useTry(pipelineId, filterOf(values, options.items))
+  const trial = useTry(pipelineId, filterOf(values, options.items), placeOf(values))
   // Of a filter what was found while typing is newer.
   const found = [...(failure?.faults ?? []), ...trial.faults]
   const faults = new Map(found.map((fault) => [fault.field, textOfFault(fault)]))
   const lastOfFilter = first.findLastIndex(({ field }) => isFilterField(field))
   const fieldOf = (option: Option) => (
-    <AnyField key={option.field} {...props} option={option} fault={faults.get(option.field)} />
+    <AnyField
+      key={option.field}
+      {...props}
+      option={option}
+      fault={faults.get(option.field)}
+      faults={faults}
+    />
   )
   return (
     <form
@@ -99,12 +107,14 @@ function textOfFault({ detail, place }: FieldFault): string {
   return place === undefined ? detail : `${detail}\n${place}`
 }
 
-interface AnyFieldProps extends Pick<Props, 'values' | 'secrets' | 'onChange'> {
+interface AnyFieldProps extends Pick<Props, 'options' | 'values' | 'secrets' | 'onChange'> {
   readonly option: Option
   readonly fault: string | undefined
+  readonly faults: ReadonlyMap<string, string>
 }
 
-function AnyField({ option, values, secrets, fault, onChange }: AnyFieldProps) {
+function AnyField(props: AnyFieldProps) {
+  const { option, options, values, secrets, fault, faults, onChange } = props
   const { field } = option
   if (option.secret) {
     return (
@@ -119,14 +129,14 @@ function AnyField({ option, values, secrets, fault, onChange }: AnyFieldProps) {
       />
     )
   }
-  return (
-    <OptionField
-      option={option}
-      value={values.fields[field] ?? ''}
-      fault={fault}
-      onChange={(value) => onChange({ ...values, fields: { ...values.fields, [field]: value } })}
-    />
-  )
+  const shared = {
+    option,
+    value: values.fields[field] ?? '',
+    fault,
+    onChange: (value: string) => onChange(withField(values, options.items, field, value)),
+  }
+  if (field === 'rules') return <RulesField {...shared} faults={faults} />
+  return field === 'fields' ? <EditsField {...shared} /> : <OptionField {...shared} />
 }
 
 interface GroupProps {
@@ -140,7 +150,9 @@ interface GroupProps {
 function Group({ group, values, faults, children }: GroupProps) {
   const [isOpen, setIsOpen] = useState(false)
   const isOwn = (field: string) =>
-    group.options.some((option) => option.field === field) ||
+    group.options.some(
+      (option) => field === option.field || field.startsWith(`${option.field}.`),
+    ) ||
     (group.group === 'kafka' && field.startsWith('kafka_config')) ||
     (group.group === 'general' && field === 'replicas')
   const hasFault = [...faults.keys()].some(isOwn)

@@ -29,7 +29,8 @@ export function TryPanel({ trial, isMade }: Props) {
       <p class="muted">
         {isMade
           ? 'Shows what is kept of the latest 200 records, while you type. A worker of the ' +
-            'pipeline reads them with the saved addresses; nothing is written.'
+            'pipeline reads them; nothing is written. Try now takes the brokers and the topic of ' +
+            'the form, with the saved credentials.'
           : 'Once the pipeline is created and a worker runs it, its settings show here what the ' +
             'filter keeps of the latest 200 records.'}
       </p>

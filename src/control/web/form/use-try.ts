@@ -3,7 +3,8 @@
  *
  * It begins when the filter is changed or somebody asks; from then on each change is tried once
  * nothing was typed for DEBOUNCE_MS. One is under way at a time: what is typed meanwhile is tried
- * when that has ended, and what was typed in between is not.
+ * when that has ended, and what was typed in between is not. Brokers and topic are those that are
+ * saved until somebody asks: no worker looks for the half of an address.
  *
  * Bound. The control plane lets a command expire after 30 s; so does the waiting.
  */
@@ -31,12 +32,15 @@ export interface TryState extends Outcome {
 
 const NOTHING: Outcome = { tried: undefined, problem: undefined, faults: [] }
 
-/** @param pipelineId null: there is nobody to ask */
-export function useTry(
-  pipelineId: number | null,
-  filter: Readonly<Record<string, unknown>>,
-): TryState {
-  const text = JSON.stringify(filter)
+type Body = Readonly<Record<string, unknown>>
+
+/**
+ * @param pipelineId null: there is nobody to ask
+ * @param place where the form has the records.
+ */
+export function useTry(pipelineId: number | null, filter: Body, place: Body): TryState {
+  const [asksAt, setAsksAt] = useState<Body>({})
+  const text = JSON.stringify({ ...filter, ...asksAt })
   const [outcome, setOutcome] = useState(NOTHING)
   const [isBusy, setIsBusy] = useState(false)
   // What is shown, what shall be tried, and what is under way.
@@ -71,6 +75,8 @@ export function useTry(
   }, [text, pipelineId])
   const start = (): void => {
     clearTimeout(timer.current)
+    setAsksAt(place)
+    wanted.current = JSON.stringify({ ...filter, ...place })
     asked.current = undefined
     void run()
   }
