@@ -14,7 +14,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import { askOffsets, type Deadline } from './broker-queries.ts'
 import type { Consumer } from './consumer.ts'
-import { topicProblem } from './preflight.ts'
+import { topicNames, topicProblem } from './preflight.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
 
 /** A range to read; records of this leader epoch and later ones are marked (LogPast). */
@@ -89,7 +89,8 @@ function listOf(consumer: Consumer, topic: string | null) {
   }
   const failed = topics.find((one) => one.topic === topic && one.error !== null)
   if (failed !== undefined) {
-    const { code, message } = topicProblem(failed.topic, failed.error ?? '')
+    const names = () => topicNames(consumer)
+    const { code, message } = topicProblem(failed.topic, failed.error ?? '', names)
     throw new LogpipeError(code, message)
   }
   return topics

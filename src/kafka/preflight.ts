@@ -4,6 +4,7 @@
  * Asked once by one ingress thread after its consumer was opened, before the group is joined, so
  * that a wrong address, a wrong password or a wrong topic is one clear line and not a silent wait.
  */
+import { didYouMean } from '../core/nearest.ts'
 import type { ConsumerEvent, LogLine } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf, type ErrorCode } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
@@ -53,7 +54,10 @@ export function checkTopics(consumer: Consumer, target: Target): Preflight {
     const { found, problem } = ask(consumer, target, name, said)
     if (problem !== null) return { ...said, problem, topics: [] }
     const error = found.find((one) => one.topic === topic)?.error ?? null
-    if (error !== null) return { ...said, problem: topicProblem(topic, error), topics: [] }
+    if (error !== null) {
+      const names = () => topicNames(consumer)
+      return { ...said, problem: topicProblem(topic, error, names), topics: [] }
+    }
     try {
       for (const one of topicsMeant([topic], found)) topics.add(one.topic)
     } catch (thrown) {
@@ -111,15 +115,36 @@ function ask(consumer: Consumer, target: Target, topic: string | null, said: Sai
   }
 }
 
-/** @param error librdkafka's name of it. */
-export function topicProblem(topic: string, error: string): Problem {
+/** Of a question for a better message: nobody waits long for it. */
+const NAMES_MS = 2000
+
+/** What there is, for whoever has named a topic that is not there; empty where nobody says. */
+export function topicNames(consumer: Consumer): readonly string[] {
+  try {
+    return consumer.metadata(null, NAMES_MS).topics.map(({ topic }) => topic)
+  } catch {
+    // The topic is not there, whatever its neighbours are called.
+    return []
+  }
+}
+
+/**
+ * @param error librdkafka's name of it.
+ * @param names asked for the topics that there are, where it is none of them.
+ */
+export function topicProblem(
+  topic: string,
+  error: string,
+  names: () => readonly string[] = () => [],
+): Problem {
   if (/AUTHORIZATION/.test(error)) {
     const message = `no permission to read topic ${topic} (${error}); grant READ on it to this user`
     return { code: 'KAFKA_AUTH', message }
   }
   const advice = 'create it, or name another with --kafka-topic'
   if (/UNKNOWN_TOPIC|UNKNOWN_PARTITION/.test(error)) {
-    return { code: 'KAFKA_TOPIC', message: `topic ${topic} does not exist: ${advice}` }
+    const hint = didYouMean(topic, names())
+    return { code: 'KAFKA_TOPIC', message: `topic ${topic} does not exist${hint}: ${advice}` }
   }
   return { code: 'KAFKA_TOPIC', message: `topic ${topic} cannot be read: ${error}` }
 }

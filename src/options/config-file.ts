@@ -45,7 +45,8 @@ export function parseConfigFile(
   const faults = new Faults()
   for (const fault of document.errors) {
     const { line, col } = lines.linePos(fault.pos[0])
-    faults.add(new LogpipeError('CONFIG_FILE', `${path}:${line}:${col}: ${yamlFault(fault)}`))
+    const what = `${yamlFault(fault)}${quoted(fault, text.split('\n')[line - 1] ?? '')}`
+    faults.add(new LogpipeError('CONFIG_FILE', `${path}:${line}:${col}: ${what}`))
   }
   faults.raise()
   const given = new FileReader(command, path, text, document, place, faults).read()
@@ -69,6 +70,16 @@ const YAML_FAULTS: ReadonlyMap<string, string> = new Map([
 
 function yamlFault({ code, message }: YAMLParseError): string {
   return YAML_FAULTS.get(code) ?? message.split('\n')[0] ?? ''
+}
+
+/** A value that was pasted as it is: an expression has the signs that YAML has. */
+const UNQUOTED = new Set(['BLOCK_AS_IMPLICIT_KEY', 'UNEXPECTED_TOKEN', 'BAD_SCALAR_START'])
+
+/** Of a name and its value on one line, how they are written; else nothing. */
+function quoted({ code }: YAMLParseError, line: string): string {
+  const [, name, value] = /^\s*(?:- +)?([\w.-]+): +([^\s#{[|>].*?)\s*$/.exec(line) ?? []
+  if (name === undefined || value === undefined || !UNQUOTED.has(code)) return ''
+  return `, as ${name}: '${value.replaceAll("'", "''")}'`
 }
 
 type Place = (node: Node | null) => { readonly line: number; readonly column: number }

@@ -35,6 +35,12 @@ test('the latest records stand beside the filter, each with its verdict', async 
   assert.match(caret ?? '', /^column 7: expected a value, got the end {2}level:\n {8}\^$/)
   await keepsRules(page, 'try-fault')
 
+  // Each message says how the next attempt is written.
+  await keep.fill('level=ERROR')
+  await page.getByText('expected :, got =: write level:VALUE for a field').waitFor()
+  await keep.fill('level:ERROR and @topc:app-logs')
+  await page.getByText('unknown @topc: did you mean @topic?').waitFor()
+
   await keep.fill('"ERROR" and not "timeout"')
   await panel.getByText(/^\d+ of 200 records kept$/).waitFor()
   await page.locator('#field-match_keep-fault').waitFor({ state: 'detached' })
@@ -46,8 +52,21 @@ test('the latest records stand beside the filter, each with its verdict', async 
   assert.ok(dropped.every((text) => text.includes('is not met')))
   assert.ok((await rows.count()) > 200, 'and the terms that said no')
   await keepsRules(page, 'try-records')
-  const { body } = await fleet.call('GET', '/api/pipelines/1')
-  assert.deepEqual([body.revision, body.match_keep], [1, undefined], 'nothing was saved')
+  const saved = async () => (await fleet.call('GET', '/api/pipelines/1')).body
+  const before = await saved()
+  assert.deepEqual([before.revision, before.match_keep], [1, undefined], 'nothing was saved')
+
+  const topic = page.getByLabel('Topic', { exact: true })
+  await topic.fill('no-such-topic')
+  await now.click()
+  await panel.getByText(/topic no-such-topic does not exist/).waitFor()
+  assert.equal((await saved()).kafka_topic, fleet.topic)
+  await topic.fill(fleet.topic)
+  await now.click()
+  await panel.getByText(/^\d+ of 200 records kept$/).waitFor()
+  await page.getByRole('button', { name: 'Save as a new revision' }).click()
+  await page.getByText('Saved as revision 2').waitFor()
+  assert.equal((await saved()).match_keep, '"ERROR" and not "timeout"')
   assert.deepEqual(
     faults.filter((fault) => !/status of (409|422)/.test(fault)),
     [],

@@ -52,6 +52,11 @@ test('a topic that is not there, or may not be read, is named', () => {
   const missing = asked([metadata('UNKNOWN_TOPIC_OR_PART')]).problem
   assert.equal(missing?.code, 'KAFKA_TOPIC')
   assert.match(missing.message, /^topic logs does not exist: create it, or name another/)
+  const near = { ...metadata(null), topics: [{ topic: 'log', error: null, partitions: 1 }] }
+  assert.match(
+    asked([metadata('UNKNOWN_TOPIC_OR_PART'), near]).problem?.message ?? '',
+    /^topic logs does not exist \(did you mean log\?\): create it/,
+  )
   const denied = asked([metadata('TOPIC_AUTHORIZATION_FAILED')]).problem
   assert.equal(denied?.code, 'KAFKA_AUTH')
 })

@@ -68,6 +68,12 @@ test('every mistake is named with its place', () => {
     ['topic: a\ntopic: b\n', /^p\.yaml:2:1: this option is set twice: keep one$/],
     ['topic:\n\tb', /^p\.yaml:2:1: a tab indents this line: use spaces/],
     ['pattern: *x', /^p\.yaml:1:10: "\*" begins an alias in YAML: put the value in quotes$/],
+    [
+      'keep: "health" and level:ERROR',
+      /^p\.yaml:1:16: this cannot stand here; .* in quotes, as keep: '"health" and level:ERROR'$/,
+    ],
+    ['drop: @topic:x\n', /^p\.yaml:1:7: .*: put it in quotes, as drop: '@topic:x'$/],
+    ['keep: a ~ \'x\' and b ~ "c: d"', /in quotes, as keep: 'a ~ ''x'' and b ~ "c: d"'$/],
     ['pattern: "\\d"', /^p\.yaml:1:11: in double quotes/],
     [
       '\nkafka-topics: a\n',

@@ -4,7 +4,7 @@
  * It owns no state but which groups are open, and what was tried: values come in, changes go out.
  */
 import type { ComponentChildren } from 'preact'
-import { useState } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
 import type { FieldFault, Option, Options, PipelineContent } from '../data/api-types.ts'
 import { EditsField } from './edit-rows.tsx'
 import { FaultSummary, type FormFailure } from './fault-summary.tsx'
@@ -36,8 +36,12 @@ export function PipelineForm(props: Props) {
   const { pipelineId, options, values, failure, onChange, onSubmit, children } = props
   const { first, more } = layoutOf(options.items)
   const trial = useTry(pipelineId, filterOf(values, options.items), placeOf(values))
+  // Their places say nothing once a rule was moved or taken away.
+  const { rules } = values.fields
+  const refusedRules = useMemo(() => rules, [failure])
+  const isStill = ({ field }: FieldFault) => !field.startsWith('rules.') || rules === refusedRules
   // Of a filter what was found while typing is newer.
-  const found = [...(failure?.faults ?? []), ...trial.faults]
+  const found = [...(failure?.faults ?? []).filter(isStill), ...trial.faults]
   const faults = new Map(found.map((fault) => [fault.field, textOfFault(fault)]))
   const lastOfFilter = first.findLastIndex(({ field }) => isFilterField(field))
   const fieldOf = (option: Option) => (
