@@ -7,7 +7,12 @@ import type { Judgement } from '../../src/bridge/bridge.ts'
 import type { Program } from '../../src/core/expression/ast.ts'
 import { planProgram, planSet } from '../../src/core/expression/plan.ts'
 import { evaluate, judge, type NaiveRecord } from '../helpers/naive-expression.ts'
-import { expressionGroups, expressions, records } from '../helpers/random-expressions.ts'
+import {
+  expressionGroups,
+  expressions,
+  longRecords,
+  records,
+} from '../helpers/random-expressions.ts'
 
 const bridge = loadBridge(undefined)
 
@@ -66,6 +71,17 @@ test('a verdict is the one that the oracle gives', () => {
       },
     ),
     { numRuns: Number(process.env['RUNS'] ?? 300) },
+  )
+})
+
+test('a verdict is the one that the oracle gives of lines of a megabyte', () => {
+  fc.assert(
+    fc.property(expressions(), longRecords(), (keep, one) => {
+      const wanted = [evaluate(keep, one)]
+      assert.deepEqual(verdicts({ keep, drop: null, prefilter: null }, [one]), wanted)
+      assert.deepEqual(verdicts(planProgram(keep, null).program, [one]), wanted)
+    }),
+    { numRuns: Number(process.env['RUNS'] ?? 300) / 30 },
   )
 })
 

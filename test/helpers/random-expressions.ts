@@ -199,8 +199,17 @@ const strings = fc
     return `"${spelt.join('')}"`
   })
 
+/** Half a character: JSON may spell it, and UTF-8 has no bytes for it. */
+const halves = fc.constantFrom(
+  String.raw`"\ud83d"`,
+  String.raw`"\ude00"`,
+  String.raw`"a\uD83Db"`,
+  String.raw`"\ud83d\ud83d\ude00"`,
+)
+
 const scalars = fc.oneof(
-  strings,
+  { weight: 4, arbitrary: strings },
+  { weight: 1, arbitrary: halves },
   fc.constantFrom('500', '5e2', '500.0', '5', '-1', '0', '1.5E-3', 'true', 'false', 'null'),
 )
 
@@ -244,6 +253,27 @@ const values: fc.Arbitrary<Uint8Array | null> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constantFrom(null, Buffer.alloc(0)) },
 )
+
+/** Of a long line, in which a member or a text stands far behind, or far in front. */
+const LINE_BYTES = 1_000_000
+
+const longValues: fc.Arbitrary<Uint8Array> = fc
+  .tuple(object, text, fc.nat(3))
+  .map(([json, word, shape]) => {
+    const padding = 'x'.repeat(LINE_BYTES)
+    const long = [
+      `${json.slice(0, -1)},"pad":"${padding}"}`,
+      `{"pad":"${padding}",${json.slice(1)}`,
+      `${word}${padding}${json}`,
+      `${json.slice(0, -1)},"pad":[${`"${'x'.repeat(997)}",`.repeat(LINE_BYTES / 1000)}${json}]}`,
+    ]
+    return Buffer.from(long[shape] ?? '')
+  })
+
+/** Lines of a megabyte: few, for the oracle is slow. */
+export function longRecords(): fc.Arbitrary<NaiveRecord> {
+  return fc.tuple(records(), longValues).map(([record, value]) => ({ ...record, value }))
+}
 
 export function records(): fc.Arbitrary<NaiveRecord> {
   const bytes = fc.oneof(
