@@ -4,7 +4,11 @@
  */
 import { systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
+import { loadBridge } from '../bridge/load.ts'
+import type { Config } from '../options/config.ts'
+import { filterPlan, refuseRegexes } from '../options/filter.ts'
 import { resolve } from '../options/resolve.ts'
+import { FilterJudge } from '../run/try.ts'
 import type { CommandContext } from './context.ts'
 import { ApiReader } from './api-reader.ts'
 import { printable } from '../core/printable.ts'
@@ -35,10 +39,11 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
   const stop = context.stopSignal()
   const ended = new AbortController()
   const signal = AbortSignal.any([stop, ended.signal])
+  const isKept = filterBy(config)
   let left = config.tapCount === 0 ? Infinity : config.tapCount
   const show = ({ worker_id: worker, entries, dropped }: Batch): void => {
     if (dropped > 0) context.stderr.write(`${counted(dropped, 'match', 'matches')} not shown\n`)
-    for (const entry of entries.slice(0, left)) {
+    for (const entry of entries.filter(isKept).slice(0, left)) {
       const text = config.watchJson ? JSON.stringify({ worker_id: worker, entry }) : entry
       context.print(`${context.rows() === null ? text : printable(text)}\n`)
       left--
@@ -68,6 +73,28 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
   await watching
   return 0
 }
+
+/** Which of the documents are shown. @throws LogpipeError USAGE */
+function filterBy(config: Config): (entry: string) => boolean {
+  const { matchKeep, matchDrop } = config
+  if (matchKeep.length + matchDrop.length === 0) return () => true
+  // What the pipeline looks for was found.
+  const none = { matchPattern: [], matchPatternHex: [], matchRegex: [], matchInvert: false }
+  const filter = { ...config, ...none, rules: null }
+  const bridge = loadBridge(config.bridgeLib ?? undefined)
+  refuseRegexes(filter, bridge)
+  const judge = new FilterJudge(bridge, filterPlan(filter))
+  return (entry) => judge.keeps({ ...NOWHERE, value: Buffer.from(entry) })
+}
+
+const NOWHERE = {
+  topic: '',
+  partition: 0,
+  offset: 0,
+  timestampMs: -1,
+  key: null,
+  headers: Buffer.alloc(0),
+} as const
 
 interface Watch {
   readonly context: CommandContext

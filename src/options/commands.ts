@@ -185,10 +185,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Show a sample of the matches of a running pipeline.',
     description: [
       'Prints some of the matches of a pipeline to stdout as they occur, at most a few lines a second. PIPELINE is its id or name; leave it out if only one pipeline runs. The matches come from its workers through the control plane; the pipeline itself is not affected.',
+      '--keep and --drop choose among the matches that are shown. They see the document and nothing else of the record.',
     ],
     examples: [
       ['logpipe tap', 'of the only running pipeline'],
       ['logpipe tap app-errors -n 10', 'ten matches, then exit'],
+      ["logpipe tap --keep 'http.status >= 500'", 'those that meet an expression'],
     ],
   },
   {

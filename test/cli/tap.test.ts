@@ -46,6 +46,25 @@ test('matches are printed as they come, and the count ends it', async (t) => {
   assert.match(host.told(), /^sample of the matches of pipeline 1, one/)
 })
 
+test('expressions choose among the matches, and the count is of those', async (t) => {
+  const { host, post, beat } = await tapFixture(t)
+  await beat()
+  await post('/api/pipelines', { name: 'one', enabled: true })
+  await beat()
+  const filter = ['--keep', 'status >= 500', '--drop', '"health"']
+  const ended = tap(host.context([...filter, '--max-records', '2']))
+  await until('the order to show matches', async () => {
+    const { commands } = await beat()
+    return commands.some(({ kind }: { kind: string }) => kind === 'tail')
+  })
+  await beat(['{"status":500}', '{"status":499}', 'ERROR', '{"status":503,"path":"/health"}'])
+  await beat(['{"status":"504"}', '{"status":505}'])
+  assert.equal(await ended, 0)
+  assert.equal(host.printed(), '{"status":500}\n{"status":"504"}\n')
+  const wrong = tap(host.context(['--keep', 'status=500']))
+  await assert.rejects(wrong, { code: 'USAGE', message: /column 7: expected :/ })
+})
+
 test('what keeps the pipeline from its work is told, and its end', async (t) => {
   const { host, post, beat, url } = await tapFixture(t)
   await beat()

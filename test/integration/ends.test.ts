@@ -14,6 +14,7 @@ function start(
   t: TestContext,
   kafka: MockKafka,
   options: Readonly<Record<string, string | number>>,
+  ...switches: readonly string[]
 ): Logpipe {
   const place = {
     brokers: kafka.brokers,
@@ -26,7 +27,7 @@ function start(
     KAFKA_CONFIG_SESSION_TIMEOUT_MS: '3000',
     KAFKA_CONFIG_HEARTBEAT_INTERVAL_MS: '500',
   }
-  return new Logpipe(t, ['run', ...flags({ ...place, ...options })], { env })
+  return new Logpipe(t, ['run', ...switches, ...flags({ ...place, ...options })], { env })
 }
 
 const written = (run: Logpipe) =>
@@ -54,6 +55,18 @@ for (const mode of ['worker', 'direct']) {
     assert.match(third.stderr, /books balance/)
   })
 }
+
+test('--start end passes what is there, and --from-beginning reads it', async (t) => {
+  const kafka = new MockKafka(t, 2)
+  await kafka.produce(lines(0, 100))
+  const late = start(t, kafka, { start: 'end', until: 'end', group: 'late' })
+  assert.equal((await late.ended).status, 0, late.stderr)
+  assert.deepEqual(written(late), [])
+  assert.deepEqual(kafka.committed('late'), [50, 50])
+  const early = start(t, kafka, { until: 'end', group: 'early' }, '--from-beginning')
+  assert.equal((await early.ended).status, 0, early.stderr)
+  assert.deepEqual(written(early).sort(), lines(0, 100).sort())
+})
 
 test('-n stops after exactly so many matches, and the next run goes on behind them', async (t) => {
   const kafka = new MockKafka(t, 2)

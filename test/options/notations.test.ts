@@ -12,6 +12,7 @@ import {
   parsePair,
   parsePartitions,
   parseStart,
+  startAt,
   dateSpanText,
   parseDateSpan,
   parseTopics,
@@ -62,7 +63,19 @@ test('a comma within the brackets of an expression does not end it', () => {
 })
 
 test('a start is a word or a time', () => {
-  assert.deepEqual(parseStart('latest'), { kind: 'latest' })
+  for (const text of ['latest', 'end']) assert.deepEqual(parseStart(text), { kind: 'latest' })
+  for (const text of ['earliest', 'beginning']) {
+    assert.deepEqual(parseStart(text), { kind: 'earliest' })
+  }
+  const timeMs = Date.parse('2026-09-01T00:00Z')
+  assert.deepEqual(parseStart('2026-09-01'), { kind: 'time', timeMs })
+  assert.deepEqual(parseStart('2026-09-01T02:00+02:00'), { kind: 'time', timeMs })
+  const ago = parseStart('-1h')
+  assert.deepEqual(ago, { kind: 'ago', ms: 3_600_000 })
+  assert.deepEqual(startAt(ago!, timeMs), { kind: 'time', timeMs: timeMs - 3_600_000 })
+  for (const text of ['', '-', 'soon', '2026-09-01T00:00', '-1 week']) {
+    assert.equal(parseStart(text), undefined, text)
+  }
 })
 
 test('hex is whole bytes in any of the usual spellings', () => {
