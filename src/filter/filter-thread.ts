@@ -152,12 +152,17 @@ export class FilterThread {
     }
   }
 
-  /** Main closes an older matcher as soon as this is said. */
+  /**
+   * Main closes an older matcher as soon as this is said. Of documents that are handed on together,
+   * all have rules or none: with those that are gathered, a change from one to the other waits for
+   * the flush that follows in any case.
+   */
   #takeProgram(program: FilterProgram): void {
-    this.#nextProgram = null
-    // Of documents that are handed on together, all have rules or none.
-    this.flush()
-    this.#program.rules?.close()
+    const { rules = null } = this.#program
+    const isMixed = (rules === null) !== (program.rules === null)
+    this.#nextProgram = isMixed && this.hasGathered ? program : null
+    if (this.#nextProgram !== null) return
+    rules?.close()
     this.#program = this.#programOf(program)
     this.#options.send({ kind: 'matcherTaken', matcher: program.matcher }, [])
   }
