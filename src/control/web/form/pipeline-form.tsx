@@ -36,13 +36,7 @@ export function PipelineForm(props: Props) {
   const { pipelineId, options, values, failure, onChange, onSubmit, children } = props
   const { first, more } = layoutOf(options.items)
   const trial = useTry(pipelineId, filterOf(values, options.items), placeOf(values))
-  // Their places say nothing once a rule was moved or taken away.
-  const { rules } = values.fields
-  const refusedRules = useMemo(() => rules, [failure])
-  const isStill = ({ field }: FieldFault) => !field.startsWith('rules.') || rules === refusedRules
-  // Of a filter what was found while typing is newer.
-  const found = [...(failure?.faults ?? []).filter(isStill), ...trial.faults]
-  const faults = new Map(found.map((fault) => [fault.field, textOfFault(fault)]))
+  const faults = useFaults(failure, trial.faults, values.fields['rules'])
   const lastOfFilter = first.findLastIndex(({ field }) => isFilterField(field))
   const fieldOf = (option: Option) => (
     <AnyField
@@ -105,6 +99,19 @@ export function PipelineForm(props: Props) {
       <div class="form-actions actions">{children}</div>
     </form>
   )
+}
+
+/** By the field. Of a filter what was found while typing is newer. */
+function useFaults(
+  failure: FormFailure | undefined,
+  tried: readonly FieldFault[],
+  rules: string | undefined,
+): ReadonlyMap<string, string> {
+  // Their places say nothing once a rule was moved or taken away.
+  const refusedRules = useMemo(() => rules, [failure])
+  const isStill = ({ field }: FieldFault) => !field.startsWith('rules.') || rules === refusedRules
+  const found = [...(failure?.faults ?? []).filter(isStill), ...tried]
+  return new Map(found.map((fault) => [fault.field, textOfFault(fault)]))
 }
 
 function textOfFault({ detail, place }: FieldFault): string {
