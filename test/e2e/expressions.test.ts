@@ -221,7 +221,7 @@ test('the figures of try are those of a count of all records', { skip }, async (
     const reason = !isHigh
       ? 'http.status >= 300 is not met'
       : isNo
-        ? 'not path:/api/3/* is not met'
+        ? String.raw`not path:\/api\/3\/* is not met`
         : 'dropped by level:DEBUG'
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
   }
