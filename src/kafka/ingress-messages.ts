@@ -128,10 +128,14 @@ export type IngressMessage =
       readonly facility: string
       readonly message: string
     }
-  /** The partitions that cannot be read on now: when they change, and for reminders. */
+  /**
+   * The partitions that cannot be read on now, and those of which no broker says where they end:
+   * when they change, and for reminders.
+   */
   | {
       readonly kind: 'stuck'
       readonly partitions: readonly StuckPartition[]
+      readonly unanswered: readonly WaitingPartition[]
     }
   /** Offsets [from, to) cannot be read, and reading goes on behind them. */
   | {

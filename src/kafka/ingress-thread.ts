@@ -353,11 +353,12 @@ export class IngressThread {
     const { consumer, send } = this.#options
     this.#reachability.check()
     this.#pollTopics()
-    const hasStill = this.#membership.hasHeld || this.#unreadable.hasStill
-    if (this.#endsDue.isDue(nowMs, hasStill)) this.#membership.askEnds()
+    const isReading = !this.#stall.paused && this.#options.signals.phase === PHASE_RUN
+    if (this.#endsDue.isDue(nowMs, this.#membership.hasHeld)) this.#membership.askEnds()
+    else if (isReading) this.#membership.askEnds(this.#unreadable.still())
     this.#membership.commits.send(0)
     send({ kind: 'positions', positions: this.#membership.positions() })
-    this.#unreadable.check(!this.#stall.paused && this.#options.signals.phase === PHASE_RUN)
+    this.#unreadable.check(isReading)
     for (const line of consumer.logs()) send({ ...line, kind: 'log' })
   }
 

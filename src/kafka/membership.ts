@@ -30,7 +30,7 @@ import {
   endOf,
   type Held,
   heldFrom,
-  noteAskedEnd,
+  noteEnd,
   positionOf,
   reachedStop,
 } from './partition-state.ts'
@@ -210,15 +210,13 @@ export class Membership {
     askReaders(this.#queries, question, done)
   }
 
-  /** Asks brokers where partitions end; those that do not answer stay as they are. */
-  askEnds(): void {
-    const asked = [...this.#assignments.values()]
+  /** Asks brokers where these end; the end of what nobody answers for stays as it was. */
+  askEnds(asked: readonly Held[] = [...this.#assignments.values()]): void {
     if (asked.length === 0) return
+    const { nowMs } = this.#options
+    const askedMs = nowMs()
     this.#queries.ask(asked, { end: true }, ENDS_TIMEOUT_MS, (facts) => {
-      for (const [index, held] of asked.entries()) {
-        const end = facts[index]?.end?.offset
-        if (end !== undefined) noteAskedEnd(held, end, this.#options.nowMs())
-      }
+      for (const [index, held] of asked.entries()) noteEnd(held, facts[index], askedMs, nowMs())
     })
   }
 

@@ -84,7 +84,7 @@ function listOf(consumer: Consumer, topic: string | null) {
     ;({ topics } = consumer.metadata(topic, METADATA_TIMEOUT_MS))
   } catch (cause) {
     const why = `no broker returned the partitions of the topics: ${messageOf(cause)}`
-    const message = `${why}; check --kafka-brokers, and that the brokers run`
+    const message = `${why}; check --brokers, and that the brokers run`
     throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
   }
   const failed = topics.find((one) => one.topic === topic && one.error !== null)

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import type { LogPast } from '../bridge/bridge.ts'
+import type { Facts } from './broker-queries.ts'
 import { NO_NOTE, type PartitionNote } from './commit-note.ts'
 import type { WindowMark } from '../core/window-mark.ts'
 import type { Position } from './ingress-messages.ts'
@@ -17,6 +18,8 @@ export interface Held {
   askedEnd: number
   askedMs: number
   metEnd: number
+  /** No broker says where it ends: why, and since when; null: one does, or none was asked. */
+  unanswered: { readonly problem: string; readonly sinceMs: number } | null
   /** Of a replay, or a run up to the end: nothing from here on is read; Infinity otherwise. */
   readonly stopOffset: number
   /** Its topic was deleted. */
@@ -69,6 +72,7 @@ export function heldFrom(start: HeldStart): Held {
     askedEnd: -1,
     askedMs: -Infinity,
     metEnd: -1,
+    unanswered: null,
     isGone: false,
     finished: false,
     held: false,
@@ -98,6 +102,24 @@ export function toCommit({ wanted, offset, metEnd, stopOffset }: Held): number {
 export function noteAskedEnd(held: Held, end: number, nowMs: number): void {
   held.askedEnd = Math.max(held.askedEnd, end)
   held.askedMs = nowMs
+  held.unanswered = null
+}
+
+/** What came of asking where it ends. */
+export function noteEnd(
+  held: Held,
+  facts: Pick<Facts, 'end' | 'problem'> | undefined,
+  askedMs: number,
+  nowMs: number,
+): void {
+  const end = facts?.end
+  if (end === undefined) noteUnanswered(held, facts?.problem ?? 'no answer', askedMs)
+  else noteAskedEnd(held, end.offset, nowMs)
+}
+
+/** Nobody answered where it ends. */
+export function noteUnanswered(held: Held, problem: string, nowMs: number): void {
+  held.unanswered = { problem, sinceMs: held.unanswered?.sinceMs ?? nowMs }
 }
 
 export function positionOf(assignmentId: number, held: Held): Position {
@@ -127,14 +149,15 @@ export function endOf(held: Held, high: number): number {
  * stalled thread and a held partition fetch nothing, a response that is too large never arrives,
  * and their lag would seem to stand still.
  *
- * Used by the ingress thread. Bound. One question in ENDS_EVERY_MS, beside reading.
+ * Used by the ingress thread, which asks for those that do not move more often (unreadable.ts).
+ * Bound. One question in ENDS_EVERY_MS, beside reading.
  */
 
 const ENDS_EVERY_MS = 5000
-/** Ends are a matter of display: what is not answered by then is asked for again. */
+/** What is not answered by then is asked for again. */
 export const ENDS_TIMEOUT_MS = 1000
 
-/** When brokers have to be asked. */
+/** When brokers have to be asked for all ends. */
 export class EndsDue {
   #hasFetched = false
   #askedMs = -Infinity
@@ -143,9 +166,9 @@ export class EndsDue {
     this.#hasFetched = true
   }
 
-  /** Once a second. @param hasStill whether a partition is paused by itself, or does not move. */
-  isDue(nowMs: number, hasStill: boolean): boolean {
-    const isStill = hasStill || !this.#hasFetched
+  /** Once a second. @param hasHeld whether a partition is paused by itself. */
+  isDue(nowMs: number, hasHeld: boolean): boolean {
+    const isStill = hasHeld || !this.#hasFetched
     this.#hasFetched = false
     if (!isStill || nowMs - this.#askedMs < ENDS_EVERY_MS) return false
     this.#askedMs = nowMs

@@ -141,7 +141,7 @@ export function topicProblem(
     const message = `no permission to read topic ${topic} (${error}); grant READ on it to this user`
     return { code: 'KAFKA_AUTH', message }
   }
-  const advice = 'create it, or name another with --kafka-topic'
+  const advice = 'create it, or name another with --topic'
   if (/UNKNOWN_TOPIC|UNKNOWN_PARTITION/.test(error)) {
     const hint = didYouMean(topic, names())
     return { code: 'KAFKA_TOPIC', message: `topic ${topic} does not exist${hint}: ${advice}` }
@@ -196,7 +196,7 @@ function adviceOn(code: string, reason: string): string {
   if (DENIED.test(code)) return 'check security.protocol, sasl.* and ssl.* (--kafka-config)'
   // "(after 5ms in state APIVERSION_QUERY)": how far the connection came.
   const isConnected = / in state (?!(TRY_)?CONNECT\b)/.test(reason)
-  if (!isConnected) return 'check --kafka-brokers, and that the brokers run'
+  if (!isConnected) return 'check --brokers, and that the brokers run'
   const why = 'a server listens there, but does not speak this security.protocol'
   return `${why}: check security.protocol, sasl.* and ssl.* (--kafka-config)`
 }

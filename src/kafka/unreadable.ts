@@ -8,6 +8,11 @@
  *      '--nothing came for SILENT_MS--> reported; with an error of the client sooner, and
  *                                       aside --SILENT_RETRY_MS--> reading
  *
+ * People hear of it sooner where it costs nothing to be wrong for a moment: of a partition that
+ * stands still, SUSPECTED_MS after its log went on where a read had met its end before, or with an
+ * error of the client (otherwise a large response over a slow line looks the same); and
+ * UNANSWERED_MS after its brokers ceased to say where it ends.
+ *
  * The first kind is what librdkafka names: a bad CRC or compression, a broker that cannot read its
  * own log. The second has no event: a response larger than receive.message.max.bytes tears the
  * connection down, so its partition is set aside and the others of that broker go on.
@@ -21,7 +26,7 @@ import assert from 'node:assert/strict'
 import type { ConsumerEvent } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Held } from './partition-state.ts'
-import type { StuckPartition } from './ingress-messages.ts'
+import type { StuckPartition, WaitingPartition } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
 /** One error may be over at the next try; if not, people hear of it within five seconds. */
@@ -40,8 +45,15 @@ const SILENT_RETRY_MS = 60_000
 const SILENT_RETRY_MS_MAX = 600_000
 /** The leader has answered again for so long: it was not away, and a fetch would have come. */
 const ANSWERING_MS = 5000
-/** Brokers are asked for the ends of what has stood still for so long (broker-queries.ts). */
-const STILL_MS = 5000
+/**
+ * Brokers are asked once a second for the ends of what has stood still for so long. A fetch of
+ * what has no records costs them two questions a second.
+ */
+const STILL_MS = 1500
+/** Together with what passes it on, trouble is on every screen within five seconds. */
+const SUSPECTED_MS = 2500
+/** Two questions in a row: a leader that moves answers the second. */
+const UNANSWERED_MS = 2500
 /** An answer to one fetch. Without it nothing is proved. */
 const PROBE_MS = 10_000
 /** How often one partition is reported. */
@@ -100,10 +112,13 @@ export class UnreadablePartitions {
     this.#readOn = readOn
   }
 
-  /** Whether a partition has not moved for so long that its end must be asked for. */
-  get hasStill(): boolean {
+  /** The partitions that have not moved for so long that their ends must be asked for. */
+  still(): readonly Held[] {
     const nowMs = this.#options.nowMs()
-    return [...this.#tracks.values()].some((track) => nowMs - track.stillSinceMs >= STILL_MS)
+    return [...this.#tracks].flatMap(([id, { stillSinceMs }]) => {
+      const held = this.#held.get(id)
+      return held === undefined || nowMs - stillSinceMs < STILL_MS ? [] : [held]
+    })
   }
 
   /** That all connections are gone says nothing of why. */
@@ -151,7 +166,7 @@ export class UnreadablePartitions {
         this.#lookForSilence(id, held, track)
       }
     }
-    this.#report()
+    this.#report(isReading)
   }
 
   #trackOf(assignmentId: number, held: Held): Track {
@@ -162,6 +177,7 @@ export class UnreadablePartitions {
     const state = { failure: null, dueMs: 0, search: null, isSearched: false }
     const track: Track = { offset: held.offset, ...since, ...state }
     this.#tracks.set(assignmentId, track)
+    held.unanswered = null
     return track
   }
 
@@ -275,25 +291,54 @@ export class UnreadablePartitions {
     }
   }
 
-  /** Main hears of it when the list changes, and of each partition that is due to be reported. */
-  #report(): void {
+  /** Main hears of it when a list changes, and of each partition that is due to be reported. */
+  #report(isReading: boolean): void {
     const { send, nowMs } = this.#options
     const partitions: StuckPartition[] = []
-    for (const [id, { failure }] of this.#tracks) {
-      if (failure === null || !isStuck(failure)) continue
+    const unanswered: WaitingPartition[] = []
+    for (const [id, track] of this.#tracks) {
       const held = this.#held.get(id)
       if (held === undefined) continue
-      const isDue = nowMs() - failure.toldMs >= TELL_EVERY_MS
-      if (isDue) failure.toldMs = nowMs()
       const { topic, partition, offset } = held
-      const { reason, isSilent } = failure
-      partitions.push({ topic, partition, offset, reason, canSkip: !isSilent, isDue })
+      const { failure } = track
+      const isRead = isReading && !held.held && !held.finished && !held.isGone
+      if (failure !== null && isStuck(failure)) {
+        const isDue = nowMs() - failure.toldMs >= TELL_EVERY_MS
+        if (isDue) failure.toldMs = nowMs()
+        const { reason, isSilent } = failure
+        partitions.push({ topic, partition, offset, reason, canSkip: !isSilent, isDue })
+      } else if (isRead && isUnanswered(held, nowMs())) {
+        unanswered.push({ topic, partition, problem: silenceText(held) })
+      } else if (isRead && this.#isSuspected(held, track)) {
+        const reason = `no record comes, but the end offset is ${held.askedEnd}`
+        partitions.push({ topic, partition, offset, reason, canSkip: false, isDue: false })
+      }
     }
-    const list = partitions.map((one) => `${one.topic}/${one.partition}/${one.offset}`).join()
+    const stuck = partitions.map((one) => `${one.topic}/${one.partition}/${one.offset}`)
+    const list = [...stuck, '', ...unanswered.map((one) => `${one.topic}/${one.partition}`)].join()
     if (list === this.#reported && !partitions.some(({ isDue }) => isDue)) return
     this.#reported = list
-    send({ kind: 'stuck', partitions })
+    send({ kind: 'stuck', partitions, unanswered })
   }
+
+  /** It stands still, and most likely not because what comes is large. */
+  #isSuspected(held: Held, track: Track): boolean {
+    const { atMs } = this.#clientError
+    const wasAtEnd = held.metEnd >= held.offset
+    const hasError = atMs >= track.stillSinceMs && held.askedMs > atMs
+    const waitedMs = this.#options.nowMs() - track.waitsSinceMs
+    return (wasAtEnd || hasError) && waitedMs >= SUSPECTED_MS
+  }
+}
+
+function isUnanswered({ unanswered }: Held, nowMs: number): boolean {
+  return unanswered !== null && nowMs - unanswered.sinceMs >= UNANSWERED_MS
+}
+
+function silenceText({ unanswered }: Held): string {
+  const problem = unanswered?.problem ?? ''
+  // That it does not answer in time says all there is to say.
+  return `its broker does not answer${/TIMED_OUT/.test(problem) ? '' : ` (${problem})`}`
 }
 
 /** From `ms` at the first failure on. */

@@ -27,7 +27,7 @@ export const RUNTIME_METRICS = {
   kafka_lag_bytes: 'Estimated bytes of the values of unread records.',
   kafka_lag_seconds: 'Age of the last record read, in the partition furthest behind.',
   kafka_lag_drain_seconds: 'Estimated seconds until the lag is gone, at the current rates.',
-  kafka_waiting_partitions: 'Assigned partitions not consumed yet: their brokers do not answer.',
+  kafka_waiting_partitions: 'Assigned partitions that are not read: their brokers do not answer.',
   kafka_stuck_partitions: 'Partitions that make no progress although they have records; see log.',
   es_spill_drain_seconds: 'Estimated seconds until the spill is empty, at the current rate.',
   pool_free: 'Free slots.',

@@ -225,7 +225,13 @@ export class Notices {
   }
 
   /** Each once a minute (kafka/unreadable.ts). */
-  stuck({ partitions }: Of<'stuck'>): void {
+  stuck({ partitions, unanswered }: Of<'stuck'>): void {
+    const [first] = unanswered
+    if (first !== undefined) {
+      const others = unanswered.length === 1 ? '' : ` (and ${unanswered.length - 1} more)`
+      const text = `${first.topic} [${first.partition}]${others} is not read: ${first.problem}`
+      this.#warn('unanswered', `kafka: ${text}; asking every second`, WAITING_EVERY_MS)
+    }
     const due = partitions.filter(({ isDue }) => isDue)
     for (const one of due.slice(0, PARTITIONS_SHOWN)) this.#log.warn(stuckText(one))
     const more = due.length - PARTITIONS_SHOWN

@@ -222,7 +222,7 @@ export class IngressStates {
   readonly #stopped = new Set<number>()
   readonly #closed = new Set<number>()
   readonly #unreachable = new Set<number>()
-  readonly #stuck = new Map<number, readonly StuckPartition[]>()
+  readonly #stuck = new Map<number, Of<'stuck'>>()
   readonly #groupFaults = new Map<number, GroupFault>()
   readonly #waiting = new Map<number, readonly WaitingPartition[]>()
   /** Ready, with nothing to read. */
@@ -285,8 +285,8 @@ export class IngressStates {
     this.#waiting.set(ingressIndex, partitions)
   }
 
-  stuck({ ingressIndex, partitions }: Of<'stuck'>): void {
-    this.#stuck.set(ingressIndex, partitions)
+  stuck(message: Of<'stuck'>): void {
+    this.#stuck.set(message.ingressIndex, message)
   }
 
   finished(ingressIndex: number): void {
@@ -328,12 +328,13 @@ export class IngressStates {
     readonly stuck: readonly StuckPartition[]
   } {
     const waiting = [...this.#waiting.values()].flat().filter(({ problem }) => problem !== null)
+    const stuck = [...this.#stuck.values()]
     return {
       reading: this.#reading(),
       groupFault: this.#groupFault(),
       canReachKafka: this.#unreachable.size === 0,
-      waiting,
-      stuck: [...this.#stuck.values()].flat(),
+      waiting: [...waiting, ...stuck.flatMap(({ unanswered }) => unanswered)],
+      stuck: stuck.flatMap(({ partitions }) => partitions),
     }
   }
 

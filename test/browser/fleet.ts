@@ -18,6 +18,8 @@ const LINES = 200
 const FEED_MS = 100
 const PRODUCE_MS = 20_000
 const LETTERS = 8
+/** The only one. */
+const BROKER = 1
 /** Kafka's number of a request for records, and its error for a damaged batch. */
 const FETCH = 1
 const CORRUPT_MESSAGE = 2
@@ -63,6 +65,8 @@ export interface Fleet {
   readonly startWorker: (id: string, more?: readonly string[]) => ReturnType<typeof startProgram>
   /** The next answer of the broker has a damaged batch where a record was due. */
   readonly damageNext: () => void
+  /** The broker answers so much later; no lines are produced meanwhile. */
+  readonly delay: (delayMs: number) => void
   /** Produces lines from now on, a twentieth of them with ERROR. */
   readonly feed: () => void
   /** So many of the next documents are refused for good. */
@@ -84,6 +88,7 @@ export async function startFleet(
   const esUrl = await fake.listen()
   const { control, url, call } = await startControlProgram(t, folder, env)
   let refusals = 0
+  let isDelayed = false
   const fleet: Fleet = {
     url,
     topic: TOPIC,
@@ -97,7 +102,11 @@ export async function startFleet(
       return startProgram(t, folder, [...args, '--worker-poll-ms', '300'], KAFKA_ENV)
     },
     damageNext: () => bridge.mockPushErrors(mock.id, FETCH, [CORRUPT_MESSAGE]),
-    feed: await feedOf(t, mock.bootstrapServers),
+    delay: (delayMs) => {
+      isDelayed = delayMs > 0
+      bridge.mockBrokerDelay(mock.id, BROKER, delayMs)
+    },
+    feed: await feedOf(t, mock.bootstrapServers, () => !isDelayed),
     refuseNext: (count) => (refusals = count),
   }
   fake.script = () => ({
@@ -149,7 +158,7 @@ export async function fillFleet(fleet: Fleet, secondsSeen: number): Promise<void
   })
 }
 
-async function feedOf(t: TestContext, brokers: string): Promise<() => void> {
+async function feedOf(t: TestContext, brokers: string, isDue: () => boolean): Promise<() => void> {
   const producer = await openBulkProducer({ brokers, config: [], timeoutMs: PRODUCE_MS })
   let timer: NodeJS.Timeout | undefined
   t.after(async () => {
@@ -165,6 +174,6 @@ async function feedOf(t: TestContext, brokers: string): Promise<() => void> {
     }
   }
   return () => {
-    timer = setInterval(burst, FEED_MS)
+    timer = setInterval(() => isDue() && burst(), FEED_MS)
   }
 }

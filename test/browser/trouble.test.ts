@@ -12,12 +12,15 @@ import { pipelineOf, startFleet, type Fleet } from './fleet.ts'
 /** Far more than it takes: the diagnostics say how long it took. */
 const PATIENCE_MS = 60_000
 
+/** The longest that the embedded broker takes, and a session of the group that outlasts it. */
+const HANG_MS = 60_000
+const SESSION_MS = 240_000
 /** Slow is what takes longer than a second. */
 const quickOf = (fleet: Fleet) => ({ ...pipelineOf(fleet), es_timeout_ms: 1000 })
 
-async function runningFleet(t: TestContext) {
+async function runningFleet(t: TestContext, more: object = {}) {
   const fleet = await startFleet(t)
-  await fleet.call('POST', '/api/pipelines', { ...quickOf(fleet), enabled: true })
+  await fleet.call('POST', '/api/pipelines', { ...quickOf(fleet), ...more, enabled: true })
   const worker = fleet.startWorker('worker-1', ['--metrics-listen', '127.0.0.1:0'])
   fleet.feed()
   const { page, faults } = await visit(t, `${fleet.url}/#/pipelines/1`)
@@ -162,8 +165,9 @@ test('what is wrong with Elasticsearch stands on the page until it is mended', a
   assert.deepEqual(running.faults, [])
 })
 
-test('a partition that is stuck stands on the page until it is read again', async (t) => {
-  const running = await runningFleet(t)
+test('a partition that is not read stands on the page until it is read again', async (t) => {
+  const kafka = { 'session.timeout.ms': String(SESSION_MS) }
+  const running = await runningFleet(t, { kafka_config: kafka })
   const { fleet } = running
   const words = /app-logs \[[01]\] is stuck at offset \d+: /
   // Damaged answers twice in a row hold it until it is asked for again, five seconds later; the
@@ -184,6 +188,13 @@ test('a partition that is stuck stands on the page until it is read again', asyn
       timer = setInterval(() => void damageAgain(), 4000)
     },
     mendIt: () => clearInterval(timer),
+  })
+  await seen(t, running, {
+    name: 'hangs',
+    kind: 'partition_unread',
+    words: /app-logs \[[01]\] is not read: its broker does not answer/,
+    breakIt: () => fleet.delay(HANG_MS),
+    mendIt: () => fleet.delay(0),
   })
   assert.deepEqual(running.faults, [])
 })

@@ -7,7 +7,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { heldFrom, noteAskedEnd, type Held } from '../../src/kafka/partition-state.ts'
+import {
+  heldFrom,
+  noteAskedEnd,
+  noteUnanswered,
+  type Held,
+} from '../../src/kafka/partition-state.ts'
 import type { IngressMessage, StuckPartition } from '../../src/kafka/ingress-messages.ts'
 import { Search, UnreadablePartitions } from '../../src/kafka/unreadable.ts'
 import { consumerOn } from '../helpers/consumer-on.ts'
@@ -28,7 +33,7 @@ class Bench {
   isRefused = false
   isPaused = false
   readonly #batches: readonly (Batch & { readonly base: number })[]
-  readonly #end: number
+  #end: number
   readonly #watch: UnreadablePartitions
   /** What the consumer does next: read on, or answer a probe. */
   #probe: number | null = null
@@ -81,7 +86,10 @@ class Bench {
   run(seconds: number, { isSilent = false, isReading = true, isAnswered = true } = {}): void {
     for (let second = 0; second < seconds; second++) {
       this.nowMs += 1000
-      if (this.#watch.hasStill && isAnswered) noteAskedEnd(this.held, this.#end, this.nowMs)
+      for (const held of this.#watch.still()) {
+        if (isAnswered) noteAskedEnd(held, this.#end, this.nowMs)
+        else noteUnanswered(held, 'end offset: _TIMED_OUT', this.nowMs)
+      }
       const fetches = isSilent || !isReading ? 0 : 50
       for (let step = 0; step < fetches; step++) this.#fetch()
       this.#watch.check(isReading)
@@ -90,6 +98,16 @@ class Bench {
 
   stuck(): readonly StuckPartition[] {
     return this.sent.findLast((message) => message.kind === 'stuck')?.partitions ?? []
+  }
+
+  unanswered(): readonly string[] {
+    const last = this.sent.findLast((message) => message.kind === 'stuck')
+    return last?.unanswered.map(({ problem }) => problem ?? '') ?? []
+  }
+
+  /** Records that were there before, and were read, and more of them. */
+  grow(records: number): void {
+    this.#end += records
   }
 
   get skipped(): (readonly [from: number, to: number])[] {
@@ -205,6 +223,47 @@ test('silence is told when brokers say that there is more', () => {
   const idle = new Bench([], true)
   idle.run(600)
   assert.deepEqual(idle.sent, [])
+})
+
+test('once its end was met, a partition that stands still is told within five seconds', () => {
+  const bench = new Bench([good(20)], true)
+  bench.run(3)
+  bench.grow(5)
+  bench.run(4, { isSilent: true })
+  assert.deepEqual(bench.stuck(), [
+    {
+      topic: 'app',
+      partition: 0,
+      offset: 20,
+      reason: 'no record comes, but the end offset is 25',
+      canSkip: false,
+      isDue: false,
+    },
+  ])
+  assert.equal(bench.isPaused, false, 'it may come yet')
+  bench.run(2)
+  assert.deepEqual(bench.stuck(), [])
+  // So is one with an error of the client, wherever it stands.
+  const failing = new Bench([good(20)], true)
+  failing.run(1, { isSilent: true })
+  failing.clientError()
+  failing.run(4, { isSilent: true })
+  assert.equal(failing.stuck().length, 1)
+})
+
+test('brokers that do not say where a partition ends are told within five seconds', () => {
+  const bench = new Bench([good(20)], true)
+  const away = { isSilent: true, isAnswered: false }
+  bench.run(3)
+  bench.run(1, away)
+  assert.deepEqual(bench.sent, [], 'a leader may move')
+  bench.run(3, away)
+  const told = ['its broker does not answer']
+  assert.deepEqual([bench.unanswered(), bench.stuck()], [told, []])
+  bench.run(60, away)
+  assert.equal(bench.sent.length, 1, 'once')
+  bench.run(1, { isSilent: true })
+  assert.deepEqual(bench.unanswered(), [])
 })
 
 test('a partition that costs its broker the connection is set aside, longer each time', () => {

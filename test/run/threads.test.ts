@@ -139,6 +139,9 @@ test('partitions that wait are named once their brokers have not answered, of al
   assert.deepEqual(states.kafka(), { ...known, waiting: [stuck], stuck: [] })
   states.waiting({ kind: 'waiting', ingressIndex: 0, partitions: [] })
   assert.deepEqual(states.kafka().waiting, [])
+  // And those that were read before.
+  states.stuck({ kind: 'stuck', ingressIndex: 1, partitions: [], unanswered: [stuck] })
+  assert.deepEqual(states.kafka().waiting, [stuck])
 })
 
 test('how far the threads are from reading is one word', () => {
