@@ -211,7 +211,7 @@ function readerArgs(
   secondsMax: number,
 ): readonly string[] {
   const isOwn = reader === 'direct' || reader === 'worker'
-  const how = isOwn ? ['--pipeline-mode', reader] : ['--reader', reader]
+  const how = isOwn ? ['--mode', reader] : ['--reader', reader]
   const until = ['--records', String(records), '--run-seconds', String(secondsMax)]
   return ['bench', 'consume', '--topic', load.topic, ...how, ...until, '--json', '--quiet']
 }
@@ -243,7 +243,7 @@ function envOf(
     MATCH_PATTERN: 'ERROR',
     BENCH_PROFILE: config.benchProfile,
     INGRESS_THREADS: String(config.ingressThreads),
-    RUST_WORKERS: String(filterThreads),
+    FILTER_THREADS: String(filterThreads),
   }
 }
 

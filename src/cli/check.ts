@@ -37,7 +37,7 @@ import {
   redactValue,
   REDACTED,
 } from '../options/config.ts'
-import { GROUPS, type OptionSpec } from '../options/spec.ts'
+import { GROUPS, type OptionSpec, variablesOf } from '../options/spec.ts'
 import type { OptionName } from '../options/table.ts'
 import { refuseIndexNames } from '../run/settings-from-config.ts'
 import { refuseOperands, type CommandContext } from './context.ts'
@@ -121,7 +121,7 @@ function json({ resolved, probes }: Found): string {
   const options = rows
     .filter(({ env }) => env !== 'KAFKA_CONFIG')
     .map((row) => [
-      row.env,
+      variablesOf(row)[0],
       {
         value: valueText(row, resolved),
         source: sourceText(sources.get(row.env as OptionName) ?? { kind: 'default' }),
@@ -153,7 +153,7 @@ function optionProbes({ config, sources, command }: Resolved): readonly Probe[] 
   const idle = rows.filter(({ env, group }) => group === 'elasticsearch' && isSet(env))
   const probes: Probe[] = []
   if (isElsewhere && idle.length > 0 && !isSet('ES_ENABLED')) {
-    const names = idle.map(({ env }) => env).join(', ')
+    const names = idle.map((row) => variablesOf(row)[0]).join(', ')
     const verb = idle.length === 1 ? 'is' : 'are'
     const detail =
       `${names} ${verb} set, but the output is ${config.pipelineOutput.kind}: nothing goes to ` +
@@ -165,7 +165,7 @@ function optionProbes({ config, sources, command }: Resolved): readonly Probe[] 
     .filter((env) => !isSet(env) && !(env === 'MATCH_PATTERN' && config.matchPattern.length === 0))
     .flatMap((env) => rows.filter((row) => row.env === env))
   if (defaults.length > 0 && !config.kafkaEmbedded) {
-    const said = defaults.map((row) => `${row.env} (${row.default ?? 'none'})`)
+    const said = defaults.map((row) => `${variablesOf(row)[0]} (${row.default ?? 'none'})`)
     const detail = `nobody has set ${said.join(', ')}: these are defaults`
     probes.push({ subject: 'options', state: 'note', detail })
   }
@@ -247,7 +247,7 @@ function describeConfig(resolved: Resolved): string {
     for (const row of rows) {
       if (row.env === 'KAFKA_CONFIG') continue
       const source = resolved.sources.get(row.env as OptionName) ?? { kind: 'default' }
-      lines.push(columns(row.env, valueText(row, resolved), sourceText(source)))
+      lines.push(columns(variablesOf(row)[0], valueText(row, resolved), sourceText(source)))
     }
     if (group === 'kafka') {
       for (const { name, value, source } of resolved.properties) {
@@ -321,7 +321,7 @@ function sourceText(source: Source): string {
 /** The memory sum, part by part, and the limit it has to fit. */
 function describeMemory(sum: MemorySum, limitBytes: number | null): string {
   const line = (name: string, bytes: number, note: string) =>
-    `  ${name.padEnd(12)} ${formatBytes(bytes).padStart(10)}   ${note}`.trimEnd()
+    `  ${name.padEnd(16)} ${formatBytes(bytes).padStart(10)}   ${note}`.trimEnd()
   const limit =
     limitBytes === null ? 'no limit is set' : `80 % of the limit of ${formatBytes(limitBytes)}`
   return [

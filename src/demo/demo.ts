@@ -225,7 +225,7 @@ const NEXT_STEPS = [
   '  logpipe demo --pattern "timed out"         another pattern',
   '  logpipe demo 2>/dev/null | head -3         matches only',
   '  logpipe demo --run-seconds 0               run until you stop it',
-  '  logpipe run --kafka-brokers HOST:9092 --kafka-topic TOPIC --pattern ERROR --run-seconds 0',
+  '  logpipe run --brokers HOST:9092 --topic TOPIC --pattern ERROR --run-seconds 0',
   '                                             the same on your own Kafka',
   '  logpipe run --help                         everything that can be set',
 ]

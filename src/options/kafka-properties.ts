@@ -65,9 +65,9 @@ export const PROPERTY_NAMES: ReadonlySet<string> = new Set(
 
 /** Properties that logpipe sets itself, and what to use instead. */
 const OWNED: ReadonlyMap<string, string> = new Map([
-  ['bootstrap.servers', 'use --kafka-brokers'],
-  ['metadata.broker.list', 'use --kafka-brokers'],
-  ['group.id', 'use --kafka-group-id'],
+  ['bootstrap.servers', 'use --brokers'],
+  ['metadata.broker.list', 'use --brokers'],
+  ['group.id', 'use --group'],
   ['group.instance.id', 'use --group-instance-id'],
   ['auto.offset.reset', 'use --start'],
   ['enable.auto.commit', 'logpipe commits what is written; --no-commit commits nothing'],

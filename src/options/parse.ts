@@ -183,7 +183,7 @@ class ArgumentReader {
 const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['--workers', ['--filter-threads']],
   ['--threads', ['--filter-threads']],
-  ['--limit', ['--max-records', '--num-records', '--run-seconds']],
+  ['--limit', ['--max-records', '--records', '--run-seconds']],
   ['--max-messages', ['--max-records', '--run-seconds']],
   ['--max-count', ['--max-records']],
   ['--count', ['--max-records']],

@@ -3,7 +3,7 @@
  * a manual). Plain text; the caller prints it.
  */
 import { commandSpec } from './commands.ts'
-import { flagOf, GROUPS, namesOf } from './spec.ts'
+import { flagOf, GROUPS, namesOf, variablesOf } from './spec.ts'
 import type { CommandName, GroupName, OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 import { TOPICS, type Topic } from './topics.ts'
@@ -82,7 +82,7 @@ function longOption(row: OptionSpec, width: number): string[] {
   const names = namesOf(row).map((name) => `--${name}${value}`)
   if (row.letter !== undefined) names.unshift(`-${row.letter}${value}`)
   if (row.secret === true) names.push(`--${flagOf(row.env)}-file FILE`)
-  const variables = [row.env, ...(row.envAliases ?? [])]
+  const variables: string[] = [...variablesOf(row)]
   if (row.secret === true) variables.push(`${row.env}_FILE`)
   const facts = [`Variable: ${variables.join(', ')}.`, `Default: ${defaultText(row)}.`]
   if (row.choices !== undefined) facts.push(`One of: ${row.choices.join(', ')}.`)
@@ -110,7 +110,7 @@ export const FOOTER: readonly (readonly [heading: string, paragraphs: readonly s
         "end of the variable's name, or have a unit: 500ms, 20s, 10m, 2h. Turn a switch on with " +
         '--NAME and off with --no-NAME; in a variable, use 1 or 0.',
       'The config file is YAML. Its keys are the long flags without dashes: ' +
-        '`kafka-topic: app-logs`. Repeatable options take a list.',
+        '`topic: app-logs`. Repeatable options take a list.',
     ],
   ],
   [

@@ -5,7 +5,7 @@
  */
 import { COMMANDS } from './commands.ts'
 import { defaultText, FOOTER, groupedOptions, INTRODUCTION, usage } from './render-help.ts'
-import { flagOf, GROUPS, namesOf, type CommandName, type OptionSpec } from './spec.ts'
+import { flagOf, GROUPS, namesOf, variablesOf, type CommandName, type OptionSpec } from './spec.ts'
 import { TOPICS } from './topics.ts'
 
 /** @param version for the foot of the page; it has no date, so each build makes the same page. */
@@ -54,7 +54,7 @@ function optionLines(row: OptionSpec): readonly string[] {
   const names = namesOf(row).map((name) => `--${name}${value}`)
   if (row.letter !== undefined) names.unshift(`-${row.letter}${value}`)
   if (row.secret === true) names.push(`--${flagOf(row.env)}-file FILE`)
-  const facts = `Variable: ${row.env}. Default: ${defaultText(row)}.`
+  const facts = `Variable: ${variablesOf(row).join(', ')}. Default: ${defaultText(row)}.`
   return ['.TP', `.B ${quoted(names.join(', '))}`, paragraph(`${row.short} ${row.long} ${facts}`)]
 }
 

@@ -4,7 +4,7 @@
  * `build/node bin/write-readme.ts` writes them; a test compares.
  */
 import { defaultText } from './render-help.ts'
-import { namesOf } from './spec.ts'
+import { namesOf, variablesOf } from './spec.ts'
 import type { OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 
@@ -37,7 +37,7 @@ function tableOf(group: string, language: ReadmeLanguage): string {
 }
 
 function cells(row: OptionSpec, { shortOf }: ReadmeLanguage): readonly string[] {
-  const variables = [row.env, ...(row.envAliases ?? [])].map(code).join(', ')
+  const variables = variablesOf(row).map(code).join(', ')
   const letter = row.letter === undefined ? '' : `${code(`-${row.letter}`)}, `
   const value = row.variable === undefined ? '' : ` ${row.variable}`
   const flag = letter + code(`--${namesOf(row)[0]}${value}`)

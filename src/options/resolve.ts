@@ -28,7 +28,7 @@ import type { ProfileName } from './profiles.ts'
 import { checkRules } from './rules.ts'
 import { readSmallFile } from '../core/small-file.ts'
 import type { ReadText } from '../core/small-file.ts'
-import type { CommandName, OptionSpec } from './spec.ts'
+import { type CommandName, namesOf, type OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 import type { OptionName } from './table.ts'
 
@@ -176,7 +176,7 @@ export function defaultOf(spec: OptionSpec): OptionValue | readonly OptionValue[
 function checkPresence(spec: OptionSpec, command: CommandName, winner: Winner): void {
   if (!spec.commands.includes(command)) return
   if (spec.required === true && winner.source.kind === 'default') {
-    const flag = `--${spec.env.toLowerCase().replaceAll('_', '-')}`
+    const flag = `--${namesOf(spec)[0]}`
     throw new LogpipeError('USAGE', `logpipe ${command} needs ${flag} (or ${spec.env})`)
   }
 }

@@ -4,6 +4,7 @@
  *
  * A rule applies to the commands that know all the options it names.
  */
+import assert from 'node:assert/strict'
 import { LogpipeError } from '../core/errors.ts'
 import type { Config } from './config.ts'
 import { METRICS_MAX } from '../core/worker-wire.ts'
@@ -12,7 +13,7 @@ import { Faults, nameOf } from './parse.ts'
 import type { Source } from './parse.ts'
 import type { KafkaProperty } from './kafka-config.ts'
 import { isTopic } from './notations.ts'
-import { flagOf } from './spec.ts'
+import { namesOf } from './spec.ts'
 import type { CommandName } from './spec.ts'
 import { ROWS } from './table.ts'
 import type { OptionName } from './table.ts'
@@ -316,7 +317,7 @@ export const RULES: readonly Rule[] = [
     options: ['KAFKA_EMBEDDED', 'KAFKA_BROKERS'],
     broken: ({ config, sources }) =>
       config.kafkaEmbedded && sources.get('KAFKA_BROKERS')?.kind === 'flag'
-        ? 'the embedded Kafka cannot be used together with --kafka-brokers'
+        ? 'the embedded Kafka cannot be used together with --brokers'
         : undefined,
   },
   {
@@ -430,10 +431,17 @@ function firstGiven(names: readonly OptionName[], sources: RuleInput['sources'])
   return names.map((name) => sources.get(name) ?? DEFAULT).find(({ kind }) => kind !== 'default')
 }
 
+/** As the help names it. */
+function flagNamed(name: OptionName): string {
+  const row = ROWS.find(({ env }) => env === name)
+  assert(row !== undefined)
+  return namesOf(row)[0]
+}
+
 /** The first of the rule's options that the user set, as typed; else the first one's flag. */
 function typedName(rule: Rule, input: RuleInput): string {
   const sources = rule.options.map((name) => input.sources.get(name) ?? DEFAULT)
   const typed = sources.find(({ kind }) => kind !== 'default' && kind !== 'profile')
   if (typed !== undefined) return nameOf(typed)
-  return `--${flagOf(rule.options[0])}`
+  return `--${flagNamed(rule.options[0])}`
 }

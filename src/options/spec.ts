@@ -124,6 +124,8 @@ export interface OptionSpec {
   readonly aliases?: readonly string[]
   /** Further variables: FILTER_THREADS for RUST_WORKERS. */
   readonly envAliases?: readonly string[]
+  /** The one of them that messages and lists name in place of `env`. */
+  readonly envShown?: string
   /** A one-letter flag: q for -q. */
   readonly letter?: string
   /** Whether the control plane may set it; paths, programs and listen addresses are local. */
@@ -161,6 +163,14 @@ export function flagOf(env: string): string {
 }
 
 /** Names under which a user may type the option, the one shown first at the front. */
-export function namesOf(spec: OptionSpec): readonly string[] {
-  return [...(spec.aliases ?? []), flagOf(spec.env)]
+export function namesOf(spec: OptionSpec): readonly [string, ...string[]] {
+  const [first, ...rest] = [...(spec.aliases ?? []), flagOf(spec.env)]
+  return [first ?? flagOf(spec.env), ...rest]
+}
+
+/** The variables that set it, the one that messages and lists name at the front. */
+export function variablesOf(spec: OptionSpec): readonly [string, ...string[]] {
+  const first = spec.envShown ?? spec.env
+  const all = [spec.env, ...(spec.envAliases ?? [])]
+  return [first, ...all.filter((name) => name !== first)]
 }

@@ -65,7 +65,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'none',
     short: 'Read options from a YAML file.',
-    long: 'Keys are the long flags without their dashes (`kafka-topic: app-logs`); repeatable options take a list. Flags and environment variables override the file.',
+    long: 'Keys are the long flags without their dashes (`topic: app-logs`); repeatable options take a list. Flags and environment variables override the file.',
   },
   {
     env: 'PIPELINE_PROFILE',
@@ -1171,6 +1171,7 @@ export const OPTIONS = [
     env: 'RUST_WORKERS',
     aliases: ['filter-threads'],
     envAliases: ['FILTER_THREADS'],
+    envShown: 'FILTER_THREADS',
     scope: 'remote',
     group: 'pool',
     commands: [...READERS, 'bench compare'],

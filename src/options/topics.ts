@@ -28,7 +28,7 @@ export const TOPICS: readonly Topic[] = [
     name: 'config',
     summary: 'Flags, variables, the config file, and which one wins.',
     paragraphs: [
-      'Give an option as a flag (--kafka-topic app), as an environment variable (KAFKA_TOPIC=app) or in a YAML file (kafka-topic: app) named by --config. A flag overrides the variable, the variable the file, the file the profile, the profile the default. An empty variable counts as not set.',
+      'Give an option as a flag (--topic app), as an environment variable (KAFKA_TOPIC=app) or in a YAML file (topic: app) named by --config. A flag overrides the variable, the variable the file, the file the profile, the profile the default. An empty variable counts as not set.',
       '`logpipe check` takes the options of `logpipe run`, prints each value with its source, and tests whether Kafka and Elasticsearch answer. A wrong value is refused before anything is opened, with exit status 2 and one line that says what is allowed.',
       'A profile sets several options at once: aggressive for the highest throughput, latency for the shortest delay, balanced for the defaults.',
       'Set any librdkafka property with --kafka-config NAME=VALUE or a variable such as KAFKA_CONFIG_SECURITY_PROTOCOL=SASL_SSL. Properties that logpipe sets itself are refused; the error names the option to use instead.',
@@ -180,7 +180,7 @@ export const TOPICS: readonly Topic[] = [
     ],
   },
   {
-    name: 'metrics',
+    name: 'status',
     summary: 'Status lines, the snapshot, Prometheus, health.',
     paragraphs: [
       'logpipe prints two status lines a second to standard error: first the pool of slots and the records from Kafka, then what became of these records. --log-format json prints objects for programs, --quiet prints neither line.',

@@ -34,7 +34,7 @@ test('each wrong input ends with one line and status 2', (t) => {
   refused(['run', '--patern', 'x'], /unknown option --patern .*did you mean --pattern\?/)
   refused(['run'], /RUST_WORKERS: expected .*got "-1"/, { RUST_WORKERS: '-1' })
   refused(['run', '--mode', 'turbo'], /--mode: expected worker or direct, got "turbo"/)
-  refused(['run', '--kafka-config', 'group.id=x'], /set by logpipe; use --kafka-group-id/)
+  refused(['run', '--kafka-config', 'group.id=x'], /set by logpipe; use --group/)
   refused(['run', '--config', path.join(folder, 'none.yaml')], /cannot read .*no such file/)
   refused(['run', '--config', yaml], /bad\.yaml:\d+:\d+: /)
 })

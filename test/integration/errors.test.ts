@@ -35,7 +35,7 @@ const MISTAKES: readonly (readonly [args: string, status: number, line: RegExp])
   [
     'bench --embedded --brokers 127.0.0.1:1',
     2,
-    /the embedded Kafka cannot be used together with --kafka-brokers/,
+    /the embedded Kafka cannot be used together with --brokers/,
   ],
   ['bench --html no/out.html', 1, /^--html: cannot write no\/out.html: ENOENT/],
   ['bench consume --reader plain -t a,b', 2, /^--reader plain reads one topic for one pattern: /],

@@ -109,7 +109,7 @@ test('a connection that is closed before an answer is a matter of its protocol',
   assert.deepEqual(passedOn, logs)
   const unconnected = 'Connect to b:9092 failed: refused (after 0ms in state CONNECT)'
   const refused = asked([], [errorEvent('_TRANSPORT', unconnected)], logs).problem
-  assert.match(refused?.message ?? '', /in state CONNECT\); check --kafka-brokers/)
+  assert.match(refused?.message ?? '', /in state CONNECT\); check --brokers/)
   assert.match(asked([], [down]).problem?.message ?? '', /within 10 s: 1\/1 brokers are down$/)
 })
 

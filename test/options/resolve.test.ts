@@ -311,12 +311,9 @@ test('librdkafka gets properties in the order of their last mention, for aliases
 test('properties that cannot work are refused by name, saying what to use', () => {
   const property = (...pairs: string[]) =>
     refusal(pairs.flatMap((pair) => ['--kafka-config', pair]))
-  assert.equal(
-    property('group.id=x'),
-    '--kafka-config: group.id is set by logpipe; use --kafka-group-id',
-  )
+  assert.equal(property('group.id=x'), '--kafka-config: group.id is set by logpipe; use --group')
   assert.match(property('enable.auto.commit=true'), /is set by logpipe/)
-  assert.match(property('bootstrap.servers=x'), /use --kafka-brokers/)
+  assert.match(property('bootstrap.servers=x'), /use --brokers/)
   assert.equal(
     property('fetch.max.byte=1'),
     '--kafka-config: librdkafka has no property "fetch.max.byte" (did you mean fetch.max.bytes?)',

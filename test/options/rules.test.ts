@@ -112,7 +112,7 @@ const BROKEN: Readonly<
   'embedded-has-no-brokers': [
     'run',
     '--embedded --brokers=a:1',
-    /^--embedded: .*together with --kafka-brokers/,
+    /^--embedded: .*together with --brokers/,
   ],
   'embedded-makes-topics': ['run', '--embedded --topic=^a', /^--embedded: .*requires topic names/],
   'group-by-name': ['run', '--group=', /^--group: expected a name, got nothing$/],

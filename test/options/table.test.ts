@@ -211,3 +211,21 @@ test('every option is read somewhere', () => {
     .filter((env) => !new RegExp(`\\b${fieldOf(env)}\\b`).test(code))
   assert.deepEqual(unread, [])
 })
+
+test('whatever is said names an option as the help does', () => {
+  const first = new Set(ROWS.map((row) => namesOf(row)[0]))
+  const flags = ROWS.flatMap((row) => namesOf(row).slice(1)).filter((name) => !first.has(name))
+  const variables = ROWS.flatMap(({ env, envShown }) => (envShown === undefined ? [] : [env]))
+  assert.ok(flags.includes('kafka-brokers'))
+  assert.deepEqual(variables, ['RUST_WORKERS'])
+  const others = [
+    ...flags.map((name) => new RegExp(`--${name}(?![\\w-])`)),
+    // In quotes it is the name by which the code knows it.
+    ...variables.map((name) => new RegExp(`\\b(?<!')${name}\\b`)),
+  ]
+  const faults = globSync('src/**/*.{ts,tsx}').flatMap((file) => {
+    const said = readFileSync(file, 'utf8').replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '')
+    return others.filter((name) => name.test(said)).map((name) => `${file}: ${name.source}`)
+  })
+  assert.deepEqual(faults, [])
+})

@@ -6,7 +6,7 @@ import { COMMANDS, PLAIN_COMMANDS } from '../../src/options/commands.ts'
 import { optionNames } from '../../src/options/parse.ts'
 import { renderTopic } from '../../src/options/render-help.ts'
 import { renderMan } from '../../src/options/render-man.ts'
-import { COMMAND_NAMES } from '../../src/options/spec.ts'
+import { COMMAND_NAMES, variablesOf } from '../../src/options/spec.ts'
 import { ROWS } from '../../src/options/table.ts'
 import { topicNamed, TOPICS } from '../../src/options/topics.ts'
 
@@ -16,6 +16,7 @@ test('a topic is found by its name, with spaces or dashes', () => {
   assert.equal(topicNamed('dead letters'), topicNamed('dead-letters'))
   assert.equal(topicNamed('Delivery')?.name, 'delivery')
   assert.equal(topicNamed('run'), undefined)
+  for (const topic of TOPICS) assert.equal(topicNamed(topic.name), topic, 'no name is there twice')
 })
 
 test('topics fit the terminal', () => {
@@ -53,9 +54,10 @@ test('the manual page has every command, option and topic', () => {
   for (const { name } of COMMANDS) {
     assert.ok(PAGE.includes(`.SH "LOGPIPE ${name.toUpperCase()}"`), name)
   }
-  for (const { env, commands } of ROWS) {
+  for (const row of ROWS) {
     // A long paragraph may break between the two words.
-    assert.match(PAGE, new RegExp(`Variable:\\s${env}\\.`), `${env} of ${commands.join(', ')}`)
+    const [variable] = variablesOf(row)
+    assert.match(PAGE, new RegExp(`Variable:\\s${variable}[.,]`), row.commands.join(', '))
   }
   for (const { name } of TOPICS) assert.ok(PAGE.includes(`.SH "${name.toUpperCase()}"`), name)
 })
