@@ -24,11 +24,15 @@ import type { CommandName } from './spec.ts'
 /** What `logpipe test` checks the filter of the file against; everybody else passes over it. */
 export const TESTS_KEY = 'tests'
 
-/** @throws LogpipeError CONFIG_FILE for bad YAML, USAGE for an unknown key or a wrong value */
+/**
+ * @param faults takes what is wrong; without it, it is thrown.
+ * @throws LogpipeError CONFIG_FILE for bad YAML, USAGE for an unknown key or a wrong value
+ */
 export function parseConfigFile(
   command: CommandName,
   path: string,
   text: string,
+  faults?: Faults,
 ): readonly Given[] {
   const lines = new LineCounter()
   const document = parseDocument(text, {
@@ -42,15 +46,16 @@ export function parseConfigFile(
     const { line, col } = lines.linePos(node?.range?.[0] ?? 0)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const faults = new Faults()
+  const yaml = new Faults()
   for (const fault of document.errors) {
     const { line, col } = lines.linePos(fault.pos[0])
     const what = `${yamlFault(fault)}${quoted(fault, text.split('\n')[line - 1] ?? '')}`
-    faults.add(new LogpipeError('CONFIG_FILE', `${path}:${line}:${col}: ${what}`))
+    yaml.add(new LogpipeError('CONFIG_FILE', `${path}:${line}:${col}: ${what}`))
   }
-  faults.raise()
-  const given = new FileReader(command, path, text, document, place, faults).read()
-  faults.raise()
+  yaml.raise()
+  const own = faults ?? new Faults()
+  const given = new FileReader(command, path, text, document, place, own).read()
+  if (faults === undefined) own.raise()
   return given
 }
 

@@ -37,9 +37,25 @@ export function helpAsked(args: readonly string[]): 'short' | 'long' | null {
 /** A file or a command line that is all wrong is another program's. */
 const FAULTS_MAX = 20
 
+/** The value of one option is wrong; whatever does not concern that option can still be judged. */
+class ValueFault extends LogpipeError {
+  readonly spec: OptionSpec
+
+  constructor(spec: OptionSpec, message: string, options?: { readonly below?: string }) {
+    super('USAGE', message, options)
+    this.spec = spec
+  }
+}
+
 /** The faults of what a user typed: gathered, so that all of them are told at once. */
 export class Faults {
   readonly #errors: LogpipeError[] = []
+
+  /** The options whose values are wrong; null: something is wrong of which nobody knows more. */
+  get wrongOptions(): ReadonlySet<OptionSpec> | null {
+    const specs = this.#errors.flatMap((one) => (one instanceof ValueFault ? [one.spec] : []))
+    return specs.length === this.#errors.length ? new Set(specs) : null
+  }
 
   /** @returns undefined where it was wrong. */
   attempt<Value>(run: () => Value): Value | undefined {
@@ -61,9 +77,9 @@ export class Faults {
     const [first] = this.#errors
     if (first === undefined) return
     if (this.#errors.length === 1) throw first
-    const lines = this.#errors.slice(0, FAULTS_MAX).flatMap((error) => error.lines)
-    const more = this.#errors.length - lines.length
-    if (more > 0) lines.push(`and ${more} more`)
+    const all = this.#errors.flatMap((error) => error.lines)
+    const lines = all.slice(0, FAULTS_MAX)
+    if (all.length > FAULTS_MAX) lines.push(`and ${all.length - FAULTS_MAX} more`)
     throw new LogpipeError(first.code, lines)
   }
 }
@@ -302,12 +318,12 @@ export function give(spec: OptionSpec, text: string, source: Source): Given {
   const place = value === undefined ? placedFault(spec, text) : undefined
   if (place !== undefined) {
     const below = place.below === null ? {} : { below: place.below }
-    throw new LogpipeError('USAGE', `${nameOf(source)}: ${place.message}`, below)
+    throw new ValueFault(spec, `${nameOf(source)}: ${place.message}`, below)
   }
   if (value === undefined) {
     const fault = faultOf(spec, text)
     const came = fault === undefined ? shown(spec, text) : `${shown(spec, text)} (${fault})`
-    throw new LogpipeError('USAGE', `${nameOf(source)}: expected ${expected(spec)}, got ${came}`)
+    throw new ValueFault(spec, `${nameOf(source)}: expected ${expected(spec)}, got ${came}`)
   }
   return { spec, source, value, text }
 }

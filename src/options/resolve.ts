@@ -67,15 +67,21 @@ export function resolve(input: ResolveInput): Resolved {
   const faults = new Faults()
   const flags = parseArguments(command, input.args, faults)
   const environment = parseEnvironment(command, input.env, faults)
-  const file = faults.attempt(() => readConfigFile(command, [flags.given, environment], readText))
-  faults.raise()
-  assert(file !== undefined)
+  const given = [flags.given, environment]
+  const file = faults.attempt(() => readConfigFile(command, given, readText, faults)) ?? []
+  // Where a name is not known, nobody knows what it would have changed.
+  const wrong = faults.wrongOptions
+  if (wrong === null) faults.raise()
+  assert(wrong !== null)
   const layers = [flags.given, environment, file] as const
   const profile = profileOf(command, layers)
 
   const values: Record<string, unknown> = {}
   const sources = new Map<OptionName, Source>()
   for (const spec of ROWS) {
+    const isWrong = wrong.has(spec)
+    if (isWrong) values[fieldOf(spec.env)] = defaultOf(spec)
+    if (isWrong) continue
     const winner = faults.attempt(() => winnerOf(spec, layers, profile, readText))
     if (winner === undefined) continue
     faults.attempt(() => checkPresence(spec, command, winner))
@@ -88,15 +94,16 @@ export function resolve(input: ResolveInput): Resolved {
       usesKafka(command) ? readText : null,
     ),
   )
-  faults.raise()
+  if (properties === undefined || faults.wrongOptions === null) faults.raise()
   assert(properties !== undefined)
   values['kafkaConfig'] = properties.map(({ name, value }) => [name, value] as const)
-  settleOutput(values, sources)
+  faults.attempt(() => settleOutput(values, sources))
   settlePatterns(values, sources)
   settleEnd(values, sources)
-  settleStart(values, sources)
+  faults.attempt(() => settleStart(values, sources))
   const config = freezeConfig(values)
-  checkRules({ command, config, sources, properties })
+  checkRules({ command, config, sources, properties }, faults, wrong)
+  faults.raise()
   return { command, config, sources, properties, operands: flags.operands }
 }
 
@@ -104,11 +111,14 @@ function readConfigFile(
   command: CommandName,
   layers: readonly (readonly Given[])[],
   readText: ReadText,
+  faults: Faults,
 ): readonly Given[] {
   const named = layers.flatMap((layer) =>
     layer.filter((given) => given.spec.env === 'LOGPIPE_CONFIG').slice(-1),
   )[0]
-  return named === undefined ? [] : parseConfigFile(command, named.text, readText(named.text))
+  return named === undefined
+    ? []
+    : parseConfigFile(command, named.text, readText(named.text), faults)
 }
 
 /** The profile's name and the option that names it for this command. */

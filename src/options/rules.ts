@@ -9,12 +9,12 @@ import { LogpipeError } from '../core/errors.ts'
 import type { Config } from './config.ts'
 import { METRICS_MAX } from '../core/worker-wire.ts'
 import { metricsOf } from './metrics.ts'
-import { Faults, nameOf } from './parse.ts'
-import type { Source } from './parse.ts'
+import { nameOf } from './parse.ts'
+import type { Faults, Source } from './parse.ts'
 import type { KafkaProperty } from './kafka-config.ts'
 import { isTopic } from './notations.ts'
 import { namesOf } from './spec.ts'
-import type { CommandName } from './spec.ts'
+import type { CommandName, OptionSpec } from './spec.ts'
 import { ROWS } from './table.ts'
 import type { OptionName } from './table.ts'
 
@@ -411,19 +411,19 @@ function exceeds(name: OptionName, value: number, limitName: OptionName, limit: 
   return `${name} (${value}) must not exceed ${limitName} (${limit})`
 }
 
-/** @throws LogpipeError USAGE with a line for each rule that is broken */
-export function checkRules(input: RuleInput): void {
-  const faults = new Faults()
+/**
+ * @param faults takes a line for each rule that is broken
+ * @param wrong options whose values are not known: no rule that names one is looked at
+ */
+export function checkRules(input: RuleInput, faults: Faults, wrong: ReadonlySet<OptionSpec>): void {
+  const rows = ROWS.filter((row) => row.commands.includes(input.command) && !wrong.has(row))
+  const names = new Set(rows.map(({ env }) => env))
   for (const rule of RULES) {
-    const known = rule.options.every((name) =>
-      ROWS.some((row) => row.env === name && row.commands.includes(input.command)),
-    )
-    if (!known) continue
+    if (!rule.options.every((name) => names.has(name))) continue
     const fault = rule.broken(input)
     if (fault === undefined) continue
     faults.add(new LogpipeError('USAGE', `${typedName(rule, input)}: ${fault}`))
   }
-  faults.raise()
 }
 
 /** The source of the first of these options that has another one than its default. */

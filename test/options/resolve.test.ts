@@ -215,6 +215,12 @@ test('all faults of a command line, a file and the environment are told at once'
   )
   const together = lines(['--es-username', 'u', '--pool-size', '2'], '')
   assert.equal(together.length, 2, 'rules between options, too')
+  const both = lines(['--start', 'soon', '--es-username', 'u'], 'pool-size: 2\nbatch-msgs: 0\n')
+  assert.deepEqual(
+    both.map((line) => line.replace(/: (expected|requires).*/, '')),
+    ['--start', 'p.yaml:2:1: batch-msgs', 'p.yaml:1:1: pool-size', '--es-username'],
+    'beside wrong values, those that are not about them',
+  )
   const many = Array.from({ length: 30 }, (_, index) => `--wrong-${index}`)
   assert.equal(lines(many, '').at(-1), 'and 10 more')
 })
