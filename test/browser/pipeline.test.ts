@@ -45,9 +45,9 @@ test('a pipeline is made, started, watched and stopped', async (t) => {
   await page.getByTestId('announcer').filter({ hasText: 'is running' }).waitFor()
   const polled = page.getByTestId('figure-polled')
   await polled.filter({ hasNotText: /^0\/s$/ }).waitFor()
-  const matched = page.locator('.figure', { hasText: 'Matched' }).locator('.figure-note')
-  const before = await matched.textContent()
-  await until('more matches', async () => (await matched.textContent()) !== before)
+  const indexed = page.getByTestId('books-indexed')
+  const before = await indexed.textContent()
+  await until('more matches', async () => (await indexed.textContent()) !== before)
   assert.ok((await page.locator('.chart canvas').count()) === 6)
 
   await page.getByRole('link', { name: 'Live tail' }).click()

@@ -2,7 +2,7 @@
  * The figures of a pipeline, or of all together, as they are now.
  */
 import type { RuntimeEntry } from '../data/api-types.ts'
-import { bytes, duration, perSecond, shortNumber, wholeNumber } from '../parts/format.ts'
+import { bytes, duration, perSecond, shortNumber } from '../parts/format.ts'
 
 export function Figures({ entry }: { readonly entry: RuntimeEntry }) {
   const { rates, metrics } = entry
@@ -13,18 +13,10 @@ export function Figures({ entry }: { readonly entry: RuntimeEntry }) {
   const letters = now(isInFiles ? 'dead_letters' : 'dead_letters_total')
   const figures = [
     ['Polled', perSecond(rate('polled')), `${bytes(rate('polled_bytes'))}/s`, false],
-    [
-      'Matched',
-      perSecond(rate('matched')),
-      `${wholeNumber(now('matched_total'))} since its start`,
-      false,
-    ],
-    [
-      'Written',
-      perSecond(rate('written')),
-      `${wholeNumber(now('written_total'))} since its start`,
-      false,
-    ],
+    // Sums are the books' (books-card.tsx): those of a process begin anew with each revision, and
+    // what is under way between the two would be taken for lost.
+    ['Matched', perSecond(rate('matched')), 'records', false],
+    ['Written', perSecond(rate('written')), 'documents', false],
     ['Lag', shortNumber(now('kafka_lag')), lagNote(metrics), false],
     ['Queued', shortNumber(now('es_mem_queue_len')), 'in memory', false],
     [
