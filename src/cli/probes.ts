@@ -9,6 +9,7 @@ import type { Dispatcher } from 'undici'
 import type { Bridge, CommittedOffset, ConsumerEvent, LogLine } from '../bridge/bridge.ts'
 import { messageOf, connectFault } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
+import { counted } from '../core/text-table.ts'
 import { keyOf } from '../core/topic-partition.ts'
 import { awaitAnswers } from '../kafka/broker-queries.ts'
 import {
@@ -402,7 +403,8 @@ function askCluster(
 ): KafkaProbe & { readonly advertised: readonly Advertised[] } {
   try {
     const brokers = consumer.metadata(null, METADATA_MS_MAX)
-    const said = `${brokers.brokers.length} brokers, ${brokers.topics.length} topics`
+    const count = counted(brokers.brokers.length, 'broker')
+    const said = `${count}, ${counted(brokers.topics.length, 'topic')}`
     const topics = config.kafkaTopic.map((topic) => probeTopic(topic, brokers.topics))
     return {
       brokerCount: brokers.brokers.length,
@@ -524,7 +526,7 @@ export function probeTopic(wanted: string, known: Topics): Probe {
     const count = topicsMeant([wanted], known).length
     return count === 0
       ? { subject, state: 'wrong', detail: `no topic matches now: ${elsewhere(wanted, known)}` }
-      : { subject, state: 'fine', detail: `${count} topics match` }
+      : { subject, state: 'fine', detail: `matches ${counted(count, 'topic')}` }
   }
   const found = known.find(({ topic }) => topic === wanted)
   if (found === undefined || found.error === 'UNKNOWN_TOPIC_OR_PART') {
@@ -540,7 +542,7 @@ export function probeTopic(wanted: string, known: Topics): Probe {
   if (found.error !== null) {
     return { subject, state: 'wrong', detail: topicProblem(wanted, found.error).message }
   }
-  return { subject, state: 'fine', detail: `${found.partitions} partitions` }
+  return { subject, state: 'fine', detail: counted(found.partitions, 'partition') }
 }
 
 /** An output that is not Elasticsearch. */

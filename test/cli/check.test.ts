@@ -157,9 +157,9 @@ test('topics that are missing, forbidden or match nothing are wrong', () => {
     { topic: 'secret', partitions: 0, error: 'TOPIC_AUTHORIZATION_FAILED' },
   ]
   assert.equal(probeTopic('logs-a', known).detail, '3 partitions')
-  assert.equal(probeTopic('^logs-.*', known).detail, '1 topics match')
+  assert.equal(probeTopic('^logs-.*', known).detail, 'matches 1 topic')
   const internal = { topic: '__consumer_offsets', partitions: 50, error: null }
-  assert.equal(probeTopic('^.*', [...known, internal]).detail, '2 topics match')
+  assert.equal(probeTopic('^.*', [...known, internal]).detail, 'matches 2 topics')
   for (const topic of ['logs-b', 'secret', '^x']) {
     assert.equal(probeTopic(topic, known).state, 'wrong', topic)
   }
