@@ -3,7 +3,7 @@
  *
  * Bounds. An answer of ANSWER_BYTES_MAX within ANSWER_MS_MAX; an event of EVENT_CHARS_MAX.
  */
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import { fetchFault, LogpipeError, messageOf } from '../core/errors.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { detailOf } from '../sync/control-client.ts'
 
@@ -85,9 +85,8 @@ export class ApiReader {
       const init = { headers: this.#headers, redirect: 'error', signal } as const
       answer = await fetch(this.#base + route, init)
     } catch (error) {
-      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
       throw this.#failure(
-        `${messageOf(cause)}; start it with \`logpipe control\`, or set another with ` +
+        `${fetchFault(error)}; start it with \`logpipe control\`, or set another with ` +
           '--control-plane-url',
         error,
       )

@@ -6,7 +6,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import type { Dispatcher } from 'undici'
-import type { Bridge, CommittedOffset, ConsumerEvent, LogLine } from '../bridge/bridge.ts'
+import type { Bridge, CommittedOffset } from '../bridge/bridge.ts'
 import { messageOf, connectFault } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
 import { counted } from '../core/text-table.ts'
@@ -21,7 +21,7 @@ import {
 import { besideGroup, consumerSettings, instanceIds } from '../kafka/consumer-settings.ts'
 import { askReaders, atEndText, type GroupReaders } from '../kafka/group-check.ts'
 import { identityOf, type ControlledPipeline } from '../kafka/pipeline-identity.ts'
-import { topicProblem, whyUnreachable } from '../kafka/preflight.ts'
+import { topicProblem, whyNotAsked } from '../kafka/preflight.ts'
 import { redactUrl, type Config } from '../options/config.ts'
 import { isTopic, parseAddress, type OutputTarget } from '../options/notations.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
@@ -429,24 +429,6 @@ function askCluster(
 const NO_BROKER =
   'the address does not answer as a broker with this security.protocol: check it, sasl.* ' +
   'and ssl.* (--kafka-config)'
-
-/** A connection is tried again within a second; why it failed is said to who polls, 50 ms long. */
-const WHY_POLLS_MAX = 30
-const WHY_POLL_MS = 50
-
-/** Why the cluster could not be asked, in librdkafka's words and ours; null: it has not said. */
-function whyNotAsked(consumer: Consumer): string | null {
-  const events: ConsumerEvent[] = []
-  const logs: LogLine[] = []
-  for (let poll = 0; poll < WHY_POLLS_MAX; poll++) {
-    consumer.poll(WHY_POLL_MS)
-    events.push(...consumer.events())
-    logs.push(...consumer.logs())
-    const why = whyUnreachable({ events, logs })
-    if (why !== null) return why
-  }
-  return null
-}
 
 /** Who else reads with the group, and whether there is anything to read; empty: all is well. */
 function probeGroup(

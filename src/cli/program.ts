@@ -125,9 +125,12 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map([
   ['produce', 'bench produce'],
 ])
 
-/** "unknown command 'rnu' (Did you mean run?)" as one line. */
+/** "unknown command 'rnu' (did you mean run?)" as one line. */
 function usageError(error: CommanderError): LogpipeError {
-  const line = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  const line = error.message
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace('(Did you', '(did you')
   const [, typed = ''] = /^unknown command '(\S+)'/.exec(line) ?? []
   const meant = SYNONYMS.get(typed)
   if (meant !== undefined) {

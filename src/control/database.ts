@@ -154,6 +154,11 @@ function checkFiles(file: string): void {
  * @throws LogpipeError STORE when there is none, or the target exists.
  */
 export async function backupDatabase(file: string, target: string): Promise<void> {
+  if (!existsSync(file)) {
+    const advice =
+      'run it where the control plane was started, or name another with --control-db-path'
+    throw new LogpipeError('STORE', `there is no database ${file}: ${advice}`)
+  }
   if (existsSync(target)) {
     throw new LogpipeError(
       'STORE',

@@ -146,7 +146,15 @@ const CONNECT_FAULTS: ReadonlyMap<string, string> = new Map([
   ['EAI_AGAIN', 'the DNS server does not answer'],
   ['EHOSTUNREACH', 'no route to host'],
   ['ENETUNREACH', 'no route to host'],
+  ['ETIMEDOUT', 'no answer'],
+  ['ECONNRESET', 'the other side closed the connection'],
+  ['UND_ERR_SOCKET', 'the other side closed the connection'],
 ])
+
+/** Why fetch failed, in words: it says "fetch failed", and why in the cause. */
+export function fetchFault(thrown: unknown): string {
+  return connectFault(thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown)
+}
 
 /** What a failed connection means, in words. */
 export function connectFault(thrown: unknown): string {

@@ -58,4 +58,5 @@ function reasonOf(error: unknown): string {
   return messageOf(error)
     .replace(/^[A-Z]+: /, '')
     .replace(/, [a-z]+( '.*')?$/s, '')
+    .replace('illegal operation on a directory', 'it is a folder')
 }

@@ -14,7 +14,7 @@ import { LogpipeError, messageOf } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
 import { askOffsets, type Deadline } from './broker-queries.ts'
 import type { Consumer } from './consumer.ts'
-import { topicNames, topicProblem } from './preflight.ts'
+import { topicNames, topicProblem, whyNotAsked } from './preflight.ts'
 import type { OffsetRange } from '../core/topic-partition.ts'
 
 /** A range to read; records of this leader epoch and later ones are marked (LogPast). */
@@ -83,8 +83,9 @@ function listOf(consumer: Consumer, topic: string | null) {
   try {
     ;({ topics } = consumer.metadata(topic, METADATA_TIMEOUT_MS))
   } catch (cause) {
-    const why = `no broker returned the partitions of the topics: ${messageOf(cause)}`
-    const message = `${why}; check --brokers, and that the brokers run`
+    const why =
+      whyNotAsked(consumer) ?? `${messageOf(cause)}; check --brokers, and that the brokers run`
+    const message = `no broker returned the partitions of the topics: ${why}`
     throw new LogpipeError('KAFKA_UNREACHABLE', message, { cause })
   }
   const failed = topics.find((one) => one.topic === topic && one.error !== null)

@@ -177,16 +177,30 @@ function unreachable(said: Said, target: Target, what: string): Problem {
  * Why no broker can be used, and what to do; null: librdkafka has not said. A connection that was
  * made and then closed is no event but a line of its log.
  */
-export function whyUnreachable({
-  events,
-  logs,
-}: Pick<Preflight, 'events' | 'logs'>): string | null {
+function whyUnreachable({ events, logs }: Pick<Preflight, 'events' | 'logs'>): string | null {
   const errors = errorsOf(events)
   const event = errors.findLast(({ code }) => code !== '_ALL_BROKERS_DOWN')
   const line = logs.findLast(({ facility }) => facility === 'FAIL')
   const reason = event?.message ?? line?.message.replace(/^\[thrd:.*?\]: /, '')
   if (reason === undefined) return errors.at(-1)?.message ?? null
   return `${reason}; ${adviceOn(event?.code ?? '', reason)}`
+}
+
+/** A connection is tried again within a second; why it failed is said to who polls, 50 ms long. */
+const WHY_POLLS_MAX = 30
+const WHY_POLL_MS = 50
+
+/** Why a question was not answered, of a consumer that nobody else polls; null: it has not said. */
+export function whyNotAsked(consumer: Consumer): string | null {
+  const said: Said = { events: [], logs: [] }
+  for (let poll = 0; poll < WHY_POLLS_MAX; poll++) {
+    consumer.poll(WHY_POLL_MS)
+    said.events.push(...consumer.events())
+    said.logs.push(...consumer.logs())
+    const why = whyUnreachable(said)
+    if (why !== null) return why
+  }
+  return null
 }
 
 /** Of librdkafka's codes, those of a broker that knows us and will not have us. */

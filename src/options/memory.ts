@@ -5,6 +5,7 @@
  * An upper bound that is reached only with every queue full, not a prediction.
  */
 import { LogpipeError } from '../core/errors.ts'
+import { counted } from '../core/text-table.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Config } from './config.ts'
 import { propertyOf } from './kafka-properties.ts'
@@ -45,7 +46,8 @@ export function memorySum(config: Config, poolBytes: number, brokerCount: number
   const queuedBytes = propertyNumber(config, 'queued.max.messages.kbytes', QUEUED_MAX_KBYTES) * 1024
   const fetchBytes = propertyNumber(config, 'fetch.max.bytes', FETCH_MAX_BYTES)
   const consumerBytes = queuedBytes + brokerCount * fetchBytes * FETCHES_PER_BROKER
-  const fetched = `${brokerCount} brokers x ${formatBytes(fetchBytes)} x ${FETCHES_PER_BROKER}`
+  const brokers = counted(brokerCount, 'broker')
+  const fetched = `${brokers} x ${formatBytes(fetchBytes)} x ${FETCHES_PER_BROKER}`
   const body = formatBytes(config.esBulkBytes)
   const parts: MemoryPart[] = [
     {

@@ -2,7 +2,7 @@
  * The one call a worker makes: its heartbeat, for its orders. Bounded in time and size.
  */
 import { parseBounded } from '../core/bounded-json.ts'
-import { LogpipeError, messageOf } from '../core/errors.ts'
+import { fetchFault, LogpipeError } from '../core/errors.ts'
 import { WORKER_SECRET_HEADER } from '../core/worker-wire.ts'
 import { parseOrders, type Orders } from './assignment.ts'
 
@@ -58,10 +58,8 @@ export class ControlClient {
         throw new LogpipeError('CONTROL', 'the answer is not JSON in bounds')
       return parseOrders(orders)
     } catch (error) {
-      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-      throw new LogpipeError('CONTROL', `the control plane at ${url}: ${messageOf(cause)}`, {
-        cause: error,
-      })
+      const why = `the control plane at ${url}: ${fetchFault(error)}`
+      throw new LogpipeError('CONTROL', why, { cause: error })
     }
   }
 }

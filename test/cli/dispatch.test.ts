@@ -85,7 +85,7 @@ test('arguments reach the command as they were typed', async () => {
 })
 
 test('what is no command is refused with the nearest that is', async () => {
-  assert.match(await refusal(['rnu']), /^unknown command 'rnu' \(Did you mean run\?\); see logpipe/)
+  assert.match(await refusal(['rnu']), /^unknown command 'rnu' \(did you mean run\?\); see logpipe/)
   assert.match(
     await refusal(['--pattern', 'x']),
     /^unknown option '--pattern'; see logpipe --help$/,

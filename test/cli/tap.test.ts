@@ -113,7 +113,7 @@ test('what keeps it from the control plane is told with what to do', async (t) =
   const away = recordedHost({ CONTROL_PLANE_URL: gone.url })
   await assert.rejects(tap(away.context([])), {
     code: 'CONTROL',
-    message: /ECONNREFUSED.*--control-plane-url/,
+    message: /connection refused: nothing listens there; .*--control-plane-url/,
   })
   const stranger = recordedHost({ CONTROL_PLANE_URL: url })
   await assert.rejects(tap(stranger.context([])), { code: 'CONTROL', message: /CONTROL_TOKEN/ })

@@ -124,6 +124,9 @@ test('a backup of a running database is whole, private, and overwrites nothing',
     readdirSync(folder).filter((name) => name.endsWith('.partial')),
     [],
   )
+  await assert.rejects(backupDatabase(path.join(folder, 'none.db'), `${target}.2`), {
+    message: /^there is no database .*none\.db: run it where .*--control-db-path$/,
+  })
   const copy = openDatabase(target, memoryLock())
   t.after(() => copy.close())
   assert.equal(storeOf(copy).count(), 200)

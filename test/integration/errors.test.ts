@@ -17,7 +17,7 @@ const EMBEDDED = 'run --embedded --quiet --run-seconds 1'
 const MISTAKES: readonly (readonly [args: string, status: number, line: RegExp])[] = [
   ['run --patern x', 2, /^unknown option --patern of logpipe run \(did you mean --pattern\?\)$/],
   ['run --zzz', 2, /^unknown option --zzz of logpipe run; see logpipe run --help$/],
-  ['rum', 2, /^unknown command 'rum' \(Did you mean run\?\); see logpipe --help$/],
+  ['rum', 2, /^unknown command 'rum' \(did you mean run\?\); see logpipe --help$/],
   ['run here', 2, /^logpipe run: unexpected argument "here"$/],
   ['run --pool-size many', 2, /^--pool-size: expected a whole number from 2 to \d+, got "many"$/],
   ['run --pipeline-mode fast', 2, /^--pipeline-mode: expected worker or direct, got "fast"$/],
@@ -25,7 +25,7 @@ const MISTAKES: readonly (readonly [args: string, status: number, line: RegExp])
   ['run --kafka-config enable.auto.commit=true', 2, /enable.auto.commit is set by logpipe; /],
   ['run --kafka-config sasl.mechanism=GSSAPI', 2, /GSSAPI \(Kerberos\) is not supported .*; use P/],
   ['run --config none.yaml', 2, /^cannot read none.yaml: no such file or directory$/],
-  ['run --config folder', 2, /^cannot read folder: illegal operation on a directory$/],
+  ['run --config folder', 2, /^cannot read folder: it is a folder$/],
   ['run --config cut.yaml', 2, /^cut.yaml:2:1: .* end with a \]$/],
   ['run --config unknown.yaml', 2, /^unknown.yaml:1:1: unknown key "patern" \(did you mean p/],
   ['run --config number.yaml', 2, /^number.yaml:1:1: pool-size: expected a whole number from 2/],
