@@ -92,3 +92,21 @@ test('what is no command is refused with the nearest that is', async () => {
   )
   assert.match(await refusal(['help', 'rnu']), /^no help on "rnu" \(did you mean run\?\)/)
 })
+
+test("other programs' names for it lead to ours", async () => {
+  for (const [typed, meant] of [
+    ['run --workers', '--filter-threads'],
+    ['run --limit', '--max-records'],
+    ['bench produce --limit', '--records'],
+    ['run --offset', '--start'],
+    ['replay --offset', '--from'],
+    ['replay --from-beginning', '--from'],
+    ['run --dry-run', 'logpipe check'],
+    ['run --verbose', '--log-level debug'],
+    ['validate', 'check'],
+    ['consume', 'run'],
+  ] as const) {
+    const said = await refusal(typed.split(' '))
+    assert.ok(said.includes(`(did you mean ${meant}`), said)
+  }
+})

@@ -104,3 +104,19 @@ test('an address in use is named, with what to do', async (t) => {
     assert.equal(status, 1)
   }
 })
+
+test('a start asks Elasticsearch once, and warns before anything has matched', async (t) => {
+  const nobody = net.createServer()
+  await new Promise<void>((resolve) => nobody.listen(0, '127.0.0.1', resolve))
+  const { port } = nobody.address() as net.AddressInfo
+  await new Promise((resolve) => nobody.close(resolve))
+  const args = `${EMBEDDED} --output elasticsearch --es-url http://127.0.0.1:${port}`
+  const more = ['--run-seconds', '0', '--pattern', 'in no line']
+  const run = new Logpipe(t, [...args.split(' '), ...more])
+  await run.until('a warning', () => run.stderr.includes('warn: elasticsearch'))
+  assert.match(run.stderr, /elasticsearch http:.*: connection refused: nothing listens there/)
+  run.signal('SIGTERM')
+  const { status, stderr } = await run.ended
+  assert.equal(status, 0, stderr)
+  assert.equal(stderr.split('warn: elasticsearch').length, 2, 'once')
+})

@@ -449,6 +449,12 @@ test('check finds each planted mistake, and says what to do', async (t) => {
   assert.deepEqual(odd, [], 'without a mistake there is nothing to find')
   assert.equal(calm[0], 'nothing wrong was found')
   assert.equal(calm.at(-2), 'nothing wrong was found', 'first and last')
+  const quiet = await checked(ground, { args: (one) => [...toEs(one), '-q'] })
+  assert.deepEqual(quiet, ['nothing wrong was found', ''])
+  const [object = ''] = await checked(ground, { args: (one) => [...toEs(one), '--json'] })
+  const { ok, verdict, findings } = JSON.parse(object)
+  assert.deepEqual([ok, verdict], [true, calm[0]])
+  assert.ok(findings.some((one: { subject: string }) => one.subject === `kafka topic ${TOPIC}`))
   for (const mistake of MISTAKES) {
     await t.test(mistake.name, async () => {
       answers.now = mistake.answers ?? {}
