@@ -15,8 +15,8 @@ import { lastOf } from '../run/try.ts'
 import type { Probe } from './index-probes.ts'
 
 const SAMPLE_RECORDS = 10_000
-/** A slow line, or records of megabytes: what came by then is told. */
-const SAMPLE_SECONDS = 5
+/** A busy machine, a slow line, or records of megabytes: what came by then is told. */
+const SAMPLE_SECONDS = 10
 const SILENT = new Log({
   format: 'plain',
   level: 'error',
