@@ -147,7 +147,7 @@ export const OPTIONS = [
     default: null,
     defaultText: 'off',
     short: 'Hold a lock on FILE so that two cron runs do not overlap.',
-    long: 'The lock (flock) ends with the process. If another process holds it, logpipe exits with status 1 before it opens anything.',
+    long: 'The lock (flock) ends with the process. If another process holds it, logpipe exits with status 75 before it opens anything.',
   },
 
   // Kafka
