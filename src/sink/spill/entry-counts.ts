@@ -1,20 +1,71 @@
 /**
  * Counts a segment's entries by partition and index, for `dropPartition`, and so that `read` can
  * skip a segment without reading the disk.
+ *
+ *   0 <= waiting <= live, in entries and in bytes; after `drop` all are 0, and stay so
  */
+import assert from 'node:assert/strict'
 
-/** The entries of one partition for one index, in one segment. */
-export interface Group {
+/** The entries of one partition for one index, in one segment. Its Segment alone changes it. */
+export class Group {
   readonly topic: string
   readonly partition: number
   readonly index: string
-  waitingCount: number
-  waitingBytes: number
+  #waitingCount = 0
+  #waitingBytes = 0
+  #liveCount = 0
+  #liveBytes = 0
+  #isDropped = false
+
+  constructor(topic: string, partition: number, index: string) {
+    this.topic = topic
+    this.partition = partition
+    this.index = index
+  }
+
+  get waitingCount(): number {
+    return this.#waitingCount
+  }
+
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
   /** Waiting or in hand. */
-  liveCount: number
-  liveBytes: number
+  get liveCount(): number {
+    return this.#liveCount
+  }
+
+  get liveBytes(): number {
+    return this.#liveBytes
+  }
+
   /** Its partition was dropped: nothing counts any more. */
-  dropped: boolean
+  get isDropped(): boolean {
+    return this.#isDropped
+  }
+
+  addLive(count: number, bytes: number): void {
+    assert(!this.#isDropped, 'a dropped group counts nothing')
+    this.#liveCount += count
+    this.#liveBytes += bytes
+    assert(this.#liveCount >= this.#waitingCount && this.#liveBytes >= this.#waitingBytes)
+  }
+
+  /** Of the live ones; of new ones `addLive` comes first, of lost ones last. */
+  addWaiting(count: number, bytes: number): void {
+    assert(!this.#isDropped, 'a dropped group counts nothing')
+    this.#waitingCount += count
+    this.#waitingBytes += bytes
+    assert(this.#waitingCount >= 0 && this.#waitingCount <= this.#liveCount)
+    assert(this.#waitingBytes >= 0 && this.#waitingBytes <= this.#liveBytes)
+  }
+
+  drop(): void {
+    assert(!this.#isDropped, 'a group is dropped once')
+    assert(this.#liveCount === 0 && this.#waitingCount === 0, 'its entries were counted off')
+    this.#isDropped = true
+  }
 }
 
 export class GroupTable {
@@ -36,8 +87,7 @@ export class GroupTable {
     const partitions = childMap(childMap(this.#topics, topic), index)
     let group = partitions.get(partition)
     if (group === undefined) {
-      const none = { waitingCount: 0, waitingBytes: 0, liveCount: 0, liveBytes: 0 }
-      group = { topic, partition, index, ...none, dropped: false }
+      group = new Group(topic, partition, index)
       partitions.set(partition, group)
     }
     this.#last = group

@@ -6,6 +6,11 @@
  * costs only the entries that contain it; their number and their offsets in Kafka stay known. A
  * record's content can never be mistaken for structure. Everything read is verified by a checksum.
  *
+ * Limits. A segment has at most 64 MiB, or an eighth of ES_SPILL_MAX_BYTES if that is less, and one
+ * group of entries that is larger than this. An entry never spans two segments. One process at a
+ * time: its writer creates segments and appends to the newest; a segment is deleted as a whole,
+ * once all its entries are gone.
+ *
  * ```
  * Directory: ES_SPILL_PATH with `.d` behind it, or ES_SPILL_PATH itself when it ends in a slash
  *   lock                           flock(2), exclusive, by the process that uses the directory
@@ -41,13 +46,13 @@
  * ```
  *
  * Reading. Entries of a segment are numbered 0, 1, 2 ... by their ordinal, so a gap gives the
- * number of lost entries. Ranges blocks announce at most RANGES_BYTES_MAX of entries, and only
- * these; they have their own checksum, so lost entries can be fetched again from Kafka. At bytes
- * that are not an intact block, search for the next SYNC that begins one. SYNC is random, so no
- * record can be mistaken for a block. A seal ends a finished segment, and its count of entries is
- * authoritative (ordinals announced beyond it were never stored). Without a seal, the writer
- * crashed: the bytes after the last intact block are an interrupted write, and are cut.
- * Unknown kinds are skipped.
+ * number of lost entries, and a block whose ordinal does not rise is a copy and no entry. Ranges
+ * blocks announce at most RANGES_BYTES_MAX of entries, and only these; they have their own
+ * checksum, so lost entries can be fetched again from Kafka. At bytes that are not an intact block,
+ * search for the next SYNC that begins one. SYNC is random, so no record can be mistaken for a
+ * block. A seal ends a finished segment, and its count of entries is authoritative (ordinals
+ * announced beyond it were never stored). Without a seal, the writer crashed: the bytes after the
+ * last intact block are an interrupted write, and are cut. Unknown kinds are skipped.
  */
 import { crc32 } from 'node:zlib'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'

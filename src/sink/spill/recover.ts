@@ -32,8 +32,7 @@ export async function recoverSegment(
     size = await file.size()
     const stored = await loadStoredMark(store.disk, store.pathOf(segment), found.sync)
     scan = await scanSegment(file, found, size, stored, (entry, bytes) => {
-      // Ordinals ascend; a block that was copied over another one must not undo that.
-      if (entry.ordinal < goneBelow || entry.ordinal < segment.entryCount) return
+      if (entry.ordinal < goneBelow) return
       const group = segment.groups.of(entry.topic, entry.partition, entry.index)
       segment.addLeftover(entry.ordinal, group, bytes)
     })

@@ -66,7 +66,8 @@ export interface SegmentFile {
 /**
  * Scans up to `end` (the file's size, or less where a writer is at work).
  * @param stored the mark beside the segment (StoredMark), or null.
- * @param visit called for each intact entry, in order; `bytes` is the length of its block.
+ * @param visit called for each intact entry, once, in the order of ordinals; `bytes` is the length
+ * of its block.
  */
 export async function scanSegment(
   file: DiskFile,
@@ -93,8 +94,7 @@ export async function scanSegment(
     const kind = cursor.view.getUint16(cursor.at + 16, true)
     if (kind === KIND_ENTRY) {
       if (!entry.read(cursor.bytes, cursor.view, cursor.at, cursor.length)) continue
-      account.entry(entry)
-      visit?.(entry, cursor.length)
+      if (account.entry(entry)) visit?.(entry, cursor.length)
     } else if (kind === KIND_RANGES || kind === KIND_SEAL) {
       const content = readRanges(cursor.bytes, cursor.view, cursor.at)
       if (kind === KIND_RANGES) account.announce(content)
@@ -144,7 +144,9 @@ class SegmentAccount {
     return stored.ranges
   }
 
-  entry(entry: EntryReader): void {
+  /** @returns false for no entry of its own: ordinals rise, so the block is a copy of another. */
+  entry(entry: EntryReader): boolean {
+    if (entry.ordinal < this.#expected) return false
     this.#gapBefore(entry.ordinal)
     this.#expected = entry.ordinal + 1
     this.#entryCount++
@@ -154,6 +156,7 @@ class SegmentAccount {
     }
     this.#seen.addOne(entry)
     if (this.#announced !== null) this.#announcedSeen.addOne(entry)
+    return true
   }
 
   announce(content: Ranges): void {

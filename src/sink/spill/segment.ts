@@ -163,6 +163,7 @@ export class Segment {
 
   /** Its file will have `bytes` more; fewer, where they are negative. */
   grow(bytes: number): void {
+    assert(!this.#isRemoved, 'a removed segment does not grow')
     this.#size += bytes
     assert(this.#size >= 0, 'a segment has a size')
   }
@@ -176,11 +177,12 @@ export class Segment {
   /** Its file is about to be deleted, or set aside. */
   remove(): void {
     assert(!this.#isRemoved, 'removed once')
+    assert(this.#hasEnded && this.#unpublishedCount === 0, 'nobody writes it any more')
     this.#isRemoved = true
   }
 
   setAside(): void {
-    assert(!this.#isRemoved, 'what is removed cannot be set aside')
+    assert(!this.#isRemoved && this.#liveCount === 0, 'set aside before its file goes')
     this.#isSetAside = true
   }
 
@@ -202,6 +204,7 @@ export class Segment {
 
   /** The file was cut or sealed: the whole file is readable. */
   readableToEnd(): void {
+    assert(this.#hasEnded && !this.#isRemoved, 'an ended segment is sealed')
     this.#readableBytes = this.#size
   }
 
@@ -221,6 +224,7 @@ export class Segment {
 
   /** Entries are lost, from this ordinal on at the earliest: keeps the file until `unpin`. */
   pin(lostFrom: number): void {
+    assert(!this.#isRemoved && lostFrom >= 0, 'what is lost was in a file')
     this.#isPinned = true
     this.#lostFrom = Math.min(this.#lostFrom, lostFrom)
   }
@@ -228,6 +232,7 @@ export class Segment {
   /** The loss was dealt with. */
   unpin(): void {
     this.#isPinned = false
+    this.#lostFrom = Number.POSITIVE_INFINITY
   }
 
   /** Whether `read` would find something here. */
@@ -241,37 +246,26 @@ export class Segment {
 
   /** Gives the next ordinal to an entry that was encoded in `bytes` bytes. */
   encoded(part: AppendPart, group: Group, bytes: number): void {
-    assert.equal(part.segment, this)
-    this.#reserveStates(this.#entryCount + 1)
-    this.#entryCount++
-    this.#unpublishedCount++
-    part.endOrdinal = this.#entryCount
-    const run = part.runs.at(-1)
-    if (run !== undefined && run.group === group) {
-      run.count++
-      run.bytes += bytes
-    } else {
-      part.runs.push({ group, count: 1, bytes })
-    }
+    part.add(group, bytes)
+    this.#giveOrdinal(part, WAITING)
   }
 
   /** Gives the next ordinal to an entry that is gone before it is written. */
   encodedGone(part: AppendPart): void {
-    this.#reserveStates(this.#entryCount + 1)
-    this.#states[this.#entryCount] = GONE
-    this.#entryCount++
-    this.#unpublishedCount++
-    part.endOrdinal = this.#entryCount
+    part.addGone()
+    this.#giveOrdinal(part, GONE)
   }
 
   /** The part is on the disk, and so is all of its append. */
   publish(part: AppendPart): void {
-    this.#unpublishedCount -= part.endOrdinal - part.firstOrdinal
+    this.#endPart(part)
+    assert(part.firstOrdinal >= this.#readableCount, 'appends are published in their order')
+    assert(part.endBytes > this.#readableBytes && part.endBytes <= this.#size)
     this.#readableBytes = part.endBytes
     this.#readableCount = part.endOrdinal
     for (const { group, count: runCount, bytes } of part.runs) {
       // Dropped while it was being written.
-      if (group.dropped) continue
+      if (group.isDropped) continue
       this.#addLive(group, runCount, bytes)
       this.#addWaiting(group, runCount, bytes)
     }
@@ -279,14 +273,15 @@ export class Segment {
 
   /** The append failed: whatever of the part is on the disk does not count. */
   discard(part: AppendPart): void {
-    this.#unpublishedCount -= part.endOrdinal - part.firstOrdinal
+    this.#endPart(part)
     this.#states.fill(GONE, part.firstOrdinal, part.endOrdinal)
   }
 
   /** Takes in an entry that an earlier process stored; in ascending order. */
   addLeftover(ordinal: number, group: Group, bytes: number): void {
+    assert(this.leftover && !this.#hasEnded, 'recovery takes in leftovers')
     this.#reserveStates(ordinal + 1)
-    assert(ordinal >= this.#entryCount)
+    assert(ordinal >= this.#entryCount, 'leftovers come in their order')
     this.#states.fill(GONE, this.#entryCount, ordinal)
     this.#states[ordinal] = WAITING
     this.#entryCount = ordinal + 1
@@ -297,6 +292,7 @@ export class Segment {
 
   /** All leftovers are in: entries behind the last one, up to `end`, are gone. */
   endLeftovers(end: number, readableBytes: number): void {
+    assert(this.leftover && end >= this.#entryCount, 'no leftover lies behind the end')
     this.#reserveStates(end)
     this.#states.fill(GONE, this.#entryCount, end)
     this.#entryCount = end
@@ -312,7 +308,7 @@ export class Segment {
 
   take(ordinal: number, group: Group, bytes: number): void {
     assert.equal(this.#states[ordinal], WAITING)
-    assert(!group.dropped && group.waitingCount > 0)
+    assert(this.#readerCount > 0, 'an entry is taken by a read')
     this.#states[ordinal] = IN_HAND
     this.#addWaiting(group, -1, -bytes)
   }
@@ -321,7 +317,7 @@ export class Segment {
   release({ ordinal, group, bytes }: HeldEntry): boolean {
     assert.equal(this.#states[ordinal], IN_HAND, 'released once, after a read')
     this.#states[ordinal] = GONE
-    if (group.dropped) return false
+    if (group.isDropped) return false
     this.#addLive(group, -1, -bytes)
     return true
   }
@@ -329,8 +325,8 @@ export class Segment {
   /** @returns false when its partition was dropped meanwhile. */
   unread({ ordinal, group, position, bytes }: HeldEntry): boolean {
     assert.equal(this.#states[ordinal], IN_HAND, 'given back once, after a read')
-    this.#states[ordinal] = group.dropped ? GONE : WAITING
-    if (group.dropped) return false
+    this.#states[ordinal] = group.isDropped ? GONE : WAITING
+    if (group.isDropped) return false
     this.#addWaiting(group, 1, bytes)
     this.#readPosition = Math.min(this.#readPosition, position)
     // It may have been damaged while it was in hand, and then it was not reported as lost.
@@ -343,9 +339,9 @@ export class Segment {
     let count = 0
     for (const group of this.groups.remove(topic, partition)) {
       count += group.liveCount
-      group.dropped = true
       this.#addWaiting(group, -group.waitingCount, -group.waitingBytes)
       this.#addLive(group, -group.liveCount, -group.liveBytes)
+      group.drop()
     }
     childMap(this.#droppedBelow, topic).set(partition, this.#entryCount)
     return count
@@ -357,7 +353,10 @@ export class Segment {
    */
   keepIntact(intact: readonly IntactEntry[], missing: readonly OrdinalSpan[]): LostEntries {
     const left = new Map<Group, { count: number; bytes: number }>()
+    let above = -1
     for (const { ordinal, topic, partition, index, bytes } of intact) {
+      assert(ordinal > above, 'each entry comes once, in order')
+      above = ordinal
       if (!this.isWaiting(ordinal, topic, partition)) continue
       const group = this.groups.of(topic, partition, index)
       const sum = left.get(group) ?? { count: 0, bytes: 0 }
@@ -367,6 +366,7 @@ export class Segment {
     for (const group of this.groups.all()) {
       const { count, bytes } = left.get(group) ?? { count: 0, bytes: 0 }
       const [gone, goneBytes] = [group.waitingCount - count, group.waitingBytes - bytes]
+      assert(gone >= 0, 'damage makes no entries')
       this.#addWaiting(group, -gone, -goneBytes)
       this.#addLive(group, -gone, -goneBytes)
       if (gone > 0) counts.push({ topic: group.topic, partition: group.partition, count: gone })
@@ -387,17 +387,31 @@ export class Segment {
     return this.#indexBytes.get(index) ?? 0
   }
 
+  #giveOrdinal(part: AppendPart, state: number): void {
+    assert.equal(part.segment, this)
+    assert(!this.#hasEnded, 'an ended segment takes no entry')
+    this.#reserveStates(this.#entryCount + 1)
+    this.#states[this.#entryCount] = state
+    this.#entryCount++
+    this.#unpublishedCount++
+    assert(part.endOrdinal === this.#entryCount, 'one append is encoded at a time')
+  }
+
+  #endPart(part: AppendPart): void {
+    part.end()
+    this.#unpublishedCount -= part.endOrdinal - part.firstOrdinal
+    assert(this.#unpublishedCount >= 0, 'no more ends than was encoded')
+  }
+
   #addLive(group: Group, count: number, bytes: number): void {
-    group.liveCount += count
-    group.liveBytes += bytes
+    group.addLive(count, bytes)
     this.#liveCount += count
     this.#liveBytes += bytes
     this.#indexBytes.set(group.index, (this.#indexBytes.get(group.index) ?? 0) + bytes)
   }
 
   #addWaiting(group: Group, count: number, bytes: number): void {
-    group.waitingCount += count
-    group.waitingBytes += bytes
+    group.addWaiting(count, bytes)
     this.#waitingCount += count
   }
 
@@ -436,21 +450,70 @@ export interface HeldEntry extends StoredEntry {
   readonly bytes: number
 }
 
-/* What one append has in one segment: published or discarded together. */
+/** Entries of one group, one behind the other. */
+interface GroupRun {
+  readonly group: Group
+  count: number
+  bytes: number
+}
 
+/**
+ * The entries of one append in one segment: published or discarded together, once. The writer makes
+ * it and says where it ends in the file; the segment does the rest.
+ */
 export class AppendPart {
   readonly segment: Segment
   readonly firstOrdinal: number
-  /** Ends of the part: the next ordinal, and the file position behind it. */
-  endOrdinal: number
-  endBytes: number
-  /** Runs of entries of one group, in order. */
-  readonly runs: { readonly group: Group; count: number; bytes: number }[] = []
+  #endOrdinal: number
+  #endBytes: number
+  #hasEnded = false
+  readonly #runs: GroupRun[] = []
 
   constructor(segment: Segment) {
     this.segment = segment
     this.firstOrdinal = segment.entryCount
-    this.endOrdinal = segment.entryCount
-    this.endBytes = segment.size
+    this.#endOrdinal = segment.entryCount
+    this.#endBytes = segment.size
+  }
+
+  /** The ordinal behind its last entry. */
+  get endOrdinal(): number {
+    return this.#endOrdinal
+  }
+
+  /** The file position behind its last block. */
+  get endBytes(): number {
+    return this.#endBytes
+  }
+
+  /** In the order of their ordinals. */
+  get runs(): readonly Readonly<GroupRun>[] {
+    return this.#runs
+  }
+
+  add(group: Group, bytes: number): void {
+    this.addGone()
+    const run = this.#runs.at(-1)
+    if (run !== undefined && run.group === group) {
+      run.count++
+      run.bytes += bytes
+    } else {
+      this.#runs.push({ group, count: 1, bytes })
+    }
+  }
+
+  addGone(): void {
+    assert(!this.#hasEnded, 'a part that ended takes no entry')
+    this.#endOrdinal++
+  }
+
+  endAt(bytes: number): void {
+    assert(bytes > this.#endBytes, 'its blocks lie one behind the other')
+    this.#endBytes = bytes
+  }
+
+  end(): void {
+    assert(!this.#hasEnded, 'published or discarded, once')
+    this.#hasEnded = true
   }
 }

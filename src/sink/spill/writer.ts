@@ -187,7 +187,7 @@ export class SpillWriter {
     encodeGroup(this.#current, open, ticket, part, group, this.#names)
     open.tally.addAll(group.ranges)
     this.#store.grow(segment, group.bytes)
-    part.endBytes = segment.size
+    part.endAt(segment.size)
     ticket.reservedBytes -= group.bytes
     this.#reservedBytes -= group.bytes
   }
@@ -422,7 +422,7 @@ class Ticket {
   }
 
   isDropped(entry: SpillEntry, index: number): boolean {
-    if (this.held?.[index]?.group.dropped === true) return true
+    if (this.held?.[index]?.group.isDropped === true) return true
     return this.#dropped?.get(entry.topic)?.has(entry.partition) ?? false
   }
 }

@@ -367,6 +367,26 @@ test('an unfinished batch that is damaged and torn is named for both', async () 
   )
 })
 
+for (const sealed of [true, false]) {
+  const state = sealed ? 'a finished segment' : 'a segment that a crash left'
+
+  test(`an earlier entry copied over one of ${state} costs that one alone`, async () => {
+    const sample = await makeSample(sealed)
+    for (const [index, from] of sample.blocks.entries()) {
+      for (const over of sample.blocks.slice(index + 1)) {
+        if (over.to - over.from !== from.to - from.from) continue
+        const bytes = Buffer.from(sample.bytes)
+        sample.bytes.copy(bytes, over.from, from.from, from.to)
+        const where = `${from.entry.offset} over ${over.entry.offset}`
+        const { read, damageAtOpen } = await openWith(sample, bytes)
+        const intact = ENTRIES.filter((entry) => entry !== over.entry)
+        assertSame(read, intact, where)
+        assertNamed([over.entry], damageAtOpen, where)
+      }
+    }
+  })
+}
+
 test('a document that looks like an entry is never taken for one', async () => {
   const sample = await makeSample(true)
   const block = sample.blocks[0]

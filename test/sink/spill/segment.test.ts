@@ -13,7 +13,7 @@ function segmentOfOne() {
   const part = new AppendPart(segment)
   segment.encoded(part, group, ENTRY_BYTES)
   segment.grow(ENTRY_BYTES)
-  part.endBytes = segment.size
+  part.endAt(segment.size)
   segment.publish(part)
   const entry: HeldEntry = {
     topic: 'topic',
@@ -50,7 +50,9 @@ test('a segment is done when it has ended, nothing in it is live, and nobody rea
 test('a segment with pending damage stays, and its progress stops at the first lost entry', () => {
   const { segment, group, entry } = segmentOfOne()
   segment.end()
+  segment.beginRead()
   segment.take(0, group, ENTRY_BYTES)
+  segment.endRead()
   segment.release(entry)
   segment.pin(0)
   assert.deepEqual([segment.isDone, segment.goneBelow], [false, 0])
@@ -58,8 +60,35 @@ test('a segment with pending damage stays, and its progress stops at the first l
   assert.deepEqual([segment.isDone, segment.goneBelow], [true, 1])
 })
 
+test('a loss that was dealt with does not hold back the progress of a later one', () => {
+  const { segment, group, entry } = segmentOfOne()
+  segment.end()
+  segment.beginRead()
+  segment.take(0, group, ENTRY_BYTES)
+  segment.endRead()
+  segment.release(entry)
+  segment.pin(0)
+  segment.unpin()
+  segment.pin(1)
+  assert.equal(segment.goneBelow, 1)
+})
+
+test('a part of an append is published or discarded, once', () => {
+  const { segment, group } = segmentOfOne()
+  const part = new AppendPart(segment)
+  segment.encoded(part, group, ENTRY_BYTES)
+  assert.throws(() => part.endAt(segment.size), /blocks lie one behind the other/)
+  segment.discard(part)
+  assert.throws(() => segment.publish(part), /published or discarded, once/)
+  assert.throws(() => segment.encoded(part, group, ENTRY_BYTES), /a part that ended/)
+  segment.end()
+  const late = new AppendPart(segment)
+  assert.throws(() => segment.encoded(late, group, ENTRY_BYTES), /an ended segment/)
+})
+
 test('an entry that is given back is read again, and damage is looked at again', () => {
   const { segment, group, entry } = segmentOfOne()
+  segment.beginRead()
   segment.readOn(segment.size)
   segment.take(0, group, ENTRY_BYTES)
   segment.knowDamage([{ from: HEADER_BYTES, to: segment.size }])
@@ -71,7 +100,10 @@ test('an entry that is given back is read again, and damage is looked at again',
 })
 
 test('a step that the state does not allow is an assertion', () => {
-  const { segment, entry } = segmentOfOne()
+  const { segment, group, entry } = segmentOfOne()
+  assert.throws(() => segment.take(0, group, ENTRY_BYTES), /taken by a read/)
+  assert.throws(() => segment.setAside(), /set aside before its file goes/)
+  assert.throws(() => segment.remove(), /nobody writes it any more/)
   assert.throws(() => segment.release(entry), /released once, after a read/)
   assert.throws(() => segment.endRead(), /a read ends once/)
   assert.throws(() => segment.readOn(segment.size + 1), /a position in the segment/)
@@ -80,5 +112,5 @@ test('a step that the state does not allow is an assertion', () => {
   segment.remove()
   assert.throws(() => segment.remove(), /removed once/)
   assert.throws(() => segment.beginRead(), /a removed segment is not read/)
-  assert.throws(() => segment.setAside(), /cannot be set aside/)
+  assert.throws(() => segment.setAside(), /set aside before its file goes/)
 })
