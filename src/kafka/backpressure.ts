@@ -9,6 +9,7 @@
  * yet a consumer that is not polled for max.poll.interval.ms loses its partitions, so a long one
  * must.
  */
+import assert from 'node:assert/strict'
 import type { IngressOptions } from './ingress-options.ts'
 import type { Membership } from './membership.ts'
 
@@ -33,6 +34,7 @@ export class Stall {
    */
   check(): boolean {
     const { consumer, stallPauseMs, nowMs, send } = this.#options
+    assert(!this.#paused || this.#sinceMs !== undefined, 'a pause is part of a stall')
     this.#sinceMs ??= nowMs()
     if (!this.#paused && nowMs() - this.#sinceMs >= stallPauseMs) {
       consumer.pause(this.#membership.assignmentIds())
@@ -44,6 +46,7 @@ export class Stall {
 
   /** There was a slot. */
   end(): void {
+    assert(!this.#paused || this.#sinceMs !== undefined, 'a pause is part of a stall')
     this.#sinceMs = undefined
     if (!this.#paused) return
     const { consumer, send } = this.#options
@@ -93,6 +96,7 @@ export class Reachability {
       // None answers yet; the client's events say what is wrong with them.
       this.#unanswered = before + 1
     }
+    assert(this.#unanswered === null || this.#unanswered > 0, 'a broker was asked')
     const isDown = (this.#unanswered ?? 0) >= UNANSWERED_MAX
     if (isDown === this.#isDown) return
     this.#isDown = isDown

@@ -108,7 +108,7 @@ export class BrokerQueries {
     timeoutMs: number,
     done: (facts: readonly Facts[]) => void,
   ): void {
-    assert(partitions.length > 0, 'a question about something')
+    assert(partitions.length > 0 && timeoutMs > 0, 'a question about something, with an end')
     const round: Round = {
       answers: new Map(),
       done: (answers) => done(factsOf(partitions, answers)),
@@ -147,6 +147,7 @@ export class BrokerQueries {
       },
       left: 0,
     }
+    assert(timeoutMs > 0, 'a question with an end')
     this.#send(round, 'members', () => consumer.askMembers(groupId, timeoutMs))
     this.#send(round, 'group', () => consumer.askCommitted(null, timeoutMs))
   }
@@ -175,6 +176,7 @@ export class BrokerQueries {
   /** Hands out the answers that are there; waits at most waitMs (0 to 50) for the first. */
   serve(waitMs: number): void {
     if (!this.isBusy) return
+    assert(waitMs >= 0 && waitMs <= WAIT_MS_MAX, 'one wait is short')
     for (const answer of this.#consumer.answers(waitMs)) {
       const question = this.#inFlight.get(answer.question)
       if (question === undefined) continue

@@ -20,6 +20,7 @@
  * one nothing from `closed` on. Whatever else is not exactly
  * that was committed by another program. Bound: METADATA_BYTES_MAX.
  */
+import assert from 'node:assert/strict'
 import type { LogPast } from '../bridge/bridge.ts'
 import type { WindowMark } from '../core/window-mark.ts'
 import { LABEL_MAX, type PipelineIdentity } from './pipeline-identity.ts'
@@ -78,7 +79,9 @@ export function encodeNote({ pipeline, topicId, group, past, windows }: CommitNo
   const read = `read=${past.readTo}@${past.epoch} marked=${marked}`
   const closed = windows === null ? 'closed=none' : windowsText(windows)
   const topic = topicId ?? 'none'
-  return `logpipe ${fingerprint} topic=${topic} started=${start} ${read} ${closed} ${label}`
+  const note = `logpipe ${fingerprint} topic=${topic} started=${start} ${read} ${closed} ${label}`
+  assert(Buffer.byteLength(note) <= METADATA_BYTES_MAX, 'a broker keeps it')
+  return note
 }
 
 function windowsText({ closedTo, closedAt, closing }: WindowMark): string {

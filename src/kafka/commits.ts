@@ -2,6 +2,7 @@
  * What an ingress thread commits: the watermarks that main sends, until the group has acknowledged
  * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
  */
+import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import type { CommitOffset, EpochOffset, LogPast, PartitionError } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
@@ -65,6 +66,7 @@ export class Commits {
     for (const { topic, partition, offset, windows } of commits) {
       const held = this.#heldOf(topic, partition)
       if (held === undefined) continue
+      assert(Number.isSafeInteger(offset) && offset >= 0, `${topic} [${partition}] at ${offset}`)
       held.wanted = Math.max(held.wanted, offset)
       if (windows !== undefined) held.windows = windows
     }
@@ -101,6 +103,8 @@ export class Commits {
     const rows: NotedOffset[] = []
     for (const [assignmentId, held] of this.#held) {
       held.wanted = toCommit(held)
+      const readTo = Math.max(held.offset, held.metEnd)
+      assert(held.wanted <= readTo, `a commit of ${held.wanted}, but read only to ${readTo}`)
       const past = consumer.past(assignmentId)
       if (held.wanted < 0) continue
       if (held.wanted <= held.committed && !this.#isUnreported(held, past)) continue
@@ -108,6 +112,7 @@ export class Commits {
       const { topic, partition, wanted: offset, windows } = held
       const note = { ...held.note, past, windows }
       if (windows !== null && this.#hasNotes && held.sentMarks.length < SENT_MARKS_MAX) {
+        assert(offset >= (held.sentMarks.at(-1)?.offset ?? 0), 'commits never go back')
         held.sentMarks.push({ offset, windows })
       }
       const leaderEpoch = consumer.leaderEpoch(assignmentId)
@@ -127,6 +132,7 @@ export class Commits {
     rows: readonly NotedOffset[],
     done: (errors: readonly (string | null)[]) => void,
   ): void {
+    assert(rows.length > 0, 'a start to commit')
     queries.commit(this.#withNotes(rows), done)
   }
 

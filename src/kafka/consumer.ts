@@ -104,63 +104,63 @@ export class Consumer {
   events(): readonly ConsumerEvent[] {
     if (!this.#hasEvents) return []
     this.#hasEvents = false
-    return this.#bridge.consumerEvents(this.#consumer)
+    return this.#bridge.consumerEvents(this.#open)
   }
 
   logs(): readonly LogLine[] {
-    return this.#bridge.consumerLogs(this.#consumer)
+    return this.#bridge.consumerLogs(this.#open)
   }
 
   subscribe(topics: readonly string[]): void {
-    this.#bridge.consumerSubscribe(this.#consumer, topics)
+    this.#bridge.consumerSubscribe(this.#open, topics)
   }
 
   assign(partitions: readonly Assignment[]): void {
-    this.#bridge.consumerAssign(this.#consumer, partitions)
+    this.#bridge.consumerAssign(this.#open, partitions)
   }
 
   hold(partitions: readonly PartitionOffset[]): void {
-    this.#bridge.consumerHold(this.#consumer, partitions)
+    this.#bridge.consumerHold(this.#open, partitions)
   }
 
   begin(partitions: readonly Assignment[]): void {
-    this.#bridge.consumerBegin(this.#consumer, partitions)
+    this.#bridge.consumerBegin(this.#open, partitions)
   }
 
   restart(assignmentId: number, newId: number, offset: number, isOther: boolean): void {
-    this.#bridge.consumerRestart(this.#consumer, assignmentId, newId, offset, isOther)
+    this.#bridge.consumerRestart(this.#open, assignmentId, newId, offset, isOther)
   }
 
   unassign(partitions: readonly PartitionOffset[]): void {
-    this.#bridge.consumerUnassign(this.#consumer, partitions)
+    this.#bridge.consumerUnassign(this.#open, partitions)
   }
 
   get isAssignmentLost(): boolean {
-    return this.#bridge.consumerAssignmentLost(this.#consumer)
+    return this.#bridge.consumerAssignmentLost(this.#open)
   }
 
   pause(assignmentIds: readonly number[]): void {
-    this.#bridge.consumerPause(this.#consumer, assignmentIds)
+    this.#bridge.consumerPause(this.#open, assignmentIds)
   }
 
   resume(assignmentIds: readonly number[]): void {
-    this.#bridge.consumerResume(this.#consumer, assignmentIds)
+    this.#bridge.consumerResume(this.#open, assignmentIds)
   }
 
   seek(assignmentId: number, offset: number): void {
-    this.#bridge.consumerSeek(this.#consumer, assignmentId, offset)
+    this.#bridge.consumerSeek(this.#open, assignmentId, offset)
   }
 
   probe(assignmentId: number, offset: number): void {
-    this.#bridge.consumerProbe(this.#consumer, assignmentId, offset)
+    this.#bridge.consumerProbe(this.#open, assignmentId, offset)
   }
 
   leaderEpoch(assignmentId: number): number {
-    return this.#bridge.consumerLeaderEpoch(this.#consumer, assignmentId)
+    return this.#bridge.consumerLeaderEpoch(this.#open, assignmentId)
   }
 
   past(assignmentId: number): LogPast {
-    return this.#bridge.consumerPast(this.#consumer, assignmentId)
+    return this.#bridge.consumerPast(this.#open, assignmentId)
   }
 
   commit(offsets: readonly CommitOffset[], timeoutMs: number): PartitionError[] {
@@ -173,7 +173,7 @@ export class Consumer {
 
   /** The partition's end, as the last fetch reported it; below 0: unknown. */
   fetchedEnd(partition: PartitionOffset): number {
-    return this.#bridge.consumerWatermarks(this.#consumer, partition, 0).high
+    return this.#bridge.consumerWatermarks(this.#open, partition, 0).high
   }
 
   /** @param topic null: all topics. */
@@ -183,23 +183,23 @@ export class Consumer {
 
   /** The questions that do not block: broker-queries.ts asks them, and serves their answers. */
   askCommitted(partitions: readonly PartitionOffset[] | null, timeoutMs: number): number {
-    return this.#bridge.consumerAskCommitted(this.#consumer, partitions, timeoutMs)
+    return this.#bridge.consumerAskCommitted(this.#open, partitions, timeoutMs)
   }
 
   askOffsets(partitions: readonly PartitionOffset[], timeoutMs: number): number {
-    return this.#bridge.consumerAskOffsets(this.#consumer, partitions, timeoutMs)
+    return this.#bridge.consumerAskOffsets(this.#open, partitions, timeoutMs)
   }
 
   askTopics(topics: readonly string[], timeoutMs: number): number {
-    return this.#bridge.consumerAskTopics(this.#consumer, topics, timeoutMs)
+    return this.#bridge.consumerAskTopics(this.#open, topics, timeoutMs)
   }
 
   askCommit(offsets: readonly CommitOffset[]): number {
-    return this.#bridge.consumerAskCommit(this.#consumer, offsets)
+    return this.#bridge.consumerAskCommit(this.#open, offsets)
   }
 
   askMembers(group: string, timeoutMs: number): number {
-    return this.#bridge.consumerAskMembers(this.#consumer, group, timeoutMs)
+    return this.#bridge.consumerAskMembers(this.#open, group, timeoutMs)
   }
 
   answers(waitMs: number): BrokerAnswer[] {
@@ -213,11 +213,16 @@ export class Consumer {
     return this.#bridge.consumerClose(this.#consumer, timeoutMs)
   }
 
+  get #open(): BridgeId {
+    assert(!this.#isClosed, 'a consumer that is open')
+    return this.#consumer
+  }
+
   /** For a call that may need a connection. */
   get #online(): BridgeId {
-    assert(!this.#isClosed, 'a consumer that is open')
+    const consumer = this.#open
     this.#signIn.refresh()
-    return this.#consumer
+    return consumer
   }
 }
 

@@ -66,6 +66,7 @@ export async function feed(options: FeedOptions, totals: FeedTotals): Promise<vo
       pace.allowed(),
     )
     const sent = allowed > 0 ? slices.send(allowed) : 0
+    assert(sent >= 0 && sent <= Math.max(0, allowed), `${sent} records of ${allowed}`)
     pace.took(sent)
     if (sent > 0 && sent === allowed) await new Promise((resolve) => setImmediate(resolve))
     else await new Promise<void>((resolve) => clock.after(WAIT_MS, resolve))

@@ -79,6 +79,7 @@ export class IngressThread {
     while (signals.phase === PHASE_RUN && this.#finish === undefined) this.#turn()
     this.#flush()
     if (this.#reserve !== undefined) this.#options.slots.giveBack(this.#reserve)
+    this.#reserve = undefined
     // Unread records would fill what a poll may put aside, and one that can take none neither waits
     // nor serves the group.
     this.#pauseAll()
@@ -98,8 +99,9 @@ export class IngressThread {
   }
 
   #acquire(): number | undefined {
-    const { slots } = this.#options
+    const { slots, dropNewest } = this.#options
     if (this.#reserve !== undefined) {
+      assert(dropNewest, 'a slot is kept only to drop what was fetched')
       const slotIndex = this.#reserve
       this.#reserve = undefined
       return slotIndex
@@ -363,7 +365,9 @@ export class IngressThread {
   }
 
   #close(): void {
-    const { consumer, send } = this.#options
+    const { consumer, send, filterHere } = this.#options
+    assert(this.#reserve === undefined, 'the slot that was kept is free')
+    assert(filterHere?.hasGathered !== true, 'what was gathered was handed on')
     // When it must end at once, what to commit may have come just before.
     this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS

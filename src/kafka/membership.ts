@@ -241,6 +241,7 @@ export class Membership {
   /** Reads these ranges, none of them empty, without asking the group. */
   assignRanges(ranges: readonly MarkedRange[], meanwhile: Meanwhile): boolean {
     const { consumer } = this.#options
+    for (const { from, to } of ranges) assert(from >= 0 && from < to, 'no range is empty')
     consumer.hold(ranges.map(({ topic, partition, from }) => ({ topic, partition, offset: from })))
     for (const range of ranges) this.#wait(range, { kind: 'range', range })
     return this.#awaitFirst(meanwhile)
@@ -291,16 +292,9 @@ export class Membership {
     const key = keyOf({ topic, partition })
     // Reported twice for the same log: the first answer is on its way.
     if (purpose.kind === 'rewind' && this.#waiting.has(key)) return
-    const asked = {
-      attempt: 0,
-      askedMs: 0,
-      askAtMs: 0,
-      wantsGroup: false,
-      timeMs: undefined,
-      problem: null,
-    }
+    const asked = { attempt: 0, askedMs: 0, askAtMs: 0, wantsGroup: false, timeMs: undefined }
     const takenMs = this.#options.wallMs()
-    this.#waiting.set(key, { topic, partition, takenMs, purpose, ...asked })
+    this.#waiting.set(key, { topic, partition, takenMs, purpose, problem: null, ...asked })
     this.#isUnreported = true
     this.#askAtMs = 0
   }
@@ -346,6 +340,7 @@ export class Membership {
   }
 
   #answered(waiting: Waiting, facts: Facts | undefined): void {
+    assert.equal(waiting.askAtMs, Infinity, 'an answer to what was asked')
     if (facts === undefined || facts.problem !== null) {
       const tookMs = this.#options.nowMs() - waiting.askedMs
       this.#askAgain(waiting, facts?.problem ?? 'no answer', tookMs)
@@ -397,6 +392,7 @@ export class Membership {
 
   /** @param problem null: nobody need know. @param tookMs how long it took to hear so. */
   #askAgain(waiting: Waiting, problem: string | null, tookMs: number): void {
+    assert.equal(waiting.askAtMs, Infinity, 'it is asked again once its answer has come')
     this.#isUnreported ||= waiting.problem !== problem
     waiting.problem = problem
     waiting.attempt++
@@ -439,6 +435,7 @@ export class Membership {
     const begun = answer.assignments.map((one) => {
       const of = byKey.get(keyOf(one))
       assert(of !== undefined, 'an assignment that was asked for')
+      assert(!this.#assignments.has(one.assignmentId), 'an assignment id is used once')
       const { note, at, waiting, stopOffset } = of
       this.#forget(one)
       const stop = stopOffset === Infinity ? {} : { stopOffset }
@@ -485,6 +482,7 @@ export class Membership {
     send({ kind: 'restart', position, partitions, topicIds, damage })
     const [anew] = this.#await('assigned', ASSIGNED_TIMEOUT_MS, meanwhile)?.assignments ?? []
     if (anew === undefined) return this.#giveUp()
+    assert(!this.#assignments.has(anew.assignmentId), 'an assignment id is used once')
     this.#assignments.delete(assignmentId)
     const isOther = topicId !== before.note.topicId
     const windows = isOther ? null : before.windows

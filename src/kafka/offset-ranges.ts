@@ -9,6 +9,7 @@
  *
  * Kafka answers both (ListOffsets by timestamp). Asked once, by a consumer that joins no group.
  */
+import assert from 'node:assert/strict'
 import { OFFSET_END, OFFSET_NONE, type PartitionOffset } from '../bridge/bridge.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { isTopicExpression, topicsMeant } from '../options/topic-expression.ts'
@@ -49,6 +50,7 @@ export function rangesOf(consumer: Consumer, query: SpanQuery, deadline: Deadlin
   return partitions.map(({ topic, partition }, index) => {
     const end = ends[index]!
     const first = firsts[index]!
+    assert(end >= 0, `${topic} [${partition}] ends at ${end}`)
     // Below 0: no record is as late as that.
     return { topic, partition, from: first < 0 ? end : Math.min(first, end), to: end }
   })

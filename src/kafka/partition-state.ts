@@ -62,6 +62,7 @@ export interface HeldStart {
 export function heldFrom(start: HeldStart): Held {
   const { topic, partition, offset, note = NO_NOTE } = start
   assert(Number.isSafeInteger(offset) && offset >= 0, `${topic} [${partition}] at ${offset}`)
+  assert(start.stopOffset === undefined || start.stopOffset >= 0, 'a stop is an offset')
   const committed = start.isCommitted === true ? offset : -1
   return {
     topic,
@@ -100,6 +101,7 @@ export function toCommit({ wanted, offset, metEnd, stopOffset }: Held): number {
 
 /** A broker answered where the partition ends. */
 export function noteAskedEnd(held: Held, end: number, nowMs: number): void {
+  assert(nowMs >= held.askedMs, 'answers come in the order of the clock')
   held.askedEnd = Math.max(held.askedEnd, end)
   held.askedMs = nowMs
   held.unanswered = null

@@ -131,6 +131,7 @@ class ConfirmedProducer implements Producer {
       throw this.#error(error, record.topic)
     }
     this.#sent.add(waiting)
+    assert(this.#sent.size <= this.#settings.inFlightMax, 'records on their way are bounded')
     return promise
   }
 
@@ -160,6 +161,7 @@ class ConfirmedProducer implements Producer {
     for (const waiting of this.#sent) waiting.reject(this.#tooLate())
     this.#sent.clear()
     for (const wake of this.#queue.splice(0)) wake()
+    assert.equal(this.inFlight(), 0, 'every record was confirmed or rejected')
   }
 
   #tooLate(): LogpipeError {

@@ -14,6 +14,7 @@
  *
  *   outside of groups           by --start; what appeared later: at its beginning
  */
+import assert from 'node:assert/strict'
 import type { CommittedOffset, LogPast } from '../bridge/bridge.ts'
 import type { WindowMark } from '../core/window-mark.ts'
 import type { StartPosition } from '../options/notations.ts'
@@ -162,5 +163,6 @@ function byPosition(
 }
 
 function rangeOf({ topic, partition }: TopicPartition, from: number, to: number): OffsetRange {
+  assert(from < to, 'a loss is of some offsets')
   return { topic, partition, from, to }
 }

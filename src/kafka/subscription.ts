@@ -131,6 +131,7 @@ export class Subscription {
 
   #subscribe(topics: readonly string[]): void {
     const { consumer } = this.#options
+    assert(this.#options.isGroup, 'a reader outside of groups subscribes to nothing')
     if (topics.join() === this.#subscribed.join()) return
     consumer.subscribe(topics)
     this.#subscribed = topics

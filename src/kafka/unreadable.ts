@@ -163,7 +163,7 @@ export class UnreadablePartitions {
       } else if (held.aside) {
         if (nowMs >= track.dueMs) this.#due(id, held, track)
       } else {
-        this.#lookForSilence(id, held, track)
+        this.#checkSilence(id, held, track)
       }
     }
     this.#report(isReading)
@@ -182,7 +182,8 @@ export class UnreadablePartitions {
   }
 
   /** Nothing comes, and a broker says that there is more than what was read, or met as the end. */
-  #lookForSilence(id: number, held: Held, track: Track): void {
+  #checkSilence(id: number, held: Held, track: Track): void {
+    assert(!held.aside && track.search === null, 'it is being read')
     const nowMs = this.#options.nowMs()
     const { text, atMs } = this.#clientError
     if (held.askedEnd <= Math.max(held.offset, held.metEnd)) track.waitsSinceMs = nowMs
@@ -230,6 +231,7 @@ export class UnreadablePartitions {
   }
 
   #due(id: number, held: Held, track: Track): void {
+    assert(held.aside, 'it was set aside')
     const { failure } = track
     const { skipUnreadable, nowMs } = this.#options
     // No answer to a probe: the broker is away, and nothing is proved.
@@ -255,7 +257,7 @@ export class UnreadablePartitions {
 
   #answered(id: number, held: Held, track: Track, state: SearchState): void {
     const { search } = track
-    assert(search !== null)
+    assert(search !== null && held.aside, 'a partition is aside while its batch is searched')
     if (state === 'searching') this.#probe(id, held, track, search)
     else if (state === 'found') this.#skip(id, held, track, search.found)
     // Nothing behind it can be read either, or it can be read now.
@@ -269,6 +271,7 @@ export class UnreadablePartitions {
 
   #skip(id: number, held: Held, track: Track, to: number): void {
     const { consumer, send } = this.#options
+    assert(to > held.offset, 'what is skipped was not read')
     this.#attempt(id, held, track, () => {
       consumer.pause([id])
       consumer.seek(id, to)
@@ -386,7 +389,7 @@ export class Search {
    * @param base the offset that the batch's error names.
    */
   constructor(from: number, end: number, base: number) {
-    assert(from < end)
+    assert(from >= 0 && from < end, 'something lies behind it')
     this.#from = from
     this.#end = end
     this.#base = base
@@ -401,7 +404,7 @@ export class Search {
   }
 
   get found(): number {
-    assert(this.#behind !== null)
+    assert(this.#behind !== null && this.#isConfirming, 'what lies behind it was found')
     return this.#behind
   }
 
@@ -421,6 +424,7 @@ export class Search {
 
   #answer(isBehind: boolean): SearchState {
     const { target } = this
+    assert(target > this.#within && target <= this.#end, `probed ${target} in vain`)
     if (isBehind) this.#behind = target
     else if (target === this.#end) return 'none'
     else this.#within = target

@@ -36,6 +36,7 @@ export class Counters {
     assert(COUNTERS.length <= ROW_COUNTERS)
     this.memory = memory
     this.#values = new BigInt64Array(memory)
+    assert(this.#values.length % ROW_COUNTERS === 0, 'whole rows')
   }
 
   static allocate(threadCount: number): SharedArrayBuffer {
@@ -75,6 +76,7 @@ export class CounterRow {
   }
 
   add(name: Counter, by: number): void {
+    assert(by >= 0, 'a sum since the start never falls')
     Atomics.add(this.#values, this.#base + COUNTERS.indexOf(name), BigInt(by))
   }
 

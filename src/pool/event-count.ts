@@ -6,6 +6,7 @@
  * SIGNAL, (c) notifies if WAITERS is not zero. A put between (3) and (4) has changed SIGNAL, so (4)
  * returns at once; (3) finds a put before (2). The timeout covers threads that die in between.
  */
+import assert from 'node:assert/strict'
 
 const SIGNAL = 0
 const WAITERS = 1
@@ -21,6 +22,7 @@ export class EventCount {
 
   /** @param words EVENT_COUNT_WORDS words, zero at first. */
   constructor(words: Int32Array) {
+    assert.equal(words.length, EVENT_COUNT_WORDS)
     this.#words = words
   }
 
@@ -48,7 +50,7 @@ export class EventCount {
       Atomics.wait(words, SIGNAL, signal, timeoutMs)
       late = attempt()
     }
-    Atomics.sub(words, WAITERS, 1)
+    assert(Atomics.sub(words, WAITERS, 1) > 0, 'a waiter was counted')
     return late
   }
 }

@@ -44,12 +44,14 @@
  *
  * Rule 3. A wait has a timeout and checks again; a notify is a hint, never proof.
  *
- * Bound. FREE + FILLING + READY + FILTERING == slotCount at every moment.
+ * Bound. FREE + FILLING + READY + FILTERING == slotCount at every moment; at close all are FREE,
+ * which run/pipeline.ts asserts unless a thread was late or records were left pending.
  *
  * Race. A filter thread dies in FILTERING: (1) its slot is never released; (2) main gets 'exit' and
  * shuts the process down in order; (3) the runs of that slot never reach the ledger, so the low
  * watermark stays below them and none of their offsets is committed.
  */
+import assert from 'node:assert/strict'
 
 export const SLOT_FREE = 0
 export const SLOT_FILLING = 1
@@ -133,9 +135,12 @@ export function slotLayout(shape: Pick<SlotShape, 'bufferBytes' | 'recordsMax'>)
   readonly payloadAt: number
   readonly slotBytes: number
 } {
+  assert(Number.isSafeInteger(shape.bufferBytes) && shape.bufferBytes > 0, 'a slot has a payload')
+  assert(Number.isSafeInteger(shape.recordsMax) && shape.recordsMax > 0, 'a slot has records')
   const runsAt = HEADER_BYTES
   const recordsAt = runsAt + RUNS_MAX * RUN_BYTES
   const payloadAt = alignUp(recordsAt + shape.recordsMax * RECORD_BYTES, 64)
+  assert(runsAt % 8 === 0 && recordsAt % 8 === 0, 'runs and records hold aligned doubles')
   return { runsAt, recordsAt, payloadAt, slotBytes: alignUp(payloadAt + shape.bufferBytes, 64) }
 }
 

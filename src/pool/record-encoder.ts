@@ -82,6 +82,7 @@ export class BodyBuilder {
   }
 
   advance(byteCount: number): void {
+    assert(byteCount >= 0)
     this.#size += byteCount
     assert(this.#size <= this.#bytes.length)
   }
@@ -115,6 +116,7 @@ export class BodyBuilder {
 
   /** Hands over the finished body and begins another. `ends`: each document's end in `body`. */
   take(): { readonly body: Uint8Array<ArrayBuffer>; readonly ends: Uint32Array<ArrayBuffer> } {
+    assert.equal(this.#ends.at(-1) ?? 0, this.#size, 'the last document was ended')
     const ends = Uint32Array.from(this.#ends)
     // A copy of the exact size: it is transferred, and the builder keeps its grown buffer.
     const body = new Uint8Array(this.#size)

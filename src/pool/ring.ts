@@ -44,6 +44,7 @@ export class Ring {
     const capacity = (this.#words.length - CELLS_AT) / 2
     assert(capacity >= 1 && (capacity & (capacity - 1)) === 0)
     this.#mask = capacity - 1
+    assert(this.limit >= 1 && this.limit < capacity, 'a full ring never wraps onto its own head')
   }
 
   /** Memory for a ring of at most `limit` values. */
@@ -104,6 +105,7 @@ export class Ring {
       if (turn > 0) continue // Another popper took this position.
       if (Atomics.compareExchange(words, HEAD, position, (position + 1) | 0) !== position) continue
       const value = words[cell + 1]!
+      assert(value >= 0, 'a cell whose turn it is holds a value')
       Atomics.store(words, cell, (position + this.#mask + 1) | 0)
       return value
     }

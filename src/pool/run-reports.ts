@@ -36,6 +36,9 @@ export interface RunReport {
 
 /** Writes a report as REPORT_DOUBLES numbers, from index `at` on. */
 export function putReport(doubles: Float64Array, at: number, report: RunReport): void {
+  assert(report.coverFrom < report.coverTo, 'a run covers offsets')
+  assert(report.recordCount >= 0 && report.outsideTime >= 0)
+  assert(at >= 0 && at + REPORT_DOUBLES <= doubles.length, 'a report lies within its memory')
   doubles[at] = report.assignmentId
   doubles[at + 1] = report.coverFrom
   doubles[at + 2] = report.coverTo
@@ -97,7 +100,6 @@ export class RunReports {
   tryWrite(report: RunReport): boolean {
     const written = Atomics.load(this.#words, WRITTEN)
     if (((written - Atomics.load(this.#words, READ)) | 0) >= this.#capacity) return false
-    assert(report.coverFrom < report.coverTo, 'a run stands for offsets')
     const at = ((written >>> 0) % this.#capacity) * REPORT_DOUBLES
     putReport(this.#doubles, at, report)
     Atomics.store(this.#words, WRITTEN, (written + 1) | 0)
@@ -121,6 +123,7 @@ export class RunReports {
       take(reportAt(this.#doubles, at))
     }
     if (count > 0) {
+      assert.equal(Atomics.load(this.#words, READ), read, 'main alone reads')
       Atomics.store(this.#words, READ, (read + count) | 0)
       Atomics.notify(this.#words, READ)
     }

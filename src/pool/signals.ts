@@ -42,6 +42,7 @@ export class Signals {
   constructor(memory: SharedArrayBuffer) {
     this.memory = memory
     this.#words = new Int32Array(memory)
+    assert.equal(this.#words.length, WORDS)
   }
 
   static allocate(): SharedArrayBuffer {
@@ -80,9 +81,10 @@ export class Signals {
    * in whole CREDIT_BYTES and the rest.
    */
   settle(documents: number, bytes: number): void {
+    assert(documents >= 0 && bytes >= 0)
     const heldDocuments = Atomics.sub(this.#words, DOCUMENTS, documents)
     const heldKibibytes = Atomics.sub(this.#words, KIBIBYTES, kibibytes(bytes))
-    assert(heldDocuments >= documents && heldKibibytes >= kibibytes(bytes), 'what was taken')
+    assert(heldDocuments >= documents && heldKibibytes >= kibibytes(bytes), 'it was taken before')
     this.wakeAll()
   }
 

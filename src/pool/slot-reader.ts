@@ -31,6 +31,7 @@ import {
   RUN_MARK_EPOCH,
   RUN_RECORDS,
   RUN_VALUE_BYTES,
+  RUNS_MAX,
   SLOT_FLAG_DROPPED,
   SLOT_FLAG_MORE,
   SLOT_FLAG_OVERSIZE,
@@ -85,6 +86,7 @@ export class SlotReader {
   open(slotIndex: number): void {
     assert(slotIndex >= 0 && slotIndex < this.#slotCount)
     this.#base = slotIndex * this.#layout.slotBytes
+    assert(this.runCount >= 0 && this.runCount <= RUNS_MAX, `${this.runCount} runs in a slot`)
   }
 
   get recordCount(): number {
@@ -119,7 +121,7 @@ export class SlotReader {
     assert(runIndex >= 0 && runIndex < this.runCount)
     const word = (this.#base + this.#layout.runsAt + runIndex * RUN_BYTES) / 4
     const double = word / 2
-    return {
+    const entry = {
       assignmentId: this.#words[word + RUN_ASSIGNMENT]!,
       recordCount: this.#words[word + RUN_RECORDS]!,
       firstHit: this.#words[word + RUN_FIRST_HIT]!,
@@ -131,6 +133,9 @@ export class SlotReader {
       lowWatermark: this.#doubles[double + RUN_LOW_WATERMARK]!,
       lastTimestampMs: this.#doubles[double + RUN_LAST_TIMESTAMP]!,
     }
+    assert(entry.coverFrom < entry.coverTo, 'a run covers offsets')
+    assert(entry.firstHit >= 0 && entry.hitCount >= 0 && entry.recordCount >= 0)
+    return entry
   }
 
   offset(recordIndex: number): number {

@@ -43,9 +43,12 @@ export class Slots {
   readonly #ready: Ring
 
   constructor(memory: SlotsMemory) {
+    const { slotBytes } = slotLayout(memory.shape)
+    const bytes = memory.shape.slotCount * slotBytes
+    assert.equal(memory.slots.byteLength, bytes, 'the memory has the shape it was allocated with')
     this.memory = memory
     this.#words = new Int32Array(memory.slots)
-    this.#slotWords = slotLayout(memory.shape).slotBytes / 4
+    this.#slotWords = slotBytes / 4
     this.#free = new Stack(memory.free)
     this.#ready = new Ring(memory.ready)
   }
@@ -56,6 +59,7 @@ export class Slots {
    */
   static allocate(shape: SlotShape, readyMax: number): SlotsMemory {
     const { slotBytes } = slotLayout(shape)
+    assert(Number.isSafeInteger(shape.slotCount) && shape.slotCount > 0, 'a pool has slots')
     const memory = {
       shape,
       slots: new SharedArrayBuffer(shape.slotCount * slotBytes),
@@ -142,6 +146,7 @@ export class Slots {
   }
 
   #move(slotIndex: number, from: SlotState, to: SlotState): void {
+    assert(slotIndex >= 0 && slotIndex < this.slotCount, `slot ${slotIndex} of ${this.slotCount}`)
     const found = Atomics.compareExchange(this.#words, slotIndex * this.#slotWords, from, to)
     assert.equal(found, from, `slot ${slotIndex} should have been in state ${from}`)
   }

@@ -12,6 +12,10 @@ import { consumerOn } from '../helpers/consumer-on.ts'
 
 const at = (offset: number) => ({ topic: 't', partition: 0, offset })
 
+/** An assignment that began at `offset` and was read below `readTo`. */
+const heldAt = (offset: number, readTo: number): Held =>
+  Object.assign(heldFrom(at(offset)), { offset: readTo })
+
 /** The assignments that are held, and what was sent of them. */
 function commitsOf(held: Map<number, Held>) {
   const told: WindowMark[] = []
@@ -46,7 +50,7 @@ function commitsOf(held: Map<number, Held>) {
 }
 
 test('what the group has acknowledged is not committed again', () => {
-  const { sent, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  const { sent, commits } = commitsOf(new Map([[1, heldAt(0, 5000)]]))
   commits.want([at(50)])
   commits.send(0)
   commits.send(0)
@@ -56,12 +60,12 @@ test('what the group has acknowledged is not committed again', () => {
 })
 
 test('an answer about the log before a rewind keeps nothing of the new one uncommitted', () => {
-  const held = new Map([[1, heldFrom(at(0))]])
+  const held = new Map([[1, heldAt(0, 5000)]])
   const { sent, commits } = commitsOf(held)
   commits.want([at(5000)])
   commits.send(0)
   held.delete(1)
-  held.set(2, heldFrom(at(4800)))
+  held.set(2, heldAt(4800, 4900))
   commits.note([{ ...at(5000), error: null }])
   commits.want([at(4800)])
   commits.send(0)
@@ -72,7 +76,7 @@ test('an answer about the log before a rewind keeps nothing of the new one uncom
 })
 
 test('a broker that does not take notes gets the offsets without them', () => {
-  const { sent, notes, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  const { sent, notes, commits } = commitsOf(new Map([[1, heldAt(0, 5000)]]))
   commits.want([at(50)])
   commits.send(0)
   commits.note([{ ...at(50), error: 'OFFSET_METADATA_TOO_LARGE' }])
@@ -96,7 +100,7 @@ test('windows of metrics that a broker keeps no mark of end the pipeline, and sa
 })
 
 test('the group is told how far was read while nothing more is settled', () => {
-  const { sent, notes, past, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  const { sent, notes, past, commits } = commitsOf(new Map([[1, heldAt(0, 5000)]]))
   commits.want([at(50)])
   past.now = { epoch: 3, readTo: 60, markFrom: -1 }
   commits.send(0)
@@ -124,7 +128,7 @@ test('the group is told how far was read while nothing more is settled', () => {
 })
 
 test('a note that was refused is sent again, also when an older commit is answered first', () => {
-  const { sent, notes, past, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  const { sent, notes, past, commits } = commitsOf(new Map([[1, heldAt(0, 5000)]]))
   commits.want([at(50)])
   past.now = { epoch: 3, readTo: 60, markFrom: -1 }
   commits.send(0)
@@ -140,7 +144,7 @@ test('a note that was refused is sent again, also when an older commit is answer
 const markOf = (closedTo: number): WindowMark => ({ closedTo, closedAt: 1, closing: null })
 
 test('a mark is said to be there once the group has the commit with it, and not before', () => {
-  const { sent, notes, told, commits } = commitsOf(new Map([[1, heldFrom(at(0))]]))
+  const { sent, notes, told, commits } = commitsOf(new Map([[1, heldAt(0, 5000)]]))
   const [first, second] = [markOf(10), markOf(20)]
   commits.want([{ ...at(50), windows: first }])
   commits.send(0)
@@ -162,7 +166,7 @@ test('a mark is said to be there once the group has the commit with it, and not 
 })
 
 test('an answer about the log before says nothing about the marks of this one', () => {
-  const held = new Map([[1, heldFrom(at(0))]])
+  const held = new Map([[1, heldAt(0, 5000)]])
   const { told, commits } = commitsOf(held)
   held.delete(1)
   held.set(2, heldFrom(at(40)))

@@ -21,6 +21,12 @@ const revoke = (membership: Membership, topic: string, ...partitions: readonly n
     noMessage,
   )
 
+/** As after a fill whose run covers the offsets below `coverTo`. */
+const readTo = (membership: Membership, assignmentId: number, coverTo: number) => {
+  const reader = { runCount: 1, run: () => ({ assignmentId, coverTo }) }
+  membership.advance(reader as unknown as Parameters<Membership['advance']>[0])
+}
+
 test('a partition without a leader holds up no other, is named, and begins when it has one', () => {
   const brokers = new FakeBrokers().add('app', {}, { hasLeader: false }, { end: 5 })
   const member = brokers.member()
@@ -137,6 +143,7 @@ test('a topic that was made anew while nobody read it is read from its beginning
   const brokers = new FakeBrokers().add('app', { end: 50 })
   const first = brokers.member()
   assign(first, 'app', 0)
+  readTo(first, 0, 40)
   first.commits.want([{ topic: 'app', partition: 0, offset: 40 }])
   first.commits.send(0)
   brokers.topicIds.set('app', 'f'.repeat(32))
@@ -180,8 +187,7 @@ test('markers behind the last record are committed once all records are settled'
   const member = brokers.member()
   assign(member, 'app', 0)
   brokers.did()
-  const reader = { runCount: 1, run: () => ({ assignmentId: 0, coverTo: 10 }) }
-  member.advance(reader as unknown as Parameters<Membership['advance']>[0])
+  readTo(member, 0, 10)
   member.noteEnd(0, 12)
   member.commits.want([{ topic: 'app', partition: 0, offset: 9 }])
   member.commits.send(1)
@@ -191,12 +197,22 @@ test('markers behind the last record are committed once all records are settled'
   assert.deepEqual(brokers.did(), ['commit app/0 9', 'commit app/0 12'])
 })
 
+test('an offset that was not read is not committed', () => {
+  const brokers = new FakeBrokers().add('app', { end: 50 })
+  const member = brokers.member()
+  assign(member, 'app', 0)
+  readTo(member, 0, 10)
+  member.commits.want([{ topic: 'app', partition: 0, offset: 11 }])
+  assert.throws(() => member.commits.send(0), /a commit of 11, but read only to 10/)
+})
+
 test('how far a log was read, and since when it is marked, go to the next owner', () => {
   const brokers = new FakeBrokers().add('app', { end: 50 })
   const first = brokers.member()
   assign(first, 'app', 0)
   assert.deepEqual(brokers.begun[0]?.past, NO_PAST)
   brokers.past = { epoch: 7, readTo: 45, markFrom: -1 }
+  readTo(first, 0, 45)
   first.commits.want([{ topic: 'app', partition: 0, offset: 40 }])
   first.commits.send(0)
   assign(brokers.member(), 'app', 0)

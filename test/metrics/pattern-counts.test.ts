@@ -20,7 +20,10 @@ function countsOf(counted: CountedPatterns, values: readonly (Buffer | null)[]) 
   const encoder = new PatternEncoder(counted)
   const counts = new PatternCounts(counted)
   const body = new BodyBuilder()
-  for (const value of values) encoder.encode(recordOf(value), body)
+  for (const value of values) {
+    encoder.encode(recordOf(value), body)
+    body.endDocument()
+  }
   counts.add('t', 3, body.take().body)
   return counts
 }
