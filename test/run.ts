@@ -18,7 +18,7 @@ import { inspect } from 'node:util'
 import { startKafka } from './servers/kafka.ts'
 import { startElasticsearch } from './servers/search.ts'
 import { serversMissing } from './servers/stack.ts'
-import { SUITES, testsOf, unitTests, type Suite } from './suites.ts'
+import { COMPILE_CACHE, SUITES, testsOf, unitTests, type Suite } from './suites.ts'
 
 type SuiteName = 'unit' | Suite
 
@@ -208,6 +208,7 @@ function slowest(): void {
   say(`slowest: ${files.join(', ')}`)
 }
 
+process.env['NODE_COMPILE_CACHE'] ??= COMPILE_CACHE.NODE_COMPILE_CACHE
 const results: Result[] = []
 let serversFailed = false
 let serversUp = false

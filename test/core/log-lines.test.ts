@@ -30,7 +30,7 @@ test('ERROR is in the lines where it was meant, once each, and in no other', () 
       fc.double({ min: 0, max: 1, noNaN: true }),
       fc.option(fc.integer({ min: 5, max: 2000 })),
       (seed, errorShare, recordBytes) => {
-        const count = 300
+        const count = 100
         const lines = linesOf({ seed, errorShare, recordBytes, multiLine: true }, count)
         for (const { text, isError } of lines) {
           assert.equal(text.split('ERROR').length - 1, isError ? 1 : 0)
