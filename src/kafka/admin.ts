@@ -1,6 +1,5 @@
 /**
- * What logpipe asks of a cluster beside records: topics, offsets, lag. Thin, typed, with our
- * errors.
+ * Requests to a cluster beside reading records: topics, offsets, lag. Thin, typed, with our errors.
  *
  * Every call is bounded by the settings' timeoutMs.
  */
@@ -45,7 +44,7 @@ export interface PartitionLag {
   readonly partition: number
   /** Offset of the next record to be written. */
   readonly endOffset: number
-  /** What the group has committed; null when nothing. */
+  /** The group's committed offset; null: none. */
   readonly committed: number | null
   /** Records between the two; null when nothing is committed. */
   readonly lag: number | null
@@ -67,7 +66,7 @@ export interface Admin {
    * there
    */
   endOffsets(topic: string): Promise<ReadonlyMap<number, number>>
-  /** What a group has still to read of a topic. */
+  /** The lag of a group on each partition of a topic. */
   groupLag(groupId: string, topic: string): Promise<PartitionLag[]>
   /** Ends the client. Idempotent. */
   close(): void
@@ -84,8 +83,8 @@ export async function openAdmin(settings: KafkaClientSettings): Promise<Admin> {
   const trouble = new ConnectionTrouble()
   try {
     const client = binding.AdminClient.create(bindingConfig(settings, {}), {
-      'event.error': (error: unknown) => trouble.noteError(error),
-      'event.log': (line: object) => trouble.noteLog(line),
+      'event.error': (error: unknown) => trouble.recordError(error),
+      'event.log': (line: object) => trouble.recordLog(line),
     })
     return new BindingAdmin(binding, client, settings, trouble)
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * What an ingress thread does while the pool has no slot to give.
+ * Backpressure of the pool on an ingress thread: whether it stalls or pauses its partitions.
  *
  *   flowing --no slot--> stalled --stallPauseMs--> paused
  *      ^--------- a slot ---'                        |
@@ -65,7 +65,7 @@ export class Stall {
  */
 
 const PROBE_MS_MAX = 200
-/** So many times without an answer, they cannot be reached. */
+/** Unanswered probes in a row after which brokers count as unreachable. */
 const UNANSWERED_MAX = 2
 
 type Options = Pick<IngressOptions, 'consumer' | 'send'>
@@ -81,7 +81,7 @@ export class Reachability {
   }
 
   /** @param code librdkafka's name of an error of the client. */
-  noteError(code: string): void {
+  recordError(code: string): void {
     if (code === '_ALL_BROKERS_DOWN') this.#unanswered ??= 0
   }
 
@@ -93,7 +93,7 @@ export class Reachability {
       this.#options.consumer.metadata(null, PROBE_MS_MAX)
       this.#unanswered = null
     } catch {
-      // None answers yet; the client's events say what is wrong with them.
+      // None answers yet; the client's events say why.
       this.#unanswered = before + 1
     }
     assert(this.#unanswered === null || this.#unanswered > 0, 'a broker was asked')

@@ -2,9 +2,9 @@
  * Confluent's binding: loading it when it is first needed, its configuration, and its errors as
  * ours.
  *
- * Used by producer, bulk producer and admin, which carry what is not hot; records are read through
- * the bridge. Loading takes some 40 ms and a native library, so nothing imports it before it has
- * to.
+ * Used by producer, bulk producer and admin, which are not on the hot path; records are read
+ * through the bridge. Loading takes some 40 ms and a native library, so nothing imports it before
+ * it has to.
  */
 import type * as RdKafka from '@confluentinc/kafka-javascript'
 import { type ErrorCode, LogpipeError, messageOf } from '../core/errors.ts'
@@ -40,7 +40,7 @@ export async function loadBinding(): Promise<Binding> {
   }
 }
 
-/** The properties as the binding takes them: defaults of ours first, what the user set on top. */
+/** The properties as the binding takes them: our defaults first, the user's own override them. */
 export function bindingConfig(
   settings: KafkaClientSettings,
   defaults: Readonly<Record<string, string>>,
@@ -113,8 +113,8 @@ export function kafkaCodeOf(thrown: unknown): number {
 }
 
 /**
- * What the binding threw or reported, as a LogpipeError with a message of one line.
- * @param doing what was tried, for example `create topic "logs"`.
+ * An error that the binding threw or reported, as a LogpipeError with a message of one line.
+ * @param doing the attempted action, for example `create topic "logs"`.
  */
 export function kafkaError(thrown: unknown, doing: string, brokers: string): LogpipeError {
   if (thrown instanceof LogpipeError) return thrown
@@ -154,7 +154,7 @@ export class ConnectionTrouble {
   #detail: string | null = null
 
   /** For the client's `event.error`: the binding passes librdkafka's text on, but not its code. */
-  noteError(error: unknown): void {
+  recordError(error: unknown): void {
     const code = EVENT_CODES.get(
       textOf(error)
         .toLowerCase()
@@ -165,7 +165,7 @@ export class ConnectionTrouble {
   }
 
   /** For the client's `event.log`. */
-  noteLog(line: { readonly fac?: unknown; readonly message?: unknown }): void {
+  recordLog(line: { readonly fac?: unknown; readonly message?: unknown }): void {
     if (line.fac !== 'FAIL') return
     // "[thrd:sasl://b:9092/1]: sasl://b:9092/1: Connect failed: refused (after 0ms in state
     // CONNECT)"

@@ -1,6 +1,6 @@
 /**
- * Questions to brokers: where partitions begin and end, what the group has committed, which topic
- * is which.
+ * Questions to brokers: where partitions begin and end, the group's committed offsets, the ids of
+ * topics.
  *
  *   BrokerQueries   beside reading: nothing blocks. Every question is answered once, by a broker or
  *                   with an error when its time is over, and so is a commit; an answer is per
@@ -34,11 +34,11 @@ export interface FoundOffset {
   readonly leaderEpoch: number
 }
 
-/** What is to be asked of each partition. */
+/** The questions to ask about each partition. */
 export interface Want {
-  /** What the group has committed of it. */
+  /** Its committed offset in the group. */
   readonly committed?: boolean
-  /** What the group has committed of all partitions of all topics. */
+  /** The group's committed offsets of all topics. */
   readonly group?: boolean
   readonly first?: boolean
   readonly end?: boolean
@@ -48,7 +48,7 @@ export interface Want {
   readonly topic?: boolean
 }
 
-/** What brokers said of one partition; what was not asked for is absent. */
+/** The brokers' answers about one partition; an answer that was not asked for is absent. */
 export interface Facts {
   readonly committed?: CommittedOffset
   readonly group?: readonly CommittedOffset[]
@@ -63,7 +63,7 @@ export interface Facts {
   readonly problem: string | null
 }
 
-/** What the coordinator said of a group. */
+/** The coordinator's answer about a group. */
 export interface GroupFacts {
   /** Null: it did not say. */
   readonly members: readonly GroupMember[] | null
@@ -332,11 +332,11 @@ export function askMarks(
   return found.map(markFromOf)
 }
 
-/** As askMarks, of what was asked with `committed` and `topic`. */
+/** As askMarks, from facts that were asked for with `committed` and `topic`. */
 export function markFromOf({ committed, topicId, problem }: Facts): number | null {
   if (committed === undefined || problem !== null) return null
   const note = decodeNote(committed.metadata)
-  // Of a topic that was made anew since, it says nothing.
+  // If the topic was recreated since, the note says nothing about it.
   const isOfThis = note !== null && note.topicId === topicId
   return (isOfThis ? note.past : NO_PAST).markFrom
 }

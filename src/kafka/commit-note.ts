@@ -1,5 +1,5 @@
 /**
- * What is kept beside each committed offset, as one line of text:
+ * The metadata of each committed offset, as one line of text:
  *
  *   logpipe FINGERPRINT topic=ID started=MS partitions=N read=OFFSET@EPOCH marked=EPOCH
  *           closed=MS@OFFSET closing=MS@OFFSET LABEL
@@ -16,9 +16,8 @@
  *   closed, closing         the windows of metrics that are written, and that are about to be
  *                           (core/window-mark.ts), or `closing=none`; or both: `closed=none`
  *
- * What begins with `read` came later: notes of version 0.2 have none of it, and those of the next
- * one nothing from `closed` on. Whatever else is not exactly
- * that was committed by another program. Bound: METADATA_BYTES_MAX.
+ * Notes of version 0.2 end before `read`, and those of the next version before `closed`. Any other
+ * text was committed by another program. Bound: METADATA_BYTES_MAX.
  */
 import assert from 'node:assert/strict'
 import type { LogPast } from '../bridge/bridge.ts'
@@ -40,7 +39,7 @@ export interface PartitionNote {
   /** Null: the group was begun by something else. */
   readonly group: GroupStart | null
   readonly past: LogPast
-  /** Null: nobody has written windows of it. */
+  /** Null: no windows were written for it. */
   readonly windows: WindowMark | null
 }
 

@@ -1,6 +1,7 @@
 /**
- * What an ingress thread commits: the watermarks that main sends, until the group has acknowledged
- * them. Used by membership.ts and ingress-thread.ts; the assignments are the membership's.
+ * The commits of an ingress thread: the watermarks that main sends, until the group has
+ * acknowledged them. Used by membership.ts and ingress-thread.ts; the assignments are the
+ * membership's.
  */
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
@@ -20,7 +21,7 @@ const COMMIT_ATTEMPT_MS = 1000
 /** A synchronous commit: one request to the coordinator, and one more after it has moved. */
 const COMMIT_TIMEOUT_MS = 10_000
 
-/** What a group answers to a commit while it is being rebalanced. */
+/** A group's answers to a commit while it is being rebalanced. */
 export const REFUSED_BY_REBALANCE: ReadonlySet<string> = new Set([
   'REBALANCE_IN_PROGRESS',
   'ILLEGAL_GENERATION',
@@ -31,7 +32,7 @@ export const REFUSED_BY_REBALANCE: ReadonlySet<string> = new Set([
  */
 const REBALANCE_TRIES = 10
 
-/** What is wrong with the commit of a start at this attempt; null: nothing that lasts. */
+/** The problem to report if committing a start failed at this attempt; null: it is temporary. */
 export function startProblem(error: string, attempt: number): string | null {
   const isUsual = REFUSED_BY_REBALANCE.has(error) && attempt < REBALANCE_TRIES
   return isUsual ? null : `commit of its start: ${error}`
@@ -61,7 +62,7 @@ export class Commits {
     this.#held = held
   }
 
-  /** Notes what is to be committed; send sends it. */
+  /** Records watermarks to commit; `send` sends them. */
   want(commits: readonly MarkedOffset[]): void {
     for (const { topic, partition, offset, windows } of commits) {
       const held = this.#heldOf(topic, partition)
@@ -73,18 +74,18 @@ export class Commits {
   }
 
   /** The group has answered a commit. */
-  note(partitions: readonly PartitionError[]): void {
+  acknowledge(partitions: readonly PartitionError[]): void {
     for (const { topic, partition, offset, error } of partitions) {
       const held = this.#heldOf(topic, partition)
       if (error === METADATA_TOO_LARGE) this.#goOnWithoutNotes(held)
-      if (held !== undefined) this.#noteMark(held, offset, error === null)
+      if (held !== undefined) this.#acknowledgeMark(held, offset, error === null)
       if (error !== null) {
         // An older commit's answer may have taken this one's note for acknowledged.
         if (held !== undefined) held.reportedPast = held.sentPast = null
         continue
       }
-      // What was not wanted was asked by an assignment before this one, of the log before a rewind:
-      // taken for our own, it would keep this log's lower offsets from being committed.
+      // An offset above the wanted one was sent by an earlier assignment, for the log before a
+      // rewind. Taken for our own, it would keep this log's lower offsets from being committed.
       if (held === undefined || offset > held.wanted) continue
       held.committed = Math.max(held.committed, offset)
       held.reportedPast = held.sentPast
@@ -92,10 +93,10 @@ export class Commits {
   }
 
   /**
-   * Commits what is wanted and was not acknowledged yet, also what an earlier attempt failed at;
-   * and again where more was read meanwhile, for the note that says so.
+   * Commits every wanted offset that is not acknowledged yet, failed ones again; and the same
+   * offset again if more was read meanwhile, for the note that says so.
    * timeoutMs 0 does not wait: a `commit` event follows.
-   * @returns librdkafka's name of what went wrong, or null.
+   * @returns librdkafka's name of the error, or null.
    */
   send(timeoutMs: number): string | null {
     const { consumer, commits } = this.#options
@@ -125,7 +126,7 @@ export class Commits {
    * Commits where partitions begin that the group has no offset of, before they are read. Does not
    * block: a group that is being rebalanced answers once its members have been served.
    * @param rows one or more.
-   * @param done gets what went wrong with each, in their order, or null.
+   * @param done gets the error of each, in their order, or null.
    */
   askStarts(
     queries: BrokerQueries,
@@ -141,7 +142,7 @@ export class Commits {
     if (noted.length === 0) return null
     try {
       const answers = consumer.commit(this.#withNotes(noted), timeoutMs)
-      if (timeoutMs > 0) this.note(answers)
+      if (timeoutMs > 0) this.acknowledge(answers)
       return answers.find((one) => one.error !== null)?.error ?? null
     } catch (thrown) {
       return codeOf(thrown)
@@ -174,7 +175,7 @@ export class Commits {
     }
   }
 
-  /** The group waits for this member: one attempt. What fails is read again by the next owner. */
+  /** The group waits for this member: one attempt. If it fails, the next owner reads again. */
   sendRevoked(commits: readonly MarkedOffset[]): void {
     this.want(commits)
     const error = this.send(COMMIT_TIMEOUT_MS)
@@ -199,9 +200,9 @@ export class Commits {
 
   /**
    * Answers come in the order of commits, but for one that is waited for. Of those of one offset
-   * the oldest is taken: a mark that is said to be there is there.
+   * the oldest is taken, so a reported mark is always committed.
    */
-  #noteMark(held: Held, offset: number, isTaken: boolean): void {
+  #acknowledgeMark(held: Held, offset: number, isTaken: boolean): void {
     const index = held.sentMarks.findIndex((one) => one.offset === offset)
     const windows = held.sentMarks[index]?.windows ?? null
     held.sentMarks.splice(0, index + 1)

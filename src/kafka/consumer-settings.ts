@@ -17,7 +17,7 @@ export type ConsumerConfig = Pick<
   'kafkaBrokers' | 'kafkaGroupId' | 'groupInstanceId' | 'kafkaConfig'
 >
 
-/** What logpipe prefers to librdkafka's defaults; a user may override each. */
+/** logpipe's own defaults in place of librdkafka's; a user may override each. */
 const DEFAULTS: ConsumerProperties = [
   ['client.id', 'logpipe'],
   // A rebalance moves only what must move; the rest of the partitions keep flowing.
@@ -29,7 +29,7 @@ const DEFAULTS: ConsumerProperties = [
   ['heartbeat.interval.ms', '1000'],
   // Records of aborted transactions are none.
   ['isolation.level', 'read_committed'],
-  // A damaged batch is an error, as for the Java consumer, and no record of it is taken for right.
+  // A damaged batch is an error, as for the Java consumer: none of its records is delivered.
   ['check.crcs', 'true'],
   // Reading a topic that is not there is an error, not a reason to make it.
   ['allow.auto.create.topics', 'false'],
@@ -62,9 +62,9 @@ export function configRefusal(
   return `librdkafka refused its configuration: ${said}${advice} (--kafka-config)`
 }
 
-/** What the pipeline stands on. */
+/** Properties that the pipeline depends on. */
 const OWNED: ConsumerProperties = [
-  // The ledger says what is resolved; only that is stored and committed.
+  // Only offsets that the ledger has resolved are stored and committed.
   ['enable.auto.commit', 'false'],
   ['enable.auto.offset.store', 'false'],
   // Start positions are resolved by logpipe; this is for an offset that expires in between, which

@@ -33,7 +33,7 @@ export interface ConsumerOptions {
   readonly properties: ConsumerProperties
   /** KAFKA_TOKEN_FILE; null: none. */
   readonly tokenFile: string | null
-  /** The file has no good token now; what was read before is used as long as it lasts. */
+  /** The file has no valid token now; the last one stays in use until it expires. */
   readonly warn: (message: string) => void
 }
 

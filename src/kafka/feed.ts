@@ -22,11 +22,11 @@ export interface FeedOptions {
   /** Records go to partitions 0 to this - 1 in turns; null leaves the choice to librdkafka. */
   readonly partitionCount: number | null
   readonly next: (wallMs: number) => FeedRecord
-  /** Stop after so many; Infinity for no limit. */
+  /** Stop after this many records; Infinity: no limit. */
   readonly recordsMax: number
   /** Records a second; Infinity for no limit. */
   readonly recordsPerSecond: number
-  /** How many records may have been sent in all by now: what was read plus the allowed lead. */
+  /** The most records that may have been sent by now: those read, plus the allowed lead. */
   readonly sentMax: () => number
   readonly signal: AbortSignal
   readonly clock: Clock
@@ -50,7 +50,7 @@ const CATCH_UP_MS_MAX = 1000
 
 /**
  * Runs until recordsMax are queued or the signal is aborted.
- * @param totals is filled while it runs, for whoever shows progress.
+ * @param totals is kept up to date while it runs, to show progress.
  * @throws LogpipeError of the producer.
  */
 export async function feed(options: FeedOptions, totals: FeedTotals): Promise<void> {

@@ -5,8 +5,8 @@
  *   live members of other programs        reported
  *   offsets that another has committed    reported, with how far it came; this one goes on there
  *
- * A group whose coordinator does not answer is joined all the same: the join then says what is
- * wrong. Bound. Two requests of REQUEST_MS_MAX, in flight together.
+ * A group whose coordinator does not answer is joined all the same: the join then reports the
+ * problem. Bound. Two requests of REQUEST_MS_MAX, in flight together.
  */
 import type { CommittedOffset, GroupMember, PartitionOffset } from '../bridge/bridge.ts'
 import { topicsMeant } from '../options/topic-expression.ts'
@@ -15,7 +15,7 @@ import { decodeNote } from './commit-note.ts'
 import { fingerprintOf, type PipelineIdentity } from './pipeline-identity.ts'
 import type { Problem } from './preflight.ts'
 
-/** A coordinator that is being elected is there within it, or librdkafka says what is wrong. */
+/** A coordinator is elected within this time, or librdkafka reports the problem. */
 const REQUEST_MS_MAX = 5000
 /** Partitions, hosts and programs named in one line. */
 const SHOWN_MAX = 4
@@ -33,7 +33,7 @@ export interface GroupQuestion {
 export type AskReaders = (question: GroupQuestion, done: (readers: GroupReaders) => void) => void
 
 export interface GroupReaders {
-  /** Another pipeline is live in the group: what to say of it. */
+  /** Text about another pipeline that is live in the group; null: there is none. */
   readonly conflict: string | null
   /**
    * Of two pipelines that found an empty group at the same moment the one with the greater
@@ -42,9 +42,9 @@ export interface GroupReaders {
   readonly givesWay: boolean
   /** How many members are of this same pipeline. */
   readonly ownCount: number
-  /** What a user should know although nothing is in the way. */
+  /** Facts that a user should know, although nothing prevents the start. */
   readonly notices: readonly string[]
-  /** What the group has committed of the topics; empty where it did not say. */
+  /** The group's committed offsets of the topics; empty if it did not answer. */
   readonly committed: readonly CommittedOffset[]
 }
 
@@ -149,7 +149,7 @@ function formerText(groupId: string, former: readonly Former[]): string {
 }
 
 /**
- * What is said where everything was read before.
+ * The text for a start at which everything was read before.
  * @param groupId null: no group has a say in where it begins.
  * @param ends of the partitions that are read.
  */

@@ -1,6 +1,6 @@
 /**
- * What an ingress thread and main say to each other. All of it is rare: per rebalance, per second,
- * or per error; records never travel this way.
+ * The messages between an ingress thread and main. All are rare: one a rebalance, a second, or an
+ * error; records never travel this way.
  *
  *   ingress --> main    opened, assign, revoke, restart, positions, trouble, logs, closed
  *   main --> ingress    assigned (answers assign), revoked (answers revoke), commit, pause,
@@ -20,11 +20,11 @@ import type { WindowMark } from '../core/window-mark.ts'
 /** 32 hex digits by topic; null: the broker gives none. */
 export type TopicIds = Readonly<Record<string, string | null>>
 
-/** A partition that this process has and does not read yet: brokers have not said enough of it. */
+/** A partition of this process that is not read yet: answers of brokers are missing. */
 export interface WaitingPartition {
   readonly topic: string
   readonly partition: number
-  /** What is missing, and why; null: they were asked just now. */
+  /** The missing answer, and why; null: they were asked just now. */
   readonly problem: string | null
 }
 
@@ -51,7 +51,7 @@ export interface Position {
   readonly endOffset: number
 }
 
-/** Where reading begins, or what is committed, and which windows of metrics are written by then. */
+/** An offset to begin at or to commit, and which windows of metrics are written by then. */
 export interface MarkedOffset extends PartitionOffset {
   /** Null: none were ever; absent: as before. */
   readonly windows?: WindowMark | null
@@ -91,7 +91,7 @@ export type IngressMessage =
       readonly lost: boolean
     }
   /**
-   * The partition is to be read on as a new assignment: its log was truncated or made anew; or,
+   * The partition is to be read on as a new assignment: its log was truncated or recreated; or,
    * with `damage`, it is read again from a damaged batch on.
    */
   | {
@@ -100,7 +100,7 @@ export type IngressMessage =
       readonly position: Position
       /** The first offset of the new log that came. */
       readonly partitions: readonly [PartitionOffset]
-      /** Of its topic: one that was made anew has another. */
+      /** Of its topic: a recreated one has another. */
       readonly topicIds: TopicIds
       readonly damage: string | null
     }
@@ -161,7 +161,7 @@ export type IngressMessage =
       readonly kind: 'finished'
       readonly positions: readonly Position[]
     }
-  /** Intake has stopped; `positions` say what is in slots. */
+  /** Intake has stopped; records below `positions` are in slots. */
   | {
       readonly kind: 'stopped'
       readonly positions: readonly Position[]
@@ -202,7 +202,7 @@ export type ToIngress =
     }
 
 /**
- * An error as main hears of it. One that a broker gave (librdkafka's own codes begin with an
+ * An error as main receives it. One that a broker gave (librdkafka's own codes begin with an
  * underscore) and that names no topic is the group's answer: to JoinGroup, to a heartbeat, or to
  * the question who coordinates it.
  */

@@ -1,5 +1,5 @@
 /**
- * What an ingress thread is given: its consumer, the pool, and its line to main. Made once, by the
+ * The options of an ingress thread: its consumer, the pool, and its line to main. Made once, by the
  * thread's entry (run/), and shared by the parts of the thread.
  */
 import type { BridgeId, FillLimits } from '../bridge/bridge.ts'
@@ -19,7 +19,7 @@ import type { MarkedRange } from './offset-ranges.ts'
 export interface FilterHere {
   /** Filters the slot, and releases it. */
   process(slotIndex: number, whileWaiting: () => void): void
-  /** Hands on what matched and was gathered so far. */
+  /** Hands on the matches gathered so far. */
   flush(whileWaiting: () => void): void
   readonly hasGathered: boolean
 }
@@ -38,11 +38,11 @@ export interface IngressOptions {
   /** Whether anything is committed. */
   readonly commits: boolean
   readonly revokeDrainMs: number
-  /** After so long without a free slot the partitions are paused. */
+  /** Time without a free slot after which the partitions are paused. */
   readonly stallPauseMs: number
-  /** Pass what cannot be read, and count it as lost. */
+  /** Skip records that cannot be read, and count them as lost. */
   readonly skipUnreadable: boolean
-  /** OVERFLOW_DROP_NEWEST: give up what was just fetched rather than wait. */
+  /** OVERFLOW_DROP_NEWEST: drop the newest records rather than wait. */
   readonly dropNewest: boolean
   readonly send: (message: IngressMessage) => void
   /** The next message from main, if there is one. */
@@ -51,7 +51,7 @@ export interface IngressOptions {
   readonly sleep: (ms: number) => void
   /** Direct mode: filters slots in this thread. */
   readonly filterHere: FilterHere | null
-  /** Gives up what a slot holds, and reports its runs. */
+  /** Drops the records of a slot, and reports its runs. */
   readonly drop: (slotIndex: number) => void
   readonly nowMs: () => number
   /** ms since 1970. */

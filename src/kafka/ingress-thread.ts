@@ -5,8 +5,8 @@
  *   stall:  no slot came free: wait, and pause only if that lasts (backpressure.ts)
  *   drain:  no more filling; serve the group until main says finish
  *   finish: commit, leave the group, end
- *   replay, or up to the end: each partition is paused at the end of what is read of it; with the
- *           last one main hears that all was read
+ *   replay, or up to the end: each partition is paused at its stop; with the last one, main hears
+ *           that all was read
  *
  * Rebalance. The bridge reports what the group wants; the thread takes the partitions, asks brokers
  * where each begins, and main for assignment ids (main opens the ledgers and informs the filter
@@ -46,7 +46,7 @@ export class IngressThread {
   #isShutOut = false
   #sawRecord = false
   #hasJoined = false
-  /** The group's last word was what this thread has, not what it is to give away. */
+  /** The last event of the group was an assign, not a revoke. */
   #isGiven = false
   /** Main knows that all there is to read was read. */
   #reportedFinished = false
@@ -101,7 +101,7 @@ export class IngressThread {
   #acquire(): number | undefined {
     const { slots, dropNewest } = this.#options
     if (this.#reserve !== undefined) {
-      assert(dropNewest, 'a slot is kept only to drop what was fetched')
+      assert(dropNewest, 'only drop-newest keeps a slot')
       const slotIndex = this.#reserve
       this.#reserve = undefined
       return slotIndex
@@ -121,15 +121,15 @@ export class IngressThread {
 
   #fill(slotIndex: number): void {
     const { consumer, pool, counters, reader, slots, filterHere } = this.#options
-    // What was gathered is not kept waiting for more: it is handed on when there is none.
+    // Gathered matches do not wait for more records: without any they are handed on.
     const limits = filterHere?.hasGathered === true ? this.#limitsAtOnce : this.#options.limits
-    this.#endsDue.noteFetch()
+    this.#endsDue.recordFetch()
     const records = consumer.fill(pool, slotIndex, limits)
     // Slots that wait for the output hold all the memory there is: as if none were free.
     if (consumer.isPoolFull) this.#stalled()
     else this.#stall.end()
     if (records > 0) {
-      this.#noteFirst()
+      this.#reportFirst()
       reader.open(slotIndex)
       assert(reader.runCount > 0, 'records belong to an assignment')
       this.#membership.advance(reader)
@@ -164,7 +164,7 @@ export class IngressThread {
     this.#stall.end()
   }
 
-  /** Goes on only with a slot in hand to fetch into; otherwise what was just fetched is dropped. */
+  /** Continues only with a spare slot to fetch into; without one, fetched records are dropped. */
   #handOnOrDrop(slotIndex: number): void {
     const { slots, counters, reader } = this.#options
     assert(this.#reserve === undefined, 'it was taken to fill this slot')
@@ -176,7 +176,7 @@ export class IngressThread {
     this.#reserve = slotIndex
   }
 
-  /** Before a wait, and before what main must know of all that was read. */
+  /** Before a wait, and before a message that speaks for all records read so far. */
   #flush(): void {
     this.#options.filterHere?.flush(() => this.#stalled())
   }
@@ -221,23 +221,23 @@ export class IngressThread {
         this.#membership.revoke(event, (message) => this.#handleMessage(message))
         break
       case 'error':
-        this.#reachability.noteError(event.code)
+        this.#reachability.recordError(event.code)
         if (event.fatal) this.#isShutOut = true
-        this.#unreadable.noteClientError(event)
+        this.#unreadable.recordClientError(event)
         send(errorMessage(event))
         break
       case 'end':
-        this.#membership.noteEnd(event.assignmentId, event.offset)
+        this.#membership.recordEnd(event.assignmentId, event.offset)
         break
       case 'commit':
-        this.#membership.commits.note(event.partitions)
+        this.#membership.commits.acknowledge(event.partitions)
         if (event.error !== null) send({ kind: 'commitFailed', error: event.error })
         break
       case 'unreadable':
-        if (this.#unreadable.noteUnreadable(event)) this.#reportUnreadable(event)
+        if (this.#unreadable.recordUnreadable(event)) this.#reportUnreadable(event)
         break
       case 'readable':
-        this.#unreadable.noteReadable(event.assignmentId)
+        this.#unreadable.recordReadable(event.assignmentId)
         break
       case 'rewind':
         this.#membership.rewind(event)
@@ -288,7 +288,7 @@ export class IngressThread {
     this.#options.consumer.pause(this.#membership.assignmentIds())
   }
 
-  /** Of a replay, or a run up to the end: pauses what is read as far as it is to be. */
+  /** Of a replay, or a run up to the end: pauses partitions that have reached their stop. */
   #pauseFinished(): void {
     const { consumer, send, ranges, untilEnd, subscription } = this.#options
     if (ranges === null && !untilEnd) return
@@ -328,7 +328,7 @@ export class IngressThread {
         break
       case 'assigned':
       case 'revoked':
-        // An answer that came after its wait had ended: what it was about is over.
+        // The answer came after its wait had ended: the rebalance is over.
         break
     }
   }
@@ -340,7 +340,7 @@ export class IngressThread {
     consumer.resume([...assignmentIds])
   }
 
-  #noteFirst(): void {
+  #reportFirst(): void {
     if (this.#sawRecord) return
     this.#sawRecord = true
     const { user, system } = process.cpuUsage()
@@ -367,8 +367,8 @@ export class IngressThread {
   #close(): void {
     const { consumer, send, filterHere } = this.#options
     assert(this.#reserve === undefined, 'the slot that was kept is free')
-    assert(filterHere?.hasGathered !== true, 'what was gathered was handed on')
-    // When it must end at once, what to commit may have come just before.
+    assert(filterHere?.hasGathered !== true, 'all gathered matches were handed on')
+    // When it must end at once, the last watermarks may have come just before.
     this.#readMessages()
     const timeoutMs = this.#finish?.timeoutMs ?? FORCED_CLOSE_MS
     const deadlineMs = this.#options.nowMs() + timeoutMs

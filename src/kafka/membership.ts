@@ -1,6 +1,6 @@
 /**
- * What an ingress thread holds of its group: the partitions, how far each was read, and the two
- * conversations with main that a rebalance takes.
+ * An ingress thread's part in its group: its partitions, how far each was read, and the two
+ * conversations with main during a rebalance.
  *
  *   assign   librdkafka holds them at once (consumerHold), so that the group goes on; then, each
  *            for itself:
@@ -30,7 +30,7 @@ import {
   endOf,
   type Held,
   heldFrom,
-  noteEnd,
+  recordEnd,
   positionOf,
   reachedStop,
 } from './partition-state.ts'
@@ -69,7 +69,7 @@ const REVOKED_GRACE_MS = 2000
 type Rewind = Extract<ConsumerEvent, { kind: 'rewind' }>
 type Meanwhile = (message: ToIngress) => void
 
-/** A partition that is not read until brokers have said enough of it. */
+/** A partition that is not read until brokers have answered all that its start needs. */
 interface Waiting extends TopicPartition {
   /** ms since 1970. */
   readonly takenMs: number
@@ -90,7 +90,7 @@ interface Waiting extends TopicPartition {
   askedMs: number
   /** When to ask, by the monotonic clock; Infinity: asked. */
   askAtMs: number
-  /** What the answers so far have shown to be needed. */
+  /** Further questions that the answers so far made necessary. */
   wantsGroup: boolean
   timeMs: number | undefined
   problem: string | null
@@ -107,7 +107,7 @@ interface Ready {
 }
 
 export class Membership {
-  /** What is to be committed of them. */
+  /** Their commits. */
   readonly commits: Commits
   readonly #options: IngressOptions
   readonly #queries: BrokerQueries
@@ -147,7 +147,7 @@ export class Membership {
       .map(([id]) => id)
   }
 
-  /** The assignments that have come to the end of what is read of them since the last call. */
+  /** The assignments that have reached their stop since the last call. */
   takeFinished(): number[] {
     const ids: number[] = []
     for (const [id, held] of this.#assignments) {
@@ -169,7 +169,7 @@ export class Membership {
     return [...this.#assignments.values()].some((one) => one.held)
   }
 
-  /** @returns those that are still there: what main says may cross what the group says. */
+  /** @returns those still assigned: messages of main and events of the group may cross. */
   hold(assignmentIds: readonly number[]): number[] {
     for (const id of assignmentIds) this.#set(id, { held: true })
     return assignmentIds.filter((id) => this.#assignments.has(id))
@@ -192,7 +192,7 @@ export class Membership {
     }
   }
 
-  noteEnd(assignmentId: number, endOffset: number): void {
+  recordEnd(assignmentId: number, endOffset: number): void {
     this.#set(assignmentId, { metEnd: endOffset })
   }
 
@@ -216,7 +216,7 @@ export class Membership {
     const { nowMs } = this.#options
     const askedMs = nowMs()
     this.#queries.ask(asked, { end: true }, ENDS_TIMEOUT_MS, (facts) => {
-      for (const [index, held] of asked.entries()) noteEnd(held, facts[index], askedMs, nowMs())
+      for (const [index, held] of asked.entries()) recordEnd(held, facts[index], askedMs, nowMs())
     })
   }
 
@@ -249,7 +249,7 @@ export class Membership {
 
   /**
    * The offsets of this partition come again, with other records: they belong to another
-   * assignment. What was read of the old log is settled beside it (run/assignments.ts).
+   * assignment. Records of the old log are settled beside it (run/assignments.ts).
    */
   rewind({ assignmentId, offset, damage }: Omit<Rewind, 'kind' | 'expected'>): void {
     const held = this.#assignments.get(assignmentId)
@@ -258,14 +258,15 @@ export class Membership {
   }
 
   /**
-   * Asks what is to be asked, and begins what is answered. Does not wait for brokers, but for main.
+   * Sends due questions, and begins partitions whose answers are complete. Never waits for brokers,
+   * only for main.
    * @returns whether anything began.
    */
   turn(meanwhile: Meanwhile, waitMs = 0): boolean {
     this.#askWaiting()
     this.#askIds()
     this.#queries.serve(waitMs)
-    this.#askWaiting() // What the answers have shown to be needed besides.
+    this.#askWaiting() // Questions that the answers made necessary.
     const began = this.#ready.length > 0 && this.#beginReady(meanwhile)
     this.#reportWaiting()
     return began
@@ -340,7 +341,7 @@ export class Membership {
   }
 
   #answered(waiting: Waiting, facts: Facts | undefined): void {
-    assert.equal(waiting.askAtMs, Infinity, 'an answer to what was asked')
+    assert.equal(waiting.askAtMs, Infinity, 'an answer to a question')
     if (facts === undefined || facts.problem !== null) {
       const tookMs = this.#options.nowMs() - waiting.askedMs
       this.#askAgain(waiting, facts?.problem ?? 'no answer', tookMs)
@@ -441,7 +442,7 @@ export class Membership {
       const stop = stopOffset === Infinity ? {} : { stopOffset }
       const isCommitted = waiting.purpose.kind === 'start'
       this.#assignments.set(one.assignmentId, heldFrom({ ...one, ...stop, isCommitted, note }))
-      // What this process remembers of an earlier assignment may lie behind what was found.
+      // Main may begin at a later offset, known from an earlier assignment of this process.
       const leaderEpoch = at.offset === one.offset ? at.leaderEpoch : -1
       return { ...one, ...stop, leaderEpoch, past: note.past }
     })
@@ -498,9 +499,9 @@ export class Membership {
   }
 
   /**
-   * A topic of another id than at its assign was made anew. librdkafka goes on at its offset where
-   * the new log has grown beyond it, and leaves out what lies below: that is read from its
-   * beginning, as after a rewind.
+   * A topic whose id differs from that at its assign was recreated. If the new log has grown beyond
+   * the old offset, librdkafka continues there and skips the records below: so the topic is read
+   * from its beginning, as after a rewind.
    */
   #askIds(): void {
     const nowMs = this.#options.nowMs()

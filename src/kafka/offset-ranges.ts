@@ -1,5 +1,5 @@
 /**
- * Which offsets hold a span of time: what `logpipe replay` reads of each partition.
+ * The offsets that hold a span of time, which `logpipe replay` reads of each partition.
  *
  *   from   the first offset whose record is as late as the span's start. Every record before it is
  *          earlier, so nothing is missed, whatever the order of timestamps.

@@ -1,5 +1,5 @@
 /**
- * What an ingress thread knows of one assignment. Used by membership.ts, which owns them.
+ * The state of one assignment in an ingress thread. Used by membership.ts, which owns them.
  */
 import assert from 'node:assert/strict'
 import type { LogPast } from '../bridge/bridge.ts'
@@ -48,7 +48,7 @@ export interface Held {
   readonly sentMarks: { readonly offset: number; readonly windows: WindowMark | null }[]
 }
 
-/** What is known of an assignment when it begins. */
+/** An assignment when it begins. */
 export interface HeldStart {
   readonly topic: string
   readonly partition: number
@@ -90,9 +90,9 @@ export function heldFrom(start: HeldStart): Held {
 }
 
 /**
- * What is to be committed. Behind the last record may lie transaction markers, or what compaction
- * left: once a read has met the end behind them, and all records are settled, so are they. What
- * lies behind its stop was not read.
+ * The offset to commit. Behind the last record may lie transaction markers, or a compacted tail:
+ * once a read has met the end behind them, and all records are settled, they are included. Nothing
+ * behind the stop is, because it was not read.
  */
 export function toCommit({ wanted, offset, metEnd, stopOffset }: Held): number {
   const isAll = wanted >= 0 && wanted >= offset
@@ -100,7 +100,7 @@ export function toCommit({ wanted, offset, metEnd, stopOffset }: Held): number {
 }
 
 /** A broker answered where the partition ends. */
-export function noteAskedEnd(held: Held, end: number, nowMs: number): void {
+export function recordAskedEnd(held: Held, end: number, nowMs: number): void {
   assert(nowMs >= held.askedMs, 'answers come in the order of the clock')
   held.askedEnd = Math.max(held.askedEnd, end)
   held.askedMs = nowMs
@@ -108,19 +108,19 @@ export function noteAskedEnd(held: Held, end: number, nowMs: number): void {
 }
 
 /** What came of asking where it ends. */
-export function noteEnd(
+export function recordEnd(
   held: Held,
   facts: Pick<Facts, 'end' | 'problem'> | undefined,
   askedMs: number,
   nowMs: number,
 ): void {
   const end = facts?.end
-  if (end === undefined) noteUnanswered(held, facts?.problem ?? 'no answer', askedMs)
-  else noteAskedEnd(held, end.offset, nowMs)
+  if (end === undefined) recordUnanswered(held, facts?.problem ?? 'no answer', askedMs)
+  else recordAskedEnd(held, end.offset, nowMs)
 }
 
 /** Nobody answered where it ends. */
-export function noteUnanswered(held: Held, problem: string, nowMs: number): void {
+export function recordUnanswered(held: Held, problem: string, nowMs: number): void {
   held.unanswered = { problem, sinceMs: held.unanswered?.sinceMs ?? nowMs }
 }
 
@@ -129,7 +129,7 @@ export function positionOf(assignmentId: number, held: Held): Position {
   return { assignmentId, topic, partition, offset, endOffset }
 }
 
-/** It has just come to the end of what is to be read of it. */
+/** It has just reached its stop. */
 export function reachedStop(held: Held): boolean {
   return !held.finished && Math.max(held.offset, held.metEnd) >= held.stopOffset
 }
@@ -140,14 +140,14 @@ export function endOf(held: Held, high: number): number {
   // It ends where it was asked to; of a compacted tail there is nothing to read.
   if (held.finished) return held.offset
   if (held.stopOffset < Infinity) return held.stopOffset
-  // What lies between the last record and an end that a read has met is no record: the marker of a
-  // transaction, or what compaction left. Nobody can read it, so it is no lag.
+  // Between the last record and an end that a read has met lies no record, only transaction markers
+  // or a compacted tail. Nobody can read these, so they are no lag.
   const unreadable = Math.max(0, held.metEnd - held.offset)
   return Math.max(held.metEnd, held.askedEnd, high) - unreadable
 }
 
 /*
- * Where partitions end, while nothing comes of them: a fetch reports its partition's end, but a
+ * The ends of partitions while no records come: a fetch reports its partition's end, but a
  * stalled thread and a held partition fetch nothing, a response that is too large never arrives,
  * and their lag would seem to stand still.
  *
@@ -164,7 +164,7 @@ export class EndsDue {
   #hasFetched = false
   #askedMs = -Infinity
 
-  noteFetch(): void {
+  recordFetch(): void {
     this.#hasFetched = true
   }
 

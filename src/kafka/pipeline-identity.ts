@@ -1,9 +1,9 @@
 /**
- * Tells the pipelines of one consumer group apart: a fingerprint of what is kept and where it goes.
+ * Tells the pipelines of one consumer group apart: a fingerprint of the filter and the target.
  * Two pipelines in one group would each get a part of the partitions, and commit as filtered what
  * the other wanted.
  *
- *   client.id          logpipe-pipeline-FINGERPRINT   seen by whoever describes the group
+ *   client.id          logpipe-pipeline-FINGERPRINT   shown by tools that describe the group
  *   commit metadata    commit-note.ts                 stays when nobody is in the group any more
  *
  * The same on every worker of a pipeline: nothing of one machine is part of it, as are the paths of
@@ -25,7 +25,7 @@ import {
 export interface PipelineIdentity {
   /** 12 hex digits: among a thousand pipelines two are the same once in 500 million times. */
   readonly fingerprint: string
-  /** In words, for people: what is kept, and where it goes. One line without passwords. */
+  /** For people: the filter and the target. One line without passwords. */
   readonly label: string
 }
 
@@ -108,7 +108,7 @@ function targetOf(config: IdentityConfig): readonly string[] {
   return [esIndex, 'at', ...places, ...(esPipeline === '' ? [] : ['by', esPipeline])]
 }
 
-/** What is counted beside it: two that count differently would each count a part. */
+/** The metrics beside it: two pipelines that count differently would each count a part. */
 function metricsText({ metrics, metricsIndex }: IdentityConfig): readonly string[] {
   if (metrics.length === 0) return []
   const index = metricsIndex === null ? [] : ['in', metricsIndex]

@@ -18,7 +18,7 @@ export interface Problem {
 export interface Preflight {
   /** Null when all is well. */
   readonly problem: Problem | null
-  /** What came meanwhile, in order: it is still to be handled. */
+  /** Events that came meanwhile, in order, still to be handled. */
   readonly events: readonly ConsumerEvent[]
   readonly logs: readonly LogLine[]
   /** The topics that are there now, an expression's matches among them. */
@@ -31,14 +31,14 @@ interface Target {
   readonly connectTimeoutMs: number
 }
 
-/** What librdkafka said while it was asked. */
+/** Events and log lines of librdkafka during the question. */
 interface Said {
   readonly events: ConsumerEvent[]
   readonly logs: LogLine[]
 }
 
 /**
- * The first questions are short, so that a refusal comes at once; what is left of the time is for
+ * The first questions are short, so that a refusal comes at once; the rest of the time is for
  * the last one, since a far or busy broker may need it for its answer.
  */
 const FIRST_ATTEMPTS_MS: readonly number[] = [1000, 2000]
@@ -68,15 +68,15 @@ export function checkTopics(consumer: Consumer, target: Target): Preflight {
   return { ...said, problem: null, topics: [...topics] }
 }
 
-/** What is asked of whoever waits for a broker. */
+/** Decides how long to wait for a broker. */
 export interface Waiting {
-  /** Called before each round, with the end of the last one. */
+  /** Called before each further round, with the problem that ended the last one. */
   readonly goesOn: (problem: Problem) => boolean
 }
 
 /**
  * The same, again and again while no broker answers. Any other error is reported at once.
- * Bound: of the rounds that failed only what must be answered is kept: a fatal error, once.
+ * Bound: of failed rounds only events that must be answered are kept: a fatal error, once.
  */
 export function awaitTopics(consumer: Consumer, target: Target, { goesOn }: Waiting): Preflight {
   let kept: ConsumerEvent[] = []
@@ -163,7 +163,7 @@ function refusalOf(events: readonly ConsumerEvent[], target: Target): Problem | 
   }
 }
 
-/** The request only timed out. @param what it said of that. */
+/** The request only timed out. @param what the message of that error. */
 function unreachable(said: Said, target: Target, what: string): Problem {
   const waited = `${target.connectTimeoutMs / 1000} s`
   const why = whyUnreachable(said) ?? what

@@ -1,9 +1,8 @@
 /**
  * The producer whose every record is confirmed: for dead letters and their like.
  *
- * `produce` resolves when all in-sync replicas have the record (acks=all, idempotent: no copy by a
- * retry)
- * and rejects when it could not be delivered within the delivery time; it never stays open.
+ * `produce` resolves when all in-sync replicas have the record (acks=all, idempotent: a retry makes
+ * no copy), and rejects when it could not be delivered in the delivery time; it never stays open.
  *
  * Bound. At most `inFlightMax` records are on their way; `produce` waits its turn beyond that,
  * first come, first served, so a caller that awaits each call holds one record more and no others.
@@ -35,7 +34,7 @@ export interface Producer {
   produce(record: ProducerRecord): Promise<Produced>
   /** Records on their way or waiting for their turn. */
   inFlight(): number
-  /** Waits for what is on its way, at most `timeoutMs`, then closes. Idempotent. */
+  /** Waits for records on their way, at most `timeoutMs`, then closes. Idempotent. */
   close(timeoutMs: number): Promise<void>
 }
 
@@ -136,7 +135,7 @@ class ConfirmedProducer implements Producer {
   }
 
   #settle(waiting: Waiting, error: unknown, report: Produced & { readonly topic: string }): void {
-    // After close gave up, reports of what was rejected then may still come.
+    // After close gave up, reports of rejected records may still come.
     if (!this.#sent.delete(waiting)) return
     if (error) waiting.reject(this.#error(error, report.topic))
     else waiting.resolve({ partition: report.partition, offset: report.offset })
@@ -153,7 +152,7 @@ class ConfirmedProducer implements Producer {
     // send.
     while (this.inFlight() > 0 && performance.now() < deadlineMs) {
       await this.#client.flush(Math.ceil(deadlineMs - performance.now())).catch(() => {
-        // What was not flushed in time is rejected below, record by record.
+        // Records not flushed in time are rejected below, one by one.
       })
       await new Promise((resolve) => setTimeout(resolve, REPORT_WAIT_MS))
     }
@@ -189,7 +188,7 @@ interface ProducerClient {
    * time.
    */
   flush(timeoutMs: number): Promise<void>
-  /** Gives up what is not flushed. Idempotent. */
+  /** Gives up records that are not flushed. Idempotent. */
   close(): Promise<void>
 }
 
@@ -224,8 +223,8 @@ async function openProducerClient(
   const { Producer } = await loadBinding()
   const native = makeNative()
   const trouble = new ConnectionTrouble()
-  native.on('event.error', (error) => trouble.noteError(error))
-  native.on('event.log', (line: object) => trouble.noteLog(line))
+  native.on('event.error', (error) => trouble.recordError(error))
+  native.on('event.log', (line: object) => trouble.recordLog(line))
   // Until it is connected nobody serves the client's events, and they say why it does not connect.
   const polling = setInterval(() => {
     if (native.isConnected()) native.poll()
@@ -257,7 +256,7 @@ async function openProducerClient(
 
   function makeNative(): NativeProducer {
     try {
-      // dr_cb true makes `delivery-report` events; which of them come is up to the properties.
+      // dr_cb true makes `delivery-report` events; the properties decide which.
       return new Producer({ ...bindingConfig(settings, defaults), dr_cb: true })
     } catch (error) {
       throw kafkaConfigError(error)
@@ -268,7 +267,7 @@ async function openProducerClient(
 function disconnect(native: NativeProducer): Promise<void> {
   return new Promise((resolve) => {
     const deadline = setTimeout(resolve, DISCONNECT_MS)
-    // A flush of 0 ms: whoever wants to wait for the records has flushed before.
+    // A flush of 0 ms: a caller that waits for its records has flushed before.
     native.disconnect(0, () => {
       clearTimeout(deadline)
       resolve()
@@ -296,14 +295,14 @@ export interface BulkProducer {
   send(topic: string, partition: number | null, key: string | null, value: Uint8Array): boolean
   /** Waits until all records are acked. @throws LogpipeError when one was not, or not in time. */
   flush(timeoutMs: number): Promise<void>
-  /** Gives up what is not flushed. Idempotent. */
+  /** Gives up records that are not flushed. Idempotent. */
   close(): Promise<void>
 }
 
-/** Twice what a fast broker takes in 100 ms at 100 B a record. */
+/** Twice the records of 100 B that a fast broker takes in 100 ms. */
 const QUEUE_RECORDS_MAX = 200_000
 /**
- * Some 0.2 s at the speed of a fast disk; with the copy in flight, what a benchmark adds to memory.
+ * Some 0.2 s at the speed of a fast disk; with the copy in flight, a benchmark's added memory.
  */
 const QUEUE_KBYTES_MAX = 128 * 1024
 
@@ -314,7 +313,7 @@ export async function openBulkProducer(settings: KafkaClientSettings): Promise<B
     'delivery.report.only.error': 'true',
     'queue.buffering.max.messages': String(QUEUE_RECORDS_MAX),
     'queue.buffering.max.kbytes': String(QUEUE_KBYTES_MAX),
-    // Full batches: they are what a busy topic holds, and what makes a broker fast.
+    // Full batches: a busy topic holds such, and a broker is fast with them.
     'linger.ms': '20',
     'batch.size': String(1024 * 1024),
     'batch.num.messages': '100000',

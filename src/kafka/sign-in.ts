@@ -1,6 +1,6 @@
 /**
  * How a consumer signs in, over time: tokens are renewed before they end, passwords when they
- * change. librdkafka keeps what is connected, and uses the new ones when it connects again.
+ * change. librdkafka keeps its connections, and uses the new ones when it connects again.
  *
  * Used by the thread that owns the consumer. Bound: one small file, read once in READ_EVERY_MS.
  */
@@ -16,7 +16,7 @@ interface SignInOptions {
   readonly tokenFile: string | null
   /** ms since 1970. */
   readonly nowMs: () => number
-  /** The file has no good token now; what was read before is used as long as it lasts. */
+  /** The file has no valid token now; the last one stays in use until it expires. */
   readonly warn: (message: string) => void
 }
 
@@ -70,7 +70,7 @@ export class SignIn {
  * KAFKA_TOKEN_FILE: the token of SASL OAUTHBEARER, as an agent beside logpipe keeps it in a file.
  *
  * A JWT says of itself for whom and until when it is good; that is read, not verified: the broker
- * does that. Another token is believed to be good for OPAQUE_MS. Bound: the file is small.
+ * does that. Any other token is assumed valid for OPAQUE_MS. Bound: the file is small.
  */
 
 export interface Token {

@@ -1,8 +1,8 @@
 /**
- * Where reading of a partition begins, from what brokers said of it. Pure.
+ * The offset at which a partition begins, by the brokers' answers. Pure.
  *
- *   committed                   there; what has expired in between is lost; where the topic has
- *                               been made anew since: at its beginning
+ *   committed                   there; records expired in between are lost; if the topic was
+ *                               recreated since: at its beginning
  *   not, in a group without     by --start (earliest, latest, a time)
  *   not, in a group with some   the partition was there at the group's first start, and nobody
  *                               could be asked: by --start, as of then;
@@ -12,7 +12,7 @@
  * commit keeps beside the offset which topic it is of, and the group's first start, so that every
  * later member knows which partitions were there by then (commit-note.ts).
  *
- *   outside of groups           by --start; what appeared later: at its beginning
+ *   outside of groups           by --start; partitions that appear later: at their beginning
  */
 import assert from 'node:assert/strict'
 import type { CommittedOffset, LogPast } from '../bridge/bridge.ts'
@@ -44,7 +44,7 @@ export type StartAnswer =
   | {
       readonly kind: 'start'
       readonly at: FoundOffset
-      /** It is not what the group has committed. */
+      /** The group has not committed it. */
       readonly isFresh: boolean
       readonly group: GroupStart | null
       /** Of the partition's log, by the group. */
@@ -52,7 +52,7 @@ export type StartAnswer =
       /** Which windows of the log are written, by the group. */
       readonly windows: WindowMark | null
       readonly lost: OffsetRange | null
-      /** The topic was made anew since the group committed. */
+      /** The topic was recreated since the group committed. */
       readonly isAnew: boolean
     }
   /** More has to be asked. */
@@ -113,8 +113,8 @@ export function startAlone(question: StartQuestion, facts: Facts, isLater: boole
 }
 
 /**
- * The leader epoch is of use where the log is known to be the same: it shows what was cut off. An
- * offset of another log is met as a rewind.
+ * The leader epoch helps where the log is known to be the same: it shows a truncation. An offset of
+ * another log shows up as a rewind.
  */
 function fromCommitted(
   partition: TopicPartition,

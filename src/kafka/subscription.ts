@@ -108,7 +108,7 @@ export class Subscription {
     return []
   }
 
-  /** What is meant; null: no broker answered in time, or an expression takes too long. */
+  /** The topics meant; null: no broker answered in time, or an expression takes too long. */
   #list(): TopicSize[] | null {
     const { consumer, wanted } = this.#options
     const ask = (topic: string | null) => consumer.metadata(topic, this.#timeoutMs).topics
@@ -116,7 +116,7 @@ export class Subscription {
     try {
       topics = this.#expressions.length > 0 ? ask(null) : wanted.flatMap((topic) => ask(topic))
     } catch {
-      // The client's events say what is wrong with the brokers.
+      // The client's events say why no broker answered.
       this.#timeoutMs = Math.min(this.#timeoutMs * 2, LIST_MS_MAX)
       return null
     }

@@ -17,8 +17,8 @@
  * own log. The second has no event: a response larger than receive.message.max.bytes tears the
  * connection down, so its partition is set aside and the others of that broker go on.
  *
- * What is skipped is what was proved: it failed three times, the last time after what lies behind
- * it was read. A broker that refuses everything (no rights, no leader) proves nothing.
+ * A batch is skipped only on proof: it failed three times, the last time after records behind it
+ * were read. A broker that refuses everything (no rights, no leader) proves nothing.
  *
  * Used by ingress-thread.ts. Bound. One entry an assigned partition; one probe of PROBE_MS each.
  */
@@ -29,7 +29,7 @@ import type { Held } from './partition-state.ts'
 import type { StuckPartition, WaitingPartition } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
-/** One error may be over at the next try; if not, people hear of it within five seconds. */
+/** One error may be over at the next try; if not, it is reported within five seconds. */
 const AGAIN_MS = 1000
 /** A broker that is asked every five seconds does not notice; a right that returns is used soon. */
 const RETRY_MS = 5000
@@ -43,7 +43,7 @@ const FAILING_MS = 10_000
 const FAILING_MS_MAX = 60_000
 const SILENT_RETRY_MS = 60_000
 const SILENT_RETRY_MS_MAX = 600_000
-/** The leader has answered again for so long: it was not away, and a fetch would have come. */
+/** Once the leader has answered for this long again, a fetch would have come. */
 const ANSWERING_MS = 5000
 /**
  * Brokers are asked once a second for the ends of what has stood still for so long. A fetch of
@@ -57,7 +57,7 @@ const UNANSWERED_MS = 2500
 /** An answer to one fetch. Without it nothing is proved. */
 const PROBE_MS = 10_000
 /** How often one partition is reported. */
-const TELL_EVERY_MS = 60_000
+const REPORT_EVERY_MS = 60_000
 
 type Unreadable = Extract<ConsumerEvent, { kind: 'unreadable' }>
 type ClientError = Pick<Extract<ConsumerEvent, { kind: 'error' }>, 'code' | 'message' | 'topic'>
@@ -86,7 +86,7 @@ interface Failure {
   /** The first offset of the batch, as far as librdkafka knows. */
   readonly base: number
   readonly count: number
-  toldMs: number
+  reportedMs: number
 }
 
 export class UnreadablePartitions {
@@ -99,7 +99,7 @@ export class UnreadablePartitions {
   #reported = ''
 
   /**
-   * @param held what the thread has, by assignment.
+   * @param held the thread's partitions, by assignment.
    * @param readOn resumes one, unless nothing is read now.
    */
   constructor(
@@ -122,13 +122,13 @@ export class UnreadablePartitions {
   }
 
   /** That all connections are gone says nothing of why. */
-  noteClientError({ code, message, topic }: ClientError): void {
+  recordClientError({ code, message, topic }: ClientError): void {
     if (topic !== null || code === '_ALL_BROKERS_DOWN') return
     this.#clientError = { text: `${message} (${code})`, atMs: this.#options.nowMs() }
   }
 
   /** @returns whether it is the first of its kind at this offset. */
-  noteUnreadable({ assignmentId, code, message, offset }: Unreadable): boolean {
+  recordUnreadable({ assignmentId, code, message, offset }: Unreadable): boolean {
     const held = this.#held.get(assignmentId)
     if (held === undefined) return false
     const track = this.#trackOf(assignmentId, held)
@@ -144,7 +144,7 @@ export class UnreadablePartitions {
     return track.failure?.count === 1
   }
 
-  noteReadable(assignmentId: number): void {
+  recordReadable(assignmentId: number): void {
     const held = this.#held.get(assignmentId)
     const track = this.#tracks.get(assignmentId)
     if (held === undefined || track === undefined || track.search === null) return
@@ -181,7 +181,7 @@ export class UnreadablePartitions {
     return track
   }
 
-  /** Nothing comes, and a broker says that there is more than what was read, or met as the end. */
+  /** No record comes, although a broker reports an end behind the offsets read. */
   #checkSilence(id: number, held: Held, track: Track): void {
     assert(!held.aside && track.search === null, 'it is being read')
     const nowMs = this.#options.nowMs()
@@ -202,7 +202,7 @@ export class UnreadablePartitions {
     else if (track.failure === null || !isStuck(track.failure)) {
       // librdkafka names a refusal once, until reading is resumed: it is the reason still.
       const named = track.failure?.reason ?? failure.reason
-      track.failure = { ...failure, reason: named, count: 1, toldMs: -Infinity }
+      track.failure = { ...failure, reason: named, count: 1, reportedMs: -Infinity }
     }
   }
 
@@ -212,8 +212,8 @@ export class UnreadablePartitions {
     track: Track,
     failure: Pick<Failure, 'reason' | 'isSilent' | 'base'>,
   ): void {
-    const { count, toldMs } = track.failure ?? { count: 0, toldMs: -Infinity }
-    track.failure = { ...failure, count: count + 1, toldMs }
+    const { count, reportedMs } = track.failure ?? { count: 0, reportedMs: -Infinity }
+    track.failure = { ...failure, count: count + 1, reportedMs }
     const waitMs = failure.isSilent
       ? doubled(SILENT_RETRY_MS, SILENT_RETRY_MS_MAX, track.failure)
       : isStuck(track.failure)
@@ -271,7 +271,7 @@ export class UnreadablePartitions {
 
   #skip(id: number, held: Held, track: Track, to: number): void {
     const { consumer, send } = this.#options
-    assert(to > held.offset, 'what is skipped was not read')
+    assert(to > held.offset, 'a skip goes forward')
     this.#attempt(id, held, track, () => {
       consumer.pause([id])
       consumer.seek(id, to)
@@ -284,12 +284,12 @@ export class UnreadablePartitions {
     })
   }
 
-  /** What librdkafka refuses now (the partition just changes its broker, say) is due later. */
+  /** If librdkafka refuses now (the partition is changing its broker, say), it is tried later. */
   #attempt(id: number, held: Held, track: Track, call: () => void): void {
     try {
       call()
     } catch (thrown) {
-      this.noteClientError({ code: '_STATE', message: messageOf(thrown), topic: null })
+      this.recordClientError({ code: '_STATE', message: messageOf(thrown), topic: null })
       this.#setAside(id, held, track, this.#options.nowMs() + RETRY_MS)
     }
   }
@@ -306,8 +306,8 @@ export class UnreadablePartitions {
       const { failure } = track
       const isRead = isReading && !held.held && !held.finished && !held.isGone
       if (failure !== null && isStuck(failure)) {
-        const isDue = nowMs() - failure.toldMs >= TELL_EVERY_MS
-        if (isDue) failure.toldMs = nowMs()
+        const isDue = nowMs() - failure.reportedMs >= REPORT_EVERY_MS
+        if (isDue) failure.reportedMs = nowMs()
         const { reason, isSilent } = failure
         partitions.push({ topic, partition, offset, reason, canSkip: !isSilent, isDue })
       } else if (isRead && isUnanswered(held, nowMs())) {
@@ -354,14 +354,14 @@ function isStuck({ isSilent, count }: Failure): boolean {
   return isSilent || count >= 2
 }
 
-/** What librdkafka has named: silence proves nothing about a batch. */
+/** Only an error that librdkafka named: silence proves nothing about a batch. */
 function mayBeSkipped(failure: Failure | null): boolean {
   return failure !== null && !failure.isSilent && isStuck(failure)
 }
 
 type SearchState = 'searching' | 'found' | 'none'
 
-/** So many batches of one record, one behind the other, are met one by one. */
+/** Adjacent batches of one record that are probed one by one, at most. */
 const SINGLE_STEPS_MAX = 64
 
 /**
@@ -404,7 +404,7 @@ export class Search {
   }
 
   get found(): number {
-    assert(this.#behind !== null && this.#isConfirming, 'what lies behind it was found')
+    assert(this.#behind !== null && this.#isConfirming, 'the offset behind it was found')
     return this.#behind
   }
 

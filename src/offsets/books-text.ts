@@ -30,22 +30,22 @@ const RULE_COLUMNS_MAX = 8
 interface Column {
   readonly name: string
   readonly of: (book: Book, pending: number) => number
-  readonly isTold: boolean
+  readonly isShown: boolean
 }
 
-/** What is told of these books, in the order in which people read it. */
+/** The columns shown of these books, in the order in which people read them. */
 function columnsOf(total: Book): Column[] {
   const entry = (name: Entry): Column => ({
     name,
     of: (book) => book.count(name),
-    isTold: name === 'fetched' || isTold(total, name),
+    isShown: name === 'fetched' || isShown(total, name),
   })
   const rules = [...total.filteredByRule].toSorted(([, left], [, right]) => right - left)
   const shown = rules.slice(0, RULE_COLUMNS_MAX).map(([rule]) => rule)
   const byRule = shown.map((rule): Column => ({
     name: `filtered(${rule})`,
     of: (book) => book.filteredByRule.get(rule) ?? 0,
-    isTold: true,
+    isShown: true,
   }))
   const byOthers: Column = {
     name: `filtered(${rules.length - shown.length}_more_rules)`,
@@ -53,9 +53,9 @@ function columnsOf(total: Book): Column[] {
       rules
         .slice(RULE_COLUMNS_MAX)
         .reduce((sum, [rule]) => sum + (book.filteredByRule.get(rule) ?? 0), 0),
-    isTold: rules.length > shown.length,
+    isShown: rules.length > shown.length,
   }
-  const pending: Column = { name: 'pending', of: (_, count) => count, isTold: true }
+  const pending: Column = { name: 'pending', of: (_, count) => count, isShown: true }
   const entries = DESTINATIONS.map(entry)
   const place = FILTER_REASONS.length
   return [
@@ -65,7 +65,7 @@ function columnsOf(total: Book): Column[] {
     byOthers,
     ...entries.slice(place),
     pending,
-  ].filter((column) => column.isTold)
+  ].filter((column) => column.isShown)
 }
 
 /** Lines without a newline at their ends. */
@@ -88,8 +88,8 @@ export function renderBooks(statement: Statement): string[] {
   return [...lines, ...lossLines(statement), ...verdictLines(statement)]
 }
 
-/** Where nothing was indexed of what Elasticsearch took, that is the figure to see. */
-function isTold(total: Book, column: Entry): boolean {
+/** If Elasticsearch put all documents elsewhere, `indexed` 0 is the figure to see. */
+function isShown(total: Book, column: Entry): boolean {
   const others = column === 'indexed' ? (['failure_store', 'pipeline_dropped'] as const) : []
   return [column, ...others].some((entry) => total.count(entry) > 0)
 }

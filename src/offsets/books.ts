@@ -55,7 +55,7 @@ export const PLAIN_ENTRIES = [
 ] as const
 export type PlainEntry = (typeof PLAIN_ENTRIES)[number]
 
-/** What an output says of a document. */
+/** An output's outcome of a document. */
 export type OutputOutcome = Exclude<PlainEntry, 'carried_in' | 'fetched' | 'copied'> | 'dropped'
 
 /** Entries in the order in which people read them; a reason is part of the name. */
@@ -145,10 +145,10 @@ export class Book {
     this.add('spilled', count)
   }
 
-  /** They lie in the spill no more: another entry must take them. */
+  /** They left the spill: another entry must count them. */
   leaveSpill(count = 1): void {
     const left = this.count('spilled') - count
-    assert(count >= 0 && left >= 0, 'what leaves the spill was in it')
+    assert(count >= 0 && left >= 0, 'a document that leaves the spill was in it')
     this.#counts.set('spilled', left)
   }
 

@@ -14,7 +14,7 @@ const WAITERS = 1
 /** Int32 words that an EventCount takes. */
 export const EVENT_COUNT_WORDS = 2
 
-/** What an attempt gives when there is nothing. */
+/** The result of an attempt that found nothing. */
 export const NOTHING = -1
 
 export class EventCount {
@@ -32,14 +32,14 @@ export class EventCount {
     if (Atomics.load(this.#words, WAITERS) > 0) Atomics.notify(this.#words, SIGNAL, 1)
   }
 
-  /** Wakes everyone who waits, so that they look at what else has changed. */
+  /** Wakes all waiters, so that they check again. */
   wakeAll(): void {
     Atomics.add(this.#words, SIGNAL, 1)
     Atomics.notify(this.#words, SIGNAL)
   }
 
   /** Waits at most `timeoutMs` for an attempt to succeed; not on the main thread. */
-  take(attempt: () => number, timeoutMs: number): number {
+  waitFor(attempt: () => number, timeoutMs: number): number {
     const value = attempt()
     if (value !== NOTHING) return value
     const words = this.#words

@@ -1,12 +1,12 @@
 /**
  * The contract for counting records where they are filtered: filter threads call it, metrics/
- * implements it, and what it gives travels to main beside the runs.
+ * implements it, and its sums travel to main beside the runs.
  *
  * Only sums leave the thread, one for each series that a run adds to: a record costs main nothing.
  */
 import type { MatchedRecord } from './record-encoder.ts'
 
-/** What records of one run add to one series. Plain data, posted to main. */
+/** The amounts that records of one run add to one series. Plain data, posted to main. */
 export interface SeriesDelta {
   /** Index among the pipeline's metrics. */
   readonly metric: number
@@ -31,7 +31,7 @@ export interface RecordCounter {
   /** Adds a record to each of these metrics. Never throws for what a record holds. */
   count(record: MatchedRecord, metrics: Iterable<number>): void
   /**
-   * What was counted since the last call, in the order in which the series came up.
+   * The sums since the last call, in the order in which the series came up.
    * @param none: [].
    */
   take(): SeriesDelta[]

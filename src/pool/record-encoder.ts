@@ -10,10 +10,10 @@ import assert from 'node:assert/strict'
 /** The rule that makes a document of a record: where it goes. */
 export interface RuleRoute {
   readonly name: string
-  /** Null: as the output is told. */
+  /** Null: the output's own index. */
   readonly index: string | null
   readonly pipeline: string | null
-  /** What stands behind the offset in the id of the document; empty for nothing. */
+  /** Appended to the offset in the id of the document; empty for nothing. */
   readonly idSuffix: string
 }
 

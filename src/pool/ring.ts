@@ -29,7 +29,7 @@ const WAITING_AT = 3
 /** Cells begin on a cache line of their own. */
 const CELLS_AT = 16
 
-/** How long a pusher sleeps between two looks at a cell whose popper was interrupted. */
+/** How long a pusher sleeps before it checks a cell whose popper was interrupted again. */
 const POPPER_WAIT_MS = 1
 
 export class Ring {
@@ -115,7 +115,7 @@ export class Ring {
    * Waits at most `timeoutMs` for a value; not on the main thread. @returns a value, or NOTHING.
    */
   pop(timeoutMs: number): number {
-    return this.#waiting.take(() => this.tryPop(), timeoutMs)
+    return this.#waiting.waitFor(() => this.tryPop(), timeoutMs)
   }
 
   wakeAll(): void {

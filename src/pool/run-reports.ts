@@ -17,7 +17,7 @@ import assert from 'node:assert/strict'
 
 /** Why the records of a run are resolved without the sink. */
 export const RUN_FILTERED = 0
-/** Dropped since the queue was full (OVERFLOW_DROP_NEWEST). */
+/** Dropped because the queue was full (OVERFLOW_DROP_NEWEST). */
 export const RUN_DROPPED_OVERFLOW = 1
 
 export interface RunReport {
@@ -28,7 +28,7 @@ export interface RunReport {
   readonly valueBytes: number
   readonly lowWatermark: number
   readonly reason: number
-  /** Of its records, those that matched but lie outside the span of time that is wanted. */
+  /** Of its records, those that matched but lie outside the wanted time range. */
   readonly outsideTime: number
   /** The time of its last record, in ms since 1970; -1: none. */
   readonly lastTimestampMs: number

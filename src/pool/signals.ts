@@ -77,8 +77,8 @@ export class Signals {
   }
 
   /**
-   * The output has let go of this much: the same numbers as they were taken with, or parts of them
-   * in whole CREDIT_BYTES and the rest.
+   * The output has released this much: the numbers given to `take`, or parts of these in whole
+   * CREDIT_BYTES and the rest.
    */
   settle(documents: number, bytes: number): void {
     assert(documents >= 0 && bytes >= 0)

@@ -106,7 +106,7 @@ export class SlotReader {
     return (this.#header(HEADER_FLAGS) & SLOT_FLAG_MORE) !== 0
   }
 
-  /** Alternatives of a set have dropped records: slotDropped tells. */
+  /** Alternatives of a set have dropped records: slotDropped says how many. */
   get hasDropped(): boolean {
     return (this.#header(HEADER_FLAGS) & SLOT_FLAG_DROPPED) !== 0
   }

@@ -82,7 +82,7 @@ export class Stack {
 
   /** Waits at most `timeoutMs`; not on the main thread. @returns a number, or NOTHING. */
   pop(timeoutMs: number): number {
-    return this.#waiting.take(() => this.tryPop(), timeoutMs)
+    return this.#waiting.waitFor(() => this.tryPop(), timeoutMs)
   }
 
   wakeAll(): void {

@@ -142,7 +142,7 @@ export class FileSink implements Sink {
   async #run(): Promise<void> {
     // Writes that come in one go are gathered before the first is appended.
     await Promise.resolve()
-    // Nothing may come between the last look for work and the end of the loop.
+    // Nothing may come between the last check for work and the end of the loop.
     while (!this.#isEnded && this.#hasWork()) await this.#step()
     this.#running = null
   }

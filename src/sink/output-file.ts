@@ -91,7 +91,7 @@ export class OutputFile {
 
   /**
    * PATH becomes PATH.1, PATH.1 becomes PATH.2, up to PATH.keep, whose old content is gone; PATH
-   * begins anew. All that was appended must be synced.
+   * begins again. All that was appended must be synced.
    */
   async rotate(keep: number): Promise<void> {
     assert(keep >= 1 && this.#size === this.#durableSize)

@@ -23,7 +23,7 @@ export type Auth =
 
 /**
  * How a document ended. All of them resolve its offset, but `fenced`: its partition was given away
- * (`dropPartition`), and what the output had of it on disk is forgotten. `superseded`: a later
+ * (`dropPartition`), and the output forgets its documents on disk. `superseded`: a later
  * version of its key is in the index (--document-id key).
  */
 export type Outcome =
@@ -62,8 +62,8 @@ export interface BufferLease {
   /** The output no longer needs the bytes: they are in the spill, or were written. */
   release(): void
   /**
-   * The output has copied so many documents and bytes out, and holds these beyond the rest: what is
-   * returned is released by itself. Not after release.
+   * The output has copied these documents and bytes out, and holds them beyond the rest: the new
+   * lease is released by itself. Not after release.
    */
   splitOff(documents: number, bytes: number): BufferLease
 }
@@ -84,8 +84,8 @@ export interface Delivery extends BufferLease {
 }
 
 /**
- * What the status lines, the snapshot and the metrics show of an output. All are sums since start,
- * or now.
+ * Figures of an output for the status lines, the snapshot and the metrics. All are sums since
+ * start, or now.
  */
 export interface SinkGauges {
   readonly queuedDocuments: number
@@ -125,7 +125,7 @@ export interface Sink {
   /** Resolves when everything taken so far is settled, or when the time has passed. */
   flush(timeoutMs: number): Promise<void>
   /**
-   * A partition was given away: what is queued of it on disk is forgotten, its new owner reads it.
+   * A partition was given away: its documents on disk are forgotten, its new owner reads them.
    */
   dropPartition?(topic: string, partition: number): void
   /** Another program has renamed the file (logrotate): goes on in a new one of the same name. */
@@ -133,8 +133,8 @@ export interface Sink {
   /** Signs in with this from the next request on. */
   setAuth?(auth: Auth): void
   /**
-   * Partitions not to be read on for now: what they bring waits for something that others do not,
-   * and is over its quota of the room. Asked often; one may come twice.
+   * Partitions to pause for now: their records wait for an index that others do not use, and that
+   * is over its quota of the room. Asked often; one may come twice.
    */
   partitionsOverQuota?(): readonly { readonly topic: string; readonly partition: number }[]
   gauges(): SinkGauges

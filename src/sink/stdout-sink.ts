@@ -153,7 +153,7 @@ const AGAIN_DELAY_MS = 5
 
 interface DescriptorWriter {
   /**
-   * Writes all of it, then calls back, with the error if there was one. One at a time; `bytes`
+   * Writes all bytes, then calls back, with the error if there was one. One at a time; `bytes`
    * must not change until then.
    */
   write(bytes: Uint8Array, done: (error: NodeJS.ErrnoException | null) => void): void

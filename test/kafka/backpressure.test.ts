@@ -23,19 +23,19 @@ test('the change is told once each way, and brokers are asked only while in doub
     },
   })
   reachability.check()
-  reachability.noteError('_TRANSPORT')
+  reachability.recordError('_TRANSPORT')
   assert.deepEqual([told, askedCount], [[], 0])
   // The connection is back at once.
   isUp = true
-  reachability.noteError('_ALL_BROKERS_DOWN')
+  reachability.recordError('_ALL_BROKERS_DOWN')
   reachability.check()
   reachability.check()
   assert.deepEqual([told, askedCount], [[], 1])
   isUp = false
-  reachability.noteError('_ALL_BROKERS_DOWN')
+  reachability.recordError('_ALL_BROKERS_DOWN')
   reachability.check()
   assert.deepEqual(told, [])
-  reachability.noteError('_ALL_BROKERS_DOWN')
+  reachability.recordError('_ALL_BROKERS_DOWN')
   reachability.check()
   reachability.check()
   assert.deepEqual([told, askedCount], [[false], 4])

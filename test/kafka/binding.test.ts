@@ -33,16 +33,16 @@ test('a vague failure is explained by what the events and the log said', () => {
   const trouble = new ConnectionTrouble()
   const vague = said(-195, 'Local: Broker transport failure')
   assert.equal(trouble.explain(vague), vague)
-  trouble.noteError(new RangeError('broker transport failure'))
+  trouble.recordError(new RangeError('broker transport failure'))
   assert.equal(trouble.explain(vague), vague)
-  trouble.noteLog({
+  trouble.recordLog({
     fac: 'FAIL',
     message:
       '[thrd:sasl_ssl://b:9092/1]: sasl_ssl://b:9092/1: SASL authentication error: ' +
       'Invalid username or password (after 311ms in state AUTH_REQ)',
   })
-  trouble.noteError(new RangeError('Local: Authentication failure'))
-  trouble.noteError(new RangeError('all broker connections are down'))
+  trouble.recordError(new RangeError('Local: Authentication failure'))
+  trouble.recordError(new RangeError('all broker connections are down'))
   const error = kafkaError(trouble.explain(vague), 'connect', BROKERS)
   assert.equal(error.code, 'KAFKA_AUTH')
   assert.match(error.message, /^cannot connect: sasl_ssl:\/\/b:9092\/1: SASL .* or password; check/)
@@ -50,7 +50,7 @@ test('a vague failure is explained by what the events and the log said', () => {
 
 test('a failure that says what it is keeps its own words', () => {
   const trouble = new ConnectionTrouble()
-  trouble.noteError(new RangeError('ssl error'))
+  trouble.recordError(new RangeError('ssl error'))
   const clear = said(3, 'Broker: Unknown topic or partition')
   assert.equal(trouble.explain(clear), clear)
 })

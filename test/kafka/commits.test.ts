@@ -54,7 +54,7 @@ test('what the group has acknowledged is not committed again', () => {
   commits.want([at(50)])
   commits.send(0)
   commits.send(0)
-  commits.note([{ ...at(50), error: null }])
+  commits.acknowledge([{ ...at(50), error: null }])
   commits.send(0)
   assert.deepEqual(sent, [50, 50])
 })
@@ -66,10 +66,10 @@ test('an answer about the log before a rewind keeps nothing of the new one uncom
   commits.send(0)
   held.delete(1)
   held.set(2, heldAt(4800, 4900))
-  commits.note([{ ...at(5000), error: null }])
+  commits.acknowledge([{ ...at(5000), error: null }])
   commits.want([at(4800)])
   commits.send(0)
-  commits.note([{ ...at(4800), error: null }])
+  commits.acknowledge([{ ...at(4800), error: null }])
   commits.want([at(4900)])
   commits.send(0)
   assert.deepEqual(sent, [5000, 4800, 4900])
@@ -79,7 +79,7 @@ test('a broker that does not take notes gets the offsets without them', () => {
   const { sent, notes, commits } = commitsOf(new Map([[1, heldAt(0, 5000)]]))
   commits.want([at(50)])
   commits.send(0)
-  commits.note([{ ...at(50), error: 'OFFSET_METADATA_TOO_LARGE' }])
+  commits.acknowledge([{ ...at(50), error: 'OFFSET_METADATA_TOO_LARGE' }])
   commits.send(0)
   assert.deepEqual(sent, [50, 50])
   const said = 'logpipe 0123456789ab topic=none started=none'
@@ -92,7 +92,7 @@ test('windows of metrics that a broker keeps no mark of end the pipeline, and sa
   const windows = { closedTo: -1, closedAt: -1, closing: null }
   commits.want([{ ...at(50), windows }])
   commits.send(0)
-  commits.note([{ ...at(50), error: 'OFFSET_METADATA_TOO_LARGE' }])
+  commits.acknowledge([{ ...at(50), error: 'OFFSET_METADATA_TOO_LARGE' }])
   assert.deepEqual(
     failures.map((one) => /METRICS_INDEX .* raise their offset.metadata.max.bytes/.test(one)),
     [true],
@@ -104,16 +104,16 @@ test('the group is told how far was read while nothing more is settled', () => {
   commits.want([at(50)])
   past.now = { epoch: 3, readTo: 60, markFrom: -1 }
   commits.send(0)
-  commits.note([{ ...at(50), error: null }])
+  commits.acknowledge([{ ...at(50), error: null }])
   commits.send(0)
   past.now = { epoch: 3, readTo: 80, markFrom: -1 }
   commits.send(0)
-  commits.note([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
+  commits.acknowledge([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
   commits.send(0)
-  commits.note([{ ...at(50), error: null }])
+  commits.acknowledge([{ ...at(50), error: null }])
   past.now = { epoch: 4, readTo: 80, markFrom: 4 }
   commits.send(0)
-  commits.note([{ ...at(50), error: null }])
+  commits.acknowledge([{ ...at(50), error: null }])
   commits.send(0)
   assert.deepEqual(sent, [50, 50, 50, 50])
   assert.deepEqual(
@@ -134,8 +134,8 @@ test('a note that was refused is sent again, also when an older commit is answer
   commits.send(0)
   past.now = { epoch: 3, readTo: 80, markFrom: -1 }
   commits.send(0)
-  commits.note([{ ...at(50), error: null }])
-  commits.note([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
+  commits.acknowledge([{ ...at(50), error: null }])
+  commits.acknowledge([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
   commits.send(0)
   assert.deepEqual(sent, [50, 50, 50])
   assert.equal(decodeNote(notes.at(-1) ?? null)?.past.readTo, 80)
@@ -152,12 +152,12 @@ test('a mark is said to be there once the group has the commit with it, and not 
   commits.send(0)
   assert.deepEqual(told, [])
   // The answer to the first commit says nothing about the second.
-  commits.note([{ ...at(50), error: null }])
+  commits.acknowledge([{ ...at(50), error: null }])
   assert.deepEqual(told, [first])
-  commits.note([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
+  commits.acknowledge([{ ...at(50), error: 'REBALANCE_IN_PROGRESS' }])
   assert.deepEqual(told, [first])
   commits.send(0)
-  commits.note([{ ...at(50), error: null }])
+  commits.acknowledge([{ ...at(50), error: null }])
   assert.deepEqual(told, [first, second])
   commits.send(0)
   assert.deepEqual(sent, [50, 50, 50])
@@ -172,6 +172,6 @@ test('an answer about the log before says nothing about the marks of this one', 
   held.set(2, heldFrom(at(40)))
   commits.want([{ ...at(40), windows: markOf(10) }])
   commits.send(0)
-  commits.note([{ ...at(5000), error: null }])
+  commits.acknowledge([{ ...at(5000), error: null }])
   assert.deepEqual(told, [])
 })

@@ -118,7 +118,7 @@ test('up to the end, a partition is read to the end it had when it was given', (
   assert.equal(member.isFinished, false)
   // A fetch meets an end that is later than that: what lies between is left to the next reader.
   const [first, held] = [...member.assignments].find(([, one]) => one.partition === 0) ?? []
-  member.noteEnd(first ?? -1, 12)
+  member.recordEnd(first ?? -1, 12)
   assert.ok(held !== undefined)
   assert.equal(toCommit({ ...held, offset: 9, wanted: 9 }), 9)
   assert.deepEqual(finished(), [0])
@@ -159,7 +159,7 @@ test('a topic that was deleted has no lag', () => {
   const brokers = new FakeBrokers().add('app', { end: 5 }, { end: 5 })
   const member = brokers.member()
   assign(member, 'app', 0, 1)
-  member.noteEnd(0, 5)
+  member.recordEnd(0, 5)
   brokers.topicIds.delete('app')
   for (let second = 0; second < 30; second++) brokers.turn(member)
   assert.deepEqual(
@@ -188,7 +188,7 @@ test('markers behind the last record are committed once all records are settled'
   assign(member, 'app', 0)
   brokers.did()
   readTo(member, 0, 10)
-  member.noteEnd(0, 12)
+  member.recordEnd(0, 12)
   member.commits.want([{ topic: 'app', partition: 0, offset: 9 }])
   member.commits.send(1)
   member.commits.want([{ topic: 'app', partition: 0, offset: 10 }])

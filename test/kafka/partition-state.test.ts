@@ -26,7 +26,7 @@ test('while records are fetched nobody is asked, otherwise every five seconds', 
   const asked: number[] = []
   for (let second = 1; second <= 30; second++) {
     // Fetches stand still from the 10th to the 20th second; then one partition is held.
-    if (second < 10 || second >= 20) due.noteFetch()
+    if (second < 10 || second >= 20) due.recordFetch()
     if (due.isDue(second * 1000, second >= 26)) asked.push(second)
   }
   assert.deepEqual(asked, [10, 15, 26])

@@ -9,8 +9,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   heldFrom,
-  noteAskedEnd,
-  noteUnanswered,
+  recordAskedEnd,
+  recordUnanswered,
   type Held,
 } from '../../src/kafka/partition-state.ts'
 import type { IngressMessage, StuckPartition } from '../../src/kafka/ingress-messages.ts'
@@ -78,8 +78,8 @@ class Bench {
 
   clientError(): void {
     const message = 'Receive failed: increase receive.message.max.bytes'
-    this.#watch.noteClientError({ code: '_BAD_MSG', message, topic: null })
-    this.#watch.noteClientError({ code: '_ALL_BROKERS_DOWN', message: '1/1', topic: null })
+    this.#watch.recordClientError({ code: '_BAD_MSG', message, topic: null })
+    this.#watch.recordClientError({ code: '_ALL_BROKERS_DOWN', message: '1/1', topic: null })
   }
 
   /** Seconds of an ingress thread; `isSilent`: no fetch is answered. */
@@ -87,8 +87,8 @@ class Bench {
     for (let second = 0; second < seconds; second++) {
       this.nowMs += 1000
       for (const held of this.#watch.still()) {
-        if (isAnswered) noteAskedEnd(held, this.#end, this.nowMs)
-        else noteUnanswered(held, 'end offset: _TIMED_OUT', this.nowMs)
+        if (isAnswered) recordAskedEnd(held, this.#end, this.nowMs)
+        else recordUnanswered(held, 'end offset: _TIMED_OUT', this.nowMs)
       }
       const fetches = isSilent || !isReading ? 0 : 50
       for (let step = 0; step < fetches; step++) this.#fetch()
@@ -126,10 +126,10 @@ class Bench {
       this.#isHalted = true
       const offset = this.isRefused ? at : (batch?.base ?? at)
       const error = { code: '_BAD_MSG', message: 'failed CRC32C check', offset }
-      this.#watch.noteUnreadable({ kind: 'unreadable', assignmentId: ID, ...error })
+      this.#watch.recordUnreadable({ kind: 'unreadable', assignmentId: ID, ...error })
     } else if (this.#probe !== null) {
       this.#isHalted = true
-      this.#watch.noteReadable(ID)
+      this.#watch.recordReadable(ID)
     } else if (batch !== undefined) {
       this.held.offset = batch.base + batch.records
     } else {

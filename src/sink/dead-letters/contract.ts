@@ -52,7 +52,7 @@ export function withoutPayload(letter: DeadLetter): DeadLetter {
 
 export interface DeadLetters {
   /**
-   * Stores all of them, without payload where it does not fit; durable when resolved. Calls may
+   * Stores all letters, without payload where it does not fit; durable when resolved. Calls may
    * overlap.
    * @throws LogpipeError DEAD_LETTERS when they cannot be stored; some may be, and putting them
    * again stores those twice, which replay tolerates.

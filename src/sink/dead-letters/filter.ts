@@ -33,7 +33,7 @@ const CLAUSE = /^(\w+)([=~])(?!["/ ])(.+)$/s
 const TEXTS = ['reason', 'errorType', 'index', 'topic']
 const NUMBERS = ['status', 'partition', 'offset']
 
-/** What a time is compared with, and in which direction. */
+/** The time to compare with, and the direction. */
 const TIMES: Readonly<Record<string, readonly [target: Target, op: Order]>> = {
   since: [{ of: 'field', path: ['stored'] }, '>='],
   until: [{ of: 'field', path: ['stored'] }, '<'],

@@ -25,7 +25,7 @@ export type ItemVerdict =
   /** The document or its index is at fault: other documents show which. */
   | 'unclear'
 
-/** What a request that failed as a whole says about the cluster, if nothing else succeeds. */
+/** The state of the cluster by a request that failed as a whole, if nothing else succeeds. */
 export type RequestVerdict =
   /** Its queues are full. */
   | 'busy'
@@ -178,7 +178,7 @@ export const REQUEST_ANSWERS: readonly AnswerRow<RequestVerdict>[] = [
   },
 ]
 
-/** One answer, as far as the tables look at it. */
+/** The parts of an answer that the tables match. */
 export interface Refusal {
   readonly status: number
   readonly errorType: string

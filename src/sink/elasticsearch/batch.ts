@@ -382,7 +382,7 @@ export function fitCount(
 }
 
 /*
- * Makes one batch of what was read from the spill, or of dead letters: its documents in one piece,
+ * Makes one batch of entries read from the spill, or of dead letters: its documents in one piece,
  * its origins as runs.
  */
 

@@ -65,7 +65,7 @@ export interface WriterParts {
   readonly fail: (error: Error) => void
 }
 
-/** What a request in flight counts as: one of ES_CONCURRENCY, a piece, or beside these. */
+/** How a request in flight counts: as one of ES_CONCURRENCY, as a piece, or beside these. */
 type Place = 'whole' | 'piece' | 'beside'
 
 /** A request in flight, with the conditions when it left. */
@@ -170,7 +170,7 @@ export class BulkWriter {
     this.pump()
   }
 
-  /** Sends nothing more; answers that still come are not looked at. */
+  /** Sends nothing more; later answers are ignored. */
   stop(): void {
     this.#isStopped = true
     this.#retries.stop()
@@ -467,7 +467,7 @@ function isThere({ status }: BulkItem): boolean {
   return status < 300 || status === 409
 }
 
-/** The request, with what its documents waited for in vain. */
+/** The request, with the time that its documents waited in vain. */
 function lateOf(request: BulkRequest, timeoutMs: number): BulkRequest {
   const slices = request.slices.map((slice) => ({ ...slice, lateMs: timeoutMs }))
   return { ...request, slices }

@@ -135,7 +135,7 @@ function plainOnly(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHand
 
 /**
  * For one node of the client. Its URL may have a path, which is no part of an origin; and the
- * client keeps an error's message alone, which often does not say what is wrong.
+ * client keeps an error's message alone, which often does not name the cause.
  */
 export function nodeConnections(settings: ConnectionSettings): NodeConnections {
   const connections = openConnections(settings)
@@ -278,18 +278,18 @@ export function redirectFault(status: number, location: string): string | undefi
 }
 
 /** Both ends are near, or the reason is another one. */
-const LOOK_MS_MAX = 2000
+const PROBE_MS_MAX = 2000
 /** A server is repaired in minutes, and each probe costs a connection. */
-const LOOK_EVERY_MS = 30_000
-/** Origins that are remembered: a control plane looks at those of all pipelines. */
-const LOOKS_MAX = 1000
+const PROBE_EVERY_MS = 30_000
+/** Origins that are remembered: a control plane checks those of all pipelines. */
+const ORIGINS_MAX = 1000
 
 /**
  * Says in words why a request got no answer. A server that wants TLS, or plain HTTP, or a client
- * certificate often just breaks off, each in its own way: so the server is looked at, which is
- * surer than any list of the errors that come of it.
+ * certificate often just breaks off, each in its own way: so the server is probed, which is
+ * surer than any list of errors.
  *
- * Bound. One look at an origin in LOOK_EVERY_MS, of LOOK_MS_MAX; LOOKS_MAX origins.
+ * Bound. One probe of an origin in PROBE_EVERY_MS, of PROBE_MS_MAX; ORIGINS_MAX origins.
  */
 export class Diagnosis {
   readonly #settings: ConnectionSettings
@@ -312,10 +312,10 @@ export class Diagnosis {
     if (proxyOf(url, this.#settings.proxies) !== null) return requestFault(error)
     const nowMs = performance.now()
     const known = this.#looks.get(url.origin)
-    if (known !== undefined && nowMs - known.atMs < LOOK_EVERY_MS) {
+    if (known !== undefined && nowMs - known.atMs < PROBE_EVERY_MS) {
       return (await known.fault) || requestFault(error)
     }
-    if (this.#looks.size >= LOOKS_MAX) this.#looks.clear()
+    if (this.#looks.size >= ORIGINS_MAX) this.#looks.clear()
     const fault = url.protocol === 'https:' ? this.#probeTls(url) : this.#probePlain(url)
     this.#looks.set(url.origin, { atMs: nowMs, fault })
     return (await fault) || requestFault(error)
@@ -393,7 +393,7 @@ async function speaksHttp(url: URL, lookUp: LookupFunction): Promise<boolean> {
 }
 
 function endWith(socket: Socket, resolve: () => void): void {
-  socket.setTimeout(LOOK_MS_MAX, resolve)
+  socket.setTimeout(PROBE_MS_MAX, resolve)
   socket.once('data', resolve)
   socket.once('close', resolve)
 }

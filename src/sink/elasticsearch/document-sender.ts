@@ -35,7 +35,7 @@ export interface SenderParts {
 
 /** Long enough for a restart of Elasticsearch, short enough for a person who waits. */
 const STALL_MS = 60_000
-/** Some looks at an index that waits (PROBE_TIMES). */
+/** A few probes of an index that waits (PROBE_TIMES). */
 const HELD_MS = 5000
 const LOOK_EVERY_MS = 500
 /** At the end, documents in flight are settled or given up. */

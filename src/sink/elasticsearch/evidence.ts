@@ -45,7 +45,7 @@ export function answersOf(index: string): string {
  */
 const REFUSED_WEIGHT = 7
 const FAILED_WEIGHT = 20
-/** So many are taken to fail where none is seen to: a few good answers prove little. */
+/** Failures assumed where none was seen: a few good answers prove little. */
 const FAILED_SHARE_MIN = 0.09
 /** The weight of earlier results after a new one: some ten are remembered. */
 const MEMORY = 0.9

@@ -29,7 +29,7 @@ export const LANES_MAX = 64
 /** Documents of a probe: one would do, but a few are as cheap. */
 const PROBE_DOCUMENTS_MAX = 10
 /**
- * So many documents that ask for an index, of two requests at least, must end in a lane one after
+ * This many documents that ask for an index, of two requests at least, must end in a lane one after
  * another before all that ask for it are taken to belong there.
  */
 const DIVERT_DOCUMENTS = 100

@@ -21,7 +21,7 @@ const ESCAPE_OF = Uint8Array.from({ length: 256 }, (_, byte) => {
 const HEX = Buffer.from('0123456789abcdef')
 /** The longest escape: \u00XX. */
 const ESCAPE_BYTES_MAX = 6
-/** Behind one escape others are near: so far each byte is looked at by itself. */
+/** Behind one escape others are near: over this distance bytes are checked one by one. */
 const DENSE_BYTES = 256
 /** A multiple of 3, so that base64 pads the last piece only; no string holds all of a value. */
 const BASE64_PIECE_BYTES = 3 * 8192

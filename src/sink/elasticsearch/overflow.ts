@@ -58,7 +58,7 @@ interface OverflowParts {
 const OUT_SHARE = 0.75
 /** Bytes of one append: large enough for the disk, small enough to wait for. */
 const OUT_BYTES = 4 * 1024 * 1024
-/** Documents of a held index that stay in memory, to look at the index with; and their bytes. */
+/** Documents of a held index that stay in memory, to probe the index with; and their bytes. */
 const LANE_DOCUMENTS = 1000
 const LANE_BYTES = 1024 * 1024
 /** Documents read back to probe whether the cluster accepts them again. */
@@ -361,7 +361,7 @@ class SpilledIndex {
     return found
   }
 
-  /** Where all of them lie. */
+  /** The sources of all documents that moved out. */
   ranges(): readonly SourceRange[] {
     const tally = new RangeTally()
     for (const batch of this.#batches.values()) {

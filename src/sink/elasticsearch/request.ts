@@ -12,7 +12,7 @@ export interface BulkRequest {
   readonly slices: readonly BatchSlice[]
   readonly documentCount: number
   readonly byteCount: number
-  /** The lane that this request looks at, or null. */
+  /** The lane that this request probes, or null. */
   readonly lane: Lane | null
   /** A part of what failed together: it is sent as it is. */
   readonly isPiece: boolean

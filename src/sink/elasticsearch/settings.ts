@@ -12,7 +12,7 @@ import type { AnswerRow, ItemVerdict } from './answers.ts'
 export const RETRY_TIMES: BackoffTimes = { firstMs: 100, maxMs: 10_000 }
 /**
  * A held index, and a cluster that is down or refuses us: one small request is sent to look.
- * Often enough that what was mended is seen within ten seconds on every screen.
+ * Often enough that every screen shows a recovery within ten seconds.
  */
 export const PROBE_TIMES: BackoffTimes = { firstMs: 500, maxMs: 6000 }
 

@@ -15,7 +15,7 @@
 import { BLOCK_DAMAGED, BLOCK_INCOMPLETE, blockAt, SYNC_BYTES } from './format.ts'
 import type { DiskFile } from '../../core/disk.ts'
 
-/** Bytes [from, to) of the file that are no intact block. */
+/** Bytes [from, to) of the file that are not part of an intact block. */
 export interface DamagedBytes {
   readonly from: number
   readonly to: number
@@ -32,7 +32,7 @@ export class BlockCursor {
   #base: number
   /** Bytes of the chunk that are there. */
   #filled = 0
-  /** Where the next block is looked for, within the chunk. */
+  /** Where the next block is expected, within the chunk. */
   #next = 0
   #neededBytes = 0
   #damagedFrom = -1

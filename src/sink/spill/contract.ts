@@ -41,7 +41,7 @@ export interface StoredEntry extends SpillEntry {
   /** Not read-only: who took the entry lets the bytes go when it needs them no more. */
   document: Uint8Array
   readonly tag: number
-  /** True for what an earlier process left: its tag means nothing here. */
+  /** Stored by an earlier process: its tag means nothing here. */
   readonly leftover: boolean
 }
 
@@ -53,7 +53,7 @@ export interface SourceRange extends OffsetRange {
   readonly count: number
 }
 
-/** So many entries of one partition. */
+/** A count of entries of one partition. */
 export interface SpillCount extends TopicPartition {
   readonly count: number
 }
@@ -92,7 +92,7 @@ export interface SpillQueue {
   /** Entries that `read` can give. */
   readonly waitingCount: number
   /**
-   * Stores all of them, in order, or none. `stored`: they are on the disk (fdatasync). `full`: the
+   * Stores all entries, in order, or none. `stored`: they are on the disk (fdatasync). `full`: the
    * bound, the disk or a quota is reached; try later. Appends may overlap: they share one sync.
    * @throws LogpipeError SPILL when the disk refuses for another reason; nothing was stored.
    */
@@ -104,7 +104,7 @@ export interface SpillQueue {
    * @throws LogpipeError SPILL when the disk cannot be read.
    */
   read(maxBytes: number, accepts?: (index: string) => boolean): Promise<StoredEntry[]>
-  /** They are done with. */
+  /** They were sent, or are not wanted any more. */
   release(entries: readonly StoredEntry[]): void
   /** They wait again, at their old place. */
   unread(entries: readonly StoredEntry[]): void
@@ -120,14 +120,14 @@ export interface SpillQueue {
 
 /** The queue, and the duties of its opener. */
 export interface Spill extends SpillQueue {
-  /** Damage found in what an earlier process left (`spill` mode). */
+  /** Damage found in the entries of an earlier process (`spill` mode). */
   readonly damageAtOpen: readonly SpillDamage[]
-  /** What an earlier process left that can be read, by partition (`spill` mode). */
+  /** Readable entries of an earlier process, by partition (`spill` mode). */
   readonly leftovers: readonly SpillCount[]
   /** Entries that are not gone: waiting or in hand. */
   readonly entryCount: number
   /**
-   * The caller has dealt with all damage reported so far: what was lost is fetched again and safe,
+   * The caller has dealt with all damage reported so far: lost entries are fetched again and safe,
    * or counted as lost. Until then the damaged segments stay, so that a crash reports them again.
    */
   resolveDamage(): Promise<void>

@@ -95,7 +95,7 @@ export class SpillStore {
   }
 }
 
-/** A damaged segment that was set aside: no longer of the spill, but there to be looked at. */
+/** A damaged segment that was set aside: no longer part of the spill, but kept for people. */
 export function asideName(segmentName: string): string {
   return `${segmentName}${ASIDE}`
 }
@@ -128,7 +128,7 @@ const manifestSchema = z.object({
 })
 const progressSchema = z.object({ segments: z.array(z.tuple([z.string(), z.number()])) })
 
-/** Whose documents a directory holds, and what became of their offsets. */
+/** The owner of a directory's documents, and whether their offsets are committed. */
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>
 
 export async function loadManifest(disk: Disk, directory: string): Promise<Manifest | null> {
@@ -169,9 +169,9 @@ async function load<T>(disk: Disk, file: string, schema: z.ZodType<T>): Promise<
 }
 
 /*
- * What a segment held when its last write ended, in a small file beside it: `NAME.stored`, the very
- * seal block (format.ts) that would have ended the segment then. So the end of a segment cannot go
- * missing unnoticed: whole blocks that were cut off would leave no trace, or the seal itself.
+ * A segment's content when its last write ended, in a small file beside it: `NAME.stored`, the seal
+ * block (format.ts) that would have ended the segment then. So the end of a segment cannot go
+ * missing unnoticed: blocks that were cut off as a whole, or the seal, would leave no trace.
  *
  * Written over, behind each synced write, and not synced itself: after a crash of the machine it
  * may be older than the segment, or damaged, and then says nothing. It is a help and never a reason
@@ -210,7 +210,7 @@ export class StoredMark {
     try {
       await this.#file.write(seal, 0)
     } catch (error) {
-      // Told once for a segment: a full disk would say it with every write.
+      // Reported once for a segment: a full disk would fail every write.
       this.#hasFailed = true
       this.#events.trouble(`the spill cannot record what it stored: ${messageOf(error)}`)
     }

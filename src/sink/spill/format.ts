@@ -15,7 +15,7 @@
  * Directory: ES_SPILL_PATH with `.d` behind it, or ES_SPILL_PATH itself when it ends in a slash
  *   lock                           flock(2), exclusive, by the process that uses the directory
  *   manifest.json, progress.json   directory.ts
- *   segment-....spill.stored       what the segment held when its last write ended: directory.ts
+ *   segment-....spill.stored       the segment's content when its last write ended: directory.ts
  *   segment-....spill.damaged      a damaged segment that a drain set aside, for people to look at
  *   segment-NNNNNNNNNN-SYNC.spill  NNNNNNNNNN: number, decimal, ascending with age
  *                                  SYNC: 8 random bytes in hexadecimal, for this segment alone
@@ -37,7 +37,7 @@
  *            56 topic, index, document (action line and source line, each ended by 0x0A)
  *            A topic may be followed by 0x00 and the log, which tells apart topics of one name
  *
- *   kind 2, ranges: what the entries behind it hold; kind 3, seal: what the whole segment holds
+ *   kind 2, ranges: the sources of the entries behind it; kind 3, seal: those of all entries
  *            18 u16 0               20 u32 ordinal of the first entry
  *            24 u32 entries         28 u32 ranges        32 ranges, each:
  *               0 u16 topic bytes    2 u16 0              4 i32 partition
@@ -75,7 +75,7 @@ const RANGES_HEAD_BYTES = 32
 const RANGE_HEAD_BYTES = 28
 
 /**
- * Entries announced by one ranges block, in bytes: what has to be fetched again when one of them is
+ * Entries announced by one ranges block, in bytes: all are fetched again when one of them is
  * damaged, against the cost of the ranges (under 0.1 % with a few partitions).
  */
 export const RANGES_BYTES_MAX = 256 * 1024
@@ -134,7 +134,7 @@ export function checkHeader(
 }
 
 /**
- * Looks at the place of a block.
+ * Checks whether a block begins at `position`.
  * @param filled how many bytes of `bytes` are there
  * @param limit where the segment ends, counted from the start of `bytes`
  * @returns the length of an intact block, BLOCK_INCOMPLETE when it goes on behind `filled`, or
@@ -342,7 +342,7 @@ const NAMES_MAX = 1024
 interface Name {
   readonly bytes: Buffer
   readonly text: string
-  /** What the text says as that of a topic. */
+  /** The topic and log that the text names. */
   readonly of: ReturnType<typeof parseLogName>
 }
 
@@ -410,7 +410,7 @@ function isEqual(name: Buffer, bytes: Buffer, start: number, end: number): boole
 /*
  * Adds up source ranges: for each partition's log the lowest and highest offset seen, and how many.
  *
- * Used for the ranges blocks and the seal (writer.ts) and to find out what is missing (scan.ts).
+ * Used for the ranges blocks and the seal (writer.ts) and to find missing entries (scan.ts).
  * Bounded by the partitions that one segment holds.
  */
 
@@ -477,7 +477,7 @@ export class RangeTally {
   }
 }
 
-/** What `all` holds beyond `seen`, with the offsets of `all`. */
+/** The entries of `all` that are not in `seen`, with the offsets of `all`. */
 export function missingRanges(all: readonly SourceRange[], seen: RangeTally): SourceRange[] {
   return all.flatMap((range) => {
     const count = range.count - seen.countOf(range)

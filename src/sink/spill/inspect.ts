@@ -42,7 +42,7 @@ export interface InspectedSpill {
   readonly segments: readonly InspectedSegment[]
   readonly bytes: number
   readonly entryCount: number
-  /** What `verify` complains about: exit non-zero when there is any. */
+  /** The findings of `verify`, which exits non-zero if there is any. */
   readonly damage: readonly SpillDamage[]
 }
 
@@ -137,14 +137,14 @@ export interface DrainResult {
   readonly leftCount: number
   /** Entries that cannot be read any more, for the operator to read again from Kafka. */
   readonly damage: readonly SpillDamage[]
-  /** Damaged segments, out of the way of the next drain. None while not all was looked at. */
+  /** Damaged segments, out of the way of the next drain. None until all were read. */
   readonly setAside: readonly string[]
 }
 
 /**
- * Sends what a directory holds, oldest first, whosever it is, and deletes what was sent. What is
- * left then, the next call begins with; damage is reported once, and its segments set aside.
- * @throws LogpipeError LOCKED or SPILL, or what `send` rejects with; what was sent stays sent.
+ * Sends the entries of a directory, oldest first, whoever owns them, and deletes those sent. The
+ * next call begins with the rest; damage is reported once, and its segments are set aside.
+ * @throws LogpipeError LOCKED or SPILL, or the error of `send`; entries sent before stay sent.
  */
 export async function drainSpill(options: DrainOptions): Promise<DrainResult> {
   const damage: SpillDamage[] = []
@@ -176,7 +176,7 @@ export async function drainSpill(options: DrainOptions): Promise<DrainResult> {
       if (done.length < entries.length) keep(entries.filter((_, index) => taken[index] !== true))
     }
     spill.unread(left)
-    // All was looked at, so all damage is known, and in this result.
+    // All was read, so all damage is known, and in this result.
     const damaged = new Set(damage.filter(({ torn }) => !torn).map(({ file }) => file))
     const setAside = await spill.putAway(signal.aborted ? null : damaged)
     return { sentCount, leftCount: spill.entryCount, damage, setAside }

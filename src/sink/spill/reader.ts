@@ -18,8 +18,8 @@ import { type SpillStore, loadStoredMark } from './directory.ts'
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024
 const CHUNK_BYTES_MIN = 64 * 1024
 
-/** What one call of `read` wants and has. */
-interface Take {
+/** One call of `read`: its limits, and the entries so far. */
+interface ReadCall {
   readonly maxBytes: number
   readonly accepts: ((index: string) => boolean) | undefined
   readonly entries: HeldEntry[]
@@ -42,13 +42,13 @@ export class SpillReader {
     assert(!this.#reading, 'one read at a time')
     this.#reading = true
     try {
-      const take: Take = { maxBytes, accepts, entries: [], bytes: 0 }
+      const call: ReadCall = { maxBytes, accepts, entries: [], bytes: 0 }
       for (const segment of this.#store.segments.slice()) {
-        if (isFilled(take)) break
+        if (isFilled(call)) break
         if (segment.isRemoved || !segment.hasWaiting(accepts)) continue
-        await this.#readSegment(segment, take)
+        await this.#readSegment(segment, call)
       }
-      return take.entries
+      return call.entries
     } finally {
       this.#reading = false
     }
@@ -57,27 +57,27 @@ export class SpillReader {
   /** Takes all that waits in one segment. */
   async readAll(segment: Segment): Promise<HeldEntry[]> {
     const maxBytes = Number.POSITIVE_INFINITY
-    const take: Take = { maxBytes, accepts: undefined, entries: [], bytes: 0 }
-    await this.#readSegment(segment, take)
-    return take.entries
+    const call: ReadCall = { maxBytes, accepts: undefined, entries: [], bytes: 0 }
+    await this.#readSegment(segment, call)
+    return call.entries
   }
 
-  async #readSegment(segment: Segment, take: Take): Promise<void> {
+  async #readSegment(segment: Segment, call: ReadCall): Promise<void> {
     segment.beginRead()
     try {
       const file = await this.#store.disk.open(this.#store.pathOf(segment), 'read')
       try {
         const start = segment.readPosition
-        await this.#readBlocks(segment, file, start, segment.readableBytes, take)
+        await this.#readBlocks(segment, file, start, segment.readableBytes, call)
         // Skipped entries of an index that is accepted now lie before the start.
-        if (!isFilled(take) && start > HEADER_BYTES && segment.hasWaiting(take.accepts)) {
-          await this.#readBlocks(segment, file, HEADER_BYTES, start, take)
+        if (!isFilled(call) && start > HEADER_BYTES && segment.hasWaiting(call.accepts)) {
+          await this.#readBlocks(segment, file, HEADER_BYTES, start, call)
         }
       } finally {
         await file.close()
       }
     } catch (error) {
-      this.#giveBack(segment, take)
+      this.#giveBack(segment, call)
       throw this.#store.error(`read ${segment.name}`, error)
     } finally {
       segment.endRead()
@@ -91,43 +91,43 @@ export class SpillReader {
     file: DiskFile,
     from: number,
     end: number,
-    take: Take,
+    call: ReadCall,
   ): Promise<void> {
-    const wanted = Math.max(CHUNK_BYTES_MIN, take.maxBytes - take.bytes)
+    const wanted = Math.max(CHUNK_BYTES_MIN, call.maxBytes - call.bytes)
     const chunkBytes = Math.min(CHUNK_BYTES_MAX, wanted)
     const cursor = new BlockCursor(file, segment.sync, from, end, chunkBytes, false)
-    let chunkFirst = take.entries.length
+    let chunkFirst = call.entries.length
     for (;;) {
       const step = cursor.next()
       if (step === 'more') {
-        compact(take.entries, chunkFirst, cursor.bytes.length)
-        chunkFirst = take.entries.length
+        compact(call.entries, chunkFirst, cursor.bytes.length)
+        chunkFirst = call.entries.length
         await cursor.load()
         continue
       }
       if (step === 'end') break
       segment.readOn(cursor.position + cursor.length)
       if (cursor.view.getUint16(cursor.at + 16, true) === KIND_ENTRY) {
-        this.#takeEntry(segment, cursor, take)
-        if (isFilled(take)) break
+        this.#readEntry(segment, cursor, call)
+        if (isFilled(call)) break
       }
     }
-    compact(take.entries, chunkFirst, cursor.bytes.length)
+    compact(call.entries, chunkFirst, cursor.bytes.length)
     if (cursor.end < end) cursor.damaged.push({ from: cursor.end, to: end })
     const damaged = cursor.damaged.filter((bytes) => !segment.isKnownDamage(bytes))
     if (damaged.length > 0) await this.#reportDamage(segment, file, damaged)
   }
 
-  #takeEntry(segment: Segment, cursor: BlockCursor, take: Take): void {
+  #readEntry(segment: Segment, cursor: BlockCursor, call: ReadCall): void {
     const entry = this.#entry
     if (!entry.read(cursor.bytes, cursor.view, cursor.at, cursor.length)) return
     if (!segment.isWaiting(entry.ordinal, entry.topic, entry.partition)) return
-    if (take.accepts !== undefined && !take.accepts(entry.index)) return
+    if (call.accepts !== undefined && !call.accepts(entry.index)) return
     const group = segment.groups.of(entry.topic, entry.partition, entry.index)
-    segment.take(entry.ordinal, group, cursor.length)
+    segment.handOut(entry.ordinal, group, cursor.length)
     const document = cursor.bytes.subarray(entry.documentStart, cursor.at + cursor.length)
-    take.bytes += document.length
-    take.entries.push({
+    call.bytes += document.length
+    call.entries.push({
       topic: entry.topic,
       ...(entry.log === undefined ? {} : { log: entry.log }),
       partition: entry.partition,
@@ -146,13 +146,13 @@ export class SpillReader {
     })
   }
 
-  /** A failed read leaves nothing in hand of which the caller does not know. */
-  #giveBack(segment: Segment, take: Take): void {
-    for (const entry of take.entries) {
+  /** A failed read leaves nothing in hand that the caller does not know of. */
+  #giveBack(segment: Segment, call: ReadCall): void {
+    for (const entry of call.entries) {
       entry.segment.unread(entry)
       if (entry.segment !== segment) this.#store.retire(entry.segment)
     }
-    take.entries.length = 0
+    call.entries.length = 0
   }
 
   /** Scans the whole segment to report lost entries, and counts the remaining ones again. */
@@ -185,8 +185,8 @@ export class SpillReader {
   }
 }
 
-function isFilled(take: Take): boolean {
-  return take.entries.length > 0 && take.bytes >= take.maxBytes
+function isFilled(call: ReadCall): boolean {
+  return call.entries.length > 0 && call.bytes >= call.maxBytes
 }
 
 /** Copies the documents of a chunk of which little was taken, so that the chunk can go. */
@@ -203,8 +203,8 @@ function compact(entries: HeldEntry[], first: number, chunkBytes: number): void 
 }
 
 /*
- * Says what the reader lost: only of entries that waited, for a scan knows nothing of what was sent
- * before it was damaged, nor of what was reported before.
+ * Reports the entries that the reader lost: only those that waited, because a scan cannot tell
+ * which entries were sent before the damage, or reported before.
  */
 
 /** @param ranges of entries that a scan did not find; those of other ordinals are left out. */

@@ -27,7 +27,7 @@ const CHUNK_BYTES = 4 * 1024 * 1024
 export interface ScannedSegment {
   readonly file: string
   readonly bytes: number
-  /** Set when a later version wrote it; then nothing else was looked at. */
+  /** Set when a later version wrote it; then nothing else was read. */
   readonly foreignVersion: number | null
   /** Intact entries. */
   readonly entryCount: number

@@ -2,9 +2,9 @@
  * One segment in memory: the state of each entry (waiting, in hand or gone), and their counts by
  * partition and index. Shared by the writer, which adds entries, and the reader.
  *
- *   (encoded) --publish--> WAITING --take--> IN_HAND --release--> GONE
- *        |                    ^                 |
- *        |                    +-----unread------+
+ *   (encoded) --publish--> WAITING --hand out--> IN_HAND --release--> GONE
+ *        |                    ^                     |
+ *        |                    +-------unread--------+
  *        +--discard (the write failed)--> GONE
  *
  * An entry whose group was dropped counts as GONE whatever its state says.
@@ -15,7 +15,7 @@
  *                                               nobody reads it, and no damage is pending
  *
  *   reading:  beginRead ... endRead, as often as there are readers; the file stays that long
- *   damage:   knowDamage (it is not looked at twice) --pin--> pending --unpin--> dealt with
+ *   damage:   knowDamage (it is not scanned twice) --pin--> pending --unpin--> dealt with
  *
  * Bound. One byte an entry, plus one group for each partition and index in the segment.
  */
@@ -224,7 +224,7 @@ export class Segment {
 
   /** Entries are lost, from this ordinal on at the earliest: keeps the file until `unpin`. */
   pin(lostFrom: number): void {
-    assert(!this.#isRemoved && lostFrom >= 0, 'what is lost was in a file')
+    assert(!this.#isRemoved && lostFrom >= 0, 'lost entries were in a file')
     this.#isPinned = true
     this.#lostFrom = Math.min(this.#lostFrom, lostFrom)
   }
@@ -306,7 +306,7 @@ export class Segment {
     return ordinal >= (this.#droppedBelow.get(topic)?.get(partition) ?? 0)
   }
 
-  take(ordinal: number, group: Group, bytes: number): void {
+  handOut(ordinal: number, group: Group, bytes: number): void {
     assert.equal(this.#states[ordinal], WAITING)
     assert(this.#readerCount > 0, 'an entry is taken by a read')
     this.#states[ordinal] = IN_HAND

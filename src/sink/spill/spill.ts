@@ -131,8 +131,8 @@ export class DirectorySpill implements Spill {
   }
 
   /**
-   * The end of a drain, with nothing in hand: a segment of which a part was sent gives what is left
-   * to a new one, so that the next drain begins there. @param damaged segments whose damage was
+   * The end of a drain, with nothing in hand: the rest of a partly sent segment moves to a new one,
+   * so that the next drain begins there. @param damaged segments whose damage was
    * reported; null: not all is known yet, and damaged ones stay. @returns those set aside.
    */
   async putAway(damaged: ReadonlySet<string> | null): Promise<readonly string[]> {
@@ -203,15 +203,15 @@ export class DirectorySpill implements Spill {
   }
 }
 
-/** Only what `read` gave can come back, and `read` gives these. */
+/** The caller returns only entries that `read` gave it, which are HeldEntry. */
 function asHeld(entry: StoredEntry): HeldEntry {
-  assert('segment' in entry && 'ordinal' in entry, 'an entry that read gave')
+  assert('segment' in entry && 'ordinal' in entry, 'an entry of a read')
   return entry as HeldEntry
 }
 
 /*
- * Makes room when the spill is nearly full of segments of which little is live: copies what is left
- * of one to the newest segment, and so frees the old one.
+ * Makes room when the spill is nearly full of segments of which little is live: copies the live
+ * entries of one to the newest segment, and so frees the old one.
  *
  * That happens when one lane is held up while the others drain: its entries lie scattered over many
  * segments, and each keeps its whole segment on the disk.

@@ -67,7 +67,7 @@ export class SpillWriter {
     return this.#append(held, held)
   }
 
-  /** What appends can still take, before a segment's worth of overhead. */
+  /** Bytes left for appends, before a segment's overhead. */
   get freeBytes(): number {
     return this.#maxBytes - this.#store.bytes - this.#reservedBytes
   }
@@ -111,12 +111,12 @@ export class SpillWriter {
     while (this.#flushing !== null) await this.#flushing
   }
 
-  /** Never rejects: what goes wrong is the ticket's. */
+  /** Never rejects: an error rejects the ticket. */
   async #encode(ticket: Ticket): Promise<void> {
     this.#begun.add(ticket)
     try {
       for (const group of ticket.plan.groups) {
-        // Nothing may come between the last look and the writing, so no await lies there.
+        // Nothing may come between the last check and the writing, so no await lies there.
         while (!ticket.settled && !this.#hasRoom(group)) await this.#makeRoom(group)
         if (ticket.settled) return
         this.#writeGroup(ticket, group)
@@ -137,7 +137,7 @@ export class SpillWriter {
     return segment.entryCount > 0 && segment.size + group.bytes > this.#segmentBytes
   }
 
-  /** One step towards room for the group; a failed write may undo it, so look again. */
+  /** One step towards room for the group; a failed write may undo it, so check again. */
   async #makeRoom(group: EntryGroup): Promise<void> {
     if (this.#open === null) await this.#openSegment()
     else if (this.#isSegmentFull(this.#open, group)) await this.#seal(this.#open)
@@ -369,7 +369,7 @@ function entryBytes(entry: SpillEntry, names: NameBytes): number {
 }
 
 /*
- * What is on its way to the disk: appends, and the buffers that their entries are encoded into.
+ * Entries on their way to the disk: appends, and the buffers that they are encoded into.
  * Used by the writer alone.
  */
 
@@ -438,7 +438,7 @@ class Staging {
   closes = false
   /** Appends whose last byte is in it. */
   tickets: Ticket[] = []
-  /** What its segment will hold once this is written, as a seal. */
+  /** Its segment's content once this is written, as a seal. */
   stored: Buffer | null = null
 
   constructor(size: number) {
@@ -455,7 +455,7 @@ class Staging {
     assert.equal(this.open, open)
   }
 
-  /** Before it is written: what its segment will hold then. */
+  /** Called before it is written: the segment's content afterwards. */
   recordStored(names: NameBytes): void {
     const { open } = this
     if (open === null || open.mark === null) return
