@@ -15,7 +15,7 @@ compile produce bench/native/produce.cc "${kafka[@]}"
 compile consume bench/native/consume.cc src/bridge/native/plain-loop.cc "${kafka[@]}"
 native=src/bridge/native
 compile matcher-bench bench/native/matcher-bench.cc \
-  "$native"/{matcher,regex-shape,vectorscan}.cc -lhs
+  "$native"/{byte-classes,literal-set,matcher,regex-shape,vectorscan}.cc -lhs
 # All of the bridge but what speaks to Node: what a filter needs changes.
 core=()
 for file in "$native"/*.cc; do

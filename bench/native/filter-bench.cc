@@ -5,7 +5,8 @@
 // Question: how much slower than one literal are many, regular expressions, and fields?
 // Load: 64 record batches of 1 MB as Kafka sends them, one after the other, since what comes from a
 // socket does not lie in a processor's nearest cache; lines as produce.cc writes them (100 B, 1
-// KB), and JSON of 1 KB; one record in 1000 is kept. Each filter scans whole batches for SECONDS
+// KB), and JSON of 1 KB; one record in 1000 is kept. Sets of literals are looked for beside ERROR,
+// once of words that share nothing with the lines, once of such that read like them. Each filter scans whole batches for SECONDS
 // (0.1) of its thread's CPU time, in ROUNDS (5) interleaved rounds; medians, and the ratio to the
 // one literal on the same lines.
 #include <time.h>
@@ -13,8 +14,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../../src/bridge/native/scan.h"
@@ -102,22 +106,53 @@ std::unique_ptr<Load> jsonOf() {
   });
 }
 
+class Random {
+ public:
+  uint64_t below(uint64_t limit) {
+    state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (state_ >> 33) % limit;
+  }
+
+ private:
+  uint64_t state_ = 99;
+};
+
 // Words that no line holds, as long as words are.
 std::vector<std::string> words(size_t count) {
-  uint64_t state = 99;
-  const auto next = [&state] {
-    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-    return state >> 33;
-  };
+  Random random;
   std::vector<std::string> made;
   while (made.size() < count) {
     std::string word;
-    for (size_t left = 6 + next() % 9; left > 0; left--) {
-      word += static_cast<char>('a' + next() % 26);
+    for (size_t left = 6 + random.below(9); left > 0; left--) {
+      word += static_cast<char>('a' + random.below(26));
     }
     made.push_back(word);
   }
   return made;
+}
+
+// What no line holds either, but reads like the lines: their own words, beside numbers, ids and
+// words of which each line holds others, and failures as a service words them.
+std::vector<std::string> alike(size_t count) {
+  static const char* const HEADS[] = {"order-",  "user=",      "session=", "request failed: ",
+                                      "tenant=", "trace=",     "host-",    "connection ",
+                                      "shard=",  "upstream_",  "svc-",     "cache miss "};
+  static const char* const FAILURES[] = {"timeout", "refused",  "reset",      "denied",
+                                         "expired", "exceeded", "unreachable"};
+  Random random;
+  std::set<std::string> made;
+  while (made.size() < count) {
+    std::string text = HEADS[random.below(std::size(HEADS))];
+    char id[8];
+    std::snprintf(id, sizeof id, "%06x", static_cast<unsigned>(random.below(1 << 24)));
+    switch (random.below(3)) {
+      case 0: text += std::to_string(100000 + random.below(900000)); break;
+      case 1: text += FAILURES[random.below(std::size(FAILURES))] + std::to_string(made.size()); break;
+      default: text += id; break;
+    }
+    made.insert(text);
+  }
+  return {made.begin(), made.end()};
 }
 
 std::string bytesNode(const std::string& text) {
@@ -197,26 +232,48 @@ void runOnce(Case& one, double seconds) {
 void addLiterals(std::vector<Case>& cases, const Load& load) {
   cases.push_back({"ERROR", &load, Filter({"ERROR"}, false, false), true});
   for (const size_t count : {2, 3, 4, 10, 100, 1000, 5000}) {
-    std::vector<std::string> texts = words(count - 1);
-    texts.emplace_back("ERROR");
-    cases.push_back(
-        {std::to_string(count) + " literals", &load, Filter(texts, false, false), false});
+    for (const bool areAlike : {false, true}) {
+      if (areAlike && count < 10) continue;
+      std::vector<std::string> texts = areAlike ? alike(count - 1) : words(count - 1);
+      texts.emplace_back("ERROR");
+      const std::string name = std::to_string(count) + (areAlike ? " alike" : " words");
+      cases.push_back({name, &load, Filter(texts, false, false), false});
+    }
   }
 }
 
+// With the literals that the planner finds in them (src/core/expression/plan.ts).
 void addRegexes(std::vector<Case>& cases, const Load& load) {
-  cases.push_back(
-      {"/ERROR host-\\d+/", &load, Filter(program(regexNode(R"(ERROR host-\\d+)"))), false});
-  cases.push_back(
-      {"/timeout=99\\d\\d/", &load, Filter(program(regexNode(R"(timeout=99\\d\\d)"))), false});
-  std::vector<std::string> nodes{regexNode(R"(ERROR host-\\d+ .*svc)")};
-  const std::vector<std::string> some = words(99);
-  for (size_t index = 0; index < some.size(); index++) {
-    static const char* const ENDS[] = {R"(=[45]\\d\\d)", R"( .*failed$)",
-                                       R"(\\[\\d+\\]: (denied|refused))"};
-    nodes.push_back(regexNode((index % 4 == 0 ? R"(\\b)" : "") + some[index] + ENDS[index % 3]));
+  const auto add = [&](const char* name, const std::string& source, const char* literal) {
+    Filter filter(program(regexNode(source), literalsOf({literal})));
+    cases.push_back({name, &load, std::move(filter), false});
+  };
+  add("/ERROR host-\\d+/", R"(ERROR host-\\d+)", "ERROR host-");
+  add("/timeout=99\\d\\d/", R"(timeout=99\\d\\d)", "timeout=99");
+  struct End {
+    const char* source;
+    const char* literal;  // What of it stands beside the word.
+  };
+  static const End ENDS[] = {{R"(=[45]\\d\\d)", "="},
+                             {R"( .*failed$)", " "},
+                             {R"(\\[\\d+\\]: (denied|refused))", "["}};
+  for (const bool areAlike : {false, true}) {
+    std::vector<std::string> nodes{regexNode(R"(ERROR host-\\d+ .*svc)")};
+    std::vector<std::string> literals{"ERROR host-"};
+    const std::vector<std::string> some = areAlike ? alike(99) : words(99);
+    for (size_t index = 0; index < some.size(); index++) {
+      const End& end = ENDS[index % std::size(ENDS)];
+      nodes.push_back(regexNode((index % 4 == 0 ? R"(\\b)" : "") + some[index] + end.source));
+      literals.push_back(some[index] + end.literal);
+    }
+    Filter filter(program(join("any", nodes), literalsOf(literals)));
+    const char* const name = areAlike ? "100 regexes, alike" : "100 regexes, words";
+    cases.push_back({name, &load, std::move(filter), false});
   }
-  cases.push_back({"100 regexes", &load, Filter(program(join("any", nodes))), false});
+  // One of which the planner finds nothing makes Vectorscan search for all.
+  std::vector<std::string> nodes;
+  for (const std::string& word : words(100)) nodes.push_back(regexNode(word + R"(=[45]\\d\\d)"));
+  cases.push_back({"100 regexes, no literal", &load, Filter(program(join("any", nodes))), false});
 }
 
 void addFields(std::vector<Case>& cases, const Load& load) {

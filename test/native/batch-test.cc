@@ -151,7 +151,7 @@ std::string encoded(const std::vector<std::pair<std::string, Text>>& headers) {
 }
 
 std::vector<std::string> anyPatterns(Random& random) {
-  // More than a few are searched for by Vectorscan.
+  // More than two are searched for as a set.
   std::vector<std::string> patterns(below(random, below(random, 6) == 0 ? 12 : 4));
   for (std::string& pattern : patterns) {
     do {

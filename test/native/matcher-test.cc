@@ -1,4 +1,5 @@
-// Tests of the matcher: against a search written as plainly as can be, on bytes made by chance.
+// Tests of the matcher and of sets of literals: against a search written as plainly as can be, on
+// bytes made by chance.
 //
 //   matcher-test [SEED] [ROUNDS]      bash test/native/matcher.sh builds and runs it
 //
@@ -13,11 +14,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "../../src/bridge/native/literal-set.h"
 #include "../../src/bridge/native/matcher.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -29,6 +32,8 @@
 
 namespace {
 
+using logpipe::Literal;
+using logpipe::LiteralSet;
 using logpipe::Matcher;
 using logpipe::Place;
 using Random = std::mt19937_64;
@@ -152,17 +157,122 @@ Stretch anyStretch(Random& random, Fenced& memory) {
   }
 }
 
+using Places = std::set<std::pair<uint32_t, size_t>>;
+
+Places allPlainly(const Stretch& stretch, const std::vector<Literal>& literals) {
+  Places places;
+  for (uint32_t id = 0; id < literals.size(); id++) {
+    for (const uint8_t* at = stretch.begin; at < stretch.end; at++) {
+      if (!isAt(stretch, at, literals[id].bytes, literals[id].ignoreCase)) continue;
+      places.emplace(id, static_cast<size_t>(at - stretch.begin));
+    }
+  }
+  return places;
+}
+
+// All places of all of them, and whether there is one; and that it stops when it is told to.
+void expectPlaces(const LiteralSet& set, const Stretch& stretch, const Places& wanted,
+                  const std::string& how) {
+  const auto size = static_cast<size_t>(stretch.end - stretch.begin);
+  Places found;
+  set.scan(
+      stretch.begin, size,
+      [](void* places, uint32_t id, size_t at) {
+        static_cast<Places*>(places)->emplace(id, at);
+        return true;
+      },
+      &found);
+  if (found != wanted) {
+    fail(how + ": " + std::to_string(found.size()) + " places instead of " +
+         std::to_string(wanted.size()) + " in " + std::to_string(size) + " bytes");
+  }
+  expect(set.holds(stretch.begin, size) != wanted.empty(), "holds one");
+  size_t calls = 0;
+  set.scan(
+      stretch.begin, size, [](void* count, uint32_t, size_t) { return ++*static_cast<size_t*>(count) < 3; },
+      &calls);
+  expect(calls <= 3, "a search goes on that was to stop");
+}
+
+void expectSet(const Stretch& stretch, const std::vector<Literal>& literals) {
+  const Places wanted = allPlainly(stretch, literals);
+  expectPlaces(LiteralSet(literals), stretch, wanted, "as it chooses");
+  for (const char* kernel : {"avx2", "neon", "portable"}) {
+    try {
+      const LiteralSet set(literals, kernel);
+      expectPlaces(set, stretch, wanted, kernel);
+    } catch (const std::invalid_argument&) {
+      continue;  // Not on this machine.
+    }
+  }
+}
+
+// Thousands of literals, each in both cases or in its own.
+void manyLiterals(Random& random) {
+  const size_t count = 1000 + below(random, 4001);
+  std::vector<std::string> texts;
+  std::vector<Literal> literals;
+  const size_t shortest = 1 + below(random, 6);
+  const size_t range = 1 + below(random, 256);
+  while (literals.size() < count) {
+    Literal one{"", below(random, 2) == 0};
+    for (size_t left = shortest + below(random, 12); left > 0; left--) {
+      one.bytes += static_cast<char>('!' + below(random, range));
+    }
+    texts.push_back(one.bytes);
+    literals.push_back(std::move(one));
+  }
+  Alphabet alphabet(random);
+  Fenced memory(9000);
+  fillWith(random, memory, alphabet, texts);
+  for (int i = 0; i < 200; i++) {
+    const std::string& text = texts[below(random, count)];
+    std::copy(text.begin(), text.end(), memory.begin() + below(random, memory.size() - text.size()));
+  }
+  expectSet({memory.begin(), memory.end()}, literals);
+}
+
+// Of what is found in a set: what lies at both ends, overlaps, is there twice, and has one byte.
+void setExamples() {
+  const std::string text = "abcXabc" + std::string(9000, '-') + "bcdE\xff\xfe" + "ab";
+  for (const bool ignoreCase : {false, true}) {
+    std::vector<Literal> literals;
+    for (const char* bytes : {"abcx", "bcX", "abc", "abc", "a", "e\xff", "\xff\xfe", "ab", "--z"}) {
+      literals.push_back({bytes, ignoreCase});
+    }
+    const auto* begin = reinterpret_cast<const uint8_t*>(text.data());
+    const Stretch stretch{begin, begin + text.size()};
+    expectSet(stretch, literals);
+    expect(allPlainly(stretch, literals).size() == (ignoreCase ? 14U : 12U), "the plain search");
+    expect(!LiteralSet(literals).holds(nullptr, 0), "nothing holds nothing");
+  }
+  for (const std::vector<Literal>& none : {std::vector<Literal>{}, {{"a", false}, {"", false}}}) {
+    try {
+      const LiteralSet set(none);
+      fail("an empty literal was accepted");
+    } catch (const std::invalid_argument&) {
+    }
+  }
+}
+
 void oneRound(Random& random) {
   const Alphabet alphabet(random);
   const auto patterns = anyPatterns(random, alphabet);
   Fenced memory(below(random, 12000));
   fillWith(random, memory, alphabet, patterns);
-  const bool ignoreCase = below(random, 2) == 0;
-  const Matcher matcher(patterns, ignoreCase);
   const Stretch stretch = anyStretch(random, memory);
-  const Place wanted = plainly(stretch, patterns, ignoreCase);
   ASAN_POISON_MEMORY_REGION(memory.begin(), memory.size());
   ASAN_UNPOISON_MEMORY_REGION(stretch.begin, static_cast<size_t>(stretch.end - stretch.begin));
+  std::vector<Literal> literals;
+  for (const auto& pattern : patterns) literals.push_back({pattern, below(random, 2) == 0});
+  expectSet(stretch, literals);
+  if (patterns.size() > Matcher::FEW_MAX) {
+    ASAN_UNPOISON_MEMORY_REGION(memory.begin(), memory.size());
+    return;
+  }
+  const bool ignoreCase = below(random, 2) == 0;
+  const Matcher matcher(patterns, ignoreCase);
+  const Place wanted = plainly(stretch, patterns, ignoreCase);
   for (const char* kernel : KERNELS) {
     try {
       const Matcher same = matcher.withKernel(kernel);
@@ -216,7 +326,7 @@ void examples() {
 // A matcher is shared by threads: ThreadSanitizer or a wrong result would show a hidden state.
 void shared() {
   Random random(7);
-  const std::vector<std::string> patterns = {"abbab", "bbabb", "aaaabb"};
+  const std::vector<std::string> patterns = {"abbab", "aaaabb"};
   Fenced memory(8000);
   fillWith(random, memory, Alphabet(random), patterns);
   const Matcher matcher(patterns, false);
@@ -240,11 +350,13 @@ int main(int argc, char** argv) {
   const uint64_t seed = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1;
   const uint64_t rounds = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 20000;
   examples();
+  setExamples();
   shared();
   for (uint64_t round = 0; round < rounds; round++) {
     Random random(seed * 1000003 + round);
     try {
       oneRound(random);
+      if (round % 512 == 0) manyLiterals(random);
     } catch (const std::exception& error) {
       fail(error.what());
     }

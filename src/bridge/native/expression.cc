@@ -54,10 +54,9 @@ struct Program::Node {
   };
   Kind kind = Kind::All;
   std::vector<std::unique_ptr<Node>> of;
-  std::unique_ptr<Matcher> bytes;  // Null: any value holds no bytes.
-  std::unique_ptr<Database> many;  // The same, where there are many.
-  std::vector<Literal> literals;   // The same, for the prefilter.
-  uint32_t index = 0;              // Of a regular expression, or of a field's slot.
+  std::unique_ptr<LiteralSet> bytes;  // Null: any value holds no bytes.
+  std::vector<Literal> literals;      // The same, for the prefilter.
+  uint32_t index = 0;                 // Of a regular expression, or of a field's slot.
   Expression regex;
   std::string name;  // Of a header.
   ScalarTest test;
@@ -198,18 +197,10 @@ class Program::Builder {
 
   static void setLiterals(Node& node, std::vector<Literal> literals) {
     node.literals = std::move(literals);
-    std::vector<std::string> bytes;
     for (const Literal& one : node.literals) {
       if (one.bytes.empty()) return;  // Any value holds it.
-      bytes.push_back(one.bytes);
     }
-    const bool ignoreCase = node.literals[0].ignoreCase;
-    if (bytes.size() > Matcher::FEW_MAX && vectorscanFault() == nullptr) {
-      std::vector<Expression> expressions;
-      for (const std::string& one : bytes) expressions.push_back(Expression{one, ignoreCase, true});
-      node.many = std::make_unique<Database>(expressions, Database::Report::Once);
-    }
-    node.bytes = std::make_unique<Matcher>(std::move(bytes), ignoreCase);
+    node.bytes = std::make_unique<LiteralSet>(node.literals);
   }
 
   void setTarget(Node& node, Json json) {
@@ -333,11 +324,7 @@ class Program::Evaluation {
 
  private:
   bool holdsBytes(const Node& node) const {
-    if (node.bytes == nullptr) return true;
-    const RecordView::Text& value = record_.value;
-    if (value.size == 0) return false;
-    if (node.many != nullptr) return node.many->holds(value.data, value.size);
-    return node.bytes->find(value.data, value.data + value.size).at != nullptr;
+    return node.bytes == nullptr || node.bytes->holds(record_.value.data, record_.value.size);
   }
 
   bool matches(uint32_t index) {
@@ -504,11 +491,7 @@ void Program::joinPrefilters(std::vector<std::optional<Prefilter>> each) {
     }
     Prefilter needs = *std::move(one);
     if (needs.weaker.empty()) {
-      std::vector<Expression> literals;
-      for (const Literal& literal : needs.literals) {
-        literals.push_back(Expression{literal.bytes, literal.ignoreCase, true});
-      }
-      shortlist_->needsOneOf(index, literals);
+      shortlist_->needsOneOf(index, needs.literals);
     } else {
       shortlist_->mayAlwaysHold(index);
     }

@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "json-fields.h"
-#include "matcher.h"
+#include "literal-set.h"
 #include "shortlist.h"
 #include "vectorscan.h"
 
@@ -47,12 +47,6 @@ struct RecordView {
   int64_t timestamp = -1;  // Ms; -1: none.
   const void* headers = nullptr;
   EachHeader eachHeader = nullptr;
-};
-
-// Bytes to search for.
-struct Literal {
-  std::string bytes;
-  bool ignoreCase = false;
 };
 
 // What the value of every kept record holds one of, whatever stands beside it.

@@ -9,42 +9,20 @@ namespace logpipe {
 struct Filter::Plan {
   Way way = Way::Every;
   std::unique_ptr<Program> program;  // Null: `way` and the search decide.
-  std::unique_ptr<Matcher> matcher;
+  std::unique_ptr<LiteralSet> literals;
   std::unique_ptr<Database> database;
-  std::vector<size_t> sizes;  // Of the database's matches.
-
-  // Looks for any of the literals.
-  void searchFor(const std::vector<Literal>& literals) {
-    if (literals.size() > Matcher::FEW_MAX && vectorscanFault() == nullptr) {
-      std::vector<Expression> expressions;
-      for (const Literal& one : literals) {
-        expressions.push_back(Expression{one.bytes, one.ignoreCase, true});
-        sizes.push_back(one.bytes.size());
-      }
-      database = std::make_unique<Database>(expressions, Database::Report::EachEnd);
-      return;
-    }
-    std::vector<std::string> bytes;
-    bool isFolded = false;  // What one folds, all may: it only finds more.
-    for (const Literal& one : literals) {
-      bytes.push_back(one.bytes);
-      isFolded = isFolded || one.ignoreCase;
-    }
-    matcher = std::make_unique<Matcher>(std::move(bytes), isFolded);
-  }
 
   // Whether there is anything to search for.
   bool searchFor(const Prefilter& prefilter) {
     if (prefilter.weaker.empty()) {
       if (prefilter.literals.empty()) return false;
-      searchFor(prefilter.literals);
+      literals = std::make_unique<LiteralSet>(prefilter.literals);
       return true;
     }
     std::vector<Expression> expressions = prefilter.weaker;
     for (const Literal& one : prefilter.literals) {
       expressions.push_back(Expression{one.bytes, one.ignoreCase, true});
     }
-    sizes.assign(expressions.size(), 1);
     try {
       database = std::make_unique<Database>(expressions, Database::Report::EachEnd);
     } catch (const RegexFault&) {
@@ -62,10 +40,9 @@ Filter::Filter(std::vector<std::string> patterns, bool ignoreCase, bool invertMa
     plan->way = invertMatch ? Way::Inverted : Way::Places;
     std::vector<Literal> literals;
     for (std::string& pattern : patterns) {
-      if (pattern.empty()) throw std::invalid_argument("a pattern has no bytes");
       literals.push_back(Literal{std::move(pattern), ignoreCase});
     }
-    plan->searchFor(literals);
+    plan->literals = std::make_unique<LiteralSet>(literals);
   }
   plan_ = std::move(plan);
 }
@@ -85,9 +62,8 @@ Filter::Filter(const std::string& json) {
 }
 
 Filter::Way Filter::way() const { return plan_->way; }
-const Matcher* Filter::matcher() const { return plan_->matcher.get(); }
+const LiteralSet* Filter::literals() const { return plan_->literals.get(); }
 const Database* Filter::database() const { return plan_->database.get(); }
-size_t Filter::sizeOf(uint32_t id) const { return plan_->sizes[id]; }
 bool Filter::asksForTopic() const {
   return plan_->program != nullptr && plan_->program->asksForTopic();
 }
@@ -95,13 +71,7 @@ bool Filter::asksForTopic() const {
 bool Filter::keeps(const RecordView& record) const {
   if (plan_->program != nullptr) return plan_->program->keeps(record);
   if (plan_->way == Way::Every || plan_->way == Way::None) return plan_->way == Way::Every;
-  bool isFound = false;
-  if (record.value.size > 0) {
-    const uint8_t* const begin = record.value.data;
-    isFound = plan_->database != nullptr
-                  ? plan_->database->holds(begin, record.value.size)
-                  : plan_->matcher->find(begin, begin + record.value.size).at != nullptr;
-  }
+  const bool isFound = plan_->literals->holds(record.value.data, record.value.size);
   return isFound == (plan_->way == Way::Places);
 }
 
@@ -120,9 +90,8 @@ std::string Filter::describe() const {
     case Way::Each: return "each record is evaluated";
     default: break;
   }
-  const std::string by = plan_->database == nullptr
-                             ? "matcher (" + std::string(plan_->matcher->kernel()) + ")"
-                             : "Vectorscan " + vectorscanVersion();
+  const std::string by = plan_->database == nullptr ? plan_->literals->describe()
+                                                    : "Vectorscan " + vectorscanVersion();
   return (plan_->way == Way::Candidates ? "candidates by " : "decided by ") + by;
 }
 

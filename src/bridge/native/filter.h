@@ -1,5 +1,5 @@
 // The filter: which records are kept, and how to find them in a batch. It joins the searches
-// (matcher.h, vectorscan.h) and the expression (expression.h); scan.h applies it to batches.
+// (literal-set.h, vectorscan.h) and the expression (expression.h); scan.h applies it to batches.
 //
 // A Filter never changes; copies share what it holds.
 #pragma once
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "expression.h"
-#include "matcher.h"
+#include "literal-set.h"
 #include "vectorscan.h"
 
 namespace logpipe {
@@ -42,11 +42,8 @@ class Filter {
 
   // What is searched for in the bytes of a batch, by Places, Inverted and Candidates: by one of
   // the two.
-  const Matcher* matcher() const;
+  const LiteralSet* literals() const;
   const Database* database() const;
-  // Of a match of the database that ends there: the bytes that it surely has, for a regular
-  // expression its last one.
-  size_t sizeOf(uint32_t id) const;
 
   // "each", or what is searched for and by what: for people.
   std::string describe() const;

@@ -113,6 +113,72 @@ class Few {
   const narrow::Few<FOLD, COUNT> narrow_;
 };
 
+// Two patterns of which one has a byte that logs hardly hold: it is looked for by that alone, among
+// the bytes that are loaded for the other. Where the byte comes often after all, as the backslash
+// does in JSON within JSON, they are the usual two.
+template <bool FOLD>
+class Lone {
+ public:
+  TARGET explicit Lone(const MatcherPlan& plan)
+      : plan_(plan), pair_(plan, std::make_index_sequence<2>()), both_(plan) {}
+
+  TARGET Place find(const uint8_t* at, const uint8_t* end) const {
+    // What a vector in vain is worth, and how much is so before anything is known.
+    constexpr std::ptrdiff_t VAIN_BYTES = 1024;
+    constexpr std::ptrdiff_t VAIN_MAX = 8 * VAIN_BYTES;
+    const uint8_t* const begin = at;
+    std::ptrdiff_t inVain = 0;
+    const size_t reach = plan_.reach + 2 * WIDTH;
+    for (; static_cast<size_t>(end - at) >= reach; at += 2 * WIDTH) {
+      const Vec near = pair_.places(at);
+      const Vec far = pair_.places(at + WIDTH);
+      if (bits(bitOr(near, far)) == 0) continue;
+      Place found = confirmAny<FOLD, BIT_STRIDE>(plan_, at, end, bits(near));
+      if (found.at == nullptr) {
+        found = confirmAny<FOLD, BIT_STRIDE>(plan_, at + WIDTH, end, bits(far));
+      }
+      if (found.at != nullptr) return found;
+      inVain += VAIN_BYTES;
+      if (inVain > VAIN_MAX + (at - begin)) break;
+    }
+    return both_.find(at, end);
+  }
+
+ private:
+  class Pair {
+   public:
+    template <size_t... I>
+    TARGET Pair(const MatcherPlan& plan, std::index_sequence<I...>)
+        : sharedAt_(plan.loneAt),
+          otherAt_(other(plan).rareFirst + other(plan).rareSecond - plan.loneAt),
+          lone_(splat(plan.patterns[plan.lone].bytes[plan.loneAt])),
+          bytes_{splat(other(plan).bytes[I == 0 ? sharedAt_ : otherAt_])...},
+          folds_{splat(other(plan).fold[I == 0 ? sharedAt_ : otherAt_])...} {}
+
+    TARGET inline Vec places(const uint8_t* at) const {
+      const Vec loaded = load(at + sharedAt_);
+      Vec a = loaded;
+      Vec b = load(at + otherAt_);
+      if constexpr (FOLD) {
+        a = bitOr(a, folds_[0]);
+        b = bitOr(b, folds_[1]);
+      }
+      const Vec pair = bitAnd(bitsEqual(a, bytes_[0]), bitsEqual(b, bytes_[1]));
+      return bitOr(pair, bitsEqual(loaded, lone_));
+    }
+
+   private:
+    static const Pattern& other(const MatcherPlan& plan) { return plan.patterns[1 - plan.lone]; }
+
+    const size_t sharedAt_, otherAt_;
+    const Vec lone_, bytes_[2], folds_[2];
+  };
+
+  const MatcherPlan& plan_;
+  const Pair pair_;
+  const Few<FOLD, 2> both_;
+};
+
 template <typename Search>
 TARGET Place find(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end) {
   return Search(plan).find(at, end);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,10 +22,27 @@ struct Pattern {
   size_t rareSecond = 0;
 };
 
+// A letter is folded where the case does not count.
+inline Pattern patternOf(const std::string& text, bool ignoreCase) {
+  Pattern pattern{{text.begin(), text.end()}, std::vector<uint8_t>(text.size(), 0)};
+  for (size_t i = 0; ignoreCase && i < text.size(); i++) {
+    const uint8_t lower = pattern.bytes[i] | 0x20;
+    if (lower < 'a' || lower > 'z') continue;
+    pattern.bytes[i] = lower;
+    pattern.fold[i] = 0x20;
+  }
+  return pattern;
+}
+
 struct MatcherPlan {
   std::vector<Pattern> patterns;  // By length, shortest first.
   bool fold = false;
   size_t reach = 0;  // Bytes from a place to behind the last rare one.
+  // Of two patterns, the one that has at `loneAt` a byte which logs hardly hold, while the other has
+  // one of its two rare places there.
+  bool hasLone = false;
+  size_t lone = 0;
+  size_t loneAt = 0;
   // For each byte, whether any begins with it, and which ones, shortest first.
   std::array<bool, 256> isFirst{};
   std::array<std::vector<uint32_t>, 256> byFirst;

@@ -96,6 +96,9 @@ class Few {
   const MatcherPlan& plan_;
 };
 
+template <bool FOLD>
+using Lone = Few<FOLD, 2>;
+
 template <typename Search>
 Place find(const MatcherPlan& plan, const uint8_t* at, const uint8_t* end) {
   return Search(plan).find(at, end);
@@ -170,12 +173,13 @@ using Find = decltype(MatcherPlan::find);
 struct Kernel {
   std::string_view name;
   bool (*isHere)();
-  Find finds[Matcher::FEW_MAX][2];  // By the number of patterns, and whether they fold.
+  Find finds[3][2];  // One, two, two of which one is lone; and whether they fold.
 };
 
 #define FINDS(isa)                                                \
   {{isa::find<isa::One<false>>, isa::find<isa::One<true>>},       \
-   {isa::find<isa::Few<false, 2>>, isa::find<isa::Few<true, 2>>}}
+   {isa::find<isa::Few<false, 2>>, isa::find<isa::Few<true, 2>>}, \
+   {isa::find<isa::Lone<false>>, isa::find<isa::Lone<true>>}}
 
 #if defined(__x86_64__)
 bool hasAvx2() { return hasAvx2And(bit_BMI); }
@@ -192,24 +196,9 @@ const Kernel KERNELS[] = {
     {"portable", [] { return true; }, FINDS(portable)},
 };
 
-void useKernel(MatcherPlan& plan, const Kernel& wanted) {
-  const size_t count = plan.patterns.size();
-  const bool areFew = count <= Matcher::FEW_MAX;
-  const Kernel& kernel = areFew ? wanted : *(std::end(KERNELS) - 1);
+void useKernel(MatcherPlan& plan, const Kernel& kernel) {
   plan.kernel = kernel.name;
-  plan.find = kernel.finds[areFew ? count - 1 : 1][plan.fold];
-}
-
-Pattern patternOf(const std::string& text, bool ignoreCase) {
-  Pattern pattern{{text.begin(), text.end()}, std::vector<uint8_t>(text.size(), 0)};
-  if (!ignoreCase) return pattern;
-  for (size_t i = 0; i < text.size(); i++) {
-    const uint8_t lower = pattern.bytes[i] | 0x20;
-    if (lower < 'a' || lower > 'z') continue;
-    pattern.bytes[i] = lower;
-    pattern.fold[i] = 0x20;
-  }
-  return pattern;
+  plan.find = kernel.finds[plan.hasLone ? 2 : plan.patterns.size() - 1][plan.fold];
 }
 
 // How often the byte comes in logs, as matcher-ranks.h has it; a folded letter in both its cases.
@@ -251,10 +240,29 @@ void chooseRare(Pattern& pattern) {
   pattern.rareSecond = std::max(rarest, second);
 }
 
+// Where one has a byte that is rarer than all, the other looks at its own byte there too.
+void chooseLone(MatcherPlan& plan) {
+  for (size_t lone = 0; lone < plan.patterns.size() && plan.patterns.size() == 2; lone++) {
+    const Pattern& pattern = plan.patterns[lone];
+    Pattern& other = plan.patterns[1 - lone];
+    for (size_t at = 0; at < std::min(pattern.bytes.size(), other.bytes.size()); at++) {
+      if (rankOf(pattern, at) > 0 || other.bytes.size() < 2) continue;
+      const size_t beside = other.rareFirst == at ? other.rareSecond : other.rareFirst;
+      other.rareFirst = std::min(at, beside);
+      other.rareSecond = std::max(at, beside);
+      plan.hasLone = true;
+      plan.lone = lone;
+      plan.loneAt = at;
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 Matcher::Matcher(std::vector<std::string> patterns, bool ignoreCase) {
   if (patterns.empty()) throw std::invalid_argument("there is no pattern");
+  if (patterns.size() > FEW_MAX) throw std::invalid_argument("there are too many patterns");
   auto plan = std::make_shared<MatcherPlan>();
   plan->fold = ignoreCase;
   for (const std::string& text : patterns) {
@@ -268,9 +276,10 @@ Matcher::Matcher(std::vector<std::string> patterns, bool ignoreCase) {
   std::sort(plan->patterns.begin(), plan->patterns.end(), before);
   plan->patterns.erase(std::unique(plan->patterns.begin(), plan->patterns.end(), same),
                        plan->patterns.end());
+  for (Pattern& pattern : plan->patterns) chooseRare(pattern);
+  chooseLone(*plan);
   for (uint32_t index = 0; index < plan->patterns.size(); index++) {
-    Pattern& pattern = plan->patterns[index];
-    chooseRare(pattern);
+    const Pattern& pattern = plan->patterns[index];
     plan->reach = std::max(plan->reach, pattern.rareSecond + 1);
     const uint8_t first = pattern.bytes[0];
     plan->byFirst[first].push_back(index);

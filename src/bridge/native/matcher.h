@@ -1,10 +1,10 @@
-// The matcher: where in a stretch of bytes one of the patterns is. Plain C++20; knows neither Node
+// The matcher: where in a stretch of bytes one or two patterns are. Plain C++20; knows neither Node
 // nor librdkafka, nor what a record is (scan.h).
 //
-// A Matcher is made once for each set of patterns and never changes, so any number of threads may
+// A Matcher is made once and never changes, so any number of threads may
 // search with one at the same time. Nothing is allocated in a search.
 //
-// Bound: one pass over the bytes, for one pattern or for several. A place that might hold the
+// Bound: one pass over the bytes. A place that might hold the
 // pattern is compared in full, so n bytes made to look like a pattern of m bytes cost n * m at
 // worst
 // ("aaaa...ab" in "aaaa..." does not: the rare byte is looked at first). The caller bounds m.
@@ -30,12 +30,11 @@ struct MatcherPlan;
 
 class Matcher {
  public:
-  // With more patterns the search goes byte by byte: Vectorscan is for them, where it runs. With
-  // three it is as fast (bench/native/matcher-bench.cc).
+  // More are for a LiteralSet (literal-set.h).
   static constexpr size_t FEW_MAX = 2;
 
   // Patterns are any bytes, 0x00 too. ignoreCase folds A-Z. Throws std::invalid_argument when there
-  // is none, or an empty one.
+  // is none, an empty one, or more than FEW_MAX.
   Matcher(std::vector<std::string> patterns, bool ignoreCase);
 
   // The first place in [at, end) that holds a pattern.

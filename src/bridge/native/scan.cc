@@ -5,40 +5,49 @@
 
 namespace logpipe {
 
-struct Places::Search {
-  Places& places;
-  const Filter& filter;
-  size_t most;
-  bool isSorted = true;
-};
-
 Places::Places(const Filter& filter, const Bytes& bytes)
-    : matcher_(filter.matcher()), begin_(bytes.data), end_(bytes.end()) {
-  if (filter.database() == nullptr || bytes.size == 0) return;
-  constexpr size_t SOME = 64;
-  Search search{*this, filter, bytes.size / DENSE_BYTES + SOME};
-  filter.database()->scan(
-      begin_, bytes.size,
-      [](void* context, uint32_t id, size_t end) {
-        auto& search = *static_cast<Search*>(context);
-        auto& found = search.places.found_;
-        if (found.size() == search.most) {
-          search.places.isDense_ = true;
-          return false;
-        }
-        const size_t size = search.filter.sizeOf(id);
-        const Found one{static_cast<uint32_t>(end - size), static_cast<uint32_t>(size)};
-        if (!found.empty() && found.back().at >= one.at) search.isSorted = false;
-        found.push_back(one);
-        return true;
-      },
-      &search);
+    : matcher_(filter.literals() == nullptr ? nullptr : filter.literals()->matcher()),
+      begin_(bytes.data),
+      end_(bytes.end()),
+      foundMax_(bytes.size / DENSE_BYTES + 64) {
+  if (matcher_ != nullptr || bytes.size == 0) return;
+  struct Search {
+    Places& places;
+    const LiteralSet* literals;
+  } search{*this, filter.literals()};
+  if (search.literals != nullptr) {
+    search.literals->scan(
+        begin_, bytes.size,
+        [](void* context, uint32_t id, size_t at) {
+          const auto& search = *static_cast<const Search*>(context);
+          return search.places.note(at, search.literals->sizeOf(id));
+        },
+        &search);
+  } else if (filter.database() != nullptr) {
+    // Of a match only its last byte is known.
+    filter.database()->scan(
+        begin_, bytes.size,
+        [](void* context, uint32_t, size_t end) {
+          return static_cast<const Search*>(context)->places.note(end - 1, 1);
+        },
+        &search);
+  }
   if (isDense_) found_.clear();
-  if (search.isSorted) return;
+  if (isSorted_) return;
   // Of several at one place the shortest comes first: see Place.
   std::sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
     return a.at != b.at ? a.at < b.at : a.size < b.size;
   });
+}
+
+// False: there are too many.
+bool Places::note(size_t at, size_t size) {
+  isDense_ = found_.size() == foundMax_;
+  if (isDense_) return false;
+  const Found one{static_cast<uint32_t>(at), static_cast<uint32_t>(size)};
+  if (!found_.empty() && found_.back().at >= one.at) isSorted_ = false;
+  found_.push_back(one);
+  return true;
 }
 
 Place Places::next(const uint8_t* from) {
@@ -68,7 +77,7 @@ BatchScan::BatchScan(const Batch& batch, const Filter& filter)
       places_(filter, batch.bytes),
       isSet_(filter.alternatives() > 0) {
   if (places_.isDense()) way_ = Filter::Way::Each;
-  if (filter.matcher() != nullptr || filter.database() != nullptr) search(batch.bytes.data);
+  if (filter.literals() != nullptr || filter.database() != nullptr) search(batch.bytes.data);
 }
 
 bool BatchScan::next() {

@@ -6,8 +6,8 @@
 // lengths. Where every record must be decided (an inverted match, nothing to search for) each is
 // read.
 //
-// Vectorscan searches the whole batch at once and tells the places in no promised order: they are
-// noted and sorted. Where there are more than one for DENSE_BYTES bytes the search stops, and each
+// More than a few literals, and regular expressions, are searched for in the whole batch at once,
+// which tells the places in no promised order: they are noted and sorted. Where there are more than one for DENSE_BYTES bytes the search stops, and each
 // record is evaluated: that is the bound of the memory, and costs less than going from place to
 // place.
 #pragma once
@@ -36,13 +36,16 @@ class Places {
     uint32_t at;
     uint32_t size;
   };
-  struct Search;
 
-  const Matcher* matcher_;
+  bool note(size_t at, size_t size);
+
+  const Matcher* matcher_;  // Null: what is found was noted.
   const uint8_t* begin_;
   const uint8_t* end_;
   std::vector<Found> found_;
   size_t nextFound_ = 0;
+  size_t foundMax_;
+  bool isSorted_ = true;
   bool isDense_ = false;
 };
 

@@ -3,11 +3,10 @@
 
 namespace logpipe {
 
-void Shortlist::needsOneOf(size_t alternative, const std::vector<Expression>& literals) {
-  for (const Expression& literal : literals) {
+void Shortlist::needsOneOf(size_t alternative, const std::vector<Literal>& literals) {
+  for (const Literal& literal : literals) {
     const auto number = static_cast<uint32_t>(literals_.size());
-    const auto [place, isNew] =
-        numbers_.try_emplace({literal.source, literal.ignoreCase}, number);
+    const auto [place, isNew] = numbers_.try_emplace({literal.bytes, literal.ignoreCase}, number);
     if (isNew) {
       literals_.push_back(literal);
       alternativesOf_.emplace_back();
@@ -18,12 +17,7 @@ void Shortlist::needsOneOf(size_t alternative, const std::vector<Expression>& li
 
 bool Shortlist::finish() {
   if (always_.size() < WORTHWHILE || literals_.empty()) return false;
-  if (vectorscanFault() != nullptr) return false;
-  try {
-    database_ = std::make_unique<Database>(literals_, Database::Report::Once);
-  } catch (const RegexFault&) {
-    return false;  // Too large together: each is asked.
-  }
+  search_ = std::make_unique<LiteralSet>(literals_);
   return true;
 }
 
@@ -33,7 +27,7 @@ void Shortlist::search(const uint8_t* data, size_t size, std::vector<uint8_t>& m
     std::vector<uint8_t>& may;
   } found{*this, may};
   may = always_;
-  database_->scan(
+  search_->scan(
       data, size,
       [](void* context, uint32_t id, size_t) {
         auto& about = *static_cast<Found*>(context);

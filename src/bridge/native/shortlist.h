@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "vectorscan.h"
+#include "literal-set.h"
 
 namespace logpipe {
 
@@ -23,8 +23,8 @@ class Shortlist {
 
   explicit Shortlist(size_t alternatives) : always_(alternatives, 0) {}
 
-  // Every value that meets it holds one of the literals (isLiteral).
-  void needsOneOf(size_t alternative, const std::vector<Expression>& literals);
+  // Every value that meets it holds one of the literals.
+  void needsOneOf(size_t alternative, const std::vector<Literal>& literals);
   // Nothing is known of it.
   void mayAlwaysHold(size_t alternative) { always_[alternative] = 1; }
   // Before the first search. False: it is of no use, and is not to be asked.
@@ -36,9 +36,9 @@ class Shortlist {
  private:
   std::vector<uint8_t> always_;
   std::map<std::pair<std::string, bool>, uint32_t> numbers_;
-  std::vector<Expression> literals_;
+  std::vector<Literal> literals_;
   std::vector<std::vector<uint16_t>> alternativesOf_;  // By literal.
-  std::unique_ptr<Database> database_;
+  std::unique_ptr<LiteralSet> search_;
 };
 
 }  // namespace logpipe
