@@ -247,7 +247,10 @@ void chooseLone(MatcherPlan& plan) {
     Pattern& other = plan.patterns[1 - lone];
     for (size_t at = 0; at < std::min(pattern.bytes.size(), other.bytes.size()); at++) {
       if (rankOf(pattern, at) > 0 || other.bytes.size() < 2) continue;
-      const size_t beside = other.rareFirst == at ? other.rareSecond : other.rareFirst;
+      // The one farther away tells more.
+      const size_t first = other.rareFirst;
+      const size_t second = other.rareSecond;
+      const size_t beside = at > first && at - first > std::max(second, at) - at ? first : second;
       other.rareFirst = std::min(at, beside);
       other.rareSecond = std::max(at, beside);
       plan.hasLone = true;
