@@ -22,7 +22,7 @@ constexpr size_t CHUNK = 64 * STEP;
 constexpr size_t WORK_MAX = CHUNK / 24;
 // Where a log's bytes, taken one by one, let more pass, the bytes of real logs, which come in
 // words, let through so much that the first look is in vain.
-constexpr double PASSING_MAX = 0.03;
+constexpr double PASSING_MAX = 0.005;
 // Of places that pass in a log, as compared to bytes that come by chance.
 constexpr double ALIKE = 30;
 // What the first look costs in cycles a byte, by the positions it looks at, and a comparison.
