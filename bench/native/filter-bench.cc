@@ -6,7 +6,8 @@
 // Load: 64 record batches of 1 MB as Kafka sends them, one after the other, since what comes from a
 // socket does not lie in a processor's nearest cache; lines as produce.cc writes them (100 B, 1
 // KB), and JSON of 1 KB; one record in 1000 is kept. Sets of literals are looked for beside ERROR,
-// once of words that share nothing with the lines, once of such that read like them. Each filter scans whole batches for SECONDS
+// once of words that share nothing with the lines, once of such that read like them. Each filter
+// scans whole batches for SECONDS
 // (0.1) of its thread's CPU time, in ROUNDS (5) interleaved rounds; medians, and the ratio to the
 // one literal on the same lines.
 #include <time.h>

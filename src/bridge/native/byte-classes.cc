@@ -41,7 +41,8 @@ struct Shares {
       for (size_t set = 0; set < 512; set++) {
         float sum = 0;
         for (size_t bit = 0; bit < 8; bit++) {
-          if ((set >> bit & 1) != 0) sum += static_cast<float>(of[upper * 16 + set / 256 * 8 + bit]);
+          const double share = of[upper * 16 + set / 256 * 8 + bit];
+          if ((set >> bit & 1) != 0) sum += static_cast<float>(share);
         }
         together[upper][set / 256][set % 256] = sum;
       }

@@ -38,8 +38,8 @@ struct MatcherPlan {
   std::vector<Pattern> patterns;  // By length, shortest first.
   bool fold = false;
   size_t reach = 0;  // Bytes from a place to behind the last rare one.
-  // Of two patterns, the one that has at `loneAt` a byte which logs hardly hold, while the other has
-  // one of its two rare places there.
+  // Of two patterns, the one that has at `loneAt` a byte which logs hardly hold, while the other
+  // has one of its two rare places there.
   bool hasLone = false;
   size_t lone = 0;
   size_t loneAt = 0;

@@ -7,9 +7,9 @@
 // read.
 //
 // More than a few literals, and regular expressions, are searched for in the whole batch at once,
-// which tells the places in no promised order: they are noted and sorted. Where there are more than one for DENSE_BYTES bytes the search stops, and each
-// record is evaluated: that is the bound of the memory, and costs less than going from place to
-// place.
+// which tells the places in no promised order: they are noted and sorted. Where there are more than
+// one for DENSE_BYTES bytes the search stops, and each record is evaluated: that is the bound of
+// the memory, and costs less than going from place to place.
 #pragma once
 
 #include <vector>
