@@ -87,7 +87,7 @@ test('a broker that does not take notes gets the offsets without them', () => {
 })
 
 test('windows of metrics that a broker keeps no mark of end the pipeline, and say why', () => {
-  const held = new Map([[1, heldFrom(at(0))]])
+  const held = new Map([[1, heldAt(0, 5000)]])
   const { failures, commits } = commitsOf(held)
   const windows = { closedTo: -1, closedAt: -1, closing: null }
   commits.want([{ ...at(50), windows }])
