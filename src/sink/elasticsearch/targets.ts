@@ -4,8 +4,10 @@
  *
  *   GET _resolve/index/NAME                     the existing target
  *   POST _index_template/_simulate_index/NAME   404: the target that a template would create
+ *   GET _index_template                         the same of OpenSearch, whose answers to the two
+ *                                               are "exists, as nothing" and no word of streams
  *
- * The first needs view_index_metadata, the second manage_index_templates. With credentials that may
+ * The first needs view_index_metadata, the others manage_index_templates. With credentials that may
  * only write, a name stays unknown, and its documents are sent unchanged. For a data stream, a JSON
  * object without @timestamp gets the time of its record.
  *
@@ -41,8 +43,9 @@ export async function targetOf(ask: Ask, name: string, isBehindAlias = false): P
   try {
     const found = await ask('GET', `/_resolve/index/${encodeURIComponent(name)}`)
     if (found.status === 200) {
-      const { data_streams: streams, aliases } = parsed(found.body)
+      const { data_streams: streams, aliases, indices } = parsed(found.body)
       if (!isEmpty(streams)) return 'data_stream'
+      if (isEmpty(aliases) && isEmpty(indices)) return await templateKind(ask, name)
       const [alias] = Array.isArray(aliases) ? aliases : []
       const behind: unknown = Object(alias).indices?.[0]
       // An alias stands for data streams only, or for none.
@@ -58,6 +61,42 @@ export async function targetOf(ask: Ask, name: string, isBehindAlias = false): P
     // No answer, or not from Elasticsearch: sending documents will show and report it.
     return 'unknown'
   }
+}
+
+interface Template {
+  readonly index_patterns?: unknown
+  readonly priority?: unknown
+  readonly data_stream?: unknown
+}
+
+/** What OpenSearch's templates make of a name: the one of highest priority that fits decides. */
+async function templateKind(ask: Ask, name: string): Promise<TargetKind> {
+  const answer = await ask('GET', '/_index_template')
+  if (answer.status !== 200) return 'unknown'
+  const { index_templates: entries } = parsed(answer.body)
+  let best: Template = {}
+  for (const entry of Array.isArray(entries) ? (entries as unknown[]) : []) {
+    const template = (Object(entry) as { index_template?: Template }).index_template ?? {}
+    const patterns = Array.isArray(template.index_patterns) ? template.index_patterns : []
+    const fits = patterns.some((pattern) => fitsPattern(name, String(pattern)))
+    if (fits && Number(template.priority ?? 0) >= Number(best.priority ?? 0)) best = template
+  }
+  return best.data_stream === undefined ? 'none' : 'data_stream'
+}
+
+/** Whether a name fits a pattern of a template, in which * stands for any characters. */
+function fitsPattern(name: string, pattern: string): boolean {
+  const [first = '', ...parts] = pattern.split('*')
+  const last = parts.pop()
+  if (last === undefined) return name === pattern
+  if (!name.startsWith(first)) return false
+  let from = first.length
+  for (const part of parts) {
+    const at = name.indexOf(part, from)
+    if (at < 0) return false
+    from = at + part.length
+  }
+  return name.length - last.length >= from && name.endsWith(last)
 }
 
 export class Targets {

@@ -66,6 +66,31 @@ test('a name is a data stream, an index, nothing yet, or not to be known', async
   assert.equal(await targetOf(() => Promise.resolve({ status: 200, body: '<p>' }), 's'), 'unknown')
 })
 
+test('of OpenSearch the templates say what a missing name becomes', async () => {
+  const nothing = { indices: [], aliases: [], data_streams: [] }
+  const template = (index_patterns: string[], rest: object) => ({
+    index_template: { index_patterns, ...rest },
+  })
+  const names = ['logs-a', 'logs-plain', 'a-mid-z', 'a-z', 'other', 'exact']
+  const { ask, asked } = answering({
+    ...Object.fromEntries(names.map((name) => [`${RESOLVE}${name}`, nothing])),
+    '/_index_template': {
+      index_templates: [
+        template(['logs-*'], { data_stream: { timestamp_field: { name: '@timestamp' } } }),
+        template(['x', 'logs-p*n'], { priority: 7 }),
+        template(['a-*-z'], { priority: 1, data_stream: {} }),
+        template(['exact'], { data_stream: {} }),
+        {},
+      ],
+    },
+  })
+  const kinds = await Promise.all(names.map((name) => targetOf(ask, name)))
+  assert.deepEqual(kinds, ['data_stream', 'none', 'data_stream', 'none', 'none', 'data_stream'])
+  assert.ok(!asked.some((path) => path.includes(SIMULATE)))
+  const refused = answering({ [`${RESOLVE}s`]: nothing, '/_index_template': 403 })
+  assert.equal(await targetOf(refused.ask, 's'), 'unknown')
+})
+
 test('each name is asked for once at a time, and again when it may have changed', async () => {
   const { ask, asked } = answering({ [`${RESOLVE}s`]: { data_streams: [{}] } })
   const clock = new ManualClock()
