@@ -73,11 +73,8 @@ export async function probeElasticsearch(config: ElasticsearchConfig): Promise<r
   const connections = openConnections(settings)
   const diagnosis = new Diagnosis(settings)
   try {
-    const asks = config.esUrl.map((url): AskNode => (method, path, body) => {
-      return send(
-        { connections, diagnosis, config },
-        { method, url: new URL(`${url}${path}`), body },
-      )
+    const asks = config.esUrl.map((url): AskNode => (method, path) => {
+      return send({ connections, diagnosis, config }, { method, url: new URL(`${url}${path}`) })
     })
     const nodes = await Promise.all(config.esUrl.map((url, index) => probeNode(url, asks[index]!)))
     const ask = asks.find((_, index) => nodes[index]?.state === 'fine')
@@ -257,14 +254,13 @@ interface Sender {
 interface Question {
   readonly method: 'GET' | 'POST'
   readonly url: URL
-  readonly body?: object | undefined
   readonly bytesMax?: number
 }
 
 /** One request; its answer is bounded in time and in size. */
 async function send(
   { connections, diagnosis, config }: Sender,
-  { method, url, body: sent, bytesMax = BODY_BYTES_MAX }: Question,
+  { method, url, bytesMax = BODY_BYTES_MAX }: Question,
 ): Promise<Answer> {
   const signal = AbortSignal.timeout(config.esTimeoutMs)
   try {
@@ -272,12 +268,7 @@ async function send(
       method,
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
-      headers: {
-        accept: 'application/json',
-        ...(sent === undefined ? {} : { 'content-type': 'application/json' }),
-        ...authorization(url, config),
-      },
-      ...(sent === undefined ? {} : { body: JSON.stringify(sent) }),
+      headers: { accept: 'application/json', ...authorization(url, config) },
       signal,
     })
     const chunks: Buffer[] = []
