@@ -253,15 +253,7 @@ void LiteralSet::scan(const uint8_t* data, size_t size, Take take, void* context
 bool LiteralSet::holds(const uint8_t* data, size_t size) const {
   if (size == 0) return false;
   if (matcher_ != nullptr) return matcher_->find(data, data + size).at != nullptr;
-  bool found = false;
-  scan(
-      data, size,
-      [](void* context, uint32_t, size_t) {
-        *static_cast<bool*>(context) = true;
-        return false;
-      },
-      &found);
-  return found;
+  return findsAny(*this, data, size);
 }
 
 std::string LiteralSet::describe() const {

@@ -17,7 +17,11 @@ void Shortlist::needsOneOf(size_t alternative, const std::vector<Literal>& liter
 
 bool Shortlist::finish() {
   if (always_.size() < WORTHWHILE || literals_.empty()) return false;
-  search_ = std::make_unique<LiteralSet>(literals_);
+  try {
+    search_ = std::make_unique<LiteralSet>(literals_);
+  } catch (const RegexFault&) {
+    return false;  // Too large together: each is asked.
+  }
   return true;
 }
 

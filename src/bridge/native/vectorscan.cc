@@ -241,15 +241,7 @@ void Database::scan(const uint8_t* data, size_t size, Take take, void* context) 
 }
 
 bool Database::holds(const uint8_t* data, size_t size) const {
-  bool found = false;
-  scan(
-      data, size,
-      [](void* context, uint32_t, size_t) {
-        *static_cast<bool*>(context) = true;
-        return false;
-      },
-      &found);
-  return found;
+  return findsAny(*this, data, size);
 }
 
 std::optional<RegexFault> checkRegex(const std::string& source, bool ignoreCase) {

@@ -68,6 +68,20 @@ class Database {
   uint64_t serial_;
 };
 
+// Whether a search that tells its places as Database::scan does tells any.
+template <typename Search>
+bool findsAny(const Search& search, const uint8_t* data, size_t size) {
+  bool found = false;
+  search.scan(
+      data, size,
+      [](void* context, uint32_t, size_t) {
+        *static_cast<bool*>(context) = true;
+        return false;
+      },
+      &found);
+  return found;
+}
+
 // What Vectorscan says of one regular expression; nullopt: it can be used.
 std::optional<RegexFault> checkRegex(const std::string& source, bool ignoreCase);
 
