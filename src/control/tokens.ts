@@ -7,7 +7,7 @@
  * time whatever was guessed.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Clock } from '../core/clock.ts'
+import { type Clock, onceIn } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { networkOf } from '../core/ip-address.ts'
 import { ownSecret } from '../core/own-file.ts'
@@ -128,21 +128,22 @@ const ADDRESSES_MAX = 10_000
  */
 export class FailedTokens {
   readonly #clock: Clock
-  readonly #log: (line: string) => void
+  readonly #report: (address: string) => void
   /** The oldest first; ADDRESSES_MAX at most. */
   readonly #byAddress = new Map<string, { count: number; endsMs: number }>()
-  #toldMs = -Infinity
-  #untold = 0
 
   constructor(clock: Clock, log: (line: string) => void) {
     this.#clock = clock
-    this.#log = log
+    this.#report = onceIn(clock, FAILURES_WINDOW_MS, (count, address: string) => {
+      const more = count === 1 ? '' : `; ${count} requests since the last such line`
+      log(`refused a request from ${address}: wrong or missing token${more}`)
+    })
   }
 
   /** @returns `refusal`, or a 429 in its place. */
   refuse(address: string, refusal: () => Problem): Problem {
     const nowMs = this.#clock.monotonicMs()
-    this.#report(address, nowMs)
+    this.#report(address)
     const { count, endsMs } = this.#count(networkOf(address), nowMs)
     if (count <= FAILURES_MAX) return refusal()
     return new Problem(429, 'Too many requests with a wrong or missing token from this address.', {
@@ -164,14 +165,5 @@ export class FailedTokens {
       this.#byAddress.delete(oldest.value)
     }
     return first
-  }
-
-  #report(address: string, nowMs: number): void {
-    this.#untold++
-    if (nowMs - this.#toldMs < FAILURES_WINDOW_MS) return
-    const more = this.#untold === 1 ? '' : `; ${this.#untold} requests since the last such line`
-    this.#log(`refused a request from ${address}: wrong or missing token${more}`)
-    this.#toldMs = nowMs
-    this.#untold = 0
   }
 }

@@ -2,7 +2,7 @@
  * The parts behind the routes, made and tied together: who orders what of whom, and who hears of a
  * heartbeat. control.ts puts them on a socket; tests do without.
  */
-import type { Clock } from '../core/clock.ts'
+import { type Clock, onceIn } from '../core/clock.ts'
 import { AuditLog } from './audit.ts'
 import { workersOf } from './command-routes.ts'
 import { CommandQueue } from './commands.ts'
@@ -26,6 +26,8 @@ export interface WiringDependencies {
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
 
+const STRAY_LINE_MS = 60_000
+
 /** @param report is told of what should not have happened. */
 export function contextOf(
   settings: { readonly runtimeMetricsPath: string | undefined },
@@ -46,7 +48,9 @@ export function contextOf(
   }
   const fleet = new Fleet(pipelines, new WorkerStore(db), clock, {
     onAssigned: (workerId, pipelineId) => order(workerId, pipelineId, 'check'),
-    onStray: lineAMinute(clock, (more, workerId, pipelineId) => {
+    // New ids cost a holder of the workers' token nothing, and must fill no log.
+    onStray: onceIn(clock, STRAY_LINE_MS, (count, workerId: string, pipelineId: number) => {
+      const more = count === 1 ? '' : `; ${count - 1} more workers since the last`
       const what = `worker ${workerId} reports pipeline ${pipelineId}, which it does not run`
       log('warn', `${what}; ignoring its reports${more}`)
     }),
@@ -90,25 +94,6 @@ export function contextOf(
     },
   }
 }
-
-/** New ids cost a holder of the workers' token nothing, and must fill no log. */
-function lineAMinute(
-  clock: Clock,
-  log: (more: string, workerId: string, pipelineId: number) => void,
-): (workerId: string, pipelineId: number) => void {
-  let toldMs = -Infinity
-  let untold = 0
-  return (workerId, pipelineId) => {
-    untold++
-    const nowMs = clock.monotonicMs()
-    if (nowMs - toldMs < LINE_MS) return
-    log(untold === 1 ? '' : `; ${untold - 1} more workers since the last`, workerId, pipelineId)
-    toldMs = nowMs
-    untold = 0
-  }
-}
-
-const LINE_MS = 60_000
 
 /*
  * Which revision of each pipeline has run well last, by what its workers say: the one that a worker

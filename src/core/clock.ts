@@ -20,6 +20,28 @@ export const systemClock: Clock = {
   },
 }
 
+/**
+ * For log lines that others can cause as often as they like: passes on one call in `everyMs`, the
+ * first at once.
+ * @param pass gets the number of calls since the last one passed on, this one included.
+ */
+export function onceIn<Args extends readonly unknown[]>(
+  clock: Pick<Clock, 'monotonicMs'>,
+  everyMs: number,
+  pass: (count: number, ...args: Args) => void,
+): (...args: Args) => void {
+  let passedMs = -Infinity
+  let count = 0
+  return (...args) => {
+    count++
+    const nowMs = clock.monotonicMs()
+    if (nowMs - passedMs < everyMs) return
+    pass(count, ...args)
+    passedMs = nowMs
+    count = 0
+  }
+}
+
 /** A clock that moves only when a test moves it. */
 export class ManualClock implements Clock {
   #nowMs: number

@@ -30,9 +30,9 @@ import {
   endOf,
   type Held,
   heldFrom,
-  recordEnd,
   positionOf,
   reachedStop,
+  recordEndAnswer,
 } from './partition-state.ts'
 import { startAlone, startOf } from './start-offsets.ts'
 import { keyOf, type OffsetRange, type TopicPartition } from '../core/topic-partition.ts'
@@ -216,7 +216,8 @@ export class Membership {
     const { nowMs } = this.#options
     const askedMs = nowMs()
     this.#queries.ask(asked, { end: true }, ENDS_TIMEOUT_MS, (facts) => {
-      for (const [index, held] of asked.entries()) recordEnd(held, facts[index], askedMs, nowMs())
+      for (const [index, held] of asked.entries())
+        recordEndAnswer(held, facts[index], askedMs, nowMs())
     })
   }
 

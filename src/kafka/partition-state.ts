@@ -107,8 +107,8 @@ export function recordAskedEnd(held: Held, end: number, nowMs: number): void {
   held.unanswered = null
 }
 
-/** What came of asking where it ends. */
-export function recordEnd(
+/** The answer to the question where it ends, or that there was none. */
+export function recordEndAnswer(
   held: Held,
   facts: Pick<Facts, 'end' | 'problem'> | undefined,
   askedMs: number,

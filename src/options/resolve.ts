@@ -79,9 +79,10 @@ export function resolve(input: ResolveInput): Resolved {
   const values: Record<string, unknown> = {}
   const sources = new Map<OptionName, Source>()
   for (const spec of ROWS) {
-    const isWrong = wrong.has(spec)
-    if (isWrong) values[fieldOf(spec.env)] = defaultOf(spec)
-    if (isWrong) continue
+    if (wrong.has(spec)) {
+      values[fieldOf(spec.env)] = defaultOf(spec)
+      continue
+    }
     const winner = faults.attempt(() => winnerOf(spec, layers, profile, readText))
     if (winner === undefined) continue
     faults.attempt(() => checkPresence(spec, command, winner))
