@@ -47,7 +47,8 @@ test('a segment is done when it has ended, nothing in it is live, and nobody rea
   assert.equal(segment.isDone, true)
 })
 
-test('a segment with pending damage stays, and its progress stops at the first lost entry', () => {
+/** Its one entry was sent, and is reported as damaged besides. */
+function releasedWithDamage() {
   const { segment, group, entry } = segmentOfOne()
   segment.end()
   segment.beginRead()
@@ -55,19 +56,18 @@ test('a segment with pending damage stays, and its progress stops at the first l
   segment.endRead()
   segment.release(entry)
   segment.pin(0)
+  return segment
+}
+
+test('a segment with pending damage stays, and its progress stops at the first lost entry', () => {
+  const segment = releasedWithDamage()
   assert.deepEqual([segment.isDone, segment.goneBelow], [false, 0])
   segment.unpin()
   assert.deepEqual([segment.isDone, segment.goneBelow], [true, 1])
 })
 
 test('a loss that was dealt with does not hold back the progress of a later one', () => {
-  const { segment, group, entry } = segmentOfOne()
-  segment.end()
-  segment.beginRead()
-  segment.handOut(0, group, ENTRY_BYTES)
-  segment.endRead()
-  segment.release(entry)
-  segment.pin(0)
+  const segment = releasedWithDamage()
   segment.unpin()
   segment.pin(1)
   assert.equal(segment.goneBelow, 1)

@@ -73,7 +73,6 @@ interface RowProps {
 function Row({ id, row, onChange, onRemove }: RowProps) {
   const { action, field, value } = row
   const [fieldWord, valueWord] = WORDS[action]
-  const text = { type: 'text', autocomplete: 'off', spellcheck: false } as const
   return (
     <div class="edit-row">
       <select
@@ -90,21 +89,9 @@ function Row({ id, row, onChange, onRemove }: RowProps) {
           </option>
         ))}
       </select>
-      <input
-        {...text}
-        aria-label={fieldWord}
-        placeholder={fieldWord}
-        value={field}
-        onInput={(event) => onChange({ field: event.currentTarget.value })}
-      />
+      <TextInput name={fieldWord} text={field} onInput={(text) => onChange({ field: text })} />
       {valueWord !== null && (
-        <input
-          {...text}
-          aria-label={valueWord}
-          placeholder={valueWord}
-          value={value}
-          onInput={(event) => onChange({ value: event.currentTarget.value })}
-        />
+        <TextInput name={valueWord} text={value} onInput={(text) => onChange({ value: text })} />
       )}
       <button
         type="button"
@@ -115,6 +102,26 @@ function Row({ id, row, onChange, onRemove }: RowProps) {
         Remove
       </button>
     </div>
+  )
+}
+
+interface TextProps {
+  readonly name: string
+  readonly text: string
+  readonly onInput: (text: string) => void
+}
+
+function TextInput({ name, text, onInput }: TextProps) {
+  return (
+    <input
+      type="text"
+      autocomplete="off"
+      spellcheck={false}
+      aria-label={name}
+      placeholder={name}
+      value={text}
+      onInput={(event) => onInput(event.currentTarget.value)}
+    />
   )
 }
 
