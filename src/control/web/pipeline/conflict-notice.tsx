@@ -19,7 +19,7 @@ export function ConflictNotice({ changes, onDiscard }: Props) {
         <strong>This pipeline was changed while you edited it. Nothing was saved.</strong>
       </p>
       {changes.length === 0 ? (
-        <p>It was started or stopped; its settings did not change.</p>
+        <p>Nothing that is shown here changed.</p>
       ) : (
         <>
           <p>The other change:</p>

@@ -46,9 +46,17 @@ export function SettingsPanel({ id }: { readonly id: number }) {
 }
 
 async function readPipeline(id: number): Promise<Base> {
-  const { body, etag } = await request<Pipeline>('GET', `/api/pipelines/${id}`)
+  const { body, etag } = await request<Pipeline>('GET', pathOf(id))
   return { pipeline: body, etag }
 }
+
+async function writePipeline(from: Base, body: object): Promise<Base> {
+  const { id } = from.pipeline
+  const answer = await request<Pipeline>('PUT', pathOf(id), { body, ifMatch: from.etag })
+  return { pipeline: answer.body, etag: answer.etag }
+}
+
+const pathOf = (id: number): string => `/api/pipelines/${id}`
 
 function Editor({ options, first }: { readonly options: Options; readonly first: Base }) {
   const { refresh } = useLive()
@@ -58,7 +66,6 @@ function Editor({ options, first }: { readonly options: Options; readonly first:
   const [failure, setFailure] = useState<FormFailure>()
   const [conflict, setConflict] = useState<readonly Change[]>()
   const [busy, setBusy] = useState(false)
-  const { id } = base.pipeline
   const saved = useMemo(() => formOf(base.pipeline, options.items), [base, options])
   useUnsaved(JSON.stringify(values) !== JSON.stringify(saved))
   const take = (next: Base, shown: FormValues): void => {
@@ -66,8 +73,16 @@ function Editor({ options, first }: { readonly options: Options; readonly first:
     setValues(shown)
     setFailure(undefined)
   }
+  const saveOver = async (theirs: Base): Promise<void> => {
+    const made = await writePipeline(theirs, bodyOf(values, options.items))
+    tell(`Saved as revision ${made.pipeline.revision}`)
+    take(made, formOf(made.pipeline, options.items))
+    await refresh()
+  }
   const onConflict = async (): Promise<void> => {
-    const theirs = await readPipeline(id)
+    const theirs = await readPipeline(base.pipeline.id)
+    // It was started or stopped: what was edited is still what is there.
+    if (theirs.pipeline.revision === base.pipeline.revision) return saveOver(theirs)
     setConflict(changesBetween(base.pipeline, theirs.pipeline, options.items))
     const [was, is] = [base, theirs].map(({ pipeline }) => formOf(pipeline, options.items))
     if (was !== undefined && is !== undefined) take(theirs, rebase(was, values, is))
@@ -76,13 +91,7 @@ function Editor({ options, first }: { readonly options: Options; readonly first:
     setBusy(true)
     setConflict(undefined)
     try {
-      const { body, etag } = await request<Pipeline>('PUT', `/api/pipelines/${id}`, {
-        body: bodyOf(values, options.items),
-        ifMatch: base.etag,
-      })
-      take({ pipeline: body, etag }, formOf(body, options.items))
-      tell(`Saved as revision ${body.revision}`)
-      await refresh()
+      await saveOver(base)
     } catch (error) {
       if (error instanceof ApiError && error.status === 412) await onConflict().catch(showFailure)
       else showFailure(error)
@@ -93,13 +102,13 @@ function Editor({ options, first }: { readonly options: Options; readonly first:
     setFailure({ message: messageOf(error), faults: error instanceof ApiError ? error.faults : [] })
   const discard = (): void => {
     setConflict(undefined)
-    take(base, formOf(base.pipeline, options.items))
+    take(base, saved)
   }
   return (
     <>
       {conflict !== undefined && <ConflictNotice changes={conflict} onDiscard={discard} />}
       <PipelineForm
-        pipelineId={id}
+        pipelineId={base.pipeline.id}
         options={options}
         values={values}
         secrets={base.pipeline.secrets}
@@ -113,10 +122,12 @@ function Editor({ options, first }: { readonly options: Options; readonly first:
         <button type="button" class="button" onClick={discard}>
           Undo changes
         </button>
-        {base.pipeline.enabled && (
-          <span class="muted">The workers drain and restart with the new revision.</span>
-        )}
+        {base.pipeline.enabled && <RestartHint />}
       </PipelineForm>
     </>
   )
+}
+
+function RestartHint() {
+  return <span class="muted">The workers drain and restart with the new revision.</span>
 }
