@@ -108,6 +108,29 @@ test('with commits on the spill a document is settled once it lies there', async
   assert.equal(overflow.entryCount, 0)
 })
 
+test('with commits on the spill nothing waits for a cluster that is away', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({ commitOn: 'spill', flushMs: 10 }, { overflow })
+  bench.fake.script = DOWN
+  // What comes while the disk is slow is there when the next look is due.
+  overflow.gate = () => new Promise((resolve) => void bench.clock.after(1500, resolve))
+  const batches: TestBatch[] = []
+  for (let at = 0; at < 20; at++) {
+    const batch = batchOf(recordsOf(1, at))
+    batches.push(batch)
+    bench.sink.write(batch)
+    await bench.pass(500)
+  }
+  await bench.pass(10_000)
+  const outcomes = batches.flatMap((batch) => batch.outcomes)
+  assert.deepEqual(outcomes, Array(20).fill('spilled'))
+  assert(bench.sink.gauges().queuedDocuments > 0, 'something is read back, to look with')
+  bench.fake.script = FINE
+  assert(await bench.until(() => bench.fake.documents.size === 20, 60_000))
+  assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
+  assert.equal(overflow.entryCount, 0)
+})
+
 test('a full spill means back-pressure, and nothing is lost', async () => {
   const overflow = new FakeOverflow()
   overflow.bytesMax = 10_000
