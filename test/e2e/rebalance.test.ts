@@ -11,6 +11,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { openBulkProducer } from '../../src/kafka/producer.ts'
+import { untilCommitted } from '../helpers/committed.ts'
 import { flags, Logpipe, testFolder } from '../helpers/logpipe.ts'
 import type { KafkaClient } from '../servers/kafka.ts'
 import { sharedKafka, uniqueName } from '../servers/shared.ts'
@@ -81,7 +82,7 @@ test(
       ends.reduce((sum, end) => sum + end, 0),
       RECORDS,
     )
-    await untilCommitted(kafka, topic, group, ends, steady)
+    await untilCommitted({ kafka, group, topic, run: steady }, ends)
     await steady.stop()
     const { written, duplicates } = writtenOffsets(files)
     const lost = matchesBelow(ends).filter((name) => !written.has(name))
@@ -150,21 +151,4 @@ async function assertCommittedIsWritten(
   const { written } = writtenOffsets(files)
   const unwritten = matchesBelow(committed).filter((name) => !written.has(name))
   assert.deepEqual(unwritten, [], 'committed, and not written')
-}
-
-async function untilCommitted(
-  kafka: KafkaClient,
-  topic: string,
-  group: string,
-  ends: readonly number[],
-  run: Logpipe,
-): Promise<void> {
-  const endMs = performance.now() + 60_000
-  for (;;) {
-    const committed = await kafka.groupOffsets(group, topic)
-    if (committed.every((offset, partition) => offset === ends[partition])) return
-    const state = `committed ${committed.join(' ')} of ${ends.join(' ')}`
-    assert.ok(performance.now() < endMs && !run.hasEnded, `${state}\n${run.stderr}`)
-    await pause(200)
-  }
 }

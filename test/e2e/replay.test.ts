@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { untilCommitted } from '../helpers/committed.ts'
 import { sendRecords, type KnownRecord, type SentRecord } from '../helpers/known-records.ts'
 import { flags, Logpipe, type Ended } from '../helpers/logpipe.ts'
 import { COMPACTED, type KafkaClient } from '../servers/kafka.ts'
@@ -168,7 +169,7 @@ test('a replay writes what matches and lies in the span', { skip: missing ?? fal
     const member = [...args, ...one, '--output', 'file:live']
     const live = new Logpipe(t, ['run', ...member, '--pool-size', '16', '--filter-threads', '1'])
     await live.until('all is read', () => live.metric('polled_total') >= sent.length)
-    const committed = await untilCommitted(kafka, group, topic)
+    const committed = await untilCommitted({ kafka, group, topic, run: live }, [3602, 3600, 3600])
     const { ended } = await replay(t, kafka, topic, span)
     assert.equal(ended.status, 0, ended.stderr)
     assert.deepEqual(await kafka.groupOffsets(group, topic), committed)
@@ -176,18 +177,6 @@ test('a replay writes what matches and lies in the span', { skip: missing ?? fal
     assert.equal(stderr.match(/revoked|lost/g), null, stderr)
   })
 })
-
-/** Commits come once a second. @returns what they are when every partition has one. */
-async function untilCommitted(kafka: KafkaClient, group: string, topic: string) {
-  const endMs = performance.now() + 60_000
-  for (;;) {
-    const offsets = await kafka.groupOffsets(group, topic)
-    const ends = [3602, 3600, 3600]
-    if (offsets.every((offset, partition) => offset >= (ends[partition] ?? 0))) return offsets
-    assert.ok(performance.now() < endMs, `committed ${offsets.join()}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}
 
 /** The cleaner of a test's broker looks every 15 s. */
 const COMPACT_MS_MAX = 120_000

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { untilCommitted } from '../helpers/committed.ts'
 import { FakeBulk } from '../helpers/fake-bulk.ts'
 import { flags, Logpipe, testFolder } from '../helpers/logpipe.ts'
 import { randomOf } from '../helpers/spills.ts'
@@ -92,11 +93,9 @@ class Rig {
     return logpipe
   }
 
-  async untilCommitted(): Promise<void> {
-    for (;;) {
-      const offsets = await this.kafka.groupOffsets(this.group, this.topic)
-      if (offsets.reduce((sum, offset) => sum + Math.max(0, offset), 0) === RECORDS) return
-    }
+  async untilCommitted(run: Logpipe): Promise<void> {
+    const { kafka, group, topic } = this
+    await untilCommitted({ kafka, group, topic, run }, await kafka.endOffsets(topic))
   }
 
   get segments(): string[] {
@@ -130,7 +129,7 @@ for (const rules of [null, RULES]) {
   test(`under spill, the next start reads what is damaged again${whose}`, { skip }, async (t) => {
     const rig = await Rig.open(t, rules)
     const first = await rig.fillSpill('spill')
-    await rig.untilCommitted()
+    await rig.untilCommitted(first)
     first.signal('SIGKILL')
     await first.ended
     assert.ok(rig.segments.length > 0)
@@ -161,7 +160,7 @@ for (const rules of [null, RULES]) {
     const { stderr } = await logpipe.stop()
     rig.assertAllWritten()
     assert.equal(total(stderr, 'pending'), 0)
-    await rig.untilCommitted()
+    await rig.untilCommitted(logpipe)
   })
 }
 
@@ -174,7 +173,7 @@ test('under index, the next start after a kill reads all again, once each', { sk
   rig.fake.script = () => ({ kind: 'items' })
   const second = rig.start('index')
   await second.until('all is there', () => rig.fake.documents.size >= rig.documents)
-  await rig.untilCommitted()
+  await rig.untilCommitted(second)
   const { stderr } = await second.stop()
   rig.assertAllWritten()
   assert.match(stderr, /^books balance$/m)
@@ -183,7 +182,7 @@ test('under index, the next start after a kill reads all again, once each', { sk
 test('what neither the spill nor Kafka has is lost, and said to be', { skip }, async (t) => {
   const rig = await Rig.open(t)
   const first = await rig.fillSpill('spill')
-  await rig.untilCommitted()
+  await rig.untilCommitted(first)
   first.signal('SIGKILL')
   await first.ended
   rig.damage(7, false)
