@@ -5,7 +5,7 @@
  * Nothing here reads records: the pipeline counts, this starts it, waits until enough was read or
  * the time is over, and reports.
  */
-import type { Clock } from '../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import type { ProcessUsage } from './process-usage.ts'
 import { type BenchReport, makeReport } from './report.ts'
@@ -65,7 +65,7 @@ export async function benchConsume(
     const stopped = AbortSignal.any([ended.signal, deps.signal])
     while (!stopped.aborted && clock.monotonicMs() < endMs) {
       if (pipeline.counters().records >= settings.recordsMax) break
-      await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve))
+      await sleep(clock, LOOK_MS)
     }
   } finally {
     await pipeline.stop()

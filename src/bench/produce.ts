@@ -3,7 +3,7 @@
  *
  * The time counts from the first record until the brokers have confirmed the last (acks=all).
  */
-import type { Clock } from '../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { type LogLines, makeLogLines } from '../core/log-lines.ts'
 import { formatBytes } from '../core/units.ts'
@@ -142,7 +142,7 @@ async function makeTopic(settings: ProduceSettings, deps: ProduceDeps): Promise<
         const message = `topic "${topic}" was created but is unknown after ${TOPIC_WAIT_MS_MAX} ms`
         throw new LogpipeError('KAFKA_TOPIC', `${message}; try again`)
       }
-      await new Promise<void>((resolve) => deps.clock.after(TOPIC_LOOK_MS, resolve))
+      await sleep(deps.clock, TOPIC_LOOK_MS)
     }
   } finally {
     admin.close()

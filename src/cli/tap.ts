@@ -2,7 +2,7 @@
  * `logpipe tap [PIPELINE]`: matches of a running pipeline as they come, through the control plane.
  * What keeps the pipeline from its work is told beside them: a silent tap must not read as calm.
  */
-import { systemClock, type Clock } from '../core/clock.ts'
+import { sleep, systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { loadBridge } from '../bridge/load.ts'
 import type { Config } from '../options/config.ts'
@@ -68,7 +68,7 @@ export async function tap(context: CommandContext, clock: Clock = systemClock): 
       if (++failures > FAILURES_MAX || !(error instanceof LogpipeError)) throw error
       if (failures === 1) context.stderr.write(`${printable(messageOf(error))}; retrying\n`)
     }
-    if (!signal.aborted) await pause(clock, signal, RETRY_MS)
+    if (!signal.aborted) await sleep(clock, RETRY_MS, signal)
   }
   await watching
   return 0
@@ -111,7 +111,7 @@ async function tellStates({ context, api, clock, signal }: Watch, first: Pipelin
     const line = reason === null ? state : `${state}: ${printable(reason)}`
     if (line !== told) context.stderr.write(`pipeline ${first.id} is ${line}\n`)
     told = line
-    await pause(clock, signal, LOOK_MS)
+    await sleep(clock, LOOK_MS, signal)
     if (signal.aborted) return
     try {
       now = (await api.get(`/api/pipelines/${first.id}`)) as Pipeline
@@ -120,21 +120,6 @@ async function tellStates({ context, api, clock, signal }: Watch, first: Pipelin
       if (!(error instanceof LogpipeError)) throw error
     }
   }
-}
-
-async function pause(clock: Clock, signal: AbortSignal, ms: number): Promise<void> {
-  if (signal.aborted) return
-  await new Promise<void>((resolve_) => {
-    const cancel = clock.after(ms, resolve_)
-    signal.addEventListener(
-      'abort',
-      () => {
-        cancel()
-        resolve_()
-      },
-      { once: true },
-    )
-  })
 }
 
 /** By id or name; without either, the one that runs. @throws LogpipeError USAGE */

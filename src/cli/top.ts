@@ -5,7 +5,7 @@
  * before comes back at the end.
  */
 import path from 'node:path'
-import { systemClock, type Clock } from '../core/clock.ts'
+import { sleep, systemClock, type Clock } from '../core/clock.ts'
 import { LogpipeError, messageOf } from '../core/errors.ts'
 import { readMetricsSnapshot, type MetricsSnapshot } from '../core/metrics-snapshot.ts'
 import { printable } from '../core/printable.ts'
@@ -50,7 +50,7 @@ export async function top(context: CommandContext, clock: Clock = systemClock): 
     while (!stop.aborted) {
       if (isLive) paint(context, (await seen(look)).text)
       else context.print(`${JSON.stringify((await look()).data)}\n`)
-      await pause(clock, stop)
+      await sleep(clock, EVERY_MS, stop)
     }
   } finally {
     if (isLive) context.print(SCREEN.leave)
@@ -71,18 +71,6 @@ async function seen(look: Look): Promise<Picture> {
 function paint({ print, rows, columns }: CommandContext, text: string): void {
   const lines = fitted(text, rows() ?? 24, columns).map((line) => `${line}${END_OF_LINE}\n`)
   print(`${HOME}${lines.join('')}${BELOW}`)
-}
-
-async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  await new Promise<void>((done) => {
-    const cancel = clock.after(EVERY_MS, done)
-    const end = (): void => {
-      cancel()
-      done()
-    }
-    signal.addEventListener('abort', end, { once: true })
-  })
 }
 
 /** The file that was named, the control plane that was named, or whichever of both is there. */
@@ -118,7 +106,7 @@ function pipelineLook(file: string, clock: Clock): Look {
     if (before === undefined) {
       // Rates need two readings.
       before = await read()
-      await new Promise<void>((done) => void clock.after(EVERY_MS, done))
+      await sleep(clock, EVERY_MS)
     }
     const now = await read()
     const rates = ratesBetween(before, now)

@@ -20,6 +20,24 @@ export const systemClock: Clock = {
   },
 }
 
+/** Resolves after a time, or as soon as the signal says stop; nothing of it is left behind then. */
+export function sleep(
+  clock: Pick<Clock, 'after'>,
+  delayMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve()
+    const end = (): void => {
+      cancel()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const cancel = clock.after(delayMs, end)
+    signal?.addEventListener('abort', end)
+  })
+}
+
 /**
  * For log lines that others can cause as often as they like: passes on one call in `everyMs`, the
  * first at once.

@@ -7,7 +7,7 @@
  *
  * Order: broker, pipeline, generator; then generator, what is left unread, pipeline, broker.
  */
-import type { Clock } from '../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import type { KafkaConfig } from '../kafka/binding.ts'
@@ -147,7 +147,7 @@ async function drain(embedded: Embedded, pipeline: DemoPipeline, deps: DemoDeps)
   const deadlineMs = clock.monotonicMs() + DRAIN_MS_MAX
   const isRead = () => pipeline.stats().fetched >= embedded.totals.records
   while (!ended.signal.aborted && !isRead() && clock.monotonicMs() < deadlineMs) {
-    await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve))
+    await sleep(clock, DRAIN_LOOK_MS)
   }
 }
 

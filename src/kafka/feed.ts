@@ -5,7 +5,7 @@
  * producer's queue; the loop yields to the event loop after every slice.
  */
 import assert from 'node:assert/strict'
-import type { Clock } from '../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 import type { BulkProducer } from './producer.ts'
 
 /** A record to send; it stays as it is until the next one is asked for. */
@@ -69,7 +69,7 @@ export async function feed(options: FeedOptions, totals: FeedTotals): Promise<vo
     assert(sent >= 0 && sent <= Math.max(0, allowed), `${sent} records of ${allowed}`)
     pace.took(sent)
     if (sent > 0 && sent === allowed) await new Promise((resolve) => setImmediate(resolve))
-    else await new Promise<void>((resolve) => clock.after(WAIT_MS, resolve))
+    else await sleep(clock, WAIT_MS)
   }
 }
 

@@ -11,7 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Bridge } from '../bridge/bridge.ts'
-import type { Clock } from '../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { parseLogId } from '../core/log-id.ts'
 import { type MatchedBatch, unpackMatches } from '../filter/matches.ts'
@@ -185,7 +185,7 @@ export class Refetcher {
         const message = `no broker returned the spill's offsets in ${STALL_MS / 1000} s${why}`
         throw new LogpipeError('KAFKA_UNREACHABLE', message)
       }
-      await this.#pause(position > 0 ? 0 : IDLE_MS)
+      await sleep(this.#parts.clock, position > 0 ? 0 : IDLE_MS)
       this.#watermarks.assertOpen()
     }
   }
@@ -225,10 +225,6 @@ export class Refetcher {
       }
       first += offsets.length
     }
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#parts.clock.after(delayMs, resolve))
   }
 }
 
@@ -295,7 +291,7 @@ class BrokerWatermarks {
       if (!isShort || clock.monotonicMs() - sinceMs >= BELIEVED_MS) return facts
       if (!this.#shortSinceMs.has(key)) this.#tellShort(topic, partition, end, to)
       this.#shortSinceMs.set(key, sinceMs)
-      await this.#pause(ATTEMPT_PAUSE_MS)
+      await sleep(this.#parts.clock, ATTEMPT_PAUSE_MS)
     }
   }
 
@@ -309,7 +305,7 @@ class BrokerWatermarks {
         const message = `no broker answered about the spill's offsets: ${facts.problem}`
         throw new LogpipeError('KAFKA_UNREACHABLE', message)
       }
-      await this.#pause(ATTEMPT_PAUSE_MS)
+      await sleep(this.#parts.clock, ATTEMPT_PAUSE_MS)
     }
   }
 
@@ -320,7 +316,7 @@ class BrokerWatermarks {
       resolve(facts ?? { problem: 'no answer' })
     })
     while (this.#queries.isBusy) {
-      await this.#pause(ANSWER_MS)
+      await sleep(this.#parts.clock, ANSWER_MS)
       this.assertOpen()
       this.#queries.serve(0)
     }
@@ -332,10 +328,6 @@ class BrokerWatermarks {
       `${topic} [${partition}]: brokers report end offset ${end}, but offset ${to - 1} was ` +
         `already read; waiting ${BELIEVED_MS / 1000} s before treating the records as gone`,
     )
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#parts.clock.after(delayMs, resolve))
   }
 
   assertOpen(): void {

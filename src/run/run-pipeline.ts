@@ -4,7 +4,7 @@
  * call it.
  */
 import { randomUUID } from 'node:crypto'
-import { type Clock, systemClock } from '../core/clock.ts'
+import { type Clock, sleep, systemClock } from '../core/clock.ts'
 import { LogpipeError } from '../core/errors.ts'
 import { totalsByName } from '../core/log-metric.ts'
 import type { Log } from '../core/log.ts'
@@ -93,23 +93,10 @@ export async function openWithRoom<Opened>(
     } catch (error) {
       if (!(error instanceof LogpipeError) || !isForRoom(error)) throw error
       if (attempt % ROOM_ATTEMPTS_TOLD === 0) warn(`${error.message}; retrying until there is room`)
-      await pause(ROOM_EVERY_MS, signal, clock)
+      await sleep(clock, ROOM_EVERY_MS, signal)
       if (signal.aborted) return null
     }
   }
-}
-
-function pause(delayMs: number, signal: AbortSignal, clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(delayMs, end)
-    function end(): void {
-      cancel()
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    signal.addEventListener('abort', end)
-    if (signal.aborted) end()
-  })
 }
 
 /** Whether a full disk, or a quota, is at the bottom of an error. */

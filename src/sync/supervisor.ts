@@ -15,7 +15,7 @@
  * for. Without one it is tried again for ever, at the longest pause.
  */
 import { backoffMs, type BackoffTimes } from '../core/backoff.ts'
-import type { Clock } from '../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { MetricsSnapshot } from '../core/metrics-snapshot.ts'
 import { runsTheSame, type Assignment } from './assignment.ts'
@@ -382,6 +382,6 @@ async function orphanGone(
       killed = true
     }
     if (waitedMs > drainMs + KILLED_MS) return
-    await new Promise<void>((resolve) => void clock.after(LOOK_EVERY_MS, resolve))
+    await sleep(clock, LOOK_EVERY_MS)
   }
 }
