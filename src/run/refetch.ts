@@ -202,7 +202,7 @@ export class Refetcher {
   }
 
   #collect({ body, ends, runs }: MatchedBatch): void {
-    const { topic, partition, from, to } = this.#range
+    const { topic, log, partition, from, to } = this.#range
     let first = 0
     for (const run of runs) {
       const { offsets, timestampsMs, timestampTypes, markEpoch, rules } = run
@@ -214,6 +214,7 @@ export class Refetcher {
         else {
           this.#documents.push({
             topic,
+            log,
             partition,
             offset,
             timestampMs: timestampsMs[index]!,

@@ -434,22 +434,28 @@ export function batchOf(
   }
 }
 
-/** Documents of one partition that follow one another make a run. */
+/** Documents of one partition's log that follow one another make a run. */
 function runsOf(documents: readonly PlacedDocument[]): SinkRun[] {
   const runs: SinkRun[] = []
   for (let first = 0; first < documents.length;) {
-    const { topic, partition } = documents[first]!
+    const { topic, log, partition } = documents[first]!
+    const isOfRun = (each: PlacedDocument | undefined) =>
+      each?.topic === topic && each.log === log && each.partition === partition
     let end = first + 1
-    while (documents[end]?.topic === topic && documents[end]?.partition === partition) end++
+    while (isOfRun(documents[end])) end++
     const own = documents.slice(first, end)
+    const rules = own.flatMap(({ rule }) => rule ?? [])
+    assert(rules.length === 0 || rules.length === own.length, 'all by rules, or none')
     runs.push({
       topic,
+      log,
       partition,
       // Assignments are the pipeline's matter, which settles by the document that moved out.
       assignmentId: 0,
       offsets: Float64Array.from(own, (each) => each.offset),
       timestampsMs: Float64Array.from(own, (each) => each.timestampMs),
       timestampTypes: Uint8Array.from(own, (each) => TIMESTAMP_TYPES.indexOf(each.timestampType)),
+      rules: rules.length === 0 ? undefined : Uint16Array.from(rules),
     })
     first = end
   }
