@@ -32,7 +32,7 @@ import { answersOf, CLUSTER, Evidence } from './evidence.ts'
 import { Health } from './health.ts'
 import { Lanes } from './index-lanes.ts'
 import { type InFlightBooks, countOf, partOf, type BatchSlice } from './batch.ts'
-import type { DeadLetters } from '../dead-letters/contract.ts'
+import type { DeadLetter, DeadLetters } from '../dead-letters/contract.ts'
 import type { SpillQueue } from '../spill/contract.ts'
 import { SpillOverflow } from './overflow.ts'
 import { bodyOf, indicesOf, type BulkRequest } from './request.ts'
@@ -162,6 +162,11 @@ export class BulkWriter {
   add(slice: BatchSlice): void {
     this.schedule.fresh.push(slice)
     this.pump()
+  }
+
+  /** Documents that nothing can be sent of become these letters. */
+  refuse(slice: BatchSlice, letters: readonly DeadLetter[]): void {
+    this.#retries.refuse(slice, letters)
   }
 
   /** From now on requests do not wait to be filled. */

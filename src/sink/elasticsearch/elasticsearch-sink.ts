@@ -5,10 +5,8 @@
  * filtering while the queue is above its limits, so the queue holds at most ES_QUEUE_CAP documents
  * or ES_QUEUE_BYTES, plus the batches in flight when the limit was reached.
  */
-import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
-import { LogpipeError } from '../../core/errors.ts'
 import type { Sighting } from '../../core/trouble.ts'
 import { formatBytes } from '../../core/units.ts'
 import type { OffsetRange, TopicPartition } from '../../core/topic-partition.ts'
@@ -19,7 +17,15 @@ import { BulkWriter } from './bulk-writer.ts'
 import { parseIndexPattern } from './index-name.ts'
 import { partitionsOverQuota } from './index-lanes.ts'
 import { isStubAt, readStub } from './unsendable.ts'
-import { type DocumentKey, InFlightBatch, type InFlightBooks, partOf, wholeOf } from './batch.ts'
+import {
+  type BatchSlice,
+  type DocumentKey,
+  InFlightBatch,
+  type InFlightBooks,
+  partOf,
+  wholeOf,
+} from './batch.ts'
+import { NOT_SENT } from './retries.ts'
 import type { DeadLetters } from '../dead-letters/contract.ts'
 import type { ElasticsearchSettings } from './settings.ts'
 
@@ -56,7 +62,6 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
   readonly #transport: BulkTransport
   readonly #writer: BulkWriter
   readonly #overflow: SpillQueue | null
-  readonly #deadLetters: DeadLetters | null
   #queuedDocuments = 0
   #queuedBytes = 0
   #writtenDocuments = 0
@@ -72,7 +77,6 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     this.#clock = parts.clock ?? systemClock
     this.#transport = parts.transport ?? new ElasticTransport(settings, this.#clock)
     this.#overflow = parts.overflow
-    this.#deadLetters = parts.deadLetters
     this.#writer = new BulkWriter({
       settings,
       clock: this.#clock,
@@ -102,38 +106,24 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
   write(batch: Delivery): void {
     if (batch.ends.length === 0) return
     const inFlight = new InFlightBatch(batch, this)
+    const whole = wholeOf(inFlight, this.#clock.monotonicMs())
     const { body, documentCount: end } = inFlight
     for (let from = 0; from < end;) {
       let to = from
       while (to < end && !isStubAt(body, inFlight.startOf(to))) to++
-      if (to > from) this.#add(inFlight, from, to)
-      if (to < end) this.#letGo(inFlight, to++)
+      if (to > from) this.#writer.add(partOf(whole, from, to))
+      if (to < end) this.#refuse(partOf(whole, to, ++to))
       from = to
     }
   }
 
-  #add(inFlight: InFlightBatch, from: number, to: number): void {
-    this.#writer.add(partOf(wholeOf(inFlight, this.#clock.monotonicMs()), from, to))
-  }
-
   /** A record of which no document was made is a dead letter. */
-  #letGo(inFlight: InFlightBatch, documentIndex: number): void {
-    const { index, errorType, reason, bytes, head } = readStub(inFlight.documentOf(documentIndex))
-    const origin = inFlight.originOf(documentIndex)
-    if (this.#deadLetters === null) {
-      const { topic, partition, offset } = origin
-      const where = `the record at ${topic}-${partition} offset ${offset}`
-      const message = `${where} cannot be sent: ${reason}. Set --dlq to keep such records`
-      return this.#fail(new LogpipeError('ES_REFUSED', message))
-    }
-    const why = { index, errorType, reason, status: 0 }
-    const letter = { ...origin, ...why, payload: head, payloadBytes: bytes }
-    this.#deadLetters.put([letter]).then(
-      () => {
-        if (!this.#isClosed) inFlight.settle(documentIndex, documentIndex + 1, 'dead_lettered')
-      },
-      (error: unknown) => this.#fail(error instanceof Error ? error : assert.fail(String(error))),
-    )
+  #refuse(slice: BatchSlice): void {
+    const origin = slice.batch.originOf(slice.from)
+    const stub = readStub(slice.batch.documentOf(slice.from))
+    const { index, errorType, reason, bytes, head } = stub
+    const why = { index, errorType, reason, status: NOT_SENT }
+    this.#writer.refuse(slice, [{ ...origin, ...why, payload: head, payloadBytes: bytes }])
   }
 
   held(documents: number, bytes: number): void {

@@ -69,6 +69,9 @@ export interface Sent {
   readonly startedAt: number
 }
 
+/** The status of a letter that no server has seen. */
+export const NOT_SENT = 0
+
 /** Attempts with others, for documents that are rejected for now. */
 const TOGETHER_TRIES = 3
 /** How long the answers of requests are read item by item after one was refused. */
@@ -333,12 +336,13 @@ export class DocumentRetries {
   }
 
   #deadLetter(slice: BatchSlice, refusal: Refusal): void {
+    this.refuse(slice, lettersOf(slice, refusal))
+  }
+
+  /** Documents that are refused for good become these letters; without --dlq the run fails. */
+  refuse(slice: BatchSlice, letters: readonly DeadLetter[]): void {
     const { deadLetters, fail } = this.#parts
-    const letters = lettersOf(slice, refusal)
-    if (deadLetters === null) {
-      fail(refusedError(letters[0]!))
-      return
-    }
+    if (deadLetters === null) return fail(refusedError(letters[0]!))
     deadLetters.put(letters).then(
       () => {
         if (!this.#isStopped) slice.batch.settle(slice.from, slice.to, 'dead_lettered')
@@ -405,10 +409,13 @@ function lettersOf(slice: BatchSlice, refusal: Refusal): DeadLetter[] {
 
 function refusedError(letter: DeadLetter): LogpipeError {
   const { topic, partition, offset, status, errorType, reason, index } = letter
-  return new LogpipeError(
-    'ES_REFUSED',
-    `Elasticsearch permanently rejected the record at ${topic}-${partition} offset ${offset} for ` +
-      `the index ${index} (${status} ${errorType}: ${reason.slice(0, 300)}). ` +
-      'Set --dlq to keep such records, or fix the mapping or the pipeline',
-  )
+  const record = `the record at ${topic}-${partition} offset ${offset}`
+  const why = reason.slice(0, 300)
+  const message =
+    status === NOT_SENT
+      ? `${record} cannot be sent: ${why}. Set --dlq to keep such records`
+      : `Elasticsearch permanently rejected ${record} for the index ${index} ` +
+        `(${status} ${errorType}: ${why}). ` +
+        'Set --dlq to keep such records, or fix the mapping or the pipeline'
+  return new LogpipeError('ES_REFUSED', message)
 }
