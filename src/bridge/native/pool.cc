@@ -325,6 +325,7 @@ size_t Pool::scan(double slotIndex, const std::function<Filter()>& filter) {
 
 Pool::Oversize Pool::copyOversize(double slotIndex) {
   const Use use(*this, slotIndex);
+  use.require(layout::SLOT_FILTERING, layout::SLOT_FILLING);
   const Held& held = use.held();
   if (!held.scan.has_value() || !held.scan->isOversize) {
     throw Misuse("the slot holds no oversize record that the scan found");
@@ -346,11 +347,13 @@ Pool::Oversize Pool::copyOversize(double slotIndex) {
 
 std::vector<Pool::Dropped> Pool::dropped(double slotIndex) {
   const Use use(*this, slotIndex);
+  use.require(layout::SLOT_FILTERING, layout::SLOT_FILLING);
   return use.held().dropped;
 }
 
 void Pool::discard(double slotIndex) {
   const Use use(*this, slotIndex);
+  use.require(layout::SLOT_FILTERING, layout::SLOT_FILLING);
   release(use.held());
   use.slot().clear();
 }

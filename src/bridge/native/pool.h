@@ -101,7 +101,7 @@ class Pool {
 
   const layout::Shape& shape() const { return shape_; }
   // Bytes of the batches that slots hold.
-  size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  size_t bytes() const { return bytes_.load(); }
   // Waits until there are fewer than bytesMax; false when there are not.
   bool waitForRoom(size_t bytesMax, int timeoutMs);
 
