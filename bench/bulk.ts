@@ -82,7 +82,7 @@ const threads = Array.from({ length: threadCount }, (_, partition) => {
   }
   const thread = new Worker(new URL('encoder-thread.ts', import.meta.url), { workerData: data })
   thread.on('message', (batch: EncodedBatch) => {
-    sink.write(batchOf(batch, () => signals.settle(batch.ends.length, batch.body.length)))
+    sink.write(batchOf(batch, () => signals.release(batch.ends.length, batch.body.length)))
   })
   return thread
 })

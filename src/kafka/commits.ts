@@ -10,7 +10,7 @@ import { messageOf } from '../core/errors.ts'
 import type { BrokerQueries } from './broker-queries.ts'
 import { encodeNote, METADATA_BYTES_MAX, type PartitionNote } from './commit-note.ts'
 import type { MarkedOffset } from './ingress-messages.ts'
-import { toCommit, type Held } from './partition-state.ts'
+import { toCommit, type PartitionState } from './partition-state.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
 /**
@@ -53,42 +53,42 @@ interface NotedOffset extends EpochOffset {
 
 export class Commits {
   readonly #options: Options
-  readonly #held: ReadonlyMap<number, Held>
+  readonly #states: ReadonlyMap<number, PartitionState>
   /** False: the broker does not take them. */
   #hasNotes = true
 
-  constructor(options: Options, held: ReadonlyMap<number, Held>) {
+  constructor(options: Options, states: ReadonlyMap<number, PartitionState>) {
     this.#options = options
-    this.#held = held
+    this.#states = states
   }
 
   /** Records watermarks to commit; `send` sends them. */
   want(commits: readonly MarkedOffset[]): void {
     for (const { topic, partition, offset, windows } of commits) {
-      const held = this.#heldOf(topic, partition)
-      if (held === undefined) continue
+      const state = this.#stateOf(topic, partition)
+      if (state === undefined) continue
       assert(Number.isSafeInteger(offset) && offset >= 0, `${topic} [${partition}] at ${offset}`)
-      held.wanted = Math.max(held.wanted, offset)
-      if (windows !== undefined) held.windows = windows
+      state.wanted = Math.max(state.wanted, offset)
+      if (windows !== undefined) state.windows = windows
     }
   }
 
   /** The group has answered a commit. */
   acknowledge(partitions: readonly PartitionError[]): void {
     for (const { topic, partition, offset, error } of partitions) {
-      const held = this.#heldOf(topic, partition)
-      if (error === METADATA_TOO_LARGE) this.#goOnWithoutNotes(held)
-      if (held !== undefined) this.#acknowledgeMark(held, offset, error === null)
+      const state = this.#stateOf(topic, partition)
+      if (error === METADATA_TOO_LARGE) this.#goOnWithoutNotes(state)
+      if (state !== undefined) this.#acknowledgeMark(state, offset, error === null)
       if (error !== null) {
         // An older commit's answer may have taken this one's note for acknowledged.
-        if (held !== undefined) held.reportedPast = held.sentPast = null
+        if (state !== undefined) state.reportedPast = state.sentPast = null
         continue
       }
       // An offset above the wanted one was sent by an earlier assignment, for the log before a
       // rewind. Taken for our own, it would keep this log's lower offsets from being committed.
-      if (held === undefined || offset > held.wanted) continue
-      held.committed = Math.max(held.committed, offset)
-      held.reportedPast = held.sentPast
+      if (state === undefined || offset > state.wanted) continue
+      state.committed = Math.max(state.committed, offset)
+      state.reportedPast = state.sentPast
     }
   }
 
@@ -102,19 +102,19 @@ export class Commits {
     const { consumer, commits } = this.#options
     if (!commits) return null
     const rows: NotedOffset[] = []
-    for (const [assignmentId, held] of this.#held) {
-      held.wanted = toCommit(held)
-      const readTo = Math.max(held.offset, held.metEnd)
-      assert(held.wanted <= readTo, `a commit of ${held.wanted}, but read only to ${readTo}`)
+    for (const [assignmentId, state] of this.#states) {
+      state.wanted = toCommit(state)
+      const readTo = Math.max(state.offset, state.metEnd)
+      assert(state.wanted <= readTo, `a commit of ${state.wanted}, but read only to ${readTo}`)
       const past = consumer.past(assignmentId)
-      if (held.wanted < 0) continue
-      if (held.wanted <= held.committed && !this.#isUnreported(held, past)) continue
-      held.sentPast = past
-      const { topic, partition, wanted: offset, windows } = held
-      const note = { ...held.note, past, windows }
-      if (windows !== null && this.#hasNotes && held.sentMarks.length < SENT_MARKS_MAX) {
-        assert(offset >= (held.sentMarks.at(-1)?.offset ?? 0), 'commits never go back')
-        held.sentMarks.push({ offset, windows })
+      if (state.wanted < 0) continue
+      if (state.wanted <= state.committed && !this.#isUnreported(state, past)) continue
+      state.sentPast = past
+      const { topic, partition, wanted: offset, windows } = state
+      const note = { ...state.note, past, windows }
+      if (windows !== null && this.#hasNotes && state.sentMarks.length < SENT_MARKS_MAX) {
+        assert(offset >= (state.sentMarks.at(-1)?.offset ?? 0), 'commits never go back')
+        state.sentMarks.push({ offset, windows })
       }
       const leaderEpoch = consumer.leaderEpoch(assignmentId)
       rows.push({ topic, partition, offset, leaderEpoch, note })
@@ -183,16 +183,19 @@ export class Commits {
   }
 
   /** Windows of metrics are written once the group has their mark: they would wait for ever. */
-  #goOnWithoutNotes(held: Held | undefined): void {
+  #goOnWithoutNotes(state: PartitionState | undefined): void {
     this.#hasNotes = false
-    if (held === undefined || held.windows === null) return
+    if (state === undefined || state.windows === null) return
     const message =
       `METRICS_INDEX keeps up to ${METADATA_BYTES_MAX} bytes beside each committed offset, and ` +
       'the brokers refuse that: raise their offset.metadata.max.bytes, or unset METRICS_INDEX'
     this.#options.send({ kind: 'failed', code: 'KAFKA_CONFIG', message })
   }
 
-  #isUnreported({ reportedPast, windows, reportedWindows }: Held, past: LogPast): boolean {
+  #isUnreported(
+    { reportedPast, windows, reportedWindows }: PartitionState,
+    past: LogPast,
+  ): boolean {
     if (!this.#hasNotes) return false
     if (!isDeepStrictEqual(windows, reportedWindows)) return true
     return reportedPast === null || !isDeepStrictEqual(reportedPast, past)
@@ -202,20 +205,20 @@ export class Commits {
    * Answers come in the order of commits, but for one that is waited for. Of those of one offset
    * the oldest is taken, so a reported mark is always committed.
    */
-  #acknowledgeMark(held: Held, offset: number, isTaken: boolean): void {
-    const index = held.sentMarks.findIndex((one) => one.offset === offset)
-    const windows = held.sentMarks[index]?.windows ?? null
-    held.sentMarks.splice(0, index + 1)
+  #acknowledgeMark(state: PartitionState, offset: number, isTaken: boolean): void {
+    const index = state.sentMarks.findIndex((one) => one.offset === offset)
+    const windows = state.sentMarks[index]?.windows ?? null
+    state.sentMarks.splice(0, index + 1)
     if (!isTaken || windows === null) return
-    held.reportedWindows = windows
-    for (const [assignmentId, one] of this.#held) {
-      if (one === held) this.#options.send({ kind: 'marked', assignmentId, windows })
+    state.reportedWindows = windows
+    for (const [assignmentId, one] of this.#states) {
+      if (one === state) this.#options.send({ kind: 'marked', assignmentId, windows })
     }
   }
 
-  #heldOf(topic: string, partition: number): Held | undefined {
-    for (const held of this.#held.values()) {
-      if (held.partition === partition && held.topic === topic) return held
+  #stateOf(topic: string, partition: number): PartitionState | undefined {
+    for (const state of this.#states.values()) {
+      if (state.partition === partition && state.topic === topic) return state
     }
     return undefined
   }

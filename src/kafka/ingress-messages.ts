@@ -2,9 +2,8 @@
  * The messages between an ingress thread and main. All are rare: one a rebalance, a second, or an
  * error; records never travel this way.
  *
- *   ingress --> main    opened, assign, revoke, restart, positions, trouble, logs, closed
- *   main --> ingress    assigned (answers assign), revoked (answers revoke), commit, pause,
- *   resume, credentials, finish
+ *   ingress --> main    assign, revoke, and news: IngressMessage
+ *   main --> ingress    assigned (answers assign), revoked (answers revoke), and orders: ToIngress
  *
  * The thread blocks in the bridge or in Atomics.wait, so it reads its port between two steps.
  */
@@ -156,7 +155,7 @@ export type IngressMessage =
   /** The group has a commit with this mark, or a later one. */
   | { readonly kind: 'marked'; readonly assignmentId: number; readonly windows: WindowMark }
   | { readonly kind: 'paused' | 'resumed' }
-  /** Everything that a replay asked of this thread went into slots. Once. */
+  /** Everything up to the end that was asked for went into slots; again after each assign. */
   | {
       readonly kind: 'finished'
       readonly positions: readonly Position[]
@@ -190,7 +189,7 @@ export type ToIngress =
    */
   | { readonly kind: 'revoked'; readonly commits: readonly MarkedOffset[] }
   | { readonly kind: 'commit'; readonly commits: readonly MarkedOffset[] }
-  /** One partition has too many unresolved offsets, or is below the limit again. */
+  /** As in PartitionState.isPausedByMain. */
   | { readonly kind: 'pause' | 'resume'; readonly assignmentIds: readonly number[] }
   /** Sign in with what these properties say from now on; a token is read from its file again. */
   | { readonly kind: 'credentials'; readonly properties: Properties }

@@ -252,9 +252,9 @@ export class IngressThread {
     assignmentId,
     ...error
   }: Extract<ConsumerEvent, { kind: 'unreadable' }>): void {
-    const held = this.#membership.assignments.get(assignmentId)
-    if (held === undefined) return
-    const { topic, partition } = held
+    const state = this.#membership.assignments.get(assignmentId)
+    if (state === undefined) return
+    const { topic, partition } = state
     const { send } = this.#options
     send({ ...error, kind: 'trouble', fatal: false, topic, partition })
   }
@@ -333,7 +333,7 @@ export class IngressThread {
     }
   }
 
-  /** Not while nothing is read at all; the end of a stall resumes whatever is not held. */
+  /** Not while nothing is read at all; the end of a stall resumes what main has not paused. */
   #readOn(assignmentIds: readonly number[]): void {
     const { consumer, signals } = this.#options
     if (this.#stall.paused || signals.phase !== PHASE_RUN) return

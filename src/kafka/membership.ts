@@ -28,8 +28,8 @@ import type { IngressOptions } from './ingress-options.ts'
 import {
   ENDS_TIMEOUT_MS,
   endOf,
-  type Held,
-  heldFrom,
+  type PartitionState,
+  initialState,
   positionOf,
   reachedStop,
   recordEndAnswer,
@@ -111,7 +111,7 @@ export class Membership {
   readonly commits: Commits
   readonly #options: IngressOptions
   readonly #queries: BrokerQueries
-  readonly #assignments = new Map<number, Held>()
+  readonly #assignments = new Map<number, PartitionState>()
   readonly #waiting = new Map<string, Waiting>()
   /** Answered since the last turn. */
   #ready: Ready[] = []
@@ -122,7 +122,7 @@ export class Membership {
   #askedIdsMs: number
   readonly #readOn: (assignmentId: number) => void
 
-  /** @param readOn of an assignment that was not read while main had it held. */
+  /** @param readOn of an assignment that was not read while main had it paused. */
   constructor(options: IngressOptions, readOn: (assignmentId: number) => void) {
     this.#options = options
     this.#readOn = readOn
@@ -136,23 +136,23 @@ export class Membership {
   }
 
   /** By assignment. */
-  get assignments(): ReadonlyMap<number, Held> {
+  get assignments(): ReadonlyMap<number, PartitionState> {
     return this.#assignments
   }
 
   /** Those that nothing keeps from being read, and of which there is more to read. */
   resumable(): number[] {
     return [...this.#assignments]
-      .filter(([, one]) => !one.held && !one.finished && !one.aside)
+      .filter(([, one]) => !one.isPausedByMain && !one.finished && !one.aside)
       .map(([id]) => id)
   }
 
   /** The assignments that have reached their stop since the last call. */
   takeFinished(): number[] {
     const ids: number[] = []
-    for (const [id, held] of this.#assignments) {
-      if (!reachedStop(held)) continue
-      held.finished = true
+    for (const [id, state] of this.#assignments) {
+      if (!reachedStop(state)) continue
+      state.finished = true
       ids.push(id)
     }
     return ids
@@ -161,23 +161,23 @@ export class Membership {
   /** Whether everything was read up to where it ends. */
   get isFinished(): boolean {
     return (
-      this.#waiting.size === 0 && [...this.#assignments.values()].every((held) => held.finished)
+      this.#waiting.size === 0 && [...this.#assignments.values()].every((state) => state.finished)
     )
   }
 
   get hasHeld(): boolean {
-    return [...this.#assignments.values()].some((one) => one.held)
+    return [...this.#assignments.values()].some((one) => one.isPausedByMain)
   }
 
   /** @returns those still assigned: messages of main and events of the group may cross. */
   hold(assignmentIds: readonly number[]): number[] {
-    for (const id of assignmentIds) this.#set(id, { held: true })
+    for (const id of assignmentIds) this.#set(id, { isPausedByMain: true })
     return assignmentIds.filter((id) => this.#assignments.has(id))
   }
 
   /** @returns those that are read on. */
   letGo(assignmentIds: readonly number[]): number[] {
-    for (const id of assignmentIds) this.#set(id, { held: false })
+    for (const id of assignmentIds) this.#set(id, { isPausedByMain: false })
     return this.resumable().filter((id) => assignmentIds.includes(id))
   }
 
@@ -185,10 +185,10 @@ export class Membership {
   advance(reader: SlotReader): void {
     for (let runIndex = 0; runIndex < reader.runCount; runIndex++) {
       const { assignmentId, coverTo } = reader.run(runIndex)
-      const held = this.#assignments.get(assignmentId)
-      if (held === undefined) continue
-      assert(coverTo >= held.offset, `read to ${coverTo} after ${held.offset}`)
-      held.offset = coverTo
+      const state = this.#assignments.get(assignmentId)
+      if (state === undefined) continue
+      assert(coverTo >= state.offset, `read to ${coverTo} after ${state.offset}`)
+      state.offset = coverTo
     }
   }
 
@@ -199,9 +199,9 @@ export class Membership {
   /** With the partitions' ends as the last fetch reported them. */
   positions(): Position[] {
     const { consumer } = this.#options
-    return [...this.#assignments].map(([id, held]) => {
-      held.endOffset = endOf(held, consumer.fetchedEnd(held))
-      return positionOf(id, held)
+    return [...this.#assignments].map(([id, state]) => {
+      state.endOffset = endOf(state, consumer.fetchedEnd(state))
+      return positionOf(id, state)
     })
   }
 
@@ -211,13 +211,13 @@ export class Membership {
   }
 
   /** Asks brokers where these end; the end of what nobody answers for stays as it was. */
-  askEnds(asked: readonly Held[] = [...this.#assignments.values()]): void {
+  askEnds(asked: readonly PartitionState[] = [...this.#assignments.values()]): void {
     if (asked.length === 0) return
     const { nowMs } = this.#options
     const askedMs = nowMs()
     this.#queries.ask(asked, { end: true }, ENDS_TIMEOUT_MS, (facts) => {
-      for (const [index, held] of asked.entries())
-        recordEndAnswer(held, facts[index], askedMs, nowMs())
+      for (const [index, state] of asked.entries())
+        recordEndAnswer(state, facts[index], askedMs, nowMs())
     })
   }
 
@@ -253,9 +253,9 @@ export class Membership {
    * assignment. Records of the old log are settled beside it (run/assignments.ts).
    */
   rewind({ assignmentId, offset, damage }: Omit<Rewind, 'kind' | 'expected'>): void {
-    const held = this.#assignments.get(assignmentId)
+    const state = this.#assignments.get(assignmentId)
     // Given back between the record and now.
-    if (held !== undefined) this.#wait(held, { kind: 'rewind', assignmentId, offset, damage })
+    if (state !== undefined) this.#wait(state, { kind: 'rewind', assignmentId, offset, damage })
   }
 
   /**
@@ -442,7 +442,7 @@ export class Membership {
       this.#forget(one)
       const stop = stopOffset === Infinity ? {} : { stopOffset }
       const isCommitted = waiting.purpose.kind === 'start'
-      this.#assignments.set(one.assignmentId, heldFrom({ ...one, ...stop, isCommitted, note }))
+      this.#assignments.set(one.assignmentId, initialState({ ...one, ...stop, isCommitted, note }))
       // Main may begin at a later offset, known from an earlier assignment of this process.
       const leaderEpoch = at.offset === one.offset ? at.leaderEpoch : -1
       return { ...one, ...stop, leaderEpoch, past: note.past }
@@ -491,12 +491,12 @@ export class Membership {
     const note = { topicId, group: before.note.group, past: NO_PAST, windows }
     this.#assignments.set(
       anew.assignmentId,
-      heldFrom({ ...anew, stopOffset: before.stopOffset, note }),
+      initialState({ ...anew, stopOffset: before.stopOffset, note }),
     )
     consumer.restart(assignmentId, anew.assignmentId, anew.offset, isOther)
     // Main takes the new assignment for one that is read, and would never ask for that; nor is it
     // aside.
-    if (before.held || before.aside) this.#readOn(anew.assignmentId)
+    if (before.isPausedByMain || before.aside) this.#readOn(anew.assignmentId)
   }
 
   /**
@@ -510,15 +510,15 @@ export class Membership {
     this.#askedIdsMs = nowMs
     const known = [...this.#assignments].filter(([, { note }]) => note.topicId !== null)
     if (known.length === 0) return
-    const partitions = known.map(([, held]) => held)
+    const partitions = known.map(([, state]) => state)
     this.#queries.ask(partitions, { topic: true }, IDS_TIMEOUT_MS, (facts) => {
-      for (const [index, [assignmentId, held]] of known.entries()) {
+      for (const [index, [assignmentId, state]] of known.entries()) {
         const { topicId = null, problem } = facts[index] ?? { problem: 'no answer' }
-        if (this.#assignments.get(assignmentId) !== held) continue
-        held.isGone = TOPIC_IS_GONE.test(problem ?? '')
-        const isOther = topicId !== null && topicId !== held.note.topicId
+        if (this.#assignments.get(assignmentId) !== state) continue
+        state.isGone = TOPIC_IS_GONE.test(problem ?? '')
+        const isOther = topicId !== null && topicId !== state.note.topicId
         const purpose = { kind: 'rewind', assignmentId, offset: null, damage: null } as const
-        if (isOther) this.#wait(held, purpose)
+        if (isOther) this.#wait(state, purpose)
       }
     })
   }
@@ -546,14 +546,14 @@ export class Membership {
   }
 
   #positionsOf(partitions: readonly PartitionOffset[]): Position[] {
-    return this.positions().filter((held) =>
-      partitions.some((one) => one.topic === held.topic && one.partition === held.partition),
+    return this.positions().filter((state) =>
+      partitions.some((one) => one.topic === state.topic && one.partition === state.partition),
     )
   }
 
-  #set(assignmentId: number, change: Partial<Held>): void {
-    const held = this.#assignments.get(assignmentId)
-    if (held !== undefined) Object.assign(held, change)
+  #set(assignmentId: number, change: Partial<PartitionState>): void {
+    const state = this.#assignments.get(assignmentId)
+    if (state !== undefined) Object.assign(state, change)
   }
 
   /** Waits for main's answer; everything else that arrives is handled meanwhile. */

@@ -8,7 +8,7 @@ import { NO_NOTE, type PartitionNote } from './commit-note.ts'
 import type { WindowMark } from '../core/window-mark.ts'
 import type { Position } from './ingress-messages.ts'
 
-export interface Held {
+export interface PartitionState {
   readonly topic: string
   readonly partition: number
   /** Everything below went into slots. */
@@ -26,8 +26,8 @@ export interface Held {
   isGone: boolean
   /** All of it was read, up to stopOffset. */
   finished: boolean
-  /** Main asked for a pause: too many unresolved offsets. */
-  held: boolean
+  /** Main asked for a pause: for unresolved offsets, a held index, or open windows of metrics. */
+  isPausedByMain: boolean
   /** Set aside for a time: it cannot be read on (unreadable.ts). */
   aside: boolean
   /**
@@ -49,7 +49,7 @@ export interface Held {
 }
 
 /** An assignment when it begins. */
-export interface HeldStart {
+export interface PartitionStart {
   readonly topic: string
   readonly partition: number
   readonly offset: number
@@ -59,7 +59,7 @@ export interface HeldStart {
   readonly note?: PartitionNote
 }
 
-export function heldFrom(start: HeldStart): Held {
+export function initialState(start: PartitionStart): PartitionState {
   const { topic, partition, offset, note = NO_NOTE } = start
   assert(Number.isSafeInteger(offset) && offset >= 0, `${topic} [${partition}] at ${offset}`)
   assert(start.stopOffset === undefined || start.stopOffset >= 0, 'a stop is an offset')
@@ -76,7 +76,7 @@ export function heldFrom(start: HeldStart): Held {
     unanswered: null,
     isGone: false,
     finished: false,
-    held: false,
+    isPausedByMain: false,
     aside: false,
     wanted: committed,
     committed,
@@ -94,61 +94,61 @@ export function heldFrom(start: HeldStart): Held {
  * once a read has met the end behind them, and all records are settled, they are included. Nothing
  * behind the stop is, because it was not read.
  */
-export function toCommit({ wanted, offset, metEnd, stopOffset }: Held): number {
+export function toCommit({ wanted, offset, metEnd, stopOffset }: PartitionState): number {
   const isAll = wanted >= 0 && wanted >= offset
   return isAll ? Math.max(wanted, Math.min(metEnd, stopOffset)) : wanted
 }
 
 /** A broker answered where the partition ends. */
-export function recordAskedEnd(held: Held, end: number, nowMs: number): void {
-  assert(nowMs >= held.askedMs, 'answers come in the order of the clock')
-  held.askedEnd = Math.max(held.askedEnd, end)
-  held.askedMs = nowMs
-  held.unanswered = null
+export function recordAskedEnd(state: PartitionState, end: number, nowMs: number): void {
+  assert(nowMs >= state.askedMs, 'answers come in the order of the clock')
+  state.askedEnd = Math.max(state.askedEnd, end)
+  state.askedMs = nowMs
+  state.unanswered = null
 }
 
 /** The answer to the question where it ends, or that there was none. */
 export function recordEndAnswer(
-  held: Held,
+  state: PartitionState,
   facts: Pick<Facts, 'end' | 'problem'> | undefined,
   askedMs: number,
   nowMs: number,
 ): void {
   const end = facts?.end
-  if (end === undefined) recordUnanswered(held, facts?.problem ?? 'no answer', askedMs)
-  else recordAskedEnd(held, end.offset, nowMs)
+  if (end === undefined) recordUnanswered(state, facts?.problem ?? 'no answer', askedMs)
+  else recordAskedEnd(state, end.offset, nowMs)
 }
 
 /** Nobody answered where it ends. */
-export function recordUnanswered(held: Held, problem: string, nowMs: number): void {
-  held.unanswered = { problem, sinceMs: held.unanswered?.sinceMs ?? nowMs }
+export function recordUnanswered(state: PartitionState, problem: string, nowMs: number): void {
+  state.unanswered = { problem, sinceMs: state.unanswered?.sinceMs ?? nowMs }
 }
 
-export function positionOf(assignmentId: number, held: Held): Position {
-  const { topic, partition, offset, endOffset } = held
+export function positionOf(assignmentId: number, state: PartitionState): Position {
+  const { topic, partition, offset, endOffset } = state
   return { assignmentId, topic, partition, offset, endOffset }
 }
 
 /** It has just reached its stop. */
-export function reachedStop(held: Held): boolean {
-  return !held.finished && Math.max(held.offset, held.metEnd) >= held.stopOffset
+export function reachedStop(state: PartitionState): boolean {
+  return !state.finished && Math.max(state.offset, state.metEnd) >= state.stopOffset
 }
 
 /** The end that its lag is counted to. @param high the partition's end as the last fetch said. */
-export function endOf(held: Held, high: number): number {
-  if (held.isGone) return -1
+export function endOf(state: PartitionState, high: number): number {
+  if (state.isGone) return -1
   // It ends where it was asked to; of a compacted tail there is nothing to read.
-  if (held.finished) return held.offset
-  if (held.stopOffset < Infinity) return held.stopOffset
+  if (state.finished) return state.offset
+  if (state.stopOffset < Infinity) return state.stopOffset
   // Between the last record and an end that a read has met lies no record, only transaction markers
   // or a compacted tail. Nobody can read these, so they are no lag.
-  const unreadable = Math.max(0, held.metEnd - held.offset)
-  return Math.max(held.metEnd, held.askedEnd, high) - unreadable
+  const unreadable = Math.max(0, state.metEnd - state.offset)
+  return Math.max(state.metEnd, state.askedEnd, high) - unreadable
 }
 
 /*
  * The ends of partitions while no records come: a fetch reports its partition's end, but a
- * stalled thread and a held partition fetch nothing, a response that is too large never arrives,
+ * stalled thread and a paused partition fetch nothing, a response that is too large never arrives,
  * and their lag would seem to stand still.
  *
  * Used by the ingress thread, which asks for those that do not move more often (unreadable.ts).

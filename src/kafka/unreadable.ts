@@ -25,7 +25,7 @@
 import assert from 'node:assert/strict'
 import type { ConsumerEvent } from '../bridge/bridge.ts'
 import { messageOf } from '../core/errors.ts'
-import type { Held } from './partition-state.ts'
+import type { PartitionState } from './partition-state.ts'
 import type { StuckPartition, WaitingPartition } from './ingress-messages.ts'
 import type { IngressOptions } from './ingress-options.ts'
 
@@ -91,7 +91,7 @@ interface Failure {
 
 export class UnreadablePartitions {
   readonly #options: Options
-  readonly #held: ReadonlyMap<number, Held>
+  readonly #states: ReadonlyMap<number, PartitionState>
   readonly #readOn: (assignmentId: number) => void
   readonly #tracks = new Map<number, Track>()
   /** Of the client, not of one partition. */
@@ -99,25 +99,25 @@ export class UnreadablePartitions {
   #reported = ''
 
   /**
-   * @param held the thread's partitions, by assignment.
+   * @param states the thread's partitions, by assignment.
    * @param readOn resumes one, unless nothing is read now.
    */
   constructor(
     options: Options,
-    held: ReadonlyMap<number, Held>,
+    states: ReadonlyMap<number, PartitionState>,
     readOn: (assignmentId: number) => void,
   ) {
     this.#options = options
-    this.#held = held
+    this.#states = states
     this.#readOn = readOn
   }
 
   /** The partitions that have not moved for so long that their ends must be asked for. */
-  still(): readonly Held[] {
+  still(): readonly PartitionState[] {
     const nowMs = this.#options.nowMs()
     return [...this.#tracks].flatMap(([id, { stillSinceMs }]) => {
-      const held = this.#held.get(id)
-      return held === undefined || nowMs - stillSinceMs < STILL_MS ? [] : [held]
+      const state = this.#states.get(id)
+      return state === undefined || nowMs - stillSinceMs < STILL_MS ? [] : [state]
     })
   }
 
@@ -129,14 +129,14 @@ export class UnreadablePartitions {
 
   /** @returns whether it is the first of its kind at this offset. */
   recordUnreadable({ assignmentId, code, message, offset }: Unreadable): boolean {
-    const held = this.#held.get(assignmentId)
-    if (held === undefined) return false
-    const track = this.#trackOf(assignmentId, held)
+    const state = this.#states.get(assignmentId)
+    if (state === undefined) return false
+    const track = this.#trackOf(assignmentId, state)
     if (track.search !== null) {
-      this.#answered(assignmentId, held, track, track.search.failed(offset))
+      this.#answered(assignmentId, state, track, track.search.failed(offset))
       return false
     }
-    this.#fail(assignmentId, held, track, {
+    this.#fail(assignmentId, state, track, {
       reason: `${message} (${code})`,
       isSilent: false,
       base: offset,
@@ -145,49 +145,49 @@ export class UnreadablePartitions {
   }
 
   recordReadable(assignmentId: number): void {
-    const held = this.#held.get(assignmentId)
+    const state = this.#states.get(assignmentId)
     const track = this.#tracks.get(assignmentId)
-    if (held === undefined || track === undefined || track.search === null) return
-    this.#answered(assignmentId, held, track, track.search.read())
+    if (state === undefined || track === undefined || track.search === null) return
+    this.#answered(assignmentId, state, track, track.search.read())
   }
 
   /** Once a second. @param isReading whether anything is read at all now. */
   check(isReading: boolean): void {
     const nowMs = this.#options.nowMs()
-    for (const id of this.#tracks.keys()) if (!this.#held.has(id)) this.#tracks.delete(id)
-    for (const [id, held] of this.#held) {
-      const track = this.#trackOf(id, held)
-      if (!isReading || held.held || held.finished) {
+    for (const id of this.#tracks.keys()) if (!this.#states.has(id)) this.#tracks.delete(id)
+    for (const [id, state] of this.#states) {
+      const track = this.#trackOf(id, state)
+      if (!isReading || state.isPausedByMain || state.finished) {
         track.waitsSinceMs = nowMs
-        if (track.search !== null) this.#setAside(id, held, track, nowMs)
-      } else if (held.aside) {
-        if (nowMs >= track.dueMs) this.#due(id, held, track)
+        if (track.search !== null) this.#setAside(id, state, track, nowMs)
+      } else if (state.aside) {
+        if (nowMs >= track.dueMs) this.#due(id, state, track)
       } else {
-        this.#checkSilence(id, held, track)
+        this.#checkSilence(id, state, track)
       }
     }
     this.#report(isReading)
   }
 
-  #trackOf(assignmentId: number, held: Held): Track {
+  #trackOf(assignmentId: number, state: PartitionState): Track {
     const nowMs = this.#options.nowMs()
     const known = this.#tracks.get(assignmentId)
-    if (known?.offset === held.offset) return known
+    if (known?.offset === state.offset) return known
     const since = { stillSinceMs: nowMs, waitsSinceMs: nowMs, answersSinceMs: nowMs }
-    const state = { failure: null, dueMs: 0, search: null, isSearched: false }
-    const track: Track = { offset: held.offset, ...since, ...state }
+    const fresh = { failure: null, dueMs: 0, search: null, isSearched: false }
+    const track: Track = { offset: state.offset, ...since, ...fresh }
     this.#tracks.set(assignmentId, track)
-    held.unanswered = null
+    state.unanswered = null
     return track
   }
 
   /** No record comes, although a broker reports an end behind the offsets read. */
-  #checkSilence(id: number, held: Held, track: Track): void {
-    assert(!held.aside && track.search === null, 'it is being read')
+  #checkSilence(id: number, state: PartitionState, track: Track): void {
+    assert(!state.aside && track.search === null, 'it is being read')
     const nowMs = this.#options.nowMs()
     const { text, atMs } = this.#clientError
-    if (held.askedEnd <= Math.max(held.offset, held.metEnd)) track.waitsSinceMs = nowMs
-    if (held.askedMs <= atMs) track.answersSinceMs = nowMs
+    if (state.askedEnd <= Math.max(state.offset, state.metEnd)) track.waitsSinceMs = nowMs
+    if (state.askedMs <= atMs) track.answersSinceMs = nowMs
     const hasError = atMs >= track.stillSinceMs
     const patienceMs = hasError ? doubled(FAILING_MS, FAILING_MS_MAX, track.failure) : SILENT_MS
     if (nowMs - track.waitsSinceMs < patienceMs) return
@@ -196,9 +196,9 @@ export class UnreadablePartitions {
       ? `the last client error is: ${text}`
       : 'no error was reported; set check.crcs=true to have damaged batches reported'
     const seconds = Math.round((nowMs - track.stillSinceMs) / 1000)
-    const reason = `no record for ${seconds} s, but the end offset is ${held.askedEnd}: ${why}`
-    const failure = { reason, isSilent: true, base: held.offset }
-    if (hasError) this.#fail(id, held, track, failure)
+    const reason = `no record for ${seconds} s, but the end offset is ${state.askedEnd}: ${why}`
+    const failure = { reason, isSilent: true, base: state.offset }
+    if (hasError) this.#fail(id, state, track, failure)
     else if (track.failure === null || !isStuck(track.failure)) {
       // librdkafka names a refusal once, until reading is resumed: it is the reason still.
       const named = track.failure?.reason ?? failure.reason
@@ -208,7 +208,7 @@ export class UnreadablePartitions {
 
   #fail(
     id: number,
-    held: Held,
+    state: PartitionState,
     track: Track,
     failure: Pick<Failure, 'reason' | 'isSilent' | 'base'>,
   ): void {
@@ -219,78 +219,78 @@ export class UnreadablePartitions {
       : isStuck(track.failure)
         ? RETRY_MS
         : AGAIN_MS
-    this.#setAside(id, held, track, this.#options.nowMs() + waitMs)
+    this.#setAside(id, state, track, this.#options.nowMs() + waitMs)
   }
 
-  #setAside(id: number, held: Held, track: Track, dueMs: number): void {
+  #setAside(id: number, state: PartitionState, track: Track, dueMs: number): void {
     const { consumer } = this.#options
-    held.aside = true
+    state.aside = true
     track.search = null
     track.dueMs = dueMs
     consumer.pause([id])
   }
 
-  #due(id: number, held: Held, track: Track): void {
-    assert(held.aside, 'it was set aside')
+  #due(id: number, state: PartitionState, track: Track): void {
+    assert(state.aside, 'it was set aside')
     const { failure } = track
     const { skipUnreadable, nowMs } = this.#options
     // No answer to a probe: the broker is away, and nothing is proved.
-    if (track.search !== null) this.#endSearch(id, held, track)
+    if (track.search !== null) this.#endSearch(id, state, track)
     else if (skipUnreadable && mayBeSkipped(failure) && !track.isSearched) {
       // The end must be known; until it was asked for the partition stays aside.
-      if (held.askedEnd <= held.offset) return
-      track.search = new Search(held.offset, held.askedEnd, failure?.base ?? held.offset)
-      this.#probe(id, held, track, track.search)
+      if (state.askedEnd <= state.offset) return
+      track.search = new Search(state.offset, state.askedEnd, failure?.base ?? state.offset)
+      this.#probe(id, state, track, track.search)
     } else {
       track.isSearched = false
       track.waitsSinceMs = nowMs()
-      held.aside = false
-      this.#attempt(id, held, track, () => this.#readOn(id))
+      state.aside = false
+      this.#attempt(id, state, track, () => this.#readOn(id))
     }
   }
 
-  #probe(id: number, held: Held, track: Track, search: Search): void {
+  #probe(id: number, state: PartitionState, track: Track, search: Search): void {
     const { consumer, nowMs } = this.#options
     track.dueMs = nowMs() + PROBE_MS
-    this.#attempt(id, held, track, () => consumer.probe(id, search.target))
+    this.#attempt(id, state, track, () => consumer.probe(id, search.target))
   }
 
-  #answered(id: number, held: Held, track: Track, state: SearchState): void {
+  #answered(id: number, state: PartitionState, track: Track, progress: SearchState): void {
     const { search } = track
-    assert(search !== null && held.aside, 'a partition is aside while its batch is searched')
-    if (state === 'searching') this.#probe(id, held, track, search)
-    else if (state === 'found') this.#skip(id, held, track, search.found)
+    assert(search !== null && state.aside, 'a partition is aside while its batch is searched')
+    if (progress === 'searching') this.#probe(id, state, track, search)
+    else if (progress === 'found') this.#skip(id, state, track, search.found)
     // Nothing behind it can be read either, or it can be read now.
-    else this.#endSearch(id, held, track)
+    else this.#endSearch(id, state, track)
   }
 
-  #endSearch(id: number, held: Held, track: Track): void {
+  #endSearch(id: number, state: PartitionState, track: Track): void {
     track.isSearched = true
-    this.#setAside(id, held, track, this.#options.nowMs() + RETRY_MS)
+    this.#setAside(id, state, track, this.#options.nowMs() + RETRY_MS)
   }
 
-  #skip(id: number, held: Held, track: Track, to: number): void {
+  #skip(id: number, state: PartitionState, track: Track, to: number): void {
     const { consumer, send } = this.#options
-    assert(to > held.offset, 'a skip goes forward')
-    this.#attempt(id, held, track, () => {
+    assert(to > state.offset, 'a skip goes forward')
+    this.#attempt(id, state, track, () => {
       consumer.pause([id])
       consumer.seek(id, to)
-      const { topic, partition, offset: from } = held
+      const { topic, partition, offset: from } = state
       const reason = track.failure?.reason ?? ''
       send({ kind: 'skipped', assignmentId: id, topic, partition, from, to, reason })
-      held.offset = to
-      held.aside = false
+      state.offset = to
+      state.aside = false
       this.#readOn(id)
     })
   }
 
   /** If librdkafka refuses now (the partition is changing its broker, say), it is tried later. */
-  #attempt(id: number, held: Held, track: Track, call: () => void): void {
+  #attempt(id: number, state: PartitionState, track: Track, call: () => void): void {
     try {
       call()
     } catch (thrown) {
       this.recordClientError({ code: '_STATE', message: messageOf(thrown), topic: null })
-      this.#setAside(id, held, track, this.#options.nowMs() + RETRY_MS)
+      this.#setAside(id, state, track, this.#options.nowMs() + RETRY_MS)
     }
   }
 
@@ -300,20 +300,20 @@ export class UnreadablePartitions {
     const partitions: StuckPartition[] = []
     const unanswered: WaitingPartition[] = []
     for (const [id, track] of this.#tracks) {
-      const held = this.#held.get(id)
-      if (held === undefined) continue
-      const { topic, partition, offset } = held
+      const state = this.#states.get(id)
+      if (state === undefined) continue
+      const { topic, partition, offset } = state
       const { failure } = track
-      const isRead = isReading && !held.held && !held.finished && !held.isGone
+      const isRead = isReading && !state.isPausedByMain && !state.finished && !state.isGone
       if (failure !== null && isStuck(failure)) {
         const isDue = nowMs() - failure.reportedMs >= REPORT_EVERY_MS
         if (isDue) failure.reportedMs = nowMs()
         const { reason, isSilent } = failure
         partitions.push({ topic, partition, offset, reason, canSkip: !isSilent, isDue })
-      } else if (isRead && isUnanswered(held, nowMs())) {
-        unanswered.push({ topic, partition, problem: silenceText(held) })
-      } else if (isRead && this.#isSuspected(held, track)) {
-        const reason = `no record comes, but the end offset is ${held.askedEnd}`
+      } else if (isRead && isUnanswered(state, nowMs())) {
+        unanswered.push({ topic, partition, problem: silenceText(state) })
+      } else if (isRead && this.#isSuspected(state, track)) {
+        const reason = `no record comes, but the end offset is ${state.askedEnd}`
         partitions.push({ topic, partition, offset, reason, canSkip: false, isDue: false })
       }
     }
@@ -325,20 +325,20 @@ export class UnreadablePartitions {
   }
 
   /** It stands still, and most likely not because what comes is large. */
-  #isSuspected(held: Held, track: Track): boolean {
+  #isSuspected(state: PartitionState, track: Track): boolean {
     const { atMs } = this.#clientError
-    const wasAtEnd = held.metEnd >= held.offset
-    const hasError = atMs >= track.stillSinceMs && held.askedMs > atMs
+    const wasAtEnd = state.metEnd >= state.offset
+    const hasError = atMs >= track.stillSinceMs && state.askedMs > atMs
     const waitedMs = this.#options.nowMs() - track.waitsSinceMs
     return (wasAtEnd || hasError) && waitedMs >= SUSPECTED_MS
   }
 }
 
-function isUnanswered({ unanswered }: Held, nowMs: number): boolean {
+function isUnanswered({ unanswered }: PartitionState, nowMs: number): boolean {
   return unanswered !== null && nowMs - unanswered.sinceMs >= UNANSWERED_MS
 }
 
-function silenceText({ unanswered }: Held): string {
+function silenceText({ unanswered }: PartitionState): string {
   const problem = unanswered?.problem ?? ''
   // That it does not answer in time says all there is to say.
   return `its broker does not answer${/TIMED_OUT/.test(problem) ? '' : ` (${problem})`}`

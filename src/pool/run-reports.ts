@@ -75,7 +75,7 @@ export const REPORT_DOUBLES = 9
  * About 50 ms of slots at the highest rate seen (100-byte records in slots of 256: 27,000 a
  * second).
  */
-export const RUN_REPORTS_MAX = 2048
+const RUN_REPORTS_MAX = 2048
 
 export class RunReports {
   readonly memory: SharedArrayBuffer
@@ -96,7 +96,7 @@ export class RunReports {
     return new SharedArrayBuffer(HEADER_BYTES + entries * REPORT_DOUBLES * 8)
   }
 
-  /** @returns false when the log is full. */
+  /** @returns false when there is no room. */
   tryWrite(report: RunReport): boolean {
     const written = Atomics.load(this.#words, WRITTEN)
     if (((written - Atomics.load(this.#words, READ)) | 0) >= this.#capacity) return false

@@ -1,11 +1,12 @@
 /**
  * Words in shared memory between main and all its threads: the phase of the pipeline, and how much
- * the output has accepted but not settled.
+ * the output has accepted and not released.
  *
  *   PHASE_RUN --> PHASE_DRAIN --> PHASE_END        main stores it; threads read it in every turn
- *        stop intake     all settled, or the deadline
+ *        stop intake     all released, or the deadline
  *
- * Credit. A filter thread adds the bytes it passes to the output, main subtracts settled ones.
+ * Credit. A filter thread adds the bytes it passes to the output, main subtracts what the output
+ * has released: settled documents, and those that lie in the spill.
  * Above a limit, filter threads wait; the overshoot is what each has gathered plus one slot's
  * worth. Backpressure thus travels from the output to the filter threads, then to the pool, then to
  * Kafka.
@@ -16,7 +17,8 @@ import assert from 'node:assert/strict'
 const PHASE = 0
 const DOCUMENTS = 1
 const KIBIBYTES = 2
-const DRAINED = 3
+/** Counts releases and new phases; threads that wait for room wait on it. */
+const ROOM_EVENTS = 3
 const ARRIVED = 4
 const WORDS = 16
 
@@ -80,7 +82,7 @@ export class Signals {
    * The output has released this much: the numbers given to `take`, or parts of these in whole
    * CREDIT_BYTES and the rest.
    */
-  settle(documents: number, bytes: number): void {
+  release(documents: number, bytes: number): void {
     assert(documents >= 0 && bytes >= 0)
     const heldDocuments = Atomics.sub(this.#words, DOCUMENTS, documents)
     const heldKibibytes = Atomics.sub(this.#words, KIBIBYTES, kibibytes(bytes))
@@ -89,7 +91,7 @@ export class Signals {
   }
 
   /** Whether the output holds nothing. */
-  get isAllSettled(): boolean {
+  get isAllReleased(): boolean {
     return Atomics.load(this.#words, DOCUMENTS) === 0 && Atomics.load(this.#words, KIBIBYTES) === 0
   }
 
@@ -100,14 +102,14 @@ export class Signals {
     )
   }
 
-  /** Waits at most `timeoutMs` for a settlement or a new phase; not on the main thread. */
+  /** Waits at most `timeoutMs` for a release or a new phase; not on the main thread. */
   waitForRoom(limits: CreditLimits, timeoutMs: number): void {
-    const seen = Atomics.load(this.#words, DRAINED)
-    if (this.isFull(limits)) Atomics.wait(this.#words, DRAINED, seen, timeoutMs)
+    const seen = Atomics.load(this.#words, ROOM_EVENTS)
+    if (this.isFull(limits)) Atomics.wait(this.#words, ROOM_EVENTS, seen, timeoutMs)
   }
 
   wakeAll(): void {
-    Atomics.add(this.#words, DRAINED, 1)
-    Atomics.notify(this.#words, DRAINED)
+    Atomics.add(this.#words, ROOM_EVENTS, 1)
+    Atomics.notify(this.#words, ROOM_EVENTS)
   }
 }

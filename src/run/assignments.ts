@@ -1,15 +1,16 @@
 /**
  * The partitions of this process, over all its ingress threads: ids, epochs, positions.
  *
- * An assignment id is given once; the epoch counts the assigns of one topic-partition (design,
- * 3.4).
- * Bound: one entry an assigned partition, CLOSED_MAX given away, an epoch a partition ever seen.
+ * An assignment id is given once; the epoch counts the assigns of one topic-partition: Kafka's
+ * own generation rises while a partition stays.
+ * Bound: one entry an assigned partition, as many given away as the ledger remembers, an epoch a
+ * partition ever seen.
  */
 import assert from 'node:assert/strict'
 import { keyOf } from '../core/topic-partition.ts'
 import type { Position, ToIngress } from '../kafka/ingress-messages.ts'
 import type { Book, Books } from '../offsets/books.ts'
-import type { Ledger } from '../offsets/ledger.ts'
+import { CLOSED_IDS_MAX, type Ledger } from '../offsets/ledger.ts'
 import type { Sink } from '../sink/sink.ts'
 
 export interface AssignmentState {
@@ -30,12 +31,9 @@ export interface AssignmentState {
   /** Bytes of the values read of it, and the time of the last one (ms since 1970; -1: none). */
   bytesRead: number
   lastTimestampMs: number
-  /** Paused, for the output has no room. */
-  held: boolean
+  /** Told to pause: pausePartitions says when. */
+  isPaused: boolean
 }
-
-/** Given-away assignments that are remembered, to book what comes late: as the ledger does. */
-const CLOSED_MAX = 4096 * 64
 
 export class Assignments {
   readonly #books: Books
@@ -70,7 +68,7 @@ export class Assignments {
       endOffset: -1,
       bytesRead: 0,
       lastTimestampMs: -1,
-      held: false,
+      isPaused: false,
     }
     this.#states.set(state.assignmentId, state)
     return state
@@ -88,7 +86,7 @@ export class Assignments {
     if (state === undefined) return
     this.#states.delete(assignmentId)
     this.#closed.set(assignmentId, state)
-    const [oldest] = this.#closed.size > CLOSED_MAX ? this.#closed.keys() : []
+    const [oldest] = this.#closed.size > CLOSED_IDS_MAX ? this.#closed.keys() : []
     if (oldest !== undefined) this.#closed.delete(oldest)
   }
 
@@ -122,7 +120,7 @@ export function nameOf({ assignmentId, topic, partition }: AssignmentState): {
 
 /*
  * Partitions that are being given back or begun anew: each waits until what was read of it is
- * settled, or its time is up. Used by the coordinator. Bound: one a partition held.
+ * settled, or its time is up. Used by the coordinator. Bound: one a partition of this process.
  */
 
 interface Drain {
@@ -170,7 +168,7 @@ export class Drains {
  * it nobody can read again, so it is sent and booked like any other; only nothing of it is
  * committed, for its offsets say nothing about the new log.
  *
- *   held --the log is gone--> retired --all settled--> closed
+ *   read --the log is gone--> retired --all settled--> closed
  *
  * That the partition is given away meanwhile changes nothing: its new owner has the new log.
  *
@@ -178,17 +176,17 @@ export class Drains {
  * slots and the output hold is settled.
  */
 
-interface FormerLogsOptions {
+interface RetiredLogsOptions {
   readonly ledger: Pick<Ledger, 'retire' | 'close' | 'watermark'>
   /** No slot has anything of these any more. */
   readonly ended: (assignmentIds: readonly number[]) => void
 }
 
-export class FormerLogs {
-  readonly #options: FormerLogsOptions
+export class RetiredLogs {
+  readonly #options: RetiredLogsOptions
   #states: readonly AssignmentState[] = []
 
-  constructor(options: FormerLogsOptions) {
+  constructor(options: RetiredLogsOptions) {
     this.#options = options
   }
 
@@ -230,7 +228,7 @@ export class FormerLogs {
  * Looked at with every tick of the coordinator; told to the ingress thread when it changes.
  */
 
-interface HoldParts {
+interface PauseParts {
   readonly ledger: Pick<Ledger, 'isOpen' | 'isFull'>
   readonly sink: Pick<Sink, 'partitionsOverQuota'>
   /** Whether something else asks for no more of an assignment. */
@@ -238,19 +236,19 @@ interface HoldParts {
   readonly toIngress: (ingressIndex: number, message: ToIngress) => void
 }
 
-/** @param states the assignments of this process; `held` is kept in them. */
-export function lookAtHolds(
+/** Has partitions paused and resumed. @param states of this process; `isPaused` is kept in them. */
+export function pausePartitions(
   states: Iterable<AssignmentState>,
-  { ledger, sink, isFull, toIngress }: HoldParts,
+  { ledger, sink, isFull, toIngress }: PauseParts,
 ): void {
   const overQuota = new Set(sink.partitionsOverQuota?.().map(keyOf))
   for (const state of states) {
     const { assignmentId, ingressIndex, topic, partition } = state
     if (!ledger.isOpen(assignmentId)) continue
     const isOver = overQuota.has(keyOf({ topic, partition })) || isFull?.(assignmentId) === true
-    const isHeld = ledger.isFull(assignmentId) || isOver
-    if (isHeld === state.held) continue
-    state.held = isHeld
-    toIngress(ingressIndex, { kind: isHeld ? 'pause' : 'resume', assignmentIds: [assignmentId] })
+    const isPaused = ledger.isFull(assignmentId) || isOver
+    if (isPaused === state.isPaused) continue
+    state.isPaused = isPaused
+    toIngress(ingressIndex, { kind: isPaused ? 'pause' : 'resume', assignmentIds: [assignmentId] })
   }
 }

@@ -26,8 +26,8 @@ import {
   Assignments,
   type AssignmentState,
   Drains,
-  FormerLogs,
-  lookAtHolds,
+  RetiredLogs,
+  pausePartitions,
   nameOf,
 } from './assignments.ts'
 import { deliveriesOf, type TrackedRun } from './delivery.ts'
@@ -69,7 +69,7 @@ export class Coordinator {
   readonly #ruleBooks: RuleBooks
   readonly #options: CoordinatorOptions
   readonly #drains: Drains
-  readonly #former: FormerLogs
+  readonly #retired: RetiredLogs
   /**
    * Without commits the group forgets what was read, so this process remembers it: by partition.
    */
@@ -91,7 +91,7 @@ export class Coordinator {
         options.toIngress(ingressIndex, { kind: 'revoked', commits })
       },
     })
-    this.#former = new FormerLogs({
+    this.#retired = new RetiredLogs({
       ledger: options.ledger,
       ended: (assignmentIds) => options.toFilters({ kind: 'forget', assignmentIds }),
     })
@@ -135,7 +135,7 @@ export class Coordinator {
     this.#forgetWindows(assignmentId)
     this.assignments.note([position])
     if (damage === null) {
-      if (ledger.isOpen(assignmentId)) this.#former.retire(this.assignments.get(assignmentId))
+      if (ledger.isOpen(assignmentId)) this.#retired.retire(this.assignments.get(assignmentId))
       this.assignments.close(assignmentId)
     }
     this.#remembered.delete(keyOf({ topic, partition }))
@@ -196,7 +196,7 @@ export class Coordinator {
     // Of some runs there are only counts, of rules or of metrics.
     const runs = batch.runs.filter(({ offsets }) => offsets.length > 0)
     const withDocuments = tracked.filter((_, index) => batch.runs[index]!.offsets.length > 0)
-    const giveBack = (documents: number, bytes: number) => signals.settle(documents, bytes)
+    const giveBack = (documents: number, bytes: number) => signals.release(documents, bytes)
     const made = { ...batch, runs }
     for (const one of deliveriesOf(made, withDocuments, ledger, giveBack)) sink.write(one)
   }
@@ -214,9 +214,9 @@ export class Coordinator {
   /** Everything that does not come by message: commits, full partitions, drains that end. */
   tick(): void {
     this.#drains.tick()
-    this.#former.tick()
+    this.#retired.tick()
     const isFull = (id: number) => this.#documents?.isFull(id) === true
-    lookAtHolds(this.assignments.all(), { ...this.#options, isFull })
+    pausePartitions(this.assignments.all(), { ...this.#options, isFull })
   }
 
   /** Sends the watermarks that moved to the threads that own the partitions. */
@@ -244,7 +244,7 @@ export class Coordinator {
   /** Whether everything that went into slots has reached the ledger and is settled. */
   isDrained(): boolean {
     const states = [...this.assignments.all()]
-    return states.every((state) => this.#isSettled(state)) && this.#former.isSettled()
+    return states.every((state) => this.#isSettled(state)) && this.#retired.isSettled()
   }
 
   /** New ids, from these offsets on. First the names: no slot can hold an id that was not told. */
@@ -282,7 +282,7 @@ export class Coordinator {
     const { topic, partition } = this.assignments.get(assignmentId)
     // The output knows partitions and no logs: rather than forget what nobody can read again, it
     // sends what the new owner sends, too.
-    if (!this.#former.isSettled({ topic, partition })) return
+    if (!this.#retired.isSettled({ topic, partition })) return
     this.#options.sink.dropPartition?.(topic, partition)
   }
 
@@ -317,7 +317,7 @@ export class Coordinator {
     const { ledger } = this.#options
     const { assignmentId, position } = state
     if (!ledger.isOpen(assignmentId)) return true
-    return ledger.watermark(assignmentId) >= position && this.#former.isSettled(state)
+    return ledger.watermark(assignmentId) >= position && this.#retired.isSettled(state)
   }
 
   #watermarks(assignmentIds: readonly number[]): MarkedOffset[] {

@@ -1,5 +1,5 @@
 /**
- * The pipeline: the wiring of design section 1, its start and its end.
+ * The pipeline: how its parts are wired, its start and its end.
  *
  *   start     bridge -> output -> pool -> filter threads -> ingress threads
  *   running   messages and run reports feed the coordinator; commits once a second
@@ -41,7 +41,7 @@ import { type FromThread, IngressStates, SharedMemory, ThreadRows, Threads } fro
 import { idPrefixOf, idPrefixSetting, TopicWatch } from './topic-identity.ts'
 import { Troubles } from './troubles.ts'
 
-/** Run logs are read often enough that they do not fill, seldom enough to cost nothing. */
+/** Run reports are read often enough that they do not fill, seldom enough to cost nothing. */
 const TICK_MS = 20
 /** Commits, looks at the lag. */
 const EVERY_MS = 1000
@@ -151,13 +151,17 @@ export class Pipeline {
   /** @throws LogpipeError when the add-on or the output cannot be opened; nothing is open then. */
   static async start(settings: PipelineSettings, deps: PipelineDeps): Promise<Pipeline> {
     let pipeline: Pipeline | null = null
-    const parts = await openParts(settings, {
-      warn: (message) => deps.log.warn(message),
-      fail: (error) => pipeline?.fail(error),
-      screen: deps.log,
-    })
+    /** An output may fail while others are still being opened. */
+    let failure: Error | null = null
+    const fail = (error: Error): void => {
+      failure ??= error
+      pipeline?.fail(error)
+    }
+    const warn = (message: string) => deps.log.warn(message)
+    const parts = await openParts(settings, { warn, fail, screen: deps.log })
     pipeline = new Pipeline(settings, deps, parts)
     pipeline.#startThreads(parts.output.credit)
+    if (failure !== null) pipeline.fail(failure)
     return pipeline
   }
 
@@ -165,6 +169,7 @@ export class Pipeline {
     this.#threads.startAll(this.#rows, (row) => ({
       ...this.#rows.roleOf(row),
       row,
+      threadCount: this.#rows.count,
       settings: this.#settings,
       pool: this.#pool,
       matcher: this.#matchers.current,
@@ -259,7 +264,7 @@ export class Pipeline {
     if (message.kind === 'matched') {
       this.#onMatched(unpackMatches(message.batch))
       const { counted } = message.batch
-      if (counted !== undefined) this.#shared.signals.settle(0, counted.bytes)
+      if (counted !== undefined) this.#shared.signals.release(0, counted.bytes)
     } else if (message.kind === 'matcherTaken') this.#matchers.take(message.matcher)
     else dispatch(message, this.#hearers)
     this.#changed()
@@ -279,7 +284,7 @@ export class Pipeline {
     const kept = Math.ceil(taken.body.length / CREDIT_BYTES) * CREDIT_BYTES
     const leftCount = batch.ends.length - taken.ends.length
     const left = [leftCount, Math.max(0, batch.body.length - kept)] as const
-    if (left[0] > 0) this.#shared.signals.settle(...left)
+    if (left[0] > 0) this.#shared.signals.release(...left)
     if (this.#matchesLeft === 0) this.stop()
   }
 
@@ -364,7 +369,7 @@ export class Pipeline {
     if (pendingRecords > 0 || this.#matchesLeft === 0) return
     assert.deepEqual([counts.free, slots.freeCount], [slots.slotCount, slots.slotCount], 'slots')
     assert.equal(this.#bridge.poolBytes(this.#pool), 0, 'record batches')
-    assert(signals.isAllSettled, 'credit')
+    assert(signals.isAllReleased, 'credit')
   }
 
   /** Whether all that was read is settled; of what lies above the limit nothing ever is. */

@@ -37,7 +37,7 @@ import type { MarkedRange } from '../kafka/offset-ranges.ts'
 /** One wait for a READY slot; then the phase is looked at again. */
 const CLAIM_WAIT_MS = 100
 
-/** A machine so slow still works; what is fetched then waits in its slots. */
+/** Then it begins alone; what it fetches waits in slots for the threads that are late. */
 const ARRIVAL_TIMEOUT_MS = 5000
 
 const data = workerData as ThreadData
@@ -55,9 +55,11 @@ const send = (message: IngressMessage) => {
 const receive = () => receiveMessageOnPort(data.port)?.message as ToIngress | ToFilter | undefined
 
 /**
- * Messages for the ingress that were met while looking for the filter's; at most a few a second.
+ * Messages for the ingress that came while the filter's were looked for. It takes them in its next
+ * turn; main sends a few a second.
  */
 const waiting: ToIngress[] = []
+const WAITING_MAX = 10_000
 
 const { replay, filter, rules, edits } = data.settings
 const stage = new FilterThread({
@@ -84,6 +86,7 @@ function dispatch(message: ToIngress | ToFilter): void {
     stage.handleMessage(message)
   } else {
     waiting.push(message)
+    assert(waiting.length <= WAITING_MAX, 'the ingress takes its messages')
   }
 }
 
@@ -117,10 +120,8 @@ const NOTHING_ASKED: Preflight = { problem: null, events: [], logs: [], topics: 
  * would only lie there, so the first fill waits for everyone; the group is joined in the meantime.
  */
 function awaitOthers(): void {
-  const { kafka, mode, filter } = data.settings
-  const threadCount = kafka.properties.length + (mode === 'direct' ? 0 : filter.threadCount)
   const endMs = performance.now() + ARRIVAL_TIMEOUT_MS
-  while (signals.arrivedCount < threadCount && performance.now() < endMs) {
+  while (signals.arrivedCount < data.threadCount && performance.now() < endMs) {
     if (signals.phase !== PHASE_RUN) return
     Atomics.wait(sleeper, 0, 0, 1)
   }
@@ -270,8 +271,6 @@ function receiveForIngress(): ToIngress | undefined {
   return waiting.shift()
 }
 
-// Told to end before it began, a thread has nothing to undo.
-assert(signals.phase >= PHASE_RUN)
 signals.arrive()
 if (data.role === 'ingress') runIngress()
 else runFilter()

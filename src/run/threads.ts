@@ -422,6 +422,8 @@ export interface ThreadData {
   readonly index: number
   /** The thread's row in the counters, and its run reports. */
   readonly row: number
+  /** All threads of the pipeline. */
+  readonly threadCount: number
   readonly settings: PipelineSettings
   readonly pool: BridgeId
   readonly matcher: BridgeId

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { CommitOffset } from '../../src/bridge/bridge.ts'
 import { decodeNote, NO_PAST } from '../../src/kafka/commit-note.ts'
 import { Commits } from '../../src/kafka/commits.ts'
-import { heldFrom, type Held } from '../../src/kafka/partition-state.ts'
+import { initialState, type PartitionState } from '../../src/kafka/partition-state.ts'
 import type { WindowMark } from '../../src/core/window-mark.ts'
 import type { IngressMessage } from '../../src/kafka/ingress-messages.ts'
 import type { IngressOptions } from '../../src/kafka/ingress-options.ts'
@@ -13,11 +13,11 @@ import { consumerOn } from '../helpers/consumer-on.ts'
 const at = (offset: number) => ({ topic: 't', partition: 0, offset })
 
 /** An assignment that began at `offset` and was read below `readTo`. */
-const heldAt = (offset: number, readTo: number): Held =>
-  Object.assign(heldFrom(at(offset)), { offset: readTo })
+const heldAt = (offset: number, readTo: number): PartitionState =>
+  Object.assign(initialState(at(offset)), { offset: readTo })
 
 /** The assignments that are held, and what was sent of them. */
-function commitsOf(held: Map<number, Held>) {
+function commitsOf(state: Map<number, PartitionState>) {
   const told: WindowMark[] = []
   const failures: string[] = []
   const past = { now: NO_PAST }
@@ -45,7 +45,7 @@ function commitsOf(held: Map<number, Held>) {
     told,
     failures,
     past,
-    commits: new Commits(options as unknown as IngressOptions, held),
+    commits: new Commits(options as unknown as IngressOptions, state),
   }
 }
 
@@ -60,12 +60,12 @@ test('what the group has acknowledged is not committed again', () => {
 })
 
 test('an answer about the log before a rewind keeps nothing of the new one uncommitted', () => {
-  const held = new Map([[1, heldAt(0, 5000)]])
-  const { sent, commits } = commitsOf(held)
+  const state = new Map([[1, heldAt(0, 5000)]])
+  const { sent, commits } = commitsOf(state)
   commits.want([at(5000)])
   commits.send(0)
-  held.delete(1)
-  held.set(2, heldAt(4800, 4900))
+  state.delete(1)
+  state.set(2, heldAt(4800, 4900))
   commits.acknowledge([{ ...at(5000), error: null }])
   commits.want([at(4800)])
   commits.send(0)
@@ -87,8 +87,8 @@ test('a broker that does not take notes gets the offsets without them', () => {
 })
 
 test('windows of metrics that a broker keeps no mark of end the pipeline, and say why', () => {
-  const held = new Map([[1, heldAt(0, 5000)]])
-  const { failures, commits } = commitsOf(held)
+  const state = new Map([[1, heldAt(0, 5000)]])
+  const { failures, commits } = commitsOf(state)
   const windows = { closedTo: -1, closedAt: -1, closing: null }
   commits.want([{ ...at(50), windows }])
   commits.send(0)
@@ -166,10 +166,10 @@ test('a mark is said to be there once the group has the commit with it, and not 
 })
 
 test('an answer about the log before says nothing about the marks of this one', () => {
-  const held = new Map([[1, heldAt(0, 5000)]])
-  const { told, commits } = commitsOf(held)
-  held.delete(1)
-  held.set(2, heldFrom(at(40)))
+  const state = new Map([[1, heldAt(0, 5000)]])
+  const { told, commits } = commitsOf(state)
+  state.delete(1)
+  state.set(2, initialState(at(40)))
   commits.want([{ ...at(40), windows: markOf(10) }])
   commits.send(0)
   commits.acknowledge([{ ...at(5000), error: null }])

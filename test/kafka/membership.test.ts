@@ -117,10 +117,10 @@ test('up to the end, a partition is read to the end it had when it was given', (
   assert.deepEqual(new Set(finished()), new Set([1, 2]), 'of these there was nothing to read')
   assert.equal(member.isFinished, false)
   // A fetch meets an end that is later than that: what lies between is left to the next reader.
-  const [first, held] = [...member.assignments].find(([, one]) => one.partition === 0) ?? []
+  const [first, state] = [...member.assignments].find(([, one]) => one.partition === 0) ?? []
   member.recordEnd(first ?? -1, 12)
-  assert.ok(held !== undefined)
-  assert.equal(toCommit({ ...held, offset: 9, wanted: 9 }), 9)
+  assert.ok(state !== undefined)
+  assert.equal(toCommit({ ...state, offset: 9, wanted: 9 }), 9)
   assert.deepEqual(finished(), [0])
   assert.equal(member.isFinished, true)
 })

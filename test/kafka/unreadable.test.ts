@@ -8,10 +8,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
-  heldFrom,
+  initialState,
   recordAskedEnd,
   recordUnanswered,
-  type Held,
+  type PartitionState,
 } from '../../src/kafka/partition-state.ts'
 import type { IngressMessage, StuckPartition } from '../../src/kafka/ingress-messages.ts'
 import { Search, UnreadablePartitions } from '../../src/kafka/unreadable.ts'
@@ -28,7 +28,7 @@ interface Batch {
 class Bench {
   nowMs = 0
   readonly sent: IngressMessage[] = []
-  readonly held: Held
+  readonly state: PartitionState
   /** What a fetch gives is refused whole: no rights, say. The offset is the one asked for. */
   isRefused = false
   isPaused = false
@@ -46,7 +46,7 @@ class Bench {
       return { ...batch, base: base - batch.records }
     })
     this.#end = base
-    this.held = heldFrom({ topic: 'app', partition: 0, offset: 0 })
+    this.state = initialState({ topic: 'app', partition: 0, offset: 0 })
     const consumer = consumerOn({
       consumerPause: () => {
         this.isPaused = true
@@ -67,7 +67,7 @@ class Bench {
         nowMs: () => this.nowMs,
         send: (message) => this.sent.push(message),
       },
-      new Map([[ID, this.held]]),
+      new Map([[ID, this.state]]),
       () => {
         this.isPaused = false
         this.#isHalted = false
@@ -86,9 +86,9 @@ class Bench {
   run(seconds: number, { isSilent = false, isReading = true, isAnswered = true } = {}): void {
     for (let second = 0; second < seconds; second++) {
       this.nowMs += 1000
-      for (const held of this.#watch.still()) {
-        if (isAnswered) recordAskedEnd(held, this.#end, this.nowMs)
-        else recordUnanswered(held, 'end offset: _TIMED_OUT', this.nowMs)
+      for (const state of this.#watch.still()) {
+        if (isAnswered) recordAskedEnd(state, this.#end, this.nowMs)
+        else recordUnanswered(state, 'end offset: _TIMED_OUT', this.nowMs)
       }
       const fetches = isSilent || !isReading ? 0 : 50
       for (let step = 0; step < fetches; step++) this.#fetch()
@@ -120,7 +120,7 @@ class Bench {
 
   #fetch(): void {
     if (this.isPaused || this.#isHalted) return
-    const at = this.#probe ?? this.held.offset
+    const at = this.#probe ?? this.state.offset
     const batch = this.#batchAt(at)
     if (this.isRefused || batch?.isDamaged === true) {
       this.#isHalted = true
@@ -131,9 +131,9 @@ class Bench {
       this.#isHalted = true
       this.#watch.recordReadable(ID)
     } else if (batch !== undefined) {
-      this.held.offset = batch.base + batch.records
+      this.state.offset = batch.base + batch.records
     } else {
-      this.held.metEnd = this.#end
+      this.state.metEnd = this.#end
     }
   }
 }
@@ -144,7 +144,7 @@ const damaged = (records: number): Batch => ({ records, isDamaged: true })
 test('a damaged batch is told at its second failure, then every minute; none is skipped', () => {
   const bench = new Bench([good(20), damaged(10), good(20)], false)
   bench.run(1)
-  assert.deepEqual([bench.held.offset, bench.stuck()], [20, []])
+  assert.deepEqual([bench.state.offset, bench.stuck()], [20, []])
   assert.ok(bench.isPaused)
   bench.run(10)
   assert.deepEqual(bench.stuck(), [
@@ -159,7 +159,7 @@ test('a damaged batch is told at its second failure, then every minute; none is 
   ])
   bench.run(290)
   assert.equal(bench.sent.filter(({ kind }) => kind === 'stuck').length, 5)
-  assert.deepEqual([bench.held.offset, bench.skipped], [20, []])
+  assert.deepEqual([bench.state.offset, bench.skipped], [20, []])
 })
 
 test('what was told is taken back when the partition is read again', () => {
@@ -169,7 +169,7 @@ test('what was told is taken back when the partition is read again', () => {
   assert.equal(bench.stuck().length, 1)
   bench.isRefused = false
   bench.run(30)
-  assert.deepEqual([bench.held.offset, bench.stuck(), bench.skipped], [20, [], []])
+  assert.deepEqual([bench.state.offset, bench.stuck(), bench.skipped], [20, [], []])
 })
 
 test('exactly the damaged batches are skipped, and all else is read', () => {
@@ -185,7 +185,7 @@ test('exactly the damaged batches are skipped, and all else is read', () => {
       const expected = list.reduce((sum, one) => sum + (one.isDamaged ? one.records : 0), 0)
       assert.equal(lost, expected)
       assert.equal(
-        bench.held.offset,
+        bench.state.offset,
         list.reduce((sum, { records }) => sum + records, 0),
       )
       assert.deepEqual(bench.stuck(), [])
@@ -293,13 +293,13 @@ test('a leader that is away is no reason to set its partition aside', () => {
   bench.run(1, { isSilent: true })
   assert.equal(bench.isPaused, false)
   bench.run(2)
-  assert.equal(bench.held.offset, 20)
+  assert.equal(bench.state.offset, 20)
 })
 
 test('time in which nothing is read does not count', () => {
   const bench = new Bench([good(20)], true)
   bench.run(600, { isSilent: true, isReading: false })
-  bench.held.held = true
+  bench.state.isPausedByMain = true
   bench.run(600, { isSilent: true })
   assert.deepEqual(bench.sent, [])
 })
@@ -316,9 +316,9 @@ test('the end of a batch is found in as many probes as its length has digits', (
         for (let probes = 1; ; probes++) {
           assert.ok(search.target >= from && search.target <= end)
           const isBehind = search.target >= from + length
-          const state = isBehind ? search.read() : search.failed(from)
-          if (state === 'searching') continue
-          assert.equal(state, 'found')
+          const progress = isBehind ? search.read() : search.failed(from)
+          if (progress === 'searching') continue
+          assert.equal(progress, 'found')
           assert.equal(search.found, from + length)
           return assert.ok(probes <= 2 * Math.ceil(Math.log2(length + 1)) + 3)
         }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OFFSET_END } from '../../src/bridge/bridge.ts'
-import { endOf, heldFrom, recordAskedEnd } from '../../src/kafka/partition-state.ts'
+import { endOf, initialState, recordAskedEnd } from '../../src/kafka/partition-state.ts'
 import { rangesOf } from '../../src/kafka/offset-ranges.ts'
 import { Books } from '../../src/offsets/books.ts'
 import { Ledger } from '../../src/offsets/ledger.ts'
@@ -32,7 +32,7 @@ test('a replay ended at the first record that was later than its span', () => {
 
 test('what brokers answered about the end of a partition did not count in its lag', () => {
   // A response that is too large to receive says nothing of the end, and the lag was 0.
-  const held = heldFrom({ topic: 'app', partition: 0, offset: 1 })
+  const held = initialState({ topic: 'app', partition: 0, offset: 1 })
   recordAskedEnd(held, 3, 0)
   assert.equal(endOf(held, 1), 3)
 })

@@ -18,7 +18,7 @@ test('however a share is split, and in whatever order released, all of it comes 
     fc.property(fc.nat(1000), fc.nat(100_000), splits, (documents, bytes, cuts) => {
       const signals = new Signals(Signals.allocate())
       signals.take(documents, bytes)
-      const giveBack = (count: number, size: number) => signals.settle(count, size)
+      const giveBack = (count: number, size: number) => signals.release(count, size)
       const left = new Map<CreditLease, { documents: number; bytes: number }>()
       left.set(new CreditLease(documents, bytes, giveBack), { documents, bytes })
       for (const { from, part } of cuts) {

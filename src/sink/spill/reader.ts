@@ -11,7 +11,7 @@ import type { StoredEntry, SourceRange, SpillDamage } from './contract.ts'
 import type { DiskFile } from '../../core/disk.ts'
 import { HEADER_BYTES, KIND_ENTRY, EntryReader } from './format.ts'
 import { scanSegment, type LostRange, type OrdinalSpan } from './scan.ts'
-import type { HeldEntry, IntactEntry, Segment, LostEntries } from './segment.ts'
+import type { ReadEntry, IntactEntry, Segment, LostEntries } from './segment.ts'
 import { type SpillStore, loadStoredMark } from './directory.ts'
 
 /** Of one read of the disk; less when the caller wants less. */
@@ -22,7 +22,7 @@ const CHUNK_BYTES_MIN = 64 * 1024
 interface ReadCall {
   readonly maxBytes: number
   readonly accepts: ((index: string) => boolean) | undefined
-  readonly entries: HeldEntry[]
+  readonly entries: ReadEntry[]
   bytes: number
 }
 
@@ -55,7 +55,7 @@ export class SpillReader {
   }
 
   /** Takes all that waits in one segment. */
-  async readAll(segment: Segment): Promise<HeldEntry[]> {
+  async readAll(segment: Segment): Promise<ReadEntry[]> {
     const maxBytes = Number.POSITIVE_INFINITY
     const call: ReadCall = { maxBytes, accepts: undefined, entries: [], bytes: 0 }
     await this.#readSegment(segment, call)
@@ -190,7 +190,7 @@ function isFilled(call: ReadCall): boolean {
 }
 
 /** Copies the documents of a chunk of which little was taken, so that the chunk can go. */
-function compact(entries: HeldEntry[], first: number, chunkBytes: number): void {
+function compact(entries: ReadEntry[], first: number, chunkBytes: number): void {
   let bytes = 0
   for (let index = first; index < entries.length; index++) {
     bytes += entries[index]?.document.length ?? 0

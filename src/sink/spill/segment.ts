@@ -314,7 +314,7 @@ export class Segment {
   }
 
   /** @returns false when its partition was dropped meanwhile. */
-  release({ ordinal, group, bytes }: HeldEntry): boolean {
+  release({ ordinal, group, bytes }: ReadEntry): boolean {
     assert.equal(this.#states[ordinal], IN_HAND, 'released once, after a read')
     this.#states[ordinal] = GONE
     if (group.isDropped) return false
@@ -323,7 +323,7 @@ export class Segment {
   }
 
   /** @returns false when its partition was dropped meanwhile. */
-  unread({ ordinal, group, position, bytes }: HeldEntry): boolean {
+  unread({ ordinal, group, position, bytes }: ReadEntry): boolean {
     assert.equal(this.#states[ordinal], IN_HAND, 'given back once, after a read')
     this.#states[ordinal] = group.isDropped ? GONE : WAITING
     if (group.isDropped) return false
@@ -441,7 +441,7 @@ export interface IntactEntry {
 }
 
 /** An entry in the caller's hand. */
-export interface HeldEntry extends StoredEntry {
+export interface ReadEntry extends StoredEntry {
   readonly segment: Segment
   readonly ordinal: number
   readonly group: Group

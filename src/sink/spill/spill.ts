@@ -8,7 +8,7 @@ import { messageOf } from '../../core/errors.ts'
 import type { Spill, SpillCount, SpillDamage, SpillEntry, StoredEntry } from './contract.ts'
 import { SpillReader } from './reader.ts'
 import { finishRecovery, type RecoveredSegment } from './recover.ts'
-import type { HeldEntry, Segment } from './segment.ts'
+import type { ReadEntry, Segment } from './segment.ts'
 import { asideName, type SpillStore, saveProgress } from './directory.ts'
 import { SpillWriter } from './writer.ts'
 
@@ -92,7 +92,7 @@ export class DirectorySpill implements Spill {
 
   release(entries: readonly StoredEntry[]): void {
     for (const entry of entries) {
-      const held = asHeld(entry)
+      const held = asRead(entry)
       if (held.segment.release(held)) this.#releasedBytes += held.bytes
       if (held.segment.liveCount === 0) this.#store.retire(held.segment)
     }
@@ -102,7 +102,7 @@ export class DirectorySpill implements Spill {
 
   unread(entries: readonly StoredEntry[]): void {
     for (const entry of entries) {
-      const held = asHeld(entry)
+      const held = asRead(entry)
       held.segment.unread(held)
     }
   }
@@ -203,10 +203,10 @@ export class DirectorySpill implements Spill {
   }
 }
 
-/** The caller returns only entries that `read` gave it, which are HeldEntry. */
-function asHeld(entry: StoredEntry): HeldEntry {
+/** The caller returns only entries that `read` gave it, which are ReadEntry. */
+function asRead(entry: StoredEntry): ReadEntry {
   assert('segment' in entry && 'ordinal' in entry, 'an entry of a read')
-  return entry as HeldEntry
+  return entry as ReadEntry
 }
 
 /*
@@ -255,7 +255,7 @@ class Compactor {
 
   /** Moves all that waits in a segment; on a full disk it stays where it is. */
   async copy(segment: Segment): Promise<void> {
-    let held: HeldEntry[] = []
+    let held: ReadEntry[] = []
     let outcome = 'full'
     try {
       held = await this.#reader.readAll(segment)

@@ -27,7 +27,7 @@ import {
   writeRanges,
   RangeTally,
 } from './format.ts'
-import { type HeldEntry, Segment, AppendPart } from './segment.ts'
+import { type ReadEntry, Segment, AppendPart } from './segment.ts'
 import { isFull, type DiskFile } from '../../core/disk.ts'
 import type { SpillStore, StoredMark } from './directory.ts'
 
@@ -63,7 +63,7 @@ export class SpillWriter {
   }
 
   /** Copies held entries to the newest segment; those dropped until they are written are left. */
-  copy(held: readonly HeldEntry[]): Promise<'stored' | 'full'> {
+  copy(held: readonly ReadEntry[]): Promise<'stored' | 'full'> {
     return this.#append(held, held)
   }
 
@@ -74,7 +74,7 @@ export class SpillWriter {
 
   #append(
     entries: readonly SpillEntry[],
-    held: readonly HeldEntry[] | null,
+    held: readonly ReadEntry[] | null,
   ): Promise<'stored' | 'full'> {
     if (entries.length === 0) return Promise.resolve('stored')
     const plan = planAppend(entries, this.#segmentBytes, this.#names)
@@ -389,7 +389,7 @@ interface OpenSegment {
 class Ticket {
   readonly entries: readonly SpillEntry[]
   /** The entries as they are held, when they are copied from an older segment; null otherwise. */
-  readonly held: readonly HeldEntry[] | null
+  readonly held: readonly ReadEntry[] | null
   readonly plan: AppendPlan
   readonly parts: AppendPart[] = []
   /** Of the plan, the bytes not yet counted in the store. */
@@ -402,7 +402,7 @@ class Ticket {
 
   constructor(
     entries: readonly SpillEntry[],
-    held: readonly HeldEntry[] | null,
+    held: readonly ReadEntry[] | null,
     plan: AppendPlan,
     resolve: (outcome: 'stored' | 'full') => void,
     reject: (error: unknown) => void,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HEADER_BYTES } from '../../../src/sink/spill/format.ts'
-import { AppendPart, type HeldEntry, Segment } from '../../../src/sink/spill/segment.ts'
+import { AppendPart, type ReadEntry, Segment } from '../../../src/sink/spill/segment.ts'
 
 const ENTRY_BYTES = 100
 
@@ -15,7 +15,7 @@ function segmentOfOne() {
   segment.grow(ENTRY_BYTES)
   part.endAt(segment.size)
   segment.publish(part)
-  const entry: HeldEntry = {
+  const entry: ReadEntry = {
     topic: 'topic',
     partition: 0,
     offset: 7,
