@@ -46,7 +46,7 @@ export interface Heartbeat {
   readonly version: string | null
 }
 
-/** As the design says: silent for five polls is lost. */
+/** A worker that is silent for so many of its polls is lost. */
 export const SILENT_POLLS_MAX = 5
 export const WORKERS_MAX = 1000
 /** Of a worker that has not called yet: WORKER_POLL_MS's default. */

@@ -90,7 +90,7 @@ export class TailHub {
 }
 
 /** One who watches: a bounded queue with a bell. */
-export class Watcher {
+class Watcher {
   onSlow: () => void = () => undefined
   readonly #clock: Clock
   readonly #onClose: () => void

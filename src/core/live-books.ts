@@ -19,7 +19,7 @@
 export const FILTER_REASONS = ['pattern', 'time', 'sample'] as const
 
 /** By name, what it counts. */
-export const BOOK_ENTRIES = {
+const BOOK_ENTRIES = {
   carried_in: 'Documents that lay in the spill when a process started.',
   fetched: 'Records read from Kafka; what is read twice counts twice.',
   copied: 'Further documents of records that several rules took.',

@@ -20,7 +20,7 @@ const STICKY = 0o1000
  * @returns a descriptor, to be closed by the caller; null where there is no such file.
  * @throws LogpipeError STORE that names the problem.
  */
-export function openOwnFile(file: string, flags: number = fs.constants.O_RDONLY): number | null {
+function openOwnFile(file: string, flags: number = fs.constants.O_RDONLY): number | null {
   const { O_NOFOLLOW, O_NONBLOCK } = fs.constants
   let descriptor: number
   try {

@@ -16,8 +16,8 @@
  *   closed, closing         the windows of metrics that are written, and that are about to be
  *                           (core/window-mark.ts), or `closing=none`; or both: `closed=none`
  *
- * Notes of version 0.2 end before `read`, and those of the next version before `closed`. Any other
- * text was committed by another program. Bound: METADATA_BYTES_MAX.
+ * Older notes end before `read`, or before `closed`. Any other text was committed by another
+ * program. Bound: METADATA_BYTES_MAX.
  */
 import assert from 'node:assert/strict'
 import type { LogPast } from '../bridge/bridge.ts'

@@ -134,7 +134,7 @@ export function withFingerprint(
   )
 }
 
-/** Undefined: another program, or logpipe 0.1. */
+/** Undefined: another program, or a logpipe that knew no fingerprints. */
 export function fingerprintOf(clientId: string): string | undefined {
   return CLIENT_ID.exec(clientId)?.[1]
 }

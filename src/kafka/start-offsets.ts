@@ -137,7 +137,7 @@ function fromCommitted(
   return { ...FRESH, at, isFresh: false, group, past, windows }
 }
 
-/** A note of version 0.2 says no more than its commit does. */
+/** A note without `read` says no more than its commit does. */
 function pastOf(past: LogPast, offset: number, leaderEpoch: number): LogPast {
   if (past.epoch >= 0) return { ...past, readTo: Math.max(past.readTo, offset) }
   return { ...past, readTo: offset, epoch: leaderEpoch }

@@ -57,7 +57,7 @@ export async function prometheusText(
 }
 
 /** The gauge of trouble, with a series for each kind: 0 where all is well. */
-export const TROUBLE_METRIC = 'pipeline_trouble'
+const TROUBLE_METRIC = 'pipeline_trouble'
 const TROUBLE_HELP = 'How much keeps the pipeline from its work now, by kind; 0: nothing.'
 
 function addTroubles(

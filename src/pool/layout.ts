@@ -45,7 +45,8 @@
  * Rule 3. A wait has a timeout and checks again; a notify is a hint, never proof.
  *
  * Bound. FREE + FILLING + READY + FILTERING == slotCount at every moment; at close all are FREE,
- * which run/pipeline.ts asserts unless a thread was late or records were left pending.
+ * which run/pipeline.ts asserts where the run ended without an error, a late thread, records left
+ * pending, or a limit of matches that was reached.
  *
  * Race. A filter thread dies in FILTERING: (1) its slot is never released; (2) main gets 'exit' and
  * shuts the process down in order; (3) the runs of that slot never reach the ledger, so the low

@@ -30,10 +30,7 @@ export interface SeriesDelta {
 export interface RecordCounter {
   /** Adds a record to each of these metrics. Never throws for what a record holds. */
   count(record: MatchedRecord, metrics: Iterable<number>): void
-  /**
-   * The sums since the last call, in the order in which the series came up.
-   * @param none: [].
-   */
+  /** The sums since the last call, in the order in which the series came up. */
   take(): SeriesDelta[]
   /** Records below and above each of these offsets stay apart from now on. */
   cutAt(offsets: readonly number[]): void

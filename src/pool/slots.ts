@@ -7,6 +7,7 @@
  */
 import assert from 'node:assert/strict'
 import {
+  HEADER_STATE,
   SLOT_FILLING,
   SLOT_FILTERING,
   SLOT_FREE,
@@ -142,12 +143,13 @@ export class Slots {
   }
 
   state(slotIndex: number): SlotState {
-    return Atomics.load(this.#words, slotIndex * this.#slotWords) as SlotState
+    return Atomics.load(this.#words, slotIndex * this.#slotWords + HEADER_STATE) as SlotState
   }
 
   #move(slotIndex: number, from: SlotState, to: SlotState): void {
     assert(slotIndex >= 0 && slotIndex < this.slotCount, `slot ${slotIndex} of ${this.slotCount}`)
-    const found = Atomics.compareExchange(this.#words, slotIndex * this.#slotWords, from, to)
+    const at = slotIndex * this.#slotWords + HEADER_STATE
+    const found = Atomics.compareExchange(this.#words, at, from, to)
     assert.equal(found, from, `slot ${slotIndex} should have been in state ${from}`)
   }
 }

@@ -33,7 +33,7 @@ export interface PipelineSettings {
   readonly recordsMax: number
   /** Hand so many matches to the output, and stop; 0: no such limit. */
   readonly matchesMax: number
-  /** Commits nothing (`--no-commit`, `--output none`). */
+  /** False: offsets are not committed (`--no-commit`, `--output none`). */
   readonly commits: boolean
   /** Unresolved offsets of one partition at which it is paused. */
   readonly unresolvedMax: number

@@ -38,8 +38,8 @@ interface Fed {
 }
 
 const RECORDS_MAX = 4096
-/** Record batches asked for in one call. */
-const PULL_MAX = 1024
+/** Record batches asked for in one call: the add-on's own bound (bridge/native/fill.cc). */
+const PULL_MAX = 128
 
 export class SlotFeed {
   readonly #options: SlotFeedOptions

@@ -1,5 +1,5 @@
 /**
- * The two lines of each second, as the seed prints them.
+ * The two lines of each second. Scripts read them: their words and their order stay.
  *
  *   free=240 ready=4 in_flight=12 total=256 | kafka=85000 msg/s 82.3 MiB/s
  *   polled=85000 msg/s 82.3 MiB/s | matched=12 | drop_filter=84988

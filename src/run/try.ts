@@ -329,7 +329,7 @@ export class Trial {
 }
 
 /** One JSON object, as the sink has it: what is none is wrapped, and has no fields. */
-export function isJsonObject(value: Buffer): boolean {
+function isJsonObject(value: Buffer): boolean {
   return isUtf8(value) && scanJson(value, 0, value.length) !== JSON_OTHER
 }
 

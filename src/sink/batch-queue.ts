@@ -2,7 +2,7 @@
  * The batches that a plain output (stdout, file) has accepted but not settled, in order, gathered
  * into groups that are written at once.
  *
- *   push --> waiting --take--> in a group, the output's --settle--> gone
+ *   push --> waiting --dequeue--> in a group, the output's --settle--> gone
  *
  * Bound. None here: the pipeline stops filtering at the output's credit (run/), so the queue holds
  * at most the credit plus one batch per filter thread.

@@ -19,7 +19,7 @@ export interface Assignment {
   readonly fallback: Assignment | null
 }
 
-/** Kinds of order that this version knows; others are answered as failed. */
+/** An order of the control plane; one of a kind that is not known here is answered as failed. */
 export interface Command {
   readonly id: string
   readonly kind: string

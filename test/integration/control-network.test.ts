@@ -1,5 +1,5 @@
 /**
- * Goal: from another machine, only what the design leaves open answers without a token. Method: the
+ * Goal: from another machine, only what is meant to be open answers without a token. Method: the
  * other machine is a network namespace, joined by a pair of virtual interfaces; curl in there asks
  * for every route of the API's own description, and for what is open.
  */

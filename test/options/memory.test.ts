@@ -1,4 +1,4 @@
-/** The memory sum, by the figures of the design. */
+/** The memory sum, by figures that were measured. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogpipeError } from '../../src/core/errors.ts'

@@ -81,7 +81,7 @@ export type Target =
 export const META_NAMES = ['topic', 'key', 'partition', 'offset', 'time'] as const
 export type MetaName = (typeof META_NAMES)[number]
 
-export const ORDERS = ['<', '<=', '>', '>='] as const
+const ORDERS = ['<', '<=', '>', '>='] as const
 export type Order = (typeof ORDERS)[number]
 
 export type Test =

@@ -33,9 +33,7 @@ const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]{0,47}$/
 /** Names that Prometheus and the outputs give to labels of their own. */
 const RESERVED_LABELS: ReadonlySet<string> = new Set(['le', 'quantile', 'worker', 'pipeline'])
 /** Prometheus' own default bounds, which suit seconds. */
-export const DEFAULT_BOUNDS: readonly number[] = [
-  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-]
+const DEFAULT_BOUNDS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 export type MetricType = 'counter' | 'sum' | 'histogram'
 

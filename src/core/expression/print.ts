@@ -76,7 +76,7 @@ function printCompare({ target, test }: CompareNode): string {
   }
 }
 
-export function printTarget(target: Target): string {
+function printTarget(target: Target): string {
   if (target.of === 'header') return `@header.${escapedWord(target.name)}`
   if (target.of !== 'field') return `@${target.of}`
   const name = target.path.join('.')

@@ -54,6 +54,7 @@
  * announced beyond it were never stored). Without a seal, the writer crashed: the bytes after the
  * last intact block are an interrupted write, and are cut. Unknown kinds are skipped.
  */
+import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
 import { TIMESTAMP_TYPES, type TimestampType } from '../../pool/slot-reader.ts'
 import type { SourceRange, SpillEntry } from './contract.ts'
@@ -67,6 +68,9 @@ const MAGIC = Buffer.from('LPSPILL\n', 'latin1')
 export const KIND_ENTRY = 1
 export const KIND_RANGES = 2
 export const KIND_SEAL = 3
+
+/** Of a name. */
+const U16_MAX = 0xffff
 
 /** The part that every block has. */
 const BLOCK_BYTES_MIN = 18
@@ -219,13 +223,17 @@ export function writeEntry(
 ): number {
   const documentStart = position + ENTRY_HEAD_BYTES + names.bytes.length
   const length = ENTRY_HEAD_BYTES + names.bytes.length + entry.document.length
+  const indexBytes = names.bytes.length - names.topicBytes
+  assert(names.topicBytes <= U16_MAX && indexBytes <= U16_MAX, 'names fit their 16 bits')
+  // A timestamp may be any 64 bits that a producer set.
+  assert(Number.isSafeInteger(entry.offset) && Number.isSafeInteger(entry.tag ?? 0))
   for (let index = 0; index < SYNC_BYTES; index++) bytes[position + index] = sync[index] ?? 0
   view.setUint32(position + 12, length, true)
   view.setUint16(position + 16, KIND_ENTRY, true)
   view.setUint16(position + 18, names.topicBytes, true)
   view.setUint32(position + 20, ordinal, true)
   view.setInt32(position + 24, entry.partition, true)
-  view.setUint16(position + 28, names.bytes.length - names.topicBytes, true)
+  view.setUint16(position + 28, indexBytes, true)
   view.setUint16(position + 30, TIMESTAMP_TYPES.indexOf(entry.timestampType), true)
   writeInteger(view, position + 32, entry.offset)
   writeInteger(view, position + 40, entry.timestampMs)
@@ -268,7 +276,9 @@ export function writeRanges(
   let at = position + RANGES_HEAD_BYTES
   for (const range of content.ranges) {
     const topic = names.of(logName(range))
-    view.setUint32(at, topic.length, true)
+    assert(topic.length <= U16_MAX, 'the name fits its 16 bits')
+    view.setUint16(at, topic.length, true)
+    view.setUint16(at + 2, 0, true)
     view.setInt32(at + 4, range.partition, true)
     writeInteger(view, at + 8, range.from)
     writeInteger(view, at + 16, range.to)

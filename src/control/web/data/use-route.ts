@@ -20,7 +20,7 @@ export function useRoute(): Route {
   return routeOf(hash)
 }
 
-export function focusHeading(): void {
+function focusHeading(): void {
   document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true })
 }
 
