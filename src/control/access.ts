@@ -97,27 +97,36 @@ export function accessGuard(
     checkHost(c, kind, rules.allowedHosts)
     if (kind !== 'open') checkOrigin(c)
     if (kind === 'open' || kind === 'session') return await go(kind, 'a browser', () => true)
-    const isOwner = () => isOwnersCall(c, rules, kind)
+    // Whose a connection is does not change.
+    const isStillOwners = () => mayBeOwnersCall(c, rules, kind)
     const isSignedIn = () => kind === 'control' && hasSession(c, sessions, rules.controlTokens)
-    const isOwners = isOwner()
+    const isOwners = await isOwnersCall(c, rules, kind)
     if (!isOwners && !isSignedIn()) {
       throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
     }
     rules.onKnown?.(c, kind)
     await (isOwners
-      ? go(kind, "the server's own user", isOwner)
+      ? go(kind, "the server's own user", isStillOwners)
       : go(kind, 'a browser', isSignedIn))
   }
 }
 
 /** Whether whoever calls needs no token at all. */
-export function isOwnersCall(c: Context, rules: AccessRules, kind: 'control' | 'worker'): boolean {
+export async function isOwnersCall(
+  c: Context,
+  rules: AccessRules,
+  kind: 'control' | 'worker',
+): Promise<boolean> {
+  return mayBeOwnersCall(c, rules, kind) && (await rules.peerOf(c).isOwnUser())
+}
+
+/** All of it but whose process the peer is. */
+function mayBeOwnersCall(c: Context, rules: AccessRules, kind: 'control' | 'worker'): boolean {
   if (rules.controlTokenBinds || (kind === 'worker' && rules.workerTokenBinds)) return false
   const { hostname } = new URL(c.req.url)
   const host = hostname.replace(/^\[|\]$/g, '')
   if (host !== 'localhost' && !isLoopback(host)) return false
-  if (!Object.keys(c.req.header()).every((name) => PLAIN_HEADERS.test(name))) return false
-  return rules.peerOf(c).isOwnUser
+  return Object.keys(c.req.header()).every((name) => PLAIN_HEADERS.test(name))
 }
 
 /** What curl, browsers, Node's fetch and sync send of themselves. */

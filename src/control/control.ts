@@ -17,14 +17,7 @@ import type { AccessRules } from './access.ts'
 import { createApp, type Assets } from './app.ts'
 import type { ControlContext } from './control-context.ts'
 import { openDatabase, type LockFile } from './database.ts'
-import {
-  addressSet,
-  clientAddress,
-  type Connection,
-  isAmong,
-  isLoopback,
-  isOwnUserSocket,
-} from './peer.ts'
+import { addressSet, clientAddress, isAmong, isLoopback, OwnConnections } from './peer.ts'
 import { tokensOf } from './tokens.ts'
 import { contextOf, type WiringDependencies } from './wiring.ts'
 
@@ -214,8 +207,7 @@ function rulesOf(
   proxies: BlockList,
   spared: WeakSet<Socket>,
 ): AccessRules {
-  /** The table of sockets is read once a connection. */
-  const owners = new WeakMap<Connection, boolean>()
+  const own = new OwnConnections()
   return {
     get controlTokens() {
       return tokens().control.right
@@ -238,11 +230,7 @@ function rulesOf(
       const forwardedFor = c.req.header('x-forwarded-for')
       return {
         address: clientAddress(socket.remoteAddress ?? 'unknown', forwardedFor, proxies),
-        get isOwnUser() {
-          const isOwn = owners.get(socket) ?? isOwnUserSocket(socket)
-          owners.set(socket, isOwn)
-          return isOwn
-        },
+        isOwnUser: () => own.isOwn(socket),
       }
     },
     onKnown: (c, kind) => {

@@ -41,8 +41,8 @@ function addState(router: OpenAPIHono, rules: AccessRules, sessions: Sessions): 
         },
       },
     }),
-    (c) => {
-      const token_needed = !isOwnersCall(c, rules, 'control')
+    async (c) => {
+      const token_needed = !(await isOwnersCall(c, rules, 'control'))
       const id = getCookie(c, SESSION_COOKIE)
       const signed_in =
         !token_needed || (id !== undefined && sessions.isOpen(id, rules.controlTokens))

@@ -3,7 +3,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { addressSet, clientAddress, isOwnUserSocket } from '../../src/control/peer.ts'
+import {
+  addressSet,
+  clientAddress,
+  type Connection,
+  OwnConnections,
+} from '../../src/control/peer.ts'
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n'
 /** A row of the table for a peer at 127.0.0.1:40000 that is connected to 127.0.0.1:8088. */
@@ -16,6 +21,14 @@ const loopback = {
   localPort: 8088,
 }
 
+/** Whether a connection is our own, as these tables have it. */
+const isOwn = (tables: readonly string[], connection: Connection = loopback, id?: number) =>
+  new OwnConnections({
+    readTables: () => Promise.resolve(tables),
+    id: id ?? 1000,
+    standsForMany: (uid) => uid === 65_534,
+  }).isOwn(connection)
+
 test('the kernel names the user of a real connection on loopback', async (t) => {
   if (process.platform !== 'linux') return t.skip('only Linux has the table')
   for (const host of ['127.0.0.1', '::1']) {
@@ -26,60 +39,73 @@ test('the kernel names the user of a real connection on loopback', async (t) => 
     t.after(() => client.destroy())
     const [socket] = (await once(server, 'connection')) as [Socket]
     t.after(() => socket.destroy())
-    assert.equal(isOwnUserSocket(socket), true, host)
-    const readTable = undefined
-    assert.equal(isOwnUserSocket(socket, readTable, (process.geteuid?.() ?? 0) + 1), false)
+    assert.equal(await new OwnConnections().isOwn(socket), true, host)
+    const other = new OwnConnections({ id: (process.geteuid?.() ?? 0) + 1 })
+    assert.equal(await other.isOwn(socket), false)
   }
 })
 
-test('only an established row of the same user is our own', () => {
-  const isOwn = (table: string, user: number | undefined = 1000) =>
-    isOwnUserSocket(loopback, () => table, user)
-  assert.equal(isOwn(HEAD + row(1000)), true)
-  assert.equal(isOwn(HEAD + row(33)), false, 'a proxy runs as another user')
-  assert.equal(isOwn(HEAD + row(1000, '06')), false, 'TIME_WAIT names nobody')
-  assert.equal(isOwn(HEAD), false, 'no row')
-  assert.equal(isOwn('garbage\n\n: : :'), false)
+test('only an established row of the same user is our own', async () => {
+  assert.equal(await isOwn([HEAD + row(1000)]), true)
+  assert.equal(await isOwn(['', HEAD + row(1000)]), true, 'the table of IPv6')
+  assert.equal(await isOwn([HEAD + row(33)]), false, 'a proxy runs as another user')
+  assert.equal(await isOwn([HEAD + row(1000, '06')]), false, 'TIME_WAIT names nobody')
+  assert.equal(await isOwn([HEAD]), false, 'no row')
+  assert.equal(await isOwn(['garbage\n\n: : :']), false)
 })
 
-test('an id that stands for strangers too is nobody’s own', () => {
-  const isOwn = (standsForMany: boolean) =>
-    isOwnUserSocket(
-      loopback,
-      () => HEAD + row(65_534),
-      65_534,
-      () => standsForMany,
-    )
-  assert.equal(isOwn(false), true)
-  assert.equal(isOwn(true), false)
+test('an id that stands for strangers too is nobody’s own', async () => {
+  assert.equal(await isOwn([HEAD + row(65_533)], loopback, 65_533), true)
+  assert.equal(await isOwn([HEAD + row(65_534)], loopback, 65_534), false)
 })
 
-test('an IPv4 client of a server on :: stands in the table as it connected', () => {
+test('an IPv4 client of a server on :: stands in the table as it connected', async () => {
   const mapped = {
     ...loopback,
     remoteAddress: '::ffff:127.0.0.1',
     localAddress: '::ffff:127.0.0.1',
   }
-  assert.equal(
-    isOwnUserSocket(mapped, () => HEAD + row(1000), 1000),
-    true,
-  )
+  assert.equal(await isOwn([HEAD + row(1000)], mapped), true)
 })
 
-test('where there is no table, or the peer is elsewhere, nobody is our own', () => {
-  const missing = () => {
-    throw Object.assign(new RangeError('ENOENT'), { code: 'ENOENT' })
-  }
-  assert.equal(isOwnUserSocket(loopback, missing, 1000), false)
-  const away = { ...loopback, remoteAddress: '10.0.0.1' }
-  assert.equal(
-    isOwnUserSocket(away, () => HEAD + row(1000), 1000),
-    false,
-  )
-  assert.equal(
-    isOwnUserSocket({}, () => HEAD + row(1000), 1000),
-    false,
-  )
+test('where there is no table, or the peer is elsewhere, nobody is our own', async () => {
+  assert.equal(await isOwn(['', '']), false)
+  assert.equal(await isOwn([HEAD + row(1000)], { ...loopback, remoteAddress: '10.0.0.1' }), false)
+  assert.equal(await isOwn([HEAD + row(1000)], {}), false)
+})
+
+/**
+ * 1. Two connections ask; one read begins for both.
+ * 2. A third comes while it is under way: what is read has it not, or has another in its place.
+ * 3. So the third waits for a read of its own, and whoever asks until that begins shares it.
+ */
+test('a read of the tables answers for connections that were there when it began', async () => {
+  const begun: ((tables: readonly string[]) => void)[] = []
+  const readTables = () => new Promise<readonly string[]>((resolve) => begun.push(resolve))
+  const own = new OwnConnections({ readTables, id: 1000, standsForMany: () => false })
+  const turn = () => new Promise((resolve) => void setImmediate(resolve))
+  const early = [{ ...loopback }, { ...loopback }].map((each) => own.isOwn(each))
+  await turn()
+  assert.equal(begun.length, 1)
+  const late = [{ ...loopback }, { ...loopback }].map((each) => own.isOwn(each))
+  await turn()
+  assert.equal(begun.length, 1, 'one at a time')
+  begun[0]?.([HEAD + row(1000)])
+  assert.deepEqual(await Promise.all(early), [true, true])
+  await turn()
+  assert.equal(begun.length, 2)
+  begun[1]?.([HEAD + row(33)])
+  assert.deepEqual(await Promise.all(late), [false, false])
+  assert.equal(begun.length, 2)
+})
+
+test('a row that one read passed over is looked for once more', async () => {
+  const answers = [[HEAD], [HEAD + row(1000)]]
+  const readTables = () => Promise.resolve(answers.shift() ?? [])
+  const own = new OwnConnections({ readTables, id: 1000, standsForMany: () => false })
+  assert.equal(await own.isOwn(loopback), true)
+  assert.equal(await own.isOwn(loopback), true, 'an answer stays')
+  assert.equal(answers.length, 0)
 })
 
 test('the client behind trusted proxies is the last address that is none of them', () => {
