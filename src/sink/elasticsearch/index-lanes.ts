@@ -15,7 +15,7 @@
  *
  * Bound. LANES_MAX lanes. Documents of further held indices are retried with the others, at the
  * slowest rate. A lane's documents in memory are part of the memory queue; those above its quota go
- * to the spill, if there is one (overflow.ts).
+ * to the spill, if there is one.
  */
 import { backoffMs, type BackoffTimes } from '../../core/backoff.ts'
 import { keyOf, type TopicPartition } from '../../core/topic-partition.ts'
@@ -150,10 +150,9 @@ export class Lanes {
     return this.#lanes.get(where)
   }
 
-  /** No document waits here for this index: it flows, or its lane has nothing to probe with. */
-  hasNoneOf(index: string): boolean {
-    const lane = this.#lanes.get(index) ?? this.#diverted.get(index)
-    return lane === undefined || lane.documentCount === 0
+  /** Whether what asks for this index, or was on its way to it, waits. */
+  isHeld(index: string): boolean {
+    return this.#lanes.has(index) || this.#diverted.has(index)
   }
 
   /**

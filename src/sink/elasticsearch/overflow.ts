@@ -3,9 +3,8 @@
  *
  *   out    fresh documents, and those waiting for a retry, while the cluster is down or rejects
  *          requests; fresh ones also while the memory is above OUT_SHARE of its limits; and those
- *          of a held index above its quota of the memory, or all where offsets wait for the spill
- *   back   the oldest, one request's worth ahead of the sender; of a held index only where memory
- *          has none of it to probe it with
+ *          of a held index above its quota of the memory
+ *   back   the oldest, one request's worth ahead of the sender, except those of held indices
  *
  * With --commit-on index, a document that moved out is still unsettled: its batch waits here, and
  * the tag finds it. With --commit-on spill, it is settled as `spilled` once it is on disk.
@@ -161,9 +160,15 @@ export class SpillOverflow {
   /** What should move out next, and the index it was going to; null: the one it asks for. */
   #pick(): { readonly slices: readonly BatchSlice[]; readonly where: string | null } {
     const { schedule, health, excess } = this.#parts
-    for (const { line, index } of schedule.lanes.all) {
-      const slices = this.#pickOfLane(line)
-      if (slices.length > 0) return { slices, where: index }
+    for (const lane of schedule.lanes.all) {
+      const { documentCount, byteCount } = lane.line
+      const fitting = Math.floor((documentCount * this.#laneBytesMax) / byteCount)
+      const keepCount = Math.max(1, Math.min(LANE_DOCUMENTS, fitting))
+      if (documentCount <= keepCount) continue
+      const slices = takeBytes(lane.line, documentCount - keepCount)
+      const own = slices.filter((slice) => !slice.batch.isReplay)
+      for (const { batch, from, to } of slices) if (batch.isReplay) batch.giveBack(from, to)
+      if (own.length > 0) return { slices: own, where: lane.index }
     }
     if (!health.isAway && excess(OUT_SHARE) === 0) return { slices: [], where: null }
     const fresh = takeBytes(schedule.fresh, Infinity)
@@ -171,24 +176,6 @@ export class SpillOverflow {
     const waiting = schedule.takeRetries(OUT_BYTES)
     for (const { batch, from, to } of waiting) if (batch.isReplay) batch.giveBack(from, to)
     return { slices: waiting.filter(({ batch }) => !batch.isReplay), where: null }
-  }
-
-  /**
-   * What is above a lane's quota of the memory; with --commit-on spill all that lies in no spill,
-   * since offsets wait for it. What was read back stays, to probe the index with.
-   */
-  #pickOfLane(line: SliceQueue): BatchSlice[] {
-    const { documentCount, byteCount } = line
-    const fitting = Math.floor((documentCount * this.#laneBytesMax) / byteCount)
-    const keepCount = Math.max(1, Math.min(LANE_DOCUMENTS, fitting))
-    if (documentCount > keepCount) {
-      const slices = takeBytes(line, documentCount - keepCount)
-      const own = slices.filter((slice) => !slice.batch.isReplay)
-      for (const { batch, from, to } of slices) if (batch.isReplay) batch.giveBack(from, to)
-      if (own.length > 0) return own
-    }
-    const isWaitedFor = this.#parts.settings.commitOn === 'spill' && line.unspilledCount > 0
-    return isWaitedFor ? line.takeUnspilled() : []
   }
 
   async #moveOut(slices: readonly BatchSlice[], where: string | null): Promise<void> {
@@ -210,9 +197,8 @@ export class SpillOverflow {
     }
     if (answer === 'full') {
       this.#writeMs = this.#nowMs + PAUSE_MS
-      // A lane may have been released meanwhile.
-      const line = (where === null ? undefined : schedule.lanes.of(where)?.line) ?? schedule.fresh
-      for (const slice of slices.toReversed()) line.unshift(slice)
+      // To the queue, even from a lane: it may have been released meanwhile.
+      for (const slice of slices.toReversed()) schedule.fresh.unshift(slice)
     } else if (!isCache) {
       for (const { batch, from, to } of slices) batch.settle(from, to, 'spilled')
     }
@@ -222,11 +208,11 @@ export class SpillOverflow {
   async #readBack(): Promise<void> {
     const { spill, schedule, settings, health, fail, wake, clock } = this.#parts
     this.#isReading = true
-    const isWanted = (index: string) => schedule.lanes.hasNoneOf(index)
+    const isFlowing = (index: string) => !schedule.lanes.isHeld(index)
     const bytesMax = health.isAway ? LOOK_BYTES : settings.bulkBytes
     // By the time the entries arrive, rejected documents of a batch may count again.
     assert(this.#replayBytes < this.#replayBytesMax, 'read only below the bound')
-    const entries = await spill.read(bytesMax, isWanted).catch(asError)
+    const entries = await spill.read(bytesMax, isFlowing).catch(asError)
     this.#isReading = false
     if (this.#isStopped) return
     if (entries instanceof Error) return fail(entries)

@@ -3,7 +3,6 @@
  *
  * Bound. Both hold parts of the memory queue, which the sink bounds (ES_QUEUE_CAP, ES_QUEUE_BYTES).
  */
-import assert from 'node:assert/strict'
 import { bytesOf, countOf, type BatchSlice } from './batch.ts'
 
 /** First in, first out; counts documents and bytes. */
@@ -12,7 +11,6 @@ export class SliceQueue {
   #head = 0
   #documentCount = 0
   #byteCount = 0
-  #unspilledCount = 0
 
   get documentCount(): number {
     return this.#documentCount
@@ -20,11 +18,6 @@ export class SliceQueue {
 
   get byteCount(): number {
     return this.#byteCount
-  }
-
-  /** Documents that were not read back from the spill. */
-  get unspilledCount(): number {
-    return this.#unspilledCount
   }
 
   get first(): BatchSlice | undefined {
@@ -56,19 +49,6 @@ export class SliceQueue {
     return slice
   }
 
-  /** Takes what was not read back from the spill. */
-  takeUnspilled(): BatchSlice[] {
-    const taken: BatchSlice[] = []
-    const kept: BatchSlice[] = []
-    for (let slice = this.shift(); slice !== undefined; slice = this.shift()) {
-      if (slice.batch.isReplay) kept.push(slice)
-      else taken.push(slice)
-    }
-    for (const slice of kept) this.push(slice)
-    assert.equal(this.#unspilledCount, 0)
-    return taken
-  }
-
   /** Puts the rest of what `shift` gave back to the front. */
   unshift(slice: BatchSlice): void {
     if (this.#head > 0) this.#slices[--this.#head] = slice
@@ -79,7 +59,6 @@ export class SliceQueue {
   #count(slice: BatchSlice, sign: 1 | -1): void {
     this.#documentCount += sign * countOf(slice)
     this.#byteCount += sign * bytesOf(slice)
-    if (!slice.batch.isReplay) this.#unspilledCount += sign * countOf(slice)
   }
 }
 

@@ -201,33 +201,6 @@ test('a held index goes to the spill, and at half of it asks for no more', async
   assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
 })
 
-test('with commits on the spill nothing waits for an index that is held', async () => {
-  const overflow = new FakeOverflow()
-  const settings = { index: '{topic}', commitOn: 'spill' as const }
-  const bench = new SinkBench(settings, { overflow })
-  let isBlocked = true
-  bench.fake.script = () => ({
-    kind: 'items',
-    fault: (item) => (isBlocked && item.index === 'a' ? BLOCKED : null),
-  })
-  const waits = () => bench.sink.heldIndices().map(({ index }) => index)
-  const held: TestBatch[] = []
-  for (let at = 0; at < 20; at++) {
-    held.push(batchOf(recordsOf(100, at * 100, { topic: 'a' }), settings))
-    bench.sink.write(held.at(-1)!)
-    await bench.pass(1500)
-    assert.deepEqual(waits(), ['a'])
-  }
-  assert.deepEqual(new Set(held.flatMap(({ outcomes }) => outcomes)), new Set(['spilled']))
-  const { queuedDocuments } = bench.sink.gauges()
-  assert(queuedDocuments > 0 && queuedDocuments <= 1000, `${queuedDocuments} to look with`)
-  isBlocked = false
-  assert(await bench.until(() => overflow.entryCount === 0, 60_000))
-  assert.equal(bench.fake.documents.size, 2000)
-  assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
-  assert.deepEqual(waits(), [])
-})
-
 test('without a spill a held index asks for no more at half of the memory', async () => {
   // As the pipeline opens it: ES_SPILL_MAX_BYTES=0 is a spill that takes nothing.
   const settings = { index: '{topic}', queueCap: 1000, spillBytesMax: 0 }
