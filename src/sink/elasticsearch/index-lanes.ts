@@ -213,8 +213,10 @@ export class Lanes {
   takeProbe(nowMs: number): { readonly lane: Lane; readonly slices: BatchSlice[] } | null {
     for (const lane of this.#lanes.values()) {
       if (lane.isProbing || lane.nextProbeMs > nowMs) continue
+      const slices = lane.takeProbe()
       lane.isProbing = true
-      return { lane, slices: lane.takeProbe() }
+      lane.probedCount = slices.reduce((sum, slice) => sum + countOf(slice), 0)
+      return { lane, slices }
     }
     return null
   }

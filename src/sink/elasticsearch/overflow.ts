@@ -159,7 +159,7 @@ export class SpillOverflow {
 
   /** What should move out next, and the index it was going to; null: the one it asks for. */
   #pick(): { readonly slices: readonly BatchSlice[]; readonly where: string | null } {
-    const { schedule, health, excess } = this.#parts
+    const { settings, schedule, health, excess } = this.#parts
     for (const lane of schedule.lanes.all) {
       const { documentCount, byteCount } = lane.line
       const fitting = Math.floor((documentCount * this.#laneBytesMax) / byteCount)
@@ -174,6 +174,8 @@ export class SpillOverflow {
     const fresh = takeBytes(schedule.fresh, Infinity)
     if (fresh.length > 0 || !health.isAway) return { slices: fresh, where: null }
     const waiting = schedule.takeRetries(OUT_BYTES)
+    // Offsets wait for what is probed with until it lies in the spill, too.
+    if (settings.commitOn === 'spill') waiting.push(...schedule.takeUnspilledProbes())
     for (const { batch, from, to } of waiting) if (batch.isReplay) batch.giveBack(from, to)
     return { slices: waiting.filter(({ batch }) => !batch.isReplay), where: null }
   }

@@ -33,7 +33,7 @@ export class Schedule {
   /** Whether the last full request was of the spill: the two take turns. */
   #wasReplay = false
   readonly #pieces = new DueHeap<BulkRequest>()
-  /** Pieces of a probe. */
+  /** Pieces of a probe: they stay in memory, unless offsets wait for the spill. */
   readonly #probePieces = new DueHeap<BulkRequest>()
   /** Whether the last probe was a piece: the two take turns. */
   #wasPiece = false
@@ -49,14 +49,10 @@ export class Schedule {
     this.#retries.push(slice, dueMs)
   }
 
-  /**
-   * Takes documents that wait for a retry, due or not, up to a size and at least one slice. Of
-   * failed probes only those that lie in no spill: what was read back stays, to probe with.
-   */
+  /** Takes documents that wait for a retry, due or not, up to a size and at least one slice. */
   takeRetries(bytesMax: number): BatchSlice[] {
-    const slices = this.#takeUnspilledProbes()
-    let bytes = slices.reduce((sum, slice) => sum + bytesOf(slice), 0)
-    while (bytes < bytesMax) {
+    const slices: BatchSlice[] = []
+    for (let bytes = 0; bytes < bytesMax;) {
       const retry = this.#retries.popDue(Infinity)
       const taken = retry === undefined ? this.#pieces.popDue(Infinity)?.slices : [retry]
       if (taken === undefined) break
@@ -64,6 +60,24 @@ export class Schedule {
       for (const slice of taken) bytes += bytesOf(slice)
     }
     return slices
+  }
+
+  /** Takes from failed probes what lies in no spill; what was read back stays, to probe with. */
+  takeUnspilledProbes(): BatchSlice[] {
+    const taken: BatchSlice[] = []
+    const kept: [probe: BulkRequest, dueMs: number][] = []
+    for (;;) {
+      const dueMs = this.#probePieces.nextMs
+      const probe = this.#probePieces.popDue(Infinity)
+      if (probe === undefined) break
+      const own = probe.slices.filter(({ batch }) => !batch.isReplay)
+      taken.push(...own)
+      const readBack = probe.slices.filter(({ batch }) => batch.isReplay)
+      if (readBack.length > 0)
+        kept.push([requestOf(readBack, { isPiece: true, isProbe: true }), dueMs])
+    }
+    for (const [probe, dueMs] of kept) this.#probePieces.push(probe, dueMs)
+    return taken
   }
 
   /** Sends these as they are, once they are due. */
@@ -109,23 +123,6 @@ export class Schedule {
     this.#pickLine(picker, this.fresh)
     this.#pickLine(picker, this.replay)
     return picker.isEmpty ? null : requestOf(picker.slices, { isProbe: true })
-  }
-
-  #takeUnspilledProbes(): BatchSlice[] {
-    const taken: BatchSlice[] = []
-    const kept: [probe: BulkRequest, dueMs: number][] = []
-    for (;;) {
-      const dueMs = this.#probePieces.nextMs
-      const probe = this.#probePieces.popDue(Infinity)
-      if (probe === undefined) break
-      const own = probe.slices.filter(({ batch }) => !batch.isReplay)
-      taken.push(...own)
-      const readBack = probe.slices.filter(({ batch }) => batch.isReplay)
-      if (readBack.length > 0)
-        kept.push([requestOf(readBack, { isPiece: true, isProbe: true }), dueMs])
-    }
-    for (const [probe, dueMs] of kept) this.#probePieces.push(probe, dueMs)
-    return taken
   }
 
   get #firstPieces(): DueHeap<BulkRequest> {

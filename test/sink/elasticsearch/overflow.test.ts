@@ -201,6 +201,19 @@ test('a held index goes to the spill, and at half of it asks for no more', async
   assert.deepEqual(new Set(bench.fake.writes.values()), new Set([1]))
 })
 
+test('what probes a held index counts among what waits for it', async () => {
+  const settings = { index: '{topic}' }
+  const bench = new SinkBench(settings)
+  bench.fake.script = () => ({ kind: 'items', fault: () => BLOCKED })
+  bench.sink.write(batchOf(recordsOf(5, 0, { topic: 'a' }), settings))
+  const waiting = () => bench.sink.heldIndices().map(({ documentCount }) => documentCount)
+  assert(await bench.until(() => waiting().length === 1, 10_000))
+  const before = bench.fake.requests.length
+  bench.fake.script = () => ({ kind: 'hang', isApplied: false })
+  assert(await bench.until(() => bench.fake.requests.length > before, 10_000))
+  assert.deepEqual(waiting(), [5])
+})
+
 test('without a spill a held index asks for no more at half of the memory', async () => {
   // As the pipeline opens it: ES_SPILL_MAX_BYTES=0 is a spill that takes nothing.
   const settings = { index: '{topic}', queueCap: 1000, spillBytesMax: 0 }
