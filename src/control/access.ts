@@ -102,7 +102,9 @@ export function accessGuard(
     const isSignedIn = () => kind === 'control' && hasSession(c, sessions, rules.controlTokens)
     const isOwners = await isOwnersCall(c, rules, kind)
     if (!isOwners && !isSignedIn()) {
-      throw failures.refuse(rules.peerOf(c).address, () => refusal(kind))
+      const { address, isGone } = rules.peerOf(c)
+      // Whose it was cannot be told any more: no failed attempt.
+      throw isGone() ? refusal(kind) : failures.refuse(address, () => refusal(kind))
     }
     rules.onKnown?.(c, kind)
     await (isOwners

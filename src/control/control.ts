@@ -231,6 +231,7 @@ function rulesOf(
       return {
         address: clientAddress(socket.remoteAddress ?? 'unknown', forwardedFor, proxies),
         isOwnUser: () => own.isOwn(socket),
+        isGone: () => socket.destroyed,
       }
     },
     onKnown: (c, kind) => {

@@ -18,6 +18,8 @@ export interface Peer {
   readonly address: string
   /** Whether it is on loopback, and its socket belongs to the user that runs this process. */
   readonly isOwnUser: () => Promise<boolean>
+  /** It hears no answer any more. */
+  readonly isGone: () => boolean
 }
 
 /** The four numbers of a TCP connection, as this end sees them. */
@@ -26,6 +28,7 @@ export interface Connection {
   readonly remotePort?: number | undefined
   readonly localAddress?: string | undefined
   readonly localPort?: number | undefined
+  readonly destroyed?: boolean
 }
 
 const ESTABLISHED = '01'
@@ -81,7 +84,8 @@ export class OwnConnections {
     // While other sockets come and go, a read may pass over a row.
     const user =
       userOf(connection, await this.#tables()) ?? userOf(connection, await this.#tables())
-    return user === id
+    // Its ends may belong to another connection by now.
+    return user === id && connection.destroyed !== true
   }
 
   #tables(): Promise<readonly string[]> {
@@ -89,7 +93,7 @@ export class OwnConnections {
       this.#next = null
       return this.#user.readTables()
     })
-    this.#underWay = this.#next
+    this.#underWay = this.#next.catch(() => undefined)
     return this.#next
   }
 }

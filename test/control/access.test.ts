@@ -72,7 +72,11 @@ test('a request that a proxy passed on is not from loopback', async (t) => {
 })
 
 test('a process of another user on the same machine needs the token', async (t) => {
-  const stranger = { address: '127.0.0.1', isOwnUser: () => Promise.resolve(false) }
+  const stranger = {
+    address: '127.0.0.1',
+    isOwnUser: () => Promise.resolve(false),
+    isGone: () => false,
+  }
   const { call } = controlFixture(t, { rules: { peerOf: () => stranger } })
   assert.equal((await call('GET', '/api/pipelines')).status, 401)
   assert.equal((await call(...beat)).status, 401)

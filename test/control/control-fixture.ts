@@ -114,7 +114,7 @@ export function controlFixture(t: TestContext, more: FixtureOptions = {}): Fixtu
     isAsset: (name) => ASSETS.has(name),
     peerOf: (c) => {
       const address = c.req.header('x-test-address') ?? '127.0.0.1'
-      return { address, isOwnUser: () => Promise.resolve(isLoopback(address)) }
+      return { address, isOwnUser: () => Promise.resolve(isLoopback(address)), isGone: () => false }
     },
     ...more.rules,
   }

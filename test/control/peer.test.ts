@@ -72,6 +72,8 @@ test('where there is no table, or the peer is elsewhere, nobody is our own', asy
   assert.equal(await isOwn(['', '']), false)
   assert.equal(await isOwn([HEAD + row(1000)], { ...loopback, remoteAddress: '10.0.0.1' }), false)
   assert.equal(await isOwn([HEAD + row(1000)], {}), false)
+  const gone = { ...loopback, destroyed: true }
+  assert.equal(await isOwn([HEAD + row(1000)], gone), false, 'its ends may be those of another')
 })
 
 /**
