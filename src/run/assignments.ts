@@ -242,6 +242,7 @@ export function pausePartitions(
   { ledger, sink, isFull, toIngress }: PauseParts,
 ): void {
   const overQuota = new Set(sink.partitionsOverQuota?.().map(keyOf))
+  const changed: { ingressIndex: number; assignmentId: number; kind: 'pause' | 'resume' }[] = []
   for (const state of states) {
     const { assignmentId, ingressIndex, topic, partition } = state
     if (!ledger.isOpen(assignmentId)) continue
@@ -249,6 +250,11 @@ export function pausePartitions(
     const isPaused = ledger.isFull(assignmentId) || isOver
     if (isPaused === state.isPaused) continue
     state.isPaused = isPaused
-    toIngress(ingressIndex, { kind: isPaused ? 'pause' : 'resume', assignmentIds: [assignmentId] })
+    changed.push({ ingressIndex, assignmentId, kind: isPaused ? 'pause' : 'resume' })
+  }
+  for (const [ingressIndex, ofThread] of Map.groupBy(changed, (each) => each.ingressIndex)) {
+    for (const [kind, each] of Map.groupBy(ofThread, (one) => one.kind)) {
+      toIngress(ingressIndex, { kind, assignmentIds: each.map((one) => one.assignmentId) })
+    }
   }
 }
