@@ -34,7 +34,7 @@ test('a member knows the commas beside it', () => {
   ])
 })
 
-test('the value at each key is the one that JSON.parse has there', () => {
+test('the value at each key is the one that was written there', () => {
   const values = fc.dictionary(fc.string({ maxLength: 5 }), fc.jsonValue({ maxDepth: 3 }), {
     maxKeys: 6,
     noNullPrototype: true,
@@ -50,12 +50,15 @@ test('the value at each key is the one that JSON.parse has there', () => {
       )
       const texts = members.map(({ path, valueFrom, valueTo }) => [
         keys[path],
-        JSON.parse(bytes.toString('utf8', valueFrom, valueTo)) as unknown,
+        bytes.toString('utf8', valueFrom, valueTo),
       ])
-      const known = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>
+      // Not what JSON.parse makes of it: V8 takes one escaped key for another that it met before
+      // (nodejs/node issue 63785).
+      const written = (key: string) =>
+        JSON.stringify(value[key], null, indent).replaceAll('\n', `\n${' '.repeat(indent)}`)
       assert.deepEqual(
         texts,
-        keys.map((key) => [key, known[key]]),
+        keys.map((key) => [key, written(key)]),
       )
     }),
   )
