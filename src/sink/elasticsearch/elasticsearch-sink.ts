@@ -242,9 +242,15 @@ export class ElasticsearchSink implements Sink, InFlightBooks {
     return [...whole, ...lanes]
   }
 
-  /** Nothing is unsettled: in memory, or in the spill where it is but a cache. */
+  /**
+   * Nothing is unsettled: in memory, or in the spill where it is but a cache. Where the spill keeps
+   * them, documents that were read back to look for a cluster that is away need not come to an end.
+   */
   get #isIdle(): boolean {
-    return this.#queuedDocuments === 0 && (this.#writer.overflow?.isSettled ?? true)
+    const { overflow, health } = this.#writer
+    const isKept = this.#settings.commitOn === 'spill' && health.isAway
+    const keptCount = isKept ? (overflow?.inHandCount ?? 0) : 0
+    return this.#queuedDocuments === keptCount && (overflow?.isSettled ?? true)
   }
 
   #excess(share: number): number {

@@ -74,7 +74,6 @@ export class SpillOverflow {
   #isStopped = false
   #writeMs = 0
   #readMs = 0
-  /** Documents read back and not yet settled or given back. */
   #inHandCount = 0
   /** Bytes of the bodies that were read back and are in memory still. */
   #replayBytes = 0
@@ -102,6 +101,11 @@ export class SpillOverflow {
   /** The last append found no room. */
   get isFull(): boolean {
     return this.#nowMs < this.#writeMs
+  }
+
+  /** Documents that were read back, and are neither settled nor given back. */
+  get inHandCount(): number {
+    return this.#inHandCount
   }
 
   get isReplaying(): boolean {

@@ -131,6 +131,23 @@ test('with commits on the spill nothing waits for a cluster that is away', async
   assert.equal(overflow.entryCount, 0)
 })
 
+test('a stop does not wait for what the spill keeps while the cluster is away', async () => {
+  const overflow = new FakeOverflow()
+  const bench = new SinkBench({ commitOn: 'spill', flushMs: 10 }, { overflow })
+  bench.fake.script = DOWN
+  const batch = batchOf(recordsOf(20))
+  bench.sink.write(batch)
+  await bench.pass(10_000)
+  assert.deepEqual(new Set(batch.outcomes), new Set(['spilled']))
+  assert(bench.sink.gauges().queuedDocuments > 0, 'something is read back, to look with')
+  let isClosed = false
+  const closed = bench.sink.close(60_000).then(() => (isClosed = true))
+  await bench.settle()
+  assert(isClosed)
+  await closed
+  assert.equal(overflow.entryCount, 20)
+})
+
 test('a full spill means back-pressure, and nothing is lost', async () => {
   const overflow = new FakeOverflow()
   overflow.bytesMax = 10_000
